@@ -1,0 +1,48 @@
+# Compiler and linker flags that every file of Heddle is built with.
+# The target heddle_flags carries them, so that nothing leaks into programs that use the library.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON) # gnu17: POSIX and GNU names are visible without feature macros in each file
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_library(heddle_flags INTERFACE)
+target_compile_definitions(heddle_flags INTERFACE _GNU_SOURCE)
+# BITS: no contraction of a*b+c behind our back (FMA is written out), and no reordering.
+target_compile_options(heddle_flags INTERFACE
+    -ffp-contract=off -fno-math-errno
+    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+    $<$<BOOL:${HEDDLE_WERROR}>:-Werror>)
+target_link_options(heddle_flags INTERFACE -Wl,-z,relro -Wl,-z,now)
+
+if(HEDDLE_DEBUG_CHECKS)
+    target_compile_definitions(heddle_flags INTERFACE HD_DEBUG_CHECKS=1)
+endif()
+if(HEDDLE_FAULT)
+    target_compile_definitions(heddle_flags INTERFACE HD_FAULT=1)
+endif()
+if(HEDDLE_SANITIZE)
+    target_compile_options(heddle_flags INTERFACE
+        -fsanitize=${HEDDLE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(heddle_flags INTERFACE -fsanitize=${HEDDLE_SANITIZE})
+endif()
+if(HEDDLE_FUZZ)
+    # Coverage for libFuzzer everywhere; its main() only in the fuzz targets (tests/CMakeLists.txt).
+    target_compile_options(heddle_flags INTERFACE -fsanitize=fuzzer-no-link)
+    target_link_options(heddle_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# Files that need an instruction set say so by their name; all others are baseline x86-64, so that
+# the library loads on any machine and picks its kernels at run time.
+function(heddle_set_instruction_flags)
+    foreach(file IN LISTS ARGN)
+        if(file MATCHES "_avx2\\.c$")
+            set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
+        elseif(file MATCHES "_avx512\\.c$")
+            set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+                "-mavx512f;-mavx512vl;-mavx512bw;-mavx512dq;-mfma;-mf16c")
+        endif()
+    endforeach()
+endfunction()
