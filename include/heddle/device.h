@@ -1,0 +1,75 @@
+/* Device: where models run. Immutable once opened; counts references, so models keep it alive.
+ *
+ * Thread-safety: any thread, all functions at once; hd_device_destroy is for the last user of the
+ * handle. */
+#ifndef HEDDLE_DEVICE_H
+#define HEDDLE_DEVICE_H
+
+#include "heddle/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hd_device hd_device;
+
+/* Zero means the default, field by field; pass NULL for all defaults. */
+typedef struct hd_device_options {
+    size_t struct_size;     /* sizeof(hd_device_options), so that later fields can be added */
+    uint32_t thread_count;  /* cpu: threads that compute for one run at most, the caller included;
+                               0: one per core of the affinity mask and the cgroup's quota */
+    uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream */
+    uint64_t memory_limit;  /* bytes for weights, arenas and plans together; 0: no limit */
+    uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000 */
+} hd_device_options;
+
+typedef enum hd_device_kind { HD_DEVICE_CPU = 1, HD_DEVICE_CUDA = 2, HD_DEVICE_VULKAN = 3 } hd_device_kind;
+
+typedef struct hd_device_info {
+    char name[32];        /* as hd_device_open takes it: "cpu", "cuda:0" */
+    hd_device_kind kind;
+    char description[96]; /* the processor's own name */
+    char driver[64];      /* driver and version; for cpu the instruction set that is used */
+    uint32_t core_count;  /* cores or multiprocessors usable by this process */
+    uint32_t queue_count; /* independent hardware queues */
+    uint64_t memory_bytes;
+} hd_device_info;
+
+/* Opens a device. name: "cpu", "cuda", "cuda:1" or "auto" (the fastest that is present); NULL: "auto".
+ * On success *out_device holds a reference that hd_device_destroy gives back; on failure NULL.
+ * HD_NOT_FOUND: no such name. HD_UNAVAILABLE: no such hardware or driver. HD_OUT_OF_MEMORY. */
+HD_API HD_MUST_CHECK hd_status hd_device_open(const char *name, const hd_device_options *options,
+                                              hd_device **out_device, hd_error *error);
+
+/* Gives the caller's reference back and sets *device to NULL (NULL is allowed). The device itself
+ * ends when the last model and the last run on it have ended. */
+HD_API void hd_device_destroy(hd_device **device);
+
+/* Refuses all new work on the device with HD_CLOSED and waits at most timeout_ms (UINT32_MAX: until
+ * done) for the work in flight. May race with anything; calling it again is harmless.
+ * HD_NOT_YET: work was still in flight when the time was over; it goes on to its end.
+ * HD_BUSY: called from one of the device's own callbacks. */
+HD_API HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error);
+
+/* What this device is. */
+HD_API HD_MUST_CHECK hd_status hd_device_get_info(const hd_device *device, hd_device_info *out_info);
+
+/* Writes at most `capacity` descriptions of the devices that this process could open, and their
+ * number to *out_count, which may be larger. Does not open them. */
+HD_API HD_MUST_CHECK hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_count,
+                                              hd_error *error);
+
+/* What a device holds at this moment, in bytes. */
+typedef struct hd_memory_info {
+    uint64_t limit_bytes; /* 0: none */
+    uint64_t weight_bytes;
+    uint64_t arena_bytes;
+    uint64_t plan_bytes;
+} hd_memory_info;
+
+HD_API HD_MUST_CHECK hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

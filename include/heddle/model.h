@@ -1,0 +1,75 @@
+/* Model: a graph and its packed weights on one device, and the runs of it. Immutable once loaded.
+ *
+ * Thread-safety: any thread, all functions at once, with no set-up per thread and no lock of the
+ * caller's (SAFE). hd_model_destroy is for the last user of the handle; runs in flight end first. */
+#ifndef HEDDLE_MODEL_H
+#define HEDDLE_MODEL_H
+
+#include "heddle/device.h"
+#include "heddle/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hd_model hd_model;
+
+/* Zero means the default; NULL means all defaults. */
+typedef struct hd_model_options {
+    size_t struct_size;           /* sizeof(hd_model_options) */
+    uint32_t plan_cache_capacity; /* plans kept, the least recently used goes first; 0: 64 */
+    const char *base_directory;   /* hd_model_load_memory: the folder of external data; NULL: none */
+} hd_model_options;
+
+#define HD_RANK_UNKNOWN UINT32_MAX
+
+/* Type and shape of an input or output as the model declares it. Pointers live as long as the model. */
+typedef struct hd_value_info {
+    const char *name;
+    hd_dtype dtype;
+    uint32_t rank;                         /* HD_RANK_UNKNOWN if the model does not say */
+    int64_t dims[HD_MAX_RANK];             /* -1: unknown until a run */
+    const char *dim_names[HD_MAX_RANK];    /* of a symbolic dimension, else NULL */
+} hd_value_info;
+
+/* Loads an ONNX file. External weights are read from the file's own folder only. The file may change
+ * or go once the call has returned. May block on the file; packs weights on the calling thread.
+ * On success *out_model holds a reference that hd_model_destroy gives back; on failure NULL.
+ * HD_NOT_FOUND, HD_IO, HD_BAD_MODEL, HD_UNSUPPORTED (names node and operator), HD_OUT_OF_MEMORY,
+ * HD_CLOSED. */
+HD_API HD_MUST_CHECK hd_status hd_model_load(hd_device *device, const char *path,
+                                             const hd_model_options *options, hd_model **out_model,
+                                             hd_error *error);
+
+/* The same from `size` bytes of memory, which are the caller's again when the call returns. */
+HD_API HD_MUST_CHECK hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
+                                                    const hd_model_options *options,
+                                                    hd_model **out_model, hd_error *error);
+
+/* Gives the caller's reference back and sets *model to NULL (NULL is allowed). */
+HD_API void hd_model_destroy(hd_model **model);
+
+HD_API size_t hd_model_input_count(const hd_model *model);
+HD_API size_t hd_model_output_count(const hd_model *model);
+
+/* HD_INVALID_ARGUMENT when index is not below the count. */
+HD_API HD_MUST_CHECK hd_status hd_model_input_info(const hd_model *model, size_t index,
+                                                   hd_value_info *out_info);
+HD_API HD_MUST_CHECK hd_status hd_model_output_info(const hd_model *model, size_t index,
+                                                    hd_value_info *out_info);
+
+/* Runs the model once and returns when the outputs are written. Any thread; blocks for the time of
+ * the run, and before it at most hd_device_options.lease_wait_ms for a stream slot.
+ * inputs: every input of the model, by name or by position. outputs: those that are wanted, likewise;
+ * see hd_tensor for who owns what. Outputs must not overlap inputs or one another.
+ * The first run of new input shapes makes a plan; later ones allocate nothing when the outputs'
+ * memory is the caller's (FLAT). Equal inputs give equal bits, whatever runs beside it (BITS).
+ * HD_INVALID_ARGUMENT (names the tensor), HD_UNSUPPORTED, HD_OUT_OF_MEMORY, HD_EXHAUSTED, HD_CLOSED,
+ * HD_FORKED, HD_LOST. On failure no output struct has changed and nothing is left to free. */
+HD_API HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                                            hd_tensor *outputs, size_t output_count, hd_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,63 @@
+/* Tensor: element type, shape and memory of one dense, row-major array, as callers pass it.
+ *
+ * Thread-safety: a plain value of the caller's; one thread at a time. */
+#ifndef HEDDLE_TENSOR_H
+#define HEDDLE_TENSOR_H
+
+#include "heddle/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HD_MAX_RANK 8
+
+/* Element types. The values are those of ONNX's TensorProto.DataType (onnx.proto). */
+typedef enum hd_dtype {
+    HD_DTYPE_NONE = 0,
+    HD_FLOAT32 = 1,
+    HD_UINT8 = 2,
+    HD_INT8 = 3,
+    HD_UINT16 = 4,
+    HD_INT16 = 5,
+    HD_INT32 = 6,
+    HD_INT64 = 7,
+    HD_BOOL = 9, /* one byte: 0 or 1 */
+    HD_FLOAT16 = 10,
+    HD_FLOAT64 = 11,
+    HD_UINT32 = 12,
+    HD_UINT64 = 13,
+    HD_BFLOAT16 = 16
+} hd_dtype;
+
+/* Bytes of one element; 0 for a value that is no dtype. */
+HD_API size_t hd_dtype_size(hd_dtype dtype);
+
+/* For example "float32"; "none" for a value that is no dtype. Static storage. */
+HD_API const char *hd_dtype_name(hd_dtype dtype);
+
+/* One input or output of a run.
+ * As an input: `data` holds `size` bytes, at least the product of `dims` times the element's size;
+ *   the library reads it during the call and keeps no reference afterwards.
+ * As an output, before the run: either `data` with its capacity in `size`, or `data` NULL, and the
+ *   library allocates. After a successful run `dtype`, `rank`, `dims` and `size` (bytes written) are
+ *   set. After a failed run nothing of the struct has changed; what `data` points to may have.
+ * `name` NULL means by position: the n-th tensor is the model's n-th input or output.
+ * Alignment: any; 64 bytes is fastest. */
+typedef struct hd_tensor {
+    const char *name;
+    hd_dtype dtype;
+    uint32_t rank;
+    int64_t dims[HD_MAX_RANK];
+    void *data;
+    size_t size;
+} hd_tensor;
+
+/* Frees `data` of an output that the library allocated, and sets `data` and `size` to zero.
+ * A tensor whose `data` is NULL is left as it is. Must not be given memory of the caller's own. */
+HD_API void hd_tensor_release(hd_tensor *tensor);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,69 @@
+/* Atomic: C11's operations under names that state their order. Each use says what it pairs with.
+ * They work on any _Atomic object, hence macros. */
+#ifndef HD_BASE_ATOMIC_H
+#define HD_BASE_ATOMIC_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define hd_load_relaxed(object) atomic_load_explicit((object), memory_order_relaxed)
+#define hd_load_acquire(object) atomic_load_explicit((object), memory_order_acquire)
+#define hd_load_seq_cst(object) atomic_load_explicit((object), memory_order_seq_cst)
+#define hd_store_relaxed(object, value) atomic_store_explicit((object), (value), memory_order_relaxed)
+#define hd_store_release(object, value) atomic_store_explicit((object), (value), memory_order_release)
+#define hd_store_seq_cst(object, value) atomic_store_explicit((object), (value), memory_order_seq_cst)
+#define hd_exchange_acq_rel(object, value)                                                         \
+    atomic_exchange_explicit((object), (value), memory_order_acq_rel)
+#define hd_add_relaxed(object, value)                                                              \
+    atomic_fetch_add_explicit((object), (value), memory_order_relaxed)
+#define hd_add_acquire(object, value)                                                              \
+    atomic_fetch_add_explicit((object), (value), memory_order_acquire)
+#define hd_add_release(object, value)                                                              \
+    atomic_fetch_add_explicit((object), (value), memory_order_release)
+#define hd_add_acq_rel(object, value)                                                              \
+    atomic_fetch_add_explicit((object), (value), memory_order_acq_rel)
+#define hd_add_seq_cst(object, value)                                                              \
+    atomic_fetch_add_explicit((object), (value), memory_order_seq_cst)
+#define hd_sub_relaxed(object, value)                                                              \
+    atomic_fetch_sub_explicit((object), (value), memory_order_relaxed)
+#define hd_sub_release(object, value)                                                              \
+    atomic_fetch_sub_explicit((object), (value), memory_order_release)
+#define hd_sub_acq_rel(object, value)                                                              \
+    atomic_fetch_sub_explicit((object), (value), memory_order_acq_rel)
+#define hd_sub_seq_cst(object, value)                                                              \
+    atomic_fetch_sub_explicit((object), (value), memory_order_seq_cst)
+#define hd_or_acq_rel(object, value)                                                               \
+    atomic_fetch_or_explicit((object), (value), memory_order_acq_rel)
+#define hd_and_acq_rel(object, value)                                                              \
+    atomic_fetch_and_explicit((object), (value), memory_order_acq_rel)
+
+/* Compare and swap: true when *object was *expected and now is desired; else *expected is what it
+ * was. The failing order is relaxed for _relaxed and _release, acquire for the others. */
+#define hd_cas_relaxed(object, expected, desired)                                                  \
+    atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_relaxed, \
+                                            memory_order_relaxed)
+#define hd_cas_acquire(object, expected, desired)                                                  \
+    atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_acquire, \
+                                            memory_order_acquire)
+#define hd_cas_release(object, expected, desired)                                                  \
+    atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_release, \
+                                            memory_order_relaxed)
+#define hd_cas_acq_rel(object, expected, desired)                                                  \
+    atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_acq_rel, \
+                                            memory_order_acquire)
+#define hd_cas_seq_cst(object, expected, desired)                                                  \
+    atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, \
+                                            memory_order_seq_cst)
+
+#define hd_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
+
+/* One step of a spinning wait: tells the processor, not the scheduler. */
+static inline void hd_spin_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+#endif

@@ -1,0 +1,125 @@
+#define _GNU_SOURCE
+#include "base/thread.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/fault.h"
+#include "base/memory.h"
+
+typedef struct thread_start {
+    void (*run)(void *);
+    void *argument;
+} thread_start;
+
+static void *thread_main(void *argument)
+{
+    thread_start start = *(thread_start *)argument;
+    hd_free(argument);
+    start.run(start.argument);
+    return NULL;
+}
+
+hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void *), void *argument)
+{
+    thread_start *start = hd_alloc(sizeof *start);
+    if (start == NULL) {
+        return HD_OUT_OF_MEMORY;
+    }
+    *start = (thread_start){run, argument};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = hd_fault_hits("thread") ? 1 : pthread_create(&thread->handle, NULL, thread_main, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0) {
+        hd_free(start);
+        return HD_OUT_OF_MEMORY;
+    }
+    pthread_setname_np(thread->handle, name);
+    return HD_OK;
+}
+
+void hd_thread_join(hd_thread *thread)
+{
+    pthread_join(thread->handle, NULL);
+}
+
+void hd_thread_yield(void)
+{
+    sched_yield();
+}
+
+/* The number of whole cores that a cgroup quota allows, or 0 where none is set. */
+static uint32_t quota_cores(void)
+{
+    long long quota = -1, period = 0;
+    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    if (file != NULL) {
+        if (fscanf(file, "%lld %lld", &quota, &period) != 2) {
+            quota = -1;
+        }
+        fclose(file);
+    } else if ((file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re")) != NULL) {
+        if (fscanf(file, "%lld", &quota) != 1) {
+            quota = -1;
+        }
+        fclose(file);
+        file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re");
+        if (file != NULL) {
+            if (fscanf(file, "%lld", &period) != 1) {
+                period = 0;
+            }
+            fclose(file);
+        }
+    }
+    if (quota <= 0 || period <= 0) {
+        return 0;
+    }
+    long long cores = (quota + period - 1) / period;
+    return cores > UINT16_MAX ? UINT16_MAX : (uint32_t)cores;
+}
+
+uint32_t hd_thread_core_count(void)
+{
+    cpu_set_t set;
+    uint32_t count = 0;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        count = (uint32_t)CPU_COUNT(&set);
+    } else {
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+        count = online > 0 ? (uint32_t)online : 1;
+    }
+    uint32_t quota = quota_cores();
+    if (quota != 0 && quota < count) {
+        count = quota;
+    }
+    return count == 0 ? 1 : count;
+}
+
+/* Set in a forked child by pthread_atfork's hook; children inherit it. Relaxed: fork orders it. */
+static _Atomic bool process_forked;
+static pthread_once_t process_once = PTHREAD_ONCE_INIT;
+
+static void note_child(void)
+{
+    hd_store_relaxed(&process_forked, true);
+}
+
+static void install_fork_hook(void)
+{
+    pthread_atfork(NULL, NULL, note_child);
+}
+
+void hd_thread_note_process(void)
+{
+    pthread_once(&process_once, install_fork_hook);
+}
+
+bool hd_thread_is_forked(void)
+{
+    return hd_load_relaxed(&process_forked);
+}

@@ -1,0 +1,35 @@
+/* Thread: the library's own threads, and what it needs to know about the caller's.
+ * Thread-safety: any thread; an hd_thread is joined by one. */
+#ifndef HD_BASE_THREAD_H
+#define HD_BASE_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rank.h"
+#include "base/status.h"
+
+typedef struct hd_thread {
+    pthread_t handle;
+} hd_thread;
+
+/* Starts a thread with every signal blocked, so that the program's handlers run on its own threads.
+ * name: at most 15 characters. HD_OUT_OF_MEMORY when the system has no thread left. */
+HD_MUST_CHECK hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void *),
+                                        void *argument);
+
+/* Waits for the thread's end. */
+void hd_thread_join(hd_thread *thread) HD_WAITS;
+
+/* Gives the rest of the time slice away. */
+void hd_thread_yield(void);
+
+/* Cores that this process may use: affinity mask and cgroup quota (v1 and v2), at least 1. */
+uint32_t hd_thread_core_count(void);
+
+/* True in a child that was forked after the first call of hd_thread_note_process. */
+bool hd_thread_is_forked(void);
+void hd_thread_note_process(void);
+
+#endif
