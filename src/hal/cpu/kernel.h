@@ -1,0 +1,84 @@
+/* Kernel: one operation compiled for the CPU: a function, its parameters, and how it is cut into
+ * tiles that any threads may compute in any order.
+ *
+ * BITS: the number of tiles and what each computes follow from the operation's shapes only; an
+ * element of an output is written by exactly one tile, its value independent of the other tiles and
+ * of where in the tensor it lies (vector tails use the same vector code, on padded copies or masked).
+ *
+ * Thread-safety: immutable; run may be called by any number of threads on disjoint tile ranges. */
+#ifndef HD_HAL_CPU_KERNEL_H
+#define HD_HAL_CPU_KERNEL_H
+
+#include "base/region.h"
+#include "hal/operation.h"
+
+/* Computes tiles [begin, end). buffers: one pointer an input (NULL where it is left out), then one an
+ * output (NULL where nobody wants it), then, for operators whose output shapes depend on data, one
+ * int64_t[HD_MAX_RANK] an output, to which the kernel writes the true dimensions.
+ * scratch: hd_cpu_kernel.scratch_size bytes of this thread's, at a cache line, contents undefined.
+ * It cannot fail and allocates nothing. */
+typedef void hd_cpu_run(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch);
+
+typedef struct hd_cpu_kernel {
+    hd_cpu_run *run;
+    const void *parameters; /* in the compilation's region */
+    int64_t tile_count;     /* at least 1, also for empty tensors */
+    size_t scratch_size;    /* bytes per thread */
+    uint64_t inplace_inputs; /* bit i: output 0 may lie on input i's memory, exactly */
+} hd_cpu_kernel;
+
+/* What compiling one operation gets and gives. */
+typedef struct hd_cpu_compilation {
+    const hd_operation *operation; /* outputs hold inferred dtypes and shapes */
+    hd_region *region;             /* for the parameters; lives as long as the plan */
+    hd_cpu_kernel kernel;          /* the result; zeroed, tile_count 1, before the call */
+    hd_error *error;
+} hd_cpu_compilation;
+
+/* HD_UNSUPPORTED (by hd_operation_fail) for a dtype or attribute without a kernel; HD_OUT_OF_MEMORY. */
+typedef hd_status hd_cpu_compile(hd_cpu_compilation *compilation);
+
+/* A row of a backend's operator table. */
+typedef struct hd_cpu_operator {
+    const char *type;
+    hd_cpu_compile *compile;
+} hd_cpu_operator;
+
+/* The table of one family, ended by a row of NULLs; hal/cpu/operators.c lists the families. */
+#define HD_CPU_FAMILY_LIST(X)                                                                      \
+    X(elementwise)                                                                                 \
+    X(movement)                                                                                    \
+    X(indexing)                                                                                    \
+    X(reduction)                                                                                   \
+    X(normalization)                                                                               \
+    X(spatial)                                                                                     \
+    X(convolution)                                                                                 \
+    X(matrix)                                                                                      \
+    X(recurrent)                                                                                   \
+    X(attention)
+
+#define HD_CPU_FAMILY_DECLARE_(family) extern const hd_cpu_operator hd_cpu_operators_##family[];
+HD_CPU_FAMILY_LIST(HD_CPU_FAMILY_DECLARE_)
+#undef HD_CPU_FAMILY_DECLARE_
+
+/* NULL when the CPU has no such operator. */
+hd_cpu_compile *hd_cpu_operator_find(const char *type);
+
+/* Parameters of a kernel: zeroed memory of the compilation's region, or NULL after which the compile
+ * function returns hd_cpu_out_of_memory(compilation). */
+void *hd_cpu_parameters(hd_cpu_compilation *compilation, size_t size);
+hd_status hd_cpu_out_of_memory(hd_cpu_compilation *compilation);
+
+/* Number of tiles for `items` independent items of `work` elementary steps each, so that one tile is
+ * worth handing to another thread (about 32k steps): at least 1, at most `items`. Fixed by the sizes
+ * (BITS). hd_cpu_tile_begin gives the first item of tile `tile`; tile_count gives `items`. */
+int64_t hd_cpu_tile_count(int64_t items, int64_t work);
+
+static inline int64_t hd_cpu_tile_begin(int64_t items, int64_t tile_count, int64_t tile)
+{
+    int64_t base = items / tile_count, rest = items % tile_count;
+    return tile * base + (tile < rest ? tile : rest);
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* Fused: the parameters of the operations that fusion makes ("heddle.…"), beside ONNX's own.
+ *
+ * "heddle.Linear"       y = activation(x · w + bias + residual). Inputs: x [..., K]; w, constant and
+ *                       packed, [K, N]; bias [N] or left out; residual [..., N], as y, or left out.
+ *                       Parameters: hd_fused_linear.
+ * "heddle.LayerNorm"    y = ONNX's LayerNormalization over the last axis of (x + residual). Inputs:
+ *                       x [..., N]; scale [N]; bias [N] or left out; residual as x or left out.
+ *                       Output 1, where wanted: x + residual. Parameters: hd_fused_layer_norm.
+ * "heddle.Attention"    y = softmax(scale · q·kᵀ + mask) · v, for each batch entry and head. Inputs:
+ *                       q [B, T, H·D]; k [B, S, H·D]; v [B, S, H·E]; mask, float32, of 4 dimensions
+ *                       that broadcast to [B, H, T, S], or left out. Output [B, T, H·E].
+ *                       Parameters: hd_fused_attention.
+ * "heddle.Conv"         ONNX's Conv, but x and y are [N, H, W, C] (channels last, also for one
+ *                       spatial dimension: [N, 1, W, C]), then bias, residual (as y) and activation as
+ *                       for Linear. w constant and packed. Parameters: hd_fused_convolution.
+ * "heddle.Elementwise"  a chain of elementwise operators in one pass. Parameters:
+ *                       hd_fused_elementwise.
+ *
+ * Thread-safety: immutable. */
+#ifndef HD_HAL_FUSED_H
+#define HD_HAL_FUSED_H
+
+#include "hal/operation.h"
+
+typedef enum hd_activation_kind {
+    HD_ACTIVATION_NONE,
+    HD_ACTIVATION_RELU,
+    HD_ACTIVATION_GELU,      /* x/2 · (1 + erf(x/√2)) */
+    HD_ACTIVATION_GELU_TANH, /* x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))) */
+    HD_ACTIVATION_TANH,
+    HD_ACTIVATION_SIGMOID,
+    HD_ACTIVATION_SILU,         /* x · sigmoid(x) */
+    HD_ACTIVATION_CLIP,         /* min(max(x, alpha), beta) */
+    HD_ACTIVATION_LEAKY_RELU,   /* alpha · x below 0 */
+    HD_ACTIVATION_HARD_SIGMOID, /* min(max(alpha·x + beta, 0), 1) */
+    HD_ACTIVATION_HARD_SWISH    /* x · min(max(alpha·x + beta, 0), 1); ONNX: alpha 1/6, beta 1/2 */
+} hd_activation_kind;
+
+typedef struct hd_activation {
+    hd_activation_kind kind;
+    float alpha;
+    float beta;
+} hd_activation;
+
+typedef struct hd_fused_linear {
+    hd_activation activation;
+} hd_fused_linear;
+
+typedef struct hd_fused_layer_norm {
+    float epsilon;
+} hd_fused_layer_norm;
+
+typedef struct hd_fused_attention {
+    int64_t heads;
+    float scale;
+} hd_fused_attention;
+
+typedef struct hd_fused_convolution {
+    int64_t group;
+    int64_t kernel[2]; /* height, width */
+    int64_t stride[2];
+    int64_t dilation[2];
+    int64_t pad_begin[2];
+    int64_t pad_end[2];
+    hd_activation activation;
+} hd_fused_convolution;
+
+/* One step of an elementwise chain. Operands number the operation's inputs first (0 to input_count-1),
+ * then the results of the steps before. The last step's result is the output. */
+typedef struct hd_elementwise_step {
+    const hd_operation *operation; /* type, attributes; its operands give the dtypes only */
+    uint16_t operands[3];
+    uint16_t operand_count;
+} hd_elementwise_step;
+
+typedef struct hd_fused_elementwise {
+    const hd_elementwise_step *steps;
+    size_t step_count;
+} hd_fused_elementwise;
+
+#endif
