@@ -1,0 +1,63 @@
+# Short names for what CMake, ctest and the scripts in tools/ do. `make demo` and `make test` need
+# nothing but make and git on a Debian 12, as root or with sudo.
+
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 600
+BITS_REPEATS ?= 200
+PRESETS := release debug tsan asan fuzz fault
+
+.PHONY: help demo test bench verify test-cuda install clean bits-long fuzz-long deps test-deps $(PRESETS)
+
+help:
+	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
+	@echo "make test        all tests, about 30 minutes on 2 cores (installs what is missing)"
+	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
+	@echo "make install     into PREFIX (default /usr/local)"
+	@echo "make bench       compare with the peers"
+	@echo "make verify      check the synchronization and write build/verify/report.md"
+	@echo "make test-cuda   the tests on an NVIDIA GPU"
+	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
+	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make clean       remove the build folders"
+
+demo: release
+	@tools/demo
+
+test:
+	@tools/test
+
+deps:
+	@tools/install-deps build
+
+test-deps:
+	@tools/install-deps build test model
+
+release: deps
+debug tsan asan fuzz fault: test-deps
+
+$(PRESETS):
+	@cmake --preset $@ --log-level=WARNING
+	@cmake --build --preset $@ -j $(JOBS)
+
+bench: release
+	@bench/run
+
+verify: release
+	@build/release/heddle verify --source .
+
+test-cuda: test-deps
+	@cmake --preset release -DHEDDLE_CUDA=ON && cmake --build --preset release -j $(JOBS)
+	@ctest --preset release -L cuda --no-tests=error
+
+install: release
+	@cmake --install build/release --prefix $(PREFIX)
+
+bits-long: release
+	@HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=$(BITS_REPEATS) ctest --preset release -L '^bits$$' --no-tests=error
+
+fuzz-long: fuzz
+	@tools/fuzz $(FUZZ_SECONDS)
+
+clean:
+	@rm -rf $(addprefix build/,$(PRESETS)) build/logs build/verify
