@@ -3,13 +3,14 @@
 
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
-set(CMAKE_C_EXTENSIONS ON) # gnu17: POSIX and GNU names are visible without feature macros in each file
+set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_library(heddle_flags INTERFACE)
-target_compile_definitions(heddle_flags INTERFACE _GNU_SOURCE)
+# Empty, as a file that says `#define _GNU_SOURCE` itself has it.
+target_compile_definitions(heddle_flags INTERFACE _GNU_SOURCE=)
 # BITS: no contraction of a*b+c behind our back (FMA is written out), and no reordering.
 target_compile_options(heddle_flags INTERFACE
     -ffp-contract=off -fno-math-errno
