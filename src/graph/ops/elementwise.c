@@ -1,0 +1,6 @@
+/* Elementwise: types and shapes of the operators of this family. */
+#include "graph/operator.h"
+
+const hd_operator hd_operators_elementwise[] = {
+    {0},
+};
