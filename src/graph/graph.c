@@ -1,0 +1,425 @@
+#include "graph/graph.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+hd_block *hd_graph_new_block(hd_graph *graph)
+{
+    if (!hd_array_reserve((void **)&graph->blocks, &graph->block_capacity, graph->block_count + 1,
+                          sizeof *graph->blocks)) {
+        return NULL;
+    }
+    hd_block *block = hd_region_alloc(&graph->region, sizeof *block);
+    if (block != NULL) {
+        graph->blocks[graph->block_count++] = block;
+    }
+    return block;
+}
+
+hd_status hd_graph_create(uint32_t opset, hd_graph **out_graph, hd_error *error)
+{
+    if (out_graph == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "out_graph is NULL");
+    }
+    *out_graph = NULL;
+    if (opset != 0 && (opset < 6 || opset > 21)) {
+        return hd_fail(error, HD_UNSUPPORTED, "opset %u is not in 6 to 21", opset);
+    }
+    hd_graph *graph = hd_alloc_zero(1, sizeof *graph);
+    if (graph == NULL) {
+        goto fail;
+    }
+    graph->opset = opset == 0 ? 21 : opset;
+    graph->root = hd_graph_new_block(graph);
+    if (graph->root == NULL) {
+        goto fail;
+    }
+    if (!hd_array_reserve((void **)&graph->values, &graph->value_capacity, 1, sizeof *graph->values)) {
+        goto fail;
+    }
+    graph->values[0] = (hd_graph_value){.name = ""};
+    graph->value_count = 1;
+    *out_graph = graph;
+    return HD_OK;
+fail:
+    hd_graph_destroy(&graph);
+    return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a graph");
+}
+
+void hd_graph_destroy(hd_graph **graph)
+{
+    if (graph == NULL || *graph == NULL) {
+        return;
+    }
+    hd_graph *dead = *graph;
+    *graph = NULL;
+    for (size_t i = 0; i < dead->value_count; i++) {
+        hd_free(dead->values[i].data);
+    }
+    for (size_t i = 0; i < dead->block_count; i++) {
+        hd_block *block = dead->blocks[i];
+        hd_free(block->nodes);
+        hd_free(block->inputs);
+        hd_free(block->outputs);
+        hd_free(block->output_names);
+    }
+    hd_free(dead->blocks);
+    hd_free(dead->values);
+    hd_region_clear(&dead->region);
+    hd_free(dead);
+}
+
+hd_value hd_graph_new_value(hd_graph *graph, const char *name)
+{
+    if (graph->value_count >= UINT32_MAX ||
+        !hd_array_reserve((void **)&graph->values, &graph->value_capacity, graph->value_count + 1,
+                          sizeof *graph->values)) {
+        return HD_VALUE_NONE;
+    }
+    const char *copy = name == NULL || name[0] == '\0' ? "" : hd_region_copy_text(&graph->region, name);
+    if (copy == NULL) {
+        return HD_VALUE_NONE;
+    }
+    graph->values[graph->value_count] = (hd_graph_value){.name = copy};
+    return (hd_value)graph->value_count++;
+}
+
+hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype, const hd_shape *shape,
+                               void *data)
+{
+    hd_value value = hd_graph_new_value(graph, name);
+    if (value != HD_VALUE_NONE) {
+        hd_graph_value *entry = &graph->values[value];
+        entry->dtype = dtype;
+        entry->has_rank = true;
+        entry->shape = *shape;
+        entry->data = data;
+    }
+    return value;
+}
+
+static bool copy_tensor(hd_region *region, const hd_tensor *tensor, const hd_tensor **out)
+{
+    hd_tensor *copy = hd_region_copy(region, tensor, sizeof *tensor);
+    if (copy == NULL) {
+        return false;
+    }
+    copy->name = NULL;
+    copy->data = hd_region_copy(region, tensor->data, tensor->size);
+    *out = copy;
+    return copy->data != NULL;
+}
+
+/* Copies an attribute and what it points to into the region; false when out of memory. */
+static bool copy_attribute(hd_region *region, const hd_attribute *from, hd_attribute *to)
+{
+    *to = *from;
+    to->name = hd_region_copy_text(region, from->name);
+    if (to->name == NULL) {
+        return false;
+    }
+    switch (from->kind) {
+    case HD_ATTRIBUTE_INT:
+    case HD_ATTRIBUTE_FLOAT:
+        return true;
+    case HD_ATTRIBUTE_STRING:
+        to->s = hd_region_copy_text(region, from->s);
+        return to->s != NULL;
+    case HD_ATTRIBUTE_INTS:
+        to->ints = hd_region_copy(region, from->ints, from->count * sizeof *from->ints);
+        return to->ints != NULL;
+    case HD_ATTRIBUTE_FLOATS:
+        to->floats = hd_region_copy(region, from->floats, from->count * sizeof *from->floats);
+        return to->floats != NULL;
+    case HD_ATTRIBUTE_TENSOR:
+        return copy_tensor(region, from->tensor, &to->tensor);
+    }
+    return false;
+}
+
+static hd_status check_operands(const hd_graph *graph, const hd_operator *operator, const char *name,
+                                const hd_value *inputs, size_t input_count, size_t output_count,
+                                hd_error *error)
+{
+    if (input_count < operator->min_inputs ||
+        (operator->max_inputs != 255 && input_count > operator->max_inputs) ||
+        (operator->max_outputs != 255 && output_count > operator->max_outputs) || output_count == 0) {
+        return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): %zu inputs and %zu outputs are not allowed",
+                       name, operator->type, input_count, output_count);
+    }
+    for (size_t i = 0; i < input_count; i++) {
+        if (inputs[i] >= graph->value_count) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "node '%s' (%s): input %zu is no value of this graph",
+                           name, operator->type, i);
+        }
+        if (inputs[i] == HD_VALUE_NONE && i < operator->min_inputs) {
+            return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): input %zu must not be left out", name,
+                           operator->type, i);
+        }
+    }
+    return HD_OK;
+}
+
+hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type, const char *name,
+                          const hd_value *inputs, size_t input_count, const hd_value *outputs,
+                          size_t output_count, const hd_attribute *attributes, size_t attribute_count,
+                          hd_node **out_node, hd_error *error)
+{
+    const hd_operator *operator = hd_operator_find(op_type);
+    if (operator == NULL) {
+        return hd_fail(error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", name, op_type);
+    }
+    hd_status status =
+        check_operands(graph, operator, name, inputs, input_count, output_count, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    if (!hd_array_reserve((void **)&block->nodes, &block->node_capacity, block->node_count + 1,
+                          sizeof *block->nodes)) {
+        goto fail;
+    }
+    hd_region *region = &graph->region;
+    hd_node node = {.operator = operator,
+                    .name = hd_region_copy_text(region, name),
+                    .inputs = hd_region_copy(region, inputs, input_count * sizeof *inputs),
+                    .input_count = input_count,
+                    .outputs = hd_region_copy(region, outputs, output_count * sizeof *outputs),
+                    .output_count = output_count,
+                    .attributes = hd_region_array(region, attribute_count, sizeof *attributes),
+                    .attribute_count = attribute_count};
+    if (node.name == NULL || node.inputs == NULL || node.outputs == NULL || node.attributes == NULL) {
+        goto fail;
+    }
+    for (size_t i = 0; i < attribute_count; i++) {
+        if (!copy_attribute(region, &attributes[i], &node.attributes[i])) {
+            goto fail;
+        }
+    }
+    block->nodes[block->node_count] = node;
+    if (out_node != NULL) {
+        *out_node = &block->nodes[block->node_count];
+    }
+    block->node_count++;
+    return HD_OK;
+fail:
+    return hd_fail(error, HD_OUT_OF_MEMORY, "node '%s' (%s): no memory", name, op_type);
+}
+
+bool hd_block_add_input(hd_block *block, hd_value value)
+{
+    if (!hd_array_reserve((void **)&block->inputs, &block->input_capacity, block->input_count + 1,
+                          sizeof *block->inputs)) {
+        return false;
+    }
+    block->inputs[block->input_count++] = value;
+    return true;
+}
+
+bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_value value)
+{
+    size_t capacity = block->output_capacity;
+    if (!hd_array_reserve((void **)&block->outputs, &capacity, block->output_count + 1,
+                          sizeof *block->outputs)) {
+        return false;
+    }
+    if (!hd_array_reserve((void **)&block->output_names, &block->output_capacity,
+                          block->output_count + 1, sizeof *block->output_names)) {
+        return false;
+    }
+    const char *copy = hd_region_copy_text(&graph->region, name == NULL ? "" : name);
+    if (copy == NULL) {
+        return false;
+    }
+    block->outputs[block->output_count] = value;
+    block->output_names[block->output_count++] = copy;
+    return true;
+}
+
+/* What the public builder asks of every name and shape. */
+static hd_status check_declaration(const char *name, hd_dtype dtype, uint32_t rank, const int64_t *dims,
+                                   int64_t smallest, hd_error *error)
+{
+    if (hd_dtype_size(dtype) == 0) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': %d is no dtype", name, (int)dtype);
+    }
+    if (rank > HD_MAX_RANK || (rank > 0 && dims == NULL)) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': rank %u is over %d, or dims is NULL", name, rank,
+                       HD_MAX_RANK);
+    }
+    for (uint32_t i = 0; i < rank; i++) {
+        if (dims[i] < smallest) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': dimension %u is %lld", name, i,
+                           (long long)dims[i]);
+        }
+    }
+    return HD_OK;
+}
+
+hd_status hd_graph_add_input(hd_graph *graph, const char *name, hd_dtype dtype, uint32_t rank,
+                             const int64_t *dims, hd_value *out_value, hd_error *error)
+{
+    if (graph == NULL || name == NULL || out_value == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "graph, name or out_value is NULL");
+    }
+    hd_status status = check_declaration(name, dtype, rank, dims, -1, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_value value = hd_graph_new_value(graph, name);
+    if (value == HD_VALUE_NONE || !hd_block_add_input(graph->root, value)) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for input '%s'", name);
+    }
+    hd_graph_value *entry = &graph->values[value];
+    entry->dtype = dtype;
+    entry->has_rank = true;
+    entry->shape.rank = rank;
+    for (uint32_t i = 0; i < rank; i++) {
+        entry->shape.dims[i] = dims[i];
+    }
+    *out_value = value;
+    return HD_OK;
+}
+
+hd_status hd_graph_add_constant(hd_graph *graph, const hd_tensor *tensor, hd_value *out_value,
+                                hd_error *error)
+{
+    if (graph == NULL || tensor == NULL || out_value == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "graph, tensor or out_value is NULL");
+    }
+    const char *name = tensor->name == NULL ? "" : tensor->name;
+    hd_status status = check_declaration(name, tensor->dtype, tensor->rank, tensor->dims, 0, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_shape shape = {.rank = tensor->rank};
+    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
+    if (!hd_shape_is_valid(&shape, tensor->dtype)) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "constant '%s': its size overflows", name);
+    }
+    size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
+    if (tensor->size < size || (size > 0 && tensor->data == NULL)) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "constant '%s': %zu bytes are given, %zu are needed",
+                       name, tensor->size, size);
+    }
+    void *data = hd_alloc_aligned(size);
+    if (data == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s' of %zu bytes", name, size);
+    }
+    if (size > 0) {
+        memcpy(data, tensor->data, size);
+    }
+    hd_value value = hd_graph_new_constant(graph, name, tensor->dtype, &shape, data);
+    if (value == HD_VALUE_NONE) {
+        hd_free(data);
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s'", name);
+    }
+    *out_value = value;
+    return HD_OK;
+}
+
+hd_status hd_graph_add_node(hd_graph *graph, const char *op_type, const hd_value *inputs,
+                            size_t input_count, const hd_attribute *attributes, size_t attribute_count,
+                            hd_value *out_values, size_t output_count, hd_error *error)
+{
+    if (graph == NULL || op_type == NULL || out_values == NULL || (inputs == NULL && input_count > 0) ||
+        (attributes == NULL && attribute_count > 0)) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "an argument of hd_graph_add_node is NULL");
+    }
+    const hd_operator *operator = hd_operator_find(op_type);
+    if (operator != NULL && (operator->flags & HD_OPERATOR_CONTROL) != 0) {
+        return hd_fail(error, HD_UNSUPPORTED, "'%s' has inner graphs; only files can bring it", op_type);
+    }
+    for (size_t i = 0; i < output_count; i++) {
+        out_values[i] = hd_graph_new_value(graph, "");
+        if (out_values[i] == HD_VALUE_NONE) {
+            return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for the outputs of '%s'", op_type);
+        }
+    }
+    return hd_graph_append(graph, graph->root, op_type, "", inputs, input_count, out_values,
+                           output_count, attributes, attribute_count, NULL, error);
+}
+
+hd_status hd_graph_add_output(hd_graph *graph, const char *name, hd_value value, hd_error *error)
+{
+    if (graph == NULL || name == NULL || value == HD_VALUE_NONE || value >= graph->value_count) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "graph or name is NULL, or the value is none of its own");
+    }
+    if (!hd_block_add_output(graph, graph->root, name, value)) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for output '%s'", name);
+    }
+    return HD_OK;
+}
+
+static bool clone_values(const hd_graph *from, hd_graph *to)
+{
+    for (size_t i = 1; i < from->value_count; i++) {
+        const hd_graph_value *source = &from->values[i];
+        hd_value value = hd_graph_new_value(to, source->name);
+        if (value == HD_VALUE_NONE) {
+            return false;
+        }
+        hd_graph_value *copy = &to->values[value];
+        const char *name = copy->name;
+        *copy = *source;
+        copy->name = name;
+        copy->data = NULL;
+        for (uint32_t d = 0; d < HD_MAX_RANK; d++) {
+            if (source->dim_names[d] != NULL) {
+                copy->dim_names[d] = hd_region_copy_text(&to->region, source->dim_names[d]);
+            }
+        }
+        if (source->data != NULL) {
+            size_t size = (size_t)hd_shape_count(&source->shape) * hd_dtype_size(source->dtype);
+            copy->data = hd_alloc_aligned(size);
+            if (copy->data == NULL) {
+                return false;
+            }
+            memcpy(copy->data, source->data, size);
+        }
+    }
+    return true;
+}
+
+static bool clone_block(const hd_graph *from, const hd_block *source, hd_graph *to, hd_block *copy)
+{
+    for (size_t i = 0; i < source->node_count; i++) {
+        const hd_node *node = &source->nodes[i];
+        hd_node *made;
+        if (hd_graph_append(to, copy, node->operator->type, node->name, node->inputs, node->input_count,
+                            node->outputs, node->output_count, node->attributes, node->attribute_count,
+                            &made, NULL) != HD_OK) {
+            return false;
+        }
+        for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
+            hd_block *inner = hd_graph_new_block(to);
+            if (inner == NULL || !clone_block(from, node->blocks[b], to, inner)) {
+                return false;
+            }
+            copy->nodes[i].blocks[b] = inner;
+        }
+    }
+    for (size_t i = 0; i < source->input_count; i++) {
+        if (!hd_block_add_input(copy, source->inputs[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < source->output_count; i++) {
+        if (!hd_block_add_output(to, copy, source->output_names[i], source->outputs[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+hd_graph *hd_graph_clone(const hd_graph *graph)
+{
+    hd_graph *copy = NULL;
+    if (hd_graph_create(graph->opset, &copy, NULL) != HD_OK) {
+        return NULL;
+    }
+    if (!clone_values(graph, copy) || !clone_block(graph, graph->root, copy, copy->root)) {
+        hd_graph_destroy(&copy);
+    }
+    return copy;
+}

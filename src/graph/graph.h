@@ -1,0 +1,89 @@
+/* Graph, inside: the nodes of a network as a model or a file describes them, before shapes are known.
+ * All blocks of a graph (its root and the branches of If, the bodies of Loop) share one table of
+ * values, so that an inner block reads an outer value by its number.
+ *
+ * Thread-safety: one thread at a time while it is built; immutable once a model holds it. */
+#ifndef HD_GRAPH_GRAPH_H
+#define HD_GRAPH_GRAPH_H
+
+#include "base/region.h"
+#include "graph/operator.h"
+
+/* A value: an input, a constant or a node's output. */
+typedef struct hd_graph_value {
+    const char *name; /* "" for one without */
+    hd_dtype dtype;   /* HD_DTYPE_NONE: not declared */
+    bool has_rank;    /* the shape is declared, -1 where a dimension is unknown */
+    hd_shape shape;
+    const char *dim_names[HD_MAX_RANK]; /* NULL where a dimension has no symbol */
+    void *data; /* a constant's elements, from hd_alloc_aligned, the graph's; NULL for others */
+} hd_graph_value;
+
+typedef struct hd_block hd_block;
+
+typedef struct hd_node {
+    const hd_operator *operator;
+    const char *name; /* "" for one without */
+    hd_value *inputs; /* HD_VALUE_NONE: left out */
+    size_t input_count;
+    hd_value *outputs; /* HD_VALUE_NONE: nobody wants it */
+    size_t output_count;
+    hd_attribute *attributes;
+    size_t attribute_count;
+    hd_block *blocks[2]; /* If: then, else; Loop and Scan: the body; NULL for others */
+} hd_node;
+
+/* Nodes in an order in which each reads only what stands before it. */
+struct hd_block {
+    hd_node *nodes;
+    size_t node_count;
+    size_t node_capacity;
+    hd_value *inputs;
+    size_t input_count;
+    size_t input_capacity;
+    hd_value *outputs;
+    const char **output_names; /* of the root block */
+    size_t output_count;
+    size_t output_capacity;
+};
+
+struct hd_graph {
+    hd_region region; /* names, nodes' arrays, blocks; not the constants' elements */
+    uint32_t opset;
+    hd_graph_value *values; /* [0] stands for HD_VALUE_NONE */
+    size_t value_count;
+    size_t value_capacity;
+    hd_block *root;
+    hd_block **blocks; /* all of them, the root first, to free their arrays */
+    size_t block_count;
+    size_t block_capacity;
+};
+
+/* A new block of the graph; NULL when out of memory. */
+hd_block *hd_graph_new_block(hd_graph *graph);
+
+/* A new value (name is copied); HD_VALUE_NONE when out of memory. */
+hd_value hd_graph_new_value(hd_graph *graph, const char *name);
+
+/* A new constant. Takes `data` (from hd_alloc_aligned) over on success only; HD_VALUE_NONE when out of
+ * memory. */
+hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype, const hd_shape *shape,
+                               void *data);
+
+/* Appends a node of operator `op_type` to a block. Arrays and texts are copied, tensors in attributes
+ * too; the outputs are values that hd_graph_new_value gave. *out_node (may be NULL) is valid until the
+ * next append. HD_UNSUPPORTED: no such operator. HD_BAD_MODEL: a wrong number of operands. */
+HD_MUST_CHECK hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
+                                        const char *name, const hd_value *inputs, size_t input_count,
+                                        const hd_value *outputs, size_t output_count,
+                                        const hd_attribute *attributes, size_t attribute_count,
+                                        hd_node **out_node, hd_error *error);
+
+/* Append to a block's inputs or outputs; false when out of memory. name: for the root block's outputs. */
+bool hd_block_add_input(hd_block *block, hd_value value);
+bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_value value);
+
+/* A deep copy; NULL when out of memory. */
+hd_graph *hd_graph_clone(const hd_graph *graph);
+
+#endif
