@@ -37,7 +37,7 @@ release: deps
 debug tsan asan fuzz fault: test-deps
 
 $(PRESETS):
-	@cmake --preset $@ --log-level=WARNING
+	@cmake --preset $@ >/dev/null
 	@cmake --build --preset $@ -j $(JOBS)
 
 bench: release
