@@ -1,0 +1,5 @@
+#include "hal/cpu/kernel.h"
+
+const hd_cpu_operator hd_cpu_operators_movement[] = {
+    {0},
+};
