@@ -50,11 +50,12 @@ def _compare(arguments, arrays, threads, contenders, folder):
     result = {"schema_version": 1, "command": "compare",
               "model": arguments.title or arguments.model.name,
               "machine": machine.describe(), "seconds": arguments.seconds,
-              "rounds": 0, "contenders": {}, "agreement": [], "measurements": []}
+              "rounds": 0, "contenders": {}, "left_out": {}, "agreement": [], "measurements": []}
     for setting in peer_settings():
         contenders.append(PeerProcess(setting, arguments.model, folder))
     if not arguments.peers_only:
         contenders.append(HeddleProcess(arguments.heddle, arguments.model, folder))
+    _leave_out_incapable(contenders, arrays, result)
     result["agreement"] = _agree(contenders, arrays, arguments.tolerance)
     for contender in contenders:
         if isinstance(contender, PeerProcess):
@@ -66,6 +67,21 @@ def _compare(arguments, arrays, threads, contenders, folder):
         result["rounds"] = round_number + 1
     result["points"] = report.points(result)
     return result
+
+
+def _leave_out_incapable(contenders, arrays, result):
+    """Takes out peers that cannot run the model, and says so above the table. ONNX Runtime must
+    run it, since the others are compared with it; so must Heddle."""
+    for contender in list(contenders[1:]):
+        if isinstance(contender, HeddleProcess):
+            continue
+        try:
+            for cell, values in arrays.items():
+                contender.prepare(cell, values)
+        except RuntimeError as error:
+            contenders.remove(contender)
+            contender.close()
+            result["left_out"][contender.name] = str(error)
 
 
 def _agree(contenders, arrays, tolerance):

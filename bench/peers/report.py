@@ -79,6 +79,7 @@ def _machine_lines(result):
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()),
         f"- {result['rounds']} rounds, {result['seconds']:g} s a measurement, shuffled; idle "
         f"peers use {idle:.2f} CPU seconds a second and are stopped while others measure",
+        *(f"- Left out, since it cannot run this model: {name}" for name in result["left_out"]),
         f"- All contenders computed the same outputs: largest relative difference {worst:.1e}",
         "",
     ]
