@@ -14,7 +14,7 @@ help:
 	@echo "make test        all tests, about 30 minutes on 2 cores (installs what is missing)"
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
-	@echo "make bench       compare with the peers"
+	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
 	@echo "make verify      check the synchronization and write build/verify/report.md"
 	@echo "make test-cuda   the tests on an NVIDIA GPU"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
@@ -41,7 +41,8 @@ $(PRESETS):
 	@cmake --build --preset $@ -j $(JOBS)
 
 bench: release
-	@bench/run
+	@tools/install-deps bench
+	@bench/peers/compare.py "$$(tools/fetch-model)" --json build/bench.json --markdown build/bench.md
 
 verify: release
 	@build/release/heddle verify --source .
