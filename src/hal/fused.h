@@ -13,6 +13,8 @@
  * "heddle.Conv"         ONNX's Conv, but x and y are [N, H, W, C] (channels last, also for one
  *                       spatial dimension: [N, 1, W, C]), then bias, residual (as y) and activation as
  *                       for Linear. w constant and packed. Parameters: hd_fused_convolution.
+ * "heddle.ConvTranspose" ONNX's ConvTranspose in the same way. Parameters:
+ *                       hd_fused_convolution_transposed.
  * "heddle.Elementwise"  a chain of elementwise operators in one pass. Parameters:
  *                       hd_fused_elementwise.
  *
@@ -64,6 +66,11 @@ typedef struct hd_fused_convolution {
     int64_t pad_end[2];
     hd_activation activation;
 } hd_fused_convolution;
+
+typedef struct hd_fused_convolution_transposed {
+    hd_fused_convolution convolution;
+    int64_t output_padding[2];
+} hd_fused_convolution_transposed;
 
 /* One step of an elementwise chain. Operands number the operation's inputs first (0 to input_count-1),
  * then the results of the steps before. The last step's result is the output. */

@@ -1,0 +1,36 @@
+/* Convolution: types and shapes of the operators of this family. */
+#include "graph/operator.h"
+#include "hal/convolution.h"
+
+static hd_infer_result infer_convolution(hd_operation *operation, size_t *needed_input,
+                                         hd_error *error)
+{
+    (void)needed_input;
+    hd_convolution convolution;
+    if (hd_convolution_resolve(operation, &convolution, error) != HD_OK) {
+        return HD_INFER_FAILED;
+    }
+    hd_shape shape = hd_convolution_shape(&convolution);
+    hd_dtype dtype = operation->inputs[0].dtype;
+    if (!hd_shape_is_valid(&shape, dtype)) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT, "its output is too large");
+        return HD_INFER_FAILED;
+    }
+    if (convolution.channels_last && hd_operation_has(operation, 3) &&
+        !hd_shape_equal(&operation->inputs[3].shape, &shape)) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                          "the residual has another shape than the output");
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = dtype;
+    operation->outputs[0].shape = shape;
+    return HD_INFER_DONE;
+}
+
+const hd_operator hd_operators_convolution[] = {
+    {"Conv", 2, 3, 1, 0, infer_convolution},
+    {"ConvTranspose", 2, 3, 1, 0, infer_convolution},
+    {"heddle.Conv", 2, 4, 1, 0, infer_convolution},
+    {"heddle.ConvTranspose", 2, 4, 1, 0, infer_convolution},
+    {0},
+};
