@@ -62,7 +62,7 @@ def run_reference(path, arrays):
 def run_heddle(arguments, path, arrays, names):
     """The outputs of `heddle run`, in the model's order, or a sentence that says what failed."""
     import numpy as np
-    from outputs import file_names
+    from outputs import in_order
 
     with tempfile.TemporaryDirectory(prefix="heddle-accuracy-") as folder:
         command = [str(arguments.heddle), "run", str(path), "--device", arguments.device,
@@ -79,11 +79,11 @@ def run_heddle(arguments, path, arrays, names):
             return None, f"no answer in {RUN_LIMIT_S} s"
         if done.returncode != 0:
             return None, f"exit {done.returncode}: {done.stderr.strip()[-300:]}"
-        files = [Path(folder) / f"{stem}.npy" for stem in file_names(names)]
-        missing = [file.name for file in files if not file.exists()]
-        if missing:
-            return None, f"wrote no {', '.join(missing)}"
-        return [np.load(file) for file in files], None
+        try:
+            return in_order({file.stem: np.load(file) for file in Path(folder).glob("*.npy")},
+                            names), None
+        except ValueError as error:
+            return None, str(error)
 
 
 def check_model(arguments, entry):

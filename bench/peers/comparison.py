@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ def run(arguments):
     except ValueError as error:
         print(f"compare.py: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what follows is cleaned up
     contenders = []
     with tempfile.TemporaryDirectory(prefix="heddle-peers-") as folder:
         try:
@@ -50,64 +52,77 @@ def _compare(arguments, arrays, threads, contenders, folder):
     result = {"schema_version": 1, "command": "compare",
               "model": arguments.title or arguments.model.name,
               "machine": machine.describe(), "seconds": arguments.seconds,
-              "rounds": 0, "contenders": {}, "left_out": {}, "agreement": [], "measurements": []}
+              "cells": list(arrays), "rounds": 0, "contenders": {}, "left_out": {},
+              "agreement": [], "measurements": []}
     for setting in peer_settings():
         contenders.append(PeerProcess(setting, arguments.model, folder))
     if not arguments.peers_only:
         contenders.append(HeddleProcess(arguments.heddle, arguments.model, folder))
-    _leave_out_incapable(contenders, arrays, result)
-    result["agreement"] = _agree(contenders, arrays, arguments.tolerance)
+    answers = _prepare(contenders, arrays, result)
+    result["agreement"] = _agree(contenders, arrays, answers, arguments.tolerance)
     for contender in contenders:
         if isinstance(contender, PeerProcess):
             contender.note_idle_cpu()
         result["contenders"][contender.name] = contender.description
     order = random.Random(arguments.seed)
     for round_number in range(arguments.rounds):
-        _measure_round(arguments, result, contenders, list(arrays), threads, order, round_number)
+        try:
+            _measure_round(arguments, result, contenders, list(arrays), threads, order,
+                           round_number)
+        except KeyboardInterrupt:
+            # The rounds that are complete still make a table.
+            result["measurements"] = [entry for entry in result["measurements"]
+                                      if entry["round"] < round_number]
+            if round_number == 0:
+                raise
+            break
         result["rounds"] = round_number + 1
     result["points"] = report.points(result)
     return result
 
 
-def _leave_out_incapable(contenders, arrays, result):
-    """Takes out peers that cannot run the model, and says so above the table. ONNX Runtime must
-    run it, since the others are compared with it; so must Heddle."""
-    for contender in list(contenders[1:]):
-        if isinstance(contender, HeddleProcess):
-            continue
+def _prepare(contenders, arrays, result):
+    """Lets each contender compute each cell once; returns the outputs by contender and cell.
+
+    A peer that cannot run the model is left out, which the report says. The first peer must run it,
+    since the others are compared with it; so must Heddle.
+    """
+    answers = {}
+    for contender in list(contenders):
         try:
-            for cell, values in arrays.items():
-                contender.prepare(cell, values)
+            answers[contender.name] = {cell: contender.prepare(cell, values)
+                                       for cell, values in arrays.items()}
         except RuntimeError as error:
+            if contender is contenders[0] or isinstance(contender, HeddleProcess):
+                raise
             contenders.remove(contender)
             contender.close()
             result["left_out"][contender.name] = str(error)
+    return answers
 
 
-def _agree(contenders, arrays, tolerance):
-    """Lets each contender compute each cell once and compares it with the first peer.
+def _agree(contenders, arrays, answers, tolerance):
+    """Compares every contender's outputs with those of the first peer.
 
     A contender that computes something else, or at less precision, is not worth timing.
     """
+    reference = contenders[0]
+    names = reference.description["outputs"]
     agreement = []
-    for cell, values in arrays.items():
-        expected = contenders[0].prepare(cell, values)
-        for contender in contenders[1:]:
-            actual = contender.prepare(cell, values)
+    for contender in contenders[1:]:
+        for cell in arrays:
+            actual = answers[contender.name][cell]
             if isinstance(actual, dict):
-                names = outputs.file_names(contenders[0].description["outputs"])
-                missing = [name for name in names if name not in actual]
-                if missing:
-                    raise ValueError(f"heddle run wrote no {', '.join(missing)}")
-                actual = [actual[name] for name in names]
-            errors = [outputs.difference(*pair) for pair in zip(actual, expected, strict=True)]
-            worst = max(error[1] for error in errors)
+                actual = outputs.in_order(actual, names)
+            errors = [outputs.difference(*pair) for pair in
+                      zip(actual, answers[reference.name][cell], strict=True)]
+            worst = max(relative for _, relative in errors)
             agreement.append({"cell": cell, "contender": contender.name,
-                              "max_absolute": max(error[0] for error in errors),
+                              "max_absolute": max(absolute for absolute, _ in errors),
                               "max_relative": worst})
             if worst > tolerance:
                 raise Disagreement(
-                    f"{contender.name} differs from {contenders[0].name} by {worst:g} in cell "
+                    f"{contender.name} differs from {reference.name} by {worst:g} in cell "
                     f"{cell} (--tolerance {tolerance:g})")
     return agreement
 

@@ -15,6 +15,15 @@ def file_names(names):
     return stems
 
 
+def in_order(files, names):
+    """The arrays of `heddle run`, given by file stem, in the order of the model's outputs."""
+    stems = file_names(names)
+    missing = [stem for stem in stems if stem not in files]
+    if missing:
+        raise ValueError(f"heddle run wrote no {', '.join(missing)}")
+    return [files[stem] for stem in stems]
+
+
 def difference(actual, expected):
     """(largest absolute error, largest error relative to 1 + |expected|).
 

@@ -26,6 +26,7 @@ PR_SET_PDEATHSIG = 1
 def end_with_parent():
     """A worker that is stopped when its parent dies would stay for ever."""
     parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the rest
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)

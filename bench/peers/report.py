@@ -17,9 +17,8 @@ def points(result):
     for entry in result["measurements"]:
         row = rows.setdefault((entry["cell"], entry["threads"]), {})
         row.setdefault(entry["contender"], []).append(entry)
-    order = list(dict.fromkeys(entry["cell"] for entry in result["agreement"]))
     return [_point(cell, threads, row) for (cell, threads), row in
-            sorted(rows.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))]
+            sorted(rows.items(), key=lambda item: (result["cells"].index(item[0][0]), item[0][1]))]
 
 
 def _point(cell, threads, row):
@@ -68,7 +67,7 @@ def _machine_lines(result):
                 result["contenders"].items()}
     idle = max((entry.get("idle_cpu_seconds_per_s") or 0.0)
                for entry in result["contenders"].values())
-    worst = max(entry["max_relative"] for entry in result["agreement"])
+    worst = max((entry["max_relative"] for entry in result["agreement"]), default=0.0)
     return [
         f"- Machine: {machine['cpu']} (family/model/stepping "
         f"{machine['cpu_family_model_stepping']}; {' '.join(machine['cpu_flags'])}), "
