@@ -89,7 +89,7 @@ def run_heddle(arguments, path, arrays, names):
 def check_model(arguments, entry):
     """Prints one line an output; returns the exit code for this model."""
     import numpy as np
-    from outputs import difference
+    from outputs import difference, scale
 
     path, *parts = entry.split("@")
     path = Path(path)
@@ -113,8 +113,8 @@ def check_model(arguments, entry):
             worst = 1
             continue
         if theirs.dtype.kind == "f":
-            good = np.allclose(ours, theirs, rtol=arguments.rtol, atol=arguments.atol,
-                               equal_nan=True)
+            good = np.allclose(ours, theirs, rtol=arguments.rtol,
+                               atol=arguments.atol * scale(theirs), equal_nan=True)
         else:
             good = np.array_equal(ours, theirs)
         print(f"{label}: absolute {absolute:.2e}, relative {relative:.2e}, "

@@ -32,7 +32,7 @@ def parse_arguments():
     parser.add_argument("--heddle", type=Path, default=DEFAULT_HEDDLE)
     parser.add_argument("--peers-only", action="store_true", help="measure without Heddle")
     parser.add_argument("--tolerance", type=float, default=1e-3,
-                        help="largest difference from ONNX Runtime, relative to 1 + its value")
+                        help="largest difference from ONNX Runtime (relative, README.md)")
     parser.add_argument("--require", type=float, metavar="RATIO",
                         help="exit with 1 if Heddle is below RATIO of the best peer in a cell")
     parser.add_argument("--title", help="heading of the table (default: the file's name)")

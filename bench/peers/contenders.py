@@ -1,6 +1,7 @@
 """The peers and their settings: `prepare` once a cell, `runner` once a caller thread."""
 
 import os
+import sys
 
 import numpy as np
 
@@ -63,6 +64,8 @@ class OpenVino:
     """
 
     def __init__(self, model, setting):
+        # Its usage reports fork this process and send data. As if the package were not installed:
+        sys.modules["openvino_telemetry"] = None
         import openvino
 
         self.openvino = openvino

@@ -24,8 +24,15 @@ def in_order(files, names):
     return [files[stem] for stem in stems]
 
 
+def scale(expected):
+    """The largest magnitude, at most 1: a probability map whose peak is 0.005 is not equal to
+    zeros, though each of its values is close to 0."""
+    magnitudes = np.abs(expected[np.isfinite(expected)].astype(np.float64))
+    return min(1.0, float(magnitudes.max(initial=0.0))) or 1.0
+
+
 def difference(actual, expected):
-    """(largest absolute error, largest error relative to 1 + |expected|).
+    """(largest absolute error, largest error relative to scale() + |expected|).
 
     Not-a-number against a number, or infinities that differ, count as infinitely wrong.
     """
@@ -40,7 +47,7 @@ def difference(actual, expected):
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
         absolute = np.where(same, 0.0, np.abs(actual - expected))
-        relative = absolute / np.where(same, 1.0, 1.0 + np.abs(expected))
+        relative = absolute / np.where(same, 1.0, scale(expected) + np.abs(expected))
     absolute = np.nan_to_num(absolute, nan=np.inf, posinf=np.inf)
     relative = np.nan_to_num(relative, nan=np.inf, posinf=np.inf)
     return float(absolute.max()), float(relative.max())
