@@ -1,0 +1,355 @@
+/* Rows: the functions of rows.h, for the instruction set of the file that includes this one and
+ * defines HD_ROWS_SET, the name of the set. */
+#include "hal/cpu/ops/lanes.h"
+#include "hal/cpu/ops/rows.h"
+
+/* Folds: four vectors at a time, then one, then the tail filled up with neutral values. */
+#define FOLD(name, fill, step, join, across)                                                       \
+    static float fold_##name(const float *x, int64_t count)                                        \
+    {                                                                                              \
+        hd_lanes v0 = hd_lanes_set(fill), v1 = v0, v2 = v0, v3 = v0;                               \
+        int64_t i = 0;                                                                             \
+        for (; i + 4 * HD_LANES <= count; i += 4 * HD_LANES) {                                     \
+            v0 = step(v0, hd_lanes_load(x + i));                                                   \
+            v1 = step(v1, hd_lanes_load(x + i + HD_LANES));                                        \
+            v2 = step(v2, hd_lanes_load(x + i + 2 * HD_LANES));                                    \
+            v3 = step(v3, hd_lanes_load(x + i + 3 * HD_LANES));                                    \
+        }                                                                                          \
+        for (; i + HD_LANES <= count; i += HD_LANES) {                                             \
+            v0 = step(v0, hd_lanes_load(x + i));                                                   \
+        }                                                                                          \
+        if (i < count) {                                                                           \
+            v1 = step(v1, hd_lanes_load_part(x + i, count - i, fill));                             \
+        }                                                                                          \
+        return across(join(join(v0, v1), join(v2, v3)));                                           \
+    }                                                                                              \
+    static void fold_##name##_into(float *restrict into, const float *restrict x, int64_t count)   \
+    {                                                                                              \
+        int64_t i = 0;                                                                             \
+        for (; i + HD_LANES <= count; i += HD_LANES) {                                             \
+            hd_lanes_store(into + i, step(hd_lanes_load(into + i), hd_lanes_load(x + i)));         \
+        }                                                                                          \
+        if (i < count) {                                                                           \
+            hd_lanes old = hd_lanes_load_part(into + i, count - i, fill);                          \
+            hd_lanes_store_part(into + i, count - i,                                               \
+                                step(old, hd_lanes_load_part(x + i, count - i, fill)));            \
+        }                                                                                          \
+    }
+
+static inline hd_lanes step_sum(hd_lanes sum, hd_lanes x)
+{
+    return sum + x;
+}
+
+static inline hd_lanes step_squares(hd_lanes sum, hd_lanes x)
+{
+    return hd_lanes_fma(x, x, sum);
+}
+
+static inline hd_lanes step_absolute(hd_lanes sum, hd_lanes x)
+{
+    return sum + hd_lanes_abs(x);
+}
+
+static inline hd_lanes step_product(hd_lanes product, hd_lanes x)
+{
+    return product * x;
+}
+
+FOLD(sum, 0.0f, step_sum, step_sum, hd_lanes_across_sum)
+FOLD(squares, 0.0f, step_squares, step_sum, hd_lanes_across_sum)
+FOLD(absolute, 0.0f, step_absolute, step_sum, hd_lanes_across_sum)
+FOLD(product, 1.0f, step_product, step_product, hd_lanes_across_product)
+FOLD(max, -INFINITY, hd_lanes_max, hd_lanes_max, hd_lanes_across_max)
+FOLD(min, INFINITY, hd_lanes_min, hd_lanes_min, hd_lanes_across_min)
+
+static inline hd_lanes load_at(const float *x, int64_t i, int64_t count, float fill)
+{
+    return i + HD_LANES <= count ? hd_lanes_load(x + i) : hd_lanes_load_part(x + i, count - i, fill);
+}
+
+static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
+{
+    if (i + HD_LANES <= count) {
+        hd_lanes_store(y + i, value);
+    } else {
+        hd_lanes_store_part(y + i, count - i, value);
+    }
+}
+
+static float sum_deviations(const float *x, int64_t count, float mean)
+{
+    hd_lanes middle = hd_lanes_set(mean), v0 = hd_lanes_set(0.0f), v1 = v0;
+    int64_t i = 0;
+    for (; i + 2 * HD_LANES <= count; i += 2 * HD_LANES) {
+        hd_lanes a = hd_lanes_load(x + i) - middle, b = hd_lanes_load(x + i + HD_LANES) - middle;
+        v0 = hd_lanes_fma(a, a, v0);
+        v1 = hd_lanes_fma(b, b, v1);
+    }
+    for (; i < count; i += HD_LANES) {
+        hd_lanes a = load_at(x, i, count, mean) - middle;
+        v0 = hd_lanes_fma(a, a, v0);
+    }
+    return hd_lanes_across_sum(v0 + v1);
+}
+
+static float sum_exp(const float *x, int64_t count, float shift)
+{
+    hd_lanes middle = hd_lanes_set(shift), v0 = hd_lanes_set(0.0f), v1 = v0;
+    int64_t i = 0;
+    for (; i + 2 * HD_LANES <= count; i += 2 * HD_LANES) {
+        v0 = v0 + hd_lanes_exp(hd_lanes_load(x + i) - middle);
+        v1 = v1 + hd_lanes_exp(hd_lanes_load(x + i + HD_LANES) - middle);
+    }
+    for (; i < count; i += HD_LANES) {
+        v0 = v0 + hd_lanes_exp(load_at(x, i, count, -INFINITY) - middle);
+    }
+    return hd_lanes_across_sum(v0 + v1);
+}
+
+static void sum_exp_into(float *restrict into, const float *restrict x, const float *restrict shift,
+                         int64_t count)
+{
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        hd_lanes e = hd_lanes_exp(load_at(x, i, count, 0.0f) - load_at(shift, i, count, 0.0f));
+        store_at(into, i, count, load_at(into, i, count, 0.0f) + e);
+    }
+}
+
+static void exp_shifted(float *y, const float *x, const float *shift, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        hd_lanes e = hd_lanes_exp(load_at(x, i, count, 0.0f) - load_at(shift, i, count, 0.0f));
+        store_at(y, i, count, e);
+    }
+}
+
+static void multiply(float *y, const float *a, const float *b, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        store_at(y, i, count, load_at(a, i, count, 0.0f) * load_at(b, i, count, 0.0f));
+    }
+}
+
+static void subtract(float *y, const float *a, const float *b, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        store_at(y, i, count, load_at(a, i, count, 0.0f) - load_at(b, i, count, 0.0f));
+    }
+}
+
+static void affine(float *y, const float *x, float scale, float shift, int64_t count)
+{
+    hd_lanes a = hd_lanes_set(scale), b = hd_lanes_set(shift);
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        store_at(y, i, count, hd_lanes_fma(load_at(x, i, count, 0.0f), a, b));
+    }
+}
+
+static void affine_each(float *restrict y, const float *restrict x, const float *restrict scale,
+                        const float *restrict shift, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        hd_lanes a = load_at(scale, i, count, 0.0f), b = load_at(shift, i, count, 0.0f);
+        store_at(y, i, count, hd_lanes_fma(load_at(x, i, count, 0.0f), a, b));
+    }
+}
+
+static void add_scaled(float *restrict into, const float *restrict x, float factor, int64_t count)
+{
+    hd_lanes f = hd_lanes_set(factor);
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        hd_lanes sum = hd_lanes_fma(load_at(x, i, count, 0.0f), f, load_at(into, i, count, 0.0f));
+        store_at(into, i, count, sum);
+    }
+}
+
+/* e^(x - shift) to `to`, which may be x; their sum. */
+static float exp_and_sum(float *to, const float *x, float shift, int64_t count)
+{
+    hd_lanes middle = hd_lanes_set(shift), v0 = hd_lanes_set(0.0f), v1 = v0;
+    int64_t i = 0;
+    for (; i + 2 * HD_LANES <= count; i += 2 * HD_LANES) {
+        hd_lanes a = hd_lanes_exp(hd_lanes_load(x + i) - middle);
+        hd_lanes b = hd_lanes_exp(hd_lanes_load(x + i + HD_LANES) - middle);
+        hd_lanes_store(to + i, a);
+        hd_lanes_store(to + i + HD_LANES, b);
+        v0 = v0 + a;
+        v1 = v1 + b;
+    }
+    for (; i < count; i += HD_LANES) {
+        hd_lanes a = hd_lanes_exp(load_at(x, i, count, -INFINITY) - middle);
+        store_at(to, i, count, a);
+        v0 = v0 + a;
+    }
+    return hd_lanes_across_sum(v0 + v1);
+}
+
+/* y = x · factor past the cache. The elements before y's first vector boundary are stored one by one:
+ * a product has the same bits either way. */
+static void scale_stream(float *y, const float *x, float factor, int64_t count)
+{
+    int64_t i = 0;
+    for (; i < count && ((uintptr_t)(y + i) % sizeof(hd_lanes)) != 0; i++) {
+        y[i] = x[i] * factor;
+    }
+    hd_lanes f = hd_lanes_set(factor);
+    for (; i + HD_LANES <= count; i += HD_LANES) {
+        hd_lanes_stream(y + i, hd_lanes_load(x + i) * f);
+    }
+    for (; i < count; i++) {
+        y[i] = x[i] * factor;
+    }
+    hd_lanes_stream_end();
+}
+
+static void softmax(const float *x, float *y, int64_t count, float *keep)
+{
+    float *to = keep != NULL ? keep : y;
+    float shift = fold_max(x, count);
+    float factor = 1.0f / exp_and_sum(to, x, shift, count);
+    if (keep != NULL) {
+        scale_stream(y, keep, factor, count);
+        return;
+    }
+    hd_lanes f = hd_lanes_set(factor);
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        store_at(y, i, count, load_at(y, i, count, 0.0f) * f);
+    }
+}
+
+static void log_softmax(const float *x, float *y, int64_t count)
+{
+    float shift = fold_max(x, count);
+    hd_lanes a = hd_lanes_set(shift), b = hd_lanes_set(Sleef_logf_u10(sum_exp(x, count, shift)));
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        store_at(y, i, count, load_at(x, i, count, 0.0f) - a - b);
+    }
+}
+
+static inline void norm_store(const hd_norm_row *row, int64_t i, int64_t count, hd_lanes value)
+{
+    if (row->stream && i + HD_LANES <= count) {
+        hd_lanes_stream(row->y + i, value);
+    } else {
+        store_at(row->y, i, count, value);
+    }
+}
+
+static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inverse)
+{
+    const float *x = row->x;
+    if (row->residual != NULL) {
+        float *sum = row->sum != NULL ? row->sum : row->y;
+        for (int64_t i = 0; i < count; i += HD_LANES) {
+            hd_lanes a = load_at(x, i, count, 0.0f), b = load_at(row->residual, i, count, 0.0f);
+            store_at(sum, i, count, a + b);
+        }
+        x = sum;
+    }
+    float middle = row->centered ? fold_sum(x, count) / (float)count : 0.0f;
+    float variance = sum_deviations(x, count, middle) / (float)count;
+    float factor = 1.0f / sqrtf(variance + row->epsilon);
+    hd_lanes m = hd_lanes_set(middle), f = hd_lanes_set(factor);
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        hd_lanes value = (load_at(x, i, count, 0.0f) - m) * f;
+        hd_lanes scale = load_at(row->scale, i, count, 0.0f);
+        hd_lanes bias = hd_lanes_set(0.0f);
+        if (row->bias != NULL) {
+            bias = load_at(row->bias, i, count, 0.0f);
+        }
+        value = hd_lanes_fma(value, scale, bias);
+        norm_store(row, i, count, value);
+    }
+    if (row->stream) {
+        hd_lanes_stream_end();
+    }
+    *mean = middle;
+    *inverse = factor;
+}
+
+static void sigmoid(float *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        store_at(x, i, count, hd_lanes_sigmoid(load_at(x, i, count, 0.0f)));
+    }
+}
+
+static void tangent(float *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += HD_LANES) {
+        store_at(x, i, count, hd_lanes_tanh(load_at(x, i, count, 0.0f)));
+    }
+}
+
+/* `rows` (1 to 4) rows times HD_LANES * 2 columns, or what is left of them. */
+static inline void product_block(float *c, int64_t c_step, const float *a, int64_t a_step,
+                                 const float *b, int64_t n, int64_t k, int rows, int64_t columns)
+{
+    hd_lanes left[4], right[4];
+    for (int r = 0; r < rows; r++) {
+        left[r] = load_at(c + r * c_step, 0, columns, 0.0f);
+        right[r] = columns > HD_LANES ? load_at(c + r * c_step, HD_LANES, columns, 0.0f)
+                                      : hd_lanes_set(0.0f);
+    }
+    for (int64_t j = 0; j < k; j++) {
+        hd_lanes b0 = load_at(b + j * n, 0, columns, 0.0f);
+        hd_lanes b1 = columns > HD_LANES ? load_at(b + j * n, HD_LANES, columns, 0.0f)
+                                         : hd_lanes_set(0.0f);
+        for (int r = 0; r < rows; r++) {
+            hd_lanes factor = hd_lanes_set(a[r * a_step + j]);
+            left[r] = hd_lanes_fma(factor, b0, left[r]);
+            right[r] = hd_lanes_fma(factor, b1, right[r]);
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        store_at(c + r * c_step, 0, columns, left[r]);
+        if (columns > HD_LANES) {
+            store_at(c + r * c_step, HD_LANES, columns, right[r]);
+        }
+    }
+}
+
+static void product(float *c, int64_t c_step, const float *a, int64_t a_step, const float *b,
+                    int64_t m, int64_t k, int64_t n)
+{
+    for (int64_t column = 0; column < n; column += 2 * HD_LANES) {
+        int64_t columns = n - column < 2 * HD_LANES ? n - column : 2 * HD_LANES;
+        bool whole = columns == 2 * HD_LANES;
+        int64_t row = 0;
+        for (; whole && row + 4 <= m; row += 4) {
+            product_block(c + row * c_step + column, c_step, a + row * a_step, a_step, b + column, n,
+                          k, 4, 2 * HD_LANES);
+        }
+        for (; row < m; row++) {
+            if (whole) {
+                product_block(c + row * c_step + column, c_step, a + row * a_step, a_step, b + column,
+                              n, k, 1, 2 * HD_LANES);
+            } else {
+                product_block(c + row * c_step + column, c_step, a + row * a_step, a_step, b + column,
+                              n, k, 1, columns);
+            }
+        }
+    }
+}
+
+const hd_rows HD_ROWS_SET = {
+    .fold = {fold_sum, fold_squares, fold_absolute, fold_product, fold_max, fold_min},
+    .fold_into = {fold_sum_into, fold_squares_into, fold_absolute_into, fold_product_into,
+                  fold_max_into, fold_min_into},
+    .sum_exp = sum_exp,
+    .sum_exp_into = sum_exp_into,
+    .sum_deviations = sum_deviations,
+    .softmax = softmax,
+    .log_softmax = log_softmax,
+    .exp_shifted = exp_shifted,
+    .multiply = multiply,
+    .subtract = subtract,
+    .affine = affine,
+    .affine_each = affine_each,
+    .add_scaled = add_scaled,
+    .norm = norm,
+    .sigmoid = sigmoid,
+    .tanh = tangent,
+    .product = product,
+};

@@ -1,0 +1,163 @@
+/* Softmax: Softmax, LogSoftmax and Hardmax along one axis; contiguous rows, or columns side by side. */
+#include <math.h>
+#include <sleef.h>
+#include <string.h>
+
+#include "hal/axes.h"
+#include "hal/cpu/ops/reduction.h"
+#include "hal/cpu/ops/rows.h"
+
+#define COLUMNS 256 /* that are computed side by side where the axis is not the last */
+
+/* A kept row must stay in a core's own cache, or writing past it gains nothing. */
+#define KEEP_BYTES ((int64_t)512 << 10)
+
+typedef enum softmax_kind { SOFTMAX_PLAIN, SOFTMAX_LOG, SOFTMAX_HARD } softmax_kind;
+
+typedef struct softmax_parameters {
+    hd_axis_split split;
+    softmax_kind kind;
+    bool keep;
+    int64_t chunks; /* groups of columns, 1 for rows */
+    int64_t tiles;
+} softmax_parameters;
+
+static void hardmax_row(const float *x, float *y, int64_t size, int64_t step)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < size; i++) {
+        if (x[i * step] > x[best * step]) {
+            best = i;
+        }
+    }
+    for (int64_t i = 0; i < size; i++) {
+        y[i * step] = i == best ? 1.0f : 0.0f;
+    }
+}
+
+static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, const float *x, float *y,
+                            int64_t count, float *scratch)
+{
+    int64_t step = p->split.inner, size = p->split.size;
+    float *shift = scratch, *sum = scratch + COLUMNS;
+    for (int64_t i = 0; i < count; i++) {
+        shift[i] = -INFINITY;
+        sum[i] = 0.0f;
+    }
+    for (int64_t r = 0; r < size; r++) {
+        rows->fold_into[HD_FOLD_MAX](shift, x + r * step, count);
+    }
+    if (p->kind == SOFTMAX_LOG) {
+        for (int64_t r = 0; r < size; r++) {
+            rows->sum_exp_into(sum, x + r * step, shift, count);
+        }
+        for (int64_t i = 0; i < count; i++) {
+            sum[i] = Sleef_logf_u10(sum[i]);
+        }
+        for (int64_t r = 0; r < size; r++) {
+            rows->subtract(y + r * step, x + r * step, shift, count);
+            rows->subtract(y + r * step, y + r * step, sum, count);
+        }
+        return;
+    }
+    for (int64_t r = 0; r < size; r++) {
+        rows->exp_shifted(y + r * step, x + r * step, shift, count);
+        rows->fold_into[HD_FOLD_SUM](sum, y + r * step, count);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        sum[i] = 1.0f / sum[i];
+    }
+    for (int64_t r = 0; r < size; r++) {
+        rows->multiply(y + r * step, y + r * step, sum, count);
+    }
+}
+
+static void run_float(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                      void *scratch)
+{
+    const softmax_parameters *p = parameters;
+    const hd_rows *rows = hd_rows_get();
+    int64_t size = p->split.size, inner = p->split.inner, items = p->split.outer * p->chunks;
+    int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
+    for (int64_t item = hd_cpu_tile_begin(items, p->tiles, begin); item < stop; item++) {
+        int64_t at = item % p->chunks * COLUMNS;
+        int64_t offset = item / p->chunks * size * inner + at;
+        const float *x = (const float *)buffers[0] + offset;
+        float *y = (float *)buffers[1] + offset;
+        int64_t count = inner - at < COLUMNS ? inner - at : COLUMNS;
+        if (p->kind == SOFTMAX_HARD) {
+            for (int64_t i = 0; i < count; i++) {
+                hardmax_row(x + i, y + i, size, inner);
+            }
+        } else if (inner > 1) {
+            softmax_columns(rows, p, x, y, count, scratch);
+        } else if (p->kind == SOFTMAX_LOG) {
+            rows->log_softmax(x, y, size);
+        } else {
+            rows->softmax(x, y, size, p->keep ? scratch : NULL);
+        }
+    }
+}
+
+static void run_double(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                       void *scratch)
+{
+    (void)scratch;
+    const softmax_parameters *p = parameters;
+    int64_t size = p->split.size, step = p->split.inner, items = p->split.outer * step;
+    int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
+    for (int64_t item = hd_cpu_tile_begin(items, p->tiles, begin); item < stop; item++) {
+        int64_t offset = item / step * size * step + item % step;
+        const double *x = (const double *)buffers[0] + offset;
+        double *y = (double *)buffers[1] + offset;
+        double shift = -INFINITY, sum = 0;
+        int64_t best = 0;
+        for (int64_t i = 0; i < size; i++) {
+            if (x[i * step] > shift) {
+                shift = x[i * step];
+                best = i;
+            }
+        }
+        for (int64_t i = 0; i < size; i++) {
+            sum += Sleef_exp_u10(x[i * step] - shift);
+        }
+        double logarithm = Sleef_log_u10(sum);
+        for (int64_t i = 0; i < size; i++) {
+            double value = x[i * step] - shift;
+            y[i * step] = p->kind == SOFTMAX_LOG     ? value - logarithm
+                          : p->kind == SOFTMAX_PLAIN ? Sleef_exp_u10(value) / sum
+                          : i == best                ? 1.0
+                                                     : 0.0;
+        }
+    }
+}
+
+hd_status hd_softmax_compile(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    const hd_operand *x = &operation->inputs[0];
+    if (x->dtype != HD_FLOAT32 && x->dtype != HD_FLOAT64) {
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                 "there is no kernel for %s", hd_dtype_name(x->dtype));
+    }
+    softmax_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
+    if (p == NULL) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    bool single = x->dtype == HD_FLOAT32;
+    hd_axis_split_softmax(operation, &p->split);
+    p->kind = strcmp(operation->type, "Softmax") == 0      ? SOFTMAX_PLAIN
+              : strcmp(operation->type, "LogSoftmax") == 0 ? SOFTMAX_LOG
+                                                           : SOFTMAX_HARD;
+    p->chunks = single ? (p->split.inner + COLUMNS - 1) / COLUMNS : p->split.inner;
+    int64_t columns = single && p->split.inner > 1 ? COLUMNS : 1;
+    p->tiles = hd_cpu_tile_count(p->split.outer * p->chunks, p->split.size * columns * 4);
+    int64_t row_bytes = p->split.size * (int64_t)sizeof(float);
+    p->keep = single && p->kind == SOFTMAX_PLAIN && p->split.inner == 1 && row_bytes <= KEEP_BYTES &&
+              p->split.outer * row_bytes >= HD_ROWS_STREAM_BYTES;
+    compilation->kernel.run = single ? run_float : run_double;
+    compilation->kernel.tile_count = p->tiles;
+    compilation->kernel.scratch_size = p->keep ? (size_t)row_bytes : 2 * COLUMNS * sizeof(float);
+    compilation->kernel.inplace_inputs = 1;
+    return HD_OK;
+}
