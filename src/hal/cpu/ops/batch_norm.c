@@ -1,0 +1,147 @@
+/* Batch norm: BatchNormalization with given mean and variance, or, in training mode, those of the
+ * batch. */
+#include <math.h>
+
+#include "hal/cpu/ops/normalization.h"
+#include "hal/cpu/ops/rows.h"
+
+typedef struct batch_norm_parameters {
+    int64_t batch, channels, positions;
+    int64_t tiles;
+    float epsilon, momentum;
+    bool training;
+    size_t input_count, output_count;
+} batch_norm_parameters;
+
+/* scale and shift of y = x · scale + shift */
+static void affine_of(const batch_norm_parameters *p, void *const *buffers, int64_t channel,
+                      float *out_scale, float *out_shift)
+{
+    float scale = ((const float *)buffers[1])[channel], bias = ((const float *)buffers[2])[channel];
+    float mean = ((const float *)buffers[3])[channel];
+    float variance = ((const float *)buffers[4])[channel];
+    *out_scale = scale / sqrtf(variance + p->epsilon);
+    *out_shift = bias - mean * *out_scale;
+}
+
+static void run_inference(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                          void *scratch)
+{
+    const batch_norm_parameters *p = parameters;
+    const hd_rows *rows = hd_rows_get();
+    const float *x = buffers[0];
+    float *y = buffers[p->input_count];
+    bool flat = p->positions == 1;
+    int64_t items = flat ? p->batch : p->batch * p->channels;
+    int64_t first = hd_cpu_tile_begin(items, p->tiles, begin);
+    int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
+    if (!flat) {
+        for (int64_t i = first; i < stop; i++) {
+            float scale, shift;
+            affine_of(p, buffers, i % p->channels, &scale, &shift);
+            rows->affine(y + i * p->positions, x + i * p->positions, scale, shift, p->positions);
+        }
+        return;
+    }
+    float *scales = scratch, *shifts = scales + p->channels;
+    for (int64_t c = 0; c < p->channels; c++) {
+        affine_of(p, buffers, c, &scales[c], &shifts[c]);
+    }
+    for (int64_t i = first; i < stop; i++) {
+        rows->affine_each(y + i * p->channels, x + i * p->channels, scales, shifts, p->channels);
+    }
+}
+
+static void train_channel(const batch_norm_parameters *p, const hd_rows *rows, void *const *buffers,
+                          int64_t c)
+{
+    const float *x = buffers[0];
+    void *const *outputs = buffers + p->input_count;
+    float *y = outputs[0];
+    float count = (float)(p->batch * p->positions), sum = 0.0f, squares = 0.0f;
+    for (int64_t n = 0; n < p->batch; n++) {
+        sum += rows->fold[HD_FOLD_SUM](x + (n * p->channels + c) * p->positions, p->positions);
+    }
+    float mean = sum / count;
+    for (int64_t n = 0; n < p->batch; n++) {
+        squares += rows->sum_deviations(x + (n * p->channels + c) * p->positions, p->positions, mean);
+    }
+    float variance = squares / count;
+    float scale = ((const float *)buffers[1])[c] / sqrtf(variance + p->epsilon);
+    float shift = ((const float *)buffers[2])[c] - mean * scale;
+    for (int64_t n = 0; n < p->batch; n++) {
+        int64_t offset = (n * p->channels + c) * p->positions;
+        rows->affine(y + offset, x + offset, scale, shift, p->positions);
+    }
+    if (p->output_count > 1 && outputs[1] != NULL) {
+        float old = ((const float *)buffers[3])[c];
+        ((float *)outputs[1])[c] = old * p->momentum + mean * (1.0f - p->momentum);
+    }
+    if (p->output_count > 2 && outputs[2] != NULL) {
+        float old = ((const float *)buffers[4])[c];
+        ((float *)outputs[2])[c] = old * p->momentum + variance * (1.0f - p->momentum);
+    }
+    for (size_t i = 3; i < p->output_count; i++) {
+        if (outputs[i] != NULL) { /* the batch's own, before opset 14 */
+            ((float *)outputs[i])[c] = i == 3 ? mean : variance;
+        }
+    }
+}
+
+static void run_training(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                         void *scratch)
+{
+    (void)scratch;
+    const batch_norm_parameters *p = parameters;
+    int64_t stop = hd_cpu_tile_begin(p->channels, p->tiles, end);
+    for (int64_t c = hd_cpu_tile_begin(p->channels, p->tiles, begin); c < stop; c++) {
+        train_channel(p, hd_rows_get(), buffers, c);
+    }
+}
+
+hd_status hd_batch_norm_compile(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    const hd_shape *shape = &operation->inputs[0].shape;
+    hd_status status = hd_float_only(compilation);
+    if (status != HD_OK) {
+        return status;
+    }
+    for (size_t i = 1; i < 5; i++) {
+        if (operation->inputs[i].dtype != HD_FLOAT32) {
+            return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                     "there is no kernel for mixed types");
+        }
+    }
+    batch_norm_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
+    if (p == NULL) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    bool spatial = operation->opset >= 9 || hd_operation_int(operation, "spatial", 1) != 0;
+    uint32_t from = !spatial ? shape->rank : shape->rank < 2 ? shape->rank : 2;
+    p->batch = shape->dims[0];
+    p->channels = hd_shape_count_range(shape, 1, from);
+    p->positions = hd_shape_count_range(shape, from, shape->rank);
+    p->epsilon = hd_operation_float(operation, "epsilon", 1e-5f);
+    p->momentum = hd_operation_float(operation, "momentum", 0.9f);
+    p->input_count = operation->input_count;
+    p->output_count = operation->output_count;
+    p->training = operation->opset >= 14 && hd_operation_int(operation, "training_mode", 0) != 0;
+    if (!p->training) {
+        for (size_t i = 1; i < operation->output_count; i++) {
+            if (operation->outputs[i].dtype != HD_DTYPE_NONE) {
+                return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                         "statistics are given in training mode only");
+            }
+        }
+    }
+    bool flat = p->positions == 1 && !p->training;
+    int64_t items = p->training ? p->channels : flat ? p->batch : p->batch * p->channels;
+    int64_t work = p->training ? p->batch * p->positions * 3 : flat ? p->channels : p->positions;
+    p->tiles = hd_cpu_tile_count(items, work);
+    compilation->kernel.run = p->training ? run_training : run_inference;
+    compilation->kernel.tile_count = p->tiles;
+    compilation->kernel.scratch_size = flat ? (size_t)p->channels * 2 * sizeof(float) : 0;
+    compilation->kernel.inplace_inputs = 1;
+    return HD_OK;
+}
