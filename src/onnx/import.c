@@ -1,0 +1,367 @@
+#include "onnx/import.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "onnx/attribute.h"
+#include "onnx/declaration.h"
+
+typedef struct importer {
+    const hd_onnx_origin *origin;
+    hd_graph *graph;
+    hd_region region; /* operands and attributes on their way into the graph, which copies them */
+    hd_error *error;
+} importer;
+
+static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *block);
+
+static hd_status fail_memory(importer *import, const char *name)
+{
+    return hd_fail(import->error, HD_OUT_OF_MEMORY, "no memory for '%s'", name);
+}
+
+/* Makes a constant that takes over the tensor's data, or frees it. */
+static hd_status make_constant(importer *import, const char *name, hd_tensor *tensor, hd_value *out)
+{
+    hd_shape shape = {.rank = tensor->rank};
+    memcpy(shape.dims, tensor->dims, sizeof shape.dims);
+    *out = hd_graph_new_constant(import->graph, name, tensor->dtype, &shape, tensor->data);
+    if (*out == HD_VALUE_NONE) {
+        hd_free(tensor->data);
+        return fail_memory(import, name);
+    }
+    return HD_OK;
+}
+
+/* The value of a definition; HD_VALUE_NONE for one that is left out. An initializer is read when its
+ * value is first asked for: what nobody uses costs nothing. */
+static hd_status value_of(importer *import, hd_onnx_definition *definition, hd_value *out)
+{
+    while (definition != NULL && definition->kind == HD_ONNX_BY_ARGUMENT) {
+        definition = definition->argument;
+    }
+    *out = HD_VALUE_NONE;
+    if (definition == NULL) {
+        return HD_OK;
+    }
+    if (definition->value == HD_VALUE_NONE && definition->kind == HD_ONNX_BY_TENSOR) {
+        hd_tensor tensor;
+        hd_status status =
+            hd_onnx_elements_read(import->origin, definition->tensor, &tensor, import->error);
+        if (status == HD_OK) {
+            status = make_constant(import, definition->name, &tensor, &definition->value);
+        }
+        if (status != HD_OK) {
+            return status;
+        }
+    }
+    *out = definition->value;
+    return HD_OK;
+}
+
+/* The values of `count` definitions as an array in the region; *out_used: without those left out at
+ * the end. */
+static hd_status values_of(importer *import, hd_onnx_definition **definitions, size_t count,
+                           hd_value **out, size_t *out_used)
+{
+    hd_value *values = hd_region_array(&import->region, count, sizeof *values);
+    *out = values;
+    *out_used = 0;
+    if (values == NULL) {
+        return fail_memory(import, "inputs of a node");
+    }
+    for (size_t i = 0; i < count; i++) {
+        hd_status status = value_of(import, definitions[i], &values[i]);
+        if (status != HD_OK) {
+            return status;
+        }
+        if (values[i] != HD_VALUE_NONE) {
+            *out_used = i + 1;
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status fail_node(importer *import, const Onnx__NodeProto *node, hd_status status,
+                           const char *reason)
+{
+    return hd_fail(import->error, status, "node '%s' (%s): %s", hd_onnx_node_name(node),
+                   hd_onnx_node_type(node), reason);
+}
+
+/* A `Constant` node with a number or a list of numbers in place of a tensor. */
+static hd_status number_constant(importer *import, hd_onnx_scope *scope, const Onnx__NodeProto *node,
+                                 hd_tensor *out)
+{
+    const Onnx__AttributeProto *found = NULL;
+    const void *elements = NULL;
+    size_t count = 0;
+    if ((found = hd_onnx_attribute_find(scope, node, "value_float")) != NULL) {
+        *out = (hd_tensor){.dtype = HD_FLOAT32, .rank = 0};
+        elements = &found->f;
+        count = 1;
+    } else if ((found = hd_onnx_attribute_find(scope, node, "value_int")) != NULL) {
+        *out = (hd_tensor){.dtype = HD_INT64, .rank = 0};
+        elements = &found->i;
+        count = 1;
+    } else if ((found = hd_onnx_attribute_find(scope, node, "value_floats")) != NULL) {
+        *out = (hd_tensor){.dtype = HD_FLOAT32, .rank = 1, .dims = {(int64_t)found->n_floats}};
+        elements = found->floats;
+        count = found->n_floats;
+    } else if ((found = hd_onnx_attribute_find(scope, node, "value_ints")) != NULL) {
+        *out = (hd_tensor){.dtype = HD_INT64, .rank = 1, .dims = {(int64_t)found->n_ints}};
+        elements = found->ints;
+        count = found->n_ints;
+    } else {
+        return fail_node(import, node, HD_UNSUPPORTED, "its value is a text, sparse or missing");
+    }
+    out->size = count * hd_dtype_size(out->dtype);
+    out->data = hd_alloc_aligned(out->size);
+    if (out->data == NULL) {
+        return fail_memory(import, hd_onnx_node_name(node));
+    }
+    if (count > 0) {
+        memcpy(out->data, elements, out->size);
+    }
+    return HD_OK;
+}
+
+static hd_status import_constant(importer *import, hd_onnx_scope *scope, hd_onnx_scope_node *entry)
+{
+    const Onnx__NodeProto *node = entry->node;
+    const Onnx__AttributeProto *value = hd_onnx_attribute_find(scope, node, "value");
+    hd_tensor tensor;
+    hd_status status;
+    if (value != NULL && value->t != NULL) {
+        status = hd_onnx_elements_read(import->origin, value->t, &tensor, import->error);
+        if (status != HD_OK) {
+            return hd_fail_prefix(import->error, status, "node '%s' (Constant)",
+                                  hd_onnx_node_name(node));
+        }
+    } else {
+        status = number_constant(import, scope, node, &tensor);
+        if (status != HD_OK) {
+            return status;
+        }
+    }
+    hd_onnx_definition *output = entry->outputs[0]; /* the node is needed, and by this output */
+    return make_constant(import, output->name, &tensor, &output->value);
+}
+
+/* Adds an input that `definition` stands for to a block. */
+static hd_status import_input(importer *import, hd_block *block, hd_onnx_definition *definition)
+{
+    hd_value value = hd_graph_new_value(import->graph, definition->name);
+    if (value == HD_VALUE_NONE || !hd_block_add_input(block, value)) {
+        return fail_memory(import, definition->name);
+    }
+    definition->value = value;
+    bool is_root = block == import->graph->root;
+    hd_status status = hd_onnx_declare(import->graph, value, definition->declaration,
+                                       is_root ? HD_ONNX_TYPE_NEEDED : HD_ONNX_TYPE_OPTIONAL,
+                                       import->error);
+    return status == HD_OK
+               ? status
+               : hd_fail_prefix(import->error, status, "input '%s'", definition->name);
+}
+
+/* What a file says of an output's shape must not replace what a constant or an input has. */
+static bool is_undeclared(const hd_graph *graph, hd_value value)
+{
+    const hd_graph_value *entry = &graph->values[value];
+    return entry->dtype == HD_DTYPE_NONE && entry->data == NULL && !entry->has_rank;
+}
+
+static hd_status import_scope(importer *import, hd_onnx_scope *scope, hd_block *block)
+{
+    hd_status status = HD_OK;
+    for (size_t i = 0; i < scope->input_count && status == HD_OK; i++) {
+        status = import_input(import, block, scope->inputs[i]);
+    }
+    if (status == HD_OK) {
+        status = import_nodes(import, scope, block);
+    }
+    for (size_t i = 0; i < scope->output_count && status == HD_OK; i++) {
+        hd_value value;
+        status = value_of(import, scope->outputs[i], &value);
+        const char *name = scope->graph->output[i]->name;
+        if (status == HD_OK && value == HD_VALUE_NONE) {
+            status = hd_fail(import->error, HD_BAD_MODEL, "output '%s' has no value", name);
+        }
+        if (status == HD_OK && !hd_block_add_output(import->graph, block, name, value)) {
+            status = fail_memory(import, name);
+        }
+        if (status == HD_OK && is_undeclared(import->graph, value)) {
+            status = hd_onnx_declare(import->graph, value, scope->graph->output[i],
+                                     HD_ONNX_TYPE_OPTIONAL, import->error);
+            if (status != HD_OK) {
+                hd_fail_prefix(import->error, status, "output '%s'", name);
+            }
+        }
+    }
+    return status;
+}
+
+/* Whether the graphs inside a node have the operands that it needs (onnx.ai, "If", "Loop"). */
+static hd_status check_inner(importer *import, const hd_onnx_scope_node *entry, size_t input_count,
+                             size_t output_count)
+{
+    const hd_onnx_scope *first = entry->inner[0];
+    const hd_onnx_scope *second = entry->inner[1];
+    const char *type = hd_onnx_node_type(entry->node);
+    if (strcmp(type, "If") == 0) {
+        if (first == NULL || second == NULL) {
+            return fail_node(import, entry->node, HD_BAD_MODEL, "a branch is missing");
+        }
+        if (first->input_count > 0 || second->input_count > 0 || first->output_count < output_count ||
+            second->output_count < output_count) {
+            return fail_node(import, entry->node, HD_BAD_MODEL,
+                             "a branch has inputs, or fewer outputs than the node");
+        }
+    }
+    if (strcmp(type, "Loop") == 0) {
+        if (first == NULL || second != NULL) {
+            return fail_node(import, entry->node, HD_BAD_MODEL, "it needs one graph, its body");
+        }
+        if (first->input_count < 2 || first->input_count < input_count ||
+            first->output_count < output_count + 1 || first->output_count + 1 < first->input_count) {
+            return fail_node(import, entry->node, HD_BAD_MODEL,
+                             "the operands of its body do not fit its own");
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status import_inner(importer *import, const hd_onnx_scope_node *entry, hd_block *blocks[2])
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (entry->inner[i] == NULL) {
+            continue;
+        }
+        blocks[i] = hd_graph_new_block(import->graph);
+        if (blocks[i] == NULL) {
+            return fail_memory(import, hd_onnx_node_name(entry->node));
+        }
+        hd_status status = import_scope(import, entry->inner[i], blocks[i]);
+        if (status != HD_OK) {
+            return hd_fail_prefix(import->error, status, "in node '%s' (%s)",
+                                  hd_onnx_node_name(entry->node), hd_onnx_node_type(entry->node));
+        }
+    }
+    return HD_OK;
+}
+
+/* New values for a node's outputs; *out_used: without those left out at the end. */
+static hd_status make_outputs(importer *import, hd_onnx_scope_node *entry, hd_value **out,
+                              size_t *out_used)
+{
+    size_t count = entry->node->n_output;
+    hd_value *values = hd_region_array(&import->region, count, sizeof *values);
+    *out = values;
+    *out_used = 0;
+    if (values == NULL) {
+        return fail_memory(import, hd_onnx_node_name(entry->node));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (entry->outputs[i] == NULL) {
+            continue;
+        }
+        values[i] = hd_graph_new_value(import->graph, entry->outputs[i]->name);
+        if (values[i] == HD_VALUE_NONE) {
+            return fail_memory(import, entry->outputs[i]->name);
+        }
+        entry->outputs[i]->value = values[i];
+        *out_used = i + 1;
+    }
+    return HD_OK;
+}
+
+static hd_status import_operator(importer *import, hd_onnx_scope *scope, hd_onnx_scope_node *entry,
+                                 hd_block *block)
+{
+    const Onnx__NodeProto *node = entry->node;
+    hd_value *inputs;
+    hd_value *outputs;
+    size_t input_count;
+    size_t output_count;
+    hd_block *blocks[2] = {NULL, NULL};
+    if (hd_operator_find(hd_onnx_node_type(node)) == NULL) {
+        return fail_node(import, node, HD_UNSUPPORTED, "the operator is not supported");
+    }
+    hd_status status = values_of(import, entry->inputs, node->n_input, &inputs, &input_count);
+    if (status == HD_OK) {
+        status = make_outputs(import, entry, &outputs, &output_count);
+    }
+    if (status == HD_OK) {
+        status = check_inner(import, entry, input_count, output_count);
+    }
+    if (status == HD_OK) {
+        status = import_inner(import, entry, blocks);
+    }
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_onnx_attributes attributes;
+    hd_node *made;
+    status = hd_onnx_attributes_read(import->origin, &import->region, scope, node, &attributes,
+                                     import->error);
+    if (status == HD_OK) {
+        status = hd_graph_append(import->graph, block, hd_onnx_node_type(node),
+                                 hd_onnx_node_name(node), inputs, input_count, outputs, output_count,
+                                 attributes.items, attributes.count, &made, import->error);
+    }
+    if (status == HD_OK) {
+        made->blocks[0] = blocks[0];
+        made->blocks[1] = blocks[1];
+    }
+    hd_onnx_attributes_clear(&attributes);
+    return status;
+}
+
+/* A call's nodes become nodes of the block that it stands in. */
+static hd_status import_call(importer *import, hd_onnx_scope_node *entry, hd_block *block)
+{
+    hd_onnx_scope *call = entry->call;
+    hd_status status = import_nodes(import, call, block);
+    for (size_t i = 0; i < entry->node->n_output && status == HD_OK; i++) {
+        if (entry->outputs[i] == NULL) {
+            continue;
+        }
+        status = value_of(import, call->outputs[i], &entry->outputs[i]->value);
+        if (status == HD_OK && entry->outputs[i]->value == HD_VALUE_NONE) {
+            status = fail_node(import, entry->node, HD_BAD_MODEL,
+                               "the function gives back an input that the call leaves out");
+        }
+    }
+    return status;
+}
+
+static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *block)
+{
+    hd_status status = HD_OK;
+    for (size_t i = 0; i < scope->order_count && status == HD_OK; i++) {
+        hd_onnx_scope_node *entry = &scope->nodes[scope->order[i]];
+        const Onnx__NodeProto *node = entry->node;
+        if (entry->call != NULL) {
+            status = import_call(import, entry, block);
+        } else if (!hd_onnx_is_default_domain(node->domain)) {
+            status = hd_fail(import->error, HD_UNSUPPORTED,
+                             "node '%s' (%s): operators of domain '%s' are not supported",
+                             hd_onnx_node_name(node), hd_onnx_node_type(node), node->domain);
+        } else if (strcmp(hd_onnx_node_type(node), "Constant") == 0 && node->n_output == 1) {
+            status = import_constant(import, scope, entry);
+        } else {
+            status = import_operator(import, scope, entry, block);
+        }
+    }
+    return status;
+}
+
+hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, hd_graph *graph,
+                         hd_error *error)
+{
+    importer import = {.origin = origin, .graph = graph, .error = error};
+    hd_status status = import_scope(&import, root, graph->root);
+    hd_region_clear(&import.region);
+    return status;
+}

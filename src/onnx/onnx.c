@@ -1,0 +1,203 @@
+#include "onnx/onnx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "onnx/elements.h"
+#include "onnx/external.h"
+#include "onnx/import.h"
+#include "onnx/skeleton.h"
+
+#define OPSET_MIN 6
+#define OPSET_MAX 21
+
+static void *unpack_alloc(void *failed, size_t size)
+{
+    void *memory = hd_alloc(size);
+    if (memory == NULL) {
+        *(bool *)failed = true;
+    }
+    return memory;
+}
+
+static void unpack_free(void *failed, void *memory)
+{
+    (void)failed;
+    hd_free(memory);
+}
+
+/* Unpacks a message's skeleton through our allocator, so that faults reach it. The message is freed
+ * with free_message. */
+static hd_status unpack(const hd_onnx_source *source, hd_onnx_message message, ProtobufCMessage **out,
+                        hd_error *error)
+{
+    hd_onnx_skeleton skeleton;
+    hd_status status = hd_onnx_skeleton_make(source, message, &skeleton, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    bool out_of_memory = false;
+    ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &out_of_memory};
+    *out = protobuf_c_message_unpack(message == HD_ONNX_TENSOR ? &onnx__tensor_proto__descriptor
+                                                               : &onnx__model_proto__descriptor,
+                                     &allocator, skeleton.size, skeleton.bytes);
+    hd_onnx_skeleton_clear(&skeleton);
+    if (*out != NULL) {
+        return HD_OK;
+    }
+    return out_of_memory ? hd_fail(error, HD_OUT_OF_MEMORY, "no memory for the model's graph")
+                         : hd_fail(error, HD_BAD_MODEL, "the bytes are not of the ONNX format: "
+                                                        "a field has the wrong type");
+}
+
+static void free_message(ProtobufCMessage *message)
+{
+    bool out_of_memory = false;
+    ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &out_of_memory};
+    if (message != NULL) {
+        protobuf_c_message_free_unpacked(message, &allocator);
+    }
+}
+
+/* The version of ONNX's own operators that the model asks for. */
+static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
+{
+    *out = 1; /* a model that says nothing is from before there were versions */
+    for (size_t i = 0; i < model->n_opset_import; i++) {
+        const Onnx__OperatorSetIdProto *set = model->opset_import[i];
+        if (hd_onnx_is_default_domain(set->domain) && set->has_version) {
+            *out = set->version;
+        }
+    }
+    return *out >= OPSET_MIN && *out <= OPSET_MAX
+               ? HD_OK
+               : hd_fail(error, HD_UNSUPPORTED, "the model uses opset %lld; %d to %d are supported",
+                         (long long)*out, OPSET_MIN, OPSET_MAX);
+}
+
+static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelProto *model,
+                              hd_graph **out_graph, hd_error *error)
+{
+    hd_region region = {0};
+    hd_onnx_resolver resolver = {.region = &region, .model = model, .error = error};
+    hd_onnx_scope *root;
+    hd_graph *graph = NULL;
+    hd_status status;
+    if (model->graph == NULL || model->graph->n_output == 0) {
+        return hd_fail(error, HD_BAD_MODEL, "the file has no ONNX graph with outputs");
+    }
+    status = find_opset(model, &resolver.opset, error);
+    if (status == HD_OK) {
+        status = hd_onnx_resolve(&resolver, &root);
+    }
+    if (status == HD_OK) {
+        status = hd_graph_create((uint32_t)resolver.opset, &graph, error);
+    }
+    if (status == HD_OK) {
+        status = hd_onnx_import(origin, root, graph, error);
+    }
+    hd_region_clear(&region);
+    if (status != HD_OK) {
+        hd_graph_destroy(&graph);
+        return status;
+    }
+    *out_graph = graph;
+    return HD_OK;
+}
+
+static hd_status load(const hd_onnx_source *source, int folder, hd_graph **out_graph, hd_error *error)
+{
+    hd_onnx_origin origin = {.source = source, .folder = folder};
+    ProtobufCMessage *message = NULL;
+    hd_status status = unpack(source, HD_ONNX_MODEL, &message, error);
+    if (status == HD_OK) {
+        status = import_model(&origin, (const Onnx__ModelProto *)message, out_graph, error);
+    }
+    free_message(message);
+    return status;
+}
+
+static hd_status open_folder(const char *path, int *out, hd_error *error)
+{
+    *out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *out >= 0 ? HD_OK
+                     : hd_fail(error, errno == ENOENT || errno == ENOTDIR ? HD_NOT_FOUND : HD_IO,
+                               "the folder '%.300s': %s", path, strerrordesc_np(errno));
+}
+
+hd_status hd_onnx_load_file(const char *path, hd_graph **out_graph, hd_error *error)
+{
+    if (path == NULL || out_graph == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "path or out_graph is NULL");
+    }
+    *out_graph = NULL;
+    hd_onnx_source source = {.file = -1};
+    int folder = -1;
+    char *parent = NULL;
+    hd_status status = hd_onnx_file_open(path, &source, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    parent = hd_copy_text(path[0] == '\0' ? "." : path);
+    if (parent == NULL) {
+        status = hd_fail(error, HD_OUT_OF_MEMORY, "no memory for the path of the model's folder");
+        goto fail;
+    }
+    char *slash = strrchr(parent, '/');
+    if (slash != NULL) {
+        slash[slash == parent ? 1 : 0] = '\0';
+    }
+    status = open_folder(slash != NULL ? parent : ".", &folder, error);
+    if (status == HD_OK) {
+        status = load(&source, folder, out_graph, error);
+    }
+fail:
+    if (folder >= 0) {
+        close(folder);
+    }
+    hd_free(parent);
+    close(source.file);
+    return status;
+}
+
+hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_directory,
+                              hd_graph **out_graph, hd_error *error)
+{
+    if (data == NULL || out_graph == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "data or out_graph is NULL");
+    }
+    *out_graph = NULL;
+    hd_onnx_source source = {.memory = data, .size = size};
+    int folder = -1;
+    hd_status status = base_directory == NULL ? HD_OK : open_folder(base_directory, &folder, error);
+    if (status == HD_OK) {
+        status = load(&source, folder, out_graph, error);
+    }
+    if (folder >= 0) {
+        close(folder);
+    }
+    return status;
+}
+
+hd_status hd_onnx_tensor_parse(const void *data, size_t size, hd_tensor *out, hd_error *error)
+{
+    hd_onnx_source source = {.memory = data, .size = size};
+    hd_onnx_origin origin = {.source = &source, .folder = -1};
+    ProtobufCMessage *message = NULL;
+    if (data == NULL || out == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "data or out is NULL");
+    }
+    hd_tensor tensor;
+    hd_status status = unpack(&source, HD_ONNX_TENSOR, &message, error);
+    if (status == HD_OK) {
+        status = hd_onnx_elements_read(&origin, (const Onnx__TensorProto *)message, &tensor, error);
+    }
+    free_message(message);
+    if (status == HD_OK) {
+        *out = tensor;
+    }
+    return status;
+}

@@ -1,0 +1,27 @@
+/* ONNX: files of that format become graphs (onnx.ai, "Open Neural Network Exchange IR").
+ *
+ * Opsets 6 to 21 of the default domain; functions of the model are expanded where they are called.
+ * Unused nodes and weights are dropped. Peak memory is the weights once, and what the names, nodes and
+ * attributes take. Nothing of the file, no mapping and no descriptor, outlives a call.
+ *
+ * Thread-safety: any thread, all functions at once. */
+#ifndef HD_ONNX_ONNX_H
+#define HD_ONNX_ONNX_H
+
+#include "heddle/graph.h"
+
+/* Loads a file; external data is read from its folder. On success *out_graph is the caller's; on
+ * failure NULL. May block on the file.
+ * HD_NOT_FOUND, HD_IO, HD_BAD_MODEL, HD_UNSUPPORTED (names node and operator), HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_onnx_load_file(const char *path, hd_graph **out_graph, hd_error *error);
+
+/* The same from `size` bytes of memory. base_directory: the folder of external data; NULL: a model
+ * that has any is refused. */
+HD_MUST_CHECK hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_directory,
+                                            hd_graph **out_graph, hd_error *error);
+
+/* Reads a TensorProto, as ONNX's test data has it. `out->data` is to be given to hd_tensor_release. */
+HD_MUST_CHECK hd_status hd_onnx_tensor_parse(const void *data, size_t size, hd_tensor *out,
+                                             hd_error *error);
+
+#endif

@@ -1,0 +1,96 @@
+/* Scope: which definition a name means, in a graph of a file and in the graphs inside its nodes.
+ *
+ * A scope is the root graph, the graph of an attribute (a branch of If, the body of Loop), or a model's
+ * function at one place where it is called. A name means the nearest definition: the own scope's, else
+ * that of the scope around it. A function's scope has none around it, so it sees its arguments only.
+ * A node that holds graphs depends on what these read from outside.
+ *
+ * Thread-safety: one thread at a time. */
+#ifndef HD_ONNX_SCOPE_H
+#define HD_ONNX_SCOPE_H
+
+#include <stdbool.h>
+
+#include "base/region.h"
+#include "heddle/graph.h"
+#include "onnx.pb-c.h"
+
+typedef struct hd_onnx_scope hd_onnx_scope;
+
+typedef enum hd_onnx_definition_kind {
+    HD_ONNX_BY_INPUT,    /* of the root graph or of Loop's body */
+    HD_ONNX_BY_TENSOR,   /* an initializer */
+    HD_ONNX_BY_NODE,     /* an output of a node */
+    HD_ONNX_BY_ARGUMENT, /* an input of a function: `argument` is what the caller passed, or NULL */
+} hd_onnx_definition_kind;
+
+typedef struct hd_onnx_definition {
+    const char *name;
+    hd_onnx_definition_kind kind;
+    hd_onnx_scope *scope;
+    size_t index; /* of the node or the input in its scope */
+    const Onnx__TensorProto *tensor;
+    const Onnx__ValueInfoProto *declaration;
+    struct hd_onnx_definition *argument;
+    hd_value value; /* HD_VALUE_NONE until the importer has made it */
+} hd_onnx_definition;
+
+/* A node reads an output of node `producer` of the same scope, itself or through its inner graphs. */
+typedef struct hd_onnx_edge {
+    struct hd_onnx_edge *next;
+    size_t producer;
+} hd_onnx_edge;
+
+typedef struct hd_onnx_scope_node {
+    const Onnx__NodeProto *node;
+    hd_onnx_definition **inputs;  /* as many as the node has; NULL: left out */
+    hd_onnx_definition **outputs; /* likewise */
+    hd_onnx_edge *edges;
+    hd_onnx_scope *inner[2]; /* If: then, else; other operators: their graph */
+    hd_onnx_scope *call;     /* of a node that calls a function */
+    bool is_needed;          /* by an output of the scope */
+} hd_onnx_scope_node;
+
+struct hd_onnx_scope {
+    hd_onnx_scope *outer; /* NULL: root or function */
+    size_t outer_node;    /* the node of `outer` that holds this graph */
+    const Onnx__GraphProto *graph;       /* NULL: a function */
+    const Onnx__FunctionProto *function; /* NULL: a graph */
+    const Onnx__NodeProto *caller;       /* of the function that this scope is part of, or NULL */
+    const hd_onnx_scope *caller_scope;   /* that of `caller` */
+    hd_onnx_scope_node *nodes;
+    size_t node_count;
+    size_t *order; /* indices of the nodes that are needed, each after what it reads */
+    size_t order_count;
+    hd_onnx_definition **inputs; /* those that are no initializers */
+    size_t input_count;
+    hd_onnx_definition **outputs;
+    size_t output_count;
+    hd_onnx_definition **table; /* by the hash of the name */
+    size_t table_size;          /* a power of two */
+};
+
+typedef struct hd_onnx_resolver {
+    hd_region *region; /* of the scopes */
+    const Onnx__ModelProto *model;
+    int64_t opset;
+    size_t node_count; /* in all scopes so far */
+    unsigned int call_depth;
+    hd_error *error;
+} hd_onnx_resolver;
+
+/* Resolves all names of the model's graph. HD_BAD_MODEL names node and tensor: a name that nothing
+ * defines, one defined twice, nodes in a circle. HD_UNSUPPORTED, HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_onnx_resolve(hd_onnx_resolver *resolver, hd_onnx_scope **out_root);
+
+/* Fills `order` of a scope whose names are resolved (onnx/order.c). HD_BAD_MODEL: a circle. */
+HD_MUST_CHECK hd_status hd_onnx_order(hd_onnx_resolver *resolver, hd_onnx_scope *scope);
+
+/* The node's name or, of one without, that of its first output; for messages. */
+const char *hd_onnx_node_name(const Onnx__NodeProto *node);
+/* The node's operator; "" when the file does not say. */
+const char *hd_onnx_node_type(const Onnx__NodeProto *node);
+/* Whether the node's operator is one of ONNX's own. */
+bool hd_onnx_is_default_domain(const char *domain);
+
+#endif
