@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "hal/cpu/gemm.h"
 #include "hal/cpu/packed_convolution.h"
 
 /* In a build without packed_convolution.c convolutions read their weights as they are. */
@@ -25,7 +26,39 @@ __attribute__((weak)) hd_status hd_cpu_pack_convolution(const hd_operand *consta
 
 hd_packing hd_cpu_packing(const hd_operation *operation, size_t index)
 {
-    return hd_cpu_packing_convolution(operation, index);
+    bool linear = strcmp(operation->type, "heddle.Linear") == 0;
+    bool gemm = strcmp(operation->type, "Gemm") == 0;
+    if (!linear && !gemm && strcmp(operation->type, "MatMul") != 0) {
+        return hd_cpu_packing_convolution(operation, index);
+    }
+    const hd_operand *operand = &operation->inputs[index];
+    if (index != 1 || operand->dtype != HD_FLOAT32 || operand->shape.rank != 2 ||
+        operand->shape.dims[0] == 0 || operand->shape.dims[1] == 0) {
+        return HD_PACKING_NONE;
+    }
+    bool transposed = (linear || gemm) && hd_operation_int(operation, "transB", 0) != 0;
+    return transposed ? HD_PACKING_MATRIX_TRANSPOSED : HD_PACKING_MATRIX;
+}
+
+static hd_status pack_matrix(const hd_operand *constant, hd_packed *packed, hd_error *error)
+{
+    bool transposed = packed->packing == HD_PACKING_MATRIX_TRANSPOSED;
+    int64_t row = constant->shape.dims[1];
+    int64_t depth = transposed ? row : constant->shape.dims[0];
+    int64_t columns = transposed ? constant->shape.dims[0] : row;
+    size_t count;
+    if (!hd_gemm_packed_count(depth, columns, &count)) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "a weight matrix does not fit the address space");
+    }
+    packed->memory = hd_pages_alloc(count * sizeof(float));
+    if (packed->memory == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a packed weight of %zu bytes",
+                       count * sizeof(float));
+    }
+    packed->size = count * sizeof(float);
+    hd_gemm_pack(packed->memory, constant->data, transposed ? 1 : row, transposed ? row : 1, depth,
+                 columns);
+    return HD_OK;
 }
 
 hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t group,
@@ -37,7 +70,12 @@ hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t gr
     }
     packed->packing = packing;
     packed->shape = constant->shape;
-    hd_status status = hd_cpu_pack_convolution(constant, group, packed, error);
+    hd_status status;
+    if (packing == HD_PACKING_MATRIX || packing == HD_PACKING_MATRIX_TRANSPOSED) {
+        status = pack_matrix(constant, packed, error);
+    } else {
+        status = hd_cpu_pack_convolution(constant, group, packed, error);
+    }
     if (status != HD_OK) {
         hd_packed_destroy(&packed);
         return status;
