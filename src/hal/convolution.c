@@ -157,8 +157,8 @@ static hd_status size_transposed(const hd_operation *operation, hd_convolution *
 {
     const char *automatic =
         c->channels_last ? "NOTSET" : hd_operation_string(operation, "auto_pad", "NOTSET");
-    bool lower = strcmp(automatic, "SAME_LOWER") == 0;
-    bool same = lower || strcmp(automatic, "SAME_UPPER") == 0;
+    bool upper = strcmp(automatic, "SAME_UPPER") == 0;
+    bool same = upper || strcmp(automatic, "SAME_LOWER") == 0;
     size_t given = 0;
     const int64_t *wanted =
         c->channels_last ? NULL : hd_operation_ints(operation, "output_shape", &given);
@@ -174,7 +174,7 @@ static hd_status size_transposed(const hd_operation *operation, hd_convolution *
         if (given != 0 || same) {
             c->output[i] = given != 0 ? wanted[i] : c->input[i] * c->stride[i];
             int64_t end;
-            split_padding(full - c->output[i], lower, &c->pad_begin[i], &end);
+            split_padding(full - c->output[i], !upper, &c->pad_begin[i], &end);
         } else {
             c->output[i] = full - c->pad_begin[i] - extent->pad_end[i];
         }

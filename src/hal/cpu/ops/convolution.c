@@ -1,6 +1,313 @@
-/* Convolution: the family's kernels on the CPU. */
-#include "hal/cpu/kernel.h"
+/* Convolution: the family's kernels on the CPU: choice of the way and of the tiles. */
+#include <string.h>
+
+#include "hal/cpu/ops/convolution_work.h"
+
+/* Weights of the panels of one tile; they should stay in the second-level cache over its pixels. */
+#define TILE_WEIGHT_BYTES (256 << 10)
+/* Input and output rows that a planar tile keeps channels-last in scratch. */
+#define CHUNK_BYTES (512 << 10)
+/* Multiply-adds of a product that take about as long as one of hd_cpu_tile_count's steps. */
+#define STEP_PRODUCTS 8
+
+static int64_t blocks_of_row(const hd_convolution_work *work)
+{
+    return work->phases * work->phase_blocks;
+}
+
+static void compute_rows(const hd_convolution_work *work, const hd_convolution_image *image,
+                         int64_t row, int64_t begin, int64_t end, int64_t first_panel,
+                         int64_t last_panel)
+{
+    if (work->packing == HD_PACKING_DEPTHWISE) {
+        hd_convolution_depthwise_row(work, image, row, begin, end);
+    } else {
+        hd_convolution_product_row(work, image, row, begin, end, first_panel, last_panel);
+    }
+}
+
+/* The parts of scratch, in this order; weights that are no constant are packed into the first. */
+static void begin_run(const hd_convolution_work *work, void *const *buffers, void *scratch,
+                      hd_convolution_image *image, float **input, float **output)
+{
+    float *weights = scratch;
+    *input = weights + work->weight_floats;
+    *output = *input + work->input_floats;
+    *image = (hd_convolution_image){.weights = work->weights,
+                                    .bias = work->has_bias ? buffers[2] : NULL,
+                                    .edge = *output + work->output_floats};
+    if (work->weights == NULL) {
+        hd_convolution_pack(work->packing, &work->weight_shape, work->sizes.group, buffers[1],
+                            weights);
+        image->weights = weights;
+    }
+}
+
+/* Channels-last: a tile is a range of register blocks times some panels. */
+static void run_channels_last(const void *parameters, void *const *buffers, int64_t begin,
+                              int64_t end, void *scratch)
+{
+    const hd_convolution_work *work = parameters;
+    const hd_convolution *sizes = &work->sizes;
+    hd_convolution_image image;
+    float *input_rows, *output_rows;
+    begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
+    const float *input = buffers[0];
+    const float *residual = work->residual == 0 ? NULL : buffers[work->residual];
+    float *output = buffers[work->output];
+    const int64_t row_blocks = blocks_of_row(work), height = sizes->output[0];
+    const int64_t items = sizes->batch * height * row_blocks;
+    const int64_t input_size = sizes->input[0] * sizes->input[1] * sizes->channels;
+    const int64_t output_size = height * sizes->output[1] * sizes->output_channels;
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t first_panel = tile / work->block_tiles * work->tile_panels;
+        int64_t last_panel = first_panel + work->tile_panels;
+        last_panel = last_panel < work->panels ? last_panel : work->panels;
+        int64_t part = tile % work->block_tiles;
+        int64_t item = hd_cpu_tile_begin(items, work->block_tiles, part);
+        int64_t last = hd_cpu_tile_begin(items, work->block_tiles, part + 1);
+        while (item < last) {
+            int64_t row = item / row_blocks, first_block = item % row_blocks;
+            int64_t count = row_blocks - first_block;
+            count = count < last - item ? count : last - item;
+            int64_t picture = row / height;
+            image.input = input + picture * input_size;
+            image.output = output + picture * output_size;
+            image.residual = residual == NULL ? NULL : residual + picture * output_size;
+            compute_rows(work, &image, row % height, first_block, first_block + count, first_panel,
+                         last_panel);
+            item += count;
+        }
+    }
+}
+
+/* Input rows that output rows [begin, end) read. */
+static void input_range(const hd_convolution *sizes, int64_t begin, int64_t end, int64_t *first,
+                        int64_t *last)
+{
+    const int64_t stride = sizes->stride[0], pad = sizes->pad_begin[0];
+    if (sizes->transposed) {
+        *first = (begin + pad - sizes->kernel[0] + 1) / stride;
+        *last = (end - 1 + pad) / stride + 1;
+    } else {
+        *first = begin * stride - pad;
+        *last = (end - 1) * stride - pad + (sizes->kernel[0] - 1) * sizes->dilation[0] + 1;
+    }
+    *first = *first < 0 ? 0 : *first > sizes->input[0] ? sizes->input[0] : *first;
+    *last = *last > sizes->input[0] ? sizes->input[0] : *last < *first ? *first : *last;
+}
+
+/* Planar ([N, C, H, W]): a tile is some output rows of one image. It takes the input rows that it needs
+ * to channels-last in scratch, computes there, and takes the result back. */
+static void run_planar(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                       void *scratch)
+{
+    const hd_convolution_work *work = parameters;
+    const hd_convolution *sizes = &work->sizes;
+    hd_convolution_image image;
+    float *input_rows, *output_rows;
+    begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
+    const int64_t width = sizes->output[1], height = sizes->output[0];
+    const int64_t plane = sizes->input[0] * sizes->input[1];
+    const int64_t chunks = (height + work->chunk_rows - 1) / work->chunk_rows;
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t picture = tile / chunks, first = tile % chunks * work->chunk_rows;
+        int64_t last = first + work->chunk_rows < height ? first + work->chunk_rows : height;
+        int64_t first_input, last_input;
+        input_range(sizes, first, last, &first_input, &last_input);
+        const float *input = (const float *)buffers[0] + picture * sizes->channels * plane +
+                             first_input * sizes->input[1];
+        work->kernels->transpose(input, plane, sizes->channels,
+                                 (last_input - first_input) * sizes->input[1], input_rows,
+                                 sizes->channels);
+        image.input = input_rows;
+        image.input_first_row = first_input;
+        image.output = output_rows;
+        image.output_first_row = first;
+        for (int64_t panel = 0; panel < work->panels; panel += work->tile_panels) {
+            int64_t next = panel + work->tile_panels;
+            next = next < work->panels ? next : work->panels;
+            for (int64_t row = first; row < last; row++) {
+                compute_rows(work, &image, row, 0, blocks_of_row(work), panel, next);
+            }
+        }
+        float *output = (float *)buffers[work->output] +
+                        picture * sizes->output_channels * height * width + first * width;
+        work->kernels->transpose(output_rows, sizes->output_channels, (last - first) * width,
+                                 sizes->output_channels, output, height * width);
+    }
+}
+
+static void run_nothing(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch)
+{
+    (void)parameters;
+    (void)buffers;
+    (void)begin;
+    (void)end;
+    (void)scratch;
+}
+
+/* One-dimensional convolutions get a height of 1. */
+static void make_two_dimensional(hd_convolution *sizes)
+{
+    if (sizes->spatial == 2) {
+        return;
+    }
+    sizes->spatial = 2;
+    int64_t *const members[] = {sizes->input,  sizes->output,   sizes->kernel,
+                                sizes->stride, sizes->dilation, sizes->pad_begin};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        members[i][1] = members[i][0];
+        members[i][0] = members[i] == sizes->pad_begin ? 0 : 1;
+    }
+}
+
+/* A 1x1 convolution that neither steps nor pads sees one long row of pixels. */
+static void make_flat(hd_convolution *sizes)
+{
+    for (int i = 0; i < 2; i++) {
+        if (sizes->kernel[i] != 1 || sizes->stride[i] != 1 || sizes->pad_begin[i] != 0 ||
+            sizes->input[i] != sizes->output[i]) {
+            return;
+        }
+    }
+    int64_t pixels = sizes->batch * sizes->input[0] * sizes->input[1];
+    sizes->batch = 1;
+    sizes->input[0] = sizes->output[0] = 1;
+    sizes->input[1] = sizes->output[1] = pixels;
+}
+
+/* Panels and register blocks. */
+static void cut_blocks(hd_convolution_work *work)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const bool depthwise = work->packing == HD_PACKING_DEPTHWISE;
+    const int64_t panel = 2 * work->kernels->lanes;
+    const int64_t most = depthwise ? work->kernels->depthwise_pixels : work->kernels->pixels;
+    work->phases = sizes->transposed ? sizes->stride[1] : 1;
+    work->phase_pixels = (sizes->output[1] + work->phases - 1) / work->phases;
+    work->phase_blocks = (work->phase_pixels + most - 1) / most;
+    work->group_panels = (sizes->output_channels / sizes->group + panel - 1) / panel;
+    work->panels = depthwise ? 1 : work->group_panels * sizes->group;
+    int64_t bytes = sizes->kernel[0] * sizes->kernel[1] * (sizes->channels / sizes->group) * panel *
+                    (int64_t)sizeof(float);
+    work->tile_panels = TILE_WEIGHT_BYTES / bytes;
+    work->tile_panels = work->tile_panels < 1              ? 1
+                        : work->tile_panels > work->panels ? work->panels
+                                                           : work->tile_panels;
+    if (!depthwise) {
+        int64_t columns = (sizes->kernel[1] - 1) * sizes->dilation[1] +
+                          (most - 1) * (sizes->transposed ? 1 : sizes->stride[1]) + 1;
+        work->edge_floats = (size_t)(sizes->kernel[0] * columns * sizes->channels);
+    }
+}
+
+static void cut_tiles(hd_convolution_work *work, hd_cpu_kernel *kernel)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t height = sizes->output[0], width = sizes->output[1];
+    const bool depthwise = work->packing == HD_PACKING_DEPTHWISE;
+    const int64_t depth =
+        sizes->kernel[0] * sizes->kernel[1] * (depthwise ? 1 : sizes->channels / sizes->group);
+    if (sizes->channels_last) {
+        kernel->run = run_channels_last;
+        int64_t sets = (work->panels + work->tile_panels - 1) / work->tile_panels;
+        int64_t items = sizes->batch * height * blocks_of_row(work);
+        int64_t pixels = sizes->batch * height * width;
+        int64_t outputs = (sizes->output_channels + sets - 1) / sets;
+        work->block_tiles =
+            hd_cpu_tile_count(items, depth * outputs * pixels / items / STEP_PRODUCTS);
+        kernel->tile_count = sets * work->block_tiles;
+    } else {
+        kernel->run = run_planar;
+        int64_t row_bytes = (sizes->input[1] * sizes->channels * sizes->stride[0] +
+                             width * sizes->output_channels) *
+                            (int64_t)sizeof(float);
+        int64_t rows = CHUNK_BYTES / row_bytes;
+        work->chunk_rows = rows < 1 ? 1 : rows > height ? height : rows;
+        kernel->tile_count = sizes->batch * ((height + work->chunk_rows - 1) / work->chunk_rows);
+        int64_t most = 0;
+        for (int64_t first = 0; first < height; first += work->chunk_rows) {
+            int64_t last = first + work->chunk_rows, from, to;
+            input_range(sizes, first, last < height ? last : height, &from, &to);
+            most = to - from > most ? to - from : most;
+        }
+        /* Rounded up, so that every part of scratch begins at a cache line. */
+        work->input_floats =
+            (size_t)hd_convolution_padded(most * sizes->input[1] * sizes->channels, 16);
+        work->output_floats =
+            (size_t)hd_convolution_padded(work->chunk_rows * width * sizes->output_channels, 16);
+    }
+    kernel->scratch_size = (work->weight_floats + work->input_floats + work->output_floats +
+                            work->edge_floats) *
+                           sizeof(float);
+}
+
+static void read_operands(hd_convolution_work *work, const hd_operation *operation)
+{
+    const hd_operand *weight = &operation->inputs[1];
+    work->weight_shape = weight->shape;
+    work->has_bias = hd_operation_has(operation, 2);
+    work->output = operation->input_count;
+    if (work->sizes.channels_last) {
+        work->residual = hd_operation_has(operation, 3) ? 3 : 0;
+        work->activation = work->sizes.transposed
+                               ? ((const hd_fused_convolution_transposed *)operation->fused)
+                                     ->convolution.activation
+                               : ((const hd_fused_convolution *)operation->fused)->activation;
+    }
+    work->packing =
+        hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed);
+    if (weight->packed != NULL) {
+        work->weights = weight->packed->memory;
+    } else {
+        int64_t count =
+            hd_convolution_packed_count(work->packing, &weight->shape, work->sizes.group);
+        work->weight_floats = (size_t)hd_convolution_padded(count, 16);
+    }
+}
+
+static hd_status compile_convolution(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    hd_convolution sizes;
+    hd_status status = hd_convolution_resolve(operation, &sizes, compilation->error);
+    if (status != HD_OK) {
+        return status;
+    }
+    if (hd_shape_count(&operation->outputs[0].shape) == 0) {
+        compilation->kernel.run = run_nothing;
+        return HD_OK;
+    }
+    bool dilated = false;
+    for (uint32_t i = 0; i < sizes.spatial; i++) {
+        dilated = dilated || sizes.dilation[i] != 1;
+    }
+    if (operation->inputs[0].dtype != HD_FLOAT32 || sizes.spatial > 2 ||
+        (sizes.transposed && dilated) || hd_shape_count(&operation->inputs[1].shape) == 0) {
+        return hd_convolution_compile_plain(compilation, &sizes);
+    }
+    hd_convolution_work *work = hd_cpu_parameters(compilation, sizeof *work);
+    if (work == NULL) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    work->sizes = sizes;
+    work->kernels = hd_convolution_kernels_get();
+    read_operands(work, operation);
+    make_two_dimensional(&work->sizes);
+    if (sizes.channels_last) {
+        make_flat(&work->sizes);
+    }
+    cut_blocks(work);
+    cut_tiles(work, &compilation->kernel);
+    return HD_OK;
+}
 
 const hd_cpu_operator hd_cpu_operators_convolution[] = {
+    {"Conv", compile_convolution},
+    {"ConvTranspose", compile_convolution},
+    {"heddle.Conv", compile_convolution},
+    {"heddle.ConvTranspose", compile_convolution},
     {0},
 };

@@ -1,0 +1,69 @@
+/* Convolution block: the innermost kernels of convolutions over channels-last tensors: some output
+ * pixels of one row times one panel of output channels, kept in registers over all taps.
+ *
+ * BITS: an output element is the sum over (kernel row, kernel column, channel), ascending, of fused
+ * multiply-adds that start from zero (the baseline, without FMA, rounds product and sum), then + bias,
+ * + residual, activation, whatever the number of pixels and vectors in the block.
+ *
+ * Thread-safety: immutable tables; a block belongs to its caller. */
+#ifndef HD_HAL_CPU_OPS_CONVOLUTION_BLOCK_H
+#define HD_HAL_CPU_OPS_CONVOLUTION_BLOCK_H
+
+#include <stdint.h>
+
+#include "hal/fused.h"
+
+/* Strides count floats. Taps of a row that lie side by side in memory are one run; so a run is the
+ * channels of one tap, or of all taps of a kernel row. */
+typedef struct hd_convolution_block {
+    const float *input;    /* first run of the first pixel */
+    const float *weights;  /* the panel, at the first run */
+    const float *bias;     /* of the panel's first channel, or NULL */
+    const float *residual; /* laid out as the output, or NULL */
+    float *output;         /* first pixel, the panel's first channel */
+    int64_t rows;          /* kernel rows that lie in the input */
+    int64_t taps;          /* runs a row */
+    int64_t run;           /* products a run; depthwise: 1 */
+    int64_t input_row;
+    int64_t input_tap;
+    int64_t input_pixel;
+    int64_t weight_row;
+    int64_t weight_tap;
+    int64_t output_pixel;
+    int64_t pixels;  /* at most hd_convolution_kernels.pixels */
+    int64_t columns; /* output channels of the panel that exist */
+    hd_activation activation; /* one that hd_convolution_activates, or none */
+} hd_convolution_block;
+
+typedef void hd_convolution_run_block(const hd_convolution_block *block);
+
+/* The kernels of one instruction set. */
+typedef struct hd_convolution_kernels {
+    int64_t lanes;             /* floats of a vector; a panel holds 2·lanes columns, the last may hold lanes */
+    int64_t pixels;            /* most pixels of a product's block */
+    int64_t depthwise_pixels;  /* most pixels of a depthwise block */
+    hd_convolution_run_block *product;   /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
+    hd_convolution_run_block *depthwise; /* columns ≤ 2·lanes; 4·lanes for one pixel */
+    /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows */
+    void (*transpose)(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
+                      float *output, int64_t output_stride);
+} hd_convolution_kernels;
+
+extern const hd_convolution_kernels hd_convolution_kernels_baseline;
+#if defined(__x86_64__)
+extern const hd_convolution_kernels hd_convolution_kernels_avx2;
+extern const hd_convolution_kernels hd_convolution_kernels_avx512;
+#endif
+
+/* Those of this process. */
+const hd_convolution_kernels *hd_convolution_kernels_get(void);
+
+/* The block kernels apply these activations themselves; others follow in a pass over the block. */
+static inline bool hd_convolution_activates(hd_activation_kind kind)
+{
+    return kind == HD_ACTIVATION_NONE || kind == HD_ACTIVATION_RELU || kind == HD_ACTIVATION_CLIP ||
+           kind == HD_ACTIVATION_LEAKY_RELU || kind == HD_ACTIVATION_HARD_SIGMOID ||
+           kind == HD_ACTIVATION_HARD_SWISH;
+}
+
+#endif

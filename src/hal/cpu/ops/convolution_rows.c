@@ -1,0 +1,309 @@
+/* Convolution rows: output rows cut into register blocks, and for each block which taps lie in the
+ * input and where.
+ *
+ * BITS: taps above or below the input are skipped; products count those left or right of it as zeros,
+ * depthwise sums skip them. Both follow from the output's position alone. */
+#include <string.h>
+
+#include "hal/cpu/activation.h"
+#include "hal/cpu/ops/convolution_work.h"
+
+/* Kernel positions along one dimension that an output position meets, and the inputs they read:
+ * tap i is kernel position `kernel + i·kernel_step` and reads input `input + i·input_step`. */
+typedef struct taps {
+    int64_t count;
+    int64_t kernel;
+    int64_t kernel_step;
+    int64_t input;
+    int64_t input_step;
+} taps;
+
+static taps taps_of(const hd_convolution *sizes, int dimension, int64_t output)
+{
+    const int64_t stride = sizes->stride[dimension], pad = sizes->pad_begin[dimension];
+    if (!sizes->transposed) {
+        return (taps){.count = sizes->kernel[dimension],
+                      .kernel_step = 1,
+                      .input = output * stride - pad,
+                      .input_step = sizes->dilation[dimension]};
+    }
+    /* output + pad = input·stride + kernel; dilation is 1 here. */
+    int64_t first = (output + pad) % stride;
+    if (first < 0) {
+        first += stride;
+    }
+    int64_t count = (sizes->kernel[dimension] - first + stride - 1) / stride;
+    return (taps){.count = count < 0 ? 0 : count,
+                  .kernel = first,
+                  .kernel_step = stride,
+                  .input = (output + pad - first) / stride,
+                  .input_step = -1};
+}
+
+/* Leaves out the taps before and behind an input of `size`. */
+static taps taps_inside(taps all, int64_t size)
+{
+    taps inside = all;
+    while (inside.count > 0 && (inside.input < 0 || inside.input >= size)) {
+        inside.input += inside.input_step;
+        inside.kernel += inside.kernel_step;
+        inside.count--;
+    }
+    while (inside.count > 0) {
+        int64_t last = inside.input + (inside.count - 1) * inside.input_step;
+        if (last >= 0 && last < size) {
+            break;
+        }
+        inside.count--;
+    }
+    return inside;
+}
+
+/* Some neighbouring output pixels of one phase in one row. */
+typedef struct pixel_block {
+    int64_t output; /* column of the first pixel */
+    int64_t pixels;
+    taps rows;    /* inside the input */
+    taps columns; /* of the first pixel, also outside */
+    int64_t left; /* first and last input column that any tap reads */
+    int64_t right;
+} pixel_block;
+
+/* False when the block holds no pixel. */
+static bool pixel_block_make(const hd_convolution_work *work, int64_t row, int64_t index,
+                             pixel_block *block)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t width = sizes->output[1], phases = work->phases;
+    const int64_t phase = index / work->phase_blocks, part = index % work->phase_blocks;
+    const int64_t pixels = phase < width ? (width - phase + phases - 1) / phases : 0;
+    int64_t begin = hd_cpu_tile_begin(work->phase_pixels, work->phase_blocks, part);
+    int64_t end = hd_cpu_tile_begin(work->phase_pixels, work->phase_blocks, part + 1);
+    end = end < pixels ? end : pixels;
+    if (begin >= end) {
+        return false;
+    }
+    block->output = phase + begin * phases;
+    block->pixels = end - begin;
+    block->rows = taps_inside(taps_of(sizes, 0, row), sizes->input[0]);
+    block->columns = taps_of(sizes, 1, block->output);
+    const int64_t step = sizes->transposed ? 1 : sizes->stride[1];
+    const int64_t reach = (block->columns.count - 1) * block->columns.input_step;
+    block->left = block->columns.input + (reach < 0 ? reach : 0);
+    block->right =
+        block->columns.input + (reach > 0 ? reach : 0) + (block->pixels - 1) * step;
+    return true;
+}
+
+/* Copies the block's input columns to scratch, zeros where they lie outside, channels [0, all). */
+static void copy_edge(const hd_convolution_work *work, const hd_convolution_image *image,
+                      const pixel_block *block, float *edge)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t channels = sizes->channels, width = sizes->input[1];
+    const int64_t columns = block->right - block->left + 1;
+    int64_t first = block->left < 0 ? 0 : block->left;
+    int64_t last = block->right >= width ? width - 1 : block->right;
+    if (first > last) {
+        first = block->left;
+        last = first - 1;
+    }
+    const size_t before = (size_t)((first - block->left) * channels);
+    const size_t middle = (size_t)((last - first + 1) * channels);
+    const size_t after = (size_t)((block->right - last) * channels);
+    for (int64_t i = 0; i < block->rows.count; i++) {
+        int64_t row = block->rows.input + i * block->rows.input_step - image->input_first_row;
+        float *to = edge + i * columns * channels;
+        memset(to, 0, before * sizeof *to);
+        if (middle > 0) {
+            memcpy(to + before, image->input + (row * width + first) * channels,
+                   middle * sizeof *to);
+        }
+        memset(to + before + middle, 0, after * sizeof *to);
+    }
+}
+
+/* An activation that the block kernels do not know, over the block while it is in the cache. */
+static void activate_late(const hd_convolution_work *work, float *output, int64_t pixels,
+                          int64_t pixel_step, int64_t columns)
+{
+    if (columns == pixel_step) {
+        hd_activation_apply(&work->activation, output, (size_t)(pixels * columns));
+        return;
+    }
+    for (int64_t p = 0; p < pixels; p++) {
+        hd_activation_apply(&work->activation, output + p * pixel_step, (size_t)columns);
+    }
+}
+
+/* What all blocks of a row share. */
+static hd_convolution_block block_begin(const hd_convolution_work *work)
+{
+    hd_convolution_block block = {.output_pixel = work->phases * work->sizes.output_channels,
+                                  .activation = work->activation};
+    if (!hd_convolution_activates(work->activation.kind)) {
+        block.activation.kind = HD_ACTIVATION_NONE;
+    }
+    return block;
+}
+
+/* Where the block's first tap of its first pixel lies, from the image or from the copy of its edge. */
+static void locate_input(const hd_convolution_work *work, const hd_convolution_image *image,
+                         const pixel_block *pixels, hd_convolution_block *block)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t channels = sizes->channels, width = sizes->input[1];
+    block->input_pixel = (sizes->transposed ? 1 : sizes->stride[1]) * channels;
+    block->input_tap = pixels->columns.input_step * channels;
+    if (pixels->rows.count == 0 || pixels->columns.count == 0) {
+        block->rows = 0;
+        return;
+    }
+    block->rows = pixels->rows.count;
+    if (pixels->left < 0 || pixels->right >= width) {
+        copy_edge(work, image, pixels, image->edge);
+        block->input = image->edge + (pixels->columns.input - pixels->left) * channels;
+        block->input_row = (pixels->right - pixels->left + 1) * channels;
+        return;
+    }
+    int64_t row = pixels->rows.input - image->input_first_row;
+    block->input = image->input + (row * width + pixels->columns.input) * channels;
+    block->input_row = pixels->rows.input_step * width * channels;
+}
+
+/* The panels of one block; `block` knows where the input lies. */
+static void product_panels(const hd_convolution_work *work, const hd_convolution_image *image,
+                           const pixel_block *pixels, hd_convolution_block *block, int64_t at,
+                           int64_t first_panel, int64_t last_panel)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t lanes = work->kernels->lanes;
+    const int64_t channels = sizes->channels / sizes->group;
+    const int64_t outputs = sizes->output_channels / sizes->group;
+    const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * channels;
+    const float *input = block->input;
+    for (int64_t panel = first_panel; panel < last_panel; panel++) {
+        int64_t group = panel / work->group_panels;
+        int64_t column = panel % work->group_panels * 2 * lanes;
+        int64_t columns = outputs - column < 2 * lanes ? outputs - column : 2 * lanes;
+        int64_t width = hd_convolution_padded(columns, lanes);
+        int64_t output = group * outputs + column;
+        int64_t first_tap = pixels->rows.kernel * sizes->kernel[1] + pixels->columns.kernel;
+        block->weights = image->weights + group * hd_convolution_padded(outputs, lanes) * depth +
+                         column * depth + first_tap * channels * width;
+        block->weight_tap = pixels->columns.kernel_step * channels * width;
+        block->weight_row = pixels->rows.kernel_step * sizes->kernel[1] * channels * width;
+        block->columns = columns;
+        if (block->rows > 0) {
+            block->input = input + group * channels;
+        }
+        block->bias = image->bias == NULL ? NULL : image->bias + output;
+        block->residual = image->residual == NULL ? NULL : image->residual + at + output;
+        block->output = image->output + at + output;
+        work->kernels->product(block);
+    }
+}
+
+static int64_t panel_output(const hd_convolution_work *work, int64_t panel)
+{
+    int64_t outputs = work->sizes.output_channels / work->sizes.group;
+    int64_t column = panel % work->group_panels * 2 * work->kernels->lanes;
+    return panel / work->group_panels * outputs + column;
+}
+
+void hd_convolution_product_row(const hd_convolution_work *work, const hd_convolution_image *image,
+                                int64_t row, int64_t begin, int64_t end, int64_t first_panel,
+                                int64_t last_panel)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t outputs = sizes->output_channels;
+    const int64_t first = panel_output(work, first_panel);
+    const int64_t columns =
+        (last_panel == work->panels ? outputs : panel_output(work, last_panel)) - first;
+    hd_convolution_block block = block_begin(work);
+    for (int64_t index = begin; index < end; index++) {
+        pixel_block pixels;
+        if (!pixel_block_make(work, row, index, &pixels)) {
+            continue;
+        }
+        locate_input(work, image, &pixels, &block);
+        block.pixels = pixels.pixels;
+        block.taps = pixels.columns.count;
+        block.run = sizes->channels / sizes->group;
+        if (sizes->group == 1 && pixels.columns.input_step == 1 && pixels.columns.kernel_step == 1) {
+            block.run *= block.taps; /* a kernel row is contiguous in input and panel */
+            block.taps = 1;
+        }
+        int64_t at =
+            ((row - image->output_first_row) * sizes->output[1] + pixels.output) * outputs;
+        product_panels(work, image, &pixels, &block, at, first_panel, last_panel);
+        if (!hd_convolution_activates(work->activation.kind)) {
+            activate_late(work, image->output + at + first, pixels.pixels, block.output_pixel,
+                          columns);
+        }
+    }
+}
+
+/* One depthwise block over all channels: `block` knows pixels, taps and where the input lies. */
+static void depthwise_channels(const hd_convolution_work *work, const hd_convolution_image *image,
+                               hd_convolution_block *block, const float *input,
+                               const float *weights, int64_t at)
+{
+    const int64_t channels = work->sizes.channels;
+    const int64_t step = work->kernels->lanes * (block->pixels == 1 ? 4 : 2);
+    for (int64_t channel = 0; channel < channels; channel += step) {
+        block->columns = channels - channel < step ? channels - channel : step;
+        if (block->rows > 0) {
+            block->input = input + channel;
+            block->weights = weights + channel;
+        }
+        block->bias = image->bias == NULL ? NULL : image->bias + channel;
+        block->residual = image->residual == NULL ? NULL : image->residual + at + channel;
+        block->output = image->output + at + channel;
+        work->kernels->depthwise(block);
+    }
+}
+
+void hd_convolution_depthwise_row(const hd_convolution_work *work, const hd_convolution_image *image,
+                                  int64_t row, int64_t begin, int64_t end)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t channels = sizes->channels, width = sizes->input[1];
+    const int64_t padded = hd_convolution_padded(channels, work->kernels->lanes);
+    hd_convolution_block block = block_begin(work);
+    block.input_pixel = sizes->stride[1] * channels;
+    block.input_tap = sizes->dilation[1] * channels;
+    block.weight_tap = padded;
+    for (int64_t index = begin; index < end; index++) {
+        pixel_block pixels;
+        if (!pixel_block_make(work, row, index, &pixels)) {
+            continue;
+        }
+        const bool inside = pixels.left >= 0 && pixels.right < width;
+        const int64_t each = inside ? pixels.pixels : 1;
+        for (int64_t p = 0; p < pixels.pixels; p += each) {
+            taps columns = taps_of(sizes, 1, pixels.output + p);
+            if (!inside) {
+                columns = taps_inside(columns, width);
+            }
+            block.pixels = each;
+            block.taps = columns.count;
+            block.rows = columns.count == 0 ? 0 : pixels.rows.count;
+            block.input_row = pixels.rows.input_step * width * channels;
+            block.weight_row = sizes->kernel[1] * padded;
+            const float *input = NULL, *weights = NULL;
+            if (block.rows > 0) {
+                int64_t first = pixels.rows.input - image->input_first_row;
+                input = image->input + (first * width + columns.input) * channels;
+                weights = image->weights +
+                          (pixels.rows.kernel * sizes->kernel[1] + columns.kernel) * padded;
+            }
+            int64_t at =
+                ((row - image->output_first_row) * sizes->output[1] + pixels.output + p) * channels;
+            depthwise_channels(work, image, &block, input, weights, at);
+            if (!hd_convolution_activates(work->activation.kind)) {
+                activate_late(work, image->output + at, each, channels, channels);
+            }
+        }
+    }
+}

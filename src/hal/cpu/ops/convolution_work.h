@@ -1,0 +1,74 @@
+/* Convolution work: what the kernels of one float32 convolution know, and the ways that compute it.
+ *
+ * Thread-safety: immutable once made. */
+#ifndef HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
+#define HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
+
+#include "hal/convolution.h"
+#include "hal/cpu/kernel.h"
+#include "hal/cpu/ops/convolution_block.h"
+#include "hal/cpu/packed.h"
+
+/* Sizes of two spatial dimensions, height and width; one-dimensional ones have height 1. */
+typedef struct hd_convolution_work {
+    hd_convolution sizes;
+    const hd_convolution_kernels *kernels;
+    const float *weights; /* packed; NULL: the weight is no constant and is packed in scratch */
+    hd_packing packing;
+    hd_shape weight_shape; /* as the model has it */
+    hd_activation activation;
+    size_t residual; /* index of the buffer, 0: none */
+    size_t output;   /* index of the buffer */
+    bool has_bias;
+
+    int64_t phases;       /* output columns of one phase meet the same kernel columns: stride, or 1 */
+    int64_t phase_pixels; /* most pixels of a phase in an output row */
+    int64_t phase_blocks; /* register blocks of such pixels */
+    int64_t panels;       /* of all groups */
+    int64_t group_panels; /* of one group of the convolution */
+    int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache */
+    int64_t block_tiles;  /* tiles over all output pixels, for each set of panels */
+    int64_t chunk_rows;   /* planar: output rows a tile */
+    size_t weight_floats; /* of scratch, where the weight is no constant */
+    size_t input_floats;  /* of scratch: input rows of a chunk, channels last */
+    size_t output_floats; /* of scratch: output rows of a chunk, channels last */
+    size_t edge_floats;   /* of scratch: padded input columns of a block */
+} hd_convolution_work;
+
+/* Where a run reads and writes. Rows are those of one image; `first_row` is the one that `input` (and
+ * `output`, `residual`) begins with. */
+typedef struct hd_convolution_image {
+    const float *weights;
+    const float *bias;
+    const float *input;
+    int64_t input_first_row;
+    const float *residual;
+    float *output;
+    int64_t output_first_row;
+    float *edge; /* scratch */
+} hd_convolution_image;
+
+static inline int64_t hd_convolution_padded(int64_t count, int64_t lanes)
+{
+    return (count + lanes - 1) / lanes * lanes;
+}
+
+/* Computes register blocks [begin, end) of output row `row`, panels [first_panel, last_panel). */
+void hd_convolution_product_row(const hd_convolution_work *work, const hd_convolution_image *image,
+                                int64_t row, int64_t begin, int64_t end, int64_t first_panel,
+                                int64_t last_panel);
+/* The same for a depthwise convolution, all channels. */
+void hd_convolution_depthwise_row(const hd_convolution_work *work, const hd_convolution_image *image,
+                                  int64_t row, int64_t begin, int64_t end);
+
+/* Packing (packed_convolution.c): which, its floats, and the packing itself. */
+hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed);
+int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, int64_t group);
+void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
+                         const float *weights, float *packed);
+
+/* Kernels of any rank and of float64 too: convolution_plain.c. */
+hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
+                                       const hd_convolution *convolution);
+
+#endif

@@ -1,0 +1,139 @@
+#include "hal/cpu/packed_convolution.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "hal/cpu/ops/convolution_work.h"
+
+/* The layouts of convolutions' weights, which the kernels of ops/convolution*.c read:
+ *   products: [group][panel][kernel row][kernel column][channel][columns of the panel], where a panel
+ *     holds 2·lanes output channels and a group's last panel lanes, if they suffice;
+ *   depthwise: [kernel row][kernel column][channels, up to a multiple of lanes].
+ * Columns that do not exist are zero. `lanes` is the process's, so the layout never leaves it. */
+
+typedef struct weight_sizes {
+    int64_t taps;           /* kernel positions */
+    int64_t group_channels; /* input channels a group */
+    int64_t group_outputs;  /* output channels a group */
+} weight_sizes;
+
+static weight_sizes sizes_of(hd_packing packing, const hd_shape *shape, int64_t group)
+{
+    weight_sizes sizes = {.taps = hd_shape_count_range(shape, 2, shape->rank)};
+    bool transposed = packing == HD_PACKING_CONVOLUTION_TRANSPOSED;
+    sizes.group_channels = transposed ? shape->dims[0] / group : shape->dims[1];
+    sizes.group_outputs = transposed ? shape->dims[1] : shape->dims[0] / group;
+    return sizes;
+}
+
+int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, int64_t group)
+{
+    int64_t lanes = hd_convolution_kernels_get()->lanes;
+    weight_sizes sizes = sizes_of(packing, shape, group);
+    if (packing == HD_PACKING_DEPTHWISE) {
+        return sizes.taps * hd_convolution_padded(group, lanes);
+    }
+    return group * sizes.taps * sizes.group_channels *
+           hd_convolution_padded(sizes.group_outputs, lanes);
+}
+
+static void pack_depthwise(const float *weights, int64_t taps, int64_t channels, int64_t lanes,
+                           float *packed)
+{
+    int64_t stride = hd_convolution_padded(channels, lanes);
+    memset(packed, 0, (size_t)(taps * stride) * sizeof *packed);
+    for (int64_t channel = 0; channel < channels; channel++) {
+        for (int64_t tap = 0; tap < taps; tap++) {
+            packed[tap * stride + channel] = weights[channel * taps + tap];
+        }
+    }
+}
+
+void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
+                         const float *weights, float *packed)
+{
+    int64_t lanes = hd_convolution_kernels_get()->lanes;
+    weight_sizes sizes = sizes_of(packing, shape, group);
+    if (packing == HD_PACKING_DEPTHWISE) {
+        pack_depthwise(weights, sizes.taps, group, lanes, packed);
+        return;
+    }
+    const int64_t channels = sizes.group_channels, outputs = sizes.group_outputs, taps = sizes.taps;
+    bool transposed = packing == HD_PACKING_CONVOLUTION_TRANSPOSED;
+    /* Steps of the model's weight from one output channel, and from one input channel, to the next. */
+    const int64_t output_step = transposed ? taps : channels * taps;
+    const int64_t channel_step = transposed ? outputs * taps : taps;
+    float *to = packed;
+    for (int64_t g = 0; g < group; g++) {
+        const float *from = weights + g * outputs * channels * taps;
+        for (int64_t first = 0; first < outputs; first += 2 * lanes) {
+            int64_t columns = outputs - first < 2 * lanes ? outputs - first : 2 * lanes;
+            int64_t width = hd_convolution_padded(columns, lanes);
+            for (int64_t tap = 0; tap < taps; tap++) {
+                for (int64_t channel = 0; channel < channels; channel++) {
+                    const float *element = from + first * output_step + channel * channel_step + tap;
+                    for (int64_t column = 0; column < width; column++) {
+                        *to++ = column < columns ? element[column * output_step] : 0.0F;
+                    }
+                }
+            }
+        }
+    }
+}
+
+hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed)
+{
+    if (transposed) {
+        return HD_PACKING_CONVOLUTION_TRANSPOSED;
+    }
+    if (group > 1 && shape->dims[1] == 1 && shape->dims[0] == group) {
+        return HD_PACKING_DEPTHWISE;
+    }
+    return group == 1 ? HD_PACKING_CONVOLUTION : HD_PACKING_CONVOLUTION_GROUPS;
+}
+
+hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t index)
+{
+    bool fused = strncmp(operation->type, "heddle.", 7) == 0;
+    const char *type = operation->type + (fused ? 7 : 0);
+    bool transposed = strcmp(type, "ConvTranspose") == 0;
+    if (index != 1 || (!transposed && strcmp(type, "Conv") != 0)) {
+        return HD_PACKING_NONE;
+    }
+    const hd_operand *weight = &operation->inputs[1];
+    const hd_shape *shape = &weight->shape;
+    size_t dilation_count = 0;
+    const int64_t *dilations = hd_operation_ints(operation, "dilations", &dilation_count);
+    int64_t group = hd_operation_int(operation, "group", 1);
+    if (fused) {
+        const hd_fused_convolution *convolution = operation->fused;
+        const hd_fused_convolution_transposed *other = operation->fused;
+        convolution = transposed ? &other->convolution : convolution;
+        group = convolution->group;
+        dilations = convolution->dilation;
+        dilation_count = 2;
+    }
+    bool dilated = false;
+    for (size_t i = 0; i < dilation_count; i++) {
+        dilated = dilated || dilations[i] != 1;
+    }
+    if (weight->dtype != HD_FLOAT32 || shape->rank < 3 || shape->rank > 4 || group < 1 ||
+        shape->dims[0] % group != 0 || hd_shape_count(shape) == 0 || (transposed && dilated)) {
+        return HD_PACKING_NONE; /* the plain kernel reads it, or inference rejects it */
+    }
+    return hd_convolution_packing(shape, group, transposed);
+}
+
+hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group, hd_packed *packed,
+                                  hd_error *error)
+{
+    int64_t count = hd_convolution_packed_count(packed->packing, &constant->shape, group);
+    size_t size = (size_t)count * sizeof(float);
+    packed->memory = hd_pages_alloc(size);
+    if (packed->memory == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a convolution's packed weight");
+    }
+    packed->size = size;
+    hd_convolution_pack(packed->packing, &constant->shape, group, constant->data, packed->memory);
+    return HD_OK;
+}

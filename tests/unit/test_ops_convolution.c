@@ -1,0 +1,605 @@
+/* Convolutions against a plain reference in double precision, and equal bits for any partition. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hal/fused.h"
+#include "support/operation_runner.h"
+
+/* Two spatial dimensions, or one (height 1 in the reference), or three by `depth`. */
+typedef struct shape_case {
+    bool transposed;
+    bool one_dimensional;
+    int64_t batch, channels, outputs, group;
+    int64_t height, width;
+    int64_t kernel[2], stride[2], dilation[2], begin[2], end[2], output_padding[2];
+} shape_case;
+
+static int64_t output_size(const shape_case *c, int d)
+{
+    int64_t input = d == 0 ? c->height : c->width;
+    int64_t reach = (c->kernel[d] - 1) * c->dilation[d] + 1;
+    if (c->transposed) {
+        return (input - 1) * c->stride[d] + c->output_padding[d] + reach - c->begin[d] - c->end[d];
+    }
+    return (input + c->begin[d] + c->end[d] - reach) / c->stride[d] + 1;
+}
+
+static double tap(const shape_case *c, const float *x, const float *w, int64_t n, int64_t m,
+                  int64_t oy, int64_t ox, int64_t kh, int64_t kw)
+{
+    int64_t group_channels = c->channels / c->group, group_outputs = c->outputs / c->group;
+    int64_t iy = oy * c->stride[0] - c->begin[0] + kh * c->dilation[0];
+    int64_t ix = ox * c->stride[1] - c->begin[1] + kw * c->dilation[1];
+    if (c->transposed) {
+        iy = oy + c->begin[0] - kh * c->dilation[0];
+        ix = ox + c->begin[1] - kw * c->dilation[1];
+        if (iy % c->stride[0] != 0 || ix % c->stride[1] != 0) {
+            return 0.0;
+        }
+        iy /= c->stride[0];
+        ix /= c->stride[1];
+    }
+    if (iy < 0 || iy >= c->height || ix < 0 || ix >= c->width) {
+        return 0.0;
+    }
+    double sum = 0.0;
+    for (int64_t k = 0; k < group_channels; k++) {
+        int64_t channel = m / group_outputs * group_channels + k;
+        int64_t row = c->transposed ? channel * group_outputs + m % group_outputs
+                                    : m * group_channels + k;
+        sum += (double)x[((n * c->channels + channel) * c->height + iy) * c->width + ix] *
+               (double)w[(row * c->kernel[0] + kh) * c->kernel[1] + kw];
+    }
+    return sum;
+}
+
+/* [N, M, OH, OW], without activation. */
+static void reference(const shape_case *c, const float *x, const float *w, const float *bias,
+                      double *y)
+{
+    int64_t oh = output_size(c, 0), ow = output_size(c, 1);
+    for (int64_t n = 0; n < c->batch; n++) {
+        for (int64_t m = 0; m < c->outputs; m++) {
+            for (int64_t i = 0; i < oh * ow; i++) {
+                double sum = bias == NULL ? 0.0 : (double)bias[m];
+                for (int64_t k = 0; k < c->kernel[0] * c->kernel[1]; k++) {
+                    sum += tap(c, x, w, n, m, i / ow, i % ow, k / c->kernel[1], k % c->kernel[1]);
+                }
+                y[(n * c->outputs + m) * oh * ow + i] = sum;
+            }
+        }
+    }
+}
+
+static double activated(const hd_activation *a, double x)
+{
+    double gate = fmin(fmax((double)a->alpha * x + (double)a->beta, 0.0), 1.0);
+    switch (a->kind) {
+    case HD_ACTIVATION_RELU:
+        return x > 0.0 ? x : 0.0;
+    case HD_ACTIVATION_GELU:
+        return x / 2.0 * (1.0 + erf(x / sqrt(2.0)));
+    case HD_ACTIVATION_SILU:
+        return x / (1.0 + exp(-x));
+    case HD_ACTIVATION_CLIP:
+        return fmin(fmax(x, (double)a->alpha), (double)a->beta);
+    case HD_ACTIVATION_LEAKY_RELU:
+        return x < 0.0 ? x * (double)a->alpha : x;
+    case HD_ACTIVATION_HARD_SIGMOID:
+        return gate;
+    case HD_ACTIVATION_HARD_SWISH:
+        return x * gate;
+    default:
+        return x;
+    }
+}
+
+static float *floats(int64_t count, uint32_t seed)
+{
+    float *values = malloc((size_t)(count < 1 ? 1 : count) * sizeof *values);
+    assert_non_null(values);
+    operation_fill_floats(values, count, seed);
+    return values;
+}
+
+/* to[n][i][c] = from[n][c][i] */
+static void to_channels_last(const float *from, int64_t batch, int64_t channels, int64_t pixels,
+                             float *to)
+{
+    for (int64_t n = 0; n < batch; n++) {
+        for (int64_t c = 0; c < channels; c++) {
+            for (int64_t i = 0; i < pixels; i++) {
+                to[(n * pixels + i) * channels + c] = from[(n * channels + c) * pixels + i];
+            }
+        }
+    }
+}
+
+typedef struct operands {
+    float *x, *x_last, *w, *bias, *residual;
+    double *expected; /* planar */
+    int64_t outputs;  /* elements */
+} operands;
+
+static operands operands_make(const shape_case *c)
+{
+    int64_t pixels = c->height * c->width;
+    int64_t weights = c->channels * c->outputs / c->group * c->kernel[0] * c->kernel[1];
+    operands o = {.outputs = c->batch * c->outputs * output_size(c, 0) * output_size(c, 1)};
+    o.x = floats(c->batch * c->channels * pixels, 1);
+    o.x_last = floats(c->batch * c->channels * pixels, 1);
+    to_channels_last(o.x, c->batch, c->channels, pixels, o.x_last);
+    o.w = floats(weights, 2);
+    o.bias = floats(c->outputs, 3);
+    o.residual = floats(o.outputs, 4);
+    o.expected = malloc((size_t)o.outputs * sizeof *o.expected);
+    assert_non_null(o.expected);
+    reference(c, o.x, o.w, o.bias, o.expected);
+    return o;
+}
+
+static void operands_free(operands *o)
+{
+    free(o->x);
+    free(o->x_last);
+    free(o->w);
+    free(o->bias);
+    free(o->residual);
+    free(o->expected);
+}
+
+static void assert_near(float value, double expected, const char *what, int64_t index)
+{
+    if (!(fabs((double)value - expected) <= 2e-5 + 2e-5 * fabs(expected))) {
+        fail_msg("%s: element %lld is %g, expected %g", what, (long long)index, (double)value,
+                 expected);
+    }
+}
+
+static hd_tensor weight_tensor(const shape_case *c, const float *w)
+{
+    int64_t first = c->transposed ? c->channels : c->outputs;
+    int64_t second = (c->transposed ? c->outputs : c->channels) / c->group;
+    return c->one_dimensional
+               ? OPERATION_TENSOR(HD_FLOAT32, w, first, second, c->kernel[1])
+               : OPERATION_TENSOR(HD_FLOAT32, w, first, second, c->kernel[0], c->kernel[1]);
+}
+
+static hd_packed *packed_of(operation_case *test, int64_t group)
+{
+    hd_operand inputs[2] = {{.dtype = HD_FLOAT32}, {.dtype = HD_FLOAT32, .data = test->inputs[1].data}};
+    inputs[1].shape.rank = test->inputs[1].rank;
+    memcpy(inputs[1].shape.dims, test->inputs[1].dims, sizeof inputs[1].shape.dims);
+    hd_operation operation = {.type = test->type,
+                              .attributes = test->attributes,
+                              .attribute_count = test->attribute_count,
+                              .inputs = inputs,
+                              .input_count = 2,
+                              .fused = test->fused};
+    hd_packing packing = hd_cpu_packing(&operation, 1);
+    if (packing == HD_PACKING_NONE) {
+        return NULL;
+    }
+    hd_packed *packed = NULL;
+    assert_int_equal(hd_cpu_pack(packing, &inputs[1], group, &packed, NULL), HD_OK);
+    return packed;
+}
+
+/* ONNX's operator, [N, C, H, W], with packed weights and with others. */
+static void check_planar(const shape_case *c)
+{
+    operands o = operands_make(c);
+    int first = c->one_dimensional ? 1 : 0;
+    size_t count = c->one_dimensional ? 1 : 2;
+    int64_t pads[4] = {c->begin[0], c->begin[1], c->end[0], c->end[1]};
+    if (c->one_dimensional) {
+        pads[0] = c->begin[1];
+        pads[1] = c->end[1];
+    }
+    hd_attribute attributes[] = {operation_int("group", c->group),
+                                 operation_ints("strides", c->stride + first, count),
+                                 operation_ints("dilations", c->dilation + first, count),
+                                 operation_ints("pads", pads, 2 * count),
+                                 operation_ints("output_padding", c->output_padding + first, count)};
+    operation_case test = {.type = c->transposed ? "ConvTranspose" : "Conv",
+                           .attributes = attributes,
+                           .attribute_count = c->transposed ? 5 : 4,
+                           .input_count = 3};
+    test.inputs[0] =
+        c->one_dimensional
+            ? OPERATION_TENSOR(HD_FLOAT32, o.x, c->batch, c->channels, c->width)
+            : OPERATION_TENSOR(HD_FLOAT32, o.x, c->batch, c->channels, c->height, c->width);
+    test.inputs[1] = weight_tensor(c, o.w);
+    test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, o.bias, c->outputs);
+    operation_result result;
+    if (operation_run(&test, &result) != HD_OK) {
+        fail_msg("%s", result.error.message);
+    }
+    assert_int_equal(result.outputs[0].rank, c->one_dimensional ? 3 : 4);
+    assert_int_equal(result.outputs[0].size, (size_t)o.outputs * sizeof(float));
+    const float *y = result.outputs[0].data;
+    for (int64_t i = 0; i < o.outputs; i++) {
+        assert_near(y[i], o.expected[i], "planar", i);
+    }
+    operation_check_partitions(&test);
+    hd_packed *packed = packed_of(&test, c->group);
+    if (packed != NULL) {
+        test.packed[1] = packed;
+        operation_result other;
+        assert_int_equal(operation_run(&test, &other), HD_OK);
+        operation_check_output(&other.outputs[0], &result.outputs[0]);
+        operation_result_clear(&other);
+        hd_packed_destroy(&packed);
+    }
+    operation_result_clear(&result);
+    operands_free(&o);
+}
+
+/* "heddle.…", with packed weights, residual and activation. */
+static void check_fused(const shape_case *c, hd_activation activation, bool residual)
+{
+    operands o = operands_make(c);
+    hd_fused_convolution_transposed fused = {.convolution = {.group = c->group,
+                                                             .activation = activation}};
+    for (int d = 0; d < 2; d++) {
+        fused.convolution.kernel[d] = c->kernel[d];
+        fused.convolution.stride[d] = c->stride[d];
+        fused.convolution.dilation[d] = c->dilation[d];
+        fused.convolution.pad_begin[d] = c->begin[d];
+        fused.convolution.pad_end[d] = c->end[d];
+        fused.output_padding[d] = c->output_padding[d];
+    }
+    const void *parameters = c->transposed ? (const void *)&fused : (const void *)&fused.convolution;
+    int64_t oh = output_size(c, 0), ow = output_size(c, 1);
+    operation_case test = {.type = c->transposed ? "heddle.ConvTranspose" : "heddle.Conv",
+                           .input_count = residual ? 4 : 3,
+                           .fused = parameters};
+    test.inputs[0] = OPERATION_TENSOR(HD_FLOAT32, o.x_last, c->batch, c->height, c->width, c->channels);
+    test.inputs[1] = weight_tensor(c, o.w);
+    test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, o.bias, c->outputs);
+    if (residual) {
+        test.inputs[3] = OPERATION_TENSOR(HD_FLOAT32, o.residual, c->batch, oh, ow, c->outputs);
+    }
+    hd_packed *packed = packed_of(&test, c->group);
+    test.packed[1] = packed;
+    operation_result result;
+    if (operation_run(&test, &result) != HD_OK) {
+        fail_msg("%s", result.error.message);
+    }
+    const float *y = result.outputs[0].data;
+    for (int64_t i = 0; i < o.outputs; i++) {
+        int64_t m = i % c->outputs, pixel = i / c->outputs % (oh * ow);
+        int64_t n = i / c->outputs / (oh * ow);
+        double expected = o.expected[(n * c->outputs + m) * oh * ow + pixel];
+        expected += residual ? (double)o.residual[i] : 0.0;
+        assert_near(y[i], activated(&activation, expected), "fused", i);
+    }
+    operation_check_partitions(&test);
+    if (c->batch > 1) {
+        /* BITS: the first image alone has the bits that it has in the batch. */
+        test.inputs[0].dims[0] = 1;
+        test.inputs[0].size /= (size_t)c->batch;
+        if (residual) {
+            test.inputs[3].dims[0] = 1;
+            test.inputs[3].size /= (size_t)c->batch;
+        }
+        operation_result alone;
+        assert_int_equal(operation_run(&test, &alone), HD_OK);
+        assert_memory_equal(alone.outputs[0].data, y, alone.outputs[0].size);
+        operation_result_clear(&alone);
+    }
+    operation_result_clear(&result);
+    hd_packed_destroy(&packed);
+    operands_free(&o);
+}
+
+static void check(const shape_case *c)
+{
+    check_planar(c);
+    hd_activation none = {.kind = HD_ACTIVATION_NONE}, relu = {.kind = HD_ACTIVATION_RELU};
+    check_fused(c, none, false);
+    check_fused(c, relu, true);
+}
+
+#define PLAIN .group = 1, .stride = {1, 1}, .dilation = {1, 1}
+
+static void pointwise_is_a_product(void **state)
+{
+    (void)state;
+    const int64_t channels[] = {1, 3, 16, 37}, outputs[] = {1, 8, 16, 17, 32, 33, 50};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t j = 0; j < 7; j++) {
+            check(&(shape_case){PLAIN, .batch = 2, .channels = channels[i], .outputs = outputs[j],
+                                .height = 3, .width = 11, .kernel = {1, 1}});
+        }
+    }
+}
+
+static void three_by_three_with_every_width(void **state)
+{
+    (void)state;
+    for (int64_t width = 1; width < 34; width++) {
+        check(&(shape_case){PLAIN, .batch = 1, .channels = 5, .outputs = 19, .height = 4,
+                            .width = width, .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}});
+    }
+}
+
+static void strides_dilations_and_uneven_pads(void **state)
+{
+    (void)state;
+    for (int64_t stride = 1; stride <= 3; stride++) {
+        for (int64_t dilation = 1; dilation <= 3; dilation++) {
+            check(&(shape_case){.group = 1, .batch = 2, .channels = 3, .outputs = 24, .height = 13,
+                                .width = 29, .kernel = {3, 2}, .stride = {stride, 4 - stride},
+                                .dilation = {dilation, 4 - dilation}, .begin = {2, 0}, .end = {0, 3}});
+        }
+    }
+}
+
+static void pads_wider_than_the_kernel(void **state)
+{
+    (void)state;
+    check(&(shape_case){PLAIN, .batch = 1, .channels = 4, .outputs = 8, .height = 2, .width = 2,
+                        .kernel = {2, 2}, .begin = {3, 4}, .end = {5, 3}});
+    check(&(shape_case){PLAIN, .batch = 1, .channels = 8, .outputs = 8, .height = 7, .width = 9,
+                        .kernel = {2, 2}, .begin = {-1, -2}, .end = {0, -1}});
+}
+
+static void groups(void **state)
+{
+    (void)state;
+    check(&(shape_case){.group = 2, .stride = {1, 1}, .dilation = {1, 1}, .batch = 2, .channels = 6,
+                        .outputs = 70, .height = 5, .width = 17, .kernel = {3, 3}, .begin = {1, 1},
+                        .end = {1, 1}});
+    check(&(shape_case){.group = 4, .stride = {2, 2}, .dilation = {1, 2}, .batch = 1, .channels = 8,
+                        .outputs = 12, .height = 9, .width = 17, .kernel = {1, 3}, .begin = {0, 1},
+                        .end = {0, 1}});
+    check(&(shape_case){.group = 3, .stride = {1, 1}, .dilation = {1, 1}, .batch = 1, .channels = 3,
+                        .outputs = 6, .height = 5, .width = 8, .kernel = {2, 2}});
+}
+
+static void depthwise(void **state)
+{
+    (void)state;
+    const int64_t channels[] = {2, 8, 16, 24, 33, 64, 100};
+    for (size_t i = 0; i < 7; i++) {
+        for (int64_t kernel = 1; kernel <= 7; kernel += 2) {
+            for (int64_t stride = 1; stride <= 2; stride++) {
+                int64_t pad = kernel / 2;
+                check(&(shape_case){.group = channels[i], .channels = channels[i],
+                                    .outputs = channels[i], .stride = {stride, 3 - stride},
+                                    .dilation = {1, 1}, .batch = 2, .height = 6, .width = 21,
+                                    .kernel = {kernel, kernel}, .begin = {pad, pad},
+                                    .end = {pad, pad}});
+            }
+        }
+    }
+    check(&(shape_case){.group = 20, .channels = 20, .outputs = 20, .stride = {1, 1},
+                        .dilation = {2, 3}, .batch = 1, .height = 11, .width = 19, .kernel = {3, 3},
+                        .begin = {2, 5}, .end = {1, 0}});
+}
+
+static void one_dimension(void **state)
+{
+    (void)state;
+    check(&(shape_case){PLAIN, .one_dimensional = true, .batch = 2, .channels = 7, .outputs = 9,
+                        .height = 1, .width = 40, .kernel = {1, 5}, .begin = {0, 2}, .end = {0, 2}});
+    check(&(shape_case){.group = 1, .stride = {1, 16}, .dilation = {1, 1}, .one_dimensional = true,
+                        .batch = 1, .channels = 1, .outputs = 258, .height = 1, .width = 160,
+                        .kernel = {1, 64}});
+}
+
+static void transposed(void **state)
+{
+    (void)state;
+    for (int64_t kernel = 1; kernel <= 5; kernel++) {
+        for (int64_t stride = 1; stride <= 3; stride++) {
+            check(&(shape_case){.transposed = true, .group = 1, .stride = {stride, stride},
+                                .dilation = {1, 1}, .batch = 2, .channels = 5, .outputs = 18,
+                                .height = 4, .width = 19, .kernel = {kernel, kernel},
+                                .begin = {kernel / 3, kernel / 2}, .end = {0, kernel / 2},
+                                .output_padding = {stride - 1, stride / 2}});
+        }
+    }
+    check(&(shape_case){.transposed = true, .group = 3, .stride = {2, 2}, .dilation = {1, 1},
+                        .batch = 1, .channels = 6, .outputs = 9, .height = 4, .width = 6,
+                        .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}});
+    check(&(shape_case){.transposed = true, .group = 1, .stride = {1, 2}, .dilation = {1, 1},
+                        .one_dimensional = true, .batch = 1, .channels = 6, .outputs = 9,
+                        .height = 1, .width = 6, .kernel = {1, 4}, .begin = {0, 1}, .end = {0, 1}});
+}
+
+static void transposed_with_dilation_takes_the_plain_kernel(void **state)
+{
+    (void)state;
+    shape_case c = {.transposed = true, .group = 2, .stride = {3, 2}, .dilation = {2, 3}, .batch = 2,
+                    .channels = 4, .outputs = 6, .height = 5, .width = 4, .kernel = {3, 2},
+                    .begin = {1, 0}, .end = {0, 2}};
+    check(&c);
+}
+
+static void activations(void **state)
+{
+    (void)state;
+    shape_case product = {PLAIN, .batch = 2, .channels = 9, .outputs = 43, .height = 3, .width = 15,
+                          .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}};
+    shape_case depth = product;
+    depth.channels = depth.outputs = depth.group = 43;
+    const hd_activation all[] = {{HD_ACTIVATION_CLIP, -0.25F, 0.5F},
+                                 {HD_ACTIVATION_LEAKY_RELU, 0.1F, 0.0F},
+                                 {HD_ACTIVATION_HARD_SIGMOID, 0.2F, 0.5F},
+                                 {HD_ACTIVATION_HARD_SWISH, 1.0F / 6.0F, 0.5F},
+                                 {HD_ACTIVATION_GELU, 0.0F, 0.0F},
+                                 {HD_ACTIVATION_SILU, 0.0F, 0.0F}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        check_fused(&product, all[i], false);
+        check_fused(&depth, all[i], true);
+    }
+}
+
+static void weights_beyond_one_tile_of_panels(void **state)
+{
+    (void)state;
+    check(&(shape_case){PLAIN, .batch = 1, .channels = 130, .outputs = 150, .height = 3, .width = 16,
+                        .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}});
+}
+
+static void automatic_padding(void **state)
+{
+    (void)state;
+    float x[5] = {1, 2, 3, 4, 5}, w[2] = {10, 1};
+    const char *const kinds[] = {"SAME_UPPER", "SAME_LOWER", "VALID"};
+    const float expected[3][5] = {{12, 23, 34, 45, 50}, {1, 12, 23, 34, 45}, {12, 23, 34, 45}};
+    for (size_t i = 0; i < 3; i++) {
+        hd_attribute attribute = operation_string("auto_pad", kinds[i]);
+        operation_case test = {.type = "Conv", .attributes = &attribute, .attribute_count = 1,
+                               .input_count = 2,
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 1, 1, 5),
+                                          OPERATION_TENSOR(HD_FLOAT32, w, 1, 1, 2)}};
+        operation_result result;
+        assert_int_equal(operation_run(&test, &result), HD_OK);
+        hd_tensor wanted = OPERATION_TENSOR(HD_FLOAT32, expected[i], 1, 1, i == 2 ? 4 : 5);
+        operation_check_output(&result.outputs[0], &wanted);
+        operation_result_clear(&result);
+    }
+}
+
+static void three_dimensions_and_double(void **state)
+{
+    (void)state;
+    double x[27], w[8], expected[8];
+    float xf[27], wf[8], expected_float[8];
+    for (int i = 0; i < 27; i++) {
+        x[i] = xf[i] = (float)(i * 7 % 11);
+    }
+    for (int i = 0; i < 8; i++) {
+        w[i] = wf[i] = (float)(i - 3);
+    }
+    for (int o = 0; o < 8; o++) {
+        double sum = 0;
+        for (int k = 0; k < 8; k++) {
+            int at = (o / 4 + k / 4) * 9 + (o / 2 % 2 + k / 2 % 2) * 3 + o % 2 + k % 2;
+            sum += x[at] * w[k];
+        }
+        expected[o] = sum;
+        expected_float[o] = (float)sum;
+    }
+    operation_case test = {.type = "Conv", .input_count = 2,
+                           .inputs = {OPERATION_TENSOR(HD_FLOAT64, x, 1, 1, 3, 3, 3),
+                                      OPERATION_TENSOR(HD_FLOAT64, w, 1, 1, 2, 2, 2)}};
+    operation_result result;
+    assert_int_equal(operation_run(&test, &result), HD_OK);
+    hd_tensor wanted = OPERATION_TENSOR(HD_FLOAT64, expected, 1, 1, 2, 2, 2);
+    operation_check_output(&result.outputs[0], &wanted);
+    operation_result_clear(&result);
+    test.inputs[0] = OPERATION_TENSOR(HD_FLOAT32, xf, 1, 1, 3, 3, 3);
+    test.inputs[1] = OPERATION_TENSOR(HD_FLOAT32, wf, 1, 1, 2, 2, 2);
+    assert_int_equal(operation_run(&test, &result), HD_OK);
+    wanted = OPERATION_TENSOR(HD_FLOAT32, expected_float, 1, 1, 2, 2, 2);
+    operation_check_output(&result.outputs[0], &wanted);
+    operation_result_clear(&result);
+    operation_check_partitions(&test);
+}
+
+static void an_output_shape_fixes_the_pads(void **state)
+{
+    (void)state;
+    float x[9], w[9];
+    operation_fill_floats(x, 9, 1);
+    operation_fill_floats(w, 9, 2);
+    hd_attribute attributes[] = {OPERATION_INTS("strides", 3, 2),
+                                 OPERATION_INTS("output_shape", 10, 8)};
+    operation_case test = {.type = "ConvTranspose", .attributes = attributes, .attribute_count = 2,
+                           .input_count = 2,
+                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 1, 1, 3, 3),
+                                      OPERATION_TENSOR(HD_FLOAT32, w, 1, 1, 3, 3)}};
+    operation_result result;
+    assert_int_equal(operation_run(&test, &result), HD_OK);
+    assert_int_equal(result.outputs[0].dims[2], 10);
+    assert_int_equal(result.outputs[0].dims[3], 8);
+    const float *y = result.outputs[0].data;
+    assert_true(y[0] == x[0] * w[0]);
+    assert_true(y[7] == 0.0F && y[79] == 0.0F);
+    operation_result_clear(&result);
+}
+
+static void expect_rejection(operation_case *test, const char *word)
+{
+    operation_result result;
+    hd_status status = operation_run(test, &result);
+    assert_true(status == HD_BAD_MODEL || status == HD_INVALID_ARGUMENT);
+    assert_non_null(strstr(result.error.message, word));
+    operation_result_clear(&result);
+}
+
+static void operands_that_do_not_fit_are_rejected(void **state)
+{
+    (void)state;
+    float data[64] = {0};
+    operation_case test = {.type = "Conv", .input_count = 2,
+                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, data, 1, 4, 3, 3),
+                                      OPERATION_TENSOR(HD_FLOAT32, data, 2, 3, 2, 2)}};
+    expect_rejection(&test, "weight");
+    test.inputs[1] = OPERATION_TENSOR(HD_FLOAT32, data, 2, 4, 2);
+    expect_rejection(&test, "weight");
+    test.inputs[1] = OPERATION_TENSOR(HD_FLOAT32, data, 1, 4, 4, 4);
+    expect_rejection(&test, "larger");
+    test.inputs[1] = OPERATION_TENSOR(HD_FLOAT32, data, 2, 4, 2, 2);
+    hd_attribute attribute = OPERATION_INTS("strides", 1, 0);
+    test.attributes = &attribute;
+    test.attribute_count = 1;
+    expect_rejection(&test, "strides");
+    attribute = operation_int("group", 0);
+    expect_rejection(&test, "groups");
+    attribute = OPERATION_INTS("pads", 1, 1);
+    expect_rejection(&test, "pads");
+    attribute = OPERATION_INTS("kernel_shape", 3, 3);
+    expect_rejection(&test, "kernel_shape");
+    test.attribute_count = 0;
+    test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, data, 3);
+    test.input_count = 3;
+    expect_rejection(&test, "bias");
+}
+
+static void empty_tensors(void **state)
+{
+    (void)state;
+    float data[4] = {0};
+    operation_case test = {.type = "Conv", .input_count = 2,
+                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, data, 0, 1, 3, 3),
+                                      OPERATION_TENSOR(HD_FLOAT32, data, 1, 1, 2, 2)}};
+    operation_result result;
+    assert_int_equal(operation_run(&test, &result), HD_OK);
+    assert_int_equal(result.outputs[0].size, 0);
+    operation_result_clear(&result);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pointwise_is_a_product),
+        cmocka_unit_test(three_by_three_with_every_width),
+        cmocka_unit_test(strides_dilations_and_uneven_pads),
+        cmocka_unit_test(pads_wider_than_the_kernel),
+        cmocka_unit_test(groups),
+        cmocka_unit_test(depthwise),
+        cmocka_unit_test(one_dimension),
+        cmocka_unit_test(transposed),
+        cmocka_unit_test(transposed_with_dilation_takes_the_plain_kernel),
+        cmocka_unit_test(activations),
+        cmocka_unit_test(weights_beyond_one_tile_of_panels),
+        cmocka_unit_test(automatic_padding),
+        cmocka_unit_test(three_dimensions_and_double),
+        cmocka_unit_test(an_output_shape_fixes_the_pads),
+        cmocka_unit_test(operands_that_do_not_fit_are_rejected),
+        cmocka_unit_test(empty_tensors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
