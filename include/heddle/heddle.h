@@ -7,6 +7,7 @@
 
 #include "heddle/api.h"
 #include "heddle/device.h"
+#include "heddle/file.h"
 #include "heddle/graph.h"
 #include "heddle/model.h"
 #include "heddle/status.h"

@@ -8,6 +8,7 @@
 
 typedef struct importer {
     const hd_onnx_origin *origin;
+    int64_t opset; /* of the file */
     hd_graph *graph;
     hd_region region; /* operands and attributes on their way into the graph, which copies them */
     hd_error *error;
@@ -336,6 +337,28 @@ static hd_status import_call(importer *import, hd_onnx_scope_node *entry, hd_blo
     return status;
 }
 
+/* Operators whose first version was good until opset 6 at least (onnx.ai, "Operator Changelog"). */
+static bool is_unchanged_until_6(const char *type)
+{
+    static const char *const types[] = {
+        "And",          "ArgMax",          "ArgMin",       "AveragePool",      "Constant",
+        "Conv",         "ConvTranspose",   "DepthToSpace", "Equal",            "Flatten",
+        "Gather",       "Greater",         "Hardmax",      "GlobalAveragePool", "GlobalMaxPool",
+        "Identity",     "LRN",             "LSTM",         "Less",             "LogSoftmax",
+        "MatMul",       "LpNormalization", "MaxPool",      "Not",              "Or",
+        "Pow",          "RNN",             "ReduceL1",     "ReduceL2",         "ReduceLogSum",
+        "ReduceMax",    "ReduceLogSumExp", "ReduceMean",   "ReduceMin",        "ReduceProd",
+        "ReduceSum",    "ReduceSumSquare", "Shape",        "Size",             "Softmax",
+        "Softplus",     "Softsign",        "SpaceToDepth", "Squeeze",          "TopK",
+        "Transpose",    "Unsqueeze",       "Xor"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strcmp(types[i], type) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *block)
 {
     hd_status status = HD_OK;
@@ -348,6 +371,13 @@ static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *
             status = hd_fail(import->error, HD_UNSUPPORTED,
                              "node '%s' (%s): operators of domain '%s' are not supported",
                              hd_onnx_node_name(node), hd_onnx_node_type(node), node->domain);
+        } else if (import->opset < HD_ONNX_OPSET_MIN &&
+                   !is_unchanged_until_6(hd_onnx_node_type(node))) {
+            status = hd_fail(import->error, HD_UNSUPPORTED,
+                             "node '%s' (%s): the operator as of opset %lld is not supported; "
+                             "%d to 21 are",
+                             hd_onnx_node_name(node), hd_onnx_node_type(node),
+                             (long long)import->opset, HD_ONNX_OPSET_MIN);
         } else if (strcmp(hd_onnx_node_type(node), "Constant") == 0 && node->n_output == 1) {
             status = import_constant(import, scope, entry);
         } else {
@@ -357,10 +387,10 @@ static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *
     return status;
 }
 
-hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, hd_graph *graph,
-                         hd_error *error)
+hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, int64_t opset,
+                         hd_graph *graph, hd_error *error)
 {
-    importer import = {.origin = origin, .graph = graph, .error = error};
+    importer import = {.origin = origin, .opset = opset, .graph = graph, .error = error};
     hd_status status = import_scope(&import, root, graph->root);
     hd_region_clear(&import.region);
     return status;

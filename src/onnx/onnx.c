@@ -9,58 +9,10 @@
 #include "onnx/elements.h"
 #include "onnx/external.h"
 #include "onnx/import.h"
-#include "onnx/skeleton.h"
+#include "onnx/unpack.h"
 
-#define OPSET_MIN 6
+#define OPSET_OLDEST 1 /* of those before HD_ONNX_OPSET_MIN, operators that did not change until then */
 #define OPSET_MAX 21
-
-static void *unpack_alloc(void *failed, size_t size)
-{
-    void *memory = hd_alloc(size);
-    if (memory == NULL) {
-        *(bool *)failed = true;
-    }
-    return memory;
-}
-
-static void unpack_free(void *failed, void *memory)
-{
-    (void)failed;
-    hd_free(memory);
-}
-
-/* Unpacks a message's skeleton through our allocator, so that faults reach it. The message is freed
- * with free_message. */
-static hd_status unpack(const hd_onnx_source *source, hd_onnx_message message, ProtobufCMessage **out,
-                        hd_error *error)
-{
-    hd_onnx_skeleton skeleton;
-    hd_status status = hd_onnx_skeleton_make(source, message, &skeleton, error);
-    if (status != HD_OK) {
-        return status;
-    }
-    bool out_of_memory = false;
-    ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &out_of_memory};
-    *out = protobuf_c_message_unpack(message == HD_ONNX_TENSOR ? &onnx__tensor_proto__descriptor
-                                                               : &onnx__model_proto__descriptor,
-                                     &allocator, skeleton.size, skeleton.bytes);
-    hd_onnx_skeleton_clear(&skeleton);
-    if (*out != NULL) {
-        return HD_OK;
-    }
-    return out_of_memory ? hd_fail(error, HD_OUT_OF_MEMORY, "no memory for the model's graph")
-                         : hd_fail(error, HD_BAD_MODEL, "the bytes are not of the ONNX format: "
-                                                        "a field has the wrong type");
-}
-
-static void free_message(ProtobufCMessage *message)
-{
-    bool out_of_memory = false;
-    ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &out_of_memory};
-    if (message != NULL) {
-        protobuf_c_message_free_unpacked(message, &allocator);
-    }
-}
 
 /* The version of ONNX's own operators that the model asks for. */
 static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
@@ -72,10 +24,10 @@ static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_erro
             *out = set->version;
         }
     }
-    return *out >= OPSET_MIN && *out <= OPSET_MAX
+    return *out >= OPSET_OLDEST && *out <= OPSET_MAX
                ? HD_OK
                : hd_fail(error, HD_UNSUPPORTED, "the model uses opset %lld; %d to %d are supported",
-                         (long long)*out, OPSET_MIN, OPSET_MAX);
+                         (long long)*out, HD_ONNX_OPSET_MIN, OPSET_MAX);
 }
 
 static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelProto *model,
@@ -94,10 +46,11 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
         status = hd_onnx_resolve(&resolver, &root);
     }
     if (status == HD_OK) {
-        status = hd_graph_create((uint32_t)resolver.opset, &graph, error);
+        int64_t opset = resolver.opset < HD_ONNX_OPSET_MIN ? HD_ONNX_OPSET_MIN : resolver.opset;
+        status = hd_graph_create((uint32_t)opset, &graph, error);
     }
     if (status == HD_OK) {
-        status = hd_onnx_import(origin, root, graph, error);
+        status = hd_onnx_import(origin, root, resolver.opset, graph, error);
     }
     hd_region_clear(&region);
     if (status != HD_OK) {
@@ -112,11 +65,11 @@ static hd_status load(const hd_onnx_source *source, int folder, hd_graph **out_g
 {
     hd_onnx_origin origin = {.source = source, .folder = folder};
     ProtobufCMessage *message = NULL;
-    hd_status status = unpack(source, HD_ONNX_MODEL, &message, error);
+    hd_status status = hd_onnx_unpack(source, HD_ONNX_MODEL, &message, error);
     if (status == HD_OK) {
         status = import_model(&origin, (const Onnx__ModelProto *)message, out_graph, error);
     }
-    free_message(message);
+    hd_onnx_unpack_free(message);
     return status;
 }
 
@@ -178,26 +131,6 @@ hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_di
     }
     if (folder >= 0) {
         close(folder);
-    }
-    return status;
-}
-
-hd_status hd_onnx_tensor_parse(const void *data, size_t size, hd_tensor *out, hd_error *error)
-{
-    hd_onnx_source source = {.memory = data, .size = size};
-    hd_onnx_origin origin = {.source = &source, .folder = -1};
-    ProtobufCMessage *message = NULL;
-    if (data == NULL || out == NULL) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "data or out is NULL");
-    }
-    hd_tensor tensor;
-    hd_status status = unpack(&source, HD_ONNX_TENSOR, &message, error);
-    if (status == HD_OK) {
-        status = hd_onnx_elements_read(&origin, (const Onnx__TensorProto *)message, &tensor, error);
-    }
-    free_message(message);
-    if (status == HD_OK) {
-        *out = tensor;
     }
     return status;
 }

@@ -20,8 +20,4 @@ HD_MUST_CHECK hd_status hd_onnx_load_file(const char *path, hd_graph **out_graph
 HD_MUST_CHECK hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_directory,
                                             hd_graph **out_graph, hd_error *error);
 
-/* Reads a TensorProto, as ONNX's test data has it. `out->data` is to be given to hd_tensor_release. */
-HD_MUST_CHECK hd_status hd_onnx_tensor_parse(const void *data, size_t size, hd_tensor *out,
-                                             hd_error *error);
-
 #endif
