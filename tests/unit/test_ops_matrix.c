@@ -49,7 +49,8 @@ static void run_and_compare(operation_case *test, const hd_tensor *expected)
 static void matmul_broadcasts_batches_as_numpy(void **state)
 {
     (void)state;
-    float *a = floats(2 * 1 * 5 * 70, 1), *b = floats(3 * 70 * 33, 2), *y = floats(2 * 3 * 5 * 33, 3);
+    float *a = floats(2 * 1 * 5 * 70, 1), *b = floats(3 * 70 * 33, 2),
+          *y = floats(2 * 3 * 5 * 33, 3);
     for (int64_t i = 0; i < 2; i++) {
         for (int64_t j = 0; j < 3; j++) {
             multiply(a + i * 5 * 70, b + j * 70 * 33, y + (i * 3 + j) * 5 * 33, 5, 33, 70);
@@ -100,10 +101,10 @@ static void matmul_of_an_empty_batch_or_depth(void **state)
 {
     (void)state;
     float a[6] = {1, 2, 3, 4, 5, 6}, zeros[6] = {0};
-    operation_case test = {.type = "MatMul",
-                           .input_count = 2,
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, 2, 0),
-                                      OPERATION_TENSOR(HD_FLOAT32, a, 0, 3)}};
+    operation_case test = {
+        .type = "MatMul",
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, 2, 0), OPERATION_TENSOR(HD_FLOAT32, a, 0, 3)}};
     hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, zeros, 2, 3);
     run_and_compare(&test, &expected);
     test.inputs[0] = OPERATION_TENSOR(HD_FLOAT32, a, 0, 2, 3);
@@ -117,10 +118,10 @@ static void matmul_of_integers_wraps(void **state)
     (void)state;
     int32_t a[4] = {INT32_MAX, 2, 3, -4}, b[4] = {2, 5, -7, INT32_MIN};
     int32_t y[4] = {-16, 2147483643, 34, 15};
-    operation_case test = {.type = "MatMul",
-                           .input_count = 2,
-                           .inputs = {OPERATION_TENSOR(HD_INT32, a, 2, 2),
-                                      OPERATION_TENSOR(HD_INT32, b, 2, 2)}};
+    operation_case test = {
+        .type = "MatMul",
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_INT32, a, 2, 2), OPERATION_TENSOR(HD_INT32, b, 2, 2)}};
     hd_tensor expected = OPERATION_TENSOR(HD_INT32, y, 2, 2);
     run_and_compare(&test, &expected);
     double c[4] = {1, 2, 3, 4}, d[4] = {0.5, 0.25, 2, 1}, z[4] = {4.5, 2.25, 9.5, 4.75};
@@ -134,10 +135,10 @@ static void matmul_refuses_shapes_that_do_not_fit(void **state)
 {
     (void)state;
     float a[12] = {0};
-    operation_case test = {.type = "MatMul",
-                           .input_count = 2,
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, 3, 4),
-                                      OPERATION_TENSOR(HD_FLOAT32, a, 3, 4)}};
+    operation_case test = {
+        .type = "MatMul",
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, 3, 4), OPERATION_TENSOR(HD_FLOAT32, a, 3, 4)}};
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_INVALID_ARGUMENT);
     operation_result_clear(&result);
@@ -152,8 +153,10 @@ static void gemm_scales_and_broadcasts(void **state)
     (void)state;
     enum { ROWS = 37, COLUMNS = 70, DEPTH = 150 };
     static const int64_t c_dims[][2] = {{1, 1}, {1, COLUMNS}, {ROWS, 1}, {ROWS, COLUMNS}};
-    float *a = floats(ROWS * DEPTH, 1), *b = floats(DEPTH * COLUMNS, 2), *c = floats(ROWS * COLUMNS, 3);
-    float *y = floats(ROWS * COLUMNS, 4), *at = floats(ROWS * DEPTH, 5), *bt = floats(DEPTH * COLUMNS, 6);
+    float *a = floats(ROWS * DEPTH, 1), *b = floats(DEPTH * COLUMNS, 2),
+          *c = floats(ROWS * COLUMNS, 3);
+    float *y = floats(ROWS * COLUMNS, 4), *at = floats(ROWS * DEPTH, 5),
+          *bt = floats(DEPTH * COLUMNS, 6);
     for (int64_t k = 0; k < DEPTH; k++) {
         for (int64_t i = 0; i < ROWS; i++) {
             at[k * ROWS + i] = a[i * DEPTH + k];
@@ -162,28 +165,29 @@ static void gemm_scales_and_broadcasts(void **state)
             bt[j * DEPTH + k] = b[k * COLUMNS + j];
         }
     }
-    for (int variant = 0; variant < 32; variant++) {
-        bool trans_a = variant & 1, trans_b = variant & 2, scaled = variant & 4;
-        const int64_t *dims = c_dims[variant >> 3];
-        hd_attribute attributes[] = {operation_int("transA", trans_a), operation_int("transB", trans_b),
-                                     operation_float("alpha", scaled ? 0.5f : 1.0f),
-                                     operation_float("beta", scaled ? 3.0f : 1.0f)};
+    for (int variant = 0; variant < 64; variant++) {
+        bool trans_a = variant & 1, trans_b = variant & 2;
+        float alpha = variant & 4 ? 0.3f : 1.0f, beta = variant & 32 ? 3.0f : 1.0f;
+        const int64_t *dims = c_dims[variant >> 3 & 3];
+        hd_attribute attributes[] = {
+            operation_int("transA", trans_a), operation_int("transB", trans_b),
+            operation_float("alpha", alpha), operation_float("beta", beta)};
         multiply(a, b, y, ROWS, COLUMNS, DEPTH);
         for (int64_t i = 0; i < ROWS * COLUMNS; i++) {
             int64_t row = dims[0] == 1 ? 0 : i / COLUMNS, column = dims[1] == 1 ? 0 : i % COLUMNS;
             float term = c[row * dims[1] + column];
-            y[i] = scaled ? 0.5f * y[i] + 3.0f * term : y[i] + term;
+            y[i] = alpha * y[i] + beta * term;
         }
-        operation_case test = {.type = "Gemm",
-                               .attributes = attributes,
-                               .attribute_count = 4,
-                               .input_count = 3,
-                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, trans_a ? at : a,
-                                                           trans_a ? DEPTH : ROWS, trans_a ? ROWS : DEPTH),
-                                          OPERATION_TENSOR(HD_FLOAT32, trans_b ? bt : b,
-                                                           trans_b ? COLUMNS : DEPTH,
-                                                           trans_b ? DEPTH : COLUMNS),
-                                          operation_tensor(HD_FLOAT32, c, 2, dims)}};
+        operation_case test = {
+            .type = "Gemm",
+            .attributes = attributes,
+            .attribute_count = 4,
+            .input_count = 3,
+            .inputs = {OPERATION_TENSOR(HD_FLOAT32, trans_a ? at : a, trans_a ? DEPTH : ROWS,
+                                        trans_a ? ROWS : DEPTH),
+                       OPERATION_TENSOR(HD_FLOAT32, trans_b ? bt : b, trans_b ? COLUMNS : DEPTH,
+                                        trans_b ? DEPTH : COLUMNS),
+                       operation_tensor(HD_FLOAT32, c, 2, dims)}};
         hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, y, ROWS, COLUMNS);
         run_and_compare(&test, &expected);
     }
@@ -221,8 +225,10 @@ static void packed_weights_give_the_same_bits(void **state)
 {
     (void)state;
     enum { ROWS = 70, COLUMNS = 200, DEPTH = 260 };
-    float *x = floats(ROWS * DEPTH, 1), *w = floats(DEPTH * COLUMNS, 2), *y = floats(ROWS * COLUMNS, 3);
-    float *wt = floats(DEPTH * COLUMNS, 4), *bias = floats(COLUMNS, 5), *residual = floats(ROWS * COLUMNS, 6);
+    float *x = floats(ROWS * DEPTH, 1), *w = floats(DEPTH * COLUMNS, 2),
+          *y = floats(ROWS * COLUMNS, 3);
+    float *wt = floats(DEPTH * COLUMNS, 4), *bias = floats(COLUMNS, 5),
+          *residual = floats(ROWS * COLUMNS, 6);
     for (int64_t i = 0; i < DEPTH * COLUMNS; i++) {
         wt[i % COLUMNS * DEPTH + i / COLUMNS] = w[i];
     }
@@ -242,8 +248,9 @@ static void packed_weights_give_the_same_bits(void **state)
                                .input_count = linear ? 4 : 2,
                                .fused = linear ? &fused : NULL};
         test.inputs[0] = OPERATION_TENSOR(HD_FLOAT32, x, ROWS, DEPTH);
-        test.inputs[1] = OPERATION_TENSOR(HD_FLOAT32, transposed ? wt : w, transposed ? COLUMNS : DEPTH,
-                                          transposed ? DEPTH : COLUMNS);
+        test.inputs[1] =
+            OPERATION_TENSOR(HD_FLOAT32, transposed ? wt : w, transposed ? COLUMNS : DEPTH,
+                             transposed ? DEPTH : COLUMNS);
         test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, bias, COLUMNS);
         test.inputs[3] = OPERATION_TENSOR(HD_FLOAT32, residual, ROWS, COLUMNS);
         multiply(x, w, y, ROWS, COLUMNS, DEPTH);
@@ -257,8 +264,9 @@ static void packed_weights_give_the_same_bits(void **state)
         hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, y, ROWS, COLUMNS);
         run_and_compare(&test, &expected);
 
-        hd_operand operands[2] = {{.dtype = HD_FLOAT32, .shape = {.rank = 2}},
-                                  {.dtype = HD_FLOAT32, .shape = {.rank = 2}, .data = test.inputs[1].data}};
+        hd_operand operands[2] = {
+            {.dtype = HD_FLOAT32, .shape = {.rank = 2}},
+            {.dtype = HD_FLOAT32, .shape = {.rank = 2}, .data = test.inputs[1].data}};
         memcpy(operands[1].shape.dims, test.inputs[1].dims, 2 * sizeof(int64_t));
         hd_operation operation = {.type = type,
                                   .name = "",

@@ -1,12 +1,14 @@
 /* Matrix: types and shapes of the operators of this family. */
 #include "graph/operator.h"
+#include "hal/fused.h"
 
 static hd_infer_result fail_shapes(hd_operation *operation, hd_error *error, const hd_shape *a,
                                    const hd_shape *b)
 {
     char first[96], second[96];
     hd_operation_fail(operation, error, HD_INVALID_ARGUMENT, "shapes %s and %s do not multiply",
-                      hd_shape_text(a, first, sizeof first), hd_shape_text(b, second, sizeof second));
+                      hd_shape_text(a, first, sizeof first),
+                      hd_shape_text(b, second, sizeof second));
     return HD_INFER_FAILED;
 }
 
@@ -80,7 +82,8 @@ static hd_infer_result infer_gemm(hd_operation *operation, size_t *needed_input,
         if (!hd_shape_broadcast(&operation->inputs[2].shape, &shape, &both) ||
             !hd_shape_equal(&both, &shape)) {
             char first[96], second[96];
-            hd_operation_fail(operation, error, HD_INVALID_ARGUMENT, "C of shape %s does not broadcast to %s",
+            hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                              "C of shape %s does not broadcast to %s",
                               hd_shape_text(&operation->inputs[2].shape, first, sizeof first),
                               hd_shape_text(&shape, second, sizeof second));
             return HD_INFER_FAILED;
@@ -116,9 +119,49 @@ static hd_infer_result infer_linear(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
+static bool attention_fits(const hd_operation *operation)
+{
+    const hd_fused_attention *fused = operation->fused;
+    const hd_shape *q = &operation->inputs[0].shape;
+    const hd_shape *k = &operation->inputs[1].shape;
+    const hd_shape *v = &operation->inputs[2].shape;
+    if (fused == NULL || fused->heads < 1 || q->rank != 3 || k->rank != 3 || v->rank != 3 ||
+        q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] ||
+        q->dims[2] != k->dims[2] || q->dims[2] % fused->heads != 0 ||
+        v->dims[2] % fused->heads != 0) {
+        return false;
+    }
+    if (!hd_operation_has(operation, 3)) {
+        return true;
+    }
+    hd_shape scores = {.rank = 4, .dims = {q->dims[0], fused->heads, q->dims[1], k->dims[1]}}, both;
+    const hd_shape *mask = &operation->inputs[3].shape;
+    return mask->rank == 4 && hd_shape_broadcast(mask, &scores, &both) &&
+           hd_shape_equal(&both, &scores);
+}
+
+static hd_infer_result infer_attention(hd_operation *operation, size_t *needed_input,
+                                       hd_error *error)
+{
+    (void)needed_input;
+    if (!same_types(operation, error)) {
+        return HD_INFER_FAILED;
+    }
+    if (!attention_fits(operation)) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                          "queries, keys, values, mask and number of heads do not fit");
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
+    operation->outputs[0].shape = operation->inputs[0].shape;
+    operation->outputs[0].shape.dims[2] = operation->inputs[2].shape.dims[2];
+    return HD_INFER_DONE;
+}
+
 const hd_operator hd_operators_matrix[] = {
     {"MatMul", 2, 2, 1, 0, infer_matmul},
     {"Gemm", 2, 3, 1, 0, infer_gemm},
     {"heddle.Linear", 2, 4, 1, 0, infer_linear},
+    {"heddle.Attention", 3, 4, 1, 0, infer_attention},
     {0},
 };

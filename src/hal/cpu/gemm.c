@@ -3,6 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "hal/cpu/activation.h"
 #include "hal/cpu/isa.h"
 
@@ -40,10 +44,11 @@ void hd_gemm_block_baseline(const hd_gemm_block *block)
             }
         }
         for (int64_t column = 0; column < block->columns; column++) {
-            float sum = sums[column];
+            float sum = block->scale != 0.0f ? sums[column] * block->scale : sums[column];
             sum = block->bias != NULL ? sum + block->bias[column] : sum;
-            sum = block->residual != NULL ? sum + block->residual[row * block->residual_row + column]
-                                          : sum;
+            sum = block->residual != NULL
+                      ? sum + block->residual[row * block->residual_row + column]
+                      : sum;
             c[column] = sum;
         }
     }
@@ -83,6 +88,41 @@ bool hd_gemm_packed_count(int64_t depth, int64_t columns, size_t *out_count)
     return true;
 }
 
+/* Copies a depth x columns piece of a matrix whose columns are contiguous in memory to rows of `width`
+ * elements. */
+static void transpose(float *to, int64_t width, const float *from, int64_t from_column,
+                      int64_t depth, int64_t columns)
+{
+    int64_t column = 0;
+#if defined(__SSE2__)
+    for (; column + 4 <= columns; column += 4) {
+        const float *here = from + column * from_column;
+        int64_t k = 0;
+        for (; k + 4 <= depth; k += 4) {
+            __m128 r0 = _mm_loadu_ps(here + k), r1 = _mm_loadu_ps(here + k + from_column);
+            __m128 r2 = _mm_loadu_ps(here + k + 2 * from_column);
+            __m128 r3 = _mm_loadu_ps(here + k + 3 * from_column);
+            _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
+            float *out = to + k * width + column;
+            _mm_storeu_ps(out, r0);
+            _mm_storeu_ps(out + width, r1);
+            _mm_storeu_ps(out + 2 * width, r2);
+            _mm_storeu_ps(out + 3 * width, r3);
+        }
+        for (; k < depth; k++) {
+            for (int64_t i = 0; i < 4; i++) {
+                to[k * width + column + i] = here[k + i * from_column];
+            }
+        }
+    }
+#endif
+    for (; column < columns; column++) {
+        for (int64_t k = 0; k < depth; k++) {
+            to[k * width + column] = from[column * from_column + k];
+        }
+    }
+}
+
 /* One panel, or a piece of its depth. */
 static void panel_pack(float *to, int64_t width, const float *b, int64_t b_depth, int64_t b_column,
                        int64_t depth, int64_t columns)
@@ -91,16 +131,14 @@ static void panel_pack(float *to, int64_t width, const float *b, int64_t b_depth
         for (int64_t k = 0; k < depth; k++) {
             memcpy(to + k * width, b + k * b_depth, (size_t)columns * sizeof *to);
         }
+    } else if (b_depth == 1) {
+        transpose(to, width, b, b_column, depth, columns);
     } else {
-        for (int64_t column = 0; column < columns; column++) {
-            const float *from = b + column * b_column;
-            for (int64_t k = 0; k < depth; k++) {
-                to[k * width + column] = from[k * b_depth];
+        for (int64_t k = 0; k < depth; k++) {
+            for (int64_t column = 0; column < columns; column++) {
+                to[k * width + column] = b[k * b_depth + column * b_column];
             }
         }
-    }
-    for (int64_t k = 0; columns < width && k < depth; k++) {
-        memset(to + k * width + columns, 0, (size_t)(width - columns) * sizeof *to);
     }
 }
 
@@ -109,8 +147,11 @@ void hd_gemm_pack(float *packed, const float *b, int64_t b_depth, int64_t b_colu
 {
     int64_t width = hd_gemm_panel_width();
     for (int64_t first = 0; first < columns; first += width) {
-        panel_pack(packed, width, b + first * b_column, b_depth, b_column, depth,
-                   columns - first < width ? columns - first : width);
+        int64_t here = columns - first < width ? columns - first : width;
+        panel_pack(packed, width, b + first * b_column, b_depth, b_column, depth, here);
+        for (int64_t k = 0; here < width && k < depth; k++) {
+            memset(packed + k * width + here, 0, (size_t)(width - here) * sizeof *packed);
+        }
         packed += depth * width;
     }
 }
@@ -120,9 +161,7 @@ static int64_t divide_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Tiles are as large as possible while there are enough of them for the threads of a large machine:
- * first the panels are dealt out, then rows are halved down to 32. */
-void hd_gemm_plan(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth, int64_t copies)
+void hd_gemm_plan_whole(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth)
 {
     *gemm = (hd_gemm){.rows = rows,
                       .columns = columns,
@@ -131,6 +170,13 @@ void hd_gemm_plan(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth, i
                       .row_blocks = 1,
                       .panel_groups = 1,
                       .tile_count = 1};
+}
+
+/* Tiles are as large as possible while there are enough of them for the threads of a large machine:
+ * first the panels are dealt out, then rows are halved down to 32. */
+void hd_gemm_plan(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth, int64_t copies)
+{
+    hd_gemm_plan_whole(gemm, rows, columns, depth);
     if (rows == 0 || columns == 0) {
         return;
     }
@@ -193,8 +239,8 @@ static void block_set_b(hd_gemm_block *block, const hd_gemm *gemm, const hd_gemm
 }
 
 /* One panel of one row block: blocks of the depth, one after the other, then the activation. */
-static void panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t row, int64_t rows,
-                      int64_t column, float *scratch)
+static void panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t row,
+                      int64_t rows, int64_t column, float *scratch)
 {
     int64_t rest = gemm->columns - column;
     hd_gemm_block block = {
@@ -214,6 +260,7 @@ static void panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int
         block_set_b(&block, gemm, operands, column, k, scratch);
         k += block.depth;
         if (k == gemm->depth) {
+            block.scale = operands->scale;
             block.bias = operands->bias != NULL ? operands->bias + column : NULL;
             block.residual = operands->residual != NULL
                                  ? operands->residual + row * operands->residual_row + column
@@ -225,12 +272,14 @@ static void panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int
 
     if (gemm->activation.kind != HD_ACTIVATION_NONE) {
         for (int64_t r = 0; r < rows; r++) {
-            hd_activation_apply(&gemm->activation, block.c + r * block.c_row, (size_t)block.columns);
+            hd_activation_apply(&gemm->activation, block.c + r * block.c_row,
+                                (size_t)block.columns);
         }
     }
 }
 
-void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t tile, float *scratch)
+void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t tile,
+                 float *scratch)
 {
     if (gemm->rows == 0 || gemm->columns == 0) {
         return;

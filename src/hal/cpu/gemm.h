@@ -1,9 +1,9 @@
-/* Gemm: float32 matrix products C = activation(A · B + bias + residual), cut into tiles.
+/* Gemm: float32 matrix products C = activation(scale · A · B + bias + residual), cut into tiles.
  *
  * BITS: an element of C is the sum, k ascending, of fused multiply-adds that start from 0
- * (sum = fma(a[k], b[k], sum)), then + bias, then + residual, then the activation. No blocking, tile,
- * instruction set or number of rows changes that order, so none changes a bit. Every kernel here and
- * the reference in the tests (fmaf in three loops) agree by memcmp.
+ * (sum = fma(a[k], b[k], sum)), then · scale, then + bias, then + residual, then the activation, each
+ * rounded. No blocking, tile, instruction set or number of rows changes that order, so none changes a
+ * bit. Every kernel here and the reference in the tests (fmaf in three loops) agree by memcmp.
  *
  * B comes either packed or as it is. Packed: panels of hd_gemm_panel_width() columns, one after the
  * other, each depth x width, row-major, the columns behind the last one zero.
@@ -36,7 +36,8 @@ typedef struct hd_gemm_block {
     int64_t columns;
     int64_t depth;
     bool accumulate;       /* go on from what is in C, rather than from 0 */
-    const float *bias;     /* added in the end, one a column; or NULL */
+    float scale;           /* multiplies the sum in the end; 0: nothing does */
+    const float *bias;     /* added after it, one a column; or NULL */
     const float *residual; /* added after it; or NULL */
     int64_t residual_row;
     const float *prefetch; /* what is read next, for the cache; any address, or NULL */
@@ -76,6 +77,8 @@ typedef struct hd_gemm {
 
 /* copies: how many products of these sizes are computed side by side (a batch), at least 1. */
 void hd_gemm_plan(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth, int64_t copies);
+/* The same as one tile. */
+void hd_gemm_plan_whole(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth);
 
 /* Bytes of scratch memory that hd_gemm_run wants when B is not packed. */
 #define HD_GEMM_SCRATCH_SIZE 32768
@@ -91,6 +94,7 @@ typedef struct hd_gemm_operands {
     int64_t b_column;
     float *c;
     int64_t c_row;
+    float scale; /* 0: none */
     const float *bias;
     const float *residual;
     int64_t residual_row;
@@ -98,7 +102,8 @@ typedef struct hd_gemm_operands {
 
 /* Computes tile `tile` of [0, tile_count). C overlaps no other operand. scratch: this thread's, at a
  * cache line, HD_GEMM_SCRATCH_SIZE bytes; may be NULL when b is packed. */
-void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t tile, float *scratch);
+void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t tile,
+                 float *scratch);
 
 /* The rows and columns of C that a tile computes. */
 typedef struct hd_gemm_extent {

@@ -4,27 +4,29 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define VECTOR __m256
-#define LANES 8
-#define MASK __m256i
-#define ROWS_MAX 6
+#define VECTOR      __m256
+#define LANES       8
+#define MASK        __m256i
+#define ROWS_MAX    6
 #define VECTORS_MAX 2
 #define TILE_LIST_ROWS(X, vectors)                                                                 \
     X(1, vectors) X(2, vectors) X(3, vectors) X(4, vectors) X(5, vectors) X(6, vectors)
 #define TILE_LIST(X) TILE_LIST_ROWS(X, 1) TILE_LIST_ROWS(X, 2)
 
-#define vector_zero() _mm256_setzero_ps()
-#define vector_load(from) _mm256_loadu_ps(from)
-#define vector_load_tail(from, mask) _mm256_maskload_ps(from, mask)
-#define vector_store(to, value) _mm256_storeu_ps(to, value)
+#define vector_zero()                      _mm256_setzero_ps()
+#define vector_load(from)                  _mm256_loadu_ps(from)
+#define vector_load_tail(from, mask)       _mm256_maskload_ps(from, mask)
+#define vector_store(to, value)            _mm256_storeu_ps(to, value)
 #define vector_store_tail(to, mask, value) _mm256_maskstore_ps(to, mask, value)
-#define vector_broadcast(value) _mm256_set1_ps(value)
-#define vector_add(a, b) _mm256_add_ps(a, b)
-#define vector_multiply_add(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vector_broadcast(value)            _mm256_set1_ps(value)
+#define vector_add(a, b)                   _mm256_add_ps(a, b)
+#define vector_multiply(a, b)              _mm256_mul_ps(a, b)
+#define vector_multiply_add(a, b, c)       _mm256_fmadd_ps(a, b, c)
 
 static inline __m256i tail_mask(int64_t lanes)
 {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)lanes), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)lanes),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 #include "hal/cpu/gemm_kernel.inc"

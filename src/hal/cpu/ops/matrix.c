@@ -19,8 +19,8 @@ typedef struct matrix_product {
     hd_gemm gemm; /* of one product of the batch */
     hd_matmul_sizes sizes;
     hd_gemm_operands operands; /* strides; and b, where it is packed */
-    int64_t batch_tiles;       /* tiles a batch is cut into, when one product is one tile; else 0 */
-    int bias;                  /* which input each is; -1: none */
+    int64_t batch_tiles; /* tiles a batch is cut into, when one product is one tile; else 0 */
+    int bias; /* which input each is; -1: none */
     int residual;
     size_t output; /* which buffer */
     product_scaling scaling;
@@ -39,8 +39,8 @@ void hd_matmul_offsets(const hd_matmul_sizes *sizes, int64_t index, int64_t *out
     *out_b = b;
 }
 
-static void scale_tile(const matrix_product *product, const hd_gemm_operands *operands, const float *c,
-                       int64_t tile)
+static void scale_tile(const matrix_product *product, const hd_gemm_operands *operands,
+                       const float *c, int64_t tile)
 {
     const product_scaling *scaling = &product->scaling;
     hd_gemm_extent extent = hd_gemm_tile_extent(&product->gemm, tile);
@@ -49,13 +49,14 @@ static void scale_tile(const matrix_product *product, const hd_gemm_operands *op
         const float *from = scaling->has_c ? c + row * scaling->c_row : NULL;
         for (int64_t column = extent.column; column < extent.column_end; column++) {
             float value = scaling->alpha * y[column];
-            y[column] = from != NULL ? value + scaling->beta * from[column * scaling->c_column] : value;
+            y[column] =
+                from != NULL ? value + scaling->beta * from[column * scaling->c_column] : value;
         }
     }
 }
 
-static void run_tile(const matrix_product *product, void *const *buffers, int64_t index, int64_t tile,
-                     float *scratch)
+static void run_tile(const matrix_product *product, void *const *buffers, int64_t index,
+                     int64_t tile, float *scratch)
 {
     hd_gemm_operands operands = product->operands;
     int64_t a, b;
@@ -64,7 +65,8 @@ static void run_tile(const matrix_product *product, void *const *buffers, int64_
     if (!operands.packed) {
         operands.b = (const float *)buffers[1] + b;
     }
-    operands.c = (float *)buffers[product->output] + index * product->sizes.rows * product->sizes.columns;
+    operands.c =
+        (float *)buffers[product->output] + index * product->sizes.rows * product->sizes.columns;
     operands.bias = product->bias >= 0 ? buffers[product->bias] : NULL;
     operands.residual = product->residual >= 0 ? buffers[product->residual] : NULL;
     hd_gemm_run(&product->gemm, &operands, tile, scratch);
@@ -84,8 +86,8 @@ static void run_product(const void *parameters, void *const *buffers, int64_t be
             continue;
         }
         int64_t last = hd_cpu_tile_begin(product->sizes.batch, product->batch_tiles, tile + 1);
-        for (int64_t i = hd_cpu_tile_begin(product->sizes.batch, product->batch_tiles, tile); i < last;
-             i++) {
+        for (int64_t i = hd_cpu_tile_begin(product->sizes.batch, product->batch_tiles, tile);
+             i < last; i++) {
             run_tile(product, buffers, i, 0, scratch);
         }
     }
@@ -110,8 +112,10 @@ static hd_status finish(hd_cpu_compilation *compilation, matrix_product *product
         compilation->kernel.scratch_size = HD_GEMM_SCRATCH_SIZE;
     }
     if (product->gemm.tile_count == 1) {
-        double work = (double)sizes->rows * (double)sizes->columns * (double)(sizes->depth + 16) / 8;
-        product->batch_tiles = hd_cpu_tile_count(sizes->batch, work < 1e9 ? (int64_t)work : 1000000000);
+        double work =
+            (double)sizes->rows * (double)sizes->columns * (double)(sizes->depth + 16) / 8;
+        product->batch_tiles =
+            hd_cpu_tile_count(sizes->batch, work < 1e9 ? (int64_t)work : 1000000000);
         compilation->kernel.tile_count = product->batch_tiles;
     } else {
         compilation->kernel.tile_count = sizes->batch * product->gemm.tile_count;
@@ -190,7 +194,8 @@ static void set_c(matrix_product *product, const hd_operation *operation)
     int64_t columns = has_c && c->rank > 0 ? c->dims[c->rank - 1] : 1;
     int64_t rows = has_c && c->rank > 1 ? c->dims[c->rank - 2] : 1;
     bool whole_row = columns == product->sizes.columns;
-    if (alpha == 1.0f && (!has_c || (beta == 1.0f && whole_row))) {
+    if (alpha != 0.0f && (!has_c || (beta == 1.0f && whole_row))) {
+        product->operands.scale = alpha == 1.0f ? 0.0f : alpha;
         if (has_c && rows == product->sizes.rows) {
             product->residual = 2;
         } else if (has_c) {
@@ -222,10 +227,8 @@ static hd_status compile_gemm(hd_cpu_compilation *compilation)
     bool trans_a = hd_operation_int(operation, "transA", 0) != 0;
     bool trans_b = hd_operation_int(operation, "transB", 0) != 0;
     hd_matmul_sizes *sizes = &product->sizes;
-    *sizes = (hd_matmul_sizes){.rows = y->dims[0],
-                               .columns = y->dims[1],
-                               .depth = a->dims[trans_a ? 0 : 1],
-                               .batch = 1};
+    *sizes = (hd_matmul_sizes){
+        .rows = y->dims[0], .columns = y->dims[1], .depth = a->dims[trans_a ? 0 : 1], .batch = 1};
     product->operands.a_row = trans_a ? 1 : sizes->depth;
     product->operands.a_depth = trans_a ? sizes->rows : 1;
     product->operands.b_depth = trans_b ? 1 : sizes->columns;

@@ -21,10 +21,11 @@ typedef struct hd_matmul_sizes {
 void hd_matmul_offsets(const hd_matmul_sizes *sizes, int64_t index, int64_t *out_a, int64_t *out_b);
 
 /* The element types other than float32 (matrix_plain.c). */
-hd_status hd_cpu_compile_matmul_plain(hd_cpu_compilation *compilation, const hd_matmul_sizes *sizes);
+hd_status hd_cpu_compile_matmul_plain(hd_cpu_compilation *compilation,
+                                      const hd_matmul_sizes *sizes);
 hd_cpu_compile hd_cpu_compile_gemm_plain;
 
 hd_cpu_compile hd_cpu_compile_einsum; /* matrix_einsum.c */
-hd_cpu_compile hd_cpu_compile_det;    /* matrix_det.c */
+hd_cpu_compile hd_cpu_compile_det; /* matrix_det.c */
 
 #endif

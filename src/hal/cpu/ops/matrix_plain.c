@@ -24,16 +24,16 @@ typedef struct plain_product {
     int64_t tile_count;
 } plain_product;
 
-#define TYPE double
-#define NAME float64
+#define TYPE  double
+#define NAME  float64
 #define SCALE real
 #include "hal/cpu/ops/matrix_plain.inc"
-#define TYPE uint32_t
-#define NAME int32
+#define TYPE  uint32_t
+#define NAME  int32
 #define SCALE whole
 #include "hal/cpu/ops/matrix_plain.inc"
-#define TYPE uint64_t
-#define NAME int64
+#define TYPE  uint64_t
+#define NAME  int64
 #define SCALE whole
 #include "hal/cpu/ops/matrix_plain.inc"
 
@@ -95,8 +95,8 @@ hd_status hd_cpu_compile_gemm_plain(hd_cpu_compilation *compilation)
     bool trans_a = hd_operation_int(operation, "transA", 0) != 0;
     bool trans_b = hd_operation_int(operation, "transB", 0) != 0;
     int64_t depth = a->dims[trans_a ? 0 : 1];
-    plain->sizes = (hd_matmul_sizes){
-        .rows = y->dims[0], .columns = y->dims[1], .depth = depth, .batch = 1};
+    plain->sizes =
+        (hd_matmul_sizes){.rows = y->dims[0], .columns = y->dims[1], .depth = depth, .batch = 1};
     plain->a_row = trans_a ? 1 : depth;
     plain->a_depth = trans_a ? y->dims[0] : 1;
     plain->b_depth = trans_b ? 1 : y->dims[1];
