@@ -1,0 +1,304 @@
+/* Pool: MaxPool, AveragePool and LpPool of float32, channels first or last, and over whole images. */
+#include <math.h>
+#include <sleef.h>
+#include <string.h>
+
+#include "hal/cpu/ops/rows.h"
+#include "hal/cpu/ops/spatial.h"
+#include "hal/window.h"
+
+typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
+
+typedef struct pool_parameters {
+    hd_window window;
+    pool_kind kind;
+    bool include_pad;
+    int64_t p;         /* of LpPool */
+    int64_t positions; /* of a whole image */
+    int64_t items, tiles;
+} pool_parameters;
+
+/* How values go into a window's result, and how partial results are joined. */
+static hd_fold fold_of(const pool_parameters *p)
+{
+    switch (p->kind) {
+    case POOL_MAX:
+        return HD_FOLD_MAX;
+    case POOL_AVERAGE:
+        return HD_FOLD_SUM;
+    case POOL_LP:
+        break;
+    }
+    return p->p == 1 ? HD_FOLD_ABSOLUTE : HD_FOLD_SQUARES;
+}
+
+static float finish_lp(const pool_parameters *p, float sum)
+{
+    return p->p == 1   ? sum
+           : p->p == 2 ? sqrtf(sum)
+                       : Sleef_powf_u10(sum, 1.0f / (float)p->p);
+}
+
+/* into[i] = fold(into[i], x[i]); other powers than 1 and 2 take the slow way. */
+static void fold_row(const pool_parameters *p, const hd_rows *rows, float *into, const float *x,
+                     int64_t count)
+{
+    if (p->kind != POOL_LP || p->p <= 2) {
+        rows->fold_into[fold_of(p)](into, x, count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        into[i] += Sleef_powf_u10(fabsf(x[i]), (float)p->p);
+    }
+}
+
+static void fill(float *to, int64_t count, float value)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = value;
+    }
+}
+
+/* Joins the columns of one folded row into the results of one output row. */
+static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, const float *folded,
+                         float *y)
+{
+    int64_t count = w->output[2], stride = w->stride[2];
+    fill(y, count, hd_fold_neutral(join));
+    for (int64_t k = 0; k < w->kernel[2]; k++) {
+        int64_t offset = k * w->dilation[2] - w->pad_begin[2];
+        int64_t low = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
+        int64_t room = w->input[2] - offset;
+        int64_t high = room <= 0 ? 0 : (room + stride - 1) / stride;
+        high = high > count ? count : high;
+        if (low >= high) {
+            continue;
+        }
+        if (stride == 1) {
+            rows->fold_into[join](y + low, folded + low + offset, high - low);
+        } else if (join == HD_FOLD_MAX) {
+            for (int64_t i = low; i < high; i++) {
+                float value = folded[i * stride + offset];
+                y[i] = y[i] > value ? y[i] : value;
+            }
+        } else {
+            for (int64_t i = low; i < high; i++) {
+                y[i] += folded[i * stride + offset];
+            }
+        }
+    }
+}
+
+/* Divides (or takes roots of) one output row; outer: how many taps its other dimensions have. */
+static void finish_row(const pool_parameters *p, float *y, int64_t outer)
+{
+    const hd_window *w = &p->window;
+    for (int64_t i = 0; i < w->output[2] && p->kind != POOL_MAX; i++) {
+        int64_t begin, end;
+        hd_window_taps(w, 2, i, &begin, &end);
+        int64_t taps = p->include_pad ? hd_window_padded_taps(w, 2, i) : end - begin;
+        y[i] = p->kind == POOL_LP ? finish_lp(p, y[i]) : y[i] / (float)(outer * taps);
+    }
+}
+
+/* One item is one output row: the window's rows are folded first, side by side, then its columns. */
+static void run_first(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                      void *scratch)
+{
+    const pool_parameters *p = parameters;
+    const hd_window *w = &p->window;
+    const hd_rows *rows = hd_rows_get();
+    hd_fold fold = fold_of(p), join = fold == HD_FOLD_MAX ? HD_FOLD_MAX : HD_FOLD_SUM;
+    float *folded = scratch;
+    int64_t width = w->input[2], plane = w->input[0] * w->input[1] * width;
+    int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
+    for (int64_t item = hd_cpu_tile_begin(p->items, p->tiles, begin); item < stop; item++) {
+        int64_t row = item % w->output[1], slice = item / w->output[1] % w->output[0];
+        const float *x =
+            (const float *)buffers[0] + item / (w->output[1] * w->output[0]) * plane;
+        float *y = (float *)buffers[1] + item * w->output[2];
+        int64_t d0, d1, h0, h1;
+        hd_window_taps(w, 0, slice, &d0, &d1);
+        hd_window_taps(w, 1, row, &h0, &h1);
+        fill(folded, width, hd_fold_neutral(fold));
+        for (int64_t d = d0; d < d1; d++) {
+            int64_t z = slice * w->stride[0] - w->pad_begin[0] + d * w->dilation[0];
+            for (int64_t h = h0; h < h1; h++) {
+                int64_t at = row * w->stride[1] - w->pad_begin[1] + h * w->dilation[1];
+                fold_row(p, rows, folded, x + (z * w->input[1] + at) * width, width);
+            }
+        }
+        fold_columns(w, rows, join, folded, y);
+        int64_t outer = p->include_pad ? hd_window_padded_taps(w, 0, slice) *
+                                             hd_window_padded_taps(w, 1, row)
+                                       : (d1 - d0) * (h1 - h0);
+        finish_row(p, y, outer);
+    }
+}
+
+/* One item is one output pixel: all its channels. */
+static void run_last(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                     void *scratch)
+{
+    (void)scratch;
+    const pool_parameters *p = parameters;
+    const hd_window *w = &p->window;
+    const hd_rows *rows = hd_rows_get();
+    hd_fold fold = fold_of(p);
+    int64_t channels = w->channels;
+    int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
+    for (int64_t item = hd_cpu_tile_begin(p->items, p->tiles, begin); item < stop; item++) {
+        int64_t column = item % w->output[2], row = item / w->output[2] % w->output[1];
+        int64_t image = item / (w->output[2] * w->output[1]);
+        const float *x =
+            (const float *)buffers[0] + image * w->input[1] * w->input[2] * channels;
+        float *y = (float *)buffers[1] + item * channels;
+        int64_t h0, h1, w0, w1;
+        hd_window_taps(w, 1, row, &h0, &h1);
+        hd_window_taps(w, 2, column, &w0, &w1);
+        fill(y, channels, hd_fold_neutral(fold));
+        for (int64_t h = h0; h < h1; h++) {
+            int64_t at = row * w->stride[1] - w->pad_begin[1] + h * w->dilation[1];
+            for (int64_t k = w0; k < w1; k++) {
+                int64_t from = column * w->stride[2] - w->pad_begin[2] + k * w->dilation[2];
+                rows->fold_into[fold](y, x + (at * w->input[2] + from) * channels, channels);
+            }
+        }
+        if (p->kind == POOL_AVERAGE) {
+            int64_t taps = p->include_pad ? hd_window_padded_taps(w, 1, row) *
+                                                hd_window_padded_taps(w, 2, column)
+                                          : (h1 - h0) * (w1 - w0);
+            for (int64_t i = 0; i < channels; i++) {
+                y[i] /= (float)taps;
+            }
+        }
+    }
+}
+
+static hd_status compile_window(hd_cpu_compilation *compilation, hd_cpu_run *run)
+{
+    const hd_operation *operation = compilation->operation;
+    hd_status status = hd_spatial_float_only(compilation);
+    if (status != HD_OK) {
+        return status;
+    }
+    pool_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
+    if (p == NULL) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    status = hd_window_resolve(operation, &p->window, compilation->error);
+    if (status != HD_OK) {
+        return status;
+    }
+    const hd_window *w = &p->window;
+    p->kind = strstr(operation->type, "Max") != NULL       ? POOL_MAX
+              : strstr(operation->type, "Average") != NULL ? POOL_AVERAGE
+                                                           : POOL_LP;
+    p->include_pad = hd_operation_int(operation, "count_include_pad", 0) != 0;
+    p->p = hd_operation_int(operation, "p", 2);
+    bool last = run == run_last;
+    int64_t rows = w->kernel[0] * w->kernel[1];
+    p->items = w->batch * w->output[1] * (last ? w->output[2] : w->channels * w->output[0]);
+    int64_t work = last ? rows * w->kernel[2] * w->channels / 4
+                        : rows * w->input[2] / 4 + w->output[2] * (w->kernel[2] + 4);
+    p->tiles = hd_cpu_tile_count(p->items, work);
+    compilation->kernel.run = run;
+    compilation->kernel.tile_count = p->tiles;
+    compilation->kernel.scratch_size = last ? 0 : (size_t)w->input[2] * sizeof(float);
+    return HD_OK;
+}
+
+hd_status hd_pool_compile(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    bool max = strcmp(operation->type, "MaxPool") == 0;
+    bool indices = operation->output_count > 1 && operation->outputs[1].dtype != HD_DTYPE_NONE;
+    if (max && (indices || operation->inputs[0].dtype != HD_FLOAT32)) {
+        return hd_pool_indexed_compile(compilation);
+    }
+    return compile_window(compilation, run_first);
+}
+
+hd_status hd_pool_last_compile(hd_cpu_compilation *compilation)
+{
+    return compile_window(compilation, run_last);
+}
+
+static void run_global(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                       void *scratch)
+{
+    (void)scratch;
+    const pool_parameters *p = parameters;
+    const hd_rows *rows = hd_rows_get();
+    float *y = buffers[1];
+    int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
+    for (int64_t i = hd_cpu_tile_begin(p->items, p->tiles, begin); i < stop; i++) {
+        const float *x = (const float *)buffers[0] + i * p->positions;
+        if (p->kind == POOL_LP && p->p > 2) {
+            float sum = 0.0f;
+            for (int64_t k = 0; k < p->positions; k++) {
+                sum += Sleef_powf_u10(fabsf(x[k]), (float)p->p);
+            }
+            y[i] = finish_lp(p, sum);
+            continue;
+        }
+        float value = rows->fold[fold_of(p)](x, p->positions);
+        y[i] = p->kind == POOL_AVERAGE ? value / (float)p->positions
+               : p->kind == POOL_LP    ? finish_lp(p, value)
+                                       : value;
+    }
+}
+
+#define GLOBAL_CHANNELS 64 /* of one item, channels last */
+
+static void run_global_last(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                            void *scratch)
+{
+    (void)scratch;
+    const pool_parameters *p = parameters;
+    const hd_rows *rows = hd_rows_get();
+    int64_t channels = p->window.channels;
+    int64_t pieces = (channels + GLOBAL_CHANNELS - 1) / GLOBAL_CHANNELS;
+    int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
+    for (int64_t i = hd_cpu_tile_begin(p->items, p->tiles, begin); i < stop; i++) {
+        int64_t image = i / pieces, at = i % pieces * GLOBAL_CHANNELS;
+        int64_t count = channels - at < GLOBAL_CHANNELS ? channels - at : GLOBAL_CHANNELS;
+        const float *x = (const float *)buffers[0] + image * p->positions * channels + at;
+        float *y = (float *)buffers[1] + image * channels + at;
+        fill(y, count, 0.0f);
+        for (int64_t k = 0; k < p->positions; k++) {
+            rows->fold_into[HD_FOLD_SUM](y, x + k * channels, count);
+        }
+        for (int64_t c = 0; c < count; c++) {
+            y[c] /= (float)p->positions;
+        }
+    }
+}
+
+hd_status hd_pool_global_compile(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    const hd_shape *shape = &operation->inputs[0].shape;
+    hd_status status = hd_spatial_float_only(compilation);
+    if (status != HD_OK) {
+        return status;
+    }
+    pool_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
+    if (p == NULL) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    bool last = strncmp(operation->type, "heddle.", 7) == 0;
+    p->kind = strstr(operation->type, "Max") != NULL       ? POOL_MAX
+              : strstr(operation->type, "Average") != NULL ? POOL_AVERAGE
+                                                           : POOL_LP;
+    p->p = hd_operation_int(operation, "p", 2);
+    p->window.channels = shape->dims[last ? shape->rank - 1 : 1];
+    p->positions = last ? hd_shape_count_range(shape, 1, shape->rank - 1)
+                        : hd_shape_count_range(shape, 2, shape->rank);
+    int64_t pieces = (p->window.channels + GLOBAL_CHANNELS - 1) / GLOBAL_CHANNELS;
+    p->items = shape->dims[0] * (last ? pieces : p->window.channels);
+    p->tiles = hd_cpu_tile_count(p->items, p->positions * (last ? GLOBAL_CHANNELS : 1) / 2);
+    compilation->kernel.run = last ? run_global_last : run_global;
+    compilation->kernel.tile_count = p->tiles;
+    return HD_OK;
+}
