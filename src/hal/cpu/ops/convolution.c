@@ -15,14 +15,15 @@ static int64_t blocks_of_row(const hd_convolution_work *work)
     return work->phases * work->phase_blocks;
 }
 
-static void compute_rows(const hd_convolution_work *work, const hd_convolution_image *image,
-                         int64_t row, int64_t begin, int64_t end, int64_t first_panel,
-                         int64_t last_panel)
+/* Depthwise: a vector of channels over all rows, then the next one, so that the input rows that an
+ * output row shares with the one before it are still in the first-level cache. */
+static void compute_depthwise(const hd_convolution_work *work, const hd_convolution_image *image,
+                              int64_t begin, int64_t end)
 {
-    if (work->packing == HD_PACKING_DEPTHWISE) {
-        hd_convolution_depthwise_row(work, image, row, begin, end);
-    } else {
-        hd_convolution_product_row(work, image, row, begin, end, first_panel, last_panel);
+    const int64_t channels = work->sizes.channels, lanes = work->kernels->lanes;
+    for (int64_t channel = 0; channel < channels; channel += lanes) {
+        int64_t some = channels - channel < lanes ? channels - channel : lanes;
+        hd_convolution_depthwise_rows(work, image, begin, end, channel, some);
     }
 }
 
@@ -74,10 +75,36 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
             image.input = input + picture * input_size;
             image.output = output + picture * output_size;
             image.residual = residual == NULL ? NULL : residual + picture * output_size;
-            compute_rows(work, &image, row % height, first_block, first_block + count, first_panel,
-                         last_panel);
+            hd_convolution_product_row(work, &image, row % height, first_block,
+                                       first_block + count, first_panel, last_panel);
             item += count;
         }
+    }
+}
+
+/* Channels-last, depthwise: a tile is a range of rows. */
+static void run_depthwise(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                          void *scratch)
+{
+    const hd_convolution_work *work = parameters;
+    const hd_convolution *sizes = &work->sizes;
+    hd_convolution_image image;
+    float *input_rows, *output_rows;
+    begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
+    const float *residual = work->residual == 0 ? NULL : buffers[work->residual];
+    const int64_t height = sizes->output[0], rows = sizes->batch * height;
+    const int64_t input_size = sizes->input[0] * sizes->input[1] * sizes->channels;
+    const int64_t output_size = height * sizes->output[1] * sizes->channels;
+    int64_t row = hd_cpu_tile_begin(rows, work->block_tiles, begin);
+    const int64_t last = hd_cpu_tile_begin(rows, work->block_tiles, end);
+    while (row < last) {
+        int64_t picture = row / height, first = row % height;
+        int64_t count = height - first < last - row ? height - first : last - row;
+        image.input = (const float *)buffers[0] + picture * input_size;
+        image.output = (float *)buffers[work->output] + picture * output_size;
+        image.residual = residual == NULL ? NULL : residual + picture * output_size;
+        compute_depthwise(work, &image, first, first + count);
+        row += count;
     }
 }
 
@@ -124,11 +151,14 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         image.input_first_row = first_input;
         image.output = output_rows;
         image.output_first_row = first;
+        if (work->packing == HD_PACKING_DEPTHWISE) {
+            compute_depthwise(work, &image, first, last);
+        }
         for (int64_t panel = 0; panel < work->panels; panel += work->tile_panels) {
             int64_t next = panel + work->tile_panels;
             next = next < work->panels ? next : work->panels;
             for (int64_t row = first; row < last; row++) {
-                compute_rows(work, &image, row, 0, blocks_of_row(work), panel, next);
+                hd_convolution_product_row(work, &image, row, 0, blocks_of_row(work), panel, next);
             }
         }
         float *output = (float *)buffers[work->output] +
@@ -184,18 +214,19 @@ static void cut_blocks(hd_convolution_work *work)
     const hd_convolution *sizes = &work->sizes;
     const bool depthwise = work->packing == HD_PACKING_DEPTHWISE;
     const int64_t panel = 2 * work->kernels->lanes;
-    const int64_t most = depthwise ? work->kernels->depthwise_pixels : work->kernels->pixels;
+    const int64_t most = work->kernels->pixels;
     work->phases = sizes->transposed ? sizes->stride[1] : 1;
     work->phase_pixels = (sizes->output[1] + work->phases - 1) / work->phases;
     work->phase_blocks = (work->phase_pixels + most - 1) / most;
     work->group_panels = (sizes->output_channels / sizes->group + panel - 1) / panel;
-    work->panels = depthwise ? 1 : work->group_panels * sizes->group;
+    work->block_pixels = work->phase_pixels / work->phase_blocks;
+    work->longer_blocks = work->phase_pixels % work->phase_blocks;
+    work->panels = depthwise ? 0 : work->group_panels * sizes->group;
     int64_t bytes = sizes->kernel[0] * sizes->kernel[1] * (sizes->channels / sizes->group) * panel *
                     (int64_t)sizeof(float);
     work->tile_panels = TILE_WEIGHT_BYTES / bytes;
-    work->tile_panels = work->tile_panels < 1              ? 1
-                        : work->tile_panels > work->panels ? work->panels
-                                                           : work->tile_panels;
+    work->tile_panels = work->tile_panels > work->panels ? work->panels : work->tile_panels;
+    work->tile_panels = work->tile_panels < 1 ? 1 : work->tile_panels;
     if (!depthwise) {
         int64_t columns = (sizes->kernel[1] - 1) * sizes->dilation[1] +
                           (most - 1) * (sizes->transposed ? 1 : sizes->stride[1]) + 1;
@@ -210,7 +241,13 @@ static void cut_tiles(hd_convolution_work *work, hd_cpu_kernel *kernel)
     const bool depthwise = work->packing == HD_PACKING_DEPTHWISE;
     const int64_t depth =
         sizes->kernel[0] * sizes->kernel[1] * (depthwise ? 1 : sizes->channels / sizes->group);
-    if (sizes->channels_last) {
+    if (sizes->channels_last && depthwise) {
+        kernel->run = run_depthwise;
+        int64_t rows = sizes->batch * height;
+        work->block_tiles =
+            hd_cpu_tile_count(rows, depth * width * sizes->channels / STEP_PRODUCTS);
+        kernel->tile_count = work->block_tiles;
+    } else if (sizes->channels_last) {
         kernel->run = run_channels_last;
         int64_t sets = (work->panels + work->tile_panels - 1) / work->tile_panels;
         int64_t items = sizes->batch * height * blocks_of_row(work);

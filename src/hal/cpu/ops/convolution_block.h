@@ -9,6 +9,7 @@
 #ifndef HD_HAL_CPU_OPS_CONVOLUTION_BLOCK_H
 #define HD_HAL_CPU_OPS_CONVOLUTION_BLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hal/fused.h"
@@ -32,7 +33,17 @@ typedef struct hd_convolution_block {
     int64_t output_pixel;
     int64_t pixels;  /* at most hd_convolution_kernels.pixels */
     int64_t columns; /* output channels of the panel that exist */
+    /* Depthwise: input and output point to the first of `blocks` blocks side by side, as if the taps
+     * outside the input were there too; these say which are. */
+    int64_t blocks;
+    int64_t column;        /* the input column of the first tap */
+    int64_t width;         /* columns of the input */
+    int64_t tap_columns;   /* columns from one tap to the next, and from one pixel to the next */
+    int64_t pixel_columns;
     hd_activation activation; /* one that hd_convolution_activates, or none */
+    bool clips;               /* the activation is no more than a clip to [low, high] */
+    float low;
+    float high;
 } hd_convolution_block;
 
 typedef void hd_convolution_run_block(const hd_convolution_block *block);
@@ -43,7 +54,7 @@ typedef struct hd_convolution_kernels {
     int64_t pixels;            /* most pixels of a product's block */
     int64_t depthwise_pixels;  /* most pixels of a depthwise block */
     hd_convolution_run_block *product;   /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
-    hd_convolution_run_block *depthwise; /* columns ≤ 2·lanes; 4·lanes for one pixel */
+    hd_convolution_run_block *depthwise; /* columns ≤ lanes; weights: [rows][taps], by the strides */
     /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows */
     void (*transpose)(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
                       float *output, int64_t output_stride);

@@ -5,6 +5,7 @@
  *   the second operand, as on x86), vector_select_negative (x < 0 ? a : b), transpose_block. */
 
 #define INLINE static inline __attribute__((always_inline))
+#define MOST_SUMS (PIXELS * 2 > DEPTHWISE_PIXELS ? PIXELS * 2 : DEPTHWISE_PIXELS)
 #define UNROLL _Pragma("GCC unroll 32")
 
 INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vector x)
@@ -94,16 +95,46 @@ static __attribute__((noinline)) void finish(const hd_convolution_block *block, 
     }
 }
 
-/* Registers to memory, from where finish reads them: still in the first-level cache. */
+/* The end of a block. Most blocks end in registers: no residual, and no activation but a clip, as which
+ * Relu and none count (of a NaN, minimum and maximum keep it). Others go through memory, which is
+ * still in the first-level cache. */
 INLINE void finish_sums(const hd_convolution_block *block, const vector *sums, const int pixels,
                         const int vectors)
 {
-    float memory[PIXELS * 2 * LANES] __attribute__((aligned(64)));
-    UNROLL
-    for (int i = 0; i < pixels * vectors; i++) {
-        vector_store(memory + i * LANES, sums[i]);
+    if (block->residual != NULL || !block->clips) {
+        float memory[MOST_SUMS * LANES] __attribute__((aligned(64)));
+        UNROLL
+        for (int i = 0; i < pixels * vectors; i++) {
+            vector_store(memory + i * LANES, sums[i]);
+        }
+        finish(block, memory, vectors);
+        return;
     }
-    finish(block, memory, vectors);
+    const vector low = vector_set(block->low), high = vector_set(block->high);
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+        const int64_t some = block->columns - v * LANES;
+        const bool whole = v + 1 < vectors || some >= LANES;
+        const vector bias = block->bias == NULL ? vector_set(-0.0F)
+                            : whole             ? vector_load(block->bias + v * LANES)
+                                                : vector_load_some(block->bias + v * LANES, some);
+        float *output = block->output + v * LANES;
+        if (whole) {
+            UNROLL
+            for (int p = 0; p < pixels; p++) {
+                vector x = vector_add(sums[p * vectors + v], bias);
+                vector_store(output, vector_min(high, vector_max(low, x)));
+                output += block->output_pixel;
+            }
+        } else {
+            UNROLL
+            for (int p = 0; p < pixels; p++) {
+                vector x = vector_add(sums[p * vectors + v], bias);
+                vector_store_some(output, vector_min(high, vector_max(low, x)), some);
+                output += block->output_pixel;
+            }
+        }
+    }
 }
 
 /* One step of a product: one weight row of the panel times one input element a pixel. x[i] points to
@@ -171,52 +202,75 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
     finish_sums(block, sums, pixels, vectors);
 }
 
-INLINE void depthwise(const hd_convolution_block *block, const int pixels, const int vectors)
+/* One block of a depthwise convolution: one vector of channels. An input column is loaded once and
+ * goes to every pixel that reads it, so each sum still takes its taps in ascending order. `checked`:
+ * columns outside [0, width) are skipped. kernel 0: the width of the kernel is not a constant. */
+INLINE void depthwise(const hd_convolution_block *block, const float *input, const int pixels,
+                      const int kernel, const int stride, const bool checked, vector *sums)
 {
-    vector sums[DEPTHWISE_PIXELS * 2 < 4 ? 4 : DEPTHWISE_PIXELS * 2];
     UNROLL
-    for (int i = 0; i < pixels * vectors; i++) {
-        sums[i] = vector_set(0.0F);
+    for (int p = 0; p < pixels; p++) {
+        sums[p] = vector_set(0.0F);
     }
-    const bool whole = block->columns >= vectors * LANES;
+    const int64_t some = block->columns, column_step = block->input_tap;
+    const bool whole = some >= LANES;
     for (int64_t row = 0; row < block->rows; row++) {
-        const float *x = block->input + row * block->input_row;
-        const float *w = block->weights + row * block->weight_row;
-        for (int64_t tap = 0; tap < block->taps; tap++) {
-            vector weights[4];
-            UNROLL
-            for (int v = 0; v < vectors; v++) {
-                weights[v] = vector_load(w + v * LANES);
-            }
-            if (whole) {
+        const float *x = input + row * block->input_row;
+        const float *weights = block->weights + row * block->weight_row;
+        if (kernel == 0) {
+            for (int64_t tap = 0; tap < block->taps; tap++) {
+                const vector w = vector_load(weights + tap * block->weight_tap);
                 UNROLL
                 for (int p = 0; p < pixels; p++) {
-                    UNROLL
-                    for (int v = 0; v < vectors; v++) {
-                        sums[p * vectors + v] =
-                            vector_fma(vector_load(x + p * block->input_pixel + v * LANES), weights[v],
-                                       sums[p * vectors + v]);
-                    }
-                }
-            } else {
-                UNROLL
-                for (int p = 0; p < pixels; p++) {
-                    UNROLL
-                    for (int v = 0; v < vectors; v++) {
-                        int64_t some = block->columns - v * LANES;
-                        if (some > 0) {
-                            sums[p * vectors + v] = vector_fma(
-                                vector_load_some(x + p * block->input_pixel + v * LANES, some),
-                                weights[v], sums[p * vectors + v]);
-                        }
+                    if (!checked ||
+                        (uint64_t)(block->column + tap * block->tap_columns +
+                                   p * block->pixel_columns) < (uint64_t)block->width) {
+                        const float *from = x + tap * column_step + p * block->input_pixel;
+                        sums[p] = vector_fma(whole ? vector_load(from) : vector_load_some(from, some),
+                                             w, sums[p]);
                     }
                 }
             }
-            x += block->input_tap;
-            w += block->weight_tap;
+            continue;
+        }
+        vector w[7];
+        UNROLL
+        for (int tap = 0; tap < kernel; tap++) {
+            w[tap] = vector_load(weights + tap * block->weight_tap);
+        }
+        UNROLL
+        for (int column = 0; column < (pixels - 1) * stride + kernel; column++) {
+            if (!checked || (uint64_t)(block->column + column) < (uint64_t)block->width) {
+                const vector element = whole ? vector_load(x) : vector_load_some(x, some);
+                UNROLL
+                for (int p = 0; p < pixels; p++) {
+                    const int tap = column - p * stride;
+                    if (tap >= 0 && tap < kernel) {
+                        sums[p] = vector_fma(element, w[tap], sums[p]);
+                    }
+                }
+            }
+            x += column_step;
         }
     }
-    finish_sums(block, sums, pixels, vectors);
+}
+
+/* All blocks of a line: block->blocks times the same number of pixels, side by side. */
+INLINE void depthwise_line(const hd_convolution_block *line, const int pixels, const int kernel,
+                           const int stride, const bool checked)
+{
+    hd_convolution_block block = *line;
+    for (int64_t i = 0; i < line->blocks; i++) {
+        vector sums[DEPTHWISE_PIXELS];
+        depthwise(&block, block.input, pixels, kernel, stride, checked, sums);
+        finish_sums(&block, sums, pixels, 1);
+        block.input += pixels * block.input_pixel;
+        block.output += pixels * block.output_pixel;
+        block.column += pixels * block.pixel_columns;
+        if (block.residual != NULL) {
+            block.residual += pixels * block.output_pixel;
+        }
+    }
 }
 
 /* One function a register block: the sizes become constants. */
@@ -229,41 +283,56 @@ INLINE void depthwise(const hd_convolution_block *block, const int pixels, const
     {                                                                                              \
         product(block, pixels, 2);                                                                 \
     }
-#define DEPTHWISE(pixels)                                                                          \
-    static __attribute__((noinline)) void depthwise_##pixels##_1(const hd_convolution_block *block) \
+#define DEPTHWISE_LINE(pixels, kernel, stride)                                                     \
+    static __attribute__((noinline)) void depthwise_##pixels##_##kernel##_##stride(                \
+        const hd_convolution_block *line)                                                          \
     {                                                                                              \
-        depthwise(block, pixels, 1);                                                               \
+        depthwise_line(line, pixels, kernel, stride, false);                                       \
     }                                                                                              \
-    static __attribute__((noinline)) void depthwise_##pixels##_2(const hd_convolution_block *block) \
+    static __attribute__((noinline)) void depthwise_checked_##pixels##_##kernel##_##stride(        \
+        const hd_convolution_block *line)                                                          \
     {                                                                                              \
-        depthwise(block, pixels, 2);                                                               \
+        depthwise_line(line, pixels, kernel, stride, true);                                        \
     }
+#define DEPTHWISE(pixels)                                                                          \
+    DEPTHWISE_LINE(pixels, 0, 1)                                                                   \
+    DEPTHWISE_LINE(pixels, 3, 1)                                                                   \
+    DEPTHWISE_LINE(pixels, 3, 2)                                                                   \
+    DEPTHWISE_LINE(pixels, 5, 1)                                                                   \
+    DEPTHWISE_LINE(pixels, 5, 2)                                                                   \
+    DEPTHWISE_LINE(pixels, 7, 1)
 #define PRODUCT_ROW(pixels) {product_##pixels##_1, product_##pixels##_2},
-#define DEPTHWISE_ROW(pixels) {depthwise_##pixels##_1, depthwise_##pixels##_2},
+#define DEPTHWISE_WAY(pixels, kernel, stride)                                                      \
+    {depthwise_##pixels##_##kernel##_##stride, depthwise_checked_##pixels##_##kernel##_##stride}
+#define DEPTHWISE_ROW(pixels)                                                                      \
+    {DEPTHWISE_WAY(pixels, 0, 1), DEPTHWISE_WAY(pixels, 3, 1), DEPTHWISE_WAY(pixels, 3, 2),        \
+     DEPTHWISE_WAY(pixels, 5, 1), DEPTHWISE_WAY(pixels, 5, 2), DEPTHWISE_WAY(pixels, 7, 1)},
 
 PIXEL_LIST(PRODUCT)
 DEPTHWISE_PIXEL_LIST(DEPTHWISE)
 
-static __attribute__((noinline)) void depthwise_1_4(const hd_convolution_block *block)
-{
-    depthwise(block, 1, 4);
-}
-
 static hd_convolution_run_block *const products[][2] = {PIXEL_LIST(PRODUCT_ROW)};
-static hd_convolution_run_block *const depthwises[][2] = {DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW)};
+static hd_convolution_run_block *const depthwises[][6][2] = {DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW)};
 
 static void run_product(const hd_convolution_block *block)
 {
     products[block->pixels - 1][block->columns > LANES](block);
 }
 
-static void run_depthwise(const hd_convolution_block *block)
+static void run_depthwise(const hd_convolution_block *line)
 {
-    if (block->pixels == 1 && block->columns > 2 * LANES) {
-        depthwise_1_4(block);
-    } else {
-        depthwises[block->pixels - 1][block->columns > LANES](block);
+    int way = 0;
+    if (line->tap_columns == 1 && line->pixel_columns <= 2) {
+        const int second = (int)line->pixel_columns - 1;
+        way = line->taps == 3                  ? 1 + second
+              : line->taps == 5                ? 3 + second
+              : line->taps == 7 && second == 0 ? 5
+                                               : 0;
     }
+    const bool checked = line->column < 0 ||
+                         line->column + (line->blocks * line->pixels - 1) * line->pixel_columns +
+                                 (line->taps - 1) * line->tap_columns >= line->width;
+    depthwises[line->pixels - 1][way][checked](line);
 }
 
 static void transpose(const float *input, int64_t input_stride, int64_t rows, int64_t columns,

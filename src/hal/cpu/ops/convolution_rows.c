@@ -3,6 +3,7 @@
  *
  * BITS: taps above or below the input are skipped; products count those left or right of it as zeros,
  * depthwise sums skip them. Both follow from the output's position alone. */
+#include <math.h>
 #include <string.h>
 
 #include "hal/cpu/activation.h"
@@ -75,10 +76,13 @@ static bool pixel_block_make(const hd_convolution_work *work, int64_t row, int64
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t width = sizes->output[1], phases = work->phases;
-    const int64_t phase = index / work->phase_blocks, part = index % work->phase_blocks;
-    const int64_t pixels = phase < width ? (width - phase + phases - 1) / phases : 0;
-    int64_t begin = hd_cpu_tile_begin(work->phase_pixels, work->phase_blocks, part);
-    int64_t end = hd_cpu_tile_begin(work->phase_pixels, work->phase_blocks, part + 1);
+    const int64_t phase = phases == 1 ? 0 : index / work->phase_blocks;
+    const int64_t part = index - phase * work->phase_blocks;
+    const int64_t pixels = phases == 1     ? width
+                           : phase < width ? (width - phase + phases - 1) / phases
+                                           : 0;
+    int64_t begin = part * work->block_pixels + (part < work->longer_blocks ? part : work->longer_blocks);
+    int64_t end = begin + work->block_pixels + (part < work->longer_blocks ? 1 : 0);
     end = end < pixels ? end : pixels;
     if (begin >= end) {
         return false;
@@ -140,9 +144,25 @@ static void activate_late(const hd_convolution_work *work, float *output, int64_
 static hd_convolution_block block_begin(const hd_convolution_work *work)
 {
     hd_convolution_block block = {.output_pixel = work->phases * work->sizes.output_channels,
-                                  .activation = work->activation};
-    if (!hd_convolution_activates(work->activation.kind)) {
-        block.activation.kind = HD_ACTIVATION_NONE;
+                                  .activation = work->activation,
+                                  .low = -INFINITY,
+                                  .high = INFINITY};
+    switch (work->activation.kind) {
+    case HD_ACTIVATION_RELU:
+        block.low = 0.0F;
+        block.clips = true;
+        break;
+    case HD_ACTIVATION_CLIP:
+        block.low = work->activation.alpha;
+        block.high = work->activation.beta;
+        block.clips = true;
+        break;
+    default:
+        if (!hd_convolution_activates(work->activation.kind)) {
+            block.activation.kind = HD_ACTIVATION_NONE;
+        }
+        block.clips = block.activation.kind == HD_ACTIVATION_NONE;
+        break;
     }
     return block;
 }
@@ -181,16 +201,20 @@ static void product_panels(const hd_convolution_work *work, const hd_convolution
     const int64_t channels = sizes->channels / sizes->group;
     const int64_t outputs = sizes->output_channels / sizes->group;
     const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * channels;
+    const int64_t padded_outputs = hd_convolution_padded(outputs, lanes);
     const float *input = block->input;
-    for (int64_t panel = first_panel; panel < last_panel; panel++) {
-        int64_t group = panel / work->group_panels;
-        int64_t column = panel % work->group_panels * 2 * lanes;
+    int64_t group = sizes->group == 1 ? 0 : first_panel / work->group_panels;
+    int64_t column = (first_panel - group * work->group_panels) * 2 * lanes;
+    for (int64_t panel = first_panel; panel < last_panel; panel++, column += 2 * lanes) {
+        if (column >= outputs) {
+            column = 0;
+            group++;
+        }
         int64_t columns = outputs - column < 2 * lanes ? outputs - column : 2 * lanes;
-        int64_t width = hd_convolution_padded(columns, lanes);
+        int64_t width = columns > lanes ? 2 * lanes : lanes;
         int64_t output = group * outputs + column;
         int64_t first_tap = pixels->rows.kernel * sizes->kernel[1] + pixels->columns.kernel;
-        block->weights = image->weights + group * hd_convolution_padded(outputs, lanes) * depth +
-                         column * depth + first_tap * channels * width;
+        block->weights = image->weights + (group * padded_outputs + column) * depth + first_tap * channels * width;
         block->weight_tap = pixels->columns.kernel_step * channels * width;
         block->weight_row = pixels->rows.kernel_step * sizes->kernel[1] * channels * width;
         block->columns = columns;
@@ -244,66 +268,61 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
     }
 }
 
-/* One depthwise block over all channels: `block` knows pixels, taps and where the input lies. */
-static void depthwise_channels(const hd_convolution_work *work, const hd_convolution_image *image,
-                               hd_convolution_block *block, const float *input,
-                               const float *weights, int64_t at)
+/* Pixels of the next depthwise block when `rest` are left: whole blocks, and the last two even. */
+static int64_t depthwise_pixels(int64_t rest, int64_t most)
 {
-    const int64_t channels = work->sizes.channels;
-    const int64_t step = work->kernels->lanes * (block->pixels == 1 ? 4 : 2);
-    for (int64_t channel = 0; channel < channels; channel += step) {
-        block->columns = channels - channel < step ? channels - channel : step;
-        if (block->rows > 0) {
-            block->input = input + channel;
-            block->weights = weights + channel;
-        }
-        block->bias = image->bias == NULL ? NULL : image->bias + channel;
-        block->residual = image->residual == NULL ? NULL : image->residual + at + channel;
-        block->output = image->output + at + channel;
-        work->kernels->depthwise(block);
-    }
+    return rest == most || rest >= 2 * most ? most : rest > most ? (rest + 1) / 2 : rest;
 }
 
-void hd_convolution_depthwise_row(const hd_convolution_work *work, const hd_convolution_image *image,
-                                  int64_t row, int64_t begin, int64_t end)
+void hd_convolution_depthwise_rows(const hd_convolution_work *work,
+                                   const hd_convolution_image *image, int64_t begin, int64_t end,
+                                   int64_t channel, int64_t some)
 {
     const hd_convolution *sizes = &work->sizes;
-    const int64_t channels = sizes->channels, width = sizes->input[1];
+    const int64_t channels = sizes->channels, width = sizes->input[1], pixels = sizes->output[1];
+    const int64_t most = work->kernels->depthwise_pixels, stride = sizes->stride[1];
     const int64_t padded = hd_convolution_padded(channels, work->kernels->lanes);
-    hd_convolution_block block = block_begin(work);
-    block.input_pixel = sizes->stride[1] * channels;
-    block.input_tap = sizes->dilation[1] * channels;
-    block.weight_tap = padded;
-    for (int64_t index = begin; index < end; index++) {
-        pixel_block pixels;
-        if (!pixel_block_make(work, row, index, &pixels)) {
-            continue;
+    const int64_t reach = (sizes->kernel[1] - 1) * sizes->dilation[1];
+    hd_convolution_block line = block_begin(work);
+    line.columns = some;
+    line.bias = image->bias == NULL ? NULL : image->bias + channel;
+    line.taps = sizes->kernel[1];
+    line.width = width;
+    line.tap_columns = sizes->dilation[1];
+    line.pixel_columns = stride;
+    line.input_pixel = stride * channels;
+    line.input_tap = sizes->dilation[1] * channels;
+    line.input_row = sizes->dilation[0] * width * channels;
+    line.weight_tap = padded;
+    line.weight_row = sizes->kernel[1] * padded;
+    for (int64_t row = begin; row < end; row++) {
+        const taps rows = taps_inside(taps_of(sizes, 0, row), sizes->input[0]);
+        line.rows = rows.count;
+        line.weights = image->weights + rows.kernel * line.weight_row + channel;
+        const float *input = image->input + channel +
+                             (rows.count == 0 ? 0 : rows.input - image->input_first_row) * width *
+                                 channels;
+        const int64_t at = (row - image->output_first_row) * pixels * channels + channel;
+        for (int64_t pixel = 0; pixel < pixels;) {
+            line.pixels = depthwise_pixels(pixels - pixel, most);
+            line.column = pixel * stride - sizes->pad_begin[1];
+            line.blocks = 1;
+            if (line.column >= 0) {
+                /* All following whole blocks that lie inside go in one call. */
+                while (pixels - pixel - line.blocks * line.pixels >= 2 * most &&
+                       line.column + ((line.blocks + 1) * line.pixels - 1) * stride + reach < width) {
+                    line.blocks++;
+                }
+            }
+            line.input = input + line.column * channels;
+            line.output = image->output + at + pixel * channels;
+            line.residual =
+                image->residual == NULL ? NULL : image->residual + at + pixel * channels;
+            work->kernels->depthwise(&line);
+            pixel += line.blocks * line.pixels;
         }
-        const bool inside = pixels.left >= 0 && pixels.right < width;
-        const int64_t each = inside ? pixels.pixels : 1;
-        for (int64_t p = 0; p < pixels.pixels; p += each) {
-            taps columns = taps_of(sizes, 1, pixels.output + p);
-            if (!inside) {
-                columns = taps_inside(columns, width);
-            }
-            block.pixels = each;
-            block.taps = columns.count;
-            block.rows = columns.count == 0 ? 0 : pixels.rows.count;
-            block.input_row = pixels.rows.input_step * width * channels;
-            block.weight_row = sizes->kernel[1] * padded;
-            const float *input = NULL, *weights = NULL;
-            if (block.rows > 0) {
-                int64_t first = pixels.rows.input - image->input_first_row;
-                input = image->input + (first * width + columns.input) * channels;
-                weights = image->weights +
-                          (pixels.rows.kernel * sizes->kernel[1] + columns.kernel) * padded;
-            }
-            int64_t at =
-                ((row - image->output_first_row) * sizes->output[1] + pixels.output + p) * channels;
-            depthwise_channels(work, image, &block, input, weights, at);
-            if (!hd_convolution_activates(work->activation.kind)) {
-                activate_late(work, image->output + at, each, channels, channels);
-            }
+        if (!hd_convolution_activates(work->activation.kind)) {
+            activate_late(work, image->output + at, pixels, channels, some);
         }
     }
 }

@@ -24,6 +24,8 @@ typedef struct hd_convolution_work {
     int64_t phases;       /* output columns of one phase meet the same kernel columns: stride, or 1 */
     int64_t phase_pixels; /* most pixels of a phase in an output row */
     int64_t phase_blocks; /* register blocks of such pixels */
+    int64_t block_pixels; /* pixels of a register block; the first longer_blocks have one more */
+    int64_t longer_blocks;
     int64_t panels;       /* of all groups */
     int64_t group_panels; /* of one group of the convolution */
     int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache */
@@ -57,9 +59,11 @@ static inline int64_t hd_convolution_padded(int64_t count, int64_t lanes)
 void hd_convolution_product_row(const hd_convolution_work *work, const hd_convolution_image *image,
                                 int64_t row, int64_t begin, int64_t end, int64_t first_panel,
                                 int64_t last_panel);
-/* The same for a depthwise convolution, all channels. */
-void hd_convolution_depthwise_row(const hd_convolution_work *work, const hd_convolution_image *image,
-                                  int64_t row, int64_t begin, int64_t end);
+/* Computes output rows [begin, end) of a depthwise convolution for `some` channels (at most a
+ * vector) from `channel` on. */
+void hd_convolution_depthwise_rows(const hd_convolution_work *work,
+                                   const hd_convolution_image *image, int64_t begin, int64_t end,
+                                   int64_t channel, int64_t some);
 
 /* Packing (packed_convolution.c): which, its floats, and the packing itself. */
 hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed);
