@@ -1,0 +1,74 @@
+#include "graph/evaluate.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "hal/cpu/compile.h"
+#include "hal/cpu/kernel.h"
+
+/* inputs, outputs and extents of one operation */
+#define BUFFER_LIMIT 512
+
+static hd_status run_kernel(const hd_operation *operation, const hd_cpu_kernel *kernel, void **made,
+                            hd_error *error)
+{
+    size_t input_count = operation->input_count, output_count = operation->output_count;
+    void *buffers[BUFFER_LIMIT] = {NULL};
+    int64_t extents[HD_MAX_RANK];
+    void *scratch = kernel->scratch_size == 0 ? NULL : hd_alloc_aligned(kernel->scratch_size);
+    if (kernel->scratch_size != 0 && scratch == NULL) {
+        return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
+    }
+    for (size_t i = 0; i < input_count; i++) {
+        /* Kernels read their inputs only. */
+        memcpy(&buffers[i], &operation->inputs[i].data, sizeof(void *));
+    }
+    for (size_t i = 0; i < output_count; i++) {
+        buffers[input_count + i] = made[i];
+        buffers[input_count + output_count + i] = extents;
+    }
+    kernel->run(kernel->parameters, buffers, 0, kernel->tile_count, scratch);
+    hd_free(scratch);
+    return HD_OK;
+}
+
+hd_status hd_evaluate(hd_operation *operation, hd_error *error)
+{
+    hd_region region = {0};
+    void *made[64] = {NULL};
+    hd_cpu_kernel kernel;
+    if (operation->output_count > 64 ||
+        operation->input_count + 2 * operation->output_count > BUFFER_LIMIT) {
+        return hd_operation_fail(operation, error, HD_UNSUPPORTED, "it has too many operands to fold");
+    }
+    hd_status status = hd_cpu_compile_operation(operation, &region, &kernel, error);
+    if (status != HD_OK) {
+        goto fail;
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        hd_operand *output = &operation->outputs[i];
+        if (output->dtype == HD_DTYPE_NONE) {
+            continue;
+        }
+        made[i] = hd_alloc_aligned((size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype));
+        if (made[i] == NULL) {
+            status = hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
+            goto fail;
+        }
+    }
+    status = run_kernel(operation, &kernel, made, error);
+    if (status != HD_OK) {
+        goto fail;
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        operation->outputs[i].data = made[i];
+    }
+    hd_region_clear(&region);
+    return HD_OK;
+fail:
+    for (size_t i = 0; i < 64; i++) {
+        hd_free(made[i]);
+    }
+    hd_region_clear(&region);
+    return status;
+}

@@ -1,0 +1,415 @@
+/* The end of planning: kernels, places in the arena, steps and their references. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "graph/planner.h"
+#include "hal/cpu/compile.h"
+
+#define STEP_END UINT32_MAX /* lives past the segment */
+
+/* When a tensor with memory of its own is alive: from the step that writes it to its last reader. */
+typedef struct lifetime {
+    hd_tensor_id tensor;
+    uint32_t first;
+    uint32_t last;
+    size_t size;
+    hd_tensor_id shares; /* lies in place of this tensor; HD_TENSOR_NONE */
+} lifetime;
+
+static hd_status out_of_memory(hd_planner *planner)
+{
+    return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
+}
+
+static size_t tensor_size(const hd_plan_tensor *tensor)
+{
+    return (size_t)hd_shape_count(&tensor->shape) * hd_dtype_size(tensor->dtype);
+}
+
+/* In the arena, and of this segment or alive when it begins. */
+static bool is_in_arena(const hd_plan_tensor *tensor)
+{
+    return tensor->view_of == HD_TENSOR_NONE && tensor->data == NULL && tensor->packed == NULL &&
+           tensor->input_index < 0 && tensor->output_index < 0;
+}
+
+static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
+{
+    plan->recipe.steps = hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
+    if (plan->recipe.steps == NULL) {
+        return out_of_memory(planner);
+    }
+    for (size_t n = 0; n < planner->node_count; n++) {
+        hd_plan_node *node = &planner->nodes[n];
+        if (node->dead) {
+            continue;
+        }
+        hd_step *step = &plan->recipe.steps[plan->recipe.step_count];
+        hd_status status = hd_cpu_compile_operation(&node->operation, planner->region, &step->kernel,
+                                                    planner->error);
+        if (status != HD_OK) {
+            return status;
+        }
+        step->type = node->operation.type;
+        step->name = node->operation.name;
+        if (step->kernel.scratch_size > plan->recipe.scratch_size) {
+            plan->recipe.scratch_size = step->kernel.scratch_size;
+        }
+        plan->recipe.parallel = plan->recipe.parallel || step->kernel.tile_count > 1;
+        plan->recipe.step_count++;
+    }
+    plan->recipe.scratch_size = hd_align_up(plan->recipe.scratch_size, HD_CACHE_LINE);
+    return HD_OK;
+}
+
+static size_t reference_count_of(const hd_plan_node *node)
+{
+    size_t outputs = node->operation.output_count;
+    return node->operation.input_count +
+           ((node->flags & HD_OPERATOR_DYNAMIC) != 0 ? 2 * outputs : outputs);
+}
+
+static void note_use(lifetime *lives, const uint32_t *index_of, hd_tensor_id root, uint32_t step)
+{
+    if (index_of[root] != UINT32_MAX && lives[index_of[root]].last != STEP_END) {
+        lives[index_of[root]].last = step;
+    }
+}
+
+static void add_life(hd_planner *planner, lifetime *lives, size_t *count, uint32_t *index_of,
+                     hd_tensor_id id, uint32_t step)
+{
+    const hd_plan_tensor *tensor = &planner->tensors[id];
+    if (!is_in_arena(tensor) || index_of[id] != UINT32_MAX) {
+        return;
+    }
+    index_of[id] = (uint32_t)*count;
+    lives[(*count)++] = (lifetime){.tensor = id,
+                                   .first = step,
+                                   .last = tensor->kept ? STEP_END : step,
+                                   .size = hd_align_up(tensor_size(tensor) + 1, HD_CACHE_LINE),
+                                   .shares = HD_TENSOR_NONE};
+}
+
+/* Whether output 0 of a node may take over the memory of an input that dies there (kernel.h). */
+static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, const hd_cpu_kernel *kernel,
+                                const lifetime *lives, const uint32_t *index_of, uint32_t step)
+{
+    hd_tensor_id output = node->outputs[0];
+    if (output == HD_TENSOR_NONE || !is_in_arena(&planner->tensors[output]) ||
+        planner->tensors[output].extent != HD_TENSOR_NONE) {
+        return HD_TENSOR_NONE;
+    }
+    for (size_t i = 0; i < node->operation.input_count && i < 64; i++) {
+        if ((kernel->inplace_inputs >> i & 1) == 0 || node->inputs[i] == HD_TENSOR_NONE) {
+            continue;
+        }
+        hd_tensor_id root = hd_planner_root(planner, node->inputs[i]);
+        if (!is_in_arena(&planner->tensors[root]) || index_of[root] == UINT32_MAX ||
+            lives[index_of[root]].last != step || lives[index_of[root]].first == step ||
+            tensor_size(&planner->tensors[root]) != tensor_size(&planner->tensors[output])) {
+            continue;
+        }
+        return root;
+    }
+    return HD_TENSOR_NONE;
+}
+
+static void find_lifetimes(hd_planner *planner, lifetime *lives, size_t *count, uint32_t *index_of)
+{
+    for (size_t t = 0; t < planner->tensor_count; t++) {
+        index_of[t] = UINT32_MAX;
+        if (planner->tensors[t].placed) {
+            add_life(planner, lives, count, index_of, (hd_tensor_id)t, 0);
+        }
+    }
+    uint32_t step = 1; /* 0 stands for what was there before */
+    for (size_t n = 0; n < planner->node_count; n++) {
+        const hd_plan_node *node = &planner->nodes[n];
+        if (node->dead) {
+            continue;
+        }
+        for (size_t i = 0; i < node->operation.output_count; i++) {
+            if (node->outputs[i] == HD_TENSOR_NONE) {
+                continue;
+            }
+            add_life(planner, lives, count, index_of, node->outputs[i], step);
+            hd_tensor_id extent = planner->tensors[node->outputs[i]].extent;
+            if (extent != HD_TENSOR_NONE) {
+                add_life(planner, lives, count, index_of, extent, step);
+                lives[index_of[extent]].last = STEP_END;
+            }
+        }
+        for (size_t i = 0; i < node->operation.input_count; i++) {
+            if (node->inputs[i] != HD_TENSOR_NONE) {
+                note_use(lives, index_of, hd_planner_root(planner, node->inputs[i]), step);
+            }
+        }
+        step++;
+    }
+}
+
+static void share_in_place(hd_planner *planner, const hd_plan *plan, lifetime *lives, uint32_t *index_of)
+{
+    uint32_t step = 1;
+    for (size_t n = 0; n < planner->node_count; n++) {
+        const hd_plan_node *node = &planner->nodes[n];
+        if (node->dead) {
+            continue;
+        }
+        const hd_cpu_kernel *kernel = &plan->recipe.steps[step - 1].kernel;
+        hd_tensor_id root =
+            kernel->inplace_inputs == 0 ? HD_TENSOR_NONE
+                                        : in_place_of(planner, node, kernel, lives, index_of, step);
+        if (root != HD_TENSOR_NONE) {
+            lifetime *output = &lives[index_of[node->outputs[0]]];
+            lifetime *input = &lives[index_of[root]];
+            while (input->shares != HD_TENSOR_NONE) {
+                input = &lives[index_of[input->shares]];
+            }
+            output->shares = input->tensor;
+            /* The one that is placed lives as long as all that lie in its place. The input's own
+             * end stays what it was for later in_place_of calls: it has passed. */
+            input->last = output->last;
+        }
+        step++;
+    }
+}
+
+/* Puts `life` at the lowest gap among those that are placed and alive at the same time. */
+static void place_one(hd_planner *planner, const lifetime *lives, const uint32_t *placed,
+                      size_t placed_count, const lifetime *life)
+{
+    size_t offset = 0;
+    /* `placed` is ordered by offset, so one walk finds the first gap that is large enough. */
+    for (size_t i = 0; i < placed_count; i++) {
+        const lifetime *other = &lives[placed[i]];
+        if (other->last < life->first || life->last < other->first) {
+            continue;
+        }
+        size_t other_offset = planner->tensors[other->tensor].offset;
+        if (other_offset >= offset + life->size) {
+            break;
+        }
+        if (other_offset + other->size > offset) {
+            offset = other_offset + other->size;
+        }
+    }
+    planner->tensors[life->tensor].offset = offset;
+}
+
+static void insert_placed(const hd_planner *planner, const lifetime *lives, uint32_t *placed,
+                          size_t *placed_count, uint32_t index)
+{
+    size_t offset = planner->tensors[lives[index].tensor].offset;
+    size_t at = *placed_count;
+    while (at > 0 && planner->tensors[lives[placed[at - 1]].tensor].offset > offset) {
+        placed[at] = placed[at - 1];
+        at--;
+    }
+    placed[at] = index;
+    (*placed_count)++;
+}
+
+static void sort_by_size(const lifetime *lives, uint32_t *order, size_t count)
+{
+    /* Largest first; of equal size the earlier first, so that the plan is the same every time. */
+    for (size_t gap = count / 2; gap > 0; gap /= 2) {
+        for (size_t i = gap; i < count; i++) {
+            uint32_t moved = order[i];
+            size_t j = i;
+            while (j >= gap &&
+                   (lives[order[j - gap]].size < lives[moved].size ||
+                    (lives[order[j - gap]].size == lives[moved].size && order[j - gap] > moved))) {
+                order[j] = order[j - gap];
+                j -= gap;
+            }
+            order[j] = moved;
+        }
+    }
+}
+
+static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
+{
+    size_t total = planner->tensor_count;
+    lifetime *lives = hd_alloc_zero(total, sizeof *lives);
+    uint32_t *index_of = hd_alloc_zero(3 * total, sizeof *index_of);
+    if (lives == NULL || index_of == NULL) {
+        hd_free(lives);
+        hd_free(index_of);
+        return out_of_memory(planner);
+    }
+    uint32_t *order = index_of + total, *placed = index_of + 2 * total;
+    size_t count = 0, order_count = 0, placed_count = 0;
+    find_lifetimes(planner, lives, &count, index_of);
+    share_in_place(planner, plan, lives, index_of);
+    for (uint32_t i = 0; i < count; i++) {
+        if (planner->tensors[lives[i].tensor].placed) {
+            insert_placed(planner, lives, placed, &placed_count, i);
+        } else if (lives[i].shares == HD_TENSOR_NONE) {
+            order[order_count++] = i;
+        }
+    }
+    sort_by_size(lives, order, order_count);
+    for (size_t i = 0; i < order_count; i++) {
+        place_one(planner, lives, placed, placed_count, &lives[order[i]]);
+        insert_placed(planner, lives, placed, &placed_count, order[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        hd_plan_tensor *tensor = &planner->tensors[lives[i].tensor];
+        if (lives[i].shares != HD_TENSOR_NONE) {
+            tensor->offset = planner->tensors[lives[i].shares].offset;
+        }
+        tensor->placed = true;
+        size_t end = tensor->offset + lives[i].size;
+        planner->arena_size = end > planner->arena_size ? end : planner->arena_size;
+    }
+    hd_free(lives);
+    hd_free(index_of);
+    return HD_OK;
+}
+
+static hd_reference reference_to(const hd_planner *planner, hd_tensor_id id)
+{
+    if (id == HD_TENSOR_NONE) {
+        return (hd_reference){.space = HD_SPACE_NONE};
+    }
+    const hd_plan_tensor *tensor = &planner->tensors[hd_planner_root(planner, id)];
+    const void *data = planner->tensors[id].data != NULL ? planner->tensors[id].data : tensor->data;
+    if (data != NULL) {
+        return (hd_reference){.space = HD_SPACE_CONSTANT, .constant = data};
+    }
+    if (tensor->packed != NULL) {
+        return (hd_reference){.space = HD_SPACE_CONSTANT, .constant = tensor->packed->memory};
+    }
+    if (tensor->input_index >= 0) {
+        return (hd_reference){.space = HD_SPACE_INPUT, .index = (uint32_t)tensor->input_index};
+    }
+    if (tensor->output_index >= 0) {
+        return (hd_reference){.space = HD_SPACE_OUTPUT, .index = (uint32_t)tensor->output_index};
+    }
+    return (hd_reference){.space = HD_SPACE_ARENA, .offset = tensor->offset};
+}
+
+static hd_status list_references(hd_planner *planner, hd_plan *plan)
+{
+    size_t total = 0, step = 0;
+    for (size_t n = 0; n < planner->node_count; n++) {
+        total += planner->nodes[n].dead ? 0 : reference_count_of(&planner->nodes[n]);
+    }
+    plan->recipe.references = hd_region_array(planner->region, total, sizeof *plan->recipe.references);
+    if (plan->recipe.references == NULL) {
+        return out_of_memory(planner);
+    }
+    for (size_t n = 0; n < planner->node_count; n++) {
+        const hd_plan_node *node = &planner->nodes[n];
+        if (node->dead) {
+            continue;
+        }
+        hd_step *entry = &plan->recipe.steps[step++];
+        entry->first_reference = (uint32_t)plan->recipe.reference_total;
+        entry->reference_count = (uint32_t)reference_count_of(node);
+        for (size_t i = 0; i < node->operation.input_count; i++) {
+            plan->recipe.references[plan->recipe.reference_total++] = reference_to(planner, node->inputs[i]);
+        }
+        for (size_t i = 0; i < node->operation.output_count; i++) {
+            plan->recipe.references[plan->recipe.reference_total++] = reference_to(planner, node->outputs[i]);
+        }
+        for (size_t i = 0; (node->flags & HD_OPERATOR_DYNAMIC) != 0 && i < node->operation.output_count;
+             i++) {
+            hd_tensor_id output = node->outputs[i];
+            plan->recipe.references[plan->recipe.reference_total++] = reference_to(
+                planner, output == HD_TENSOR_NONE ? HD_TENSOR_NONE : planner->tensors[output].extent);
+        }
+    }
+    return HD_OK;
+}
+
+/* Lets a step write output `index` straight to the caller's memory where that is possible. */
+static bool make_direct(hd_planner *planner, hd_tensor_id id, uint32_t index)
+{
+    hd_tensor_id root_id = hd_planner_root(planner, id);
+    hd_plan_tensor *root = &planner->tensors[root_id];
+    if (planner->tensors[id].data != NULL || !is_in_arena(root) || root->placed ||
+        root->producer == UINT32_MAX || root->extent != HD_TENSOR_NONE) {
+        return false;
+    }
+    root->output_index = (int32_t)index;
+    return true;
+}
+
+static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
+{
+    const hd_block *root = planner->graph->root;
+    plan->outputs = hd_region_array(planner->region, root->output_count, sizeof *plan->outputs);
+    if (plan->outputs == NULL) {
+        return out_of_memory(planner);
+    }
+    for (size_t i = 0; i < root->output_count; i++) {
+        if (!planner->wanted[i]) {
+            continue;
+        }
+        hd_plan_output *output = &plan->outputs[plan->output_count++];
+        *output = (hd_plan_output){.index = (uint32_t)i};
+        hd_tensor_id id = planner->map[root->outputs[i]];
+        if (id == HD_TENSOR_NONE) {
+            if (plan->is_last) {
+                return hd_fail(planner->error, HD_BAD_MODEL, "output '%s' is never computed",
+                               root->output_names[i]);
+            }
+            continue;
+        }
+        const hd_plan_tensor *tensor = &planner->tensors[id];
+        if (planner->tensors[hd_planner_root(planner, id)].extent != HD_TENSOR_NONE) {
+            continue;
+        }
+        output->known = true;
+        output->dtype = tensor->dtype;
+        output->shape = tensor->shape;
+        output->size = tensor_size(tensor);
+        output->direct = make_direct(planner, id, (uint32_t)i);
+    }
+    return HD_OK;
+}
+
+static hd_status list_boundaries(hd_planner *planner, hd_plan *plan)
+{
+    plan->boundary_count = planner->cut_count;
+    plan->boundaries = hd_region_array(planner->region, planner->cut_count, sizeof *plan->boundaries);
+    if (plan->boundaries == NULL) {
+        return out_of_memory(planner);
+    }
+    for (size_t i = 0; i < planner->cut_count; i++) {
+        plan->boundaries[i] =
+            (hd_plan_boundary){.source = reference_to(planner, planner->cut[i]),
+                               .size = tensor_size(&planner->tensors[planner->cut[i]])};
+    }
+    return HD_OK;
+}
+
+hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
+{
+    hd_planner_count_uses(planner);
+    hd_status status = list_outputs(planner, plan);
+    if (status == HD_OK) {
+        status = compile_steps(planner, plan);
+    }
+    if (status == HD_OK) {
+        status = place_tensors(planner, plan);
+    }
+    if (status == HD_OK) {
+        status = list_references(planner, plan);
+    }
+    if (status == HD_OK) {
+        status = list_boundaries(planner, plan);
+    }
+    for (size_t i = 0; status == HD_OK && i < plan->output_count; i++) {
+        hd_plan_output *output = &plan->outputs[i];
+        if (output->known && !output->direct) {
+            output->source =
+                reference_to(planner, planner->map[planner->graph->root->outputs[output->index]]);
+        }
+    }
+    plan->recipe.arena_size = planner->arena_size;
+    return status;
+}

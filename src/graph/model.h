@@ -1,0 +1,42 @@
+/* Model, inside: an immutable graph with packed weights, and the cache of its plans. */
+#ifndef HD_GRAPH_MODEL_H
+#define HD_GRAPH_MODEL_H
+
+#include "graph/graph.h"
+#include "graph/plan.h"
+#include "hal/cpu/packed.h"
+#include "runtime/device.h"
+#include "runtime/plan_cache.h"
+
+/* Plans that a stream found last, so that a warm run asks nobody. Entry i of hd_model.memos belongs to
+ * whoever leases stream i. */
+#define HD_MEMO_COUNT 4
+typedef struct hd_memo {
+    hd_plan *plans[HD_MEMO_COUNT]; /* with a reference each */
+    void *keys[HD_MEMO_COUNT];
+    size_t key_sizes[HD_MEMO_COUNT];
+    uint32_t next; /* the entry that is replaced next */
+} hd_memo;
+
+struct hd_model {
+    _Atomic uint32_t reference_count;
+    hd_device *device; /* with a reference */
+    hd_graph *graph;
+    const hd_packed **packed; /* one a graph value, NULL for most */
+    size_t weight_size;       /* bytes, packed or not */
+    hd_plan_cache *plans;
+    /* Inputs whose values steer plans: bits are only ever added, by whoever makes a plan and finds
+     * one; relaxed, because a key made with too few bits finds no plan and is made again. */
+    _Atomic uint64_t steering;
+    hd_memo memos[HD_STREAM_COUNT];
+};
+
+/* Makes a model of a graph, which it takes over in any case. Constants are folded and packed. */
+HD_MUST_CHECK hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_options *options,
+                                       hd_model **out_model, hd_error *error);
+
+/* Folds what depends on constants only, joins batch normalization to convolutions, packs weights and
+ * drops what nobody reads any more; see prepare.c. */
+HD_MUST_CHECK hd_status hd_model_prepare(hd_model *model, hd_error *error);
+
+#endif

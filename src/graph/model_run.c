@@ -1,0 +1,510 @@
+/* One run of a model: the caller's tensors are checked and bound, the plan is found or made, its
+ * command list replayed on a leased stream. Warm, it takes no lock and allocates nothing (FLAT). */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/float_environment.h"
+#include "base/memory.h"
+#include "graph/model.h"
+
+/* How long a run waits for another thread that makes the plan which it needs, too. */
+#define PLAN_WAIT_MS 600000
+
+typedef struct run_state {
+    hd_model *model;
+    const hd_tensor *inputs;
+    size_t input_count;
+    hd_tensor *outputs;
+    size_t output_count;
+    hd_error *error;
+    uint32_t stream_number;
+    hd_stream *stream;
+    /* In the stream's pointers: one entry a model input or output each. */
+    void **input_data;
+    void **output_data;     /* what the steps write to; NULL where nothing is bound yet */
+    const void **input_tensors; /* the caller's hd_tensor of each model input */
+    void **output_tensors;  /* the caller's hd_tensor of each model output, NULL: not wanted */
+    size_t key_size;
+    size_t allocated_count; /* outputs whose memory the library has allocated in this run */
+} run_state;
+
+static const hd_block *root_of(const run_state *run)
+{
+    return run->model->graph->root;
+}
+
+static const hd_graph_value *input_value(const run_state *run, size_t index)
+{
+    return &run->model->graph->values[root_of(run)->inputs[index]];
+}
+
+/* The model input that a caller's tensor means; SIZE_MAX: none. */
+static size_t find_input(const run_state *run, const hd_tensor *tensor, size_t position)
+{
+    if (tensor->name == NULL) {
+        return position;
+    }
+    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+        if (strcmp(input_value(run, i)->name, tensor->name) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static size_t find_output(const run_state *run, const hd_tensor *tensor, size_t position)
+{
+    if (tensor->name == NULL) {
+        return position;
+    }
+    for (size_t i = 0; i < root_of(run)->output_count; i++) {
+        if (strcmp(root_of(run)->output_names[i], tensor->name) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static const char *tensor_name(const hd_tensor *tensor)
+{
+    return tensor->name == NULL ? "(by position)" : tensor->name;
+}
+
+static hd_status check_shape(const run_state *run, const hd_tensor *tensor, const hd_graph_value *value)
+{
+    if (tensor->rank > HD_MAX_RANK) {
+        return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': rank %u is over %d", value->name,
+                       tensor->rank, HD_MAX_RANK);
+    }
+    hd_shape shape = {.rank = tensor->rank};
+    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
+    char given[96], wanted[96];
+    bool fits = hd_shape_is_valid(&shape, tensor->dtype);
+    if (fits && value->has_rank) {
+        fits = value->shape.rank == shape.rank;
+        for (uint32_t d = 0; fits && d < shape.rank; d++) {
+            fits = value->shape.dims[d] < 0 || value->shape.dims[d] == shape.dims[d];
+        }
+    }
+    if (!fits) {
+        return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': its shape is %s, the model wants %s",
+                       value->name, hd_shape_text(&shape, given, sizeof given),
+                       value->has_rank ? hd_shape_text(&value->shape, wanted, sizeof wanted)
+                                       : "a shape whose size does not overflow");
+    }
+    size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
+    if (tensor->size < size || (tensor->data == NULL && size > 0)) {
+        return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': %zu bytes are given, %s needs %zu",
+                       value->name, tensor->data == NULL ? 0 : tensor->size,
+                       hd_shape_text(&shape, given, sizeof given), size);
+    }
+    return HD_OK;
+}
+
+static hd_status bind_inputs(run_state *run)
+{
+    for (size_t i = 0; i < run->input_count; i++) {
+        const hd_tensor *tensor = &run->inputs[i];
+        size_t index = find_input(run, tensor, i);
+        if (index >= root_of(run)->input_count) {
+            return hd_fail(run->error, HD_NOT_FOUND, "the model has no input '%s'", tensor_name(tensor));
+        }
+        const hd_graph_value *value = input_value(run, index);
+        if (run->input_tensors[index] != NULL) {
+            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s' is given twice", value->name);
+        }
+        if (tensor->dtype != value->dtype) {
+            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': it is %s, the model wants %s",
+                           value->name, hd_dtype_name(tensor->dtype), hd_dtype_name(value->dtype));
+        }
+        size_t element = hd_dtype_size(tensor->dtype);
+        if ((uintptr_t)tensor->data % element != 0) {
+            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': its data is not aligned to %zu bytes",
+                           value->name, element);
+        }
+        hd_status status = check_shape(run, tensor, value);
+        if (status != HD_OK) {
+            return status;
+        }
+        run->input_tensors[index] = tensor;
+        run->input_data[index] = tensor->data;
+    }
+    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+        if (run->input_tensors[i] == NULL) {
+            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s' is missing", input_value(run, i)->name);
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status bind_outputs(run_state *run)
+{
+    for (size_t i = 0; i < run->output_count; i++) {
+        hd_tensor *tensor = &run->outputs[i];
+        size_t index = find_output(run, tensor, i);
+        if (index >= root_of(run)->output_count) {
+            return hd_fail(run->error, HD_NOT_FOUND, "the model has no output '%s'", tensor_name(tensor));
+        }
+        if (run->output_tensors[index] != NULL) {
+            return hd_fail(run->error, HD_INVALID_ARGUMENT, "output '%s' is given twice",
+                           root_of(run)->output_names[index]);
+        }
+        run->output_tensors[index] = tensor;
+    }
+    return HD_OK;
+}
+
+static hd_status reserve_tables(run_state *run)
+{
+    size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
+    if (!hd_stream_reserve_pointers(run->stream, 2 * (inputs + outputs))) {
+        return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a run");
+    }
+    memset(run->stream->pointers, 0, 2 * (inputs + outputs) * sizeof(void *));
+    run->input_data = run->stream->pointers;
+    run->output_data = run->input_data + inputs;
+    run->input_tensors = (const void **)(run->output_data + outputs);
+    run->output_tensors = run->output_data + outputs + inputs;
+    return HD_OK;
+}
+
+static size_t input_size(const hd_tensor *tensor)
+{
+    size_t count = 1;
+    for (uint32_t d = 0; d < tensor->rank; d++) {
+        count *= (size_t)tensor->dims[d];
+    }
+    return count * hd_dtype_size(tensor->dtype);
+}
+
+/* Appends to the key in the stream; false when out of memory. */
+static bool add_to_key(run_state *run, const void *data, size_t size)
+{
+    if (!hd_stream_reserve_key(run->stream, run->key_size + size)) {
+        return false;
+    }
+    if (size > 0) {
+        memcpy(run->stream->key + run->key_size, data, size);
+    }
+    run->key_size += size;
+    return true;
+}
+
+/* Key of the first segment: wanted outputs, steering inputs, shapes, the steering inputs' elements. */
+static bool make_key(run_state *run, uint64_t steering)
+{
+    uint64_t none = 0;
+    run->key_size = 0;
+    bool fits = add_to_key(run, &none, sizeof none) && add_to_key(run, &steering, sizeof steering);
+    for (size_t i = 0; fits && i < root_of(run)->output_count; i++) {
+        unsigned char wanted = run->output_tensors[i] != NULL;
+        fits = add_to_key(run, &wanted, 1);
+    }
+    for (size_t i = 0; fits && i < root_of(run)->input_count; i++) {
+        const hd_tensor *tensor = run->input_tensors[i];
+        fits = add_to_key(run, &tensor->rank, sizeof tensor->rank) &&
+               add_to_key(run, tensor->dims, tensor->rank * sizeof *tensor->dims);
+        if (fits && i < 63 && (steering >> i & 1) != 0) {
+            fits = add_to_key(run, tensor->data, input_size(tensor));
+        }
+    }
+    return fits;
+}
+
+/* Key of a segment that follows: the one before, and the values that were read at its end. */
+static bool make_following_key(run_state *run, const hd_plan *before)
+{
+    run->key_size = 0;
+    bool fits = add_to_key(run, &before->serial, sizeof before->serial);
+    for (size_t i = 0; fits && i < before->boundary_count; i++) {
+        const hd_plan_boundary *boundary = &before->boundaries[i];
+        fits = add_to_key(run,
+                          hd_reference_resolve(&boundary->source, run->stream->arena, run->input_data,
+                                               run->output_data),
+                          boundary->size);
+    }
+    return fits;
+}
+
+static hd_plan *find_memo(const run_state *run)
+{
+    const hd_memo *memo = &run->model->memos[run->stream_number];
+    for (size_t i = 0; i < HD_MEMO_COUNT; i++) {
+        if (memo->key_sizes[i] == run->key_size && memo->plans[i] != NULL &&
+            memcmp(memo->keys[i], run->stream->key, run->key_size) == 0) {
+            return memo->plans[i];
+        }
+    }
+    return NULL;
+}
+
+/* Remembers a plan for this stream; takes the reference over in any case. Returns the plan. */
+static hd_plan *add_memo(const run_state *run, hd_plan *plan, const void *key, size_t key_size)
+{
+    hd_memo *memo = &run->model->memos[run->stream_number];
+    uint32_t i = memo->next;
+    memo->next = (i + 1) % HD_MEMO_COUNT;
+    hd_plan_release(memo->plans[i]);
+    hd_free(memo->keys[i]);
+    memo->plans[i] = plan;
+    memo->key_sizes[i] = 0;
+    memo->keys[i] = hd_alloc(key_size);
+    if (memo->keys[i] != NULL) { /* without a key it is kept, but found through the cache only */
+        memcpy(memo->keys[i], key, key_size);
+        memo->key_sizes[i] = key_size;
+    }
+    return plan;
+}
+
+static hd_status request_plan(run_state *run, const hd_plan *before, uint64_t steering, uint64_t *further,
+                              hd_plan **out_plan)
+{
+    size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
+    hd_region region = {0};
+    hd_shape *shapes = hd_region_array(&region, inputs, sizeof *shapes);
+    const void **values = hd_region_array(&region, inputs, sizeof *values);
+    bool *wanted = hd_region_array(&region, outputs, sizeof *wanted);
+    size_t boundaries = before == NULL ? 0 : before->boundary_count;
+    const void **boundary_values = hd_region_array(&region, boundaries, sizeof *boundary_values);
+    hd_status status = HD_OUT_OF_MEMORY;
+    if (shapes == NULL || values == NULL || wanted == NULL || boundary_values == NULL) {
+        hd_fail(run->error, status, "no memory for a plan");
+        goto done;
+    }
+    for (size_t i = 0; i < inputs; i++) {
+        const hd_tensor *tensor = run->input_tensors[i];
+        shapes[i].rank = tensor->rank;
+        memcpy(shapes[i].dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
+        values[i] = i < 63 && (steering >> i & 1) != 0 ? tensor->data : NULL;
+    }
+    for (size_t i = 0; i < outputs; i++) {
+        wanted[i] = run->output_tensors[i] != NULL;
+    }
+    const unsigned char *next = run->stream->key + sizeof(uint64_t);
+    for (size_t i = 0; i < boundaries; i++) {
+        boundary_values[i] = next;
+        next += before->boundaries[i].size;
+    }
+    hd_plan_request request = {.model = run->model,
+                               .input_shapes = shapes,
+                               .input_values = values,
+                               .wanted = wanted,
+                               .before = before,
+                               .boundary_values = boundary_values};
+    status = hd_plan_create(&request, further, out_plan, run->error);
+done:
+    hd_region_clear(&region);
+    return status;
+}
+
+/* Asks the cache, and makes the plan if this thread is the one to do so. *out_plan stays NULL when
+ * further inputs turned out to steer: then the key must be made again. */
+static hd_status find_or_make(run_state *run, const hd_plan *before, uint64_t steering, hd_plan **out_plan)
+{
+    hd_plan_cache *cache = run->model->plans;
+    void *found;
+    hd_status status = hd_plan_cache_find(cache, run->stream->key, run->key_size,
+                                          hd_clock_after_ms(PLAN_WAIT_MS), &found);
+    if (status != HD_OK) {
+        return hd_fail(run->error, status, status == HD_NOT_YET
+                                               ? "another thread has not finished this plan in time"
+                                               : "no memory for a plan");
+    }
+    hd_plan *plan = found;
+    if (plan == NULL) {
+        uint64_t further = 0;
+        status = request_plan(run, before, steering, &further, &plan);
+        hd_plan_cache_finish(cache, run->stream->key, run->key_size, plan);
+        if (status != HD_OK) {
+            return status;
+        }
+        if (plan == NULL) {
+            /* relaxed: see hd_model.steering. */
+            atomic_fetch_or_explicit(&run->model->steering, further, memory_order_relaxed);
+            *out_plan = NULL;
+            return HD_OK;
+        }
+    }
+    *out_plan = add_memo(run, plan, run->stream->key, run->key_size);
+    return HD_OK;
+}
+
+/* Finds the plan of the first segment (before NULL) or of the one that follows. The memo of this stream
+ * holds a reference as long as the stream is leased and few other plans are looked up. */
+static hd_status find_plan(run_state *run, const hd_plan *before, hd_plan **out_plan)
+{
+    for (;;) {
+        uint64_t steering = hd_load_relaxed(&run->model->steering);
+        bool fits = before == NULL ? make_key(run, steering) : make_following_key(run, before);
+        if (!fits) {
+            return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a plan's key");
+        }
+        *out_plan = find_memo(run);
+        if (*out_plan != NULL) {
+            return HD_OK;
+        }
+        hd_status status = find_or_make(run, before, steering, out_plan);
+        if (status != HD_OK || *out_plan != NULL) {
+            return status;
+        }
+    }
+}
+
+/* Gives the segment's outputs that are known now their memory. */
+static hd_status provide_outputs(run_state *run, const hd_plan *plan)
+{
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const hd_plan_output *output = &plan->outputs[i];
+        const hd_tensor *tensor = run->output_tensors[output->index];
+        const char *name = root_of(run)->output_names[output->index];
+        if (run->output_data[output->index] != NULL || !output->known ||
+            !(output->direct || plan->is_last)) {
+            continue;
+        }
+        if (tensor->data == NULL) {
+            void *data = hd_alloc_aligned(output->size);
+            if (data == NULL) {
+                return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for output '%s' of %zu bytes", name,
+                               output->size);
+            }
+            run->output_data[output->index] = data;
+            run->allocated_count++;
+            continue;
+        }
+        if (tensor->size < output->size) {
+            char text[96];
+            return hd_fail(run->error, HD_INVALID_ARGUMENT,
+                           "output '%s': %zu bytes are given, %s of %s needs %zu", name, tensor->size,
+                           hd_shape_text(&output->shape, text, sizeof text), hd_dtype_name(output->dtype),
+                           output->size);
+        }
+        if ((uintptr_t)tensor->data % hd_dtype_size(output->dtype) != 0) {
+            return hd_fail(run->error, HD_INVALID_ARGUMENT, "output '%s': its data is not aligned to %zu bytes",
+                           name, hd_dtype_size(output->dtype));
+        }
+        run->output_data[output->index] = tensor->data;
+    }
+    return HD_OK;
+}
+
+static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
+{
+    const hd_recipe *recipe = &plan->recipe;
+    hd_device *device = run->model->device;
+    hd_stream *stream = run->stream;
+    hd_command_list **list = &plan->lists[run->stream_number];
+    hd_status status = hd_stream_reserve_arena(stream, &device->memory, recipe->arena_size, keep);
+    if (status == HD_OK) {
+        status = hd_stream_reserve_scratch(stream, &device->memory,
+                                           recipe->scratch_size * hd_team_size(device->team));
+    }
+    if (status == HD_OK && (*list == NULL || (*list)->arena_generation != stream->arena_generation)) {
+        hd_command_list_destroy(list);
+        status = hd_command_list_create(recipe, stream->arena, stream->arena_generation, list);
+    }
+    if (status != HD_OK) {
+        return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
+    }
+    hd_command_list_bind(*list, run->input_data, run->output_data);
+    hd_team_run(device->team, run->stream_number, *list, stream->scratch, recipe->scratch_size);
+    return HD_OK;
+}
+
+/* Copies what no step wrote in place, and tells the caller the shapes. */
+static void deliver(run_state *run, const hd_plan *plan)
+{
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const hd_plan_output *output = &plan->outputs[i];
+        void *data = run->output_data[output->index];
+        if (!output->direct) {
+            const void *source = hd_reference_resolve(&output->source, run->stream->arena, run->input_data,
+                                                      run->output_data);
+            if (source != data && output->size > 0) {
+                memcpy(data, source, output->size);
+            }
+        }
+        hd_tensor *tensor = run->output_tensors[output->index];
+        tensor->dtype = output->dtype;
+        tensor->rank = output->shape.rank;
+        memcpy(tensor->dims, output->shape.dims, sizeof tensor->dims);
+        tensor->data = data;
+        tensor->size = output->size;
+    }
+}
+
+static hd_status run_segments(run_state *run)
+{
+    hd_plan *plan = NULL;
+    hd_status status = find_plan(run, NULL, &plan);
+    size_t keep = 0;
+    while (status == HD_OK) {
+        status = provide_outputs(run, plan);
+        if (status == HD_OK) {
+            status = replay(run, plan, keep);
+        }
+        if (status != HD_OK || plan->is_last) {
+            break;
+        }
+        keep = plan->recipe.arena_size;
+        status = find_plan(run, plan, &plan);
+    }
+    if (status == HD_OK) {
+        deliver(run, plan);
+    }
+    return status;
+}
+
+/* After a failure: frees what was allocated for outputs. */
+static void drop_outputs(run_state *run)
+{
+    for (size_t i = 0; run->allocated_count > 0 && i < root_of(run)->output_count; i++) {
+        const hd_tensor *tensor = run->output_tensors[i];
+        if (tensor != NULL && tensor->data == NULL && run->output_data[i] != NULL) {
+            hd_free(run->output_data[i]);
+            run->allocated_count--;
+        }
+    }
+}
+
+hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                       size_t output_count, hd_error *error)
+{
+    if (model == NULL || (inputs == NULL && input_count > 0) || outputs == NULL || output_count == 0) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "model, inputs or outputs is NULL, or no output is asked for");
+    }
+    run_state run = {.model = model,
+                     .inputs = inputs,
+                     .input_count = input_count,
+                     .outputs = outputs,
+                     .output_count = output_count,
+                     .error = error};
+    hd_status status = hd_device_lease(model->device, &run.stream_number, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    run.stream = &model->device->streams[run.stream_number];
+    /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE). */
+    hd_add_relaxed(&model->reference_count, 1);
+    hd_float_environment saved;
+    hd_float_environment_enter(&saved);
+    status = reserve_tables(&run);
+    if (status == HD_OK) {
+        status = bind_inputs(&run);
+    }
+    if (status == HD_OK) {
+        status = bind_outputs(&run);
+    }
+    if (status == HD_OK) {
+        status = run_segments(&run);
+        if (status != HD_OK) {
+            drop_outputs(&run);
+        }
+    }
+    hd_float_environment_leave(&saved);
+    hd_device *device = model->device;
+    hd_device_retain(device);
+    hd_device_return(device, run.stream_number);
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    return status;
+}

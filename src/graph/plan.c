@@ -1,0 +1,258 @@
+#include "graph/plan.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "graph/model.h"
+#include "graph/planner.h"
+
+/* Source of hd_plan.serial; relaxed: only uniqueness matters. */
+static _Atomic uint64_t plan_serial = 1;
+
+void hd_plan_retain(hd_plan *plan)
+{
+    hd_add_relaxed(&plan->reference_count, 1);
+}
+
+void hd_plan_release(hd_plan *plan)
+{
+    /* acq_rel: the last holder sees what the others did with the plan before it is freed. */
+    if (plan == NULL || hd_sub_acq_rel(&plan->reference_count, 1) != 1) {
+        return;
+    }
+    for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
+        hd_command_list_destroy(&plan->lists[i]);
+    }
+    if (plan->account != NULL) {
+        hd_memory_account_give(plan->account, HD_MEMORY_PLANS, plan->memory_size);
+    }
+    hd_region_clear(&plan->region);
+    hd_free(plan);
+}
+
+static void keep_value(hd_planner *planner, hd_value value)
+{
+    if (value != HD_VALUE_NONE && planner->map[value] != HD_TENSOR_NONE) {
+        planner->tensors[planner->map[value]].kept = true;
+        planner->tensors[hd_planner_root(planner, planner->map[value])].kept = true;
+    }
+}
+
+static void keep_block(hd_planner *planner, const hd_block *block, size_t first)
+{
+    for (size_t n = first; n < block->node_count; n++) {
+        const hd_node *node = &block->nodes[n];
+        for (size_t i = 0; i < node->input_count; i++) {
+            keep_value(planner, node->inputs[i]);
+        }
+        for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
+            keep_block(planner, node->blocks[b], 0);
+        }
+    }
+    for (size_t i = 0; i < block->output_count; i++) {
+        keep_value(planner, block->outputs[i]);
+    }
+}
+
+/* Marks what a later segment or an output reads. */
+static void keep_what_lives_on(hd_planner *planner)
+{
+    const hd_block *root = planner->graph->root;
+    for (size_t t = 0; t < planner->tensor_count; t++) {
+        planner->tensors[t].kept = false;
+    }
+    for (size_t i = 0; i < root->output_count; i++) {
+        if (planner->wanted[i]) {
+            keep_value(planner, root->outputs[i]);
+        }
+    }
+    if (planner->cut_count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < planner->cut_count; i++) {
+        planner->tensors[planner->cut[i]].kept = true;
+        planner->tensors[hd_planner_root(planner, planner->cut[i])].kept = true;
+    }
+    for (size_t f = 0; f < planner->frame_count; f++) {
+        const hd_frame *frame = &planner->frames[f];
+        bool repeats = frame->node != NULL && frame->scans != NULL;
+        bool is_loop = frame->node != NULL && frame->node->blocks[1] == NULL;
+        keep_block(planner, frame->block, is_loop || repeats ? 0 : frame->next);
+        for (size_t i = 0; i < frame->block->input_count; i++) {
+            keep_value(planner, frame->block->inputs[i]);
+        }
+        for (size_t i = 0; i < frame->scan_count; i++) {
+            planner->tensors[frame->scans[i]].kept = true;
+            planner->tensors[hd_planner_root(planner, frame->scans[i])].kept = true;
+        }
+    }
+}
+
+/* The tensors of constants and inputs, before the first node. */
+static bool start_planner(hd_planner *planner, const hd_plan_request *request)
+{
+    const hd_graph *graph = planner->graph;
+    for (size_t v = 1; v < graph->value_count; v++) {
+        const hd_graph_value *value = &graph->values[v];
+        const hd_packed *packed = request->model->packed[v];
+        if (value->data == NULL && packed == NULL) {
+            continue;
+        }
+        hd_tensor_id id = hd_planner_new_tensor(planner, value->dtype, &value->shape);
+        if (id == HD_TENSOR_NONE) {
+            return false;
+        }
+        planner->tensors[id].data = value->data;
+        planner->tensors[id].packed = packed;
+        planner->map[v] = id;
+    }
+    for (size_t i = 0; i < graph->root->input_count; i++) {
+        const hd_graph_value *value = &graph->values[graph->root->inputs[i]];
+        hd_tensor_id id = hd_planner_new_tensor(planner, value->dtype, &request->input_shapes[i]);
+        if (id == HD_TENSOR_NONE) {
+            return false;
+        }
+        hd_plan_tensor *tensor = &planner->tensors[id];
+        tensor->input_index = (int32_t)i;
+        tensor->origin = UINT64_C(1) << (i < 63 ? i : 63);
+        if (request->input_values[i] != NULL) {
+            size_t size = (size_t)hd_shape_count(&tensor->shape) * hd_dtype_size(tensor->dtype);
+            tensor->data = hd_region_copy(planner->region, request->input_values[i], size);
+            tensor->origin = 0;
+            if (tensor->data == NULL) {
+                return false;
+            }
+        }
+        planner->map[graph->root->inputs[i]] = id;
+    }
+    planner->frames[0] = (hd_frame){.block = graph->root};
+    planner->frame_count = 1;
+    return true;
+}
+
+/* Goes on where the segment before ended, with the values that were read there. */
+static bool continue_planner(hd_planner *planner, const hd_plan_request *request)
+{
+    const hd_planner *before = request->before->continuation;
+    memcpy(planner->map, before->map, planner->graph->value_count * sizeof *planner->map);
+    if (!hd_array_reserve((void **)&planner->tensors, &planner->tensor_capacity, before->tensor_count,
+                          sizeof *planner->tensors)) {
+        return false;
+    }
+    memcpy(planner->tensors, before->tensors, before->tensor_count * sizeof *planner->tensors);
+    planner->tensor_count = before->tensor_count;
+    memcpy(planner->frames, before->frames, sizeof planner->frames);
+    planner->frame_count = before->frame_count;
+    planner->arena_size = before->arena_size;
+    planner->follows = true;
+    for (size_t i = 0; i < before->cut_count; i++) {
+        hd_plan_tensor *read = &planner->tensors[before->cut[i]];
+        size_t size = (size_t)hd_shape_count(&read->shape) * hd_dtype_size(read->dtype);
+        read->data = hd_region_copy(planner->region, request->boundary_values[i], size);
+        if (read->data == NULL) {
+            return false;
+        }
+        for (size_t t = 0; t < planner->tensor_count; t++) {
+            hd_plan_tensor *tensor = &planner->tensors[t];
+            if (tensor->extent == before->cut[i]) {
+                memcpy(tensor->shape.dims, read->data, tensor->shape.rank * sizeof *tensor->shape.dims);
+                tensor->extent = HD_TENSOR_NONE;
+            }
+        }
+    }
+    return true;
+}
+
+/* Leaves what the next segment's planner starts from in the plan. */
+static bool save_continuation(hd_planner *planner, hd_plan *plan)
+{
+    hd_planner *saved = hd_region_copy(planner->region, planner, sizeof *planner);
+    if (saved == NULL) {
+        return false;
+    }
+    saved->error = NULL;
+    saved->nodes = NULL;
+    saved->node_count = 0;
+    saved->node_capacity = 0;
+    saved->wanted = NULL;
+    saved->tensors = hd_region_copy(planner->region, planner->tensors,
+                                    planner->tensor_count * sizeof *planner->tensors);
+    saved->cut = hd_region_copy(planner->region, planner->cut, planner->cut_count * sizeof *planner->cut);
+    saved->cut_capacity = 0;
+    saved->tensor_capacity = 0;
+    for (size_t f = 0; f < saved->frame_count; f++) {
+        saved->frames[f].scan_capacity = saved->frames[f].scan_count;
+    }
+    plan->continuation = saved;
+    return saved->tensors != NULL && saved->cut != NULL;
+}
+
+static hd_status optimize(hd_planner *planner)
+{
+    bool fits = hd_fuse_norms(planner) && hd_fuse_attention(planner) && hd_fuse_linear(planner) &&
+                hd_choose_layouts(planner) && hd_fuse_elementwise(planner);
+    return fits ? HD_OK : hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
+}
+
+static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, hd_plan *plan)
+{
+    planner->map = hd_region_array(planner->region, planner->graph->value_count, sizeof *planner->map);
+    if (planner->map == NULL) {
+        return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
+    }
+    memset(planner->map, 0xFF, planner->graph->value_count * sizeof *planner->map);
+    bool fits = request->before == NULL ? start_planner(planner, request)
+                                        : continue_planner(planner, request);
+    if (!fits) {
+        return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
+    }
+    hd_status status = hd_planner_walk(planner);
+    if (status != HD_OK || planner->steering != 0) {
+        return status;
+    }
+    plan->is_last = planner->cut_count == 0;
+    keep_what_lives_on(planner);
+    status = optimize(planner);
+    if (status == HD_OK) {
+        status = hd_planner_finish(planner, plan);
+    }
+    if (status == HD_OK && !plan->is_last && !save_continuation(planner, plan)) {
+        status = hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
+    }
+    return status;
+}
+
+hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_plan **out_plan,
+                         hd_error *error)
+{
+    *out_plan = NULL;
+    hd_error own_error = {.status = HD_OK};
+    hd_plan *plan = hd_alloc_zero(1, sizeof *plan);
+    if (plan == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a plan");
+    }
+    hd_planner planner = {.model = request->model,
+                          .graph = request->model->graph,
+                          .region = &plan->region,
+                          .error = error != NULL ? error : &own_error,
+                          .wanted = request->wanted};
+    atomic_init(&plan->reference_count, 1);
+    plan->serial = hd_add_relaxed(&plan_serial, 1);
+    hd_status status = fill_plan(&planner, request, plan);
+    hd_free(planner.tensors);
+    hd_free(planner.nodes);
+    hd_free(planner.cut);
+    if (status != HD_OK || planner.steering != 0) {
+        *steering |= planner.steering;
+        hd_plan_release(plan);
+        return status;
+    }
+    plan->memory_size = plan->region.total + sizeof *plan;
+    if (!hd_memory_account_take(&request->model->device->memory, HD_MEMORY_PLANS, plan->memory_size)) {
+        hd_plan_release(plan);
+        return hd_fail(error, HD_OUT_OF_MEMORY, "the device's memory limit leaves no room for a plan");
+    }
+    plan->account = &request->model->device->memory;
+    *out_plan = plan;
+    return HD_OK;
+}

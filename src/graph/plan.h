@@ -1,0 +1,74 @@
+/* Plan: a graph compiled for one set of input shapes (and of the values of those inputs that shapes or
+ * branches depend on): kernels in their order, where each operand lies, how large the arena is.
+ *
+ * A graph whose shapes depend on computed data is planned in segments: a plan ends where a value must
+ * be read, and the plan that follows it is found under that value.
+ *
+ * Thread-safety: immutable once made, except for the reference count and `lists`, whose entry i belongs
+ * to whoever leases stream i. */
+#ifndef HD_GRAPH_PLAN_H
+#define HD_GRAPH_PLAN_H
+
+#include "base/atomic.h"
+#include "base/region.h"
+#include "graph/graph.h"
+#include "hal/command_list.h"
+#include "runtime/slot_pool.h"
+
+typedef uint32_t hd_tensor_id;
+#define HD_TENSOR_NONE UINT32_MAX
+
+/* A wanted output of the model. */
+typedef struct hd_plan_output {
+    uint32_t index; /* of the model's outputs */
+    hd_dtype dtype;
+    hd_shape shape;
+    size_t size;           /* bytes */
+    bool known;            /* dtype and shape are known in this segment */
+    bool direct;           /* a step of this segment writes it in place */
+    hd_reference source;   /* last segment, not direct: copied from there when the steps are done */
+} hd_plan_output;
+
+/* Bytes to read when the steps are done, to find the plan that follows. */
+typedef struct hd_plan_boundary {
+    hd_reference source;
+    size_t size;
+} hd_plan_boundary;
+
+typedef struct hd_plan {
+    _Atomic uint32_t reference_count;
+    uint64_t serial;  /* unique in the process: part of the keys of what follows */
+    hd_region region; /* everything below lies here */
+    hd_recipe recipe;
+    hd_plan_output *outputs; /* the wanted ones, in the model's order */
+    size_t output_count;
+    bool is_last;
+    hd_plan_boundary *boundaries;
+    size_t boundary_count;
+    struct hd_planner *continuation; /* how planning goes on after the boundary */
+    struct hd_memory_account *account; /* the device's, where memory_size is counted */
+    size_t memory_size;                /* bytes of the region */
+    hd_command_list *lists[HD_STREAM_COUNT];
+} hd_plan;
+
+/* What a plan is made for. */
+typedef struct hd_plan_request {
+    const struct hd_model *model;
+    const hd_shape *input_shapes;    /* one a model input */
+    const void *const *input_values; /* the elements of steering inputs, NULL for the others */
+    const bool *wanted;              /* one a model output */
+    const hd_plan *before;           /* the segment before, or NULL */
+    const void *const *boundary_values; /* one per boundary of `before` */
+} hd_plan_request;
+
+/* Makes a plan; *out_plan holds one reference. When planning finds that the values of further inputs
+ * steer it, *out_plan stays NULL with HD_OK and their bits are added to *steering: the caller asks
+ * again with those values. */
+HD_MUST_CHECK hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering,
+                                       hd_plan **out_plan, hd_error *error);
+
+void hd_plan_retain(hd_plan *plan);
+/* Gives a reference back; the last one frees the plan and its lists. */
+void hd_plan_release(hd_plan *plan);
+
+#endif

@@ -1,0 +1,675 @@
+#include "graph/planner.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "graph/evaluate.h"
+#include "graph/model.h"
+
+/* Values of up to this many elements may steer a plan: branch conditions, target shapes, rates. */
+#define STEERING_COUNT_LIMIT 64
+/* What is folded may have this many bytes, or twice those of its inputs. */
+#define FOLD_SIZE_LIMIT ((int64_t)1 << 20)
+/* A Loop that is taken apart further than this is refused (FLAT). */
+#define NODE_COUNT_LIMIT ((size_t)1 << 18)
+
+static hd_status out_of_memory(hd_planner *planner)
+{
+    return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
+}
+
+hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape)
+{
+    if (!hd_array_reserve((void **)&planner->tensors, &planner->tensor_capacity,
+                          planner->tensor_count + 1, sizeof *planner->tensors)) {
+        return HD_TENSOR_NONE;
+    }
+    planner->tensors[planner->tensor_count] = (hd_plan_tensor){.dtype = dtype,
+                                                               .shape = *shape,
+                                                               .view_of = HD_TENSOR_NONE,
+                                                               .extent = HD_TENSOR_NONE,
+                                                               .input_index = -1,
+                                                               .output_index = -1,
+                                                               .producer = UINT32_MAX};
+    return (hd_tensor_id)planner->tensor_count++;
+}
+
+static hd_operand operand_of(const hd_planner *planner, hd_tensor_id id)
+{
+    if (id == HD_TENSOR_NONE) {
+        return (hd_operand){.dtype = HD_DTYPE_NONE};
+    }
+    const hd_plan_tensor *tensor = &planner->tensors[id];
+    return (hd_operand){.dtype = tensor->dtype,
+                        .shape = tensor->shape,
+                        .data = tensor->data,
+                        .packed = tensor->packed};
+}
+
+hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const char *name,
+                                  const hd_tensor_id *inputs, size_t input_count,
+                                  const hd_tensor_id *outputs, size_t output_count)
+{
+    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity, planner->node_count + 1,
+                          sizeof *planner->nodes)) {
+        return NULL;
+    }
+    hd_plan_node node = {
+        .operation = {.type = type,
+                      .name = name,
+                      .opset = planner->graph->opset,
+                      .inputs = hd_region_array(planner->region, input_count, sizeof(hd_operand)),
+                      .input_count = input_count,
+                      .outputs = hd_region_array(planner->region, output_count, sizeof(hd_operand)),
+                      .output_count = output_count},
+        .inputs = hd_region_copy(planner->region, inputs, input_count * sizeof *inputs),
+        .outputs = hd_region_copy(planner->region, outputs, output_count * sizeof *outputs)};
+    if (node.operation.inputs == NULL || node.operation.outputs == NULL || node.inputs == NULL ||
+        node.outputs == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < input_count; i++) {
+        node.operation.inputs[i] = operand_of(planner, inputs[i]);
+    }
+    for (size_t i = 0; i < output_count; i++) {
+        node.operation.outputs[i] = operand_of(planner, outputs[i]);
+    }
+    planner->nodes[planner->node_count] = node;
+    return &planner->nodes[planner->node_count++];
+}
+
+hd_tensor_id hd_planner_root(const hd_planner *planner, hd_tensor_id tensor)
+{
+    while (planner->tensors[tensor].view_of != HD_TENSOR_NONE) {
+        tensor = planner->tensors[tensor].view_of;
+    }
+    return tensor;
+}
+
+/* Ends a walk because the elements of `needed` must be known: they come from small inputs, which then
+ * steer the plan, or they are computed, and the segment is cut before this node. */
+static hd_status need_value(hd_planner *planner, hd_tensor_id needed)
+{
+    const hd_plan_tensor *tensor = &planner->tensors[needed];
+    bool small = tensor->origin != 0 && planner->cut_count == 0 && (tensor->origin >> 63) == 0;
+    for (size_t i = 0; small && i < planner->graph->root->input_count && i < 63; i++) {
+        if ((tensor->origin >> i & 1) != 0) {
+            const hd_plan_tensor *input = &planner->tensors[planner->map[planner->graph->root->inputs[i]]];
+            small = hd_shape_count(&input->shape) <= STEERING_COUNT_LIMIT;
+        }
+    }
+    if (small && !planner->follows) {
+        planner->steering |= tensor->origin;
+        return HD_OK;
+    }
+    if (!hd_array_reserve((void **)&planner->cut, &planner->cut_capacity, planner->cut_count + 1,
+                          sizeof *planner->cut)) {
+        return out_of_memory(planner);
+    }
+    planner->cut[planner->cut_count++] = needed;
+    return HD_OK;
+}
+
+static bool walk_stopped(const hd_planner *planner)
+{
+    return planner->steering != 0 || planner->cut_count > 0;
+}
+
+/* The operation of a graph node over the tensors that its inputs are mapped to. */
+static hd_status operation_of_node(hd_planner *planner, const hd_node *node, hd_operation *operation,
+                                   hd_tensor_id **out_inputs)
+{
+    hd_tensor_id *inputs = hd_region_array(planner->region, node->input_count, sizeof *inputs);
+    *operation = (hd_operation){
+        .type = node->operator->type,
+        .name = node->name,
+        .opset = planner->graph->opset,
+        .attributes = node->attributes,
+        .attribute_count = node->attribute_count,
+        .inputs = hd_region_array(planner->region, node->input_count, sizeof(hd_operand)),
+        .input_count = node->input_count,
+        .outputs = hd_region_array(planner->region, node->output_count, sizeof(hd_operand)),
+        .output_count = node->output_count};
+    if (inputs == NULL || operation->inputs == NULL || operation->outputs == NULL) {
+        return out_of_memory(planner);
+    }
+    for (size_t i = 0; i < node->input_count; i++) {
+        hd_value value = node->inputs[i];
+        inputs[i] = value == HD_VALUE_NONE ? HD_TENSOR_NONE : planner->map[value];
+        if (value != HD_VALUE_NONE && inputs[i] == HD_TENSOR_NONE) {
+            return hd_operation_fail(operation, planner->error, HD_BAD_MODEL,
+                                     "input %zu ('%s') is never computed", i,
+                                     planner->graph->values[value].name);
+        }
+        operation->inputs[i] = operand_of(planner, inputs[i]);
+    }
+    *out_inputs = inputs;
+    return HD_OK;
+}
+
+/* A permutation that leaves the order of all dimensions but those of size 1 moves no bytes. */
+static bool is_still_transpose(const hd_operation *operation)
+{
+    size_t count;
+    const int64_t *permutation = hd_operation_ints(operation, "perm", &count);
+    const hd_shape *shape = &operation->inputs[0].shape;
+    int64_t last = -1;
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        int64_t axis = permutation == NULL ? (int64_t)shape->rank - 1 - i : permutation[i];
+        if (axis < 0 || axis >= (int64_t)shape->rank) {
+            return false;
+        }
+        if (shape->dims[axis] != 1) {
+            if (axis < last) {
+                return false;
+            }
+            last = axis;
+        }
+    }
+    return true;
+}
+
+/* Output 0 has the bytes of input 0 in the same order. */
+static bool moves_nothing(const hd_operation *operation, uint8_t flags)
+{
+    const hd_operand *input = &operation->inputs[0], *output = &operation->outputs[0];
+    if (operation->input_count == 0 || input->dtype != output->dtype ||
+        hd_shape_count(&input->shape) != hd_shape_count(&output->shape)) {
+        return false;
+    }
+    for (size_t i = 1; i < operation->output_count; i++) {
+        if (operation->outputs[i].dtype != HD_DTYPE_NONE) {
+            return false;
+        }
+    }
+    if ((flags & HD_OPERATOR_VIEW) != 0) {
+        return true;
+    }
+    const char *type = operation->type;
+    if (strcmp(type, "Transpose") == 0) {
+        return is_still_transpose(operation);
+    }
+    bool same = hd_shape_equal(&input->shape, &output->shape);
+    return same && (strcmp(type, "Cast") == 0 || strcmp(type, "Expand") == 0 || strcmp(type, "Tile") == 0 ||
+                    (strcmp(type, "Concat") == 0 && operation->input_count == 1));
+}
+
+static bool is_foldable(const hd_operation *operation, uint8_t flags)
+{
+    int64_t input_bytes = 0, output_bytes = 0;
+    for (size_t i = 0; i < operation->input_count; i++) {
+        const hd_operand *input = &operation->inputs[i];
+        if (input->dtype == HD_DTYPE_NONE || (flags & HD_OPERATOR_SHAPE_ONLY) != 0) {
+            continue;
+        }
+        if (input->data == NULL && hd_shape_count(&input->shape) > 0) {
+            return false;
+        }
+        input_bytes += hd_shape_count(&input->shape) * (int64_t)hd_dtype_size(input->dtype);
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        const hd_operand *output = &operation->outputs[i];
+        if (output->dtype != HD_DTYPE_NONE) {
+            output_bytes += hd_shape_count(&output->shape) * (int64_t)hd_dtype_size(output->dtype);
+        }
+    }
+    return output_bytes <= FOLD_SIZE_LIMIT || output_bytes <= 2 * input_bytes;
+}
+
+/* Gives a node's outputs their tensors and maps its values to them. */
+static hd_status make_outputs(hd_planner *planner, const hd_node *node, const hd_operation *operation,
+                              const hd_tensor_id *inputs, hd_tensor_id *outputs)
+{
+    uint64_t origin = 0;
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (inputs[i] != HD_TENSOR_NONE && operation->inputs[i].data == NULL) {
+            origin |= planner->tensors[inputs[i]].origin;
+        }
+    }
+    for (size_t i = 0; i < node->output_count; i++) {
+        outputs[i] = HD_TENSOR_NONE;
+        const hd_operand *output = &operation->outputs[i];
+        if (output->dtype == HD_DTYPE_NONE) {
+            continue;
+        }
+        outputs[i] = hd_planner_new_tensor(planner, output->dtype, &output->shape);
+        if (outputs[i] == HD_TENSOR_NONE) {
+            return out_of_memory(planner);
+        }
+        planner->tensors[outputs[i]].origin = origin;
+        planner->map[node->outputs[i]] = outputs[i];
+    }
+    return HD_OK;
+}
+
+static hd_status fold_node(hd_planner *planner, hd_operation *operation, const hd_tensor_id *outputs)
+{
+    hd_status status = hd_evaluate(operation, planner->error);
+    if (status != HD_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        hd_operand *output = &operation->outputs[i];
+        if (output->dtype == HD_DTYPE_NONE) {
+            continue;
+        }
+        size_t size = (size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype);
+        hd_plan_tensor *tensor = &planner->tensors[outputs[i]];
+        tensor->shape = output->shape;
+        tensor->origin = 0;
+        tensor->data = hd_region_copy(planner->region, output->data, size);
+        void *made = (void *)(uintptr_t)output->data;
+        hd_free(made);
+        output->data = NULL;
+        if (tensor->data == NULL) {
+            status = out_of_memory(planner);
+        }
+    }
+    return status;
+}
+
+/* A node whose output shapes are known only afterwards ends its segment: their extents are read. */
+static hd_status cut_after_dynamic(hd_planner *planner, hd_plan_node *node)
+{
+    size_t count = node->operation.output_count;
+    for (size_t i = 0; i < count; i++) {
+        if (node->outputs[i] == HD_TENSOR_NONE) {
+            continue;
+        }
+        hd_shape shape = {.rank = 1, .dims = {HD_MAX_RANK}};
+        hd_tensor_id extent = hd_planner_new_tensor(planner, HD_INT64, &shape);
+        if (extent == HD_TENSOR_NONE ||
+            !hd_array_reserve((void **)&planner->cut, &planner->cut_capacity, planner->cut_count + 1,
+                              sizeof *planner->cut)) {
+            return out_of_memory(planner);
+        }
+        planner->tensors[node->outputs[i]].extent = extent;
+        planner->cut[planner->cut_count++] = extent;
+    }
+    return HD_OK;
+}
+
+static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_operation *operation)
+{
+    for (size_t i = 0; i < node->output_count; i++) {
+        hd_operand *output = &operation->outputs[i];
+        if (node->outputs[i] == HD_VALUE_NONE) {
+            output->dtype = HD_DTYPE_NONE;
+            continue;
+        }
+        if (!hd_shape_is_valid(&output->shape, output->dtype)) {
+            return hd_operation_fail(operation, planner->error, HD_INVALID_ARGUMENT,
+                                     "the size of output %zu overflows", i);
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status walk_operator(hd_planner *planner, const hd_node *node)
+{
+    hd_operation operation;
+    hd_tensor_id *inputs = NULL;
+    hd_status status = operation_of_node(planner, node, &operation, &inputs);
+    if (status != HD_OK) {
+        return status;
+    }
+    size_t needed = 0;
+    switch (node->operator->infer(&operation, &needed, planner->error)) {
+    case HD_INFER_FAILED:
+        return planner->error->status;
+    case HD_INFER_NEEDS_VALUE:
+        return need_value(planner, inputs[needed]);
+    case HD_INFER_DONE:
+        break;
+    }
+    hd_tensor_id *outputs = hd_region_array(planner->region, node->output_count, sizeof *outputs);
+    if (outputs == NULL) {
+        return out_of_memory(planner);
+    }
+    status = check_outputs(planner, node, &operation);
+    if (status == HD_OK) {
+        status = make_outputs(planner, node, &operation, inputs, outputs);
+    }
+    if (status != HD_OK) {
+        return status;
+    }
+    uint8_t flags = node->operator->flags;
+    if (moves_nothing(&operation, flags)) {
+        hd_plan_tensor *view = &planner->tensors[outputs[0]];
+        view->view_of = inputs[0];
+        view->data = planner->tensors[inputs[0]].data;
+        return HD_OK;
+    }
+    if (is_foldable(&operation, flags)) {
+        return fold_node(planner, &operation, outputs);
+    }
+    hd_plan_node *made = hd_planner_new_node(planner, operation.type, operation.name, inputs,
+                                             node->input_count, outputs, node->output_count);
+    if (made == NULL) {
+        return out_of_memory(planner);
+    }
+    made->operation.attributes = node->attributes;
+    made->operation.attribute_count = node->attribute_count;
+    made->flags = flags;
+    return (flags & HD_OPERATOR_DYNAMIC) != 0 ? cut_after_dynamic(planner, made) : HD_OK;
+}
+
+static hd_status push_frame(hd_planner *planner, const hd_block *block, const hd_node *node)
+{
+    if (planner->frame_count == HD_FRAME_LIMIT) {
+        return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s': inner graphs nest deeper than %d",
+                       node->name, HD_FRAME_LIMIT);
+    }
+    planner->frames[planner->frame_count++] = (hd_frame){.block = block, .node = node};
+    return HD_OK;
+}
+
+/* Reads a known scalar; *is_known is false, and the walk has stopped, where it is not known yet. */
+static hd_status known_scalar(hd_planner *planner, const hd_node *node, hd_tensor_id tensor, int64_t *out,
+                              bool *is_known)
+{
+    *is_known = false;
+    if (tensor == HD_TENSOR_NONE) {
+        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its condition is never computed",
+                       node->name, node->operator->type);
+    }
+    const hd_plan_tensor *entry = &planner->tensors[tensor];
+    if (hd_shape_count(&entry->shape) != 1) {
+        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its condition is no single value",
+                       node->name, node->operator->type);
+    }
+    if (entry->data == NULL) {
+        return need_value(planner, tensor);
+    }
+    hd_operand operand = operand_of(planner, tensor);
+    *out = hd_operand_int(&operand, 0);
+    *is_known = true;
+    return HD_OK;
+}
+
+static hd_status walk_if(hd_planner *planner, const hd_node *node, bool *done)
+{
+    int64_t condition;
+    bool known;
+    hd_status status = known_scalar(planner, node, planner->map[node->inputs[0]], &condition, &known);
+    if (status != HD_OK || !known) {
+        return status;
+    }
+    const hd_block *branch = node->blocks[condition != 0 ? 0 : 1];
+    if (branch == NULL || branch->output_count < node->output_count) {
+        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (If): a branch is missing or too short",
+                       node->name);
+    }
+    *done = true;
+    return push_frame(planner, branch, node);
+}
+
+static hd_tensor_id new_known(hd_planner *planner, hd_dtype dtype, const void *data, size_t size)
+{
+    hd_shape scalar = {.rank = 0};
+    hd_tensor_id id = hd_planner_new_tensor(planner, dtype, &scalar);
+    void *copy = hd_region_copy(planner->region, data, size);
+    if (id == HD_TENSOR_NONE || copy == NULL) {
+        return HD_TENSOR_NONE;
+    }
+    planner->tensors[id].data = copy;
+    return id;
+}
+
+/* Binds the body's first two inputs for the next iteration. */
+static hd_status bind_iteration(hd_planner *planner, hd_frame *frame)
+{
+    uint8_t yes = 1;
+    hd_tensor_id number = new_known(planner, HD_INT64, &frame->iteration, sizeof frame->iteration);
+    hd_tensor_id condition = new_known(planner, HD_BOOL, &yes, sizeof yes);
+    if (number == HD_TENSOR_NONE || condition == HD_TENSOR_NONE) {
+        return out_of_memory(planner);
+    }
+    planner->map[frame->block->inputs[0]] = number;
+    planner->map[frame->block->inputs[1]] = condition;
+    frame->next = 0;
+    return HD_OK;
+}
+
+/* ONNX: Loop(M, cond, carried...) -> (carried..., scans...); body(i, cond, carried...) -> (cond,
+ * carried..., scans...). */
+static hd_status finish_loop(hd_planner *planner, hd_frame *frame);
+
+static hd_status walk_loop(hd_planner *planner, const hd_node *node, bool *done)
+{
+    const hd_block *body = node->blocks[0];
+    size_t carried = node->input_count - 2;
+    if (body == NULL || body->input_count != carried + 2 || body->output_count < carried + 1 ||
+        node->output_count > body->output_count - 1) {
+        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (Loop): its body does not fit", node->name);
+    }
+    int64_t trips = -1, condition = 1;
+    bool known;
+    if (node->inputs[0] != HD_VALUE_NONE) {
+        hd_status status = known_scalar(planner, node, planner->map[node->inputs[0]], &trips, &known);
+        if (status != HD_OK || !known) {
+            return status;
+        }
+        trips = trips < 0 ? 0 : trips;
+    }
+    if (node->inputs[1] != HD_VALUE_NONE) {
+        hd_status status = known_scalar(planner, node, planner->map[node->inputs[1]], &condition, &known);
+        if (status != HD_OK || !known) {
+            return status;
+        }
+    }
+    hd_status status = push_frame(planner, body, node);
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_frame *frame = &planner->frames[planner->frame_count - 1];
+    frame->trip_count = condition == 0 ? 0 : trips;
+    for (size_t i = 0; i < carried; i++) {
+        planner->map[body->inputs[i + 2]] = planner->map[node->inputs[i + 2]];
+    }
+    *done = true;
+    if (frame->trip_count == 0) {
+        return finish_loop(planner, frame);
+    }
+    return bind_iteration(planner, frame);
+}
+
+/* Stacks the iterations' values of scan output `scan` along a new first axis. */
+static hd_status join_scan(hd_planner *planner, const hd_frame *frame, size_t scan, size_t scan_total,
+                           hd_value output)
+{
+    size_t iterations = (size_t)frame->iteration;
+    const hd_node *node = frame->node;
+    if (iterations == 0) {
+        return hd_fail(planner->error, HD_UNSUPPORTED,
+                       "node '%s' (Loop): a scan output of no iterations has no known shape", node->name);
+    }
+    hd_tensor_id *parts = hd_region_array(planner->region, iterations, sizeof *parts);
+    hd_attribute *axis = hd_region_alloc(planner->region, sizeof *axis);
+    if (parts == NULL || axis == NULL) {
+        return out_of_memory(planner);
+    }
+    hd_shape shape = {.rank = 0};
+    for (size_t i = 0; i < iterations; i++) {
+        hd_tensor_id part = frame->scans[i * scan_total + scan];
+        const hd_plan_tensor *entry = &planner->tensors[part];
+        if (entry->shape.rank + 1 > HD_MAX_RANK ||
+            (i > 0 && entry->shape.rank + 1 != shape.rank)) {
+            return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s' (Loop): scan shapes differ",
+                           node->name);
+        }
+        shape.rank = entry->shape.rank + 1;
+        shape.dims[0] = 1;
+        memcpy(&shape.dims[1], entry->shape.dims, entry->shape.rank * sizeof *shape.dims);
+        hd_dtype dtype = entry->dtype;
+        parts[i] = hd_planner_new_tensor(planner, dtype, &shape);
+        if (parts[i] == HD_TENSOR_NONE) {
+            return out_of_memory(planner);
+        }
+        planner->tensors[parts[i]].view_of = part;
+        planner->tensors[parts[i]].data = planner->tensors[part].data;
+        planner->tensors[parts[i]].origin = planner->tensors[part].origin;
+    }
+    shape.dims[0] = (int64_t)iterations;
+    hd_tensor_id joined = hd_planner_new_tensor(planner, planner->tensors[parts[0]].dtype, &shape);
+    hd_plan_node *concat = joined == HD_TENSOR_NONE
+                               ? NULL
+                               : hd_planner_new_node(planner, "Concat", node->name, parts, iterations,
+                                                     &joined, 1);
+    if (concat == NULL) {
+        return out_of_memory(planner);
+    }
+    *axis = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = 0};
+    concat->operation.attributes = axis;
+    concat->operation.attribute_count = 1;
+    concat->flags = HD_OPERATOR_ANY_DTYPE;
+    planner->tensors[joined].origin = UINT64_MAX;
+    planner->map[output] = joined;
+    return HD_OK;
+}
+
+static hd_status finish_loop(hd_planner *planner, hd_frame *frame)
+{
+    const hd_node *node = frame->node;
+    const hd_block *body = frame->block;
+    size_t carried = node->input_count - 2, scan_total = body->output_count - 1 - carried;
+    for (size_t i = 0; i < node->output_count; i++) {
+        if (node->outputs[i] == HD_VALUE_NONE) {
+            continue;
+        }
+        if (i < carried) {
+            planner->map[node->outputs[i]] = planner->map[body->inputs[i + 2]];
+            continue;
+        }
+        hd_status status = join_scan(planner, frame, i - carried, scan_total, node->outputs[i]);
+        if (status != HD_OK) {
+            return status;
+        }
+    }
+    planner->frame_count--;
+    return HD_OK;
+}
+
+/* Room for `more` scan values, in the region because continuations share what is there already. */
+static bool reserve_scans(hd_planner *planner, hd_frame *frame, size_t more)
+{
+    if (frame->scan_count + more <= frame->scan_capacity) {
+        return true;
+    }
+    size_t capacity = 2 * (frame->scan_count + more);
+    hd_tensor_id *grown = hd_region_array(planner->region, capacity, sizeof *grown);
+    if (grown == NULL) {
+        return false;
+    }
+    if (frame->scan_count > 0) {
+        memcpy(grown, frame->scans, frame->scan_count * sizeof *grown);
+    }
+    frame->scans = grown;
+    frame->scan_capacity = capacity;
+    return true;
+}
+
+/* The end of a Loop's body: another iteration, or the loop's outputs. */
+static hd_status end_iteration(hd_planner *planner, hd_frame *frame)
+{
+    const hd_block *body = frame->block;
+    size_t carried = frame->node->input_count - 2, scans = body->output_count - 1 - carried;
+    int64_t condition;
+    bool known;
+    hd_status status =
+        known_scalar(planner, frame->node, planner->map[body->outputs[0]], &condition, &known);
+    if (status != HD_OK || !known) {
+        return status;
+    }
+    if (planner->node_count > NODE_COUNT_LIMIT) {
+        return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s' (Loop): too many iterations",
+                       frame->node->name);
+    }
+    if (!reserve_scans(planner, frame, scans)) {
+        return out_of_memory(planner);
+    }
+    for (size_t i = 0; i < scans; i++) {
+        frame->scans[frame->scan_count++] = planner->map[body->outputs[1 + carried + i]];
+    }
+    /* All are read before any is bound: a body may swap its carried values. */
+    hd_tensor_id *next = hd_region_array(planner->region, carried, sizeof *next);
+    if (next == NULL) {
+        return out_of_memory(planner);
+    }
+    for (size_t i = 0; i < carried; i++) {
+        next[i] = planner->map[body->outputs[1 + i]];
+    }
+    for (size_t i = 0; i < carried; i++) {
+        planner->map[body->inputs[2 + i]] = next[i];
+    }
+    frame->iteration++;
+    if (condition == 0 || (frame->trip_count >= 0 && frame->iteration >= frame->trip_count)) {
+        return finish_loop(planner, frame);
+    }
+    return bind_iteration(planner, frame);
+}
+
+static hd_status end_frame(hd_planner *planner, hd_frame *frame)
+{
+    const hd_node *node = frame->node;
+    if (strcmp(node->operator->type, "Loop") == 0) {
+        return end_iteration(planner, frame);
+    }
+    for (size_t i = 0; i < node->output_count; i++) {
+        if (node->outputs[i] != HD_VALUE_NONE) {
+            planner->map[node->outputs[i]] = planner->map[frame->block->outputs[i]];
+        }
+    }
+    planner->frame_count--;
+    return HD_OK;
+}
+
+/* Walks one node; *done says that the frame goes on behind it. */
+static hd_status walk_node(hd_planner *planner, const hd_node *node, bool *done)
+{
+    if ((node->operator->flags & HD_OPERATOR_CONTROL) == 0) {
+        size_t nodes_before = planner->node_count;
+        hd_status status = walk_operator(planner, node);
+        /* A cut after a dynamic node leaves the node behind it; a cut before a node repeats it. */
+        *done = !walk_stopped(planner) || planner->node_count > nodes_before;
+        return status;
+    }
+    if (strcmp(node->operator->type, "If") == 0) {
+        return walk_if(planner, node, done);
+    }
+    if (strcmp(node->operator->type, "Loop") == 0) {
+        return walk_loop(planner, node, done);
+    }
+    return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", node->name,
+                   node->operator->type);
+}
+
+hd_status hd_planner_walk(hd_planner *planner)
+{
+    while (!walk_stopped(planner)) {
+        size_t index = planner->frame_count - 1;
+        hd_frame *frame = &planner->frames[index];
+        if (frame->next == frame->block->node_count) {
+            if (index == 0) {
+                return HD_OK;
+            }
+            hd_status status = end_frame(planner, frame);
+            if (status != HD_OK) {
+                return status;
+            }
+            continue;
+        }
+        bool done = false;
+        const hd_node *node = &frame->block->nodes[frame->next];
+        /* Advanced first: a branch that this node opens is walked before what stands behind it. */
+        frame->next++;
+        hd_status status = walk_node(planner, node, &done);
+        if (status != HD_OK) {
+            return status;
+        }
+        if (!done) {
+            planner->frames[index].next--;
+        }
+    }
+    return HD_OK;
+}

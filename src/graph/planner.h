@@ -1,0 +1,118 @@
+/* Planner: turns a graph into a plan. It walks the nodes in order, with concrete shapes, folds what is
+ * known, takes If and Loop apart, and collects the rest as plan nodes; passes then fuse them, choose
+ * layouts, compile kernels and place the memory.
+ *
+ * Thread-safety: one thread at a time; each plan has a planner of its own. */
+#ifndef HD_GRAPH_PLANNER_H
+#define HD_GRAPH_PLANNER_H
+
+#include "graph/plan.h"
+#include "hal/cpu/packed.h"
+
+struct hd_model;
+
+/* A tensor of the plan: an operand of plan nodes. */
+typedef struct hd_plan_tensor {
+    hd_dtype dtype;
+    hd_shape shape;
+    const void *data; /* its elements, where they are known */
+    const hd_packed *packed;
+    uint64_t origin;       /* bit i: depends on the elements of model input i (63: any later one) */
+    hd_tensor_id view_of;  /* shares that tensor's memory; HD_TENSOR_NONE: has its own */
+    hd_tensor_id extent;   /* int64[HD_MAX_RANK] with its true dimensions, or HD_TENSOR_NONE */
+    int32_t input_index;   /* it is this model input; -1 */
+    int32_t output_index;  /* it is written straight to this model output; -1 */
+    bool placed;           /* it has its place in the arena already */
+    bool kept;             /* a later segment or an output reads it */
+    size_t offset;         /* in the arena */
+    uint32_t use_count;    /* by live nodes of this segment; set by hd_planner_count_uses */
+    uint32_t producer;     /* the node of this segment that writes it, or UINT32_MAX */
+} hd_plan_tensor;
+
+typedef struct hd_plan_node {
+    hd_operation operation; /* its operand arrays are the node's own */
+    hd_tensor_id *inputs;   /* HD_TENSOR_NONE: left out */
+    hd_tensor_id *outputs;  /* HD_TENSOR_NONE: nobody wants it */
+    uint8_t flags;          /* of the operator */
+    bool dead;
+} hd_plan_node;
+
+/* A block being walked. */
+typedef struct hd_frame {
+    const hd_block *block;
+    size_t next;         /* the node to walk next */
+    const hd_node *node; /* the If or Loop that opened it; NULL: the root */
+    int64_t iteration;   /* Loop */
+    int64_t trip_count;  /* Loop; -1: no limit */
+    hd_tensor_id *scans; /* Loop: iteration-major, what is to be concatenated */
+    size_t scan_capacity;
+    size_t scan_count;
+} hd_frame;
+
+#define HD_FRAME_LIMIT 16
+
+typedef struct hd_planner {
+    const struct hd_model *model;
+    const hd_graph *graph;
+    hd_region *region; /* the plan's */
+    hd_error *error;
+    hd_tensor_id *map; /* graph value -> tensor */
+    hd_plan_tensor *tensors;
+    size_t tensor_count;
+    size_t tensor_capacity;
+    hd_plan_node *nodes;
+    size_t node_count;
+    size_t node_capacity;
+    hd_frame frames[HD_FRAME_LIMIT];
+    size_t frame_count;
+    uint64_t steering; /* inputs whose values must be known, found while walking */
+    hd_tensor_id *cut; /* tensors to be read at the end of this segment */
+    size_t cut_count;
+    size_t cut_capacity;
+    bool follows;  /* plans a segment after the first */
+    const bool *wanted;
+    size_t arena_size;
+} hd_planner;
+
+/* New tensor; HD_TENSOR_NONE when out of memory. */
+hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape);
+
+/* New node of an operation type with `fused` parameters (may be NULL) over tensors; its operand arrays
+ * are filled from the tensors. Appended, or put in place of node *at. NULL when out of memory. */
+hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const char *name,
+                                  const hd_tensor_id *inputs, size_t input_count,
+                                  const hd_tensor_id *outputs, size_t output_count);
+
+/* The tensor whose memory `tensor` shares in the end. */
+hd_tensor_id hd_planner_root(const hd_planner *planner, hd_tensor_id tensor);
+
+/* Recomputes use_count and producer; marks nodes dead whose outputs nobody uses. */
+void hd_planner_count_uses(hd_planner *planner);
+
+/* The live node that writes `tensor` itself (not a view of it), or NULL. */
+hd_plan_node *hd_planner_producer(const hd_planner *planner, hd_tensor_id tensor);
+
+/* The same if it is of this type. */
+hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor, const char *type);
+
+/* The only reader of `tensor` in this segment if exactly one node reads it, itself and not as a view,
+ * and nothing keeps it; else NULL. */
+hd_plan_node *hd_planner_only_user(const hd_planner *planner, hd_tensor_id tensor);
+
+/* *out = the single float32 value of a known tensor; false when it is none. */
+bool hd_planner_scalar(const hd_planner *planner, hd_tensor_id tensor, float *out);
+
+/* Passes, in the order in which hd_plan_create runs them; false when out of memory. */
+bool hd_fuse_norms(hd_planner *planner);
+bool hd_fuse_attention(hd_planner *planner);
+bool hd_fuse_linear(hd_planner *planner);
+bool hd_choose_layouts(hd_planner *planner);
+bool hd_fuse_elementwise(hd_planner *planner);
+
+/* Walks the graph until its end, a cut or further steering inputs. */
+HD_MUST_CHECK hd_status hd_planner_walk(hd_planner *planner);
+
+/* Gives every tensor its place and lists the steps; see memory_plan.c. */
+HD_MUST_CHECK hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan);
+
+#endif

@@ -1,0 +1,247 @@
+/* What is done to a model once, before any shape is known: constants are folded, weights packed. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "graph/evaluate.h"
+#include "graph/model.h"
+
+/* A folded constant may have this many bytes more than what it is made of. */
+#define FOLD_GROWTH_LIMIT ((int64_t)4 << 20)
+
+static size_t value_size(const hd_graph_value *value)
+{
+    return (size_t)hd_shape_count(&value->shape) * hd_dtype_size(value->dtype);
+}
+
+/* The operation of a node all of whose inputs are constants; false for any other node. */
+static bool constant_operation(const hd_graph *graph, const hd_node *node, hd_region *region,
+                               hd_operation *operation)
+{
+    if ((node->operator->flags & HD_OPERATOR_CONTROL) != 0 || node->input_count == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (node->inputs[i] != HD_VALUE_NONE && graph->values[node->inputs[i]].data == NULL) {
+            return false;
+        }
+    }
+    *operation =
+        (hd_operation){.type = node->operator->type,
+                       .name = node->name,
+                       .opset = graph->opset,
+                       .attributes = node->attributes,
+                       .attribute_count = node->attribute_count,
+                       .inputs = hd_region_array(region, node->input_count, sizeof(hd_operand)),
+                       .input_count = node->input_count,
+                       .outputs = hd_region_array(region, node->output_count, sizeof(hd_operand)),
+                       .output_count = node->output_count};
+    if (operation->inputs == NULL || operation->outputs == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < node->input_count; i++) {
+        const hd_graph_value *value = &graph->values[node->inputs[i]];
+        operation->inputs[i] =
+            (hd_operand){.dtype = value->dtype, .shape = value->shape, .data = value->data};
+    }
+    return true;
+}
+
+static bool grows_too_much(const hd_operation *operation)
+{
+    int64_t grown = 0;
+    for (size_t i = 0; i < operation->output_count; i++) {
+        const hd_operand *output = &operation->outputs[i];
+        if (output->dtype != HD_DTYPE_NONE) {
+            if (!hd_shape_is_valid(&output->shape, output->dtype)) {
+                return true;
+            }
+            grown += hd_shape_count(&output->shape) * (int64_t)hd_dtype_size(output->dtype);
+        }
+    }
+    for (size_t i = 0; i < operation->input_count; i++) {
+        const hd_operand *input = &operation->inputs[i];
+        grown -= hd_shape_count(&input->shape) * (int64_t)hd_dtype_size(input->dtype);
+    }
+    return grown > FOLD_GROWTH_LIMIT;
+}
+
+/* Folds one node; *folded says whether its outputs are constants now. What cannot be folded here stays
+ * for the plan, which says why it fails, if it does. */
+static hd_status fold_one(hd_graph *graph, const hd_node *node, hd_region *region, bool *folded)
+{
+    hd_operation operation;
+    size_t needed;
+    *folded = false;
+    if (!constant_operation(graph, node, region, &operation) ||
+        node->operator->infer(&operation, &needed, NULL) != HD_INFER_DONE) {
+        return HD_OK;
+    }
+    for (size_t i = 0; i < node->output_count; i++) {
+        if (node->outputs[i] == HD_VALUE_NONE) {
+            operation.outputs[i].dtype = HD_DTYPE_NONE;
+        }
+    }
+    if (grows_too_much(&operation)) {
+        return HD_OK;
+    }
+    if ((node->operator->flags & HD_OPERATOR_VIEW) != 0 && node->output_count == 1) {
+        size_t size =
+            (size_t)hd_shape_count(&operation.outputs[0].shape) * hd_dtype_size(operation.outputs[0].dtype);
+        void *copy = hd_alloc_aligned(size);
+        if (copy == NULL) {
+            return HD_OUT_OF_MEMORY;
+        }
+        if (size > 0) {
+            memcpy(copy, operation.inputs[0].data, size);
+        }
+        operation.outputs[0].data = copy;
+    } else {
+        hd_status status = hd_evaluate(&operation, NULL);
+        if (status != HD_OK) {
+            return status == HD_OUT_OF_MEMORY ? status : HD_OK;
+        }
+    }
+    for (size_t i = 0; i < node->output_count; i++) {
+        if (node->outputs[i] != HD_VALUE_NONE) {
+            hd_graph_value *value = &graph->values[node->outputs[i]];
+            value->dtype = operation.outputs[i].dtype;
+            value->has_rank = true;
+            value->shape = operation.outputs[i].shape;
+            value->data = (void *)(uintptr_t)operation.outputs[i].data;
+        }
+    }
+    *folded = true;
+    return HD_OK;
+}
+
+static hd_status fold_block(hd_graph *graph, hd_block *block)
+{
+    size_t kept = 0;
+    for (size_t n = 0; n < block->node_count; n++) {
+        hd_region region = {0};
+        bool folded;
+        hd_status status = fold_one(graph, &block->nodes[n], &region, &folded);
+        hd_region_clear(&region);
+        if (status != HD_OK) {
+            return status;
+        }
+        for (size_t b = 0; b < 2 && block->nodes[n].blocks[b] != NULL; b++) {
+            status = fold_block(graph, block->nodes[n].blocks[b]);
+            if (status != HD_OK) {
+                return status;
+            }
+        }
+        if (!folded) {
+            block->nodes[kept++] = block->nodes[n];
+        }
+    }
+    block->node_count = kept;
+    return HD_OK;
+}
+
+/* How the readers of a constant want it. */
+typedef struct constant_use {
+    bool raw;           /* somebody reads the elements */
+    hd_packing packing; /* what the others want; HD_PACKING_NONE: there are no others */
+    int64_t group;
+} constant_use;
+
+static void note_reader(const hd_graph *graph, const hd_node *node, size_t index, constant_use *use)
+{
+    const hd_graph_value *value = &graph->values[node->inputs[index]];
+    hd_operand operands[8] = {{0}};
+    hd_packing packing = HD_PACKING_NONE;
+    hd_operation operation = {.type = node->operator->type,
+                              .name = node->name,
+                              .opset = graph->opset,
+                              .attributes = node->attributes,
+                              .attribute_count = node->attribute_count,
+                              .inputs = operands,
+                              .input_count = node->input_count,
+                              .output_count = node->output_count};
+    if (index < 8 && node->input_count <= 8) {
+        operands[index] =
+            (hd_operand){.dtype = value->dtype, .shape = value->shape, .data = value->data};
+        packing = hd_cpu_packing(&operation, index);
+    }
+    int64_t group = hd_operation_int(&operation, "group", 1);
+    if (packing == HD_PACKING_NONE ||
+        (use->packing != HD_PACKING_NONE && (use->packing != packing || use->group != group))) {
+        use->raw = true;
+        return;
+    }
+    use->packing = packing;
+    use->group = group;
+}
+
+static void note_readers(const hd_graph *graph, const hd_block *block, constant_use *uses)
+{
+    for (size_t n = 0; n < block->node_count; n++) {
+        const hd_node *node = &block->nodes[n];
+        for (size_t i = 0; i < node->input_count; i++) {
+            if (node->inputs[i] != HD_VALUE_NONE && graph->values[node->inputs[i]].data != NULL) {
+                note_reader(graph, node, i, &uses[node->inputs[i]]);
+            }
+        }
+        for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
+            note_readers(graph, node->blocks[b], uses);
+        }
+    }
+    for (size_t i = 0; i < block->output_count; i++) {
+        uses[block->outputs[i]].raw = true;
+    }
+}
+
+/* *size counts the bytes of what stays. */
+static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
+{
+    hd_graph *graph = model->graph;
+    hd_status status = HD_OK;
+    constant_use *uses = hd_alloc_zero(graph->value_count, sizeof *uses);
+    if (uses == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
+    }
+    note_readers(graph, graph->root, uses);
+    for (size_t v = 1; v < graph->value_count && status == HD_OK; v++) {
+        hd_graph_value *value = &graph->values[v];
+        if (value->data == NULL) {
+            continue;
+        }
+        if (uses[v].packing != HD_PACKING_NONE) {
+            hd_operand constant = {.dtype = value->dtype, .shape = value->shape, .data = value->data};
+            hd_packed *packed = NULL;
+            status = hd_cpu_pack(uses[v].packing, &constant, uses[v].group, &packed, error);
+            if (status == HD_OK && packed != NULL) {
+                model->packed[v] = packed;
+                *size += packed->size;
+            } else {
+                uses[v].raw = true;
+            }
+        }
+        if (!uses[v].raw) {
+            hd_free(value->data); /* FLAT: packed weights stay, raw copies go */
+            value->data = NULL;
+        } else {
+            *size += value_size(value);
+        }
+    }
+    hd_free(uses);
+    return status;
+}
+
+hd_status hd_model_prepare(hd_model *model, hd_error *error)
+{
+    if (fold_block(model->graph, model->graph->root) != HD_OK) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
+    }
+    size_t size = 0;
+    hd_status status = pack_weights(model, &size, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    if (!hd_memory_account_take(&model->device->memory, HD_MEMORY_WEIGHTS, size)) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "%zu bytes of weights pass the device's memory limit", size);
+    }
+    model->weight_size = size;
+    return HD_OK;
+}

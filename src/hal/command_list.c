@@ -1,0 +1,80 @@
+#include "hal/command_list.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+void *hd_reference_resolve(const hd_reference *reference, unsigned char *arena, void *const *inputs,
+                           void *const *outputs)
+{
+    switch (reference->space) {
+    case HD_SPACE_NONE:
+        return NULL;
+    case HD_SPACE_CONSTANT: {
+        void *memory; /* kernels only read constants */
+        memcpy(&memory, &reference->constant, sizeof memory);
+        return memory;
+    }
+    case HD_SPACE_ARENA:
+        return arena + reference->offset;
+    case HD_SPACE_INPUT:
+        return inputs[reference->index];
+    case HD_SPACE_OUTPUT:
+        return outputs[reference->index];
+    }
+    return NULL;
+}
+
+static size_t count_space(const hd_recipe *recipe, hd_space space)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < recipe->reference_total; i++) {
+        count += recipe->references[i].space == space;
+    }
+    return count;
+}
+
+hd_status hd_command_list_create(const hd_recipe *recipe, unsigned char *arena, uint64_t arena_generation,
+                                 hd_command_list **out_list)
+{
+    size_t inputs = count_space(recipe, HD_SPACE_INPUT), outputs = count_space(recipe, HD_SPACE_OUTPUT);
+    size_t pointers_size = recipe->reference_total * sizeof(void *);
+    hd_command_list *list =
+        hd_alloc(sizeof *list + pointers_size + (inputs + outputs) * sizeof(hd_binding_slot));
+    *out_list = list;
+    if (list == NULL) {
+        return HD_OUT_OF_MEMORY;
+    }
+    *list = (hd_command_list){.recipe = recipe, .arena_generation = arena_generation};
+    list->buffers = (void **)(list + 1);
+    list->input_slots = (hd_binding_slot *)((unsigned char *)(list + 1) + pointers_size);
+    list->output_slots = list->input_slots + inputs;
+    for (size_t i = 0; i < recipe->reference_total; i++) {
+        const hd_reference *reference = &recipe->references[i];
+        hd_binding_slot slot = {(uint32_t)i, reference->index};
+        if (reference->space == HD_SPACE_INPUT) {
+            list->input_slots[list->input_slot_count++] = slot;
+        } else if (reference->space == HD_SPACE_OUTPUT) {
+            list->output_slots[list->output_slot_count++] = slot;
+        } else {
+            list->buffers[i] = hd_reference_resolve(reference, arena, NULL, NULL);
+        }
+    }
+    return HD_OK;
+}
+
+void hd_command_list_destroy(hd_command_list **list)
+{
+    hd_free(*list);
+    *list = NULL;
+}
+
+void hd_command_list_bind(hd_command_list *list, void *const *inputs, void *const *outputs)
+{
+    for (size_t i = 0; i < list->input_slot_count; i++) {
+        list->buffers[list->input_slots[i].position] = inputs[list->input_slots[i].index];
+    }
+    for (size_t i = 0; i < list->output_slot_count; i++) {
+        list->buffers[list->output_slots[i].position] = outputs[list->output_slots[i].index];
+    }
+}

@@ -1,0 +1,327 @@
+#include "hal/cpu/team.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/float_environment.h"
+
+#define JOB_OPEN (UINT32_C(1) << 31)
+#define TILE_BITS 24
+#define TILE_MASK ((UINT64_C(1) << TILE_BITS) - 1)
+#define STEP_LIMIT ((size_t)1 << 16)
+
+/* An idle worker looks for work this long before it sleeps: longer than the gap between two runs of a
+ * busy caller, short enough not to burn a core that nobody needs. */
+#define SPIN_NANOSECONDS UINT64_C(200000)
+#define SPINS_PER_CLOCK 64
+/* Spins of a caller that waits for the last tile of another before it gives its time slice away. */
+#define SPINS_PER_YIELD 4096
+
+typedef struct team_worker {
+    hd_team *team;
+    uint32_t number; /* 1 to worker_count; scratch piece 0 is the caller's */
+    hd_thread thread;
+} team_worker;
+
+struct hd_team {
+    uint32_t core_count;
+    uint32_t worker_count;
+    team_worker *workers;
+    hd_job jobs[HD_JOB_COUNT];
+    _Alignas(HD_CACHE_LINE) _Atomic uint32_t busy; /* callers computing + workers inside */
+    _Alignas(HD_CACHE_LINE) _Atomic uint32_t sleepers;
+    _Atomic bool stopping;
+    hd_mutex mutex; /* for sleeping only */
+    hd_condition work;
+};
+
+static void team_lock(hd_team *team) HD_ACQUIRE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_lock(&team->mutex);
+}
+
+static void team_unlock(hd_team *team) HD_RELEASE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_unlock(&team->mutex);
+}
+
+static uint64_t make_ticket(size_t step, int64_t tile_count)
+{
+    return (uint64_t)step << (2 * TILE_BITS) | (uint64_t)tile_count << TILE_BITS;
+}
+
+static bool ticket_has_tile(uint64_t ticket)
+{
+    return (ticket & TILE_MASK) < (ticket >> TILE_BITS & TILE_MASK);
+}
+
+static void run_tiles(const hd_command_list *list, size_t step_index, int64_t begin, int64_t end,
+                      void *scratch)
+{
+    const hd_step *step = &list->recipe->steps[step_index];
+    step->kernel.run(step->kernel.parameters, list->buffers + step->first_reference, begin, end, scratch);
+}
+
+/* A worker inside a job: takes tiles until the job closes or its core is wanted elsewhere. Returns
+ * whether it did anything. */
+static bool help(hd_team *team, hd_job *job, uint32_t number)
+{
+    bool worked = false;
+    unsigned char *scratch = job->scratch + (size_t)number * job->scratch_stride;
+    uint32_t idle = 0;
+    /* acquire: pairs with nothing that the tiles need (the ticket orders those); it only keeps the
+     * look at OPEN from moving above the work before it. */
+    while ((hd_load_acquire(&job->state) & JOB_OPEN) != 0 &&
+           hd_load_relaxed(&team->busy) <= team->core_count && idle < SPINS_PER_YIELD) {
+        if (!ticket_has_tile(hd_load_relaxed(&job->ticket))) {
+            hd_spin_pause();
+            idle++;
+            continue;
+        }
+        /* acquire: pairs with the caller's publishing store, behind which all earlier steps lie. */
+        uint64_t ticket = hd_add_acquire(&job->ticket, 1);
+        if (!ticket_has_tile(ticket)) {
+            continue;
+        }
+        int64_t tile = (int64_t)(ticket & TILE_MASK);
+        run_tiles(job->list, (size_t)(ticket >> (2 * TILE_BITS)), tile, tile + 1, scratch);
+        /* release: pairs with the caller's acquire in finish_step. */
+        hd_add_release(&job->done, 1);
+        worked = true;
+        idle = 0;
+    }
+    return worked;
+}
+
+/* Takes a core for a worker if one is to spare. */
+static bool take_core(hd_team *team)
+{
+    uint32_t busy = hd_load_relaxed(&team->busy);
+    while (busy < team->core_count) {
+        /* relaxed: the number only limits, it orders no data. */
+        if (hd_cas_relaxed(&team->busy, &busy, busy + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Looks once at every job, beginning behind this worker's number, and helps where it can. */
+static bool look_for_work(hd_team *team, uint32_t number)
+{
+    bool worked = false;
+    for (uint32_t i = 0; i < HD_JOB_COUNT; i++) {
+        hd_job *job = &team->jobs[(number + i) % HD_JOB_COUNT];
+        if ((hd_load_relaxed(&job->state) & JOB_OPEN) == 0 || !take_core(team)) {
+            continue;
+        }
+        /* acquire: pairs with the caller's opening release, behind which list and scratch are set. */
+        if ((hd_add_acquire(&job->state, 1) & JOB_OPEN) != 0) {
+            worked = help(team, job, number) || worked;
+        }
+        /* release: all reads of the list come before; pairs with close_job's acquire. */
+        hd_sub_release(&job->state, 1);
+        hd_sub_relaxed(&team->busy, 1);
+    }
+    return worked;
+}
+
+static bool any_tile_waits(hd_team *team)
+{
+    for (uint32_t i = 0; i < HD_JOB_COUNT; i++) {
+        hd_job *job = &team->jobs[i];
+        if ((hd_load_relaxed(&job->state) & JOB_OPEN) != 0 &&
+            ticket_has_tile(hd_load_relaxed(&job->ticket))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sleeps until a caller that has tiles to spare finds a sleeper. */
+static void sleep_until_work(hd_team *team)
+{
+    team_lock(team);
+    hd_add_relaxed(&team->sleepers, 1);
+    /* The fence pairs with wake_sleepers': either this thread sees the ticket or the caller sees the
+     * sleeper. */
+    hd_fence_seq_cst();
+    if (!any_tile_waits(team) && !hd_load_relaxed(&team->stopping)) {
+        hd_condition_wait_until(&team->work, &team->mutex, HD_FOREVER);
+    }
+    hd_sub_relaxed(&team->sleepers, 1);
+    team_unlock(team);
+}
+
+static void worker_main(void *argument)
+{
+    team_worker *worker = argument;
+    hd_team *team = worker->team;
+    hd_float_environment saved;
+    hd_float_environment_enter(&saved);
+    uint64_t idle_since = hd_clock_now();
+    uint32_t spins = 0;
+    while (!hd_load_relaxed(&team->stopping)) {
+        if (look_for_work(team, worker->number)) {
+            spins = 0;
+            idle_since = hd_clock_now();
+            continue;
+        }
+        hd_spin_pause();
+        if (++spins % SPINS_PER_CLOCK == 0 && hd_clock_now() - idle_since > SPIN_NANOSECONDS) {
+            sleep_until_work(team);
+            idle_since = hd_clock_now();
+        }
+    }
+    hd_float_environment_leave(&saved);
+}
+
+static void wake_sleepers(hd_team *team)
+{
+    hd_fence_seq_cst(); /* pairs with sleep_until_work's */
+    if (hd_load_relaxed(&team->sleepers) == 0 || hd_load_relaxed(&team->busy) >= team->core_count) {
+        return;
+    }
+    team_lock(team);
+    hd_condition_broadcast(&team->work);
+    team_unlock(team);
+}
+
+/* Computes one step: its tiles go to whoever takes a ticket; returns when all are done. */
+static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *list, size_t step_index,
+                            unsigned char *scratch)
+{
+    int64_t tile_count = list->recipe->steps[step_index].kernel.tile_count;
+    hd_store_relaxed(&job->done, 0);
+    /* release: everything computed so far is seen by whoever takes a ticket. */
+    hd_store_release(&job->ticket, make_ticket(step_index, tile_count));
+    wake_sleepers(team);
+    uint32_t own = 0;
+    for (;;) {
+        /* relaxed would do for this thread, but a ticket must not be taken before it is published. */
+        uint64_t ticket = hd_add_acquire(&job->ticket, 1);
+        if (!ticket_has_tile(ticket)) {
+            break;
+        }
+        int64_t tile = (int64_t)(ticket & TILE_MASK);
+        run_tiles(list, step_index, tile, tile + 1, scratch);
+        own++;
+    }
+    /* acquire: pairs with the workers' release; their results are seen from here on. */
+    for (uint32_t spins = 1; hd_load_acquire(&job->done) + own < (uint32_t)tile_count; spins++) {
+        hd_spin_pause();
+        if (spins % SPINS_PER_YIELD == 0) {
+            hd_thread_yield();
+        }
+    }
+    HD_CHECK("ONCE.tiles", hd_load_relaxed(&job->done) + own == (uint32_t)tile_count);
+}
+
+static void close_job(hd_job *job)
+{
+    hd_and_acq_rel(&job->state, ~JOB_OPEN);
+    /* acquire: pairs with the release by which each worker leaves. */
+    for (uint32_t spins = 1; hd_load_acquire(&job->state) != 0; spins++) {
+        hd_spin_pause();
+        if (spins % SPINS_PER_YIELD == 0) {
+            hd_thread_yield();
+        }
+    }
+}
+
+void hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list, unsigned char *scratch,
+                 size_t scratch_stride)
+{
+    const hd_recipe *recipe = list->recipe;
+    hd_job *job = &team->jobs[job_number];
+    hd_add_relaxed(&team->busy, 1);
+    bool shared = recipe->parallel && team->worker_count > 0 && recipe->step_count < STEP_LIMIT;
+    if (shared) {
+        HD_CHECK("SAFE.job-is-closed", (hd_load_relaxed(&job->state) & JOB_OPEN) == 0);
+        job->list = list;
+        job->scratch = scratch;
+        job->scratch_stride = scratch_stride;
+        hd_store_relaxed(&job->ticket, 0);
+        /* release: pairs with the acquire by which a worker enters. A worker that looked in between
+         * two runs may be counted at this moment, hence no plain store. */
+        hd_add_release(&job->state, JOB_OPEN);
+    }
+    for (size_t i = 0; i < recipe->step_count; i++) {
+        int64_t tile_count = recipe->steps[i].kernel.tile_count;
+        if (shared && tile_count > 1 && tile_count < (int64_t)TILE_MASK) {
+            run_shared_step(team, job, list, i, scratch);
+        } else {
+            run_tiles(list, i, 0, tile_count, scratch);
+        }
+    }
+    if (shared) {
+        close_job(job);
+    }
+    hd_sub_relaxed(&team->busy, 1);
+}
+
+uint32_t hd_team_size(const hd_team *team)
+{
+    return team->worker_count + 1;
+}
+
+hd_status hd_team_create(uint32_t core_count, hd_team **out_team)
+{
+    *out_team = NULL;
+    hd_team *team = hd_alloc_aligned(sizeof *team);
+    if (team == NULL) {
+        return HD_OUT_OF_MEMORY;
+    }
+    memset(team, 0, sizeof *team);
+    team->core_count = core_count;
+    team->workers = hd_alloc_zero(core_count, sizeof *team->workers);
+    if (team->workers == NULL) {
+        goto fail_memory;
+    }
+    if (hd_mutex_init(&team->mutex, HD_RANK_workers) != HD_OK) {
+        goto fail_memory;
+    }
+    if (hd_condition_init(&team->work) != HD_OK) {
+        goto fail_mutex;
+    }
+    for (uint32_t i = 0; i + 1 < core_count; i++) {
+        team_worker *worker = &team->workers[i];
+        char name[16];
+        snprintf(name, sizeof name, "heddle-cpu-%u", i % 1000);
+        *worker = (team_worker){.team = team, .number = i + 1};
+        if (hd_thread_start(&worker->thread, name, worker_main, worker) != HD_OK) {
+            break; /* fewer workers are a correct team */
+        }
+        team->worker_count++;
+    }
+    *out_team = team;
+    return HD_OK;
+fail_mutex:
+    hd_mutex_destroy(&team->mutex);
+fail_memory:
+    hd_free(team->workers);
+    hd_free(team);
+    return HD_OUT_OF_MEMORY;
+}
+
+void hd_team_destroy(hd_team **team)
+{
+    hd_team *dead = *team;
+    *team = NULL;
+    if (dead == NULL) {
+        return;
+    }
+    team_lock(dead);
+    hd_store_relaxed(&dead->stopping, true);
+    hd_condition_broadcast(&dead->work);
+    team_unlock(dead);
+    for (uint32_t i = 0; i < dead->worker_count; i++) {
+        hd_thread_join(&dead->workers[i].thread);
+    }
+    hd_condition_destroy(&dead->work);
+    hd_mutex_destroy(&dead->mutex);
+    hd_free(dead->workers);
+    hd_free(dead);
+}

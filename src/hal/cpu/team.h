@@ -1,0 +1,57 @@
+/* Team: the CPU's workers, and the protocol by which they help a caller with a command list.
+ *
+ * The caller computes its own list, step by step. Where a step has several tiles it publishes a ticket;
+ * whoever increments the ticket owns that tile. Idle workers enter the jobs of callers as long as a
+ * core is to spare: busy = callers computing + workers inside, and a worker enters only while
+ * busy < cores and leaves when busy > cores, so that with as many callers as cores nobody helps.
+ *
+ * Protocol of a job (one a stream, it lives as long as the team):
+ *   state   OPEN bit | number of workers inside. A worker adds itself first and looks at OPEN then; the
+ *           caller clears OPEN and then waits until the number is 0. So nobody reads a list that its
+ *           caller has left (REUSE). Nobody inside ever blocks, so that wait is bounded (BOUND).
+ *   ticket  step (16 bits) | tiles (24) | next tile (24). fetch_add hands out each tile of each step
+ *           exactly once; one that overshoots gets nothing and has changed nothing that counts.
+ *   done    tiles of this step that workers have finished. The caller leaves a step only when all its
+ *           tiles are done, so a ticket never moves on under a tile in work.
+ * Law: tiles of a step = those run by the caller + done, when the step ends.
+ *
+ * Thread-safety: any thread; a job is used by one caller at a time. */
+#ifndef HD_HAL_CPU_TEAM_H
+#define HD_HAL_CPU_TEAM_H
+
+#include "base/atomic.h"
+#include "base/memory.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "hal/command_list.h"
+
+#define HD_JOB_COUNT 32
+
+typedef struct hd_job {
+    _Alignas(HD_CACHE_LINE) _Atomic uint32_t state;
+    const hd_command_list *list; /* valid for those inside while OPEN */
+    unsigned char *scratch;
+    size_t scratch_stride;
+    _Alignas(HD_CACHE_LINE) _Atomic uint64_t ticket;
+    _Alignas(HD_CACHE_LINE) _Atomic uint32_t done;
+} hd_job;
+
+typedef struct hd_team hd_team;
+
+/* Starts core_count - 1 workers, or fewer when the system has no more threads: then the callers do more
+ * themselves. HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_team_create(uint32_t core_count, hd_team **out_team);
+
+/* Ends the workers. No job may be open. Sets *team to NULL (NULL is allowed). */
+void hd_team_destroy(hd_team **team) HD_WAITS;
+
+/* Threads that may compute for one list: the caller and the workers. */
+uint32_t hd_team_size(const hd_team *team);
+
+/* Replays a bound list on the calling thread and whoever helps; returns when all its steps are done.
+ * job: its number below HD_JOB_COUNT, used by no other thread meanwhile. scratch: hd_team_size pieces
+ * of scratch_stride bytes. The caller has entered the run's float environment. */
+void hd_team_run(hd_team *team, uint32_t job, const hd_command_list *list, unsigned char *scratch,
+                 size_t scratch_stride);
+
+#endif

@@ -1,0 +1,28 @@
+/* hd_model_load: from an ONNX file to a model on a device. */
+#include "graph/model.h"
+#include "onnx/onnx.h"
+
+hd_status hd_model_load(hd_device *device, const char *path, const hd_model_options *options,
+                        hd_model **out_model, hd_error *error)
+{
+    if (device == NULL || path == NULL || out_model == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "device, path or out_model is NULL");
+    }
+    *out_model = NULL;
+    hd_graph *graph = NULL;
+    hd_status status = hd_onnx_load_file(path, &graph, error);
+    return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);
+}
+
+hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
+                               const hd_model_options *options, hd_model **out_model, hd_error *error)
+{
+    if (device == NULL || data == NULL || out_model == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "device, data or out_model is NULL");
+    }
+    *out_model = NULL;
+    const char *directory = options == NULL ? NULL : options->base_directory;
+    hd_graph *graph = NULL;
+    hd_status status = hd_onnx_load_memory(data, size, directory, &graph, error);
+    return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);
+}

@@ -1,0 +1,218 @@
+#include "runtime/device.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "hal/cpu/isa.h"
+
+#define LEASE_WAIT_MS 60000
+
+static _Atomic uint64_t device_serial = 1;
+
+/* The slot that this thread had last. A memory of a closed device names a serial that no device has
+ * any more. */
+static _Thread_local struct {
+    uint64_t serial;
+    uint32_t slot;
+} remembered;
+
+void hd_device_retain(hd_device *device)
+{
+    hd_add_relaxed(&device->reference_count, 1);
+}
+
+static void read_processor_name(char *text, size_t size)
+{
+    snprintf(text, size, "x86-64 processor");
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    if (file == NULL) {
+        return;
+    }
+    char line[256];
+    while (fgets(line, sizeof line, file) != NULL) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) == 0 && colon != NULL) {
+            snprintf(text, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+            break;
+        }
+    }
+    fclose(file);
+}
+
+static void describe_cpu(hd_device_info *info)
+{
+    static const char *const instruction_sets[] = {"SSE2", "AVX2", "AVX-512"};
+    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = hd_thread_core_count()};
+    snprintf(info->name, sizeof info->name, "cpu");
+    read_processor_name(info->description, sizeof info->description);
+    snprintf(info->driver, sizeof info->driver, "%s", instruction_sets[hd_cpu_isa()]);
+    info->queue_count = HD_STREAM_COUNT;
+    long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page_size > 0) {
+        info->memory_bytes = (uint64_t)pages * (uint64_t)page_size;
+    }
+}
+
+hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_count, hd_error *error)
+{
+    if (out_count == NULL || (infos == NULL && capacity > 0)) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "infos or out_count is NULL");
+    }
+    if (capacity > 0) {
+        describe_cpu(&infos[0]);
+    }
+    *out_count = 1;
+    return HD_OK;
+}
+
+static hd_status check_name(const char *name, hd_error *error)
+{
+    if (name == NULL || strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0) {
+        return HD_OK;
+    }
+    if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0) {
+        return hd_fail(error, HD_UNAVAILABLE, "device '%s': this build has no CUDA", name);
+    }
+    return hd_fail(error, HD_NOT_FOUND, "there is no device '%s'; known are cpu, cuda, cuda:N and auto",
+                   name);
+}
+
+hd_status hd_device_open(const char *name, const hd_device_options *options, hd_device **out_device,
+                         hd_error *error)
+{
+    if (out_device == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "out_device is NULL");
+    }
+    *out_device = NULL;
+    hd_device_options given = {0};
+    if (options != NULL) {
+        if (options->struct_size == 0 || options->struct_size > sizeof given) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_device_options.struct_size is %zu, not %zu",
+                           options->struct_size, sizeof given);
+        }
+        memcpy(&given, options, options->struct_size);
+    }
+    hd_status status = check_name(name, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_thread_note_process();
+    if (hd_thread_is_forked()) {
+        return hd_fail(error, HD_FORKED, "the process was forked after a device was opened");
+    }
+    hd_device *device = hd_alloc_aligned(sizeof *device);
+    if (device == NULL) {
+        goto fail;
+    }
+    memset(device, 0, sizeof *device);
+    atomic_init(&device->reference_count, 1);
+    device->serial = hd_add_relaxed(&device_serial, 1);
+    describe_cpu(&device->info);
+    if (given.thread_count != 0) {
+        device->info.core_count = given.thread_count;
+    }
+    device->lease_wait_ms = given.lease_wait_ms == 0 ? LEASE_WAIT_MS : given.lease_wait_ms;
+    device->memory.limit = given.memory_limit;
+    if (hd_slot_pool_init(&device->slots) != HD_OK) {
+        goto fail;
+    }
+    if (hd_team_create(device->info.core_count, &device->team) != HD_OK) {
+        hd_slot_pool_destroy(&device->slots);
+        goto fail;
+    }
+    *out_device = device;
+    return HD_OK;
+fail:
+    hd_free(device);
+    return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
+}
+
+void hd_device_destroy(hd_device **device)
+{
+    if (device == NULL || *device == NULL) {
+        return;
+    }
+    hd_device *dead = *device;
+    *device = NULL;
+    /* acq_rel: the last one sees all that the others did. */
+    if (hd_sub_acq_rel(&dead->reference_count, 1) != 1) {
+        return;
+    }
+    if (hd_thread_is_forked()) {
+        return; /* its workers live in the parent only; its memory goes with this process */
+    }
+    hd_team_destroy(&dead->team);
+    for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
+        hd_stream_clear(&dead->streams[i], &dead->memory);
+    }
+    hd_slot_pool_destroy(&dead->slots);
+    hd_free(dead);
+}
+
+hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error)
+{
+    if (device == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "device is NULL");
+    }
+    if (hd_thread_is_forked()) {
+        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+    }
+    if (hd_slot_pool_close(&device->slots, hd_clock_after_ms(timeout_ms)) != HD_OK) {
+        return hd_fail(error, HD_NOT_YET, "runs are still in flight after %u ms", timeout_ms);
+    }
+    return HD_OK;
+}
+
+hd_status hd_device_get_info(const hd_device *device, hd_device_info *out_info)
+{
+    if (device == NULL || out_info == NULL) {
+        return HD_INVALID_ARGUMENT;
+    }
+    *out_info = device->info;
+    return HD_OK;
+}
+
+hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info)
+{
+    if (device == NULL || out_info == NULL) {
+        return HD_INVALID_ARGUMENT;
+    }
+    const hd_memory_account *account = &device->memory;
+    *out_info = (hd_memory_info){.limit_bytes = account->limit,
+                                 .weight_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_WEIGHTS]),
+                                 .arena_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_ARENAS]),
+                                 .plan_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_PLANS])};
+    return HD_OK;
+}
+
+hd_status hd_device_lease(hd_device *device, uint32_t *out_stream, hd_error *error)
+{
+    if (hd_thread_is_forked()) {
+        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+    }
+    uint32_t hint = remembered.serial == device->serial ? remembered.slot : HD_SLOT_NONE;
+    /* The time limit is computed only if the fast way fails: reading the clock costs as much. */
+    hd_status status = hd_slot_pool_lease(&device->slots, hint, 0, out_stream);
+    if (status == HD_EXHAUSTED) {
+        status = hd_slot_pool_lease(&device->slots, hint, hd_clock_after_ms(device->lease_wait_ms),
+                                    out_stream);
+    }
+    if (status == HD_EXHAUSTED) {
+        return hd_fail(error, status, "no stream came free within %u ms", device->lease_wait_ms);
+    }
+    if (status != HD_OK) {
+        return hd_fail(error, status, "the device was shut down");
+    }
+    remembered.serial = device->serial;
+    remembered.slot = *out_stream;
+    return HD_OK;
+}
+
+void hd_device_return(hd_device *device, uint32_t stream)
+{
+    hd_slot_pool_return(&device->slots, stream);
+}

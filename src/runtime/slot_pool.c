@@ -1,0 +1,244 @@
+#include "runtime/slot_pool.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#define SLOT_MASK UINT64_C(0xFFFFFFFE) /* 1 to 31 */
+#define REMEMBERED_SHIFT 32
+
+static void pool_lock(hd_slot_pool *pool) HD_ACQUIRE(&pool->mutex, hd_rank_slot_pool)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_lock(&pool->mutex);
+}
+
+static void pool_unlock(hd_slot_pool *pool) HD_RELEASE(&pool->mutex, hd_rank_slot_pool)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_unlock(&pool->mutex);
+}
+
+hd_status hd_slot_pool_init(hd_slot_pool *pool) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    atomic_init(&pool->idle, SLOT_MASK);
+    atomic_init(&pool->waiting, 0);
+    atomic_init(&pool->closed, false);
+    pool->first = NULL;
+    pool->last = NULL;
+    pool->closing = 0;
+    if (hd_mutex_init(&pool->mutex, HD_RANK_slot_pool) != HD_OK) {
+        return HD_OUT_OF_MEMORY;
+    }
+    if (hd_condition_init(&pool->changed) != HD_OK) {
+        hd_mutex_destroy(&pool->mutex);
+        return HD_OUT_OF_MEMORY;
+    }
+    return HD_OK;
+}
+
+void hd_slot_pool_destroy(hd_slot_pool *pool)
+{
+    hd_condition_destroy(&pool->changed);
+    hd_mutex_destroy(&pool->mutex);
+}
+
+/* The slot to take from an idle word: the wish, else a free one, else a remembered one. */
+static uint32_t choose_slot(uint64_t idle, uint32_t hint)
+{
+    uint32_t is_free = (uint32_t)idle, is_remembered = (uint32_t)(idle >> REMEMBERED_SHIFT);
+    if (hint < HD_STREAM_COUNT && ((is_free | is_remembered) >> hint & 1) != 0) {
+        return hint;
+    }
+    uint32_t candidates = is_free != 0 ? is_free : is_remembered;
+    return candidates == 0 ? HD_SLOT_NONE : (uint32_t)__builtin_ctz(candidates);
+}
+
+static uint64_t bits_of(uint32_t slot)
+{
+    return UINT64_C(1) << slot | UINT64_C(1) << (slot + REMEMBERED_SHIFT);
+}
+
+static uint32_t try_take(hd_slot_pool *pool, uint32_t hint)
+{
+    uint64_t idle = hd_load_relaxed(&pool->idle);
+    for (;;) {
+        uint32_t slot = choose_slot(idle, hint);
+        if (slot == HD_SLOT_NONE) {
+            return HD_SLOT_NONE;
+        }
+        /* seq_cst: acquires what the slot's last owner did with its stream (pairs with put_back), and
+         * is ordered before the look at `closed` that follows (pairs with hd_slot_pool_close). */
+        if (hd_cas_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
+            return slot;
+        }
+    }
+}
+
+static void put_back(hd_slot_pool *pool, uint32_t slot, uint32_t shift)
+{
+    /* seq_cst: releases the stream to its next owner, and is ordered before the look at `waiting` and
+     * `closed` that follows (pairs with those who wait, see serve). */
+    uint64_t before = hd_add_seq_cst(&pool->idle, UINT64_C(1) << (slot + shift));
+    HD_CHECK("ONCE.slot-returned-once", (before & bits_of(slot)) == 0);
+    (void)before;
+}
+
+/* Hands idle slots to those who wait, first come first served. */
+static void serve(hd_slot_pool *pool) HD_REQUIRES(&pool->mutex)
+{
+    bool served = false;
+    while (pool->first != NULL) {
+        uint32_t slot = try_take(pool, HD_SLOT_NONE);
+        if (slot == HD_SLOT_NONE) {
+            break;
+        }
+        hd_slot_waiter *waiter = pool->first;
+        pool->first = waiter->next;
+        if (pool->first == NULL) {
+            pool->last = NULL;
+        }
+        hd_sub_relaxed(&pool->waiting, 1);
+        waiter->granted = slot;
+        served = true;
+    }
+    if (served || pool->closing > 0) {
+        hd_condition_broadcast(&pool->changed);
+    }
+}
+
+void hd_slot_pool_return(hd_slot_pool *pool, uint32_t slot)
+{
+    put_back(pool, slot, REMEMBERED_SHIFT);
+    /* seq_cst: with put_back's add this is one half of a handshake. Either this thread sees that
+     * somebody waits, or whoever begins to wait sees the slot. */
+    if (hd_load_seq_cst(&pool->waiting) == 0 && !hd_load_seq_cst(&pool->closed)) {
+        return;
+    }
+    pool_lock(pool);
+    serve(pool);
+    pool_unlock(pool);
+}
+
+void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot)
+{
+    uint64_t idle = hd_load_relaxed(&pool->idle);
+    uint64_t remembered = UINT64_C(1) << (slot + REMEMBERED_SHIFT);
+    while ((idle & remembered) != 0) {
+        /* acq_rel: passes on what the slot's last owner released. */
+        if (hd_cas_acq_rel(&pool->idle, &idle, (idle & ~remembered) | UINT64_C(1) << slot)) {
+            return;
+        }
+    }
+}
+
+static void leave_queue(hd_slot_pool *pool, hd_slot_waiter *waiter) HD_REQUIRES(&pool->mutex)
+{
+    hd_slot_waiter **link = &pool->first, *before = NULL;
+    while (*link != waiter) {
+        before = *link;
+        link = &(*link)->next;
+    }
+    *link = waiter->next;
+    if (pool->last == waiter) {
+        pool->last = before;
+    }
+    hd_sub_relaxed(&pool->waiting, 1);
+}
+
+/* Waits in the queue. */
+static hd_status lease_slowly(hd_slot_pool *pool, uint64_t deadline, uint32_t *out_slot)
+{
+    hd_slot_waiter self = {.next = NULL, .granted = HD_SLOT_NONE};
+    hd_status status = HD_OK;
+    pool_lock(pool);
+    if (pool->last == NULL) {
+        pool->first = &self;
+    } else {
+        pool->last->next = &self;
+    }
+    pool->last = &self;
+    hd_add_seq_cst(&pool->waiting, 1); /* the other half of the handshake in hd_slot_pool_return */
+    serve(pool);
+    while (self.granted == HD_SLOT_NONE) {
+        if (hd_load_seq_cst(&pool->closed)) {
+            status = HD_CLOSED;
+        } else if (!hd_condition_wait_until(&pool->changed, &pool->mutex, deadline) &&
+                   self.granted == HD_SLOT_NONE) {
+            status = HD_EXHAUSTED;
+        }
+        if (status != HD_OK) {
+            leave_queue(pool, &self);
+            break;
+        }
+    }
+    pool_unlock(pool);
+    *out_slot = self.granted;
+    return status;
+}
+
+hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline, uint32_t *out_slot)
+{
+    hd_check_no_lock_held();
+    *out_slot = HD_SLOT_NONE;
+    if (hd_load_seq_cst(&pool->closed)) {
+        return HD_CLOSED;
+    }
+    uint32_t slot = HD_SLOT_NONE;
+    /* relaxed: whoever overtakes a queue that is just forming delays it by one lease. */
+    if (hd_load_relaxed(&pool->waiting) == 0) {
+        slot = try_take(pool, hint);
+    }
+    if (slot == HD_SLOT_NONE) {
+        if (deadline == 0) {
+            return HD_EXHAUSTED;
+        }
+        hd_status status = lease_slowly(pool, deadline, &slot);
+        if (status != HD_OK) {
+            return status;
+        }
+    }
+    /* The second check: hd_slot_pool_close sets `closed` and then looks for leased slots; this thread
+     * has leased and then looks at `closed`. One of the two sees the other. */
+    if (hd_load_seq_cst(&pool->closed)) {
+        hd_slot_pool_return(pool, slot);
+        return HD_CLOSED;
+    }
+    *out_slot = slot;
+    return HD_OK;
+}
+
+hd_slot_counts hd_slot_pool_count(hd_slot_pool *pool)
+{
+    uint64_t idle = hd_load_relaxed(&pool->idle);
+    uint32_t is_free = (uint32_t)idle, is_remembered = (uint32_t)(idle >> REMEMBERED_SHIFT);
+    HD_CHECK("SAFE.slot-free-or-remembered", (is_free & is_remembered) == 0);
+    hd_slot_counts counts = {.free = (uint32_t)__builtin_popcount(is_free),
+                             .remembered = (uint32_t)__builtin_popcount(is_remembered)};
+    counts.leased = HD_STREAM_COUNT - 1 - counts.free - counts.remembered;
+    return counts;
+}
+
+static bool all_returned(hd_slot_pool *pool)
+{
+    uint64_t idle = hd_load_seq_cst(&pool->idle);
+    return ((idle | idle >> REMEMBERED_SHIFT) & SLOT_MASK) == SLOT_MASK;
+}
+
+hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline)
+{
+    hd_check_no_lock_held();
+    hd_status status = HD_OK;
+    hd_store_seq_cst(&pool->closed, true);
+    pool_lock(pool);
+    pool->closing++;
+    hd_condition_broadcast(&pool->changed); /* those who wait for a slot find the pool closed */
+    while (!all_returned(pool)) {
+        if (!hd_condition_wait_until(&pool->changed, &pool->mutex, deadline) && !all_returned(pool)) {
+            status = HD_NOT_YET;
+            break;
+        }
+    }
+    pool->closing--;
+    pool_unlock(pool);
+    return status;
+}

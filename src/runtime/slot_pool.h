@@ -1,0 +1,72 @@
+/* Slot pool: which stream is whose. Slot 0 is the default stream and never leased; slots 1 to 31 are
+ * leased for a run, and a thread remembers the last one it had.
+ *
+ * State: one 64-bit word, bit i: slot i is free; bit 32 + i: slot i is remembered, that is, idle but
+ * dear to some thread, and any other thread may take it. A slot that is neither is leased.
+ * Law: free + remembered + leased = 31, and no slot is free and remembered at once.
+ *
+ * Whose memory a slot is remembered in does not matter: a thread whose slot was taken finds its bit
+ * clear, or set again by another, and either takes a slot that is idle or looks for one. So no owner
+ * is stored, and a stale memory can do no damage.
+ *
+ * None idle: callers wait in a queue, first come first served; whoever returns a slot serves it. A
+ * newcomer does not overtake a queue that it sees, so no waiter starves (BOUND).
+ *
+ * Thread-safety: any thread. Lease and return are one compare-and-swap each while nobody waits. The
+ * lock (rank slot_pool) is taken to wait and to serve waiters only. */
+#ifndef HD_RUNTIME_SLOT_POOL_H
+#define HD_RUNTIME_SLOT_POOL_H
+
+#include "base/atomic.h"
+#include "base/memory.h"
+#include "base/mutex.h"
+
+#define HD_STREAM_COUNT 32
+#define HD_SLOT_NONE UINT32_MAX
+
+typedef struct hd_slot_waiter {
+    struct hd_slot_waiter *next;
+    uint32_t granted; /* HD_SLOT_NONE until a slot is handed over */
+} hd_slot_waiter;
+
+typedef struct hd_slot_pool {
+    _Alignas(HD_CACHE_LINE) _Atomic uint64_t idle;
+    _Alignas(HD_CACHE_LINE) _Atomic uint32_t waiting; /* length of the queue, set under the lock */
+    _Atomic bool closed;
+    hd_mutex mutex;
+    hd_condition changed; /* some waiter was served, or the pool was closed, or a slot came back */
+    hd_slot_waiter *first HD_GUARDED_BY(&mutex);
+    hd_slot_waiter *last HD_GUARDED_BY(&mutex);
+    uint32_t closing HD_GUARDED_BY(&mutex); /* threads in hd_slot_pool_close */
+} hd_slot_pool;
+
+/* HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_slot_pool_init(hd_slot_pool *pool);
+/* No thread may be inside. */
+void hd_slot_pool_destroy(hd_slot_pool *pool);
+
+/* Leases a slot, if it can the one in `hint` (HD_SLOT_NONE: no wish). Waits until `deadline`
+ * (hd_clock_now's scale; 0: do not wait). HD_EXHAUSTED: none came. HD_CLOSED. */
+HD_MUST_CHECK hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
+                                           uint32_t *out_slot) HD_WAITS;
+
+/* Gives a leased slot back: it is remembered where nobody waits for one. */
+void hd_slot_pool_return(hd_slot_pool *pool, uint32_t slot);
+
+/* Turns a remembered slot into a free one, for a thread that ends. Harmless for any other slot. */
+void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot);
+
+/* Refuses all leases from now on and waits until no slot is leased. HD_NOT_YET: some still was at
+ * `deadline`. May be called again. */
+HD_MUST_CHECK hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline) HD_WAITS;
+
+/* Numbers of slots, for the law and for statistics. */
+typedef struct hd_slot_counts {
+    uint32_t free;
+    uint32_t remembered;
+    uint32_t leased;
+} hd_slot_counts;
+
+hd_slot_counts hd_slot_pool_count(hd_slot_pool *pool);
+
+#endif
