@@ -68,7 +68,7 @@ typedef struct candidate {
 typedef struct top_k {
     size_t output;
     hd_dtype dtype;
-    bool largest;
+    bool largest, has_indices;
     int64_t outer, dim, inner, count, tile_count;
     size_t element;
 } top_k;
@@ -135,7 +135,7 @@ static void run_top_k(const void *parameters, void *const *buffers, int64_t begi
     int64_t lane = hd_cpu_tile_begin(lanes, p->tile_count, begin);
     int64_t last = hd_cpu_tile_begin(lanes, p->tile_count, end);
     unsigned char *values = buffers[p->output];
-    int64_t *indices = buffers[p->output + 1];
+    int64_t *indices = p->has_indices ? buffers[p->output + 1] : NULL;
     candidate *heap = scratch;
     for (; lane < last && p->count > 0; lane++) {
         int64_t outer = lane / p->inner, inner = lane % p->inner;
@@ -161,7 +161,7 @@ hd_status hd_cpu_compile_top_k(hd_cpu_compilation *compilation)
     const hd_shape *shape = &operation->inputs[0].shape;
     int64_t axis = hd_operation_int(operation, "axis", -1);
     hd_axis_normalize(&axis, shape->rank);
-    if (!has_key(operation->inputs[0].dtype) || operation->output_count < 2) {
+    if (!has_key(operation->inputs[0].dtype)) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "dtype %s",
                                  hd_dtype_name(operation->inputs[0].dtype));
     }
@@ -171,6 +171,7 @@ hd_status hd_cpu_compile_top_k(hd_cpu_compilation *compilation)
     }
     p->output = operation->input_count;
     p->dtype = operation->inputs[0].dtype;
+    p->has_indices = operation->output_count > 1;
     p->largest = hd_operation_int(operation, "largest", 1) != 0;
     p->outer = hd_shape_count_range(shape, 0, (uint32_t)axis);
     p->dim = shape->dims[axis];

@@ -44,11 +44,12 @@ static void run_dropout(const void *parameters, void *const *buffers, int64_t be
     const dropout *p = parameters;
     int64_t from = hd_cpu_tile_begin(p->bytes, p->tile_count, begin);
     int64_t to = hd_cpu_tile_begin(p->bytes, p->tile_count, end);
-    unsigned char *target = buffers[p->output], *mask = buffers[p->output + 1];
+    unsigned char *target = buffers[p->output];
+    unsigned char *mask = p->mask_element != 0 ? buffers[p->output + 1] : NULL;
     if (to > from && target != NULL && target != buffers[0]) {
         memcpy(target + from, (const unsigned char *)buffers[0] + from, (size_t)(to - from));
     }
-    if (p->mask_element == 0 || mask == NULL) {
+    if (mask == NULL) {
         return;
     }
     from = hd_cpu_tile_begin(p->mask_count, p->tile_count, begin);
