@@ -1,5 +1,7 @@
 #include "heddle/tensor.h"
 
+#include "base/memory.h"
+
 size_t hd_dtype_size(hd_dtype dtype)
 {
     switch (dtype) {
@@ -59,4 +61,13 @@ const char *hd_dtype_name(hd_dtype dtype)
         break;
     }
     return "none";
+}
+
+void hd_tensor_release(hd_tensor *tensor)
+{
+    if (tensor != NULL) {
+        hd_free(tensor->data);
+        tensor->data = NULL;
+        tensor->size = 0;
+    }
 }
