@@ -113,16 +113,6 @@ static inline hd_lanes hd_lanes_fma(hd_lanes a, hd_lanes b, hd_lanes c)
 #endif
 }
 
-/* The same for one value, with the same rounding. */
-static inline float hd_lane_fma(float a, float b, float c)
-{
-#if defined(__FMA__)
-    return __builtin_fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
-
 #if !defined(__AVX2__)
 static inline hd_lanes hd_lanes_select(hd_lane_ints mask, hd_lanes a, hd_lanes b)
 {
@@ -205,24 +195,6 @@ static inline hd_lanes hd_lanes_exp(hd_lanes x)
     p = hd_lanes_fma(p, r, hd_lanes_set(0.5f));
     p = hd_lanes_fma(r * r, p, r) + hd_lanes_set(1.0f);
     return hd_lanes_scale(p, n);
-}
-
-static inline hd_lanes hd_lanes_sigmoid(hd_lanes x)
-{
-    hd_lanes one = hd_lanes_set(1.0f);
-    return one / (one + hd_lanes_exp(hd_lanes_set(0.0f) - x));
-}
-
-static inline hd_lanes hd_lanes_tanh(hd_lanes x)
-{
-#if defined(__AVX512F__)
-    return Sleef_tanhf16_u10(x);
-#elif defined(__AVX2__)
-    return Sleef_tanhf8_u10(x);
-#else
-    return (hd_lanes){Sleef_tanhf_u10(x[0]), Sleef_tanhf_u10(x[1]), Sleef_tanhf_u10(x[2]),
-                      Sleef_tanhf_u10(x[3])};
-#endif
 }
 
 /* All lanes folded into one, pair by pair, in one fixed order. */

@@ -61,9 +61,8 @@ typedef struct hd_rows {
     void (*add_scaled)(float *restrict into, const float *restrict x, float factor, int64_t count);
     /* mean and 1/deviation of the row go to *mean and *inverse. */
     void (*norm)(const hd_norm_row *row, int64_t count, float *mean, float *inverse);
-    void (*sigmoid)(float *x, int64_t count);
-    void (*tanh)(float *x, int64_t count);
-    /* c[m × n] += a[m × k] · b[k × n], k ascending; rows of a and c are a_step and c_step apart. */
+    /* c[r][j] += a[r] · b[j]: m rows of a and n rows of b, both k long; b's lie one after the other,
+     * those of a and c a_step and c_step apart. For weights that are stored as ONNX has them. */
     void (*product)(float *c, int64_t c_step, const float *a, int64_t a_step, const float *b,
                     int64_t m, int64_t k, int64_t n);
 } hd_rows;

@@ -268,44 +268,32 @@ static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inve
     *inverse = factor;
 }
 
-static void sigmoid(float *x, int64_t count)
-{
-    for (int64_t i = 0; i < count; i += HD_LANES) {
-        store_at(x, i, count, hd_lanes_sigmoid(load_at(x, i, count, 0.0f)));
-    }
-}
-
-static void tangent(float *x, int64_t count)
-{
-    for (int64_t i = 0; i < count; i += HD_LANES) {
-        store_at(x, i, count, hd_lanes_tanh(load_at(x, i, count, 0.0f)));
-    }
-}
-
-/* `rows` (1 to 4) rows times HD_LANES * 2 columns, or what is left of them. */
+/* c[r][j] += a[r] · b[j] for `rows` rows of a and `columns` rows of b. Each result has one vector of
+ * partial sums, whatever the size of the block that it is part of (BITS). */
 static inline void product_block(float *c, int64_t c_step, const float *a, int64_t a_step,
-                                 const float *b, int64_t n, int64_t k, int rows, int64_t columns)
+                                 const float *b, int64_t k, const int rows, const int columns)
 {
-    hd_lanes left[4], right[4];
+    hd_lanes sums[4][8];
     for (int r = 0; r < rows; r++) {
-        left[r] = load_at(c + r * c_step, 0, columns, 0.0f);
-        right[r] = columns > HD_LANES ? load_at(c + r * c_step, HD_LANES, columns, 0.0f)
-                                      : hd_lanes_set(0.0f);
+        for (int j = 0; j < columns; j++) {
+            sums[r][j] = hd_lanes_set(0.0f);
+        }
     }
-    for (int64_t j = 0; j < k; j++) {
-        hd_lanes b0 = load_at(b + j * n, 0, columns, 0.0f);
-        hd_lanes b1 = columns > HD_LANES ? load_at(b + j * n, HD_LANES, columns, 0.0f)
-                                         : hd_lanes_set(0.0f);
+    for (int64_t i = 0; i < k; i += HD_LANES) {
+        hd_lanes values[4];
         for (int r = 0; r < rows; r++) {
-            hd_lanes factor = hd_lanes_set(a[r * a_step + j]);
-            left[r] = hd_lanes_fma(factor, b0, left[r]);
-            right[r] = hd_lanes_fma(factor, b1, right[r]);
+            values[r] = load_at(a + r * a_step, i, k, 0.0f);
+        }
+        for (int j = 0; j < columns; j++) {
+            hd_lanes factor = load_at(b + j * k, i, k, 0.0f);
+            for (int r = 0; r < rows; r++) {
+                sums[r][j] = hd_lanes_fma(values[r], factor, sums[r][j]);
+            }
         }
     }
     for (int r = 0; r < rows; r++) {
-        store_at(c + r * c_step, 0, columns, left[r]);
-        if (columns > HD_LANES) {
-            store_at(c + r * c_step, HD_LANES, columns, right[r]);
+        for (int j = 0; j < columns; j++) {
+            c[r * c_step + j] += hd_lanes_across_sum(sums[r][j]);
         }
     }
 }
@@ -313,22 +301,23 @@ static inline void product_block(float *c, int64_t c_step, const float *a, int64
 static void product(float *c, int64_t c_step, const float *a, int64_t a_step, const float *b,
                     int64_t m, int64_t k, int64_t n)
 {
-    for (int64_t column = 0; column < n; column += 2 * HD_LANES) {
-        int64_t columns = n - column < 2 * HD_LANES ? n - column : 2 * HD_LANES;
-        bool whole = columns == 2 * HD_LANES;
-        int64_t row = 0;
-        for (; whole && row + 4 <= m; row += 4) {
-            product_block(c + row * c_step + column, c_step, a + row * a_step, a_step, b + column, n,
-                          k, 4, 2 * HD_LANES);
+    int64_t row = 0;
+    for (; row + 4 <= m; row += 4) {
+        int64_t j = 0;
+        for (; j + 4 <= n; j += 4) {
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 4, 4);
         }
-        for (; row < m; row++) {
-            if (whole) {
-                product_block(c + row * c_step + column, c_step, a + row * a_step, a_step, b + column,
-                              n, k, 1, 2 * HD_LANES);
-            } else {
-                product_block(c + row * c_step + column, c_step, a + row * a_step, a_step, b + column,
-                              n, k, 1, columns);
-            }
+        for (; j < n; j++) {
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 4, 1);
+        }
+    }
+    for (; row < m; row++) {
+        int64_t j = 0;
+        for (; j + 8 <= n; j += 8) {
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 1, 8);
+        }
+        for (; j < n; j++) {
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 1, 1);
         }
     }
 }
@@ -349,7 +338,5 @@ const hd_rows HD_ROWS_SET = {
     .affine_each = affine_each,
     .add_scaled = add_scaled,
     .norm = norm,
-    .sigmoid = sigmoid,
-    .tanh = tangent,
     .product = product,
 };

@@ -1,0 +1,78 @@
+/* Recurrent: what one LSTM, GRU or RNN is made of, and the steps of its cells. */
+#ifndef HD_HAL_CPU_OPS_RECURRENT_H
+#define HD_HAL_CPU_OPS_RECURRENT_H
+
+#include "hal/cpu/kernel.h"
+#include "hal/cpu/ops/rows.h"
+
+typedef enum hd_cell_function {
+    HD_CELL_SIGMOID,
+    HD_CELL_TANH,
+    HD_CELL_RELU,
+    HD_CELL_AFFINE,
+    HD_CELL_LEAKY_RELU,
+    HD_CELL_THRESHOLDED_RELU,
+    HD_CELL_SCALED_TANH,
+    HD_CELL_HARD_SIGMOID,
+    HD_CELL_ELU,
+    HD_CELL_SOFTSIGN,
+    HD_CELL_SOFTPLUS
+} hd_cell_function;
+
+typedef struct hd_cell_activation {
+    hd_cell_function function;
+    float alpha;
+    float beta;
+} hd_cell_activation;
+
+/* x = activation(x) */
+void hd_cell_activate(const hd_cell_activation *activation, float *x, int64_t count);
+
+/* Reads the attributes activations, activation_alpha and activation_beta; `defaults` are the functions
+ * of one direction, `count` of them. The names are one text, separated by anything but letters.
+ * HD_BAD_MODEL. */
+HD_MUST_CHECK hd_status hd_cell_read_activations(const hd_operation *operation, int64_t directions,
+                                                 const hd_cell_function *defaults, size_t count,
+                                                 hd_cell_activation *out, hd_error *error);
+
+/* Entries of the batch that are computed side by side, by one tile. */
+#define HD_RECURRENT_GROUP 8
+
+typedef struct hd_recurrent hd_recurrent;
+
+/* The weights of one direction, and the state of one group of batch entries; entry i's state begins at
+ * i · hidden. */
+typedef struct hd_recurrent_state {
+    const hd_rows *rows;
+    const float *r;
+    const float *bias;      /* or NULL */
+    const float *peepholes; /* or NULL */
+    const hd_cell_activation *activations;
+    int64_t entries;
+    const bool *alive; /* entries that have a step left */
+    float *h;
+    float *c;
+    float *extra; /* hidden elements an entry, for the cell's own use */
+} hd_recurrent_state;
+
+/* One step: gates (entry i's begin at i · gates · hidden) hold bias and x's part; h and c are updated
+ * for the entries that are alive. */
+typedef void hd_recurrent_step(const hd_recurrent *p, const hd_recurrent_state *state, float *gates);
+
+struct hd_recurrent {
+    int64_t steps, batch, inputs, hidden, directions, gates, groups;
+    int64_t chunk; /* time steps whose products with W are computed together */
+    bool batch_first, reverse; /* reverse: the first direction goes backwards */
+    bool linear_before_reset, input_forget;
+    float clip; /* 0: none */
+    hd_recurrent_step *step;
+    hd_cell_activation activations[6];
+    size_t input_count, output_count;
+    int64_t tiles;
+};
+
+hd_recurrent_step hd_lstm_step;
+hd_recurrent_step hd_gru_step;
+hd_recurrent_step hd_rnn_step;
+
+#endif
