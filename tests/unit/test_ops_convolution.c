@@ -416,6 +416,24 @@ static void transposed(void **state)
                         .height = 1, .width = 6, .kernel = {1, 4}, .begin = {0, 1}, .end = {0, 1}});
 }
 
+static void transposed_with_the_stride_of_its_kernel_is_folded(void **state)
+{
+    (void)state;
+    const int64_t outputs[] = {1, 3, 24, 40};
+    for (size_t i = 0; i < 4; i++) {
+        shape_case c = {.transposed = true, .group = 1, .stride = {2, 2}, .dilation = {1, 1},
+                        .batch = 2, .channels = 13, .outputs = outputs[i], .height = 4, .width = 19,
+                        .kernel = {2, 2}};
+        check(&c);
+        hd_activation silu = {.kind = HD_ACTIVATION_SILU};
+        check_fused(&c, silu, false);
+        check_fused(&c, silu, true);
+        c.kernel[0] = c.stride[0] = 3;
+        c.kernel[1] = c.stride[1] = 1;
+        check(&c);
+    }
+}
+
 static void transposed_with_dilation_takes_the_plain_kernel(void **state)
 {
     (void)state;
@@ -592,6 +610,7 @@ int main(void)
         cmocka_unit_test(depthwise),
         cmocka_unit_test(one_dimension),
         cmocka_unit_test(transposed),
+        cmocka_unit_test(transposed_with_the_stride_of_its_kernel_is_folded),
         cmocka_unit_test(transposed_with_dilation_takes_the_plain_kernel),
         cmocka_unit_test(activations),
         cmocka_unit_test(weights_beyond_one_tile_of_panels),

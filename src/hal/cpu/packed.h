@@ -16,7 +16,9 @@ typedef enum hd_packing {
     HD_PACKING_CONVOLUTION,       /* [M, C/1, kh, kw], group 1, for channels-last products */
     HD_PACKING_DEPTHWISE,         /* [C·m, 1, kh, kw], group C */
     HD_PACKING_CONVOLUTION_GROUPS, /* the remaining groups */
-    HD_PACKING_CONVOLUTION_TRANSPOSED /* [C, M/group, kh, kw], of ConvTranspose */
+    HD_PACKING_CONVOLUTION_TRANSPOSED, /* [C, M/group, kh, kw], of ConvTranspose */
+    HD_PACKING_CONVOLUTION_FOLDED      /* the same, group 1, where the stride is the kernel's size:
+                                          a matrix [C, kh·kw·M] */
 } hd_packing;
 
 typedef struct hd_packed {

@@ -8,6 +8,7 @@
 /* The layouts of convolutions' weights, which the kernels of ops/convolution*.c read:
  *   products: [group][panel][kernel row][kernel column][channel][columns of the panel], where a panel
  *     holds 2·lanes output channels and a group's last panel lanes, if they suffice;
+ *   folded: as for products, with the columns (kernel row, kernel column, output channel);
  *   depthwise: [kernel row][kernel column][channels, up to a multiple of lanes].
  * Columns that do not exist are zero. `lanes` is the process's, so the layout never leaves it. */
 
@@ -20,9 +21,14 @@ typedef struct weight_sizes {
 static weight_sizes sizes_of(hd_packing packing, const hd_shape *shape, int64_t group)
 {
     weight_sizes sizes = {.taps = hd_shape_count_range(shape, 2, shape->rank)};
-    bool transposed = packing == HD_PACKING_CONVOLUTION_TRANSPOSED;
+    bool transposed = packing == HD_PACKING_CONVOLUTION_TRANSPOSED ||
+                      packing == HD_PACKING_CONVOLUTION_FOLDED;
     sizes.group_channels = transposed ? shape->dims[0] / group : shape->dims[1];
     sizes.group_outputs = transposed ? shape->dims[1] : shape->dims[0] / group;
+    if (packing == HD_PACKING_CONVOLUTION_FOLDED) {
+        sizes.group_outputs *= sizes.taps;
+        sizes.taps = 1;
+    }
     return sizes;
 }
 
@@ -49,6 +55,23 @@ static void pack_depthwise(const float *weights, int64_t taps, int64_t channels,
     }
 }
 
+static void pack_folded(const float *weights, int64_t taps, int64_t channels, int64_t outputs,
+                        int64_t lanes, float *packed)
+{
+    const int64_t all = taps * outputs;
+    float *to = packed;
+    for (int64_t first = 0; first < all; first += 2 * lanes) {
+        int64_t columns = all - first < 2 * lanes ? all - first : 2 * lanes;
+        int64_t width = hd_convolution_padded(columns, lanes);
+        for (int64_t channel = 0; channel < channels; channel++) {
+            for (int64_t column = first; column < first + width; column++) {
+                int64_t tap = column / outputs, output = column % outputs;
+                *to++ = column < all ? weights[(channel * outputs + output) * taps + tap] : 0.0F;
+            }
+        }
+    }
+}
+
 void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
                          const float *weights, float *packed)
 {
@@ -56,6 +79,11 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
     weight_sizes sizes = sizes_of(packing, shape, group);
     if (packing == HD_PACKING_DEPTHWISE) {
         pack_depthwise(weights, sizes.taps, group, lanes, packed);
+        return;
+    }
+    if (packing == HD_PACKING_CONVOLUTION_FOLDED) {
+        pack_folded(weights, hd_shape_count_range(shape, 2, shape->rank), shape->dims[0],
+                    shape->dims[1], lanes, packed);
         return;
     }
     const int64_t channels = sizes.group_channels, outputs = sizes.group_outputs, taps = sizes.taps;
@@ -92,6 +120,47 @@ hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool tra
     return group == 1 ? HD_PACKING_CONVOLUTION : HD_PACKING_CONVOLUTION_GROUPS;
 }
 
+/* All of an attribute's values are `value`, or it is not there. */
+static bool ints_are(const hd_operation *operation, const char *name, int64_t value)
+{
+    size_t count = 0;
+    const int64_t *ints = hd_operation_ints(operation, name, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (ints[i] != value) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Each input pixel of the transposed convolution makes a kernel's size of output of its own. */
+static bool folds(const hd_operation *operation, bool fused)
+{
+    const hd_shape *shape = &operation->inputs[1].shape;
+    if (shape->rank != 4) {
+        return false;
+    }
+    if (fused) {
+        const hd_fused_convolution_transposed *t = operation->fused;
+        const hd_fused_convolution *c = &t->convolution;
+        for (int i = 0; i < 2; i++) {
+            if (c->stride[i] != shape->dims[2 + i] || c->pad_begin[i] != 0 || c->pad_end[i] != 0 ||
+                t->output_padding[i] != 0) {
+                return false;
+            }
+        }
+        return c->group == 1;
+    }
+    size_t count = 0, sizes = 0;
+    const int64_t *strides = hd_operation_ints(operation, "strides", &count);
+    (void)hd_operation_ints(operation, "output_shape", &sizes);
+    return count == 2 && strides[0] == shape->dims[2] && strides[1] == shape->dims[3] &&
+           sizes == 0 && ints_are(operation, "pads", 0) &&
+           ints_are(operation, "output_padding", 0) &&
+           hd_operation_attribute(operation, "auto_pad") == NULL &&
+           hd_operation_int(operation, "group", 1) == 1;
+}
+
 hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t index)
 {
     bool fused = strncmp(operation->type, "heddle.", 7) == 0;
@@ -120,6 +189,9 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
     if (weight->dtype != HD_FLOAT32 || shape->rank < 3 || shape->rank > 4 || group < 1 ||
         shape->dims[0] % group != 0 || hd_shape_count(shape) == 0 || (transposed && dilated)) {
         return HD_PACKING_NONE; /* the plain kernel reads it, or inference rejects it */
+    }
+    if (transposed && folds(operation, fused)) {
+        return HD_PACKING_CONVOLUTION_FOLDED;
     }
     return hd_convolution_packing(shape, group, transposed);
 }

@@ -7,6 +7,8 @@
 #define TILE_WEIGHT_BYTES (256 << 10)
 /* Input and output rows that a planar tile keeps channels-last in scratch. */
 #define CHUNK_BYTES (512 << 10)
+/* Input rows that a depthwise convolution goes over for each vector of channels. */
+#define DEPTHWISE_BYTES (256 << 10)
 /* Multiply-adds of a product that take about as long as one of hd_cpu_tile_count's steps. */
 #define STEP_PRODUCTS 8
 
@@ -15,15 +17,18 @@ static int64_t blocks_of_row(const hd_convolution_work *work)
     return work->phases * work->phase_blocks;
 }
 
-/* Depthwise: a vector of channels over all rows, then the next one, so that the input rows that an
- * output row shares with the one before it are still in the first-level cache. */
+/* Depthwise: some rows, whose input fits the second-level cache, for one vector of channels after the
+ * other, so that input rows which several output rows share stay in the first-level cache. */
 static void compute_depthwise(const hd_convolution_work *work, const hd_convolution_image *image,
                               int64_t begin, int64_t end)
 {
     const int64_t channels = work->sizes.channels, lanes = work->kernels->lanes;
-    for (int64_t channel = 0; channel < channels; channel += lanes) {
-        int64_t some = channels - channel < lanes ? channels - channel : lanes;
-        hd_convolution_depthwise_rows(work, image, begin, end, channel, some);
+    for (int64_t row = begin; row < end; row += work->chunk_rows) {
+        const int64_t last = end - row < work->chunk_rows ? end : row + work->chunk_rows;
+        for (int64_t channel = 0; channel < channels; channel += lanes) {
+            int64_t some = channels - channel < lanes ? channels - channel : lanes;
+            hd_convolution_depthwise_rows(work, image, row, last, channel, some);
+        }
     }
 }
 
@@ -37,6 +42,16 @@ static void begin_run(const hd_convolution_work *work, void *const *buffers, voi
     *image = (hd_convolution_image){.weights = work->weights,
                                     .bias = work->has_bias ? buffers[2] : NULL,
                                     .edge = *output + work->output_floats};
+    float *bias = image->edge + work->edge_floats;
+    image->folded = bias + work->bias_floats;
+    if (work->bias_floats != 0) {
+        const int64_t taps = work->fold[0] * work->fold[1];
+        const int64_t channels = work->sizes.output_channels / taps;
+        for (int64_t tap = 0; tap < taps; tap++) {
+            memcpy(bias + tap * channels, image->bias, (size_t)channels * sizeof *bias);
+        }
+        image->bias = bias;
+    }
     if (work->weights == NULL) {
         hd_convolution_pack(work->packing, &work->weight_shape, work->sizes.group, buffers[1],
                             weights);
@@ -134,8 +149,10 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
     hd_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
-    const int64_t width = sizes->output[1], height = sizes->output[0];
+    const int64_t width = sizes->output[1] * work->fold[1], height = sizes->output[0];
+    const int64_t output_channels = sizes->output_channels / (work->fold[0] * work->fold[1]);
     const int64_t plane = sizes->input[0] * sizes->input[1];
+    const int64_t output_plane = height * work->fold[0] * width;
     const int64_t chunks = (height + work->chunk_rows - 1) / work->chunk_rows;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t picture = tile / chunks, first = tile % chunks * work->chunk_rows;
@@ -150,7 +167,7 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         image.input = input_rows;
         image.input_first_row = first_input;
         image.output = output_rows;
-        image.output_first_row = first;
+        image.output_first_row = first * work->fold[0];
         if (work->packing == HD_PACKING_DEPTHWISE) {
             compute_depthwise(work, &image, first, last);
         }
@@ -161,10 +178,11 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
                 hd_convolution_product_row(work, &image, row, 0, blocks_of_row(work), panel, next);
             }
         }
-        float *output = (float *)buffers[work->output] +
-                        picture * sizes->output_channels * height * width + first * width;
-        work->kernels->transpose(output_rows, sizes->output_channels, (last - first) * width,
-                                 sizes->output_channels, output, height * width);
+        float *output = (float *)buffers[work->output] + picture * output_channels * output_plane +
+                        first * work->fold[0] * width;
+        work->kernels->transpose(output_rows, output_channels,
+                                 (last - first) * work->fold[0] * width, output_channels, output,
+                                 output_plane);
     }
 }
 
@@ -208,6 +226,19 @@ static void make_flat(hd_convolution *sizes)
     sizes->input[1] = sizes->output[1] = pixels;
 }
 
+/* A transposed convolution whose stride is its kernel's size becomes a 1x1 product. */
+static void make_folded(hd_convolution_work *work)
+{
+    hd_convolution *sizes = &work->sizes;
+    sizes->transposed = false;
+    for (int i = 0; i < 2; i++) {
+        work->fold[i] = sizes->kernel[i];
+        sizes->output_channels *= sizes->kernel[i];
+        sizes->output[i] = sizes->input[i];
+        sizes->kernel[i] = sizes->stride[i] = 1;
+    }
+}
+
 /* Panels and register blocks. */
 static void cut_blocks(hd_convolution_work *work)
 {
@@ -230,7 +261,14 @@ static void cut_blocks(hd_convolution_work *work)
     if (!depthwise) {
         int64_t columns = (sizes->kernel[1] - 1) * sizes->dilation[1] +
                           (most - 1) * (sizes->transposed ? 1 : sizes->stride[1]) + 1;
-        work->edge_floats = (size_t)(sizes->kernel[0] * columns * sizes->channels);
+        work->edge_floats =
+            (size_t)hd_convolution_padded(sizes->kernel[0] * columns * sizes->channels, 16);
+    }
+    if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
+        work->edge_floats = 0;
+        work->bias_floats =
+            work->has_bias ? (size_t)hd_convolution_padded(sizes->output_channels, 16) : 0;
+        work->folded_floats = (size_t)(most * sizes->output_channels);
     }
 }
 
@@ -243,6 +281,9 @@ static void cut_tiles(hd_convolution_work *work, hd_cpu_kernel *kernel)
         sizes->kernel[0] * sizes->kernel[1] * (depthwise ? 1 : sizes->channels / sizes->group);
     if (sizes->channels_last && depthwise) {
         kernel->run = run_depthwise;
+        int64_t chunk = DEPTHWISE_BYTES / (sizes->input[1] * sizes->channels * sizes->stride[0] *
+                                           (int64_t)sizeof(float));
+        work->chunk_rows = chunk < 1 ? 1 : chunk;
         int64_t rows = sizes->batch * height;
         work->block_tiles =
             hd_cpu_tile_count(rows, depth * width * sizes->channels / STEP_PRODUCTS);
@@ -277,7 +318,7 @@ static void cut_tiles(hd_convolution_work *work, hd_cpu_kernel *kernel)
             (size_t)hd_convolution_padded(work->chunk_rows * width * sizes->output_channels, 16);
     }
     kernel->scratch_size = (work->weight_floats + work->input_floats + work->output_floats +
-                            work->edge_floats) *
+                            work->edge_floats + work->bias_floats + work->folded_floats) *
                            sizeof(float);
 }
 
@@ -296,8 +337,10 @@ static void read_operands(hd_convolution_work *work, const hd_operation *operati
     }
     work->packing =
         hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed);
+    work->fold[0] = work->fold[1] = 1;
     if (weight->packed != NULL) {
         work->weights = weight->packed->memory;
+        work->packing = weight->packed->packing;
     } else {
         int64_t count =
             hd_convolution_packed_count(work->packing, &weight->shape, work->sizes.group);
@@ -333,7 +376,9 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
     work->kernels = hd_convolution_kernels_get();
     read_operands(work, operation);
     make_two_dimensional(&work->sizes);
-    if (sizes.channels_last) {
+    if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
+        make_folded(work);
+    } else if (sizes.channels_last) {
         make_flat(&work->sizes);
     }
     cut_blocks(work);

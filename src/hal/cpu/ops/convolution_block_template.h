@@ -262,6 +262,15 @@ INLINE void depthwise_line(const hd_convolution_block *line, const int pixels, c
     hd_convolution_block block = *line;
     for (int64_t i = 0; i < line->blocks; i++) {
         vector sums[DEPTHWISE_PIXELS];
+        /* The rows that the next output row reads in addition come in while this one computes. */
+        UNROLL
+        for (int next = 0; next < stride; next++) {
+            const float *row = block.input + (block.rows + next) * block.input_row;
+            UNROLL
+            for (int p = 0; p < pixels * stride; p++) {
+                __builtin_prefetch(row + p * block.input_tap);
+            }
+        }
         depthwise(&block, block.input, pixels, kernel, stride, checked, sums);
         finish_sums(&block, sums, pixels, 1);
         block.input += pixels * block.input_pixel;

@@ -235,6 +235,62 @@ static int64_t panel_output(const hd_convolution_work *work, int64_t panel)
     return panel / work->group_panels * outputs + column;
 }
 
+/* A block's results to the output rows that they belong to; then residual and activation. */
+static void unfold(const hd_convolution_work *work, const hd_convolution_image *image, int64_t row,
+                   const pixel_block *pixels, int64_t first, int64_t last)
+{
+    const int64_t columns = work->sizes.output_channels, each = columns / work->fold[0];
+    for (int64_t part = first / each; part * each < last; part++) {
+        const int64_t begin = part * each > first ? part * each : first;
+        const int64_t end = (part + 1) * each < last ? (part + 1) * each : last;
+        const size_t bytes = (size_t)(end - begin) * sizeof(float);
+        const int64_t at =
+            ((row * work->fold[0] + part - image->output_first_row) * work->sizes.output[1] +
+             pixels->output) * each + begin - part * each;
+        for (int64_t p = 0; p < pixels->pixels; p++) {
+            const float *from = image->folded + p * columns + begin;
+            float *to = image->output + at + p * each;
+            if (image->residual == NULL && end - begin == 2) {
+                to[0] = from[0]; /* two columns of one channel */
+                to[1] = from[1];
+                continue;
+            }
+            memcpy(to, from, bytes);
+            if (image->residual != NULL) {
+                const float *residual = image->residual + at + p * each;
+                for (int64_t i = 0; i < end - begin; i++) {
+                    to[i] += residual[i];
+                }
+                hd_activation_apply(&work->activation, to, (size_t)(end - begin));
+            }
+        }
+    }
+}
+
+/* The block kernels write to scratch instead; what they do not apply is left to unfold. */
+static void product_folded(const hd_convolution_work *work, const hd_convolution_image *image,
+                           int64_t row, const pixel_block *pixels, hd_convolution_block *block,
+                           int64_t first_panel, int64_t last_panel)
+{
+    const int64_t columns = work->sizes.output_channels, panel = 2 * work->kernels->lanes;
+    const int64_t first = first_panel * panel;
+    const int64_t last = last_panel == work->panels ? columns : last_panel * panel;
+    hd_convolution_image scratch = *image;
+    scratch.output = image->folded;
+    scratch.residual = NULL;
+    if (image->residual != NULL) {
+        block->activation.kind = HD_ACTIVATION_NONE;
+        block->clips = true;
+        block->low = -INFINITY;
+        block->high = INFINITY;
+    }
+    product_panels(work, &scratch, pixels, block, 0, first_panel, last_panel);
+    if (image->residual == NULL && !hd_convolution_activates(work->activation.kind)) {
+        activate_late(work, image->folded + first, pixels->pixels, columns, last - first);
+    }
+    unfold(work, image, row, pixels, first, last);
+}
+
 void hd_convolution_product_row(const hd_convolution_work *work, const hd_convolution_image *image,
                                 int64_t row, int64_t begin, int64_t end, int64_t first_panel,
                                 int64_t last_panel)
@@ -257,6 +313,10 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
         if (sizes->group == 1 && pixels.columns.input_step == 1 && pixels.columns.kernel_step == 1) {
             block.run *= block.taps; /* a kernel row is contiguous in input and panel */
             block.taps = 1;
+        }
+        if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
+            product_folded(work, image, row, &pixels, &block, first_panel, last_panel);
+            continue;
         }
         int64_t at =
             ((row - image->output_first_row) * sizes->output[1] + pixels.output) * outputs;

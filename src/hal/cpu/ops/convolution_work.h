@@ -21,6 +21,10 @@ typedef struct hd_convolution_work {
     size_t output;   /* index of the buffer */
     bool has_bias;
 
+    /* A transposed convolution whose stride is its kernel's size is folded: `sizes` are then those of a
+     * 1x1 product whose output channels are (kernel row, kernel column, channel), and a result pixel
+     * is fold[0] rows of fold[1] output pixels. Else 1. */
+    int64_t fold[2];
     int64_t phases;       /* output columns of one phase meet the same kernel columns: stride, or 1 */
     int64_t phase_pixels; /* most pixels of a phase in an output row */
     int64_t phase_blocks; /* register blocks of such pixels */
@@ -35,6 +39,8 @@ typedef struct hd_convolution_work {
     size_t input_floats;  /* of scratch: input rows of a chunk, channels last */
     size_t output_floats; /* of scratch: output rows of a chunk, channels last */
     size_t edge_floats;   /* of scratch: padded input columns of a block */
+    size_t bias_floats;   /* of scratch, folded: the bias, once a column */
+    size_t folded_floats; /* of scratch, folded: results of a block */
 } hd_convolution_work;
 
 /* Where a run reads and writes. Rows are those of one image; `first_row` is the one that `input` (and
@@ -48,6 +54,7 @@ typedef struct hd_convolution_image {
     float *output;
     int64_t output_first_row;
     float *edge; /* scratch */
+    float *folded; /* scratch: a block's results before they go to their rows */
 } hd_convolution_image;
 
 static inline int64_t hd_convolution_padded(int64_t count, int64_t lanes)
