@@ -1,4 +1,5 @@
-/* heddle.Attention against MatMul, Mul, Add, Softmax and MatMul one after the other, bit for bit. */
+/* heddle.Attention against MatMul, Mul, Add, Softmax and MatMul one after the other, bit for
+ * bit. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,8 +82,8 @@ static void reference(const sizes *s, const float *q, const float *k, const floa
     hd_free(scores);
 }
 
-/* forbidden: how the mask is filled: 0 with numbers, 1 with -inf for every third element, 2 with -inf
- * for all of the first row. */
+/* forbidden: how the mask is filled: 0 with numbers, 1 with -inf for every third element, 2 with
+ * -inf for all of the first row. */
 static void check(const sizes *s, int forbidden)
 {
     float *q = floats(s->batch * s->queries * s->heads * s->query_width, 2);

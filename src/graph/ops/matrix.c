@@ -1,5 +1,6 @@
 /* Matrix: types and shapes of the operators of this family. */
 #include "graph/operator.h"
+#include "hal/einsum.h"
 #include "hal/fused.h"
 
 static hd_infer_result fail_shapes(hd_operation *operation, hd_error *error, const hd_shape *a,
@@ -26,7 +27,8 @@ static bool same_types(hd_operation *operation, hd_error *error)
     return true;
 }
 
-/* numpy.matmul: a vector on the left is a row, on the right a column, and its 1 is dropped again. */
+/* numpy.matmul: a vector on the left is a row, on the right a column, and its 1 is dropped
+ * again. */
 static hd_infer_result infer_matmul(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
@@ -62,7 +64,8 @@ static hd_infer_result infer_matmul(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-/* Before opset 7 C is broadcast only where the attribute `broadcast` says so; it is read as later. */
+/* Before opset 7 C is broadcast only where the attribute `broadcast` says so; it is read as
+ * later. */
 static hd_infer_result infer_gemm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
@@ -158,10 +161,45 @@ static hd_infer_result infer_attention(hd_operation *operation, size_t *needed_i
     return HD_INFER_DONE;
 }
 
+static hd_infer_result infer_einsum(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    hd_einsum einsum;
+    if (!same_types(operation, error) || hd_einsum_resolve(operation, &einsum, error) != HD_OK) {
+        return HD_INFER_FAILED;
+    }
+    hd_shape *shape = &operation->outputs[0].shape;
+    shape->rank = einsum.output_rank;
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        shape->dims[i] = einsum.sizes[i];
+    }
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
+    return HD_INFER_DONE;
+}
+
+static hd_infer_result infer_det(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    const hd_shape *shape = &operation->inputs[0].shape;
+    if (shape->rank < 2 || shape->dims[shape->rank - 1] != shape->dims[shape->rank - 2]) {
+        char text[96];
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                          "shape %s is not one of square matrices",
+                          hd_shape_text(shape, text, sizeof text));
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
+    operation->outputs[0].shape = *shape;
+    operation->outputs[0].shape.rank -= 2;
+    return HD_INFER_DONE;
+}
+
 const hd_operator hd_operators_matrix[] = {
     {"MatMul", 2, 2, 1, 0, infer_matmul},
     {"Gemm", 2, 3, 1, 0, infer_gemm},
     {"heddle.Linear", 2, 4, 1, 0, infer_linear},
+    {"Einsum", 1, 255, 1, 0, infer_einsum},
+    {"Det", 1, 1, 1, 0, infer_det},
     {"heddle.Attention", 3, 4, 1, 0, infer_attention},
     {0},
 };

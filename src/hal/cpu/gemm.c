@@ -14,7 +14,8 @@
 #define WIDTH_MAX 64
 /* Depth of a block: its piece of a 64-column panel, 32 KB, stays in the first-level cache. */
 #define BLOCK_DEPTH 128
-/* Rows of a block of A: with fewer the panels are fetched too often, with more A leaves the cache. */
+/* Rows of a block of A: with fewer the panels are fetched too often, with more A leaves the
+ * cache. */
 #define BLOCK_ROWS 128
 /* A tile of fewer multiply-adds is not worth handing to another thread. */
 #define TILE_WORK 300000
@@ -88,8 +89,8 @@ bool hd_gemm_packed_count(int64_t depth, int64_t columns, size_t *out_count)
     return true;
 }
 
-/* Copies a depth x columns piece of a matrix whose columns are contiguous in memory to rows of `width`
- * elements. */
+/* Copies a depth x columns piece of a matrix whose columns are contiguous in memory to rows of
+ * `width` elements. */
 static void transpose(float *to, int64_t width, const float *from, int64_t from_column,
                       int64_t depth, int64_t columns)
 {

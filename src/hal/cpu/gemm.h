@@ -1,16 +1,18 @@
 /* Gemm: float32 matrix products C = activation(scale · A · B + bias + residual), cut into tiles.
  *
- * BITS: an element of C is the sum, k ascending, of fused multiply-adds that start from 0
- * (sum = fma(a[k], b[k], sum)), then · scale, then + bias, then + residual, then the activation, each
- * rounded. No blocking, tile, instruction set or number of rows changes that order, so none changes a
- * bit. Every kernel here and the reference in the tests (fmaf in three loops) agree by memcmp.
+ * BITS: an element of C is the sum, k ascending, of fused multiply-adds that start from 0 (sum =
+ * fma(a[k], b[k], sum)), then · scale, then + bias, then + residual, then the activation, each
+ * rounded. No blocking, tile, instruction set or number of rows changes that order, so none
+ * changes a bit. Every kernel here and the reference in the tests (fmaf in three loops) agree by
+ * memcmp.
  *
- * B comes either packed or as it is. Packed: panels of hd_gemm_panel_width() columns, one after the
- * other, each depth x width, row-major, the columns behind the last one zero.
+ * B comes either packed or as it is. Packed: panels of hd_gemm_panel_width() columns, one after
+ * the other, each depth x width, row-major, the columns behind the last one zero.
  *
- * The kernels are compiled ahead, for AVX-512, AVX2 and plain C; nothing is generated at run time, so
- * no executable memory is needed. Measured against libxsmm 1.17's generated kernels they are equal
- * when the weights are in the cache, and faster when they are not, since they prefetch.
+ * The kernels are compiled ahead, for AVX-512, AVX2 and plain C; nothing is generated at run
+ * time, so no executable memory is needed. Measured on AVX-512 against libxsmm 1.17's generated
+ * kernels, products of 128 and 16 rows are 0 to 6 % slower when the weights are in the
+ * second-level cache, and 5 to 17 % faster when they are not, since these prefetch.
  *
  * Thread-safety: plain values; hd_gemm_run by any number of threads, on different tiles. */
 #ifndef HD_HAL_CPU_GEMM_H
@@ -100,8 +102,8 @@ typedef struct hd_gemm_operands {
     int64_t residual_row;
 } hd_gemm_operands;
 
-/* Computes tile `tile` of [0, tile_count). C overlaps no other operand. scratch: this thread's, at a
- * cache line, HD_GEMM_SCRATCH_SIZE bytes; may be NULL when b is packed. */
+/* Computes tile `tile` of [0, tile_count). C overlaps no other operand. scratch: this thread's,
+ * at a cache line, HD_GEMM_SCRATCH_SIZE bytes; may be NULL when b is packed. */
 void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t tile,
                  float *scratch);
 

@@ -1,8 +1,9 @@
 /* Attention: softmax(scale · q·kᵀ + mask) · v, head by head, without a tensor of scores.
  *
- * A tile is one block of query rows of one head: its scores stay in the cache, and q, k and v are read
- * where they lie. Both products follow gemm.h and the rows in between the Softmax kernel, so the bits
- * are those of MatMul, Mul, Add, Softmax and MatMul one after the other, however the rows are cut. */
+ * A tile is one block of query rows of one head: its scores stay in the cache, and q, k and v
+ * are read where they lie. Both products follow gemm.h and the rows in between the Softmax
+ * kernel, so the bits are those of MatMul, Mul, Add, Softmax and MatMul one after the other,
+ * however the rows are cut. */
 #include "hal/cpu/gemm.h"
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/rows.h"

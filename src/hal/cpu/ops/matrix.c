@@ -269,8 +269,7 @@ static hd_status compile_linear(hd_cpu_compilation *compilation)
 }
 
 const hd_cpu_operator hd_cpu_operators_matrix[] = {
-    {"MatMul", compile_matmul},
-    {"Gemm", compile_gemm},
-    {"heddle.Linear", compile_linear},
-    {0},
+    {"MatMul", compile_matmul},        {"Gemm", compile_gemm},
+    {"Einsum", hd_cpu_compile_einsum}, {"Det", hd_cpu_compile_det},
+    {"heddle.Linear", compile_linear}, {0},
 };

@@ -4,8 +4,8 @@
 
 #include "hal/cpu/kernel.h"
 
-/* MatMul of numpy as equal products [rows, depth] x [depth, columns], one for each index of a batch;
- * operands repeat along dimensions of stride 0. */
+/* MatMul of numpy as equal products [rows, depth] x [depth, columns], one for each index of a
+ * batch; operands repeat along dimensions of stride 0. */
 typedef struct hd_matmul_sizes {
     int64_t rows;
     int64_t columns;
