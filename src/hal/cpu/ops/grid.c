@@ -47,6 +47,9 @@ static float place_of(const grid_parameters *p, float x, int64_t size)
         place = rintf(place);
     }
     float low = p->align_corners ? 0.0f : -0.5f, high = p->align_corners ? last : last + 0.5f;
+    if (p->mode == GRID_CUBIC) { /* each of its taps is brought inside by itself */
+        return place;
+    }
     if (p->padding == GRID_BORDER && (place < low || place > high)) {
         place = place < 0.0f ? 0.0f : place > last ? last : place;
     } else if (p->padding == GRID_REFLECTION) {

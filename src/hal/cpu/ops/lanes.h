@@ -197,24 +197,65 @@ static inline hd_lanes hd_lanes_exp(hd_lanes x)
     return hd_lanes_scale(p, n);
 }
 
-/* All lanes folded into one, pair by pair, in one fixed order. */
-#define HD_LANES_ACROSS(name, expression)                                                          \
+/* All lanes folded into one, halves first, always in the same order. */
+#if defined(__AVX512F__)
+#define HD_LANES_HALVE_(value, step)                                                               \
+    __m256 half = step(256, _mm512_castps512_ps256(value), _mm512_extractf32x8_ps(value, 1));
+#else
+#define HD_LANES_HALVE_(value, step) __m256 half = value;
+#endif
+#if defined(__AVX2__)
+#define HD_LANES_ACROSS(name, step, scalar)                                                        \
     static inline float hd_lanes_##name(hd_lanes value)                                            \
     {                                                                                              \
-        float v[HD_LANES];                                                                         \
-        hd_lanes_store(v, value);                                                                  \
-        for (int width = HD_LANES / 2; width > 0; width /= 2) {                                    \
-            for (int i = 0; i < width; i++) {                                                      \
-                float a = v[i], b = v[i + width];                                                  \
-                v[i] = (expression);                                                               \
-            }                                                                                      \
-        }                                                                                          \
-        return v[0];                                                                               \
+        HD_LANES_HALVE_(value, step)                                                               \
+        __m128 v = step(, _mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));           \
+        v = step(, v, _mm_movehl_ps(v, v));                                                        \
+        v = step(, v, _mm_shuffle_ps(v, v, 1));                                                    \
+        return _mm_cvtss_f32(v);                                                                   \
     }
-HD_LANES_ACROSS(across_sum, a + b)
-HD_LANES_ACROSS(across_product, a *b)
-HD_LANES_ACROSS(across_max, a > b ? a : b)
-HD_LANES_ACROSS(across_min, a < b ? a : b)
-#undef HD_LANES_ACROSS
+#else
+#define HD_LANES_ACROSS(name, step, scalar)                                                        \
+    static inline float hd_lanes_##name(hd_lanes value)                                            \
+    {                                                                                              \
+        return scalar(scalar(value[0], value[2]), scalar(value[1], value[3]));                     \
+    }
+#endif
+#define HD_LANES_ADD_(width, a, b) _mm##width##_add_ps(a, b)
+#define HD_LANES_MUL_(width, a, b) _mm##width##_mul_ps(a, b)
+#define HD_LANES_MAX_(width, a, b) _mm##width##_max_ps(a, b)
+#define HD_LANES_MIN_(width, a, b) _mm##width##_min_ps(a, b)
+
+static inline float hd_lane_sum(float a, float b)
+{
+    return a + b;
+}
+
+static inline float hd_lane_product(float a, float b)
+{
+    return a * b;
+}
+
+static inline float hd_lane_max(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static inline float hd_lane_min(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+HD_LANES_ACROSS(across_sum, HD_LANES_ADD_, hd_lane_sum)
+HD_LANES_ACROSS(across_product, HD_LANES_MUL_, hd_lane_product)
+HD_LANES_ACROSS(across_max, HD_LANES_MAX_, hd_lane_max)
+HD_LANES_ACROSS(across_min, HD_LANES_MIN_, hd_lane_min)
+
+/* Before a loop of few and constant steps, whose arrays shall lie in registers. */
+#if defined(__clang__)
+#define HD_LANES_UNROLL _Pragma("unroll")
+#else
+#define HD_LANES_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 #endif

@@ -13,7 +13,6 @@ typedef struct layer_norm_parameters {
     float epsilon;
     bool centered;
     bool fused;
-    bool stream;
     size_t input_count, output_count;
 } layer_norm_parameters;
 
@@ -41,13 +40,10 @@ static void run_layer_norm(const void *parameters, void *const *buffers, int64_t
                            .y = y + offset,
                            .sum = sum == NULL ? NULL : sum + offset,
                            .epsilon = p->epsilon,
-                           .centered = p->centered,
-                           .stream = p->stream};
+                           .centered = p->centered};
         if (sum != NULL && residual == NULL) {
             memcpy(sum + offset, x + offset, (size_t)p->size * sizeof *x);
         }
-        /* Streamed stores need y at vectors' boundaries; the bits are the same without. */
-        row.stream = p->stream && ((uintptr_t)row.y & 63) == 0;
         rows->norm(&row, p->size, &mean, &inverse);
         if (means != NULL) {
             means[i] = mean;
@@ -82,9 +78,6 @@ hd_status hd_layer_norm_compile(hd_cpu_compilation *compilation)
     p->epsilon = p->fused ? fused->epsilon : hd_operation_float(operation, "epsilon", 1e-5f);
     p->input_count = operation->input_count;
     p->output_count = operation->output_count;
-    /* A row that is changed in place, or read again as the residual's sum, stays in the cache. */
-    p->stream = p->rows * p->size * (int64_t)sizeof(float) >= HD_ROWS_STREAM_BYTES &&
-                !hd_operation_has(operation, 3);
     p->tiles = hd_cpu_tile_count(p->rows, p->size * 4);
     compilation->kernel.run = run_layer_norm;
     compilation->kernel.tile_count = p->tiles;

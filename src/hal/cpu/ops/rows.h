@@ -31,7 +31,6 @@ typedef struct hd_norm_row {
     float *sum; /* x + residual; or NULL */
     float epsilon;
     bool centered; /* subtract the mean (layer norm), or not (root mean square) */
-    bool stream;   /* y is not read soon: write it past the cache */
 } hd_norm_row;
 
 typedef struct hd_rows {
@@ -70,7 +69,8 @@ typedef struct hd_rows {
 /* The set for this processor. */
 const hd_rows *hd_rows_get(void);
 
-/* At least this much output is written past the cache. */
+/* At least this much output of softmax is written past the cache. Measured (4x128x32000, one core with
+ * AVX-512): 11.9 ms instead of 15.0, where copying the tensor takes 9.1. Layer norm gains nothing. */
 #define HD_ROWS_STREAM_BYTES ((int64_t)8 << 20)
 
 #endif

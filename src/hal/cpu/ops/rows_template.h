@@ -164,12 +164,18 @@ static void add_scaled(float *restrict into, const float *restrict x, float fact
     }
 }
 
-/* e^(x - shift) to `to`, which may be x; their sum. */
-static float exp_and_sum(float *to, const float *x, float shift, int64_t count)
+/* e^(x - shift) to `to`, which may be x; their sum. prefetch: the row behind x comes into the cache
+ * meanwhile, since this pass has time to spare. */
+static inline float exp_and_sum(float *to, const float *x, float shift, int64_t count,
+                                const bool prefetch)
 {
     hd_lanes middle = hd_lanes_set(shift), v0 = hd_lanes_set(0.0f), v1 = v0;
     int64_t i = 0;
     for (; i + 2 * HD_LANES <= count; i += 2 * HD_LANES) {
+        if (prefetch) {
+            __builtin_prefetch(x + count + i);
+            __builtin_prefetch(x + count + i + HD_LANES);
+        }
         hd_lanes a = hd_lanes_exp(hd_lanes_load(x + i) - middle);
         hd_lanes b = hd_lanes_exp(hd_lanes_load(x + i + HD_LANES) - middle);
         hd_lanes_store(to + i, a);
@@ -207,12 +213,12 @@ static void softmax(const float *x, float *y, int64_t count, float *keep)
 {
     float *to = keep != NULL ? keep : y;
     float shift = fold_max(x, count);
-    float factor = 1.0f / exp_and_sum(to, x, shift, count);
     if (keep != NULL) {
-        scale_stream(y, keep, factor, count);
+        float sum = exp_and_sum(to, x, shift, count, true);
+        scale_stream(y, keep, 1.0f / sum, count);
         return;
     }
-    hd_lanes f = hd_lanes_set(factor);
+    hd_lanes f = hd_lanes_set(1.0f / exp_and_sum(to, x, shift, count, false));
     for (int64_t i = 0; i < count; i += HD_LANES) {
         store_at(y, i, count, load_at(y, i, count, 0.0f) * f);
     }
@@ -224,15 +230,6 @@ static void log_softmax(const float *x, float *y, int64_t count)
     hd_lanes a = hd_lanes_set(shift), b = hd_lanes_set(Sleef_logf_u10(sum_exp(x, count, shift)));
     for (int64_t i = 0; i < count; i += HD_LANES) {
         store_at(y, i, count, load_at(x, i, count, 0.0f) - a - b);
-    }
-}
-
-static inline void norm_store(const hd_norm_row *row, int64_t i, int64_t count, hd_lanes value)
-{
-    if (row->stream && i + HD_LANES <= count) {
-        hd_lanes_stream(row->y + i, value);
-    } else {
-        store_at(row->y, i, count, value);
     }
 }
 
@@ -259,10 +256,7 @@ static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inve
             bias = load_at(row->bias, i, count, 0.0f);
         }
         value = hd_lanes_fma(value, scale, bias);
-        norm_store(row, i, count, value);
-    }
-    if (row->stream) {
-        hd_lanes_stream_end();
+        store_at(row->y, i, count, value);
     }
     *mean = middle;
     *inverse = factor;
@@ -270,28 +264,35 @@ static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inve
 
 /* c[r][j] += a[r] · b[j] for `rows` rows of a and `columns` rows of b. Each result has one vector of
  * partial sums, whatever the size of the block that it is part of (BITS). */
-static inline void product_block(float *c, int64_t c_step, const float *a, int64_t a_step,
+static inline __attribute__((always_inline)) void product_block(float *c, int64_t c_step, const float *a, int64_t a_step,
                                  const float *b, int64_t k, const int rows, const int columns)
 {
     hd_lanes sums[4][8];
+    HD_LANES_UNROLL
     for (int r = 0; r < rows; r++) {
+        HD_LANES_UNROLL
         for (int j = 0; j < columns; j++) {
             sums[r][j] = hd_lanes_set(0.0f);
         }
     }
     for (int64_t i = 0; i < k; i += HD_LANES) {
         hd_lanes values[4];
+        HD_LANES_UNROLL
         for (int r = 0; r < rows; r++) {
             values[r] = load_at(a + r * a_step, i, k, 0.0f);
         }
+        HD_LANES_UNROLL
         for (int j = 0; j < columns; j++) {
             hd_lanes factor = load_at(b + j * k, i, k, 0.0f);
+            HD_LANES_UNROLL
             for (int r = 0; r < rows; r++) {
                 sums[r][j] = hd_lanes_fma(values[r], factor, sums[r][j]);
             }
         }
     }
+    HD_LANES_UNROLL
     for (int r = 0; r < rows; r++) {
+        HD_LANES_UNROLL
         for (int j = 0; j < columns; j++) {
             c[r * c_step + j] += hd_lanes_across_sum(sums[r][j]);
         }
