@@ -42,6 +42,7 @@ typedef struct hd_operator {
     X(elementwise)                                                                                 \
     X(movement)                                                                                    \
     X(indexing)                                                                                    \
+    X(signal)                                                                                      \
     X(reduction)                                                                                   \
     X(normalization)                                                                               \
     X(spatial)                                                                                     \

@@ -50,6 +50,7 @@ typedef struct hd_cpu_operator {
     X(elementwise)                                                                                 \
     X(movement)                                                                                    \
     X(indexing)                                                                                    \
+    X(signal)                                                                                      \
     X(reduction)                                                                                   \
     X(normalization)                                                                               \
     X(spatial)                                                                                     \
