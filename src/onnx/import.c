@@ -245,8 +245,11 @@ static hd_status import_inner(importer *import, const hd_onnx_scope_node *entry,
         }
         hd_status status = import_scope(import, entry->inner[i], blocks[i]);
         if (status != HD_OK) {
-            return hd_fail_prefix(import->error, status, "in node '%s' (%s)",
-                                  hd_onnx_node_name(entry->node), hd_onnx_node_type(entry->node));
+            bool is_outermost = entry->inner[i]->outer->outer == NULL;
+            return is_outermost ? hd_fail_prefix(import->error, status, "in node '%s' (%s)",
+                                                 hd_onnx_node_name(entry->node),
+                                                 hd_onnx_node_type(entry->node))
+                                : status;
         }
     }
     return HD_OK;

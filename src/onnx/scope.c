@@ -259,9 +259,10 @@ static hd_status resolve_inner(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
                              .caller_scope = scope->caller_scope};
     entry->inner[place] = inner;
     hd_status status = resolve_scope(resolver, inner);
-    return status == HD_OK ? status
-                           : hd_fail_prefix(resolver->error, status, "in graph '%s' of node '%s'", name,
-                                            hd_onnx_node_name(entry->node));
+    return status == HD_OK || scope->outer != NULL /* one place is enough for a sentence */
+               ? status
+               : hd_fail_prefix(resolver->error, status, "in graph '%s' of node '%s'", name,
+                                hd_onnx_node_name(entry->node));
 }
 
 static const Onnx__FunctionProto *find_function(const hd_onnx_resolver *resolver,
@@ -322,8 +323,9 @@ static hd_status resolve_call(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
     for (size_t i = 0; i < entry->node->n_input && status == HD_OK; i++) {
         call->inputs[i]->argument = entry->inputs[i];
     }
-    return status == HD_OK ? status
-                           : hd_fail_prefix(resolver->error, status, "node '%s' (%s)", name, type);
+    return status == HD_OK || resolver->call_depth > 0 /* one place is enough for a sentence */
+               ? status
+               : hd_fail_prefix(resolver->error, status, "node '%s' (%s)", name, type);
 }
 
 static hd_status resolve_node(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t index)

@@ -1,0 +1,334 @@
+/* ONNX import of bad files: each ends in a status and a sentence that names node, tensor and reason. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "graph/graph.h"
+#include "onnx/onnx.h"
+#include "onnx_bytes.h"
+
+/* Loads a model that must be refused with this status and with each of the words, separated by '|', in
+ * the message. Frees the model. */
+static void refuses(bytes model, hd_status expected, const char *words)
+{
+    hd_graph *graph = NULL;
+    hd_error error = {0};
+    hd_status status = hd_onnx_load_memory(model.data, model.size, NULL, &graph, &error);
+    free(model.data);
+    assert_null(graph);
+    if (status != expected) {
+        print_error("%s: %s\n", hd_status_name(status), error.message);
+    }
+    assert_int_equal(status, expected);
+    assert_int_equal(error.status, expected);
+    while (*words != '\0') {
+        char word[64] = {0};
+        size_t length = strcspn(words, "|");
+        memcpy(word, words, length);
+        words += length + (words[length] == '|');
+        if (strstr(error.message, word) == NULL) {
+            print_error("'%s' is not in: %s\n", word, error.message);
+        }
+        assert_non_null(strstr(error.message, word));
+    }
+}
+
+/* A graph y = Concat(x, w) whose weight is `tensor`. */
+static bytes with_weight(bytes tensor)
+{
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_tensor(&graph, tensor);
+    add_node(&graph, make_node("Concat", "join", "x,w", "y"));
+    add_output(&graph, "y");
+    return make_model(graph, 13);
+}
+
+static void a_file_cut_anywhere_is_a_status(void **state)
+{
+    (void)state;
+    bytes model = with_weight(make_floats("w", 2, (const float[]){3, 4}));
+    size_t accepted = 0;
+    for (size_t size = 0; size <= model.size; size++) {
+        unsigned char *exact = malloc(size == 0 ? 1 : size); /* so that sanitizers see its end */
+        assert_non_null(exact);
+        memcpy(exact, model.data, size);
+        hd_graph *graph = NULL;
+        hd_error error = {0};
+        hd_status status = hd_onnx_load_memory(exact, size, NULL, &graph, &error);
+        accepted += status == HD_OK;
+        assert_true(status == HD_OK ? graph != NULL : graph == NULL && error.message[0] != '\0');
+        hd_graph_destroy(&graph);
+        free(exact);
+    }
+    assert_int_equal(accepted, 1);
+    free(model.data);
+}
+
+static void a_flipped_byte_is_a_model_or_a_status(void **state)
+{
+    (void)state;
+    bytes model = with_weight(make_floats("w", 2, (const float[]){3, 4}));
+    for (size_t i = 0; i < model.size; i++) {
+        for (int change = 1; change < 256; change++) {
+            model.data[i] ^= (unsigned char)change;
+            hd_graph *graph = NULL;
+            hd_error error = {0};
+            hd_status status = hd_onnx_load_memory(model.data, model.size, NULL, &graph, &error);
+            assert_true(status == HD_OK ? graph != NULL : graph == NULL && error.message[0] != '\0');
+            hd_graph_destroy(&graph);
+            model.data[i] ^= (unsigned char)change;
+        }
+    }
+    free(model.data);
+}
+
+static void nodes_in_a_circle_are_named(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("Concat", "ring_a", "x,b", "a"));
+    add_node(&graph, make_node("Identity", "ring_b", "a", "b"));
+    add_output(&graph, "b");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "ring_|own output");
+}
+
+static void a_missing_weight_is_named_with_its_node(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("MatMul", "product", "x,lost_weight", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "product|MatMul|lost_weight");
+}
+
+static void an_output_that_nothing_makes_is_named(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_output(&graph, "nowhere");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "nowhere");
+}
+
+static void two_definitions_of_a_name_are_refused(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("Identity", "one", "x", "y"));
+    add_node(&graph, make_node("Identity", "two", "x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "two|'y'");
+}
+
+static void an_unknown_operator_is_named_with_its_node(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("Frobnicate", "strange", "x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_UNSUPPORTED, "strange|Frobnicate");
+}
+
+static void a_foreign_domain_is_named(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    bytes node = make_node("Concat", "foreign", "x", "y");
+    put_text(&node, 7, "com.example");
+    add_input(&graph, "x");
+    add_node(&graph, node);
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_UNSUPPORTED, "foreign|com.example");
+}
+
+static void elements_that_do_not_fit_the_shape_are_refused(void **state)
+{
+    (void)state;
+    bytes tensor = make_tensor("w", 1, 1, (const int64_t[]){3});
+    put_bytes(&tensor, 9, "12345678", 8);
+    refuses(with_weight(tensor), HD_BAD_MODEL, "'w'|12 bytes|8");
+    tensor = make_tensor("w", 1, 1, (const int64_t[]){3}); /* float_data of two */
+    put_bytes(&tensor, 4, "12345678", 8);
+    refuses(with_weight(tensor), HD_BAD_MODEL, "'w'|2 elements|3");
+    tensor = make_tensor("w", 1, 1, (const int64_t[]){1}); /* and of two where there should be one */
+    put_bytes(&tensor, 4, "12345678", 8);
+    refuses(with_weight(tensor), HD_BAD_MODEL, "'w'|more elements");
+    tensor = make_tensor("w", 1, 1, (const int64_t[]){3}); /* none at all */
+    refuses(with_weight(tensor), HD_BAD_MODEL, "'w'|no elements");
+    tensor = make_tensor("w", 7, 1, (const int64_t[]){2}); /* int64 in float_data */
+    put_bytes(&tensor, 4, "12345678", 8);
+    refuses(with_weight(tensor), HD_BAD_MODEL, "'w'|int64");
+}
+
+static void sizes_that_overflow_are_refused(void **state)
+{
+    (void)state;
+    const int64_t huge[] = {INT64_C(1) << 40, INT64_C(1) << 40};
+    refuses(with_weight(make_tensor("w", 1, 2, huge)), HD_BAD_MODEL, "'w'|overflows");
+    /* 2^60 elements fit a number, but no memory is taken for what the file does not hold */
+    const int64_t absurd[] = {INT64_C(1) << 30, INT64_C(1) << 30};
+    refuses(with_weight(make_tensor("w", 1, 2, absurd)), HD_BAD_MODEL, "'w'");
+    refuses(with_weight(make_tensor("w", 1, 1, (const int64_t[]){-4})), HD_BAD_MODEL, "'w'|-4");
+    bytes graph = {0};
+    put_message(&graph, 11, make_value("wide", 1, 2, huge));
+    add_node(&graph, make_node("Identity", "n", "wide", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "'wide'|overflows");
+}
+
+static void types_that_are_none_of_ours_are_named(void **state)
+{
+    (void)state;
+    refuses(with_weight(make_tensor("w", 8, 1, (const int64_t[]){1})), HD_UNSUPPORTED, "'w'|string");
+    refuses(with_weight(make_tensor("w", 14, 1, (const int64_t[]){1})), HD_UNSUPPORTED, "complex64");
+    refuses(with_weight(make_tensor("w", 99, 1, (const int64_t[]){1})), HD_UNSUPPORTED, "number 99");
+    const int64_t dims[] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    refuses(with_weight(make_tensor("w", 1, 9, dims)), HD_UNSUPPORTED, "'w'|rank 9");
+    bytes sequence = {0};
+    bytes type = {0};
+    put_bytes(&type, 4, "", 0);
+    put_text(&sequence, 1, "many");
+    put_message(&sequence, 2, type);
+    bytes graph = {0};
+    put_message(&graph, 11, sequence);
+    add_node(&graph, make_node("Identity", "n", "many", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_UNSUPPORTED, "'many'|sequence");
+}
+
+static void opsets_of_the_future_are_refused(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_output(&graph, "x");
+    refuses(make_model(graph, 22), HD_UNSUPPORTED, "opset 22");
+    graph = (bytes){0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("Reshape", "old", "x,x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 4), HD_UNSUPPORTED, "old|Reshape|opset 4");
+}
+
+static void nesting_that_would_overflow_a_stack_is_refused(void **state)
+{
+    (void)state;
+    enum { DEPTH = 2000 };
+    bytes graph = {0};
+    for (int i = 0; i < DEPTH; i++) { /* graph in attribute in node in graph, lengths growing inwards */
+        bytes attribute = {0};
+        bytes node = {0};
+        bytes outer = {0};
+        put_message(&attribute, 6, graph);
+        put_message(&node, 5, attribute);
+        put_message(&outer, 1, node);
+        graph = outer;
+    }
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "nesting");
+}
+
+static void functions_that_call_themselves_are_refused(void **state)
+{
+    (void)state;
+    bytes inner = make_node("Loop", "again", "x", "y");
+    bytes function = {0};
+    put_text(&inner, 7, "local");
+    put_text(&function, 1, "Loop");
+    put_text(&function, 10, "local");
+    put_text(&function, 4, "x");
+    put_text(&function, 5, "y");
+    put_message(&function, 7, inner);
+    bytes call = make_node("Loop", "start", "x", "y");
+    put_text(&call, 7, "local");
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, call);
+    add_output(&graph, "y");
+    bytes model = make_model(graph, 13);
+    put_message(&model, 25, function);
+    refuses(model, HD_BAD_MODEL, "deep");
+}
+
+static void a_field_of_the_wrong_wire_type_is_refused(void **state)
+{
+    (void)state;
+    bytes model = {0};
+    put_int(&model, 7, 1); /* the graph as a number */
+    refuses(model, HD_BAD_MODEL, "wrong type");
+    bytes graph = {0};
+    put_int(&graph, 2, 1); /* the graph's name as a number */
+    add_input(&graph, "x");
+    add_output(&graph, "x");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "wrong type");
+}
+
+static void what_is_no_model_at_all_is_refused(void **state)
+{
+    (void)state;
+    bytes text = {0};
+    put(&text, "<html>not a model</html>", 24);
+    refuses(text, HD_BAD_MODEL, "");
+    bytes nothing = {0};
+    put(&nothing, "", 0);
+    refuses(nothing, HD_BAD_MODEL, "no ONNX graph");
+    hd_graph *graph;
+    hd_error error;
+    assert_int_equal(hd_onnx_load_file("/nonexistent/model.onnx", &graph, &error), HD_NOT_FOUND);
+    assert_non_null(strstr(error.message, "/nonexistent/model.onnx"));
+    assert_int_equal(hd_onnx_load_file("/", &graph, &error), HD_IO);
+    assert_int_equal(hd_onnx_load_file("/dev/zero", &graph, &error), HD_IO);
+    assert_int_equal(hd_onnx_load_file(NULL, &graph, NULL), HD_INVALID_ARGUMENT);
+}
+
+static void graphs_of_if_and_loop_must_fit_their_node(void **state)
+{
+    (void)state;
+    bytes branch = {0};
+    add_node(&branch, make_node("Identity", "inside", "x", "t"));
+    add_output(&branch, "t");
+    bytes attribute = make_attribute("then_branch", 5);
+    put_message(&attribute, 6, branch);
+    bytes node = make_node("If", "choose", "x", "y");
+    put_message(&node, 5, attribute);
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, node);
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "choose|branch");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_cut_anywhere_is_a_status),
+        cmocka_unit_test(a_flipped_byte_is_a_model_or_a_status),
+        cmocka_unit_test(nodes_in_a_circle_are_named),
+        cmocka_unit_test(a_missing_weight_is_named_with_its_node),
+        cmocka_unit_test(an_output_that_nothing_makes_is_named),
+        cmocka_unit_test(two_definitions_of_a_name_are_refused),
+        cmocka_unit_test(an_unknown_operator_is_named_with_its_node),
+        cmocka_unit_test(a_foreign_domain_is_named),
+        cmocka_unit_test(elements_that_do_not_fit_the_shape_are_refused),
+        cmocka_unit_test(sizes_that_overflow_are_refused),
+        cmocka_unit_test(types_that_are_none_of_ours_are_named),
+        cmocka_unit_test(opsets_of_the_future_are_refused),
+        cmocka_unit_test(nesting_that_would_overflow_a_stack_is_refused),
+        cmocka_unit_test(functions_that_call_themselves_are_refused),
+        cmocka_unit_test(a_field_of_the_wrong_wire_type_is_refused),
+        cmocka_unit_test(what_is_no_model_at_all_is_refused),
+        cmocka_unit_test(graphs_of_if_and_loop_must_fit_their_node),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
