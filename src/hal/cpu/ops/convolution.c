@@ -1,6 +1,7 @@
 /* Convolution: the family's kernels on the CPU: choice of the way and of the tiles. */
 #include <string.h>
 
+#include "base/memory.h"
 #include "hal/cpu/ops/convolution_work.h"
 
 /* Weights of the panels of one tile; they should stay in the second-level cache over its pixels. */
@@ -9,8 +10,15 @@
 #define CHUNK_BYTES (512 << 10)
 /* Input rows that a depthwise convolution goes over for each vector of channels. */
 #define DEPTHWISE_BYTES (256 << 10)
+/* An output of this size leaves no cache warm for who reads it, so it need not pass through them. */
+#define STREAMED_BYTES (16 << 20)
 /* Multiply-adds of a product that take about as long as one of hd_cpu_tile_count's steps. */
 #define STEP_PRODUCTS 8
+
+static bool is_aligned(const void *memory)
+{
+    return (uintptr_t)memory % HD_CACHE_LINE == 0;
+}
 
 static int64_t blocks_of_row(const hd_convolution_work *work)
 {
@@ -71,6 +79,9 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
     const float *input = buffers[0];
     const float *residual = work->residual == 0 ? NULL : buffers[work->residual];
     float *output = buffers[work->output];
+    image.streams = work->large && residual == NULL && is_aligned(output) &&
+                    sizes->output_channels / sizes->group % work->kernels->lanes == 0 &&
+                    work->packing != HD_PACKING_CONVOLUTION_FOLDED;
     const int64_t row_blocks = blocks_of_row(work), height = sizes->output[0];
     const int64_t items = sizes->batch * height * row_blocks;
     const int64_t input_size = sizes->input[0] * sizes->input[1] * sizes->channels;
@@ -95,6 +106,7 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
             item += count;
         }
     }
+    hd_convolution_fence();
 }
 
 /* Channels-last, depthwise: a tile is a range of rows. */
@@ -153,6 +165,7 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
     const int64_t output_channels = sizes->output_channels / (work->fold[0] * work->fold[1]);
     const int64_t plane = sizes->input[0] * sizes->input[1];
     const int64_t output_plane = height * work->fold[0] * width;
+    const bool streams = work->large && output_plane % work->kernels->lanes == 0;
     const int64_t chunks = (height + work->chunk_rows - 1) / work->chunk_rows;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t picture = tile / chunks, first = tile % chunks * work->chunk_rows;
@@ -163,7 +176,7 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
                              first_input * sizes->input[1];
         work->kernels->transpose(input, plane, sizes->channels,
                                  (last_input - first_input) * sizes->input[1], input_rows,
-                                 sizes->channels);
+                                 sizes->channels, false);
         image.input = input_rows;
         image.input_first_row = first_input;
         image.output = output_rows;
@@ -182,8 +195,9 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
                         first * work->fold[0] * width;
         work->kernels->transpose(output_rows, output_channels,
                                  (last - first) * work->fold[0] * width, output_channels, output,
-                                 output_plane);
+                                 output_plane, streams && is_aligned(output));
     }
+    hd_convolution_fence();
 }
 
 static void run_nothing(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
@@ -381,6 +395,8 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
     } else if (sizes.channels_last) {
         make_flat(&work->sizes);
     }
+    work->large = hd_shape_count(&operation->outputs[0].shape) >=
+                  (int64_t)(STREAMED_BYTES / sizeof(float));
     cut_blocks(work);
     cut_tiles(work, &compilation->kernel);
     return HD_OK;

@@ -18,6 +18,7 @@ typedef __m256 vector;
 #define vector_set(x)         _mm256_set1_ps(x)
 #define vector_load(from)     _mm256_loadu_ps(from)
 #define vector_store(to, x)   _mm256_storeu_ps((to), (x))
+#define vector_stream(to, x) _mm256_stream_ps((to), (x))
 #define vector_fma(a, b, c)   _mm256_fmadd_ps((a), (b), (c))
 #define vector_add(a, b)      _mm256_add_ps((a), (b))
 #define vector_multiply(a, b) _mm256_mul_ps((a), (b))
@@ -45,8 +46,17 @@ static inline vector vector_select_negative(vector x, vector a, vector b)
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ));
 }
 
-static void transpose_block(const float *input, int64_t input_stride, float *output,
-                            int64_t output_stride)
+static inline void put(const bool streams, float *to, vector x)
+{
+    if (streams) {
+        vector_stream(to, x);
+    } else {
+        vector_store(to, x);
+    }
+}
+
+static inline __attribute__((always_inline)) void transpose_block(const float *input, int64_t input_stride, float *output,
+                            int64_t output_stride, const bool streams)
 {
     __m256 a[8], b[8];
 #pragma GCC unroll 8
@@ -67,8 +77,8 @@ static void transpose_block(const float *input, int64_t input_stride, float *out
     }
 #pragma GCC unroll 8
     for (int j = 0; j < 4; j++) {
-        _mm256_storeu_ps(output + j * output_stride, _mm256_permute2f128_ps(a[j], a[4 + j], 0x20));
-        _mm256_storeu_ps(output + (4 + j) * output_stride,
+        put(streams, output + j * output_stride, _mm256_permute2f128_ps(a[j], a[4 + j], 0x20));
+        put(streams, output + (4 + j) * output_stride,
                          _mm256_permute2f128_ps(a[j], a[4 + j], 0x31));
     }
 }

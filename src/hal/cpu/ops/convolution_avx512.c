@@ -18,6 +18,7 @@ typedef __m512 vector;
 #define vector_set(x)              _mm512_set1_ps(x)
 #define vector_load(from)          _mm512_loadu_ps(from)
 #define vector_store(to, x)        _mm512_storeu_ps((to), (x))
+#define vector_stream(to, x) _mm512_stream_ps((to), (x))
 #define vector_fma(a, b, c)        _mm512_fmadd_ps((a), (b), (c))
 #define vector_add(a, b)           _mm512_add_ps((a), (b))
 #define vector_multiply(a, b)      _mm512_mul_ps((a), (b))
@@ -44,9 +45,18 @@ static inline vector vector_select_negative(vector x, vector a, vector b)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ), b, a);
 }
 
+static inline void put(const bool streams, float *to, vector x)
+{
+    if (streams) {
+        vector_stream(to, x);
+    } else {
+        vector_store(to, x);
+    }
+}
+
 /* 16 rows of 16: four rounds of exchanging halves, each of twice the width of the one before. */
-static void transpose_block(const float *input, int64_t input_stride, float *output,
-                            int64_t output_stride)
+static inline __attribute__((always_inline)) void transpose_block(const float *input, int64_t input_stride, float *output,
+                            int64_t output_stride, const bool streams)
 {
     __m512 a[16], b[16];
 #pragma GCC unroll 16
@@ -75,11 +85,11 @@ static void transpose_block(const float *input, int64_t input_stride, float *out
         __m512 high01 = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xDD);
         __m512 low23 = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
         __m512 high23 = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0xDD);
-        _mm512_storeu_ps(output + j * output_stride, _mm512_shuffle_f32x4(low01, low23, 0x88));
-        _mm512_storeu_ps(output + (4 + j) * output_stride,
+        put(streams, output + j * output_stride, _mm512_shuffle_f32x4(low01, low23, 0x88));
+        put(streams, output + (4 + j) * output_stride,
                          _mm512_shuffle_f32x4(high01, high23, 0x88));
-        _mm512_storeu_ps(output + (8 + j) * output_stride, _mm512_shuffle_f32x4(low01, low23, 0xDD));
-        _mm512_storeu_ps(output + (12 + j) * output_stride,
+        put(streams, output + (8 + j) * output_stride, _mm512_shuffle_f32x4(low01, low23, 0xDD));
+        put(streams, output + (12 + j) * output_stride,
                          _mm512_shuffle_f32x4(high01, high23, 0xDD));
     }
 }

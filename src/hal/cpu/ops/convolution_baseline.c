@@ -16,6 +16,7 @@
 typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t mask __attribute__((vector_size(LANES * sizeof(int32_t))));
 
+#define vector_stream(to, x)  vector_store((to), (x))
 #define vector_fma(a, b, c)   ((a) * (b) + (c))
 #define vector_add(a, b)      ((a) + (b))
 #define vector_multiply(a, b) ((a) * (b))
@@ -74,8 +75,9 @@ static inline vector vector_select_negative(vector x, vector a, vector b)
 }
 
 static void transpose_block(const float *input, int64_t input_stride, float *output,
-                            int64_t output_stride)
+                            int64_t output_stride, bool streams)
 {
+    (void)streams;
     for (int64_t i = 0; i < LANES; i++) {
         for (int64_t j = 0; j < LANES; j++) {
             output[j * output_stride + i] = input[i * input_stride + j];

@@ -44,6 +44,8 @@ typedef struct hd_convolution_block {
     bool clips;               /* the activation is no more than a clip to [low, high] */
     float low;
     float high;
+    bool streams; /* the output goes past the caches: it is larger than they are, every vector of it
+                     exists and is aligned; then hd_convolution_fence before others read it */
 } hd_convolution_block;
 
 typedef void hd_convolution_run_block(const hd_convolution_block *block);
@@ -55,9 +57,10 @@ typedef struct hd_convolution_kernels {
     int64_t depthwise_pixels;  /* most pixels of a depthwise block */
     hd_convolution_run_block *product;   /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
     hd_convolution_run_block *depthwise; /* columns ≤ lanes; weights: [rows][taps], by the strides */
-    /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows */
+    /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows; streams: past the caches, all
+     * addresses of vectors aligned */
     void (*transpose)(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
-                      float *output, int64_t output_stride);
+                      float *output, int64_t output_stride, bool streams);
 } hd_convolution_kernels;
 
 extern const hd_convolution_kernels hd_convolution_kernels_baseline;
@@ -65,6 +68,14 @@ extern const hd_convolution_kernels hd_convolution_kernels_baseline;
 extern const hd_convolution_kernels hd_convolution_kernels_avx2;
 extern const hd_convolution_kernels hd_convolution_kernels_avx512;
 #endif
+
+/* Makes streamed outputs visible to other threads as plain stores are. */
+static inline void hd_convolution_fence(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_sfence();
+#endif
+}
 
 /* Those of this process. */
 const hd_convolution_kernels *hd_convolution_kernels_get(void);

@@ -1,7 +1,8 @@
 /* Convolution block, the template: included once by the file of each instruction set, which defines
  *   vector, LANES, PIXELS and DEPTHWISE_PIXELS (sizes of the register blocks), KERNELS (the table's name),
  *   vector_set, vector_load, vector_store, vector_load_some, vector_store_some (first n lanes; n may be
- *   LANES), vector_fma, vector_add, vector_multiply, vector_max, vector_min (of two equal or of a NaN:
+ *   LANES), vector_stream (past the caches, at an address
+ *   aligned to the vector), vector_fma, vector_add, vector_multiply, vector_max, vector_min (of two equal or of a NaN:
  *   the second operand, as on x86), vector_select_negative (x < 0 ? a : b), transpose_block. */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -119,7 +120,14 @@ INLINE void finish_sums(const hd_convolution_block *block, const vector *sums, c
                             : whole             ? vector_load(block->bias + v * LANES)
                                                 : vector_load_some(block->bias + v * LANES, some);
         float *output = block->output + v * LANES;
-        if (whole) {
+        if (block->streams) {
+            UNROLL
+            for (int p = 0; p < pixels; p++) {
+                vector x = vector_add(sums[p * vectors + v], bias);
+                vector_stream(output, vector_min(high, vector_max(low, x)));
+                output += block->output_pixel;
+            }
+        } else if (whole) {
             UNROLL
             for (int p = 0; p < pixels; p++) {
                 vector x = vector_add(sums[p * vectors + v], bias);
@@ -344,24 +352,30 @@ static void run_depthwise(const hd_convolution_block *line)
     depthwises[line->pixels - 1][way][checked](line);
 }
 
+/* Columns outside, so that only as many lines of the output are being filled as a vector has lanes. */
 static void transpose(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
-                      float *output, int64_t output_stride)
+                      float *output, int64_t output_stride, bool streams)
 {
-    int64_t row = 0;
-    for (; row + LANES <= rows; row += LANES) {
-        int64_t column = 0;
-        for (; column + LANES <= columns; column += LANES) {
-            transpose_block(input + row * input_stride + column, input_stride,
-                            output + column * output_stride + row, output_stride);
+    const int64_t whole_rows = rows - rows % LANES;
+    int64_t column = 0;
+    for (; column + LANES <= columns; column += LANES) {
+        float *to = output + column * output_stride;
+        for (int64_t row = 0; row < whole_rows; row += LANES) {
+            const float *from = input + row * input_stride + column;
+            if (streams) {
+                transpose_block(from, input_stride, to + row, output_stride, true);
+            } else {
+                transpose_block(from, input_stride, to + row, output_stride, false);
+            }
         }
-        for (; column < columns; column++) {
-            for (int64_t i = row; i < row + LANES; i++) {
-                output[column * output_stride + i] = input[i * input_stride + column];
+        for (int64_t row = whole_rows; row < rows; row++) {
+            for (int64_t i = 0; i < LANES; i++) {
+                to[i * output_stride + row] = input[row * input_stride + column + i];
             }
         }
     }
-    for (; row < rows; row++) {
-        for (int64_t column = 0; column < columns; column++) {
+    for (; column < columns; column++) {
+        for (int64_t row = 0; row < rows; row++) {
             output[column * output_stride + row] = input[row * input_stride + column];
         }
     }

@@ -308,6 +308,7 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
         }
         locate_input(work, image, &pixels, &block);
         block.pixels = pixels.pixels;
+        block.streams = image->streams && block.clips;
         block.taps = pixels.columns.count;
         block.run = sizes->channels / sizes->group;
         if (sizes->group == 1 && pixels.columns.input_step == 1 && pixels.columns.kernel_step == 1) {

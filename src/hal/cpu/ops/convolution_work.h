@@ -33,6 +33,7 @@ typedef struct hd_convolution_work {
     int64_t panels;       /* of all groups */
     int64_t group_panels; /* of one group of the convolution */
     int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache */
+    bool large;           /* the output is larger than caches and may be streamed */
     int64_t block_tiles;  /* tiles over all output pixels, for each set of panels */
     int64_t chunk_rows;   /* planar: output rows a tile */
     size_t weight_floats; /* of scratch, where the weight is no constant */
@@ -53,6 +54,7 @@ typedef struct hd_convolution_image {
     const float *residual;
     float *output;
     int64_t output_first_row;
+    bool streams;
     float *edge; /* scratch */
     float *folded; /* scratch: a block's results before they go to their rows */
 } hd_convolution_image;
