@@ -24,7 +24,8 @@ size_t hd_padding_needs(const hd_operation *operation)
     return hd_operation_has(operation, 3) && operation->inputs[3].data == NULL ? 3 : 0;
 }
 
-static hd_status read_mode(const hd_operation *operation, hd_padding_mode *out_mode, hd_error *error)
+static hd_status read_mode(const hd_operation *operation, hd_padding_mode *out_mode,
+                           hd_error *error)
 {
     static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
     const char *mode = hd_operation_string(operation, "mode", "constant");

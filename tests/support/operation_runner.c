@@ -13,8 +13,8 @@
 #include "base/memory.h"
 #include "graph/operator.h"
 
-#define GUARD ((size_t)HD_CACHE_LINE)
-#define FILL 0xA5
+#define GUARD      ((size_t)HD_CACHE_LINE)
+#define FILL       0xA5
 #define GUARD_FILL 0x5C
 
 /* Memory of one operand, with guard bytes before and behind. */
@@ -381,7 +381,8 @@ void operation_check_close(const hd_tensor *output, const hd_tensor *expected, d
     size_t count = tensor_bytes(output) / hd_dtype_size(output->dtype);
     for (size_t i = 0; i < count; i++) {
         double a = element_value(output, i), b = element_value(expected, i);
-        bool equal = a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= absolute + relative * fabs(b);
+        bool equal =
+            a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= absolute + relative * fabs(b);
         if (!equal) {
             fail_msg("element %zu is %.9g, not %.9g", i, a, b);
         }
@@ -442,8 +443,7 @@ hd_attribute operation_string(const char *name, const char *value)
 
 hd_attribute operation_ints(const char *name, const int64_t *values, size_t count)
 {
-    return (hd_attribute){
-        .name = name, .kind = HD_ATTRIBUTE_INTS, .ints = values, .count = count};
+    return (hd_attribute){.name = name, .kind = HD_ATTRIBUTE_INTS, .ints = values, .count = count};
 }
 
 hd_attribute operation_floats(const char *name, const float *values, size_t count)

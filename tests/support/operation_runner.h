@@ -39,18 +39,18 @@ typedef struct operation_case {
     size_t input_count;
     size_t output_count;        /* 0: 1 */
     uint64_t unwanted_outputs;  /* bit i: nobody wants output i */
-    uint64_t known_inputs;      /* bit i: input i's data is known to inference and compilation. Others
+    uint64_t known_inputs; /* bit i: input i's data is known to inference and compilation. Others
                                    are shown to them only once inference says that it needs them */
     const hd_packed *packed[OPERATION_MAX_OPERANDS]; /* input i's packed form, where it has one */
     const void *fused;
     operation_partition partition;
     uint32_t seed;
     bool misaligned; /* each operand lies one element after a cache line's start */
-    bool in_place;   /* output 0 lies on the first input that the kernel allows; none: as usual */
+    bool in_place; /* output 0 lies on the first input that the kernel allows; none: as usual */
 } operation_case;
 
 typedef struct operation_result {
-    hd_error error;       /* filled when operation_run fails */
+    hd_error error; /* filled when operation_run fails */
     size_t needed_inputs; /* bit i: inference needed the value of input i */
     hd_cpu_kernel kernel; /* parameters are valid until operation_result_clear; zero for a view */
     hd_tensor outputs[OPERATION_MAX_OPERANDS]; /* data: hd_alloc'd, owned; true dimensions */
@@ -89,7 +89,8 @@ hd_attribute operation_ints(const char *name, const int64_t *values, size_t coun
 hd_attribute operation_floats(const char *name, const float *values, size_t count);
 /* OPERATION_INTS("axes", 0, 2) */
 #define OPERATION_INTS(name, ...)                                                                  \
-    operation_ints((name), (int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+    operation_ints((name), (int64_t[]){__VA_ARGS__},                                               \
+                   sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
 /* Fills `count` floats with values of a fixed-seed sequence in [-1, 1). */
 void operation_fill_floats(float *values, int64_t count, uint32_t seed);

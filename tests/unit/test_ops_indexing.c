@@ -83,10 +83,10 @@ static void indices_outside_count_as_the_nearest(void **state)
 {
     (void)state;
     static const int64_t wild[] = {INT64_MIN, -4, 3, INT64_MAX};
-    operation_case test = {.type = "Gather",
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, 3),
-                                      OPERATION_TENSOR(HD_INT64, wild, 4)},
-                           .input_count = 2};
+    operation_case test = {
+        .type = "Gather",
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, 3), OPERATION_TENSOR(HD_INT64, wild, 4)},
+        .input_count = 2};
     expected[0] = expected[1] = source[0];
     expected[2] = expected[3] = source[2];
     check(&test, 1, (int64_t[]){4});
@@ -179,14 +179,15 @@ static void scatter_elements_applies_duplicates_in_order(void **state)
             }
             hd_attribute attributes[] = {operation_int("axis", along),
                                          operation_string("reduction", reductions[r])};
-            operation_case test = {.type = "ScatterElements",
-                                   .opset = 18,
-                                   .attributes = attributes,
-                                   .attribute_count = 2,
-                                   .inputs = {operation_tensor(HD_FLOAT32, source, 2, dims),
-                                              operation_tensor(HD_INT64, indices, 2, shape),
-                                              operation_tensor(HD_FLOAT32, source + 50000, 2, shape)},
-                                   .input_count = 3};
+            operation_case test = {
+                .type = "ScatterElements",
+                .opset = 18,
+                .attributes = attributes,
+                .attribute_count = 2,
+                .inputs = {operation_tensor(HD_FLOAT32, source, 2, dims),
+                           operation_tensor(HD_INT64, indices, 2, shape),
+                           operation_tensor(HD_FLOAT32, source + 50000, 2, shape)},
+                .input_count = 3};
             check(&test, 2, dims);
         }
     }
@@ -283,11 +284,11 @@ static void top_k_rejects_more_than_there_is(void **state)
 {
     (void)state;
     static const int64_t count = 6;
-    operation_case test = {.type = "TopK",
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, 5),
-                                      OPERATION_TENSOR(HD_INT64, &count, 1)},
-                           .input_count = 2,
-                           .output_count = 2};
+    operation_case test = {
+        .type = "TopK",
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, 5), OPERATION_TENSOR(HD_INT64, &count, 1)},
+        .input_count = 2,
+        .output_count = 2};
     expect_status(&test, HD_INVALID_ARGUMENT);
 }
 

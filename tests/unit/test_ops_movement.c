@@ -95,7 +95,8 @@ static void transpose_moves_every_element_of_every_dtype_and_permutation(void **
 {
     (void)state;
     static const hd_dtype dtypes[] = {HD_UINT8, HD_FLOAT16, HD_FLOAT32, HD_INT64};
-    static const int64_t shapes[][4] = {{2, 3, 17, 19}, {1, 9, 1, 65}, {3, 8, 16, 2}, {5, 4, 1, 33}};
+    static const int64_t shapes[][4] = {
+        {2, 3, 17, 19}, {1, 9, 1, 65}, {3, 8, 16, 2}, {5, 4, 1, 33}};
     for (size_t d = 0; d < 4; d++) {
         for (size_t s = 0; s < 4; s++) {
             for (int64_t code = 0; code < 256; code++) {
@@ -143,9 +144,8 @@ static void channels_last_and_back_is_the_identity(void **state)
     operation_result middle;
     assert_int_equal(operation_run(&there, &middle), HD_OK);
     assert_int_equal(middle.outputs[0].dims[3], 33);
-    operation_case back = {.type = "heddle.FromChannelsLast",
-                           .inputs = {middle.outputs[0]},
-                           .input_count = 1};
+    operation_case back = {
+        .type = "heddle.FromChannelsLast", .inputs = {middle.outputs[0]}, .input_count = 1};
     memcpy(expected_bytes, source_bytes, middle.outputs[0].size);
     check(&back, HD_FLOAT32, 4, (int64_t[]){2, 33, 5, 7});
     operation_result_clear(&middle);
@@ -198,13 +198,14 @@ static void concat_and_split_are_inverse(void **state)
     operation_check_partitions(&split);
     operation_result parts;
     assert_int_equal(operation_run(&split, &parts), HD_OK);
-    assert_memory_equal((const char *)parts.outputs[2].data, source_bytes + 3 * 13 * 4, 70 * 13 * 4);
-    operation_case join = {.type = "Concat",
-                           .attributes = axis,
-                           .attribute_count = 1,
-                           .inputs = {parts.outputs[0], parts.outputs[1], parts.outputs[2],
-                                      parts.outputs[3]},
-                           .input_count = 4};
+    assert_memory_equal((const char *)parts.outputs[2].data, source_bytes + 3 * 13 * 4,
+                        70 * 13 * 4);
+    operation_case join = {
+        .type = "Concat",
+        .attributes = axis,
+        .attribute_count = 1,
+        .inputs = {parts.outputs[0], parts.outputs[1], parts.outputs[2], parts.outputs[3]},
+        .input_count = 4};
     memcpy(expected_bytes, source_bytes, 11 * 74 * 13 * 4);
     check(&join, HD_FLOAT32, 3, (int64_t[]){11, 74, 13});
     operation_result_clear(&parts);
@@ -230,9 +231,12 @@ static void slice_takes_what_numpy_takes(void **state)
 {
     (void)state;
     static const int64_t cases[][4] = {/* start, end, step, count of 20 */
-                                       {0, 20, 1, 20},   {3, 17, 4, 4},
-                                       {-1, -21, -1, 20}, {18, 2, -5, 4},
-                                       {5, 5, 1, 0},      {-100, 100, 3, 7},
+                                       {0, 20, 1, 20},
+                                       {3, 17, 4, 4},
+                                       {-1, -21, -1, 20},
+                                       {18, 2, -5, 4},
+                                       {5, 5, 1, 0},
+                                       {-100, 100, 3, 7},
                                        {INT64_MAX, INT64_MIN, INT64_MIN, 1},
                                        {0, INT64_MAX, INT64_MAX, 1}};
     static const int64_t first[] = {0, 3, 19, 18, 0, 0, 19, 0};
@@ -312,8 +316,7 @@ static void pad_extends_by_every_mode_and_cuts(void **state)
                     outside = outside || from[i] < 0;
                 }
                 memcpy(expected_bytes + 4 * place++,
-                       outside ? (const void *)&value
-                               : source_bytes + 4 * offset_of(from, dims, 3),
+                       outside ? (const void *)&value : source_bytes + 4 * offset_of(from, dims, 3),
                        4);
             } while (advance(index, padded, 3));
             hd_attribute attributes[] = {operation_string("mode", modes[m])};

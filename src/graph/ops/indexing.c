@@ -2,7 +2,8 @@
 
 #include "graph/ops/movement.h"
 
-static bool read_axis(const hd_operation *operation, int64_t otherwise, uint32_t rank, int64_t *axis)
+static bool read_axis(const hd_operation *operation, int64_t otherwise, uint32_t rank,
+                      int64_t *axis)
 {
     *axis = hd_operation_int(operation, "axis", otherwise);
     return hd_axis_normalize(axis, rank);
@@ -65,7 +66,8 @@ static hd_infer_result infer_gather_elements(hd_operation *operation, size_t *ne
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_gather_nd(hd_operation *operation, size_t *needed_input, hd_error *error)
+static hd_infer_result infer_gather_nd(hd_operation *operation, size_t *needed_input,
+                                       hd_error *error)
 {
     (void)needed_input;
     const hd_operand *data = &operation->inputs[0], *indices = &operation->inputs[1];
@@ -77,7 +79,8 @@ static hd_infer_result infer_gather_nd(hd_operation *operation, size_t *needed_i
     }
     int64_t depth = indices->shape.dims[index_rank - 1];
     if (depth > (int64_t)rank - batch) {
-        return hd_infer_reject(operation, error, "an index has more numbers than the data has axes");
+        return hd_infer_reject(operation, error,
+                               "an index has more numbers than the data has axes");
     }
     hd_shape shape = {0};
     uint32_t taken = (uint32_t)(batch + depth);
@@ -122,25 +125,26 @@ static hd_infer_result infer_scatter_elements(hd_operation *operation, size_t *n
         !elements_fit(&inputs[0], &inputs[1], axis) || !reduction_is_known(operation)) {
         return hd_infer_reject(operation, error, "axis, indices or reduction do not fit the data");
     }
-    if (inputs[2].dtype != inputs[0].dtype ||
-        !hd_shape_equal(&inputs[1].shape, &inputs[2].shape)) {
+    if (inputs[2].dtype != inputs[0].dtype || !hd_shape_equal(&inputs[1].shape, &inputs[2].shape)) {
         return hd_infer_reject(operation, error, "updates do not fit indices and data");
     }
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_scatter_nd(hd_operation *operation, size_t *needed_input, hd_error *error)
+static hd_infer_result infer_scatter_nd(hd_operation *operation, size_t *needed_input,
+                                        hd_error *error)
 {
     const hd_operand *data = &operation->inputs[0], *indices = &operation->inputs[1];
     const hd_operand *updates = &operation->inputs[2];
     uint32_t rank = data->shape.rank, index_rank = indices->shape.rank;
     if (index_rank == 0 || indices->dtype != HD_INT64 || updates->dtype != data->dtype ||
         !reduction_is_known(operation)) {
-        return hd_infer_reject(operation, error, "indices, updates or reduction do not fit the data");
+        return hd_infer_reject(operation, error,
+                               "indices, updates or reduction do not fit the data");
     }
     int64_t depth = indices->shape.dims[index_rank - 1];
-    bool fits = depth <= (int64_t)rank &&
-                updates->shape.rank == index_rank - 1 + rank - (uint32_t)depth;
+    bool fits =
+        depth <= (int64_t)rank && updates->shape.rank == index_rank - 1 + rank - (uint32_t)depth;
     for (uint32_t i = 0; fits && i < updates->shape.rank; i++) {
         int64_t dim = i + 1 < index_rank ? indices->shape.dims[i]
                                          : data->shape.dims[depth + i - (index_rank - 1)];
@@ -207,7 +211,8 @@ static hd_infer_result infer_one_hot(hd_operation *operation, size_t *needed_inp
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_non_zero(hd_operation *operation, size_t *needed_input, hd_error *error)
+static hd_infer_result infer_non_zero(hd_operation *operation, size_t *needed_input,
+                                      hd_error *error)
 {
     (void)needed_input;
     (void)error;
@@ -266,7 +271,8 @@ static hd_infer_result infer_unique(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_compress(hd_operation *operation, size_t *needed_input, hd_error *error)
+static hd_infer_result infer_compress(hd_operation *operation, size_t *needed_input,
+                                      hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0], *condition = &operation->inputs[1];

@@ -5,7 +5,8 @@
 #include "hal/padding.h"
 #include "hal/slicing.h"
 
-static hd_infer_result infer_transpose(hd_operation *operation, size_t *needed_input, hd_error *error)
+static hd_infer_result infer_transpose(hd_operation *operation, size_t *needed_input,
+                                       hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0];
@@ -30,7 +31,8 @@ static hd_infer_result infer_transpose(hd_operation *operation, size_t *needed_i
 }
 
 /* "heddle.ToChannelsLast" takes [N, C, D…] to [N, D…, C], and "heddle.FromChannelsLast" back. */
-static hd_infer_result infer_channels(hd_operation *operation, size_t *needed_input, hd_error *error)
+static hd_infer_result infer_channels(hd_operation *operation, size_t *needed_input,
+                                      hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0];
@@ -64,16 +66,15 @@ static hd_infer_result infer_concat(hd_operation *operation, size_t *needed_inpu
         for (uint32_t j = 0; fits && j < shape.rank; j++) {
             fits = j == (uint32_t)axis || input->shape.dims[j] == shape.dims[j];
         }
-        if (!fits || __builtin_add_overflow(shape.dims[axis], input->shape.dims[axis],
-                                            &shape.dims[axis])) {
+        if (!fits ||
+            __builtin_add_overflow(shape.dims[axis], input->shape.dims[axis], &shape.dims[axis])) {
             char text[2][96];
-            hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
-                              "input %zu, %s %s, does not continue %s %s along axis %lld", i,
-                              hd_dtype_name(input->dtype),
-                              hd_shape_text(&input->shape, text[0], sizeof text[0]),
-                              hd_dtype_name(first->dtype),
-                              hd_shape_text(&first->shape, text[1], sizeof text[1]),
-                              (long long)axis);
+            hd_operation_fail(
+                operation, error, HD_INVALID_ARGUMENT,
+                "input %zu, %s %s, does not continue %s %s along axis %lld", i,
+                hd_dtype_name(input->dtype), hd_shape_text(&input->shape, text[0], sizeof text[0]),
+                hd_dtype_name(first->dtype), hd_shape_text(&first->shape, text[1], sizeof text[1]),
+                (long long)axis);
             return HD_INFER_FAILED;
         }
     }

@@ -82,7 +82,8 @@ static int64_t count_integers(int64_t start, int64_t limit, int64_t delta)
     if (delta > 0 ? limit <= start : limit >= start) {
         return 0;
     }
-    uint64_t distance = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    uint64_t distance =
+        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
     uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     uint64_t count = (distance - 1) / step + 1;
     return count > (uint64_t)INT64_MAX ? -1 : (int64_t)count;
@@ -124,7 +125,8 @@ hd_infer_result hd_infer_range(hd_operation *operation, size_t *needed_input, hd
         return HD_INFER_FAILED;
     }
     for (size_t i = 0; i < 3; i++) {
-        if (operation->inputs[i].dtype != dtype || hd_shape_count(&operation->inputs[i].shape) != 1) {
+        if (operation->inputs[i].dtype != dtype ||
+            hd_shape_count(&operation->inputs[i].shape) != 1) {
             return hd_infer_reject(operation, error, "the inputs are no scalars of one dtype");
         }
         if (operation->inputs[i].data == NULL) {

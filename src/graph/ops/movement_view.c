@@ -36,7 +36,8 @@ hd_infer_result hd_infer_reshape(hd_operation *operation, size_t *needed_input, 
             dim = 1;
         }
         if (dim < 0 || __builtin_mul_overflow(known, dim, &known)) {
-            return hd_infer_reject(operation, error, "the shape has a negative or too large number");
+            return hd_infer_reject(operation, error,
+                                   "the shape has a negative or too large number");
         }
         shape.dims[i] = dim;
     }

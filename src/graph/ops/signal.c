@@ -25,7 +25,8 @@ static int64_t count_bins(const hd_operation *operation, int64_t length, int64_t
 
 static bool is_real_type(hd_dtype dtype)
 {
-    return dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16 || dtype == HD_BFLOAT16;
+    return dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16 ||
+           dtype == HD_BFLOAT16;
 }
 
 static hd_infer_result infer_dft(hd_operation *operation, size_t *needed_input, hd_error *error)
@@ -36,7 +37,7 @@ static hd_infer_result infer_dft(hd_operation *operation, size_t *needed_input, 
         return HD_INFER_NEEDS_VALUE;
     }
     uint32_t rank = input->shape.rank;
-    int64_t axis = operation->opset < 20 ? hd_operation_int(operation, "axis", 1)
+    int64_t axis = operation->opset < 20            ? hd_operation_int(operation, "axis", 1)
                    : hd_operation_has(operation, 2) ? hd_operand_int(&operation->inputs[2], 0)
                                                     : -2;
     if (rank < 2 || !hd_axis_normalize(&axis, rank) || axis == (int64_t)rank - 1 ||
@@ -79,7 +80,8 @@ static hd_infer_result infer_stft(hd_operation *operation, size_t *needed_input,
     int64_t length = has_length ? hd_operand_int(&operation->inputs[3], 0) : window->shape.dims[0];
     if (step < 1 || length < 1 || length > signal->shape.dims[1] ||
         (has_window && window->shape.dims[0] != length)) {
-        return reject(operation, error, "frame step, frame length and window do not fit the signal");
+        return reject(operation, error,
+                      "frame step, frame length and window do not fit the signal");
     }
     operation->outputs[0].dtype = signal->dtype;
     operation->outputs[0].shape =
@@ -94,7 +96,8 @@ static bool read_output_type(hd_operation *operation, hd_error *error)
 {
     int64_t dtype = hd_operation_int(operation, "output_datatype", HD_FLOAT32);
     if (dtype != HD_FLOAT32 && dtype != HD_FLOAT64) {
-        hd_operation_fail(operation, error, HD_UNSUPPORTED, "output_datatype %lld", (long long)dtype);
+        hd_operation_fail(operation, error, HD_UNSUPPORTED, "output_datatype %lld",
+                          (long long)dtype);
         return false;
     }
     operation->outputs[0].dtype = (hd_dtype)dtype;
@@ -122,7 +125,8 @@ static hd_infer_result infer_mel(hd_operation *operation, size_t *needed_input, 
         if (hd_shape_count(&input->shape) != 1 ||
             (i < 3 ? input->dtype != HD_INT64 && input->dtype != HD_INT32
                    : input->dtype != HD_FLOAT32 && input->dtype != HD_FLOAT64)) {
-            hd_operation_fail(operation, error, HD_UNSUPPORTED, "the dtype or shape of input %zu", i);
+            hd_operation_fail(operation, error, HD_UNSUPPORTED, "the dtype or shape of input %zu",
+                              i);
             return HD_INFER_FAILED;
         }
         if (input->data == NULL) {

@@ -90,7 +90,8 @@ static void run_gather_elements(const void *parameters, void *const *buffers, in
             int64_t index = hd_index_read(buffers[1], p->wide, place, p->dim);
             int64_t from = base + column * p->strides[rank - 1] + index * p->axis_stride;
             hd_block_copy(target + (size_t)place * p->element,
-                          (const unsigned char *)buffers[0] + (size_t)from * p->element, p->element);
+                          (const unsigned char *)buffers[0] + (size_t)from * p->element,
+                          p->element);
         }
     }
 }
@@ -166,7 +167,8 @@ static hd_status compile_gather_nd(hd_cpu_compilation *compilation)
         p->dims[i] = shape->dims[batch + i];
         p->strides[i] = strides[batch + i] * element;
     }
-    p->block = (size_t)(hd_shape_count_range(shape, batch + (uint32_t)p->depth, shape->rank) * element);
+    p->block =
+        (size_t)(hd_shape_count_range(shape, batch + (uint32_t)p->depth, shape->rank) * element);
     if (p->block == 0) {
         p->batches = 0;
     }

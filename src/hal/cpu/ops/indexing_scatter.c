@@ -8,44 +8,44 @@
 /* Lets `count` updates meet as many elements; NULL: they replace them. */
 typedef void combine(unsigned char *target, const unsigned char *update, int64_t count);
 
-#define TYPE float
-#define WIDE float
+#define TYPE         float
+#define WIDE         float
 #define NAME(suffix) combine_##suffix##_float32
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE double
-#define WIDE double
+#define TYPE         double
+#define WIDE         double
 #define NAME(suffix) combine_##suffix##_float64
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE int8_t
-#define WIDE uint64_t
+#define TYPE         int8_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_int8
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE uint8_t
-#define WIDE uint64_t
+#define TYPE         uint8_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_uint8
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE int16_t
-#define WIDE uint64_t
+#define TYPE         int16_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_int16
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE uint16_t
-#define WIDE uint64_t
+#define TYPE         uint16_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_uint16
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE int32_t
-#define WIDE uint64_t
+#define TYPE         int32_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_int32
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE uint32_t
-#define WIDE uint64_t
+#define TYPE         uint32_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_uint32
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE int64_t
-#define WIDE uint64_t
+#define TYPE         int64_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_int64
 #include "hal/cpu/ops/indexing_combine.inc"
-#define TYPE uint64_t
-#define WIDE uint64_t
+#define TYPE         uint64_t
+#define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_uint64
 #include "hal/cpu/ops/indexing_combine.inc"
 
@@ -114,15 +114,15 @@ typedef struct scatter_elements {
     combine *meet;
     hd_shape indices;
     int64_t strides[HD_MAX_RANK]; /* of the data, in elements */
-    uint32_t axis, cut;           /* the axis that tiles cut, unless there is only `axis` */
+    uint32_t axis, cut; /* the axis that tiles cut, unless there is only `axis` */
     int64_t dim, cut_dim, tile_count;
     int64_t outer, inner; /* data elements before and behind the cut axis */
     size_t element;
     bool wide;
 } scatter_elements;
 
-static void copy_range(const scatter_elements *p, const unsigned char *source, unsigned char *target,
-                       int64_t from, int64_t to)
+static void copy_range(const scatter_elements *p, const unsigned char *source,
+                       unsigned char *target, int64_t from, int64_t to)
 {
     if (source == target) {
         return;
@@ -202,7 +202,7 @@ hd_status hd_cpu_compile_scatter_elements(hd_cpu_compilation *compilation)
 typedef struct scatter_nd {
     combine *meet;
     int64_t slices; /* of the data */
-    int64_t block;  /* elements of a slice */
+    int64_t block; /* elements of a slice */
     int64_t updates, depth, tile_count;
     int64_t dims[HD_MAX_RANK], strides[HD_MAX_RANK]; /* strides in slices */
     size_t element;

@@ -139,8 +139,8 @@ static void run_top_k(const void *parameters, void *const *buffers, int64_t begi
     candidate *heap = scratch;
     for (; lane < last && p->count > 0; lane++) {
         int64_t outer = lane / p->inner, inner = lane % p->inner;
-        const unsigned char *from =
-            (const unsigned char *)buffers[0] + (size_t)(outer * p->dim * p->inner + inner) * p->element;
+        const unsigned char *from = (const unsigned char *)buffers[0] +
+                                    (size_t)(outer * p->dim * p->inner + inner) * p->element;
         select_lane(p, from, heap);
         for (int64_t i = 0; i < p->count; i++) {
             int64_t place = (outer * p->count + i) * p->inner + inner;
@@ -370,7 +370,8 @@ static void sift_slice(const unique *p, const unsigned char *source, int64_t *he
     heap[root] = moved;
 }
 
-static void sort_slices(const unique *p, const unsigned char *source, int64_t *slices, int64_t count)
+static void sort_slices(const unique *p, const unsigned char *source, int64_t *slices,
+                        int64_t count)
 {
     for (int64_t root = count / 2; root-- > 0;) {
         sift_slice(p, source, slices, root, count);

@@ -13,20 +13,20 @@ typedef struct cum_sum {
     bool exclusive, reverse;
 } cum_sum;
 
-#define TYPE float
-#define WIDE float
+#define TYPE         float
+#define WIDE         float
 #define NAME(suffix) suffix##_float32
 #include "hal/cpu/ops/indexing_sum.inc"
-#define TYPE double
-#define WIDE double
+#define TYPE         double
+#define WIDE         double
 #define NAME(suffix) suffix##_float64
 #include "hal/cpu/ops/indexing_sum.inc"
-#define TYPE int32_t
-#define WIDE uint32_t
+#define TYPE         int32_t
+#define WIDE         uint32_t
 #define NAME(suffix) suffix##_int32
 #include "hal/cpu/ops/indexing_sum.inc"
-#define TYPE int64_t
-#define WIDE uint64_t
+#define TYPE         int64_t
+#define WIDE         uint64_t
 #define NAME(suffix) suffix##_int64
 #include "hal/cpu/ops/indexing_sum.inc"
 
@@ -83,8 +83,8 @@ hd_status hd_cpu_compile_cum_sum(hd_cpu_compilation *compilation)
     p->blocks = (p->inner + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
     p->exclusive = hd_operation_int(operation, "exclusive", 0) != 0;
     p->reverse = hd_operation_int(operation, "reverse", 0) != 0;
-    p->tile_count = hd_cpu_tile_count(
-        p->outer * p->blocks, p->dim * (p->inner < COLUMN_BLOCK ? p->inner : COLUMN_BLOCK));
+    p->tile_count = hd_cpu_tile_count(p->outer * p->blocks,
+                                      p->dim * (p->inner < COLUMN_BLOCK ? p->inner : COLUMN_BLOCK));
     compilation->kernel.tile_count = p->tile_count;
     compilation->kernel.run = run_cum_sum;
     return HD_OK;

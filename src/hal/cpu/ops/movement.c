@@ -7,7 +7,7 @@
 
 /* Several strided copies, each between one input and one output. Tiles are numbered copy by copy. */
 typedef struct move_part {
-    size_t source, target;               /* buffers */
+    size_t source, target; /* buffers */
     int64_t source_offset, target_offset; /* bytes */
     int64_t first_tile;
     hd_strided_copy copy;

@@ -97,7 +97,8 @@ static void run_numbers(const void *parameters, void *const *buffers, int64_t be
     }
 }
 
-static hd_status compile_numbers(hd_cpu_compilation *compilation, int64_t count, const int64_t *values)
+static hd_status compile_numbers(hd_cpu_compilation *compilation, int64_t count,
+                                 const int64_t *values)
 {
     numbers *p = hd_cpu_parameters(compilation, sizeof *p);
     if (p == NULL) {
@@ -350,7 +351,8 @@ static void run_reverse_sequence(const void *parameters, void *const *buffers, i
         int64_t length = ((const int64_t *)buffers[1])[batch];
         length = length < 0 ? 0 : length > times ? times : length;
         int64_t from_time = time < length ? length - 1 - time : time;
-        int64_t from = p->time_first ? from_time * p->second + batch : batch * p->second + from_time;
+        int64_t from =
+            p->time_first ? from_time * p->second + batch : batch * p->second + from_time;
         memcpy((unsigned char *)buffers[2] + at * p->block,
                (const unsigned char *)buffers[0] + from * p->block, (size_t)p->block);
     }

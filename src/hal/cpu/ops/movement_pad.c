@@ -8,13 +8,13 @@
 typedef struct pad {
     size_t output;
     size_t value_input; /* 0: `value` */
-    uint32_t rank;      /* axes in front of the block, at least 1; the last is the row */
+    uint32_t rank; /* axes in front of the block, at least 1; the last is the row */
     size_t element;
     int64_t block; /* bytes */
-    int64_t dims[HD_MAX_RANK];           /* of the output */
+    int64_t dims[HD_MAX_RANK]; /* of the output */
     int64_t source_strides[HD_MAX_RANK]; /* bytes */
     const int64_t *sources[HD_MAX_RANK]; /* an output position's input position; -1: the constant */
-    int64_t middle_begin, middle_end;    /* the part of a row that is one run of the input */
+    int64_t middle_begin, middle_end; /* the part of a row that is one run of the input */
     int64_t rows, tile_count;
     unsigned char value[8];
 } pad;
@@ -37,8 +37,8 @@ static void fill(unsigned char *target, int64_t bytes, const unsigned char *valu
     }
 }
 
-static void pad_ends(const pad *p, const unsigned char *source, unsigned char *target, int64_t begin,
-                     int64_t end, const unsigned char *value)
+static void pad_ends(const pad *p, const unsigned char *source, unsigned char *target,
+                     int64_t begin, int64_t end, const unsigned char *value)
 {
     const int64_t *sources = p->sources[p->rank - 1];
     for (int64_t i = begin; i < end; i++) {
@@ -65,7 +65,8 @@ static void run_pad(const void *parameters, void *const *buffers, int64_t begin,
         rest = p->dims[i] == 0 ? 0 : rest / p->dims[i];
     }
     for (; row < last_row; row++) {
-        unsigned char *target = (unsigned char *)buffers[p->output] + row * p->dims[last] * p->block;
+        unsigned char *target =
+            (unsigned char *)buffers[p->output] + row * p->dims[last] * p->block;
         const unsigned char *source = buffers[0];
         bool outside = false;
         for (uint32_t i = 0; i < last && !outside; i++) {

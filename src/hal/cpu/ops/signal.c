@@ -41,8 +41,8 @@ typedef struct transform {
 
 /* Halves while it can (Cooley and Tukey 1965, decimation in time), then by definition. `in` has stride
  * `stride`; the order of additions follows from the length alone (BITS). */
-static void transform_lane(const transform *p, const complex_number *in, int64_t stride, int64_t length,
-                           complex_number *out)
+static void transform_lane(const transform *p, const complex_number *in, int64_t stride,
+                           int64_t length, complex_number *out)
 {
     int64_t turn = p->length / length;
     if (length % 2 != 0) {
@@ -109,8 +109,7 @@ static hd_status finish_transform(hd_cpu_compilation *compilation, transform *p,
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "dtype %s",
                                  hd_dtype_name(p->dtype));
     }
-    complex_number *roots =
-        hd_region_array(compilation->region, (size_t)p->length, sizeof *roots);
+    complex_number *roots = hd_region_array(compilation->region, (size_t)p->length, sizeof *roots);
     if (roots == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
@@ -132,7 +131,7 @@ static hd_status compile_dft(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
-    int64_t axis = operation->opset < 20 ? hd_operation_int(operation, "axis", 1)
+    int64_t axis = operation->opset < 20            ? hd_operation_int(operation, "axis", 1)
                    : hd_operation_has(operation, 2) ? hd_operand_int(&operation->inputs[2], 0)
                                                     : -2;
     hd_axis_normalize(&axis, shape->rank);
@@ -244,8 +243,10 @@ static hd_status compile_mel(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    int64_t rows = operation->outputs[0].shape.dims[0], columns = operation->outputs[0].shape.dims[1];
-    double length = (double)hd_operand_int(&inputs[1], 0), rate = (double)hd_operand_int(&inputs[2], 0);
+    int64_t rows = operation->outputs[0].shape.dims[0],
+            columns = operation->outputs[0].shape.dims[1];
+    double length = (double)hd_operand_int(&inputs[1], 0),
+           rate = (double)hd_operand_int(&inputs[2], 0);
     double low = 2595 * Sleef_log10_u10(1 + load(inputs[3].dtype, inputs[3].data, 0) / 700);
     double high = 2595 * Sleef_log10_u10(1 + load(inputs[4].dtype, inputs[4].data, 0) / 700);
     double step = (high - low) / (double)(columns + 2);

@@ -6,30 +6,30 @@
 #include "hal/cpu/isa.h"
 #include "hal/cpu/kernel.h"
 
-#define ROW_BYTES ((int64_t)32768)
+#define ROW_BYTES    ((int64_t)32768)
 #define SQUARE_BYTES ((int64_t)256)
 
 typedef struct wide_element {
     uint64_t low, high;
 } wide_element;
 
-#define TYPE uint8_t
+#define TYPE         uint8_t
 #define NAME(suffix) plane_##suffix##_1
 #include "hal/cpu/ops/strided_copy_type.inc"
 
-#define TYPE uint16_t
+#define TYPE         uint16_t
 #define NAME(suffix) plane_##suffix##_2
 #include "hal/cpu/ops/strided_copy_type.inc"
 
-#define TYPE uint32_t
+#define TYPE         uint32_t
 #define NAME(suffix) plane_##suffix##_4
 #include "hal/cpu/ops/strided_copy_type.inc"
 
-#define TYPE uint64_t
+#define TYPE         uint64_t
 #define NAME(suffix) plane_##suffix##_8
 #include "hal/cpu/ops/strided_copy_type.inc"
 
-#define TYPE wide_element
+#define TYPE         wide_element
 #define NAME(suffix) plane_##suffix##_16
 #include "hal/cpu/ops/strided_copy_type.inc"
 
@@ -38,9 +38,8 @@ static hd_plane_copy *const gather_planes[] = {plane_gather_1, plane_gather_2, p
                                                plane_gather_8, plane_gather_16};
 static hd_plane_copy *const fill_planes[] = {plane_fill_1, plane_fill_2, plane_fill_4, plane_fill_8,
                                              plane_fill_16};
-static hd_plane_copy *const transpose_planes[] = {plane_transpose_1, plane_transpose_2,
-                                                  plane_transpose_4, plane_transpose_8,
-                                                  plane_transpose_16};
+static hd_plane_copy *const transpose_planes[] = {
+    plane_transpose_1, plane_transpose_2, plane_transpose_4, plane_transpose_8, plane_transpose_16};
 
 /* Rows of bytes: here `columns` counts bytes. */
 static void plane_bytes(const unsigned char *source, unsigned char *target, int64_t rows,
@@ -156,8 +155,8 @@ static void choose_plane(hd_strided_copy *copy, box *b)
         return;
     }
     bool contiguous = box_is_contiguous(b);
-    bool repeated = b->rank > 0 && b->source[b->rank - 1] == 0 &&
-                    b->target[b->rank - 1] == b->element;
+    bool repeated =
+        b->rank > 0 && b->source[b->rank - 1] == 0 && b->target[b->rank - 1] == b->element;
     copy->plane = repeated ? fill_planes[index] : gather_planes[index];
     int64_t column_bytes = b->element;
     if (b->rank > 0) {
@@ -255,8 +254,8 @@ static void cursor_advance(cursor *at, const hd_strided_copy *copy)
     }
 }
 
-void hd_strided_copy_run(const hd_strided_copy *copy, const void *source, void *target, int64_t begin,
-                         int64_t end)
+void hd_strided_copy_run(const hd_strided_copy *copy, const void *source, void *target,
+                         int64_t begin, int64_t end)
 {
     int64_t item = hd_cpu_tile_begin(copy->items, copy->tile_count, begin);
     int64_t last = hd_cpu_tile_begin(copy->items, copy->tile_count, end);

@@ -40,8 +40,8 @@ void hd_strided_copy_prepare(hd_strided_copy *copy, uint32_t rank, const int64_t
                              size_t element);
 
 /* Copies tiles [begin, end). `source` and `target` are where position 0, 0, … lies. */
-void hd_strided_copy_run(const hd_strided_copy *copy, const void *source, void *target, int64_t begin,
-                         int64_t end);
+void hd_strided_copy_run(const hd_strided_copy *copy, const void *source, void *target,
+                         int64_t begin, int64_t end);
 
 /* The transposing plane copy with AVX2 for 4-byte elements: source columns and target rows have stride
  * 4 between neighbours of the other dimension (source_strides[0] == target_strides[1] == 4). */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* Eight rows of eight 4-byte elements, `from` apart, become eight columns, `to` apart. */
-static inline void transpose_square(const unsigned char *source, int64_t from, unsigned char *target,
-                                    int64_t to)
+static inline void transpose_square(const unsigned char *source, int64_t from,
+                                    unsigned char *target, int64_t to)
 {
     __m256 a[8], b[8];
     for (int i = 0; i < 4; i++) {
@@ -14,8 +14,8 @@ static inline void transpose_square(const unsigned char *source, int64_t from, u
         __m256 low = _mm256_castps128_ps256(_mm_loadu_ps((const void *)(source + i * from)));
         __m256 high = _mm256_castps128_ps256(_mm_loadu_ps((const void *)(source + i * from + 16)));
         a[i] = _mm256_insertf128_ps(low, _mm_loadu_ps((const void *)(source + (i + 4) * from)), 1);
-        a[i + 4] =
-            _mm256_insertf128_ps(high, _mm_loadu_ps((const void *)(source + (i + 4) * from + 16)), 1);
+        a[i + 4] = _mm256_insertf128_ps(
+            high, _mm_loadu_ps((const void *)(source + (i + 4) * from + 16)), 1);
     }
     for (int half = 0; half < 8; half += 4) {
         b[half] = _mm256_unpacklo_ps(a[half], a[half + 1]);
