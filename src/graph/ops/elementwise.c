@@ -1,6 +1,245 @@
 /* Elementwise: types and shapes of the operators of this family. */
 #include "graph/operator.h"
 
+#include <string.h>
+
+#include "hal/elementwise.h"
+#include "hal/fused.h"
+
+static hd_infer_result fail_types(const hd_operation *operation, size_t index, hd_error *error)
+{
+    hd_operation_fail(operation, error, HD_INVALID_ARGUMENT, "input %zu is %s, but input 0 is %s",
+                      index, hd_dtype_name(operation->inputs[index].dtype),
+                      hd_dtype_name(operation->inputs[0].dtype));
+    return HD_INFER_FAILED;
+}
+
+/* Inputs [1, count) have the type of input 0. */
+static bool types_agree(const hd_operation *operation, size_t *out_other)
+{
+    for (size_t i = 1; i < operation->input_count; i++) {
+        if (hd_operation_has(operation, i) &&
+            operation->inputs[i].dtype != operation->inputs[0].dtype) {
+            *out_other = i;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Output 0's shape: all inputs' broadcast, before opset 7 by the attributes. */
+static hd_infer_result broadcast_shapes(hd_operation *operation, hd_error *error)
+{
+    hd_shape result = operation->inputs[0].shape;
+    for (size_t i = 1; i < operation->input_count; i++) {
+        hd_shape shape;
+        if (!hd_operation_has(operation, i)) {
+            continue;
+        }
+        if (!hd_elementwise_shape(operation, i, &shape) ||
+            !hd_shape_broadcast(&result, &shape, &result)) {
+            char first[96], second[96];
+            hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                              "shapes %s and %s (input %zu) do not broadcast",
+                              hd_shape_text(&result, first, sizeof first),
+                              hd_shape_text(&operation->inputs[i].shape, second, sizeof second), i);
+            return HD_INFER_FAILED;
+        }
+    }
+    operation->outputs[0].shape = result;
+    return HD_INFER_DONE;
+}
+
+static hd_infer_result infer_arithmetic(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    size_t other;
+    if (!types_agree(operation, &other)) {
+        return fail_types(operation, other, error);
+    }
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
+    return broadcast_shapes(operation, error);
+}
+
+static hd_infer_result infer_comparison(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    hd_infer_result result = infer_arithmetic(operation, needed_input, error);
+    operation->outputs[0].dtype = HD_BOOL;
+    return result;
+}
+
+static hd_infer_result infer_power(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
+    return broadcast_shapes(operation, error);
+}
+
+/* The slope broadcasts to x, never x to the slope. */
+static hd_infer_result infer_prelu(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    hd_infer_result result = infer_arithmetic(operation, needed_input, error);
+    if (result == HD_INFER_DONE &&
+        !hd_shape_equal(&operation->outputs[0].shape, &operation->inputs[0].shape)) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                          "the slope's shape does not broadcast to that of x");
+        return HD_INFER_FAILED;
+    }
+    return result;
+}
+
+static hd_infer_result infer_test(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    hd_infer_result result = hd_infer_same(operation, needed_input, error);
+    operation->outputs[0].dtype = HD_BOOL;
+    return result;
+}
+
+static hd_infer_result infer_clip(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    size_t other;
+    if (!types_agree(operation, &other)) {
+        return fail_types(operation, other, error);
+    }
+    for (size_t i = 1; i < operation->input_count; i++) {
+        if (hd_operation_has(operation, i) && hd_shape_count(&operation->inputs[i].shape) != 1) {
+            hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                              "limit (input %zu) is not one number", i);
+            return HD_INFER_FAILED;
+        }
+        if (hd_operation_has(operation, i) &&
+            operation->inputs[i].shape.rank > operation->inputs[0].shape.rank) {
+            hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                              "limit (input %zu) has more dimensions than the input", i);
+            return HD_INFER_FAILED;
+        }
+    }
+    return hd_infer_same(operation, needed_input, error);
+}
+
+static hd_infer_result infer_where(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    if (operation->inputs[0].dtype != HD_BOOL ||
+        operation->inputs[1].dtype != operation->inputs[2].dtype) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                          "the condition is %s, the choices are %s and %s",
+                          hd_dtype_name(operation->inputs[0].dtype),
+                          hd_dtype_name(operation->inputs[1].dtype),
+                          hd_dtype_name(operation->inputs[2].dtype));
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = operation->inputs[1].dtype;
+    return broadcast_shapes(operation, error);
+}
+
+static hd_infer_result infer_cast(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    int64_t to = hd_operation_int(operation, "to", HD_DTYPE_NONE);
+    if (to < 0 || to > HD_BFLOAT16 || hd_dtype_size((hd_dtype)to) == 0) {
+        hd_operation_fail(operation, error, HD_UNSUPPORTED, "there is no element type %lld",
+                          (long long)to);
+        return HD_INFER_FAILED;
+    }
+    hd_infer_result result = hd_infer_same(operation, needed_input, error);
+    operation->outputs[0].dtype = (hd_dtype)to;
+    return result;
+}
+
+static hd_infer_result infer_cast_like(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    hd_infer_result result = hd_infer_same(operation, needed_input, error);
+    operation->outputs[0].dtype = operation->inputs[1].dtype;
+    return result;
+}
+
+static hd_infer_result infer_chain(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    const hd_fused_elementwise *chain = operation->fused;
+    if (chain == NULL || chain->step_count == 0) {
+        hd_operation_fail(operation, error, HD_INTERNAL, "the chain has no steps");
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = chain->steps[chain->step_count - 1].operation->outputs[0].dtype;
+    return broadcast_shapes(operation, error);
+}
+
+#define UNARY(type) {#type, 1, 1, 1, 0, hd_infer_same}
+#define ARITHMETIC(type) {#type, 2, 2, 1, 0, infer_arithmetic}
+#define VARIADIC(type) {#type, 1, 255, 1, 0, infer_arithmetic}
+#define COMPARISON(type) {#type, 2, 2, 1, 0, infer_comparison}
+
 const hd_operator hd_operators_elementwise[] = {
+    UNARY(Abs),
+    UNARY(Acos),
+    UNARY(Acosh),
+    UNARY(Asin),
+    UNARY(Asinh),
+    UNARY(Atan),
+    UNARY(Atanh),
+    UNARY(BitwiseNot),
+    UNARY(Ceil),
+    UNARY(Celu),
+    UNARY(Cos),
+    UNARY(Cosh),
+    UNARY(Elu),
+    UNARY(Erf),
+    UNARY(Exp),
+    UNARY(Floor),
+    UNARY(Gelu),
+    UNARY(HardSigmoid),
+    UNARY(HardSwish),
+    UNARY(LeakyRelu),
+    UNARY(Log),
+    UNARY(Mish),
+    UNARY(Neg),
+    UNARY(Reciprocal),
+    UNARY(Relu),
+    UNARY(Round),
+    UNARY(Selu),
+    UNARY(Shrink),
+    UNARY(Sigmoid),
+    UNARY(Sign),
+    UNARY(Sin),
+    UNARY(Sinh),
+    UNARY(Softplus),
+    UNARY(Softsign),
+    UNARY(Sqrt),
+    UNARY(Swish),
+    UNARY(Tan),
+    UNARY(Tanh),
+    UNARY(ThresholdedRelu),
+    ARITHMETIC(Add),
+    ARITHMETIC(Sub),
+    ARITHMETIC(Mul),
+    ARITHMETIC(Div),
+    ARITHMETIC(Mod),
+    ARITHMETIC(BitShift),
+    ARITHMETIC(BitwiseAnd),
+    ARITHMETIC(BitwiseOr),
+    ARITHMETIC(BitwiseXor),
+    VARIADIC(Max),
+    VARIADIC(Mean),
+    VARIADIC(Min),
+    VARIADIC(Sum),
+    COMPARISON(And),
+    COMPARISON(Or),
+    COMPARISON(Xor),
+    COMPARISON(Equal),
+    COMPARISON(Greater),
+    COMPARISON(GreaterOrEqual),
+    COMPARISON(Less),
+    COMPARISON(LessOrEqual),
+    {"Not", 1, 1, 1, 0, infer_test},
+    {"IsInf", 1, 1, 1, 0, infer_test},
+    {"IsNaN", 1, 1, 1, 0, infer_test},
+    {"Pow", 2, 2, 1, 0, infer_power},
+    {"PRelu", 2, 2, 1, 0, infer_prelu},
+    {"Clip", 1, 3, 1, 0, infer_clip},
+    {"Where", 3, 3, 1, HD_OPERATOR_ANY_DTYPE, infer_where},
+    {"Cast", 1, 1, 1, HD_OPERATOR_ANY_DTYPE, infer_cast},
+    {"CastLike", 2, 2, 1, HD_OPERATOR_ANY_DTYPE, infer_cast_like},
+    {"heddle.Elementwise", 1, 255, 1, HD_OPERATOR_ANY_DTYPE, infer_chain},
     {0},
 };

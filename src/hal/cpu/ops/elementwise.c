@@ -1,6 +1,176 @@
-/* Elementwise: the family's kernels on the CPU. */
-#include "hal/cpu/kernel.h"
+/* Elementwise: the family's kernels on the CPU: single operators, and chains of them. */
+#include "hal/cpu/ops/elementwise.h"
 
+#include "hal/cpu/kernel.h"
+#include "hal/cpu/ops/elementwise_select.h"
+#include "hal/elementwise.h"
+#include "hal/fused.h"
+
+#define MAX_OPERANDS 64
+
+static bool program_create(hd_region *region, size_t inputs, size_t instructions,
+                           hd_elementwise_program **out_program)
+{
+    hd_elementwise_program *program = hd_region_alloc(region, sizeof *program);
+    if (program == NULL) {
+        return false;
+    }
+    program->instruction_capacity = instructions;
+    program->variable_capacity = inputs + 2 * instructions; /* results and constants */
+    program->instructions = hd_region_array(region, instructions, sizeof *program->instructions);
+    program->variables = hd_region_array(region, program->variable_capacity, sizeof *program->variables);
+    *out_program = program;
+    return program->instructions != NULL && program->variables != NULL;
+}
+
+static void add_input(hd_elementwise_program *program, hd_dtype dtype)
+{
+    program->variables[program->variable_count++] = (hd_elementwise_variable){
+        .dtype = dtype,
+        .access = dtype == HD_DTYPE_NONE ? HD_ELEMENTWISE_ABSENT : HD_ELEMENTWISE_FLAT,
+        .element_size = hd_dtype_size(dtype),
+    };
+    program->input_count = program->variable_count;
+}
+
+static hd_status unsupported(hd_cpu_compilation *compilation, const hd_operation *step)
+{
+    hd_dtype dtype = step->input_count > 0 ? step->inputs[0].dtype : HD_DTYPE_NONE;
+    return hd_operation_fail(step, compilation->error, HD_UNSUPPORTED,
+                             "no kernel for elements of type %s with these attributes",
+                             hd_dtype_name(dtype));
+}
+
+/* The output is the last instruction's: an operator that passes its operand on becomes a copy. */
+static bool end_with(hd_elementwise_program *program, hd_elementwise_value result)
+{
+    if (program->instruction_count > 0 &&
+        program->instructions[program->instruction_count - 1].result == result) {
+        return true;
+    }
+    hd_dtype dtype = hd_elementwise_dtype(program, result);
+    return hd_elementwise_emit(program, hd_elementwise_copy(hd_dtype_size(dtype)), 0, NULL, dtype, 1,
+                               &result) != HD_ELEMENTWISE_NO_VALUE;
+}
+
+static hd_status compile_one(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    size_t count = operation->input_count;
+    if (count == 0 || count > MAX_OPERANDS) {
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                 "it has %zu inputs; the kernel takes 1 to %d", count, MAX_OPERANDS);
+    }
+    hd_elementwise_program *program;
+    if (!program_create(compilation->region, count, HD_ELEMENTWISE_INSTRUCTIONS(count), &program)) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    hd_elementwise_value values[MAX_OPERANDS];
+    hd_shape shapes[MAX_OPERANDS];
+    for (size_t i = 0; i < count; i++) {
+        bool is_given = hd_operation_has(operation, i);
+        add_input(program, operation->inputs[i].dtype);
+        values[i] = is_given ? (hd_elementwise_value)i : HD_ELEMENTWISE_NO_VALUE;
+        shapes[i] = (hd_shape){0};
+        if (is_given && !hd_elementwise_shape(operation, i, &shapes[i])) {
+            return unsupported(compilation, operation);
+        }
+    }
+    hd_elementwise_value result = hd_elementwise_select(program, operation, count, values);
+    if (result == HD_ELEMENTWISE_NO_VALUE || !end_with(program, result)) {
+        return unsupported(compilation, operation);
+    }
+    hd_elementwise_finish(program, shapes, &operation->outputs[0].shape, &compilation->kernel);
+    return HD_OK;
+}
+
+static hd_status compile_chain(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    const hd_fused_elementwise *chain = operation->fused;
+    size_t count = operation->input_count;
+    if (chain == NULL || chain->step_count == 0 || chain->step_count > HD_ELEMENTWISE_MAX_STEPS ||
+        count > HD_ELEMENTWISE_MAX_INPUTS) {
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                 "a chain has 1 to %d steps and at most %d inputs",
+                                 HD_ELEMENTWISE_MAX_STEPS, HD_ELEMENTWISE_MAX_INPUTS);
+    }
+    hd_elementwise_program *program;
+    size_t instructions = chain->step_count * HD_ELEMENTWISE_INSTRUCTIONS(3);
+    if (!program_create(compilation->region, count, instructions, &program)) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    hd_elementwise_value values[HD_ELEMENTWISE_MAX_INPUTS + HD_ELEMENTWISE_MAX_STEPS];
+    hd_shape shapes[HD_ELEMENTWISE_MAX_INPUTS];
+    for (size_t i = 0; i < count; i++) {
+        bool is_given = hd_operation_has(operation, i);
+        add_input(program, operation->inputs[i].dtype);
+        values[i] = is_given ? (hd_elementwise_value)i : HD_ELEMENTWISE_NO_VALUE;
+        shapes[i] = is_given ? operation->inputs[i].shape : (hd_shape){0};
+    }
+    for (size_t i = 0; i < chain->step_count; i++) {
+        const hd_elementwise_step *step = &chain->steps[i];
+        hd_elementwise_value operands[3];
+        if (step->operand_count > 3) {
+            return unsupported(compilation, step->operation);
+        }
+        for (size_t k = 0; k < step->operand_count; k++) {
+            if (step->operands[k] >= count + i) {
+                return hd_operation_fail(operation, compilation->error, HD_INTERNAL,
+                                         "step %zu reads what is not computed yet", i);
+            }
+            operands[k] = values[step->operands[k]];
+        }
+        values[count + i] =
+            hd_elementwise_select(program, step->operation, step->operand_count, operands);
+        if (values[count + i] == HD_ELEMENTWISE_NO_VALUE) {
+            return unsupported(compilation, step->operation);
+        }
+    }
+    if (!end_with(program, values[count + chain->step_count - 1])) {
+        return unsupported(compilation, operation);
+    }
+    hd_elementwise_finish(program, shapes, &operation->outputs[0].shape, &compilation->kernel);
+    return HD_OK;
+}
+
+bool hd_cpu_elementwise_fuses(const hd_operation *operation)
+{
+    size_t count = operation->input_count;
+    if (count == 0 || count > 3 || operation->output_count != 1 ||
+        (operation->opset < 7 && count > 1)) { /* whose broadcasting may be the old one */
+        return false;
+    }
+    hd_elementwise_variable variables[3 + 2 * HD_ELEMENTWISE_INSTRUCTIONS(3)] = {0};
+    hd_elementwise_instruction instructions[HD_ELEMENTWISE_INSTRUCTIONS(3)];
+    hd_elementwise_program program = {
+        .variables = variables,
+        .instructions = instructions,
+        .variable_capacity = sizeof variables / sizeof variables[0],
+        .instruction_capacity = sizeof instructions / sizeof instructions[0],
+    };
+    hd_elementwise_value values[3];
+    for (size_t i = 0; i < count; i++) {
+        if (operation->inputs[i].dtype == HD_DTYPE_NONE) {
+            return false; /* a step's operands have no gaps */
+        }
+        add_input(&program, operation->inputs[i].dtype);
+        values[i] = (hd_elementwise_value)i;
+    }
+    return hd_elementwise_select(&program, operation, count, values) != HD_ELEMENTWISE_NO_VALUE;
+}
+
+#define ROW(type) {#type, compile_one},
 const hd_cpu_operator hd_cpu_operators_elementwise[] = {
+    ROW(Abs) ROW(Acos) ROW(Acosh) ROW(Add) ROW(And) ROW(Asin) ROW(Asinh) ROW(Atan) ROW(Atanh)
+    ROW(BitShift) ROW(BitwiseAnd) ROW(BitwiseNot) ROW(BitwiseOr) ROW(BitwiseXor) ROW(Cast)
+    ROW(CastLike) ROW(Ceil) ROW(Celu) ROW(Clip) ROW(Cos) ROW(Cosh) ROW(Div) ROW(Elu) ROW(Equal)
+    ROW(Erf) ROW(Exp) ROW(Floor) ROW(Gelu) ROW(Greater) ROW(GreaterOrEqual) ROW(HardSigmoid)
+    ROW(HardSwish) ROW(IsInf) ROW(IsNaN) ROW(LeakyRelu) ROW(Less) ROW(LessOrEqual) ROW(Log)
+    ROW(Max) ROW(Mean) ROW(Min) ROW(Mish) ROW(Mod) ROW(Mul) ROW(Neg) ROW(Not) ROW(Or) ROW(PRelu)
+    ROW(Pow) ROW(Reciprocal) ROW(Relu) ROW(Round) ROW(Selu) ROW(Shrink) ROW(Sigmoid) ROW(Sign)
+    ROW(Sin) ROW(Sinh) ROW(Softplus) ROW(Softsign) ROW(Sqrt) ROW(Sub) ROW(Sum) ROW(Swish) ROW(Tan)
+    ROW(Tanh) ROW(ThresholdedRelu) ROW(Where) ROW(Xor)
+    {"heddle.Elementwise", compile_chain},
     {0},
 };

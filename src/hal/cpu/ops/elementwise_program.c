@@ -1,0 +1,373 @@
+#include "hal/cpu/ops/elementwise_program.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+#define UNIT 64       /* elements: tiles begin at cache lines of the output */
+#define BLOCK 1024    /* elements: some blocks of float32 fit into the first cache */
+#define SHORT_ROW 32  /* elements: below, blocks cross rows and inputs are gathered */
+
+hd_elementwise_value hd_elementwise_emit(hd_elementwise_program *program,
+                                         hd_elementwise_function *function, unsigned accepted,
+                                         const hd_elementwise_parameters *parameters,
+                                         hd_dtype result_dtype, size_t operand_count,
+                                         const hd_elementwise_value *operands)
+{
+    if (function == NULL || program->instruction_count == program->instruction_capacity ||
+        program->variable_count == program->variable_capacity) {
+        return HD_ELEMENTWISE_NO_VALUE;
+    }
+    hd_elementwise_instruction *instruction = &program->instructions[program->instruction_count];
+    *instruction = (hd_elementwise_instruction){.function = function,
+                                                .operand_count = (uint8_t)operand_count,
+                                                .accepted = (uint8_t)accepted,
+                                                .cost = parameters != NULL ? 8 : 1};
+    if (parameters != NULL) {
+        instruction->parameters = *parameters;
+    }
+    for (size_t i = 0; i < operand_count; i++) {
+        if (operands[i] == HD_ELEMENTWISE_NO_VALUE) {
+            return HD_ELEMENTWISE_NO_VALUE;
+        }
+        instruction->operands[i] = operands[i];
+    }
+    program->instruction_count++;
+    instruction->result = (hd_elementwise_value)program->variable_count++;
+    program->variables[instruction->result] =
+        (hd_elementwise_variable){.dtype = result_dtype,
+                                  .access = HD_ELEMENTWISE_COMPUTED,
+                                  .element_size = hd_dtype_size(result_dtype)};
+    return instruction->result;
+}
+
+hd_elementwise_value hd_elementwise_constant(hd_elementwise_program *program, hd_dtype dtype,
+                                             double value)
+{
+    if (program->variable_count == program->variable_capacity) {
+        return HD_ELEMENTWISE_NO_VALUE;
+    }
+    hd_elementwise_variable *variable = &program->variables[program->variable_count];
+    *variable = (hd_elementwise_variable){.dtype = dtype,
+                                          .access = HD_ELEMENTWISE_SCALAR,
+                                          .is_constant = true,
+                                          .is_scalar = true,
+                                          .element_size = hd_dtype_size(dtype)};
+    if (dtype == HD_FLOAT32) {
+        float as_float = (float)value;
+        memcpy(&variable->constant, &as_float, sizeof as_float);
+    } else if (dtype == HD_FLOAT64) {
+        memcpy(&variable->constant, &value, sizeof value);
+    } else { /* the low bytes come first: big-endian machines are refused at compile time */
+        int64_t as_integer = (int64_t)value;
+        memcpy(&variable->constant, &as_integer, sizeof as_integer);
+    }
+    return (hd_elementwise_value)program->variable_count++;
+}
+
+hd_dtype hd_elementwise_dtype(const hd_elementwise_program *program, hd_elementwise_value value)
+{
+    return value == HD_ELEMENTWISE_NO_VALUE ? HD_DTYPE_NONE : program->variables[value].dtype;
+}
+
+/* --- making the kernel */
+
+/* Sets dims and the inputs' strides, without dimensions of 1 and with neighbours merged. */
+static void set_dimensions(hd_elementwise_program *program, const hd_shape *shapes,
+                           const hd_shape *output)
+{
+    program->rank = 0;
+    program->count = hd_shape_count(output);
+    for (uint32_t axis = 0; axis < output->rank; axis++) {
+        int64_t dim = output->dims[axis];
+        if (dim == 1) {
+            continue;
+        }
+        int64_t strides[64];
+        bool merges = program->rank > 0;
+        for (size_t k = 0; k < program->input_count; k++) {
+            const hd_shape *shape = &shapes[k];
+            uint32_t missing = output->rank - shape->rank;
+            bool is_repeated = axis < missing || shape->dims[axis - missing] == 1;
+            strides[k] = is_repeated ? 0 : hd_shape_count_range(shape, axis - missing + 1, shape->rank);
+            if (program->rank > 0) {
+                merges &= program->variables[k].strides[program->rank - 1] == strides[k] * dim;
+            }
+        }
+        if (!merges) {
+            program->dims[program->rank++] = 1;
+        }
+        program->dims[program->rank - 1] *= dim;
+        for (size_t k = 0; k < program->input_count; k++) {
+            program->variables[k].strides[program->rank - 1] = strides[k];
+        }
+    }
+}
+
+static void set_accesses(hd_elementwise_program *program)
+{
+    int64_t row = program->rank > 0 ? program->dims[program->rank - 1] : 1;
+    program->by_rows = row >= SHORT_ROW;
+    for (size_t k = 0; k < program->input_count; k++) {
+        hd_elementwise_variable *input = &program->variables[k];
+        if (input->access == HD_ELEMENTWISE_ABSENT) {
+            continue;
+        }
+        bool is_flat = true, is_single = true;
+        int64_t stride = 1;
+        for (uint32_t axis = program->rank; axis-- > 0;) {
+            is_flat &= input->strides[axis] == stride;
+            is_single &= input->strides[axis] == 0;
+            stride *= program->dims[axis];
+        }
+        input->access = is_flat     ? HD_ELEMENTWISE_FLAT
+                        : is_single ? HD_ELEMENTWISE_SCALAR
+                                    : HD_ELEMENTWISE_STRIDED;
+        bool has_equal_rows = program->by_rows && program->rank > 0 &&
+                              input->strides[program->rank - 1] == 0;
+        input->is_scalar = !is_flat && (is_single || has_equal_rows);
+    }
+}
+
+/* Which operands are given as scalars, and which scalars must be spread over a block. */
+static void set_scalars(hd_elementwise_program *program)
+{
+    for (size_t i = 0; i < program->instruction_count; i++) {
+        hd_elementwise_instruction *instruction = &program->instructions[i];
+        unsigned scalars = 0;
+        for (unsigned k = 0; k < instruction->operand_count; k++) {
+            if (program->variables[instruction->operands[k]].is_scalar) {
+                scalars |= 1u << k;
+            }
+        }
+        unsigned given = scalars & instruction->accepted;
+        if (given == (1u << instruction->operand_count) - 1u) {
+            given &= ~1u; /* functions want one array at least */
+        }
+        for (unsigned k = 0; k < instruction->operand_count; k++) {
+            if (scalars & ~given & 1u << k) {
+                program->variables[instruction->operands[k]].is_expanded = true;
+            }
+        }
+        instruction->scalars = (uint8_t)given;
+    }
+}
+
+/* Gives blocks of scratch to inputs that need one and to results; a result takes the block of one
+ * that is not used any more. Returns the bytes of scratch. */
+static size_t set_scratch(hd_elementwise_program *program)
+{
+    size_t used = hd_align_up(program->variable_count * sizeof(void *), HD_CACHE_LINE);
+    size_t block = BLOCK * sizeof(uint64_t);
+    for (size_t v = 0; v < program->variable_count; v++) {
+        hd_elementwise_variable *variable = &program->variables[v];
+        bool is_gathered = variable->access == HD_ELEMENTWISE_STRIDED && !program->by_rows;
+        if (variable->is_expanded || is_gathered) {
+            variable->scratch_offset = used;
+            used += block;
+        }
+    }
+    for (size_t i = 0; i + 1 < program->instruction_count; i++) {
+        hd_elementwise_variable *result = &program->variables[program->instructions[i].result];
+        size_t offset = used;
+        /* A block is free when no instruction from this one on reads the result that holds it. */
+        for (size_t before = 0; before < i && offset == used; before++) {
+            size_t candidate = program->variables[program->instructions[before].result].scratch_offset;
+            bool is_free = true;
+            for (size_t holder = 0; holder < i; holder++) {
+                hd_elementwise_value held = program->instructions[holder].result;
+                if (program->variables[held].scratch_offset != candidate) {
+                    continue;
+                }
+                for (size_t reader = i; reader < program->instruction_count; reader++) {
+                    for (unsigned k = 0; k < program->instructions[reader].operand_count; k++) {
+                        is_free &= program->instructions[reader].operands[k] != held;
+                    }
+                }
+            }
+            if (is_free) {
+                offset = candidate;
+            }
+        }
+        result->scratch_offset = offset;
+        used += offset == used ? block : 0;
+    }
+    return used;
+}
+
+/* --- running it */
+
+static void fill(void *out, const void *element, size_t element_size, size_t n)
+{
+#define FILL(T)                                                                                    \
+    do {                                                                                           \
+        T value;                                                                                   \
+        memcpy(&value, element, sizeof value);                                                     \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            ((T *)out)[i] = value;                                                                 \
+        }                                                                                          \
+    } while (0)
+    switch (element_size) {
+    case 1:
+        memset(out, *(const uint8_t *)element, n);
+        break;
+    case 2:
+        FILL(uint16_t);
+        break;
+    case 4:
+        FILL(uint32_t);
+        break;
+    default:
+        FILL(uint64_t);
+        break;
+    }
+#undef FILL
+}
+
+/* Splits an output position into its indices; gives the offset of the input's element there. */
+static int64_t offset_of(const hd_elementwise_program *program, const hd_elementwise_variable *input,
+                         int64_t position, int64_t index[HD_MAX_RANK])
+{
+    int64_t offset = 0;
+    for (uint32_t axis = program->rank; axis-- > 0;) {
+        index[axis] = position % program->dims[axis];
+        position /= program->dims[axis];
+        offset += index[axis] * input->strides[axis];
+    }
+    return offset;
+}
+
+/* Copies the input's elements for output positions [position, position + n) to out. */
+static void gather(const hd_elementwise_program *program, const hd_elementwise_variable *input,
+                   const char *base, char *out, int64_t position, int64_t n)
+{
+    uint32_t last = program->rank - 1;
+    int64_t index[HD_MAX_RANK];
+    size_t size = input->element_size;
+    int64_t offset = offset_of(program, input, position, index);
+    while (n > 0) {
+        int64_t run = program->dims[last] - index[last];
+        run = run < n ? run : n;
+        if (input->strides[last] == 0) {
+            fill(out, base + (size_t)offset * size, size, (size_t)run);
+        } else {
+            memcpy(out, base + (size_t)offset * size, (size_t)run * size);
+        }
+        out += (size_t)run * size;
+        n -= run;
+        offset += run * input->strides[last];
+        index[last] += run;
+        for (uint32_t axis = last; axis > 0 && index[axis] == program->dims[axis]; axis--) {
+            offset += input->strides[axis - 1] - program->dims[axis] * input->strides[axis];
+            index[axis] = 0;
+            index[axis - 1]++;
+        }
+    }
+}
+
+/* Points at[k] at the inputs of the block of n elements at `position`. */
+static void place_inputs(const hd_elementwise_program *program, void *const *buffers, char *scratch,
+                         const char **at, int64_t position, int64_t n)
+{
+    for (size_t k = 0; k < program->input_count; k++) {
+        const hd_elementwise_variable *input = &program->variables[k];
+        const char *base = buffers[k];
+        size_t size = input->element_size;
+        if (input->access == HD_ELEMENTWISE_FLAT) {
+            at[k] = base + (size_t)position * size;
+        } else if (input->access == HD_ELEMENTWISE_STRIDED && !program->by_rows) {
+            gather(program, input, base, scratch + input->scratch_offset, position, n);
+            at[k] = scratch + input->scratch_offset;
+        } else if (input->access == HD_ELEMENTWISE_STRIDED) {
+            int64_t index[HD_MAX_RANK];
+            at[k] = base + (size_t)offset_of(program, input, position, index) * size;
+            if (input->is_expanded) {
+                fill(scratch + input->scratch_offset, at[k], size, (size_t)n);
+            }
+        }
+    }
+}
+
+static void run_block(const hd_elementwise_program *program, char *scratch, const char **at, char *out,
+                      int64_t n)
+{
+    for (size_t i = 0; i < program->instruction_count; i++) {
+        const hd_elementwise_instruction *instruction = &program->instructions[i];
+        const void *operands[3];
+        for (unsigned k = 0; k < instruction->operand_count; k++) {
+            const hd_elementwise_variable *variable = &program->variables[instruction->operands[k]];
+            bool is_spread = variable->is_scalar && !(instruction->scalars & 1u << k);
+            operands[k] = is_spread ? scratch + variable->scratch_offset : at[instruction->operands[k]];
+        }
+        char *result = i + 1 == program->instruction_count
+                           ? out
+                           : scratch + program->variables[instruction->result].scratch_offset;
+        instruction->function(&instruction->parameters, result, operands, instruction->scalars,
+                              (size_t)n);
+        at[instruction->result] = result;
+    }
+}
+
+static void run_program(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch_memory)
+{
+    const hd_elementwise_program *program = parameters;
+    char *scratch = scratch_memory;
+    const char **at = scratch_memory;
+    int64_t position = hd_cpu_tile_begin(program->units, program->tile_count, begin) * UNIT;
+    int64_t stop = hd_cpu_tile_begin(program->units, program->tile_count, end) * UNIT;
+    stop = stop < program->count ? stop : program->count;
+    if (position >= stop) {
+        return;
+    }
+    int64_t longest = stop - position < BLOCK ? stop - position : BLOCK;
+    for (size_t v = 0; v < program->variable_count; v++) {
+        const hd_elementwise_variable *variable = &program->variables[v];
+        if (variable->access == HD_ELEMENTWISE_SCALAR) {
+            at[v] = variable->is_constant ? (const char *)&variable->constant : buffers[v];
+            if (variable->is_expanded) {
+                fill(scratch + variable->scratch_offset, at[v], variable->element_size,
+                     (size_t)longest);
+            }
+        }
+    }
+    size_t last = program->instructions[program->instruction_count - 1].result;
+    size_t out_size = program->variables[last].element_size;
+    char *out = buffers[program->input_count];
+    int64_t row = program->by_rows ? program->dims[program->rank - 1] : program->count;
+    while (position < stop) {
+        int64_t n = row - position % row;
+        n = n < BLOCK ? n : BLOCK;
+        n = n < stop - position ? n : stop - position;
+        place_inputs(program, buffers, scratch, at, position, n);
+        run_block(program, scratch, at, out + (size_t)position * out_size, n);
+        position += n;
+    }
+}
+
+void hd_elementwise_finish(hd_elementwise_program *program, const hd_shape *shapes,
+                           const hd_shape *output, hd_cpu_kernel *kernel)
+{
+    set_dimensions(program, shapes, output);
+    set_accesses(program);
+    set_scalars(program);
+    int64_t cost = 0;
+    for (size_t i = 0; i < program->instruction_count; i++) {
+        cost += program->instructions[i].cost;
+    }
+    program->units = (program->count + UNIT - 1) / UNIT;
+    program->tile_count = hd_cpu_tile_count(program->units, cost * UNIT);
+    const hd_elementwise_variable *result =
+        &program->variables[program->instructions[program->instruction_count - 1].result];
+    for (size_t k = 0; k < program->input_count && k < 64; k++) {
+        /* A block's inputs at the same positions are read before its output is written. */
+        const hd_elementwise_variable *input = &program->variables[k];
+        if (input->access == HD_ELEMENTWISE_FLAT && input->dtype == result->dtype) {
+            kernel->inplace_inputs |= UINT64_C(1) << k;
+        }
+    }
+    kernel->run = run_program;
+    kernel->parameters = program;
+    kernel->tile_count = program->tile_count;
+    kernel->scratch_size = set_scratch(program);
+}

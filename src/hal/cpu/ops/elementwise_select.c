@@ -1,0 +1,505 @@
+#include "hal/cpu/ops/elementwise_select.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define NO_VALUE HD_ELEMENTWISE_NO_VALUE
+#define ALL_SCALARS 7u
+
+typedef hd_elementwise_value value;
+
+/* An operation on its way into a program. */
+typedef struct selection {
+    hd_elementwise_program *program;
+    const hd_operation *operation;
+    size_t count;
+    const value *values;
+    hd_dtype dtype; /* of the first operand */
+    const hd_elementwise_functions *functions;
+} selection;
+
+static value operand(const selection *s, size_t index)
+{
+    return index < s->count ? s->values[index] : NO_VALUE;
+}
+
+static float attribute(const selection *s, const char *name, float otherwise)
+{
+    return hd_operation_float(s->operation, name, otherwise);
+}
+
+static value emit_one(const selection *s, hd_elementwise_function *function, hd_dtype result, value a)
+{
+    return hd_elementwise_emit(s->program, function, 0, NULL, result, 1, (const value[]){a});
+}
+
+/* Both operands must have the same type. */
+static value emit_two(const selection *s, hd_elementwise_function *function, hd_dtype result, value a,
+                      value b)
+{
+    if (hd_elementwise_dtype(s->program, a) != hd_elementwise_dtype(s->program, b)) {
+        return NO_VALUE;
+    }
+    return hd_elementwise_emit(s->program, function, ALL_SCALARS, NULL, result, 2,
+                               (const value[]){a, b});
+}
+
+static value emit_cast(const selection *s, value a, hd_dtype to)
+{
+    hd_dtype from = hd_elementwise_dtype(s->program, a);
+    return from == to ? a : emit_one(s, hd_elementwise_cast(from, to), to, a);
+}
+
+static value emit_parametric(const selection *s, hd_vector_parametric *function, float alpha,
+                             float beta)
+{
+    hd_elementwise_parameters parameters = {.parametric = function, .alpha = alpha, .beta = beta};
+    return hd_elementwise_emit(s->program, hd_elementwise_apply_parametric, 0, &parameters, HD_FLOAT32,
+                               1, s->values);
+}
+
+static value emit_where(const selection *s, value condition, value yes, value no)
+{
+    hd_dtype dtype = hd_elementwise_dtype(s->program, yes);
+    size_t size = hd_dtype_size(dtype);
+    if (hd_elementwise_dtype(s->program, condition) != HD_BOOL || size == 0 ||
+        hd_elementwise_dtype(s->program, no) != dtype) {
+        return NO_VALUE;
+    }
+    return hd_elementwise_emit(s->program, hd_elementwise_where(size), ALL_SCALARS, NULL, dtype, 3,
+                               (const value[]){condition, yes, no});
+}
+
+static value constant(const selection *s, double number)
+{
+    return hd_elementwise_constant(s->program, s->dtype, number);
+}
+
+static bool is_float(const selection *s)
+{
+    return s->dtype == HD_FLOAT32 || s->dtype == HD_FLOAT64;
+}
+
+/* --- functions of one float */
+
+static double double_reciprocal(double x)
+{
+    return 1.0 / x;
+}
+
+static double double_sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+static double double_gelu(double x)
+{
+    return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440));
+}
+
+static double double_gelu_tanh(double x)
+{
+    return 0.5 * x * (1.0 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+}
+
+static double double_softplus(double x)
+{
+    return (x > 0.0 ? x : x < 0.0 ? 0.0 : x) + log1p(exp(-fabs(x)));
+}
+
+static double double_mish(double x)
+{
+    return x * tanh(double_softplus(x));
+}
+
+typedef struct float_function {
+    const char *type;
+    size_t member; /* of hd_vector_functions */
+    double (*of_double)(double);
+} float_function;
+
+#define ROW(type, member, of_double) {type, offsetof(hd_vector_functions, member), of_double}
+static const float_function float_functions[] = {
+    ROW("Exp", exp, exp),
+    ROW("Log", log, log),
+    ROW("Sqrt", sqrt, sqrt),
+    ROW("Reciprocal", reciprocal, double_reciprocal),
+    ROW("Erf", erf, erf),
+    ROW("Tanh", tanh, tanh),
+    ROW("Sigmoid", sigmoid, double_sigmoid),
+    ROW("Softplus", softplus, double_softplus),
+    ROW("Mish", mish, double_mish),
+    ROW("Sin", sin, sin),
+    ROW("Cos", cos, cos),
+    ROW("Tan", tan, tan),
+    ROW("Asin", asin, asin),
+    ROW("Acos", acos, acos),
+    ROW("Atan", atan, atan),
+    ROW("Sinh", sinh, sinh),
+    ROW("Cosh", cosh, cosh),
+    ROW("Asinh", asinh, asinh),
+    ROW("Acosh", acosh, acosh),
+    ROW("Atanh", atanh, atanh),
+    ROW("Floor", floor, floor),
+    ROW("Ceil", ceil, ceil),
+    ROW("Round", round, rint),
+};
+static const float_function gelu_exact = ROW("Gelu", gelu, double_gelu);
+static const float_function gelu_tanh = ROW("Gelu", gelu_tanh, double_gelu_tanh);
+static const float_function expm1_function = ROW("", expm1, expm1);
+static const float_function relu_function = ROW("Relu", relu, NULL);
+#undef ROW
+
+static value emit_float_function(const selection *s, const float_function *function, value a)
+{
+    hd_elementwise_parameters parameters = {.of_double = function->of_double};
+    if (s->dtype == HD_FLOAT32) {
+        memcpy(&parameters.unary, (const char *)hd_vector_functions_get() + function->member,
+               sizeof parameters.unary);
+        return hd_elementwise_emit(s->program, hd_elementwise_apply_unary, 0, &parameters, s->dtype, 1,
+                                   &a);
+    }
+    if (s->dtype == HD_FLOAT64) {
+        return hd_elementwise_emit(s->program, hd_elementwise_apply_double, 0, &parameters, s->dtype,
+                                   1, &a);
+    }
+    return NO_VALUE;
+}
+
+static value select_gelu(const selection *s)
+{
+    const char *approximate = hd_operation_string(s->operation, "approximate", "none");
+    return emit_float_function(s, strcmp(approximate, "tanh") == 0 ? &gelu_tanh : &gelu_exact,
+                               operand(s, 0));
+}
+
+/* --- activations with parameters: in float32 by the vector math, in float64 from simple functions */
+
+static value select_relu(const selection *s)
+{
+    if (s->dtype == HD_FLOAT32) {
+        return emit_float_function(s, &relu_function, operand(s, 0));
+    }
+    return emit_two(s, s->functions->at_least, s->dtype, operand(s, 0), constant(s, 0.0));
+}
+
+static value below_zero(const selection *s, value yes)
+{
+    value x = operand(s, 0);
+    value condition = emit_two(s, s->functions->less, HD_BOOL, x, constant(s, 0.0));
+    return emit_where(s, condition, yes, x);
+}
+
+static value select_leaky_relu(const selection *s)
+{
+    float alpha = attribute(s, "alpha", 0.01f);
+    if (s->dtype == HD_FLOAT32) {
+        return emit_parametric(s, hd_vector_functions_get()->leaky_relu, alpha, 0.0f);
+    }
+    value scaled = emit_two(s, s->functions->multiply, s->dtype, constant(s, (double)alpha),
+                            operand(s, 0));
+    return below_zero(s, scaled);
+}
+
+/* Elu, Celu and Selu: alpha · (exp(x/divisor) - 1) below zero. */
+static value select_elu(const selection *s)
+{
+    const hd_vector_functions *vector = hd_vector_functions_get();
+    bool is_selu = strcmp(s->operation->type, "Selu") == 0;
+    bool is_celu = strcmp(s->operation->type, "Celu") == 0;
+    float alpha = attribute(s, "alpha", is_selu ? 1.67326319217681884765625f : 1.0f);
+    float gamma = attribute(s, "gamma", 1.05070102214813232421875f);
+    if (s->dtype == HD_FLOAT32) {
+        return emit_parametric(s, is_selu ? vector->selu : is_celu ? vector->celu : vector->elu, alpha,
+                               gamma);
+    }
+    value x = operand(s, 0), inner = x;
+    if (is_celu) {
+        inner = emit_two(s, s->functions->divide, s->dtype, x, constant(s, (double)alpha));
+    }
+    value grown = emit_float_function(s, &expm1_function, inner);
+    grown = emit_two(s, s->functions->multiply, s->dtype, grown, constant(s, (double)alpha));
+    value result = below_zero(s, grown);
+    return is_selu ? emit_two(s, s->functions->multiply, s->dtype, result, constant(s, (double)gamma))
+                   : result;
+}
+
+static value select_hard_sigmoid(const selection *s)
+{
+    const hd_vector_functions *vector = hd_vector_functions_get();
+    bool is_swish = strcmp(s->operation->type, "HardSwish") == 0;
+    float alpha = is_swish ? 1.0f / 6.0f : attribute(s, "alpha", 0.2f);
+    float beta = is_swish ? 0.5f : attribute(s, "beta", 0.5f);
+    if (s->dtype == HD_FLOAT32) {
+        return emit_parametric(s, is_swish ? vector->hard_swish : vector->hard_sigmoid, alpha, beta);
+    }
+    double slope = is_swish ? 1.0 / 6.0 : (double)alpha;
+    value y = emit_two(s, s->functions->multiply, s->dtype, operand(s, 0), constant(s, slope));
+    y = emit_two(s, s->functions->add, s->dtype, y, constant(s, (double)beta));
+    y = emit_two(s, s->functions->at_least, s->dtype, y, constant(s, 0.0));
+    y = emit_two(s, s->functions->at_most, s->dtype, y, constant(s, 1.0));
+    return is_swish ? emit_two(s, s->functions->multiply, s->dtype, operand(s, 0), y) : y;
+}
+
+static value select_thresholded_relu(const selection *s)
+{
+    value x = operand(s, 0);
+    value alpha = constant(s, (double)attribute(s, "alpha", 1.0f));
+    value condition = emit_two(s, s->functions->less, HD_BOOL, alpha, x);
+    return emit_where(s, condition, x, constant(s, 0.0));
+}
+
+static value select_swish(const selection *s)
+{
+    float alpha = attribute(s, "alpha", 1.0f);
+    return s->dtype == HD_FLOAT32
+               ? emit_parametric(s, hd_vector_functions_get()->swish, alpha, 0.0f)
+               : NO_VALUE;
+}
+
+static value select_softsign(const selection *s)
+{
+    value x = operand(s, 0);
+    value magnitude = emit_one(s, s->functions->absolute, s->dtype, x);
+    value divisor = emit_two(s, s->functions->add, s->dtype, magnitude, constant(s, 1.0));
+    return is_float(s) ? emit_two(s, s->functions->divide, s->dtype, x, divisor) : NO_VALUE;
+}
+
+static value select_shrink(const selection *s)
+{
+    const hd_elementwise_functions *f = s->functions;
+    value x = operand(s, 0);
+    double lambda = (double)attribute(s, "lambd", 0.5f);
+    value bias = constant(s, (double)attribute(s, "bias", 0.0f));
+    value is_above = emit_two(s, f->less, HD_BOOL, constant(s, lambda), x);
+    value lowered = emit_two(s, f->subtract, s->dtype, x, bias);
+    value result = emit_where(s, is_above, lowered, constant(s, 0.0));
+    value is_below = emit_two(s, f->less, HD_BOOL, x, constant(s, -lambda));
+    value raised = emit_two(s, f->add, s->dtype, x, bias);
+    return emit_where(s, is_below, raised, result);
+}
+
+static value select_clip(const selection *s)
+{
+    value low = operand(s, 1), high = operand(s, 2), x = operand(s, 0);
+    if (s->operation->opset < 11) {
+        low = constant(s, (double)attribute(s, "min", -FLT_MAX));
+        high = constant(s, (double)attribute(s, "max", FLT_MAX));
+        if (!is_float(s)) {
+            return NO_VALUE;
+        }
+    }
+    if (low != NO_VALUE) {
+        x = emit_two(s, s->functions->at_least, s->dtype, x, low);
+    }
+    if (high != NO_VALUE) {
+        x = emit_two(s, s->functions->at_most, s->dtype, x, high);
+    }
+    return x;
+}
+
+/* --- the other operators */
+
+static value select_variadic(const selection *s)
+{
+    const char *type = s->operation->type;
+    bool is_mean = strcmp(type, "Mean") == 0;
+    hd_elementwise_function *function = strcmp(type, "Max") == 0   ? s->functions->maximum
+                                        : strcmp(type, "Min") == 0 ? s->functions->minimum
+                                                                   : s->functions->add;
+    value result = operand(s, 0);
+    for (size_t i = 1; i < s->count; i++) {
+        result = emit_two(s, function, s->dtype, result, operand(s, i));
+    }
+    if (is_mean && s->count > 1) {
+        result = emit_two(s, s->functions->divide, s->dtype, result, constant(s, (double)s->count));
+    }
+    return result;
+}
+
+static value select_power(const selection *s)
+{
+    value base = operand(s, 0), exponent = operand(s, 1);
+    hd_dtype exponent_dtype = hd_elementwise_dtype(s->program, exponent);
+    if (s->dtype == HD_FLOAT32) {
+        /* Parameters, though empty, mark it as costly. */
+        return hd_elementwise_emit(s->program, hd_elementwise_apply_pow, 0,
+                                   &(hd_elementwise_parameters){0}, HD_FLOAT32, 2,
+                                   (const value[]){base, emit_cast(s, exponent, HD_FLOAT32)});
+    }
+    if (s->functions->add == NULL) {
+        return NO_VALUE;
+    }
+    bool is_real = s->dtype == HD_FLOAT64 || exponent_dtype == HD_FLOAT32 ||
+                   exponent_dtype == HD_FLOAT64;
+    hd_dtype common = is_real ? HD_FLOAT64 : HD_INT64;
+    hd_elementwise_function *function = hd_elementwise_functions_of(common)->power;
+    value result = emit_two(s, function, common, emit_cast(s, base, common),
+                            emit_cast(s, exponent, common));
+    return emit_cast(s, result, s->dtype);
+}
+
+static value select_modulo(const selection *s)
+{
+    bool is_remainder = hd_operation_int(s->operation, "fmod", 0) != 0;
+    return emit_two(s, is_remainder ? s->functions->remainder : s->functions->modulo, s->dtype,
+                    operand(s, 0), operand(s, 1));
+}
+
+static value select_shift(const selection *s)
+{
+    bool is_left = strcmp(hd_operation_string(s->operation, "direction", ""), "LEFT") == 0;
+    return emit_two(s, is_left ? s->functions->shift_left : s->functions->shift_right, s->dtype,
+                    operand(s, 0), operand(s, 1));
+}
+
+static value select_is_infinite(const selection *s)
+{
+    value x = operand(s, 0);
+    value above = emit_one(s, s->functions->is_positive_infinity, HD_BOOL, x);
+    value below = emit_one(s, s->functions->is_negative_infinity, HD_BOOL, x);
+    bool wants_above = hd_operation_int(s->operation, "detect_positive", 1) != 0;
+    bool wants_below = hd_operation_int(s->operation, "detect_negative", 1) != 0;
+    const hd_elementwise_functions *logical = hd_elementwise_functions_of(HD_BOOL);
+    if (wants_above != wants_below) {
+        return emit_one(s, wants_above ? s->functions->is_positive_infinity
+                                       : s->functions->is_negative_infinity, HD_BOOL, x);
+    }
+    /* No number is both, so that "and" is false everywhere. */
+    return emit_two(s, wants_above ? logical->bitwise_or : logical->bitwise_and, HD_BOOL, above, below);
+}
+
+static value select_where(const selection *s)
+{
+    return emit_where(s, operand(s, 0), operand(s, 1), operand(s, 2));
+}
+
+static value select_cast(const selection *s)
+{
+    hd_dtype to = strcmp(s->operation->type, "CastLike") == 0
+                      ? hd_elementwise_dtype(s->program, operand(s, 1))
+                      : (hd_dtype)hd_operation_int(s->operation, "to", HD_DTYPE_NONE);
+    if (hd_dtype_size(to) == 0) {
+        return NO_VALUE;
+    }
+    return emit_cast(s, operand(s, 0), to);
+}
+
+typedef enum group { ANY_TYPE, ONLY_BOOL, NOT_BOOL } group;
+
+/* Operators that are one function of two operands of one type. */
+typedef struct simple {
+    const char *type;
+    size_t member; /* of hd_elementwise_functions */
+    uint8_t operands;
+    bool gives_bool;
+    bool is_swapped;
+    group types;
+} simple;
+
+#define ROW(type, member, operands, gives_bool, is_swapped, types)                                 \
+    {type, offsetof(hd_elementwise_functions, member), operands, gives_bool, is_swapped, types}
+static const simple simples[] = {
+    ROW("Add", add, 2, false, false, ANY_TYPE),
+    ROW("Sub", subtract, 2, false, false, ANY_TYPE),
+    ROW("Mul", multiply, 2, false, false, ANY_TYPE),
+    ROW("Div", divide, 2, false, false, ANY_TYPE),
+    ROW("PRelu", prelu, 2, false, false, ANY_TYPE),
+    ROW("Equal", equal, 2, true, false, ANY_TYPE),
+    ROW("Less", less, 2, true, false, ANY_TYPE),
+    ROW("LessOrEqual", less_or_equal, 2, true, false, ANY_TYPE),
+    ROW("Greater", less, 2, true, true, ANY_TYPE),
+    ROW("GreaterOrEqual", less_or_equal, 2, true, true, ANY_TYPE),
+    ROW("And", bitwise_and, 2, true, false, ONLY_BOOL),
+    ROW("Or", bitwise_or, 2, true, false, ONLY_BOOL),
+    ROW("Xor", bitwise_xor, 2, true, false, ONLY_BOOL),
+    ROW("Not", bitwise_not, 1, true, false, ONLY_BOOL),
+    ROW("BitwiseAnd", bitwise_and, 2, false, false, NOT_BOOL),
+    ROW("BitwiseOr", bitwise_or, 2, false, false, NOT_BOOL),
+    ROW("BitwiseXor", bitwise_xor, 2, false, false, NOT_BOOL),
+    ROW("BitwiseNot", bitwise_not, 1, false, false, NOT_BOOL),
+    ROW("Abs", absolute, 1, false, false, ANY_TYPE),
+    ROW("Neg", negate, 1, false, false, ANY_TYPE),
+    ROW("Sign", sign, 1, false, false, ANY_TYPE),
+    ROW("IsNaN", is_nan, 1, true, false, ANY_TYPE),
+};
+#undef ROW
+
+static value select_simple(const selection *s, const simple *row)
+{
+    hd_elementwise_function *function;
+    memcpy(&function, (const char *)s->functions + row->member, sizeof function);
+    hd_dtype result = row->gives_bool ? HD_BOOL : s->dtype;
+    if ((row->types == ONLY_BOOL) != (s->dtype == HD_BOOL) && row->types != ANY_TYPE) {
+        return NO_VALUE;
+    }
+    if (row->operands == 1) {
+        return emit_one(s, function, result, operand(s, 0));
+    }
+    return emit_two(s, function, result, operand(s, row->is_swapped ? 1 : 0),
+                    operand(s, row->is_swapped ? 0 : 1));
+}
+
+typedef struct special {
+    const char *type;
+    value (*select)(const selection *s);
+} special;
+
+static const special specials[] = {
+    {"Gelu", select_gelu},
+    {"Relu", select_relu},
+    {"LeakyRelu", select_leaky_relu},
+    {"Elu", select_elu},
+    {"Celu", select_elu},
+    {"Selu", select_elu},
+    {"HardSigmoid", select_hard_sigmoid},
+    {"HardSwish", select_hard_sigmoid},
+    {"ThresholdedRelu", select_thresholded_relu},
+    {"Swish", select_swish},
+    {"Softsign", select_softsign},
+    {"Shrink", select_shrink},
+    {"Clip", select_clip},
+    {"Max", select_variadic},
+    {"Min", select_variadic},
+    {"Sum", select_variadic},
+    {"Mean", select_variadic},
+    {"Pow", select_power},
+    {"Mod", select_modulo},
+    {"BitShift", select_shift},
+    {"IsInf", select_is_infinite},
+    {"Where", select_where},
+    {"Cast", select_cast},
+    {"CastLike", select_cast},
+};
+
+hd_elementwise_value hd_elementwise_select(hd_elementwise_program *program,
+                                           const hd_operation *operation, size_t operand_count,
+                                           const hd_elementwise_value *values)
+{
+    static const hd_elementwise_functions no_functions = {0};
+    selection s = {program, operation, operand_count, values, HD_DTYPE_NONE, &no_functions};
+    s.dtype = hd_elementwise_dtype(program, operand(&s, 0));
+    if (hd_elementwise_functions_of(s.dtype) != NULL) {
+        s.functions = hd_elementwise_functions_of(s.dtype);
+    }
+    if (s.dtype == HD_DTYPE_NONE) {
+        return NO_VALUE;
+    }
+    for (size_t i = 0; i < sizeof float_functions / sizeof float_functions[0]; i++) {
+        if (strcmp(float_functions[i].type, operation->type) == 0) {
+            return emit_float_function(&s, &float_functions[i], operand(&s, 0));
+        }
+    }
+    for (size_t i = 0; i < sizeof simples / sizeof simples[0]; i++) {
+        if (strcmp(simples[i].type, operation->type) == 0) {
+            return select_simple(&s, &simples[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++) {
+        if (strcmp(specials[i].type, operation->type) == 0) {
+            return specials[i].select(&s);
+        }
+    }
+    return NO_VALUE;
+}
