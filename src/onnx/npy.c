@@ -191,8 +191,8 @@ static hd_status read_header(const hd_onnx_source *source, char **out_text, uint
 hd_status hd_npy_read(const hd_onnx_source *source, hd_tensor *out, hd_error *error)
 {
     hd_tensor tensor = {0};
-    char *header;
-    uint64_t begin;
+    char *header = NULL;
+    uint64_t begin = 0;
     hd_status status = read_header(source, &header, &begin, error);
     if (status != HD_OK) {
         return status;

@@ -90,7 +90,7 @@ hd_status hd_tensor_save_npy(const char *path, const hd_tensor *tensor, hd_error
     if (path == NULL || tensor == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "path or tensor is NULL");
     }
-    size_t size;
+    size_t size = 0;
     hd_status status = check(tensor, &size, error);
     if (status != HD_OK) {
         return status;
