@@ -1,6 +1,134 @@
+/* Products with constant weights take the bias, the residual and the activation that follow them. The
+ * arithmetic stays what the separate operators do, in their order (BITS). */
 #include "graph/planner.h"
+#include "hal/fused.h"
+
+/* An operator that is an activation with constant parameters. */
+bool hd_activation_of(const hd_planner *planner, const hd_plan_node *node, hd_activation *out)
+{
+    const hd_operation *operation = &node->operation;
+    *out = (hd_activation){.kind = HD_ACTIVATION_NONE};
+    if (hd_plan_node_is(node, "Relu")) {
+        out->kind = HD_ACTIVATION_RELU;
+    } else if (hd_plan_node_is(node, "Gelu")) {
+        const char *approximate = hd_operation_string(operation, "approximate", "none");
+        out->kind = strcmp(approximate, "tanh") == 0 ? HD_ACTIVATION_GELU_TANH : HD_ACTIVATION_GELU;
+    } else if (hd_plan_node_is(node, "Tanh")) {
+        out->kind = HD_ACTIVATION_TANH;
+    } else if (hd_plan_node_is(node, "Sigmoid")) {
+        out->kind = HD_ACTIVATION_SIGMOID;
+    } else if (hd_plan_node_is(node, "Swish") && hd_operation_float(operation, "alpha", 1.0f) == 1.0f) {
+        out->kind = HD_ACTIVATION_SILU;
+    } else if (hd_plan_node_is(node, "LeakyRelu")) {
+        *out = (hd_activation){HD_ACTIVATION_LEAKY_RELU, hd_operation_float(operation, "alpha", 0.01f), 0};
+    } else if (hd_plan_node_is(node, "HardSwish")) {
+        *out = (hd_activation){HD_ACTIVATION_HARD_SWISH, 1.0f / 6.0f, 0.5f};
+    } else if (hd_plan_node_is(node, "HardSigmoid")) {
+        *out = (hd_activation){HD_ACTIVATION_HARD_SIGMOID, hd_operation_float(operation, "alpha", 0.2f),
+                               hd_operation_float(operation, "beta", 0.5f)};
+    } else if (hd_plan_node_is(node, "Clip") && operation->input_count == 3) {
+        if (hd_planner_scalar(planner, node->inputs[1], &out->alpha) &&
+            hd_planner_scalar(planner, node->inputs[2], &out->beta)) {
+            out->kind = HD_ACTIVATION_CLIP;
+        }
+    }
+    return out->kind != HD_ACTIVATION_NONE;
+}
+
+static bool is_bias(const hd_planner *planner, hd_tensor_id id, int64_t columns)
+{
+    const hd_plan_tensor *tensor = &planner->tensors[id];
+    return tensor->data != NULL && tensor->dtype == HD_FLOAT32 && tensor->shape.rank >= 1 &&
+           tensor->shape.dims[tensor->shape.rank - 1] == columns &&
+           hd_shape_count(&tensor->shape) == columns;
+}
+
+typedef struct linear_parts {
+    hd_tensor_id inputs[4]; /* x, w, bias, residual */
+    hd_activation activation;
+    hd_plan_node *last; /* the node in whose place the product goes */
+} linear_parts;
+
+/* Takes in the nodes behind parts->last as long as they fit. */
+static void extend(const hd_planner *planner, linear_parts *parts, const hd_shape *shape)
+{
+    int64_t columns = shape->dims[shape->rank - 1];
+    for (;;) {
+        hd_tensor_id output = parts->last->outputs[0];
+        hd_plan_node *user = hd_planner_only_user(planner, output);
+        if (user == NULL || !hd_shape_equal(&planner->tensors[user->outputs[0]].shape, shape)) {
+            return;
+        }
+        if (hd_activation_of(planner, user, &parts->activation)) {
+            parts->last = user;
+            return;
+        }
+        parts->activation = (hd_activation){.kind = HD_ACTIVATION_NONE};
+        if (!hd_plan_node_is(user, "Add") || user->inputs[0] == user->inputs[1]) {
+            return;
+        }
+        hd_tensor_id other = hd_plan_node_other(user, output);
+        if (parts->inputs[2] == HD_TENSOR_NONE && parts->inputs[3] == HD_TENSOR_NONE &&
+            is_bias(planner, other, columns)) {
+            parts->inputs[2] = other;
+        } else if (parts->inputs[3] == HD_TENSOR_NONE && planner->tensors[other].dtype == HD_FLOAT32 &&
+                   planner->tensors[other].packed == NULL &&
+                   hd_shape_equal(&planner->tensors[other].shape, shape)) {
+            parts->inputs[3] = other;
+        } else {
+            return;
+        }
+        parts->last = user;
+    }
+}
+
+static bool starts_linear(const hd_planner *planner, hd_plan_node *node, linear_parts *parts)
+{
+    bool gemm = hd_plan_node_is(node, "Gemm");
+    if (!gemm && !hd_plan_node_is(node, "MatMul")) {
+        return false;
+    }
+    const hd_operand *x = &node->operation.inputs[0], *w = &node->operation.inputs[1];
+    if (w->packed == NULL || w->shape.rank != 2 || x->dtype != HD_FLOAT32 || x->shape.rank < 2) {
+        return false;
+    }
+    *parts = (linear_parts){.inputs = {node->inputs[0], node->inputs[1], HD_TENSOR_NONE, HD_TENSOR_NONE},
+                            .last = node};
+    if (!gemm) {
+        return true;
+    }
+    bool has_bias = node->operation.input_count > 2 && node->inputs[2] != HD_TENSOR_NONE;
+    if (hd_operation_int(&node->operation, "transA", 0) != 0 ||
+        hd_operation_float(&node->operation, "alpha", 1.0f) != 1.0f ||
+        (has_bias && (hd_operation_float(&node->operation, "beta", 1.0f) != 1.0f ||
+                      !is_bias(planner, node->inputs[2],
+                               planner->tensors[node->outputs[0]].shape.dims[1])))) {
+        return false;
+    }
+    parts->inputs[2] = has_bias ? node->inputs[2] : HD_TENSOR_NONE;
+    return true;
+}
+
 bool hd_fuse_linear(hd_planner *planner)
 {
-    (void)planner;
+    hd_planner_count_uses(planner);
+    for (size_t n = 0; n < planner->node_count; n++) {
+        hd_plan_node *node = &planner->nodes[n];
+        linear_parts parts;
+        if (node->dead || !starts_linear(planner, node, &parts)) {
+            continue;
+        }
+        extend(planner, &parts, &planner->tensors[node->outputs[0]].shape);
+        hd_fused_linear *fused = hd_region_alloc(planner->region, sizeof *fused);
+        if (fused == NULL) {
+            return false;
+        }
+        fused->activation = parts.activation;
+        if (!hd_planner_replace(planner, parts.last, "heddle.Linear", parts.inputs, 4, NULL, 0)) {
+            return false;
+        }
+        parts.last->operation.fused = fused;
+        hd_planner_count_uses(planner);
+    }
     return true;
 }

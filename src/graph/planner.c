@@ -20,12 +20,13 @@ static hd_status out_of_memory(hd_planner *planner)
 
 hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape)
 {
+    hd_shape copy = *shape; /* it may lie in the array that grows */
     if (!hd_array_reserve((void **)&planner->tensors, &planner->tensor_capacity,
                           planner->tensor_count + 1, sizeof *planner->tensors)) {
         return HD_TENSOR_NONE;
     }
     planner->tensors[planner->tensor_count] = (hd_plan_tensor){.dtype = dtype,
-                                                               .shape = *shape,
+                                                               .shape = copy,
                                                                .view_of = HD_TENSOR_NONE,
                                                                .extent = HD_TENSOR_NONE,
                                                                .input_index = -1,
@@ -34,7 +35,7 @@ hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd
     return (hd_tensor_id)planner->tensor_count++;
 }
 
-static hd_operand operand_of(const hd_planner *planner, hd_tensor_id id)
+hd_operand hd_planner_operand(const hd_planner *planner, hd_tensor_id id)
 {
     if (id == HD_TENSOR_NONE) {
         return (hd_operand){.dtype = HD_DTYPE_NONE};
@@ -69,10 +70,10 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const c
         return NULL;
     }
     for (size_t i = 0; i < input_count; i++) {
-        node.operation.inputs[i] = operand_of(planner, inputs[i]);
+        node.operation.inputs[i] = hd_planner_operand(planner, inputs[i]);
     }
     for (size_t i = 0; i < output_count; i++) {
-        node.operation.outputs[i] = operand_of(planner, outputs[i]);
+        node.operation.outputs[i] = hd_planner_operand(planner, outputs[i]);
     }
     planner->nodes[planner->node_count] = node;
     return &planner->nodes[planner->node_count++];
@@ -141,7 +142,7 @@ static hd_status operation_of_node(hd_planner *planner, const hd_node *node, hd_
                                      "input %zu ('%s') is never computed", i,
                                      planner->graph->values[value].name);
         }
-        operation->inputs[i] = operand_of(planner, inputs[i]);
+        operation->inputs[i] = hd_planner_operand(planner, inputs[i]);
     }
     *out_inputs = inputs;
     return HD_OK;
@@ -381,7 +382,7 @@ static hd_status known_scalar(hd_planner *planner, const hd_node *node, hd_tenso
     if (entry->data == NULL) {
         return need_value(planner, tensor);
     }
-    hd_operand operand = operand_of(planner, tensor);
+    hd_operand operand = hd_planner_operand(planner, tensor);
     *out = hd_operand_int(&operand, 0);
     *is_known = true;
     return HD_OK;

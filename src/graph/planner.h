@@ -6,8 +6,11 @@
 #ifndef HD_GRAPH_PLANNER_H
 #define HD_GRAPH_PLANNER_H
 
+#include <string.h>
+
 #include "graph/plan.h"
 #include "hal/cpu/packed.h"
+#include "hal/fused.h"
 
 struct hd_model;
 
@@ -77,8 +80,11 @@ typedef struct hd_planner {
 /* New tensor; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape);
 
-/* New node of an operation type with `fused` parameters (may be NULL) over tensors; its operand arrays
- * are filled from the tensors. Appended, or put in place of node *at. NULL when out of memory. */
+/* A tensor as an operand of an operation. */
+hd_operand hd_planner_operand(const hd_planner *planner, hd_tensor_id id);
+
+/* Appends a node over tensors; its operands are filled from them. NULL when out of memory. Pointers to
+ * nodes are void afterwards. */
 hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const char *name,
                                   const hd_tensor_id *inputs, size_t input_count,
                                   const hd_tensor_id *outputs, size_t output_count);
@@ -99,10 +105,36 @@ hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id ten
  * and nothing keeps it; else NULL. */
 hd_plan_node *hd_planner_only_user(const hd_planner *planner, hd_tensor_id tensor);
 
+/* Writes at most `capacity` of the live nodes that read `tensor` itself; returns their number, or
+ * SIZE_MAX when something else reads it, too (a view, a later segment, an output). */
+size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_node **users,
+                        size_t capacity);
+
+/* A view of a whole tensor in another shape of the same size; HD_TENSOR_NONE when out of memory. */
+hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape);
+
+/* Puts an operation in the place of `node`, which keeps its outputs; its flags are cleared. Pointers to
+ * nodes stay valid. false when out of memory. */
+bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const char *type,
+                        const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
+                        size_t attribute_count);
+
+/* The input of a two-input node that is not `tensor`. */
+hd_tensor_id hd_plan_node_other(const hd_plan_node *node, hd_tensor_id tensor);
+
+static inline bool hd_plan_node_is(const hd_plan_node *node, const char *type)
+{
+    return node != NULL && strcmp(node->operation.type, type) == 0;
+}
+
 /* *out = the single float32 value of a known tensor; false when it is none. */
 bool hd_planner_scalar(const hd_planner *planner, hd_tensor_id tensor, float *out);
 
+/* An operator that is an activation with constant parameters; false for any other. */
+bool hd_activation_of(const hd_planner *planner, const hd_plan_node *node, hd_activation *out);
+
 /* Passes, in the order in which hd_plan_create runs them; false when out of memory. */
+bool hd_fuse_activations(hd_planner *planner);
 bool hd_fuse_norms(hd_planner *planner);
 bool hd_fuse_attention(hd_planner *planner);
 bool hd_fuse_linear(hd_planner *planner);

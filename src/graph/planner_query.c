@@ -105,6 +105,78 @@ hd_plan_node *hd_planner_only_user(const hd_planner *planner, hd_tensor_id tenso
     return NULL;
 }
 
+size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_node **users,
+                        size_t capacity)
+{
+    const hd_plan_tensor *entry = &planner->tensors[tensor];
+    size_t reads = 0, count = 0;
+    if (entry->kept) {
+        return SIZE_MAX;
+    }
+    for (size_t n = entry->producer == UINT32_MAX ? 0 : entry->producer;
+         n < planner->node_count && reads < entry->use_count; n++) {
+        hd_plan_node *node = &planner->nodes[n];
+        if (node->dead) {
+            continue;
+        }
+        bool counted = false;
+        for (size_t i = 0; i < node->operation.input_count; i++) {
+            if (node->inputs[i] != tensor) {
+                continue;
+            }
+            reads++;
+            if (!counted && count < capacity) {
+                users[count] = node;
+            }
+            count += !counted;
+            counted = true;
+        }
+    }
+    return reads == entry->use_count ? count : SIZE_MAX;
+}
+
+hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape)
+{
+    hd_tensor_id view = hd_planner_new_tensor(planner, planner->tensors[tensor].dtype, shape);
+    if (view != HD_TENSOR_NONE) {
+        planner->tensors[view].view_of = tensor;
+        planner->tensors[view].data = planner->tensors[tensor].data;
+        planner->tensors[view].origin = planner->tensors[tensor].origin;
+    }
+    return view;
+}
+
+bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const char *type,
+                        const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
+                        size_t attribute_count)
+{
+    hd_operand *operands = hd_region_array(planner->region, input_count, sizeof *operands);
+    hd_tensor_id *ids = hd_region_copy(planner->region, inputs, input_count * sizeof *inputs);
+    hd_attribute *copies =
+        hd_region_copy(planner->region, attributes, attribute_count * sizeof *attributes);
+    if (operands == NULL || ids == NULL || copies == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < input_count; i++) {
+        operands[i] = hd_planner_operand(planner, inputs[i]);
+    }
+    node->operation.type = type;
+    node->operation.opset = 21;
+    node->operation.attributes = copies;
+    node->operation.attribute_count = attribute_count;
+    node->operation.inputs = operands;
+    node->operation.input_count = input_count;
+    node->operation.fused = NULL;
+    node->inputs = ids;
+    node->flags = 0;
+    return true;
+}
+
+hd_tensor_id hd_plan_node_other(const hd_plan_node *node, hd_tensor_id tensor)
+{
+    return node->inputs[0] == tensor ? node->inputs[1] : node->inputs[0];
+}
+
 bool hd_planner_scalar(const hd_planner *planner, hd_tensor_id tensor, float *out)
 {
     if (tensor == HD_TENSOR_NONE) {

@@ -1,0 +1,180 @@
+/* Activations that exporters spell out become one operator again: GELU, HardSwish and x·sigmoid(x). */
+#include <math.h>
+
+#include "graph/planner.h"
+
+static bool is_scalar_near(const hd_planner *planner, hd_tensor_id id, float expected)
+{
+    float value;
+    return hd_planner_scalar(planner, id, &value) && fabsf(value - expected) <= 1e-4f * fabsf(expected);
+}
+
+/* `node` multiplies with a constant near `factor`, or divides by one near 1 / factor: *out is what. */
+static bool scales_by(const hd_planner *planner, const hd_plan_node *node, float factor, hd_tensor_id *out)
+{
+    if (hd_plan_node_is(node, "Div") && is_scalar_near(planner, node->inputs[1], 1.0f / factor)) {
+        *out = node->inputs[0];
+        return true;
+    }
+    if (!hd_plan_node_is(node, "Mul")) {
+        return false;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (is_scalar_near(planner, node->inputs[i], factor)) {
+            *out = node->inputs[1 - i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The node, of the given type, that alone reads the first output of `node`. */
+static hd_plan_node *next_of(const hd_planner *planner, const hd_plan_node *node, const char *type)
+{
+    hd_plan_node *user = hd_planner_only_user(planner, node->outputs[0]);
+    return hd_plan_node_is(user, type) ? user : NULL;
+}
+
+static bool same_shape(const hd_planner *planner, hd_tensor_id a, hd_tensor_id b)
+{
+    return hd_shape_equal(&planner->tensors[a].shape, &planner->tensors[b].shape);
+}
+
+/* From Erf outwards: x/2·(1 + erf(x/√2)), the factor 1/2 at any of the three places. */
+static hd_plan_node *match_gelu(const hd_planner *planner, const hd_plan_node *erf, hd_tensor_id *x)
+{
+    hd_plan_node *scaled = hd_planner_producer(planner, erf->inputs[0]);
+    if (scaled == NULL || !scales_by(planner, scaled, 0.70710678f, x)) {
+        return NULL;
+    }
+    hd_plan_node *plus = next_of(planner, erf, "Add");
+    if (plus == NULL || !is_scalar_near(planner, hd_plan_node_other(plus, erf->outputs[0]), 1.0f)) {
+        return NULL;
+    }
+    hd_plan_node *product = next_of(planner, plus, "Mul");
+    if (product == NULL) {
+        return NULL;
+    }
+    hd_tensor_id other = hd_plan_node_other(product, plus->outputs[0]), unused;
+    if (other == *x) { /* x·(1 + erf), then ·1/2 */
+        hd_plan_node *half = hd_planner_only_user(planner, product->outputs[0]);
+        return half != NULL && scales_by(planner, half, 0.5f, &unused) ? half : NULL;
+    }
+    hd_plan_node *halved = hd_planner_producer(planner, other);
+    hd_tensor_id source;
+    if (halved != NULL && scales_by(planner, halved, 0.5f, &source) && source == *x) {
+        return product; /* (x/2)·(1 + erf) */
+    }
+    if (is_scalar_near(planner, other, 0.5f)) { /* 1/2·(1 + erf), then ·x */
+        hd_plan_node *last = next_of(planner, product, "Mul");
+        return last != NULL && hd_plan_node_other(last, product->outputs[0]) == *x ? last : NULL;
+    }
+    return NULL;
+}
+
+/* From Clip(x + 3, 0, 6) outwards: x·clip/6 or x·(clip/6). */
+static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_node *clip, hd_tensor_id *x)
+{
+    hd_plan_node *plus = hd_planner_producer_of(planner, clip->inputs[0], "Add");
+    if (plus == NULL || clip->operation.input_count < 3 || clip->inputs[1] == HD_TENSOR_NONE ||
+        clip->inputs[2] == HD_TENSOR_NONE || !is_scalar_near(planner, clip->inputs[2], 6.0f)) {
+        return NULL;
+    }
+    float low;
+    if (!hd_planner_scalar(planner, clip->inputs[1], &low) || low != 0.0f) {
+        return NULL;
+    }
+    *x = HD_TENSOR_NONE;
+    for (size_t i = 0; i < 2; i++) {
+        if (is_scalar_near(planner, plus->inputs[i], 3.0f)) {
+            *x = plus->inputs[1 - i];
+        }
+    }
+    hd_plan_node *user = hd_planner_only_user(planner, clip->outputs[0]);
+    hd_tensor_id source;
+    if (*x == HD_TENSOR_NONE || user == NULL) {
+        return NULL;
+    }
+    if (scales_by(planner, user, 1.0f / 6.0f, &source)) {
+        hd_plan_node *product = next_of(planner, user, "Mul");
+        return product != NULL && hd_plan_node_other(product, user->outputs[0]) == *x ? product : NULL;
+    }
+    if (!hd_plan_node_is(user, "Mul") || hd_plan_node_other(user, clip->outputs[0]) != *x) {
+        return NULL;
+    }
+    hd_plan_node *sixth = hd_planner_only_user(planner, user->outputs[0]);
+    return sixth != NULL && scales_by(planner, sixth, 1.0f / 6.0f, &source) ? sixth : NULL;
+}
+
+/* x·hardsigmoid(x) with alpha 1/6, beta 1/2. */
+static hd_plan_node *match_hard_sigmoid(const hd_planner *planner, const hd_plan_node *gate, hd_tensor_id *x)
+{
+    *x = gate->inputs[0];
+    float alpha = hd_operation_float(&gate->operation, "alpha", 0.2f);
+    float beta = hd_operation_float(&gate->operation, "beta", 0.5f);
+    hd_plan_node *product = next_of(planner, gate, "Mul");
+    return fabsf(alpha - 1.0f / 6.0f) < 1e-5f && beta == 0.5f && product != NULL &&
+                   hd_plan_node_other(product, gate->outputs[0]) == *x
+               ? product
+               : NULL;
+}
+
+/* x·sigmoid(x), also sigmoid(1·x) as paddle writes it. */
+static hd_plan_node *match_silu(const hd_planner *planner, const hd_plan_node *gate, hd_tensor_id *x)
+{
+    *x = gate->inputs[0];
+    hd_plan_node *product = next_of(planner, gate, "Mul");
+    if (product == NULL) {
+        return NULL;
+    }
+    hd_tensor_id other = hd_plan_node_other(product, gate->outputs[0]), source;
+    if (other == *x) {
+        return product;
+    }
+    hd_plan_node *scaled = hd_planner_producer(planner, *x);
+    if (scaled != NULL && scales_by(planner, scaled, 1.0f, &source) && source == other) {
+        *x = other;
+        return product;
+    }
+    return NULL;
+}
+
+static bool fuse_one(hd_planner *planner, const hd_plan_node *node)
+{
+    hd_tensor_id x = HD_TENSOR_NONE;
+    hd_plan_node *last = NULL;
+    const char *type = NULL;
+    if (hd_plan_node_is(node, "Erf")) {
+        last = match_gelu(planner, node, &x);
+        type = "Gelu";
+    } else if (hd_plan_node_is(node, "Clip")) {
+        last = match_hard_swish(planner, node, &x);
+        type = "HardSwish";
+    } else if (hd_plan_node_is(node, "HardSigmoid")) {
+        last = match_hard_sigmoid(planner, node, &x);
+        type = "HardSwish";
+    } else if (hd_plan_node_is(node, "Sigmoid")) {
+        last = match_silu(planner, node, &x);
+        type = "Swish";
+    }
+    if (last == NULL || planner->tensors[x].dtype != HD_FLOAT32 ||
+        !same_shape(planner, x, last->outputs[0])) {
+        return true;
+    }
+    if (!hd_planner_replace(planner, last, type, &x, 1, NULL, 0)) {
+        return false;
+    }
+    hd_planner_count_uses(planner);
+    return true;
+}
+
+bool hd_fuse_activations(hd_planner *planner)
+{
+    hd_planner_count_uses(planner);
+    for (size_t n = 0; n < planner->node_count; n++) {
+        if (!planner->nodes[n].dead && !fuse_one(planner, &planner->nodes[n])) {
+            return false;
+        }
+    }
+    return true;
+}
