@@ -9,6 +9,7 @@ typedef __m256 vector;
 #define LANES            8
 #define PIXELS           6
 #define DEPTHWISE_PIXELS 6
+#define DEPTHWISE_VECTORS 1
 #define KERNELS          hd_convolution_kernels_avx2
 #define PIXEL_LIST(X)           X(1) X(2) X(3) X(4) X(5) X(6)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6)

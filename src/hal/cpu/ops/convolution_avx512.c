@@ -9,6 +9,7 @@ typedef __m512 vector;
 #define LANES            16
 #define PIXELS           14
 #define DEPTHWISE_PIXELS 8
+#define DEPTHWISE_VECTORS 2
 #define KERNELS          hd_convolution_kernels_avx512
 #define PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)

@@ -56,7 +56,7 @@ typedef struct hd_convolution_kernels {
     int64_t pixels;            /* most pixels of a product's block */
     int64_t depthwise_pixels;  /* most pixels of a depthwise block */
     hd_convolution_run_block *product;   /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
-    hd_convolution_run_block *depthwise; /* columns ≤ lanes; weights: [rows][taps], by the strides */
+    hd_convolution_run_block *depthwise; /* columns ≤ 2·lanes; weights: [rows][taps], by the strides */
     /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows; streams: past the caches, all
      * addresses of vectors aligned */
     void (*transpose)(const float *input, int64_t input_stride, int64_t rows, int64_t columns,

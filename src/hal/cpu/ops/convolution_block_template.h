@@ -1,12 +1,12 @@
 /* Convolution block, the template: included once by the file of each instruction set, which defines
- *   vector, LANES, PIXELS and DEPTHWISE_PIXELS (sizes of the register blocks), KERNELS (the table's name),
+ *   vector, LANES, PIXELS, DEPTHWISE_PIXELS, DEPTHWISE_VECTORS (sizes of the register blocks), KERNELS (the table's name),
  *   vector_set, vector_load, vector_store, vector_load_some, vector_store_some (first n lanes; n may be
  *   LANES), vector_stream (past the caches, at an address
  *   aligned to the vector), vector_fma, vector_add, vector_multiply, vector_max, vector_min (of two equal or of a NaN:
  *   the second operand, as on x86), vector_select_negative (x < 0 ? a : b), transpose_block. */
 
 #define INLINE static inline __attribute__((always_inline))
-#define MOST_SUMS (PIXELS * 2 > DEPTHWISE_PIXELS ? PIXELS * 2 : DEPTHWISE_PIXELS)
+#define MOST_SUMS (2 * (PIXELS > DEPTHWISE_PIXELS ? PIXELS : DEPTHWISE_PIXELS))
 #define UNROLL _Pragma("GCC unroll 32")
 
 INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vector x)
@@ -30,9 +30,10 @@ INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vecto
     }
 }
 
-/* Bias, residual, activation and the store of `vectors` vectors a pixel. */
-INLINE void finish_kind(const hd_convolution_block *block, const float *sums, int64_t vectors,
-                        hd_activation_kind kind)
+/* Bias, residual, activation and the store of `vectors` vectors a pixel. offset: of the first pixel from
+ * the block's output, in floats. */
+INLINE void finish_kind(const hd_convolution_block *block, int64_t offset, const float *sums,
+                        int64_t vectors, hd_activation_kind kind)
 {
     const vector alpha = vector_set(block->activation.alpha), beta = vector_set(block->activation.beta);
     const int64_t pixels = block->pixels;
@@ -42,7 +43,7 @@ INLINE void finish_kind(const hd_convolution_block *block, const float *sums, in
             return;
         }
         const float *sum = sums + column, *residual = block->residual;
-        float *output = block->output + column;
+        float *output = block->output + offset + column;
         /* Adding a bias of -0 changes no value. */
         const vector bias = block->bias == NULL ? vector_set(-0.0F)
                             : some >= LANES     ? vector_load(block->bias + column)
@@ -58,7 +59,7 @@ INLINE void finish_kind(const hd_convolution_block *block, const float *sums, in
         for (int64_t p = 0; p < pixels; p++) {
             vector x = vector_add(vector_load(sum + p * vectors * LANES), bias);
             if (residual != NULL) {
-                const float *from = residual + column + p * block->output_pixel;
+                const float *from = residual + offset + column + p * block->output_pixel;
                 x = vector_add(x, some >= LANES ? vector_load(from) : vector_load_some(from, some));
             }
             x = activate(kind, alpha, beta, x);
@@ -71,27 +72,27 @@ INLINE void finish_kind(const hd_convolution_block *block, const float *sums, in
     }
 }
 
-static __attribute__((noinline)) void finish(const hd_convolution_block *block, const float *sums,
-                                             int64_t vectors)
+static __attribute__((noinline)) void finish(const hd_convolution_block *block, int64_t offset,
+                                             const float *sums, int64_t vectors)
 {
     switch (block->activation.kind) {
     case HD_ACTIVATION_RELU:
-        finish_kind(block, sums, vectors, HD_ACTIVATION_RELU);
+        finish_kind(block, offset, sums, vectors, HD_ACTIVATION_RELU);
         break;
     case HD_ACTIVATION_CLIP:
-        finish_kind(block, sums, vectors, HD_ACTIVATION_CLIP);
+        finish_kind(block, offset, sums, vectors, HD_ACTIVATION_CLIP);
         break;
     case HD_ACTIVATION_LEAKY_RELU:
-        finish_kind(block, sums, vectors, HD_ACTIVATION_LEAKY_RELU);
+        finish_kind(block, offset, sums, vectors, HD_ACTIVATION_LEAKY_RELU);
         break;
     case HD_ACTIVATION_HARD_SIGMOID:
-        finish_kind(block, sums, vectors, HD_ACTIVATION_HARD_SIGMOID);
+        finish_kind(block, offset, sums, vectors, HD_ACTIVATION_HARD_SIGMOID);
         break;
     case HD_ACTIVATION_HARD_SWISH:
-        finish_kind(block, sums, vectors, HD_ACTIVATION_HARD_SWISH);
+        finish_kind(block, offset, sums, vectors, HD_ACTIVATION_HARD_SWISH);
         break;
     default:
-        finish_kind(block, sums, vectors, HD_ACTIVATION_NONE);
+        finish_kind(block, offset, sums, vectors, HD_ACTIVATION_NONE);
         break;
     }
 }
@@ -99,8 +100,8 @@ static __attribute__((noinline)) void finish(const hd_convolution_block *block, 
 /* The end of a block. Most blocks end in registers: no residual, and no activation but a clip, as which
  * Relu and none count (of a NaN, minimum and maximum keep it). Others go through memory, which is
  * still in the first-level cache. */
-INLINE void finish_sums(const hd_convolution_block *block, const vector *sums, const int pixels,
-                        const int vectors)
+INLINE void finish_sums(const hd_convolution_block *block, int64_t offset, const vector *sums,
+                        const int pixels, const int vectors)
 {
     if (block->residual != NULL || !block->clips) {
         float memory[MOST_SUMS * LANES] __attribute__((aligned(64)));
@@ -108,7 +109,7 @@ INLINE void finish_sums(const hd_convolution_block *block, const vector *sums, c
         for (int i = 0; i < pixels * vectors; i++) {
             vector_store(memory + i * LANES, sums[i]);
         }
-        finish(block, memory, vectors);
+        finish(block, offset, memory, vectors);
         return;
     }
     const vector low = vector_set(block->low), high = vector_set(block->high);
@@ -119,7 +120,7 @@ INLINE void finish_sums(const hd_convolution_block *block, const vector *sums, c
         const vector bias = block->bias == NULL ? vector_set(-0.0F)
                             : whole             ? vector_load(block->bias + v * LANES)
                                                 : vector_load_some(block->bias + v * LANES, some);
-        float *output = block->output + v * LANES;
+        float *output = block->output + offset + v * LANES;
         if (block->streams) {
             UNROLL
             for (int p = 0; p < pixels; p++) {
@@ -207,21 +208,29 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
             }
         }
     }
-    finish_sums(block, sums, pixels, vectors);
+    finish_sums(block, 0, sums, pixels, vectors);
 }
 
-/* One block of a depthwise convolution: one vector of channels. An input column is loaded once and
- * goes to every pixel that reads it, so each sum still takes its taps in ascending order. `checked`:
- * columns outside [0, width) are skipped. kernel 0: the width of the kernel is not a constant. */
-INLINE void depthwise(const hd_convolution_block *block, const float *input, const int pixels,
-                      const int kernel, const int stride, const bool checked, vector *sums)
+/* The input elements of one tap for one or two vectors of channels; only whole ones come in twos. */
+INLINE vector depthwise_load(const float *from, const int vectors, bool whole, int64_t some)
+{
+    return vectors > 1 || whole ? vector_load(from) : vector_load_some(from, some);
+}
+
+/* One block of a depthwise convolution. An input column is loaded once and goes to every pixel that
+ * reads it, so each sum still takes its taps in ascending order. `checked`: columns outside
+ * [0, width) are skipped; `column` is that of the first tap. kernel 0: its width is not a constant. */
+INLINE void depthwise(const hd_convolution_block *block, const float *input, int64_t column,
+                      const int pixels, const int vectors, const int kernel, const int stride,
+                      const bool checked, vector *sums)
 {
     UNROLL
-    for (int p = 0; p < pixels; p++) {
-        sums[p] = vector_set(0.0F);
+    for (int i = 0; i < pixels * vectors; i++) {
+        sums[i] = vector_set(0.0F);
     }
     const int64_t some = block->columns, column_step = block->input_tap;
     const bool whole = some >= LANES;
+    const uint64_t width = (uint64_t)block->width;
     for (int64_t row = 0; row < block->rows; row++) {
         const float *x = input + row * block->input_row;
         const float *weights = block->weights + row * block->weight_row;
@@ -230,63 +239,68 @@ INLINE void depthwise(const hd_convolution_block *block, const float *input, con
                 const vector w = vector_load(weights + tap * block->weight_tap);
                 UNROLL
                 for (int p = 0; p < pixels; p++) {
-                    if (!checked ||
-                        (uint64_t)(block->column + tap * block->tap_columns +
-                                   p * block->pixel_columns) < (uint64_t)block->width) {
+                    int64_t at = column + tap * block->tap_columns + p * block->pixel_columns;
+                    if ((uint64_t)at < width) {
                         const float *from = x + tap * column_step + p * block->input_pixel;
-                        sums[p] = vector_fma(whole ? vector_load(from) : vector_load_some(from, some),
-                                             w, sums[p]);
+                        sums[p] = vector_fma(depthwise_load(from, 1, whole, some), w, sums[p]);
                     }
                 }
             }
             continue;
         }
-        vector w[7];
+        vector w[7 * 2];
         UNROLL
         for (int tap = 0; tap < kernel; tap++) {
-            w[tap] = vector_load(weights + tap * block->weight_tap);
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                w[tap * vectors + v] = vector_load(weights + tap * block->weight_tap + v * LANES);
+            }
         }
         UNROLL
-        for (int column = 0; column < (pixels - 1) * stride + kernel; column++) {
-            if (!checked || (uint64_t)(block->column + column) < (uint64_t)block->width) {
-                const vector element = whole ? vector_load(x) : vector_load_some(x, some);
+        for (int c = 0; c < (pixels - 1) * stride + kernel; c++, x += column_step) {
+            if (checked && (uint64_t)(column + c) >= width) {
+                continue;
+            }
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                const vector element = depthwise_load(x + v * LANES, vectors, whole, some);
                 UNROLL
                 for (int p = 0; p < pixels; p++) {
-                    const int tap = column - p * stride;
+                    const int tap = c - p * stride;
                     if (tap >= 0 && tap < kernel) {
-                        sums[p] = vector_fma(element, w[tap], sums[p]);
+                        sums[p * vectors + v] =
+                            vector_fma(element, w[tap * vectors + v], sums[p * vectors + v]);
                     }
                 }
             }
-            x += column_step;
         }
     }
 }
 
 /* All blocks of a line: block->blocks times the same number of pixels, side by side. */
-INLINE void depthwise_line(const hd_convolution_block *line, const int pixels, const int kernel,
-                           const int stride, const bool checked)
+INLINE void depthwise_line(const hd_convolution_block *block, const int pixels, const int vectors,
+                           const int kernel, const int stride, const bool checked)
 {
-    hd_convolution_block block = *line;
-    for (int64_t i = 0; i < line->blocks; i++) {
-        vector sums[DEPTHWISE_PIXELS];
+    const float *input = block->input;
+    int64_t column = block->column;
+    for (int64_t i = 0; i < block->blocks; i++) {
+        vector sums[DEPTHWISE_PIXELS * 2];
         /* The rows that the next output row reads in addition come in while this one computes. */
         UNROLL
         for (int next = 0; next < stride; next++) {
-            const float *row = block.input + (block.rows + next) * block.input_row;
+            const float *row = input + (block->rows + next) * block->input_row;
             UNROLL
             for (int p = 0; p < pixels * stride; p++) {
-                __builtin_prefetch(row + p * block.input_tap);
+                UNROLL
+                for (int v = 0; v < vectors; v++) {
+                    __builtin_prefetch(row + p * block->input_tap + v * LANES);
+                }
             }
         }
-        depthwise(&block, block.input, pixels, kernel, stride, checked, sums);
-        finish_sums(&block, sums, pixels, 1);
-        block.input += pixels * block.input_pixel;
-        block.output += pixels * block.output_pixel;
-        block.column += pixels * block.pixel_columns;
-        if (block.residual != NULL) {
-            block.residual += pixels * block.output_pixel;
-        }
+        depthwise(block, input, column, pixels, vectors, kernel, stride, checked, sums);
+        finish_sums(block, i * pixels * block->output_pixel, sums, pixels, vectors);
+        input += pixels * block->input_pixel;
+        column += pixels * block->pixel_columns;
     }
 }
 
@@ -300,56 +314,122 @@ INLINE void depthwise_line(const hd_convolution_block *line, const int pixels, c
     {                                                                                              \
         product(block, pixels, 2);                                                                 \
     }
-#define DEPTHWISE_LINE(pixels, kernel, stride)                                                     \
-    static __attribute__((noinline)) void depthwise_##pixels##_##kernel##_##stride(                \
+/* Depthwise lines for one kernel and stride: `inner` of whole blocks inside the input, and of any
+ * number of pixels, checked. */
+#define DEPTHWISE_LINE(pixels, vectors, kernel, stride)                                            \
+    static __attribute__((noinline)) void depthwise_##pixels##_##vectors##_##kernel##_##stride(    \
         const hd_convolution_block *line)                                                          \
     {                                                                                              \
-        depthwise_line(line, pixels, kernel, stride, false);                                       \
-    }                                                                                              \
-    static __attribute__((noinline)) void depthwise_checked_##pixels##_##kernel##_##stride(        \
-        const hd_convolution_block *line)                                                          \
-    {                                                                                              \
-        depthwise_line(line, pixels, kernel, stride, true);                                        \
+        depthwise_line(line, pixels, vectors, kernel, stride, true);                               \
     }
-#define DEPTHWISE(pixels)                                                                          \
-    DEPTHWISE_LINE(pixels, 0, 1)                                                                   \
-    DEPTHWISE_LINE(pixels, 3, 1)                                                                   \
-    DEPTHWISE_LINE(pixels, 3, 2)                                                                   \
-    DEPTHWISE_LINE(pixels, 5, 1)                                                                   \
-    DEPTHWISE_LINE(pixels, 5, 2)                                                                   \
-    DEPTHWISE_LINE(pixels, 7, 1)
+#define DEPTHWISE_INNER(vectors, kernel, stride)                                                   \
+    static __attribute__((noinline)) void depthwise_inner_##vectors##_##kernel##_##stride(         \
+        const hd_convolution_block *line)                                                          \
+    {                                                                                              \
+        depthwise_line(line, DEPTHWISE_PIXELS, vectors, kernel, stride, false);                    \
+    }
+#define DEPTHWISE_VECTOR(pixels, vectors)                                                          \
+    DEPTHWISE_LINE(pixels, vectors, 3, 1)                                                          \
+    DEPTHWISE_LINE(pixels, vectors, 3, 2)                                                          \
+    DEPTHWISE_LINE(pixels, vectors, 5, 1)                                                          \
+    DEPTHWISE_LINE(pixels, vectors, 5, 2)                                                          \
+    DEPTHWISE_LINE(pixels, vectors, 7, 1)
+#define DEPTHWISE_INNERS(vectors)                                                                  \
+    DEPTHWISE_INNER(vectors, 3, 1)                                                                 \
+    DEPTHWISE_INNER(vectors, 3, 2)                                                                 \
+    DEPTHWISE_INNER(vectors, 5, 1)                                                                 \
+    DEPTHWISE_INNER(vectors, 5, 2)                                                                 \
+    DEPTHWISE_INNER(vectors, 7, 1)
+#define DEPTHWISE(pixels) DEPTHWISE_LINE(pixels, 1, 0, 1) DEPTHWISE_VECTOR(pixels, 1)
+#define DEPTHWISE_TWO(pixels) DEPTHWISE_VECTOR(pixels, 2)
 #define PRODUCT_ROW(pixels) {product_##pixels##_1, product_##pixels##_2},
-#define DEPTHWISE_WAY(pixels, kernel, stride)                                                      \
-    {depthwise_##pixels##_##kernel##_##stride, depthwise_checked_##pixels##_##kernel##_##stride}
 #define DEPTHWISE_ROW(pixels)                                                                      \
-    {DEPTHWISE_WAY(pixels, 0, 1), DEPTHWISE_WAY(pixels, 3, 1), DEPTHWISE_WAY(pixels, 3, 2),        \
-     DEPTHWISE_WAY(pixels, 5, 1), DEPTHWISE_WAY(pixels, 5, 2), DEPTHWISE_WAY(pixels, 7, 1)},
+    {depthwise_##pixels##_1_0_1, depthwise_##pixels##_1_3_1, depthwise_##pixels##_1_3_2,           \
+     depthwise_##pixels##_1_5_1, depthwise_##pixels##_1_5_2, depthwise_##pixels##_1_7_1},
+#define DEPTHWISE_ROW_TWO(pixels)                                                                  \
+    {NULL,                       depthwise_##pixels##_2_3_1, depthwise_##pixels##_2_3_2,           \
+     depthwise_##pixels##_2_5_1, depthwise_##pixels##_2_5_2, depthwise_##pixels##_2_7_1},
+#define DEPTHWISE_INNER_ROW(vectors)                                                               \
+    {NULL,                        depthwise_inner_##vectors##_3_1, depthwise_inner_##vectors##_3_2, \
+     depthwise_inner_##vectors##_5_1, depthwise_inner_##vectors##_5_2,                             \
+     depthwise_inner_##vectors##_7_1},
 
 PIXEL_LIST(PRODUCT)
 DEPTHWISE_PIXEL_LIST(DEPTHWISE)
+DEPTHWISE_INNERS(1)
+#if DEPTHWISE_VECTORS > 1
+DEPTHWISE_PIXEL_LIST(DEPTHWISE_TWO)
+DEPTHWISE_INNERS(2)
+#endif
 
 static hd_convolution_run_block *const products[][2] = {PIXEL_LIST(PRODUCT_ROW)};
-static hd_convolution_run_block *const depthwises[][6][2] = {DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW)};
+static hd_convolution_run_block *const depthwises[][6] = {DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW)};
+#if DEPTHWISE_VECTORS > 1
+static hd_convolution_run_block *const depthwises_two[][6] = {
+    DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW_TWO)};
+static hd_convolution_run_block *const depthwise_inners[][6] = {DEPTHWISE_INNER_ROW(1)
+                                                                    DEPTHWISE_INNER_ROW(2)};
+#else
+static hd_convolution_run_block *const depthwise_inners[][6] = {DEPTHWISE_INNER_ROW(1)};
+#endif
 
 static void run_product(const hd_convolution_block *block)
 {
     products[block->pixels - 1][block->columns > LANES](block);
 }
 
+/* The specialized kernels' index by kernel width and stride; 0: none. */
+static int depthwise_way(const hd_convolution_block *line)
+{
+    if (line->tap_columns != 1 || line->pixel_columns > 2) {
+        return 0;
+    }
+    const int second = (int)line->pixel_columns - 1;
+    return line->taps == 3                  ? 1 + second
+           : line->taps == 5                ? 3 + second
+           : line->taps == 7 && second == 0 ? 5
+                                            : 0;
+}
+
+static void depthwise_vector(const hd_convolution_block *line, int way, int vectors)
+{
+    const bool inside = line->column >= 0 &&
+                        line->column + (line->blocks * line->pixels - 1) * line->pixel_columns +
+                                (line->taps - 1) * line->tap_columns < line->width;
+    if (inside && way != 0 && line->pixels == DEPTHWISE_PIXELS) {
+        depthwise_inners[vectors - 1][way](line);
+        return;
+    }
+#if DEPTHWISE_VECTORS > 1
+    if (vectors == 2) {
+        depthwises_two[line->pixels - 1][way](line);
+        return;
+    }
+#endif
+    depthwises[line->pixels - 1][way](line);
+}
+
 static void run_depthwise(const hd_convolution_block *line)
 {
-    int way = 0;
-    if (line->tap_columns == 1 && line->pixel_columns <= 2) {
-        const int second = (int)line->pixel_columns - 1;
-        way = line->taps == 3                  ? 1 + second
-              : line->taps == 5                ? 3 + second
-              : line->taps == 7 && second == 0 ? 5
-                                               : 0;
+    const int way = depthwise_way(line);
+    if (line->columns <= LANES) {
+        depthwise_vector(line, way, 1);
+        return;
     }
-    const bool checked = line->column < 0 ||
-                         line->column + (line->blocks * line->pixels - 1) * line->pixel_columns +
-                                 (line->taps - 1) * line->tap_columns >= line->width;
-    depthwises[line->pixels - 1][way][checked](line);
+    if (DEPTHWISE_VECTORS > 1 && way != 0 && line->columns == 2 * LANES) {
+        depthwise_vector(line, way, 2);
+        return;
+    }
+    hd_convolution_block part = *line;
+    part.columns = LANES;
+    depthwise_vector(&part, way, 1);
+    part.columns = line->columns - LANES;
+    part.input += LANES;
+    part.weights += LANES;
+    part.output += LANES;
+    part.bias = part.bias == NULL ? NULL : part.bias + LANES;
+    part.residual = part.residual == NULL ? NULL : part.residual + LANES;
+    depthwise_vector(&part, way, 1);
 }
 
 /* Columns outside, so that only as many lines of the output are being filled as a vector has lanes. */

@@ -32,7 +32,8 @@ typedef struct hd_convolution_work {
     int64_t longer_blocks;
     int64_t panels;       /* of all groups */
     int64_t group_panels; /* of one group of the convolution */
-    int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache */
+    int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache;
+                             depthwise: vectors of channels of a pass */
     bool large;           /* the output is larger than caches and may be streamed */
     int64_t block_tiles;  /* tiles over all output pixels, for each set of panels */
     int64_t chunk_rows;   /* planar: output rows a tile */
@@ -68,8 +69,8 @@ static inline int64_t hd_convolution_padded(int64_t count, int64_t lanes)
 void hd_convolution_product_row(const hd_convolution_work *work, const hd_convolution_image *image,
                                 int64_t row, int64_t begin, int64_t end, int64_t first_panel,
                                 int64_t last_panel);
-/* Computes output rows [begin, end) of a depthwise convolution for `some` channels (at most a
- * vector) from `channel` on. */
+/* Computes output rows [begin, end) of a depthwise convolution for `some` channels (at most two
+ * vectors) from `channel` on. */
 void hd_convolution_depthwise_rows(const hd_convolution_work *work,
                                    const hd_convolution_image *image, int64_t begin, int64_t end,
                                    int64_t channel, int64_t some);
