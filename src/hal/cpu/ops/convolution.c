@@ -10,8 +10,6 @@
 #define CHUNK_BYTES (512 << 10)
 /* Input rows that a depthwise convolution goes over for each vector of channels. */
 #define DEPTHWISE_BYTES (256 << 10)
-/* Input rows of two vectors of channels that one output row reads; more go one vector at a time. */
-#define DEPTHWISE_ROWS_BYTES (40 << 10)
 /* An output of this size leaves no cache warm for who reads it, so it need not pass through them. */
 #define STREAMED_BYTES (16 << 20)
 /* Multiply-adds of a product that take about as long as one of hd_cpu_tile_count's steps. */
@@ -27,13 +25,13 @@ static int64_t blocks_of_row(const hd_convolution_work *work)
     return work->phases * work->phase_blocks;
 }
 
-/* Depthwise: some rows, whose input fits the second-level cache, for one or two vectors of channels
- * after the other, so that input rows which several output rows share stay in the first-level cache. */
+/* Depthwise: some rows, whose input fits the second-level cache, for two vectors of channels after
+ * the other, so that input rows which several output rows share stay in the first-level cache. */
 static void compute_depthwise(const hd_convolution_work *work, const hd_convolution_image *image,
                               int64_t begin, int64_t end)
 {
     const int64_t channels = work->sizes.channels;
-    const int64_t lanes = work->kernels->lanes * work->tile_panels;
+    const int64_t lanes = 2 * work->kernels->lanes;
     for (int64_t row = begin; row < end; row += work->chunk_rows) {
         const int64_t last = end - row < work->chunk_rows ? end : row + work->chunk_rows;
         for (int64_t channel = 0; channel < channels; channel += lanes) {
@@ -275,11 +273,6 @@ static void cut_blocks(hd_convolution_work *work)
     work->tile_panels = TILE_WEIGHT_BYTES / bytes;
     work->tile_panels = work->tile_panels > work->panels ? work->panels : work->tile_panels;
     work->tile_panels = work->tile_panels < 1 ? 1 : work->tile_panels;
-    if (depthwise) {
-        int64_t rows_bytes =
-            sizes->kernel[0] * sizes->input[1] * 2 * work->kernels->lanes * (int64_t)sizeof(float);
-        work->tile_panels = rows_bytes <= DEPTHWISE_ROWS_BYTES ? 2 : 1;
-    }
     if (!depthwise) {
         int64_t columns = (sizes->kernel[1] - 1) * sizes->dilation[1] +
                           (most - 1) * (sizes->transposed ? 1 : sizes->stride[1]) + 1;

@@ -32,8 +32,7 @@ typedef struct hd_convolution_work {
     int64_t longer_blocks;
     int64_t panels;       /* of all groups */
     int64_t group_panels; /* of one group of the convolution */
-    int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache;
-                             depthwise: vectors of channels of a pass */
+    int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache */
     bool large;           /* the output is larger than caches and may be streamed */
     int64_t block_tiles;  /* tiles over all output pixels, for each set of panels */
     int64_t chunk_rows;   /* planar: output rows a tile */
