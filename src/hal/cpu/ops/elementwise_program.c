@@ -158,7 +158,13 @@ static void set_scalars(hd_elementwise_program *program)
 static size_t set_scratch(hd_elementwise_program *program)
 {
     size_t used = hd_align_up(program->variable_count * sizeof(void *), HD_CACHE_LINE);
-    size_t block = BLOCK * sizeof(uint64_t);
+    size_t element_size = 1;
+    for (size_t v = 0; v < program->variable_count; v++) {
+        size_t size = program->variables[v].element_size;
+        element_size = size > element_size ? size : element_size;
+    }
+    /* A little apart: equal distances from a page's start make loads wait for unrelated stores. */
+    size_t block = BLOCK * element_size + 5 * HD_CACHE_LINE;
     for (size_t v = 0; v < program->variable_count; v++) {
         hd_elementwise_variable *variable = &program->variables[v];
         bool is_gathered = variable->access == HD_ELEMENTWISE_STRIDED && !program->by_rows;
