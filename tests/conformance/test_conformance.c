@@ -1,0 +1,579 @@
+/* usage: conformance_test_conformance [GROUP/NAME...]
+ *
+ * Runs ONNX's own test models (Debian's libonnx-testdata) through the public API and compares each
+ * output with the expected one at rtol 1e-3, atol 1e-6; NaN equals NaN, integers are equal exactly.
+ * Fails when a model that expected_failures.txt does not list fails, and when a listed one passes.
+ * Models outside what Heddle is for are told by what they contain, not by their names.
+ *
+ * Models run in a child process that goes from one to the next; when one ends it, that is the model's
+ * result, and another child goes on behind it. */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "heddle/heddle.h"
+#include "onnx.pb-c.h"
+
+#define RTOL 1e-3
+#define ATOL 1e-6
+#define SECONDS_LIMIT 120u /* for one model */
+#define TEXT_SIZE 512
+#define OPERAND_LIMIT 64
+#define EXPECTED_LIST HD_TEST_SOURCE_DIR "/tests/conformance/expected_failures.txt"
+
+static const char *const groups[] = {"node", "pytorch-converted", "pytorch-operator", "simple", "real"};
+#define GROUP_COUNT (sizeof groups / sizeof groups[0])
+
+typedef enum outcome { PASSED, FAILED, OUT_OF_SCOPE, OUTCOME_COUNT } outcome;
+
+typedef struct model_case {
+    char name[TEXT_SIZE]; /* "node/test_abs" */
+    size_t group;
+    bool is_expected_to_fail;
+    bool is_done;
+    outcome outcome;
+    char reason[TEXT_SIZE];
+} model_case;
+
+static model_case *cases;
+static size_t case_count;
+static const char *program;
+
+static void say(char reason[TEXT_SIZE], const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(char reason[TEXT_SIZE], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, TEXT_SIZE, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- what a model contains ------------------------------------------------------------------- */
+
+static const struct {
+    const char *type;
+    const char *reason;
+} foreign_operators[] = {
+    {"SequenceConstruct", "sequence"},     {"SequenceEmpty", "sequence"},
+    {"SequenceInsert", "sequence"},        {"SequenceErase", "sequence"},
+    {"SequenceAt", "sequence"},            {"SequenceLength", "sequence"},
+    {"SequenceMap", "sequence"},           {"SplitToSequence", "sequence"},
+    {"ConcatFromSequence", "sequence"},    {"Optional", "optional"},
+    {"OptionalGetElement", "optional"},    {"OptionalHasElement", "optional"},
+    {"StringNormalizer", "string"},        {"RandomNormal", "random"},
+    {"RandomNormalLike", "random"},        {"RandomUniform", "random"},
+    {"RandomUniformLike", "random"},       {"Multinomial", "random"},
+    {"Bernoulli", "random"},               {"If", "control flow"},
+    {"Loop", "control flow"},              {"Scan", "control flow"},
+    {"QuantizeLinear", "quantization"},    {"DequantizeLinear", "quantization"},
+    {"QLinearConv", "quantization"},       {"QLinearMatMul", "quantization"},
+    {"MatMulInteger", "quantization"},     {"ConvInteger", "quantization"},
+    {"DynamicQuantizeLinear", "quantization"},
+};
+
+static const char *foreign_type(int64_t data_type)
+{
+    return data_type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING     ? "string"
+           : data_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 ? "bfloat16"
+                                                                  : NULL;
+}
+
+static const char *foreign_value(const Onnx__ValueInfoProto *value)
+{
+    if (value->type == NULL) {
+        return NULL;
+    }
+    switch (value->type->value_case) {
+    case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
+        return foreign_type(value->type->tensor_type->elem_type);
+    case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
+        return "optional";
+    case ONNX__TYPE_PROTO__VALUE__NOT_SET:
+        return NULL;
+    default:
+        return "sequence";
+    }
+}
+
+static const char *foreign_node(const Onnx__NodeProto *node)
+{
+    if (node->domain != NULL && strstr(node->domain, "training") != NULL) {
+        return "training";
+    }
+    for (size_t i = 0; i < sizeof foreign_operators / sizeof foreign_operators[0]; i++) {
+        if (strcmp(node->op_type, foreign_operators[i].type) == 0) {
+            return foreign_operators[i].reason;
+        }
+    }
+    if (strcmp(node->op_type, "Dropout") == 0 && node->n_input > 2 && node->input[2][0] != '\0') {
+        return "random"; /* its training mode */
+    }
+    for (size_t i = 0; i < node->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = node->attribute[i];
+        const char *reason = attribute->t != NULL ? foreign_type(attribute->t->data_type) : NULL;
+        if (strcmp(node->op_type, "Cast") == 0 && strcmp(attribute->name, "to") == 0) {
+            reason = foreign_type(attribute->i);
+        }
+        if (reason != NULL) {
+            return reason;
+        }
+    }
+    return NULL;
+}
+
+/* NULL: the model is within what Heddle is for. */
+static const char *foreign_model(const Onnx__ModelProto *model)
+{
+    const Onnx__GraphProto *graph = model->graph;
+    const char *reason = NULL;
+    for (size_t i = 0; i < graph->n_node && reason == NULL; i++) {
+        reason = foreign_node(graph->node[i]);
+    }
+    for (size_t i = 0; i < graph->n_input && reason == NULL; i++) {
+        reason = foreign_value(graph->input[i]);
+    }
+    for (size_t i = 0; i < graph->n_output && reason == NULL; i++) {
+        reason = foreign_value(graph->output[i]);
+    }
+    for (size_t i = 0; i < graph->n_value_info && reason == NULL; i++) {
+        reason = foreign_value(graph->value_info[i]);
+    }
+    for (size_t i = 0; i < graph->n_initializer && reason == NULL; i++) {
+        reason = foreign_type(graph->initializer[i]->data_type);
+    }
+    return reason;
+}
+
+/* Gives "cannot be read" for a file that is no model. */
+static const char *classify(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *data = NULL;
+    const char *reason = "cannot be read";
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
+        goto done;
+    }
+    long size = ftell(file);
+    rewind(file);
+    data = malloc(size > 0 ? (size_t)size : 1);
+    if (data == NULL || fread(data, 1, (size_t)size, file) != (size_t)size) {
+        goto done;
+    }
+    Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, (size_t)size, data);
+    if (model != NULL) {
+        reason = model->graph == NULL ? reason : foreign_model(model);
+        onnx__model_proto__free_unpacked(model, NULL);
+    }
+done:
+    free(data);
+    if (file != NULL) {
+        fclose(file);
+    }
+    return reason;
+}
+
+/* ---- comparison ------------------------------------------------------------------------------ */
+
+static double half_to_double(uint16_t bits)
+{
+    int exponent = bits >> 10 & 31;
+    double fraction = bits & 1023;
+    double value = exponent == 31  ? (fraction == 0 ? INFINITY : NAN)
+                   : exponent == 0 ? ldexp(fraction, -24)
+                                   : ldexp(fraction + 1024, exponent - 25);
+    return (bits & 0x8000) != 0 ? -value : value;
+}
+
+static double element_as_double(const hd_tensor *tensor, size_t index)
+{
+    switch (tensor->dtype) {
+    case HD_FLOAT32:
+        return ((const float *)tensor->data)[index];
+    case HD_FLOAT64:
+        return ((const double *)tensor->data)[index];
+    default:
+        return half_to_double(((const uint16_t *)tensor->data)[index]);
+    }
+}
+
+static bool is_floating(hd_dtype dtype)
+{
+    return dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16;
+}
+
+static bool is_close(double got, double expected)
+{
+    if (isnan(got) || isnan(expected)) {
+        return isnan(got) && isnan(expected);
+    }
+    return got == expected || fabs(got - expected) <= ATOL + RTOL * fabs(expected);
+}
+
+static void shape_text(const hd_tensor *tensor, char text[128])
+{
+    size_t used = (size_t)snprintf(text, 128, "%s[", hd_dtype_name(tensor->dtype));
+    for (uint32_t i = 0; i < tensor->rank && used < 100; i++) {
+        used += (size_t)snprintf(text + used, 128 - used, "%s%" PRId64, i == 0 ? "" : "x",
+                                 tensor->dims[i]);
+    }
+    snprintf(text + used, 128 - used, "]");
+}
+
+static bool compare(const hd_tensor *got, const hd_tensor *expected, size_t output,
+                    char reason[TEXT_SIZE])
+{
+    bool same_shape = got->dtype == expected->dtype && got->rank == expected->rank;
+    for (uint32_t i = 0; i < expected->rank && same_shape; i++) {
+        same_shape = got->dims[i] == expected->dims[i];
+    }
+    if (!same_shape || got->size != expected->size) {
+        char first[128], second[128];
+        shape_text(got, first);
+        shape_text(expected, second);
+        say(reason, "output %zu is %s, expected %s", output, first, second);
+        return false;
+    }
+    size_t element_size = hd_dtype_size(expected->dtype);
+    size_t count = expected->size / element_size;
+    size_t wrong = 0;
+    size_t first_wrong = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *a = (const char *)got->data + i * element_size;
+        const char *b = (const char *)expected->data + i * element_size;
+        bool equal = is_floating(expected->dtype)
+                         ? is_close(element_as_double(got, i), element_as_double(expected, i))
+                         : memcmp(a, b, element_size) == 0;
+        first_wrong = !equal && wrong == 0 ? i : first_wrong;
+        wrong += !equal;
+    }
+    if (wrong > 0 && is_floating(expected->dtype)) {
+        say(reason, "output %zu: %zu of %zu elements differ, the first at %zu: %.9g, expected %.9g",
+            output, wrong, count, first_wrong, element_as_double(got, first_wrong),
+            element_as_double(expected, first_wrong));
+    } else if (wrong > 0) {
+        int64_t a = 0, b = 0;
+        memcpy(&a, (const char *)got->data + first_wrong * element_size, element_size);
+        memcpy(&b, (const char *)expected->data + first_wrong * element_size, element_size);
+        say(reason, "output %zu: %zu of %zu elements differ, the first at %zu: bits %" PRIx64
+                    ", expected %" PRIx64, output, wrong, count, first_wrong, (uint64_t)a, (uint64_t)b);
+    }
+    return wrong == 0;
+}
+
+/* ---- one model ------------------------------------------------------------------------------- */
+
+/* Loads KIND_0.pb and so on; false when one is missing or cannot be read. */
+static bool load_tensors(const char *folder, const char *kind, hd_tensor *tensors, size_t count,
+                         char reason[TEXT_SIZE])
+{
+    for (size_t i = 0; i < count; i++) {
+        char path[1024];
+        hd_error error = {0};
+        snprintf(path, sizeof path, "%s/%s_%zu.pb", folder, kind, i);
+        if (hd_tensor_load(path, &tensors[i], &error) != HD_OK) {
+            say(reason, "test data: %s", error.message);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool run_data_set(hd_model *model, const char *folder, char reason[TEXT_SIZE])
+{
+    hd_tensor inputs[OPERAND_LIMIT] = {0};
+    hd_tensor expected[OPERAND_LIMIT] = {0};
+    hd_tensor outputs[OPERAND_LIMIT] = {0};
+    size_t input_count = hd_model_input_count(model);
+    size_t output_count = hd_model_output_count(model);
+    bool passed = false;
+    hd_error error = {0};
+    if (input_count > OPERAND_LIMIT || output_count > OPERAND_LIMIT) {
+        say(reason, "more than %d inputs or outputs", OPERAND_LIMIT);
+        return false;
+    }
+    if (load_tensors(folder, "input", inputs, input_count, reason) &&
+        load_tensors(folder, "output", expected, output_count, reason)) {
+        if (hd_model_run(model, inputs, input_count, outputs, output_count, &error) != HD_OK) {
+            say(reason, "run: %s: %s", hd_status_name(error.status), error.message);
+        } else {
+            passed = true;
+        }
+    }
+    for (size_t i = 0; i < output_count && passed; i++) {
+        passed = compare(&outputs[i], &expected[i], i, reason);
+    }
+    for (size_t i = 0; i < OPERAND_LIMIT; i++) {
+        hd_tensor_release(&inputs[i]);
+        hd_tensor_release(&expected[i]);
+        hd_tensor_release(&outputs[i]);
+    }
+    return passed;
+}
+
+static outcome run_case(hd_device *device, const char *name, char reason[TEXT_SIZE])
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s/model.onnx", HD_TEST_ONNX_DIR, name);
+    const char *foreign = classify(path);
+    if (foreign != NULL) {
+        say(reason, "%s", foreign);
+        return OUT_OF_SCOPE;
+    }
+    hd_model *model = NULL;
+    hd_error error = {0};
+    if (hd_model_load(device, path, NULL, &model, &error) != HD_OK) {
+        say(reason, "load: %s: %s", hd_status_name(error.status), error.message);
+        return FAILED;
+    }
+    bool passed = true;
+    int set = 0;
+    for (; passed; set++) {
+        char folder[1024];
+        snprintf(folder, sizeof folder, "%s/%s/test_data_set_%d", HD_TEST_ONNX_DIR, name, set);
+        if (access(folder, F_OK) != 0) {
+            break;
+        }
+        passed = run_data_set(model, folder, reason);
+    }
+    if (passed && set == 0) {
+        say(reason, "test data: there is no test_data_set_0");
+        passed = false;
+    }
+    hd_model_destroy(&model);
+    return passed ? PASSED : FAILED;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+/* What the child writes to the parent about a model; smaller than PIPE_BUF, so it arrives whole. */
+typedef struct report {
+    size_t index;
+    outcome outcome;
+    char reason[TEXT_SIZE];
+} report;
+
+static void run_child(int results, size_t begin)
+{
+    hd_device *device = NULL;
+    hd_error error = {0};
+    if (hd_device_open("cpu", NULL, &device, &error) != HD_OK) {
+        fprintf(stderr, "the device cannot be opened: %s\n", error.message);
+        _exit(2);
+    }
+    for (size_t i = begin; i < case_count; i++) {
+        report sent = {.index = i};
+        alarm(SECONDS_LIMIT);
+        sent.outcome = run_case(device, cases[i].name, sent.reason);
+        if (write(results, &sent, sizeof sent) != sizeof sent) {
+            _exit(2);
+        }
+    }
+    alarm(0);
+    hd_device_destroy(&device);
+    exit(0); /* not _exit: leak checkers look at the end of a process */
+}
+
+/* Runs the models from `begin` on in a new child; gives the index of the first that is not done. */
+static size_t run_from(size_t begin)
+{
+    int ends[2];
+    if (pipe(ends) != 0) {
+        perror("pipe");
+        exit(2);
+    }
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0) {
+        perror("fork");
+        exit(2);
+    }
+    if (child == 0) {
+        close(ends[0]);
+        run_child(ends[1], begin);
+    }
+    close(ends[1]);
+    report received;
+    while (read(ends[0], &received, sizeof received) == sizeof received) {
+        model_case *done = &cases[received.index];
+        done->outcome = received.outcome;
+        memcpy(done->reason, received.reason, sizeof done->reason);
+        done->is_done = true;
+        begin = received.index + 1;
+    }
+    close(ends[0]);
+    int status;
+    waitpid(child, &status, 0);
+    if (begin == case_count) {
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+            fprintf(stderr, "the process that ran the models ended with %d after the last\n", status);
+            exit(1);
+        }
+        return begin;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+        exit(2);
+    }
+    model_case *culprit = &cases[begin];
+    culprit->outcome = FAILED;
+    culprit->is_done = true;
+    if (WIFSIGNALED(status)) {
+        say(culprit->reason, "ended the process with signal %d (%s)%s", WTERMSIG(status),
+            strsignal(WTERMSIG(status)),
+            WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
+    } else {
+        say(culprit->reason, "ended the process with exit code %d", WEXITSTATUS(status));
+    }
+    return begin + 1;
+}
+
+static void add_case(const char *name, size_t group)
+{
+    cases = realloc(cases, (case_count + 1) * sizeof *cases);
+    if (cases == NULL) {
+        abort();
+    }
+    model_case *added = &cases[case_count++];
+    memset(added, 0, sizeof *added);
+    snprintf(added->name, sizeof added->name, "%s", name);
+    added->group = group;
+}
+
+/* Adds the models of a group, in the order of their names, whose name is wanted. */
+static void collect_group(size_t group, char **wanted, int wanted_count)
+{
+    char folder[1024];
+    snprintf(folder, sizeof folder, "%s/%s", HD_TEST_ONNX_DIR, groups[group]);
+    struct dirent **entries;
+    int count = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char name[TEXT_SIZE];
+        char path[1600];
+        snprintf(name, sizeof name, "%s/%.200s", groups[group], entries[i]->d_name);
+        snprintf(path, sizeof path, "%s/%s/model.onnx", HD_TEST_ONNX_DIR, name);
+        bool is_wanted = wanted_count == 0;
+        for (int w = 0; w < wanted_count; w++) {
+            is_wanted = is_wanted || strcmp(wanted[w], name) == 0;
+        }
+        if (is_wanted && entries[i]->d_name[0] != '.' && access(path, F_OK) == 0) {
+            add_case(name, group);
+        }
+        free(entries[i]);
+    }
+    if (count >= 0) {
+        free(entries);
+    }
+}
+
+/* Reads "GROUP/NAME reason in words" lines; '#' begins a comment. Gives the number of lines that are
+ * wrong: without a reason or with a name that no model has. */
+static int read_expected(bool is_complete)
+{
+    FILE *file = fopen(EXPECTED_LIST, "r");
+    char line[1024];
+    int wrong = 0;
+    if (file == NULL) {
+        fprintf(stderr, "%s: %s\n", EXPECTED_LIST, strerror(errno));
+        return 1;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        char name[TEXT_SIZE];
+        int end = 0;
+        if (line[0] == '#' || sscanf(line, "%511s %n", name, &end) != 1) {
+            continue;
+        }
+        bool is_known = false;
+        for (size_t i = 0; i < case_count; i++) {
+            if (strcmp(cases[i].name, name) == 0) {
+                cases[i].is_expected_to_fail = true;
+                is_known = true;
+            }
+        }
+        if (line[end] == '\0' || (!is_known && is_complete)) {
+            printf("LIST %s: it has no reason, or there is no such model\n", name);
+            wrong++;
+        }
+    }
+    fclose(file);
+    return wrong;
+}
+
+/* Prints the failures and the totals; gives the number of models that are not as the list says. */
+static int print_results(void)
+{
+    size_t totals[GROUP_COUNT + 1][OUTCOME_COUNT] = {0};
+    int wrong = 0;
+    for (size_t i = 0; i < case_count; i++) {
+        const model_case *done = &cases[i];
+        totals[done->group][done->outcome]++;
+        totals[GROUP_COUNT][done->outcome]++;
+        if (done->outcome == FAILED && !done->is_expected_to_fail) {
+            printf("FAIL %s: %s (repeat: %s %s)\n", done->name, done->reason, program, done->name);
+            wrong++;
+        } else if (done->outcome != FAILED && done->is_expected_to_fail) {
+            printf("LISTED %s: it is in %s, but %s\n", done->name, EXPECTED_LIST,
+                   done->outcome == PASSED ? "it passes" : "it is out of scope");
+            wrong++;
+        } else if (done->outcome == FAILED && case_count < 20) {
+            printf("EXPECTED %s: %s\n", done->name, done->reason);
+        } else if (case_count < 20) {
+            printf("%s %s %s\n", done->outcome == PASSED ? "PASS" : "OUT OF SCOPE", done->name,
+                   done->reason);
+        }
+    }
+    printf("%-18s %8s %8s %8s %8s\n", "group", "models", "in scope", "passed", "failed");
+    for (size_t g = 0; g <= GROUP_COUNT; g++) {
+        const size_t *t = totals[g];
+        size_t in_scope = t[PASSED] + t[FAILED];
+        printf("%-18s %8zu %8zu %8zu %8zu%s\n", g < GROUP_COUNT ? groups[g] : "all",
+               in_scope + t[OUT_OF_SCOPE], in_scope, t[PASSED], t[FAILED],
+               g < GROUP_COUNT && in_scope + t[OUT_OF_SCOPE] == 0 ? "  (no model.onnx is installed)"
+                                                                  : "");
+    }
+    return wrong;
+}
+
+static void print_scope(void)
+{
+    static const char *const reasons[] = {"sequence",     "optional", "string",      "training", "random",
+                                          "control flow", "bfloat16", "quantization"};
+    printf("out of scope:");
+    for (size_t r = 0; r < sizeof reasons / sizeof reasons[0]; r++) {
+        size_t count = 0;
+        for (size_t i = 0; i < case_count; i++) {
+            count += cases[i].outcome == OUT_OF_SCOPE && strcmp(cases[i].reason, reasons[r]) == 0;
+        }
+        printf("%s %zu %s", r == 0 ? "" : ",", count, reasons[r]);
+    }
+    printf("\n");
+}
+
+int main(int argc, char **argv)
+{
+    program = argv[0];
+    for (size_t g = 0; g < GROUP_COUNT; g++) {
+        collect_group(g, argv + 1, argc - 1);
+    }
+    if (case_count == 0) {
+        fprintf(stderr, "there is no model in %s (Debian: libonnx-testdata)%s\n", HD_TEST_ONNX_DIR,
+                argc > 1 ? " of this name" : "");
+        return 1;
+    }
+    int wrong = read_expected(argc == 1);
+    for (size_t next = 0; next < case_count;) {
+        next = run_from(next);
+    }
+    wrong += print_results();
+    print_scope();
+    printf("%zu passed, %d failed\n", case_count - (size_t)wrong, wrong);
+    free(cases);
+    return wrong > 0;
+}
