@@ -230,50 +230,63 @@ static void fill(void *out, const void *element, size_t element_size, size_t n)
 #undef FILL
 }
 
-/* Splits an output position into its indices; gives the offset of the input's element there. */
-static int64_t offset_of(const hd_elementwise_program *program, const hd_elementwise_variable *input,
-                         int64_t position, int64_t index[HD_MAX_RANK])
+/* Splits an output position into its indices. */
+static void split(const hd_elementwise_program *program, int64_t position, int64_t index[HD_MAX_RANK])
 {
-    int64_t offset = 0;
     for (uint32_t axis = program->rank; axis-- > 0;) {
         index[axis] = position % program->dims[axis];
         position /= program->dims[axis];
-        offset += index[axis] * input->strides[axis];
     }
-    return offset;
 }
 
-/* Copies the input's elements for output positions [position, position + n) to out. */
+/* Moves the indices on by n elements, at most to the next row's beginning. */
+static void advance(const hd_elementwise_program *program, int64_t n, int64_t index[HD_MAX_RANK])
+{
+    uint32_t axis = program->rank - 1;
+    index[axis] += n;
+    for (; axis > 0 && index[axis] == program->dims[axis]; axis--) {
+        index[axis] = 0;
+        index[axis - 1]++;
+    }
+}
+
+static const char *element_at(const hd_elementwise_program *program,
+                              const hd_elementwise_variable *input, const char *base,
+                              const int64_t index[HD_MAX_RANK])
+{
+    int64_t offset = 0;
+    for (uint32_t axis = 0; axis < program->rank; axis++) {
+        offset += index[axis] * input->strides[axis];
+    }
+    return base + (size_t)offset * input->element_size;
+}
+
+/* Copies the input's elements for n output positions from `position` on to out. */
 static void gather(const hd_elementwise_program *program, const hd_elementwise_variable *input,
                    const char *base, char *out, int64_t position, int64_t n)
 {
     uint32_t last = program->rank - 1;
     int64_t index[HD_MAX_RANK];
     size_t size = input->element_size;
-    int64_t offset = offset_of(program, input, position, index);
+    split(program, position, index);
     while (n > 0) {
         int64_t run = program->dims[last] - index[last];
         run = run < n ? run : n;
+        const char *from = element_at(program, input, base, index);
         if (input->strides[last] == 0) {
-            fill(out, base + (size_t)offset * size, size, (size_t)run);
+            fill(out, from, size, (size_t)run);
         } else {
-            memcpy(out, base + (size_t)offset * size, (size_t)run * size);
+            memcpy(out, from, (size_t)run * size);
         }
         out += (size_t)run * size;
         n -= run;
-        offset += run * input->strides[last];
-        index[last] += run;
-        for (uint32_t axis = last; axis > 0 && index[axis] == program->dims[axis]; axis--) {
-            offset += input->strides[axis - 1] - program->dims[axis] * input->strides[axis];
-            index[axis] = 0;
-            index[axis - 1]++;
-        }
+        advance(program, run, index);
     }
 }
 
-/* Points at[k] at the inputs of the block of n elements at `position`. */
+/* Points at[k] at the inputs of the block of n elements at `position`, whose indices are `index`. */
 static void place_inputs(const hd_elementwise_program *program, void *const *buffers, char *scratch,
-                         const char **at, int64_t position, int64_t n)
+                         const char **at, int64_t position, const int64_t *index, int64_t n)
 {
     for (size_t k = 0; k < program->input_count; k++) {
         const hd_elementwise_variable *input = &program->variables[k];
@@ -285,8 +298,7 @@ static void place_inputs(const hd_elementwise_program *program, void *const *buf
             gather(program, input, base, scratch + input->scratch_offset, position, n);
             at[k] = scratch + input->scratch_offset;
         } else if (input->access == HD_ELEMENTWISE_STRIDED) {
-            int64_t index[HD_MAX_RANK];
-            at[k] = base + (size_t)offset_of(program, input, position, index) * size;
+            at[k] = element_at(program, input, base, index);
             if (input->is_expanded) {
                 fill(scratch + input->scratch_offset, at[k], size, (size_t)n);
             }
@@ -340,14 +352,20 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
     size_t last = program->instructions[program->instruction_count - 1].result;
     size_t out_size = program->variables[last].element_size;
     char *out = buffers[program->input_count];
-    int64_t row = program->by_rows ? program->dims[program->rank - 1] : program->count;
+    int64_t index[HD_MAX_RANK] = {0};
+    split(program, position, index);
     while (position < stop) {
-        int64_t n = row - position % row;
-        n = n < BLOCK ? n : BLOCK;
-        n = n < stop - position ? n : stop - position;
-        place_inputs(program, buffers, scratch, at, position, n);
+        int64_t n = stop - position < BLOCK ? stop - position : BLOCK;
+        if (program->by_rows) {
+            int64_t rest = program->dims[program->rank - 1] - index[program->rank - 1];
+            n = n < rest ? n : rest;
+        }
+        place_inputs(program, buffers, scratch, at, position, index, n);
         run_block(program, scratch, at, out + (size_t)position * out_size, n);
         position += n;
+        if (program->by_rows) {
+            advance(program, n, index);
+        }
     }
 }
 
