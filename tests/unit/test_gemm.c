@@ -37,7 +37,8 @@ static float *floats(int64_t count, uint32_t seed)
     return values;
 }
 
-static problem problem_make(int64_t rows, int64_t columns, int64_t depth, bool epilogue)
+static problem problem_make(int64_t rows, int64_t columns, int64_t depth, bool epilogue,
+                            float scale)
 {
     problem p = {.rows = rows, .columns = columns, .depth = depth};
     p.a = floats(rows * depth, 1);
@@ -54,6 +55,7 @@ static problem problem_make(int64_t rows, int64_t columns, int64_t depth, bool e
             for (int64_t k = 0; k < depth; k++) {
                 sum = fmaf(p.a[i * depth + k], p.b[k * columns + j], sum);
             }
+            sum = scale != 0.0f ? sum * scale : sum;
             sum = epilogue ? sum + p.bias[j] : sum;
             sum = epilogue ? sum + p.residual[i * columns + j] : sum;
             p.expected[i * columns + j] = sum;
@@ -88,7 +90,7 @@ static void check_block(block_run *run, int64_t width)
 {
     for (int64_t rows = 1; rows <= 14; rows++) {
         for (int64_t columns = 1; columns <= width; columns++) {
-            problem p = problem_make(rows, columns, 37, true);
+            problem p = problem_make(rows, columns, 37, true, 0.7f);
             hd_gemm_block block = {.a = p.a,
                                    .a_row = p.depth,
                                    .a_depth = 1,
@@ -99,12 +101,14 @@ static void check_block(block_run *run, int64_t width)
                                    .rows = rows,
                                    .columns = columns,
                                    .depth = p.depth,
+                                   .scale = 0.7f,
                                    .bias = p.bias,
                                    .residual = p.residual,
                                    .residual_row = columns};
             run(&block);
             problem_check(&p);
             /* in two pieces of the depth */
+            block.scale = 0.0f;
             block.bias = NULL;
             block.residual = NULL;
             block.depth = 20;
@@ -113,6 +117,7 @@ static void check_block(block_run *run, int64_t width)
             block.a += 20;
             block.b += 20 * columns;
             block.depth = p.depth - 20;
+            block.scale = 0.7f;
             block.bias = p.bias;
             block.residual = p.residual;
             run(&block);
@@ -128,7 +133,7 @@ static void every_instruction_set_gives_the_bits_of_fmaf(void **state)
     check_block(hd_gemm_block_baseline, 64);
 #if defined(__x86_64__)
     if (hd_cpu_isa() >= HD_ISA_AVX2) {
-        check_block(hd_gemm_block_avx2, 16);
+        check_block(hd_gemm_block_avx2, 64);
     }
     if (hd_cpu_isa() >= HD_ISA_AVX512) {
         check_block(hd_gemm_block_avx512, 64);
@@ -159,7 +164,7 @@ static void every_layout_gives_the_bits_of_fmaf(void **state)
     (void)state;
     for (size_t i = 0; i < SIZE_COUNT; i++) {
         int64_t rows = sizes[i][0], columns = sizes[i][1], depth = sizes[i][2];
-        problem p = problem_make(rows, columns, depth, i % 2 == 0);
+        problem p = problem_make(rows, columns, depth, i % 2 == 0, 0.0f);
         float *transposed_a = floats(rows * depth, 7), *transposed_b = floats(depth * columns, 8);
         for (int64_t r = 0; r < rows; r++) {
             for (int64_t k = 0; k < depth; k++) {
@@ -222,7 +227,7 @@ static void every_layout_gives_the_bits_of_fmaf(void **state)
 static void a_row_does_not_depend_on_the_others(void **state)
 {
     (void)state;
-    problem p = problem_make(200, 150, 300, false);
+    problem p = problem_make(200, 150, 300, false, 0.0f);
     size_t count;
     assert_true(hd_gemm_packed_count(p.depth, p.columns, &count));
     float *packed = floats((int64_t)count, 9);
@@ -289,7 +294,7 @@ static void products_of_a_transformer_have_tiles_for_many_threads(void **state)
 static void an_activation_follows_bias_and_residual(void **state)
 {
     (void)state;
-    problem p = problem_make(40, 100, 200, true);
+    problem p = problem_make(40, 100, 200, true, 0.0f);
     hd_gemm gemm;
     hd_gemm_plan(&gemm, p.rows, p.columns, p.depth, 1);
     gemm.activation = (hd_activation){.kind = HD_ACTIVATION_GELU};

@@ -74,7 +74,7 @@ void hd_gemm_block_run(const hd_gemm_block *block)
 
 int64_t hd_gemm_panel_width(void)
 {
-    return hd_cpu_isa() == HD_ISA_AVX512 ? 64 : 16;
+    return hd_cpu_isa() == HD_ISA_AVX512 ? 64 : 32;
 }
 
 bool hd_gemm_packed_count(int64_t depth, int64_t columns, size_t *out_count)

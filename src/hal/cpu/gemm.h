@@ -54,7 +54,7 @@ void hd_gemm_block_baseline(const hd_gemm_block *block);
 void hd_gemm_block_avx2(const hd_gemm_block *block);
 void hd_gemm_block_avx512(const hd_gemm_block *block);
 
-/* Columns of a panel: 64 with AVX-512, else 16. */
+/* Columns of a panel: 64 with AVX-512, else 32. */
 int64_t hd_gemm_panel_width(void);
 
 /* Elements of the packed form of a depth x columns matrix; false when the bytes do not fit. */

@@ -1,17 +1,22 @@
-/* Gemm with AVX2: tiles of 6 rows and 2 vectors, 12 of the 16 registers for the sums. */
+/* Gemm with AVX2: tiles of 6 rows and 2 vectors or of 3 rows and 4 vectors, 12 of the 16 registers
+ * for the sums. */
 #include "hal/cpu/gemm.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define VECTOR      __m256
-#define LANES       8
-#define MASK        __m256i
-#define ROWS_MAX    6
-#define VECTORS_MAX 2
-#define TILE_LIST_ROWS(X, vectors)                                                                 \
-    X(1, vectors) X(2, vectors) X(3, vectors) X(4, vectors) X(5, vectors) X(6, vectors)
-#define TILE_LIST(X) TILE_LIST_ROWS(X, 1) TILE_LIST_ROWS(X, 2)
+#define VECTOR                     __m256
+#define LANES                      8
+#define MASK                       __m256i
+#define ROWS_MAX                   6
+#define VECTORS_TALL               2
+#define ROWS_WIDE                  3
+#define VECTORS_MAX                4
+#define TILE_LIST_ROWS(X, vectors) X(1, vectors) X(2, vectors) X(3, vectors)
+#define TILE_LIST(X)                                                                               \
+    TILE_LIST_ROWS(X, 1)                                                                           \
+    TILE_LIST_ROWS(X, 2) TILE_LIST_ROWS(X, 3) TILE_LIST_ROWS(X, 4) X(4, 1) X(5, 1) X(6, 1) X(4, 2) \
+        X(5, 2) X(6, 2)
 
 #define vector_zero()                      _mm256_setzero_ps()
 #define vector_load(from)                  _mm256_loadu_ps(from)

@@ -4,11 +4,13 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define VECTOR      __m512
-#define LANES       16
-#define MASK        __mmask16
-#define ROWS_MAX    6
-#define VECTORS_MAX 4
+#define VECTOR       __m512
+#define LANES        16
+#define MASK         __mmask16
+#define ROWS_MAX     6
+#define VECTORS_TALL 4
+#define ROWS_WIDE    0
+#define VECTORS_MAX  4
 #define TILE_LIST_ROWS(X, vectors)                                                                 \
     X(1, vectors) X(2, vectors) X(3, vectors) X(4, vectors) X(5, vectors) X(6, vectors)
 #define TILE_LIST(X)                                                                               \
