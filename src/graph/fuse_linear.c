@@ -49,6 +49,18 @@ typedef struct linear_parts {
     hd_plan_node *last; /* the node in whose place the product goes */
 } linear_parts;
 
+/* heddle.Conv that the layout pass made; its bias stands already. */
+static bool starts_convolution(const hd_planner *planner, hd_plan_node *node, linear_parts *parts)
+{
+    if (!hd_plan_node_is(node, "heddle.Conv") && !hd_plan_node_is(node, "heddle.ConvTranspose")) {
+        return false;
+    }
+    (void)planner;
+    *parts = (linear_parts){
+        .inputs = {node->inputs[0], node->inputs[1], node->inputs[2], HD_TENSOR_NONE}, .last = node};
+    return true;
+}
+
 /* Takes in the nodes behind parts->last as long as they fit. */
 static void extend(const hd_planner *planner, linear_parts *parts, const hd_shape *shape)
 {
@@ -106,6 +118,35 @@ static bool starts_linear(const hd_planner *planner, hd_plan_node *node, linear_
         return false;
     }
     parts->inputs[2] = has_bias ? node->inputs[2] : HD_TENSOR_NONE;
+    return true;
+}
+
+bool hd_fuse_convolution(hd_planner *planner)
+{
+    hd_planner_count_uses(planner);
+    for (size_t n = 0; n < planner->node_count; n++) {
+        hd_plan_node *node = &planner->nodes[n];
+        linear_parts parts;
+        if (node->dead || !starts_convolution(planner, node, &parts)) {
+            continue;
+        }
+        extend(planner, &parts, &planner->tensors[node->outputs[0]].shape);
+        if (parts.last == node) {
+            continue;
+        }
+        /* hd_fused_convolution_transposed begins with hd_fused_convolution. */
+        const char *type = node->operation.type;
+        const void *sizes = node->operation.fused;
+        hd_fused_convolution_transposed *fused =
+            hd_region_copy(planner->region, sizes, sizeof *fused);
+        if (fused == NULL ||
+            !hd_planner_replace(planner, parts.last, type, parts.inputs, 4, NULL, 0)) {
+            return false;
+        }
+        fused->convolution.activation = parts.activation;
+        parts.last->operation.fused = fused;
+        hd_planner_count_uses(planner);
+    }
     return true;
 }
 

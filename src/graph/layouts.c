@@ -1,6 +1,422 @@
+/* Layouts: convolutions compute on channels-last tensors, [N, H, W, C]. This pass rewrites them, and what
+ * stands between them, so that a tensor is turned around only where it enters or leaves such a stretch.
+ *
+ * Each tensor that the graph means as [N, C, H, W] may have a twin that holds the same elements as
+ * [N, H, W, C]. While the nodes are walked again in order, a node that can work on twins gets one for its
+ * output, and the tensor itself is made only when a node that cannot asks for it. */
+#include "base/memory.h"
 #include "graph/planner.h"
+#include "hal/convolution.h"
+#include "hal/cpu/ops/elementwise.h"
+
+typedef struct layout_pass {
+    hd_planner *planner;
+    hd_tensor_id *twins;  /* of each tensor, HD_TENSOR_NONE: none */
+    bool *missing;        /* the tensor itself is not made yet, only its twin */
+    size_t tensor_limit;  /* entries of the two tables */
+    hd_plan_node *nodes;  /* the nodes as they were */
+    size_t node_count;
+    bool failed; /* out of memory */
+} layout_pass;
+
+static const hd_plan_tensor *tensor_of(const layout_pass *pass, hd_tensor_id id)
+{
+    return &pass->planner->tensors[id];
+}
+
+static hd_shape channels_last_shape(const hd_shape *shape)
+{
+    return (hd_shape){.rank = 4,
+                      .dims = {shape->dims[0], shape->dims[2], shape->dims[3], shape->dims[1]}};
+}
+
+static hd_tensor_id twin_of(const layout_pass *pass, hd_tensor_id id)
+{
+    return id < pass->tensor_limit ? pass->twins[id] : HD_TENSOR_NONE;
+}
+
+static bool is_missing(const layout_pass *pass, hd_tensor_id id)
+{
+    return id < pass->tensor_limit && pass->missing[id];
+}
+
+/* Appends a node; NULL, and the pass has failed, when out of memory. */
+static hd_plan_node *append(layout_pass *pass, const char *type, const char *name,
+                            const hd_tensor_id *inputs, size_t input_count, const hd_tensor_id *outputs,
+                            size_t output_count)
+{
+    hd_plan_node *node =
+        hd_planner_new_node(pass->planner, type, name, inputs, input_count, outputs, output_count);
+    pass->failed = pass->failed || node == NULL;
+    return node;
+}
+
+/* A tensor whose elements lie the same way in both layouts: one channel, or one position. */
+static bool turns_for_free(const hd_shape *shape)
+{
+    return shape->dims[1] == 1 || (shape->dims[2] == 1 && shape->dims[3] == 1);
+}
+
+/* Makes the tensor itself from its twin. */
+static void materialize(layout_pass *pass, hd_tensor_id id)
+{
+    id = hd_planner_root(pass->planner, id);
+    if (!is_missing(pass, id)) {
+        return;
+    }
+    hd_tensor_id twin = pass->twins[id];
+    append(pass, "heddle.FromChannelsLast", "", &twin, 1, &id, 1);
+    pass->missing[id] = false;
+}
+
+/* The channels-last form of any tensor of 4 dimensions: its twin, a view, or a turned copy. */
+static hd_tensor_id channels_last(layout_pass *pass, hd_tensor_id id)
+{
+    if (twin_of(pass, id) != HD_TENSOR_NONE) {
+        return pass->twins[id];
+    }
+    hd_shape shape = channels_last_shape(&tensor_of(pass, id)->shape);
+    hd_tensor_id twin;
+    if (turns_for_free(&tensor_of(pass, id)->shape)) {
+        materialize(pass, id);
+        twin = hd_planner_new_view(pass->planner, id, &shape);
+    } else {
+        materialize(pass, id);
+        twin = hd_planner_new_tensor(pass->planner, tensor_of(pass, id)->dtype, &shape);
+        if (twin != HD_TENSOR_NONE) {
+            append(pass, "heddle.ToChannelsLast", "", &id, 1, &twin, 1);
+        }
+    }
+    if (twin == HD_TENSOR_NONE) {
+        pass->failed = true;
+    } else if (id < pass->tensor_limit) {
+        pass->twins[id] = twin;
+    }
+    return twin;
+}
+
+/* A twin for a node's output, which itself is missing from now on, unless it has the same bytes. */
+static hd_tensor_id new_twin(layout_pass *pass, hd_tensor_id id)
+{
+    hd_shape shape = channels_last_shape(&tensor_of(pass, id)->shape);
+    hd_tensor_id twin = hd_planner_new_tensor(pass->planner, tensor_of(pass, id)->dtype, &shape);
+    if (twin == HD_TENSOR_NONE) {
+        pass->failed = true;
+        return twin;
+    }
+    pass->planner->tensors[twin].origin = tensor_of(pass, id)->origin;
+    pass->twins[id] = twin;
+    pass->missing[id] = true;
+    return twin;
+}
+
+/* After a node's twin output was written: what others will ask for in any case is made at once. */
+static void settle(layout_pass *pass, hd_tensor_id id)
+{
+    if (tensor_of(pass, id)->kept) {
+        materialize(pass, id);
+    }
+}
+
+static bool is_map(const layout_pass *pass, hd_tensor_id id)
+{
+    return id != HD_TENSOR_NONE && tensor_of(pass, id)->shape.rank == 4 &&
+           tensor_of(pass, id)->dtype == HD_FLOAT32;
+}
+
+/* Conv and ConvTranspose of two spatial dimensions with packed weights. */
+static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
+{
+    bool transposed = hd_plan_node_is(node, "ConvTranspose");
+    if ((!transposed && !hd_plan_node_is(node, "Conv")) || !is_map(pass, node->inputs[0]) ||
+        node->operation.inputs[1].packed == NULL) {
+        return false;
+    }
+    hd_convolution sizes;
+    if (hd_convolution_resolve(&node->operation, &sizes, NULL) != HD_OK) {
+        return false;
+    }
+    hd_fused_convolution_transposed *fused = hd_region_alloc(pass->planner->region, sizeof *fused);
+    if (fused == NULL) {
+        pass->failed = true;
+        return true;
+    }
+    hd_fused_convolution *plain = &fused->convolution;
+    plain->group = sizes.group;
+    for (size_t i = 0; i < 2; i++) {
+        plain->kernel[i] = sizes.kernel[i];
+        plain->stride[i] = sizes.stride[i];
+        plain->dilation[i] = sizes.dilation[i];
+        plain->pad_begin[i] = sizes.pad_begin[i];
+        int64_t reach = (sizes.kernel[i] - 1) * sizes.dilation[i] + 1;
+        if (transposed) {
+            /* All of output_padding, output_shape and the pads is in the output's size. */
+            int64_t full = (sizes.input[i] - 1) * sizes.stride[i] + reach;
+            int64_t rest = full - sizes.pad_begin[i] - sizes.output[i];
+            plain->pad_end[i] = rest > 0 ? rest : 0;
+            fused->output_padding[i] = rest < 0 ? -rest : 0;
+        } else {
+            int64_t pad =
+                (sizes.output[i] - 1) * sizes.stride[i] + reach - sizes.input[i] - sizes.pad_begin[i];
+            plain->pad_end[i] = pad > 0 ? pad : 0;
+        }
+    }
+    hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0]), node->inputs[1],
+                              node->operation.input_count > 2 ? node->inputs[2] : HD_TENSOR_NONE,
+                              HD_TENSOR_NONE};
+    hd_tensor_id output = new_twin(pass, node->outputs[0]);
+    if (pass->failed) {
+        return true;
+    }
+    hd_plan_node *made = append(pass, transposed ? "heddle.ConvTranspose" : "heddle.Conv",
+                                node->operation.name, inputs, 4, &output, 1);
+    if (made != NULL) {
+        made->operation.fused = fused;
+    }
+    settle(pass, node->outputs[0]);
+    return true;
+}
+
+static void copy_attributes(hd_plan_node *made, const hd_plan_node *node)
+{
+    if (made != NULL) {
+        made->operation.attributes = node->operation.attributes;
+        made->operation.attribute_count = node->operation.attribute_count;
+        made->operation.opset = node->operation.opset;
+        made->flags = node->flags;
+    }
+}
+
+/* Some input is there as a twin only, so that working on twins saves a turn. */
+static bool has_missing_input(const layout_pass *pass, const hd_plan_node *node)
+{
+    for (size_t i = 0; i < node->operation.input_count; i++) {
+        if (node->inputs[i] != HD_TENSOR_NONE && is_missing(pass, node->inputs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Pooling and scaling: the same operator with another name on [N, H, W, C]. */
+static bool turn_window(layout_pass *pass, const hd_plan_node *node)
+{
+    static const char *const names[][2] = {{"MaxPool", "heddle.MaxPool"},
+                                           {"AveragePool", "heddle.AveragePool"},
+                                           {"GlobalAveragePool", "heddle.GlobalAveragePool"},
+                                           {"Resize", "heddle.Resize"}};
+    const char *type = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        type = hd_plan_node_is(node, names[i][0]) ? names[i][1] : type;
+    }
+    if (type == NULL || !is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
+        node->operation.output_count > 2 ||
+        (node->operation.output_count == 2 && node->outputs[1] != HD_TENSOR_NONE)) {
+        return false;
+    }
+    hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0])};
+    size_t count = node->operation.input_count;
+    if (count > 4) {
+        return false;
+    }
+    for (size_t i = 1; i < count; i++) {
+        inputs[i] = node->inputs[i];
+    }
+    hd_tensor_id output = new_twin(pass, node->outputs[0]);
+    if (!pass->failed) {
+        copy_attributes(append(pass, type, node->operation.name, inputs, count, &output, 1), node);
+        settle(pass, node->outputs[0]);
+    }
+    return true;
+}
+
+/* The operand of an elementwise node in channels-last form, for a result of `rank` 4; HD_TENSOR_NONE if
+ * that takes more than a view of it and it has no twin. */
+static bool can_turn_operand(const layout_pass *pass, hd_tensor_id id)
+{
+    const hd_plan_tensor *tensor = tensor_of(pass, id);
+    if (hd_shape_count(&tensor->shape) == 1) {
+        return true;
+    }
+    if (tensor->packed != NULL || tensor->shape.rank > 4) {
+        return false;
+    }
+    return tensor->shape.rank >= 3 || tensor->shape.rank == 1;
+}
+
+static hd_tensor_id turn_operand(layout_pass *pass, hd_tensor_id id)
+{
+    const hd_plan_tensor *tensor = tensor_of(pass, id);
+    if (tensor->shape.rank == 4) {
+        return channels_last(pass, id);
+    }
+    materialize(pass, id);
+    tensor = tensor_of(pass, id);
+    if (hd_shape_count(&tensor->shape) == 1) {
+        return id;
+    }
+    /* Missing dimensions are 1, at the front: [C, 1, 1] is [1, C, 1, 1], [W] is [1, 1, 1, W]. */
+    hd_shape padded = {.rank = 4, .dims = {1, 1, 1, 1}};
+    for (uint32_t i = 0; i < tensor->shape.rank; i++) {
+        padded.dims[4 - tensor->shape.rank + i] = tensor->shape.dims[i];
+    }
+    hd_tensor_id full = hd_planner_new_view(pass->planner, id, &padded);
+    if (full == HD_TENSOR_NONE) {
+        pass->failed = true;
+        return full;
+    }
+    return channels_last(pass, full);
+}
+
+static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
+{
+    const hd_operation *operation = &node->operation;
+    if (operation->output_count != 1 || operation->input_count == 0 || operation->input_count > 4 ||
+        tensor_of(pass, node->outputs[0])->shape.rank != 4 || !has_missing_input(pass, node) ||
+        !hd_cpu_elementwise_fuses(operation)) {
+        return false;
+    }
+    for (size_t i = 0; i < operation->input_count; i++) {
+        if (node->inputs[i] != HD_TENSOR_NONE && !can_turn_operand(pass, node->inputs[i])) {
+            return false;
+        }
+    }
+    hd_tensor_id inputs[4];
+    for (size_t i = 0; i < operation->input_count && !pass->failed; i++) {
+        inputs[i] = node->inputs[i] == HD_TENSOR_NONE ? HD_TENSOR_NONE : turn_operand(pass, node->inputs[i]);
+    }
+    if (pass->failed) {
+        return true;
+    }
+    hd_tensor_id output = new_twin(pass, node->outputs[0]);
+    if (!pass->failed) {
+        copy_attributes(
+            append(pass, operation->type, operation->name, inputs, operation->input_count, &output, 1),
+            node);
+        settle(pass, node->outputs[0]);
+    }
+    return true;
+}
+
+/* Concat along the channels, where most of what is joined comes channels-last. */
+static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
+{
+    int64_t axis = hd_operation_int(&node->operation, "axis", 1);
+    if (!hd_plan_node_is(node, "Concat") || !is_map(pass, node->outputs[0]) ||
+        !hd_axis_normalize(&axis, 4)) {
+        return false;
+    }
+    size_t count = node->operation.input_count, missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        missing += is_missing(pass, node->inputs[i]);
+    }
+    if (2 * missing < count || missing == 0) {
+        return false;
+    }
+    static const int64_t turned[4] = {0, 3, 1, 2};
+    hd_tensor_id *inputs = hd_region_array(pass->planner->region, count, sizeof *inputs);
+    hd_attribute *attribute = hd_region_alloc(pass->planner->region, sizeof *attribute);
+    if (inputs == NULL || attribute == NULL) {
+        pass->failed = true;
+        return true;
+    }
+    for (size_t i = 0; i < count && !pass->failed; i++) {
+        inputs[i] = channels_last(pass, node->inputs[i]);
+    }
+    *attribute = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = turned[axis]};
+    hd_tensor_id output = pass->failed ? HD_TENSOR_NONE : new_twin(pass, node->outputs[0]);
+    if (pass->failed) {
+        return true;
+    }
+    hd_plan_node *made = append(pass, "Concat", node->operation.name, inputs, count, &output, 1);
+    copy_attributes(made, node);
+    if (made != NULL) {
+        made->operation.attributes = attribute;
+        made->operation.attribute_count = 1;
+    }
+    settle(pass, node->outputs[0]);
+    return true;
+}
+
+/* Transpose to [N, H, W, C] of a tensor that is there as a twin: the twin is its result. */
+static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
+{
+    size_t count;
+    const int64_t *p = hd_operation_ints(&node->operation, "perm", &count);
+    if (!hd_plan_node_is(node, "Transpose") || count != 4 || !is_missing(pass, node->inputs[0]) ||
+        p[0] != 0 || p[1] != 2 || p[2] != 3 || p[3] != 1 || tensor_of(pass, node->outputs[0])->kept) {
+        return false;
+    }
+    /* Views must come after what they view, so the result is copied as a view under a new number:
+     * readers of the old one are few, and it simply becomes a view of the twin if that is older. */
+    hd_tensor_id twin = pass->twins[node->inputs[0]], output = node->outputs[0];
+    if (twin > output) {
+        return false;
+    }
+    pass->planner->tensors[output].view_of = twin;
+    return true;
+}
+
+static void walk_node(layout_pass *pass, const hd_plan_node *node)
+{
+    if (turn_convolution(pass, node) || turn_window(pass, node) || turn_elementwise(pass, node) ||
+        turn_concat(pass, node) || turn_transpose(pass, node)) {
+        return;
+    }
+    for (size_t i = 0; i < node->operation.input_count; i++) {
+        if (node->inputs[i] != HD_TENSOR_NONE) {
+            materialize(pass, node->inputs[i]);
+        }
+    }
+    hd_planner *planner = pass->planner;
+    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity, planner->node_count + 1,
+                          sizeof *planner->nodes)) {
+        pass->failed = true;
+        return;
+    }
+    planner->nodes[planner->node_count++] = *node;
+}
+
+static bool has_convolution(const hd_planner *planner)
+{
+    for (size_t n = 0; n < planner->node_count; n++) {
+        const hd_plan_node *node = &planner->nodes[n];
+        if (!node->dead && (hd_plan_node_is(node, "Conv") || hd_plan_node_is(node, "ConvTranspose"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool hd_choose_layouts(hd_planner *planner)
 {
-    (void)planner;
-    return true;
+    hd_planner_count_uses(planner);
+    if (!has_convolution(planner)) {
+        return true;
+    }
+    layout_pass pass = {.planner = planner,
+                        .tensor_limit = planner->tensor_count,
+                        .nodes = planner->nodes,
+                        .node_count = planner->node_count};
+    pass.twins = hd_alloc(pass.tensor_limit * sizeof *pass.twins);
+    pass.missing = hd_alloc_zero(pass.tensor_limit, sizeof *pass.missing);
+    if (pass.twins == NULL || pass.missing == NULL) {
+        hd_free(pass.twins);
+        hd_free(pass.missing);
+        return false;
+    }
+    memset(pass.twins, 0xFF, pass.tensor_limit * sizeof *pass.twins);
+    planner->nodes = NULL;
+    planner->node_count = 0;
+    planner->node_capacity = 0;
+    for (size_t n = 0; n < pass.node_count && !pass.failed; n++) {
+        if (!pass.nodes[n].dead) {
+            walk_node(&pass, &pass.nodes[n]);
+        }
+    }
+    hd_free(pass.nodes);
+    hd_free(pass.twins);
+    hd_free(pass.missing);
+    hd_planner_count_uses(planner);
+    return !pass.failed;
 }

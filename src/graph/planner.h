@@ -139,6 +139,7 @@ bool hd_fuse_norms(hd_planner *planner);
 bool hd_fuse_attention(hd_planner *planner);
 bool hd_fuse_linear(hd_planner *planner);
 bool hd_choose_layouts(hd_planner *planner);
+bool hd_fuse_convolution(hd_planner *planner);
 bool hd_fuse_elementwise(hd_planner *planner);
 
 /* Walks the graph until its end, a cut or further steering inputs. */
