@@ -6,24 +6,6 @@
 #include "hal/cpu/gemm.h"
 #include "hal/cpu/packed_convolution.h"
 
-/* In a build without packed_convolution.c convolutions read their weights as they are. */
-__attribute__((weak)) hd_packing hd_cpu_packing_convolution(const hd_operation *operation,
-                                                            size_t index)
-{
-    (void)operation;
-    (void)index;
-    return HD_PACKING_NONE;
-}
-
-__attribute__((weak)) hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group,
-                                                        hd_packed *packed, hd_error *error)
-{
-    (void)constant;
-    (void)group;
-    (void)packed;
-    return hd_fail(error, HD_UNSUPPORTED, "this build packs no convolutions");
-}
-
 hd_packing hd_cpu_packing(const hd_operation *operation, size_t index)
 {
     bool linear = strcmp(operation->type, "heddle.Linear") == 0;
