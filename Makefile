@@ -21,7 +21,9 @@ help:
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make clean       remove the build folders"
 
-demo: release
+demo: deps
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target heddle_program
 	@tools/demo
 
 test:
