@@ -1,11 +1,19 @@
 #include "cli/failure.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+
+/* What fails after the first failure, such as writing its results, would hide it. */
+static bool printed;
 
 hd_exit_code hd_failure_print(hd_exit_code code, const char *format, ...)
 {
     va_list values;
+    if (printed) {
+        return code;
+    }
+    printed = true;
     fflush(stdout); /* so that the sentence stands below what led to it */
     fputs("heddle: ", stderr);
     va_start(values, format);

@@ -15,7 +15,8 @@ typedef enum hd_exit_code {
     EXIT_CODE_DEFECT = 5  /* a defect in the program or the library */
 } hd_exit_code;
 
-/* Prints "heddle: SENTENCE" to standard error and returns the code. */
+/* Prints "heddle: SENTENCE" to standard error, the first time that it is called, and returns the
+ * code. */
 hd_exit_code hd_failure_print(hd_exit_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+"""usage: program_test.py GROUP [TEST]   with HEDDLE_PROGRAM, and HEDDLE_DISTURB for some tests
+
+Exit codes, sentences, files and JSON of the program heddle, as outside programs rely on them.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import onnx_files
+from onnx_files import FLOAT, INT64
+
+PROGRAM = os.environ.get("HEDDLE_PROGRAM", "build/release/heddle")
+DISTURB = os.environ.get("HEDDLE_DISTURB", "")
+SANITIZED = os.environ.get("HEDDLE_SANITIZED", "") not in ("", "OFF")
+COMMANDS = ["info", "run", "bench model", "bench cases"]
+LIMIT_S = 300
+
+
+class ProgramTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="heddle-cli-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def call(self, *words, disturb=None):
+        environment = dict(os.environ)
+        if disturb:
+            environment.update(LD_PRELOAD=DISTURB, DISTURB=disturb)
+        return subprocess.run([PROGRAM, *map(str, words)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=LIMIT_S, env=environment)
+
+    def succeed(self, *words, disturb=None):
+        done = self.call(*words, disturb=disturb)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), words)
+        return done.stdout
+
+    def refuse(self, code, *words, says="heddle", disturb=None):
+        """The command ends with this code and one sentence, which matches `says`."""
+        done = self.call(*words, disturb=disturb)
+        self.assertEqual(done.returncode, code, f"{words}: {done.stderr}")
+        self.assertRegex(done.stderr, r"\Aheddle: [^\n]+\n\Z", words)
+        self.assertRegex(done.stderr, says, words)
+        return done.stdout
+
+    def write(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def relu(self):
+        """y = relu(x), x float [batch, 3]."""
+        return self.write("relu.onnx", onnx_files.model(
+            [onnx_files.node("Relu", ["x"], ["y"])],
+            [("x", FLOAT, ["batch", 3])], [("y", FLOAT, ["batch", 3])]))
+
+    def input(self, values=(-1.0, 2.0, -3.0)):
+        return self.write("x.npy", onnx_files.npy("<f4", [len(values) // 3, 3], values))
+
+    def report(self, path, command):
+        data = json.loads(path if isinstance(path, str) else path.read_text())
+        self.assertEqual((data["schema_version"], data["command"], data["device"]),
+                         (1, command, "cpu"))
+        return data
+
+
+class Usage(ProgramTest):
+    def test_help_of_each_command_has_options_and_examples(self):
+        for command in COMMANDS:
+            text = self.succeed(*command.split(), "--help")
+            self.assertIn(f"usage: heddle {command}", text)
+            for word in ("--json FILE", "--device DEVICE", "examples:\n  heddle " + command):
+                self.assertIn(word, text)
+
+    def test_overview_lists_the_commands_that_there_are(self):
+        text = self.succeed("--help")
+        for command in COMMANDS:
+            self.assertIn(f"  {command} ", text)
+        listed = re.findall(r"^  (\w+(?: \w+)?)  ", self.succeed("bench", "--help"), re.MULTILINE)
+        self.assertEqual(listed, ["bench model", "bench cases"])
+
+    def test_version(self):
+        for words in (["--version"], ["run", "--version"]):
+            self.assertRegex(self.succeed(*words), r"\Aheddle \d+\.\d+\.\d+\n\Z")
+
+    def test_wrong_command_lines_are_refused(self):
+        model = self.relu()
+        for words, says in [
+                ([], "command"), (["bench"], "bench --help"), (["fly"], "no command 'fly'"),
+                (["bench", "fly"], "no command 'bench fly'"), (["--fly"], "--fly"),
+                (["run"], "MODEL"), (["run", model, "again"], "again"),
+                (["run", model, "--fly"], "--fly"), (["info", "extra"], "extra"),
+                (["run", model, "--input"], "--input"), (["run", model, "--input="], "--input"),
+                (["run", model, "--input", "x"], "NAME=FILE"),
+                (["run", model, "--input", "=x"], "NAME=FILE"),
+                (["run", model, "--input", "x="], "NAME=FILE"),
+                (["run", model, "--check=yes"], "--check"),
+                (["run", model, "--threads", "2", "--threads", "3"], "twice"),
+                (["run", model, "--threads", "1,2"], "--threads"),
+                (["bench", "cases", "--case", "fly"], "fly"),
+                (["info", "--device", "tpu"], "tpu"), (["info", "--device", "cuda:"], "cuda:")]:
+            with self.subTest(words):
+                self.refuse(2, *words, says=re.escape(says))
+
+    def test_wrong_numbers_are_refused(self):
+        model = self.relu()
+        for option, values in {"--threads": ["0", "-1", "1,", ",1", "1,,2", "2000", "x", "1x"],
+                               "--seconds": ["0", "-1", "nan", "inf", "x", "1s"],
+                               "--shape": ["x", "x=", "x=1y2", "x=-1", "x=1x", "x=axb",
+                                           "x=" + "x".join("1" * 9)]}.items():
+            for value in values:
+                with self.subTest(option, value=value):
+                    self.refuse(2, "bench", "model", model, option, value, says=option)
+        self.refuse(2, "run", model, "--repeat", "0", says="--repeat")
+
+    def test_an_option_may_be_joined_to_its_value(self):
+        self.succeed("run", self.relu(), f"--input=x={self.input()}", "--threads=2")
+
+    def test_after_two_dashes_all_is_positional(self):
+        self.refuse(3, "run", "--", "--no-such-model", says="--no-such-model")
+
+    def test_standard_output_that_is_full_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, "info"], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, "standard output")
+
+
+class Info(ProgramTest):
+    def test_json_describes_each_device(self):
+        data = self.report(self.succeed("info", "--json", "-"), "info")
+        self.assertNotIn("points", data)
+        self.assertIn("cpu", [device["name"] for device in data["devices"]])
+        for device in data["devices"]:
+            self.assertEqual(set(device), {"name", "kind", "description", "driver", "cores",
+                                           "queues", "memory_bytes"})
+            self.assertGreaterEqual(device["cores"], 1)
+            self.assertGreater(device["memory_bytes"], 1 << 20)
+
+    def test_table_names_system_device_and_version(self):
+        text = self.succeed("info")
+        self.assertIn("Linux", text)
+        self.assertIn("cpu", text)
+
+    def test_json_file_is_written_beside_the_table(self):
+        path = self.folder / "info.json"
+        path.write_text("x" * 100000)
+        self.assertIn("cpu", self.succeed("info", "--json", path))
+        self.report(path, "info")
+
+    def test_json_file_that_cannot_be_written_is_an_error(self):
+        self.refuse(3, "info", "--json", self.folder / "no" / "x.json", says="no/x.json")
+        self.refuse(3, "info", "--json", self.folder, says="cannot be written")
+
+    def test_absent_device_is_unavailable(self):
+        if self.call("info", "--device", "cuda:99").returncode == 0:
+            self.skipTest("there are a hundred GPUs")
+        self.refuse(4, "info", "--device", "cuda:99")
+
+
+class Run(ProgramTest):
+    def test_outputs_become_npy_files(self):
+        out = self.folder / "new" / "out"
+        self.succeed("run", self.relu(), "--input", f"x={self.input()}", "--output-dir", out)
+        self.assertEqual(os.listdir(out), ["y.npy"])
+        self.assertEqual(onnx_files.read_npy((out / "y.npy").read_bytes()),
+                         ("<f4", [1, 3], [0.0, 2.0, 0.0]))
+
+    def test_input_may_be_a_tensor_proto(self):
+        path = self.write("x.pb", onnx_files.tensor(FLOAT, [2, 3], [1, -1, 2, -2, 3, -3]))
+        self.succeed("run", self.relu(), "--input", f"x={path}", "--output-dir", self.folder)
+        self.assertEqual(onnx_files.read_npy((self.folder / "y.npy").read_bytes())[2],
+                         [1, 0, 2, 0, 3, 0])
+
+    def test_names_split_at_the_last_equals_sign_and_files_are_renamed(self):
+        names = ["y/1", "y:1", "y_1", "\u00fc.-Z"]
+        model = self.write("names.onnx", onnx_files.model(
+            [onnx_files.node("Relu", ["a=b"], [name]) for name in names],
+            [("a=b", FLOAT, [3])], [(name, FLOAT, [3]) for name in names]))
+        x = self.write("x.npy", onnx_files.npy("<f4", [3], [1, 2, 3]))
+        out = self.folder / "out"
+        self.succeed("run", model, "--input", f"a=b={x}", "--output-dir", out)
+        self.assertEqual(sorted(os.listdir(out)),
+                         ["_.-Z.npy", "y_1-2.npy", "y_1-3.npy", "y_1.npy"])
+
+    def test_check_passes_from_many_threads(self):
+        path = self.folder / "run.json"
+        text = self.succeed("run", self.relu(), "--input", f"x={self.input()}", "--threads", "8",
+                            "--repeat", "50", "--check", "--json", path)
+        self.assertIn("equal bits", text)
+        point, = self.report(path, "run")["points"]
+        self.assertEqual((point["threads"], point["repeats"], point["equal_bits"]), (8, 50, True))
+        self.assertEqual(point["outputs"], [{"name": "y", "dtype": "float32", "shape": [1, 3]}])
+
+    @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
+    def test_check_finds_one_bit(self):
+        path, out = self.folder / "run.json", self.folder / "out"
+        self.refuse(1, "run", self.relu(), "--input", f"x={self.input()}", "--threads", "4",
+                    "--repeat", "3", "--check", "--json", path, "--output-dir", out, disturb="bit",
+                    says=r"output 'y' of thread \d, repeat \d .*element 1: 0x40010000 in place of "
+                         r"0x40000000")
+        self.assertFalse(self.report(path, "run")["points"][0]["equal_bits"])
+        self.refuse(1, "run", self.relu(), "--input", f"x={self.input()}", "--check",
+                    "--output-dir", "/dev/null/x", says="output 'y'", disturb="bit")
+
+    @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
+    def test_each_status_has_its_exit_code(self):
+        for status, code in {1: 3, 3: 3, 4: 3, 6: 4, 7: 4, 8: 4, 14: 4, 10: 5, 16: 5}.items():
+            self.refuse(code, "run", self.relu(), "--input", f"x={self.input()}", "--repeat", "2",
+                        disturb=f"status:{status}", says="disturbed with HD_")
+
+    def test_missing_and_unknown_inputs_are_usage_errors(self):
+        model, x = self.relu(), self.input()
+        self.refuse(2, "run", model, says="input 'x' is missing")
+        self.refuse(2, "run", model, "--input", f"z={x}", says="no input 'z'; it has x")
+        self.refuse(2, "run", model, "--input", f"x={x}", "--input", f"x={x}", says="twice")
+
+    def test_bad_files_are_bad_input(self):
+        model, x = self.relu(), self.input()
+        self.refuse(3, "run", self.folder / "none.onnx", says="none.onnx")
+        self.refuse(3, "run", self.write("bad.onnx", b"\xff" * 100))
+        self.refuse(3, "run", self.write("short.onnx", model.read_bytes()[:-20]))
+        self.refuse(3, "run", model, "--input", "x=none.npy", says="none.npy")
+        self.refuse(3, "run", model, "--input", f"x={self.write('bad.npy', x.read_bytes()[:-1])}",
+                    says="bad.npy")
+        self.refuse(3, "run", model, "--input", f"x={x}", "--output-dir", model, says="relu.onnx")
+
+    def test_unknown_operator_is_named(self):
+        model = self.write("odd.onnx", onnx_files.model(
+            [onnx_files.node("Teleport", ["x"], ["y"])], [("x", FLOAT, [1])], [("y", FLOAT, [1])]))
+        self.refuse(3, "run", model, says="Teleport")
+
+    def test_wrong_types_and_shapes_name_the_input(self):
+        wide = self.write("wide.npy", onnx_files.npy("<f4", [1, 4], [1, 2, 3, 4]))
+        whole = self.write("whole.npy", onnx_files.npy("<i8", [1, 3], [1, 2, 3]))
+        for path in (wide, whole):
+            self.refuse(3, "run", self.relu(), "--input", f"x={path}", says="'x'")
+
+    def test_failed_command_leaves_no_json_file(self):
+        path = self.folder / "run.json"
+        self.refuse(3, "run", self.folder / "none.onnx", "--json", path)
+        self.assertFalse(path.exists())
+
+
+class Bench(ProgramTest):
+    def bench(self, *words, disturb=None):
+        text = self.succeed("bench", "model", *words, "--seconds", "0.2", "--json", "-",
+                            disturb=disturb)
+        return self.report(text, "bench model")
+
+    def test_model_points_have_all_fields(self):
+        data = self.bench(self.relu(), "--input", f"x={self.input((1.0,) * 6)}", "--threads", "1,3")
+        self.assertGreater(data["peak_rss_bytes"], 1 << 20)
+        self.assertEqual([point["threads"] for point in data["points"]], [1, 3])
+        for point in data["points"]:
+            self.assertEqual(set(point), {"threads", "batch", "runs_per_s", "p50_ms", "p95_ms",
+                                          "p99_ms", "steady_state_mallocs", "rss_bytes"})
+            self.assertEqual(point["batch"], 2)
+            self.assertGreater(point["runs_per_s"], 0)
+            self.assertTrue(0 < point["p50_ms"] <= point["p95_ms"] <= point["p99_ms"])
+            self.assertEqual(point["steady_state_mallocs"], -1 if SANITIZED else 0)
+            # The system's two counters may be some pages apart.
+            self.assertLess(point["rss_bytes"], data["peak_rss_bytes"] + (1 << 20))
+
+    def test_rate_and_latency_agree_for_one_caller(self):
+        point, = self.bench(self.relu(), "--shape", "x=4096x3", "--threads", "1")["points"]
+        # All of the window is spent in runs, so their mean is its length over their number.
+        self.assertLess(point["p50_ms"], 2 * 1e3 / point["runs_per_s"])
+
+    @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
+    def test_mallocs_are_counted(self):
+        point, = self.bench(self.relu(), "--shape", "x=1x3", "--threads", "1",
+                            disturb="malloc")["points"]
+        self.assertGreater(point["steady_state_mallocs"], point["runs_per_s"] * 0.2)
+
+    def test_open_dimensions_are_asked_for(self):
+        self.refuse(2, "bench", "model", self.relu(), says=r"dimension 0 \(batch\) of 'x'.*--shape")
+        model, x = self.relu(), self.input()
+        self.refuse(2, "bench", "model", model, "--shape", "z=1", says="no input 'z'")
+        self.refuse(2, "bench", "model", model, "--shape", "x=1x3", "--shape", "x=1x3", says="twice")
+        self.refuse(2, "bench", "model", model, "--shape", "x=1x3", "--input", f"x={x}", says="twice")
+        self.refuse(3, "bench", "model", model, "--shape", "x=1x4", "--seconds", "0.1", says="'x'")
+        self.refuse(3, "bench", "model", model, "--shape", f"x={1 << 40}x{1 << 40}", says="--shape")
+
+    def test_a_symbol_takes_the_size_it_has_in_another_input(self):
+        model = self.write("sum.onnx", onnx_files.model(
+            [onnx_files.node("Add", ["a", "b"], ["y"])],
+            [("a", INT64, ["n"]), ("b", INT64, ["n"])], [("y", INT64, ["n"])]))
+        point, = self.bench(model, "--shape", "a=5", "--threads", "1")["points"]
+        self.assertEqual(point["batch"], 5)
+
+    def test_cases_are_equal_and_near_the_reference(self):
+        text = self.succeed("bench", "cases", "--case", "linear_16x512x256", "--case",
+                            "bmm_8x64x64x64", "--threads", "1,4", "--seconds", "0.1", "--json", "-")
+        data = self.report(text, "bench cases")
+        self.assertGreater(data["peak_rss_bytes"], 1 << 20)
+        self.assertEqual([(point["case"], point["threads"]) for point in data["points"]],
+                         [("linear_16x512x256", 1), ("linear_16x512x256", 4),
+                          ("bmm_8x64x64x64", 1), ("bmm_8x64x64x64", 4)])
+        for point in data["points"]:
+            self.assertEqual(set(point), {"case", "threads", "via", "ops_per_s", "equal_bits",
+                                          "max_error"})
+            self.assertEqual((point["via"], point["equal_bits"]), ("direct", True))
+            self.assertGreater(point["ops_per_s"], 0)
+            self.assertTrue(0 < point["max_error"] <= 1e-4)
+
+    @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
+    def test_cases_find_one_bit(self):
+        path = self.folder / "cases.json"
+        self.refuse(1, "bench", "cases", "--case", "linear_16x512x256", "--threads", "1,2",
+                    "--seconds", "0.1", "--json", path, disturb="bit", says="linear_16x512x256")
+        points = self.report(path, "bench cases")["points"]
+        self.assertEqual([point["equal_bits"] for point in points], [False, False])
+
+
+if __name__ == "__main__":
+    groups = {"usage": Usage, "info": Info, "run": Run, "bench": Bench}
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in groups:
+        sys.exit(__doc__ + "groups: " + " ".join(groups))
+    name = groups[sys.argv[1]].__name__ + ("." + sys.argv[2] if len(sys.argv) == 3 else "")
+    result = unittest.main(argv=[sys.argv[0], name], exit=False).result
+    for case, _ in result.failures + result.errors:
+        print(f"again: HEDDLE_PROGRAM={PROGRAM} HEDDLE_DISTURB={DISTURB} {sys.argv[0]} "
+              f"{sys.argv[1]} {getattr(case, 'test_case', case).id().split('.')[-1]}", file=sys.stderr)
+    sys.exit(not result.wasSuccessful() or result.testsRun == 0)
