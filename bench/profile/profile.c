@@ -1,0 +1,99 @@
+/* profile MODEL-FOLDER [REPEATS]: where the time of one run goes, step by step, on one thread.
+ *
+ * Reads FOLDER/model.onnx and FOLDER/inputs/NAME.npy, makes the plan as a run does, then times each
+ * kernel of it alone (the median of the repeats, its operands as a run leaves them). It looks inside the
+ * library (heddle_internal), so it is a tool for those who work on it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "graph/model.h"
+#include "heddle/file.h"
+#include "heddle/heddle.h"
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t time_step(const hd_command_list *list, const hd_step *step, unsigned char *scratch,
+                          int repeats)
+{
+    uint64_t *times = calloc((size_t)repeats, sizeof *times);
+    for (int r = 0; r < repeats; r++) {
+        uint64_t start = hd_clock_now();
+        step->kernel.run(step->kernel.parameters, list->buffers + step->first_reference, 0,
+                         step->kernel.tile_count, scratch);
+        times[r] = hd_clock_now() - start;
+    }
+    qsort(times, (size_t)repeats, sizeof *times, by_value);
+    uint64_t median = times[0];
+    free(times);
+    return median;
+}
+
+static void show_plan(const hd_model *model, hd_plan *plan, uint32_t stream, int repeats)
+{
+    hd_command_list *list = plan->lists[stream];
+    unsigned char *scratch = model->device->streams[stream].scratch;
+    uint64_t total = 0;
+    printf("%10s %7s  %-24s %s\n", "us", "tiles", "type", "node, first operands");
+    for (size_t s = 0; s < plan->recipe.step_count; s++) {
+        const hd_step *step = &plan->recipe.steps[s];
+        uint64_t time = time_step(list, step, scratch, repeats);
+        total += time;
+        printf("%10.2f %7lld  %-24s %.60s\n", (double)time / 1e3, (long long)step->kernel.tile_count,
+               step->type, step->name);
+    }
+    printf("%10.2f          in all, %zu steps, arena %zu bytes\n", (double)total / 1e3,
+           plan->recipe.step_count, plan->recipe.arena_size);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "usage: profile MODEL-FOLDER [REPEATS]\n");
+        return 2;
+    }
+    int repeats = argc > 2 ? atoi(argv[2]) : 21;
+    hd_error error = {0};
+    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
+    hd_device *device = NULL;
+    hd_model *model = NULL;
+    char path[1024];
+    snprintf(path, sizeof path, "%s/model.onnx", argv[1]);
+    if (hd_device_open("cpu", &options, &device, &error) != HD_OK ||
+        hd_model_load(device, path, NULL, &model, &error) != HD_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        return 1;
+    }
+    hd_tensor inputs[64] = {{0}}, outputs[64] = {{0}};
+    for (size_t i = 0; i < hd_model_input_count(model); i++) {
+        hd_value_info info;
+        if (hd_model_input_info(model, i, &info) != HD_OK) {
+            return 1;
+        }
+        snprintf(path, sizeof path, "%s/inputs/%s.npy", argv[1], info.name);
+        if (hd_tensor_load(path, &inputs[i], &error) != HD_OK) {
+            fprintf(stderr, "%s\n", error.message);
+            return 1;
+        }
+        inputs[i].name = NULL;
+    }
+    if (hd_model_run(model, inputs, hd_model_input_count(model), outputs, hd_model_output_count(model),
+                     &error) != HD_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        return 1;
+    }
+    for (uint32_t stream = 0; stream < HD_STREAM_COUNT; stream++) {
+        for (size_t i = 0; i < HD_MEMO_COUNT; i++) {
+            hd_plan *plan = model->memos[stream].plans[i];
+            if (plan != NULL && plan->lists[stream] != NULL) {
+                show_plan(model, plan, stream, repeats);
+            }
+        }
+    }
+    return 0;
+}
