@@ -562,9 +562,9 @@ int main(int argc, char **argv)
     for (size_t g = 0; g < GROUP_COUNT; g++) {
         collect_group(g, argv + 1, argc - 1);
     }
-    if (case_count == 0) {
-        fprintf(stderr, "there is no model in %s (Debian: libonnx-testdata)%s\n", HD_TEST_ONNX_DIR,
-                argc > 1 ? " of this name" : "");
+    if (case_count == 0 || (argc > 1 && case_count != (size_t)argc - 1)) {
+        fprintf(stderr, "%s has %zu models%s (Debian: libonnx-testdata)\n", HD_TEST_ONNX_DIR, case_count,
+                argc > 1 ? " of these names" : "");
         return 1;
     }
     int wrong = read_expected(argc == 1);
