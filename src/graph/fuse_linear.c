@@ -49,15 +49,18 @@ typedef struct linear_parts {
     hd_plan_node *last; /* the node in whose place the product goes */
 } linear_parts;
 
-/* heddle.Conv that the layout pass made; its bias stands already. */
-static bool starts_convolution(const hd_planner *planner, hd_plan_node *node, linear_parts *parts)
+/* heddle.Conv as the layout pass made it: its bias stands already, nothing else has been taken in. */
+static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
 {
     if (!hd_plan_node_is(node, "heddle.Conv") && !hd_plan_node_is(node, "heddle.ConvTranspose")) {
         return false;
     }
-    (void)planner;
+    const hd_fused_convolution *fused = node->operation.fused;
+    if (node->inputs[3] != HD_TENSOR_NONE || fused->activation.kind != HD_ACTIVATION_NONE) {
+        return false;
+    }
     *parts = (linear_parts){
-        .inputs = {node->inputs[0], node->inputs[1], node->inputs[2], HD_TENSOR_NONE}, .last = node};
+        .inputs = {node->inputs[0], node->inputs[1], node->inputs[2], HD_TENSOR_NONE}, };
     return true;
 }
 
@@ -127,9 +130,10 @@ bool hd_fuse_convolution(hd_planner *planner)
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *node = &planner->nodes[n];
         linear_parts parts;
-        if (node->dead || !starts_convolution(planner, node, &parts)) {
+        if (node->dead || !starts_convolution(node, &parts)) {
             continue;
         }
+        parts.last = node;
         extend(planner, &parts, &planner->tensors[node->outputs[0]].shape);
         if (parts.last == node) {
             continue;

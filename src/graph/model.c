@@ -87,10 +87,6 @@ hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_opti
     model->device = device;
     model->graph = graph;
     graph = NULL;
-    model->packed = hd_alloc_zero(model->graph->value_count, sizeof *model->packed);
-    if (model->packed == NULL) {
-        goto fail;
-    }
     hd_plan_cache_functions functions = {retain_plan, release_plan};
     if (hd_plan_cache_create(given.plan_cache_capacity, functions, &model->plans) != HD_OK) {
         goto fail;

@@ -39,4 +39,8 @@ HD_MUST_CHECK hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const
  * drops what nobody reads any more; see prepare.c. */
 HD_MUST_CHECK hd_status hd_model_prepare(hd_model *model, hd_error *error);
 
+/* Joins per-channel scaling and shifting to the convolutions before it; see prepare_join.c.
+ * HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_graph_join_affine(hd_graph *graph);
+
 #endif

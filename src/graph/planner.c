@@ -328,14 +328,19 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         return out_of_memory(planner);
     }
     status = check_outputs(planner, node, &operation);
+    uint8_t flags = node->operator->flags;
+    bool still = status == HD_OK && moves_nothing(&operation, flags);
+    if (still && hd_shape_equal(&operation.inputs[0].shape, &operation.outputs[0].shape)) {
+        planner->map[node->outputs[0]] = inputs[0]; /* Identity and its like: the same tensor */
+        return HD_OK;
+    }
     if (status == HD_OK) {
         status = make_outputs(planner, node, &operation, inputs, outputs);
     }
     if (status != HD_OK) {
         return status;
     }
-    uint8_t flags = node->operator->flags;
-    if (moves_nothing(&operation, flags)) {
+    if (still) {
         hd_plan_tensor *view = &planner->tensors[outputs[0]];
         view->view_of = inputs[0];
         view->data = planner->tensors[inputs[0]].data;

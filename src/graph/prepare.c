@@ -198,7 +198,9 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
     hd_graph *graph = model->graph;
     hd_status status = HD_OK;
     constant_use *uses = hd_alloc_zero(graph->value_count, sizeof *uses);
-    if (uses == NULL) {
+    model->packed = hd_alloc_zero(graph->value_count, sizeof *model->packed);
+    if (uses == NULL || model->packed == NULL) {
+        hd_free(uses);
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
     note_readers(graph, graph->root, uses);
@@ -231,7 +233,8 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
 
 hd_status hd_model_prepare(hd_model *model, hd_error *error)
 {
-    if (fold_block(model->graph, model->graph->root) != HD_OK) {
+    if (fold_block(model->graph, model->graph->root) != HD_OK ||
+        hd_graph_join_affine(model->graph) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
     size_t size = 0;
