@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "graph/graph.h"
+#include "heddle/model.h"
 #include "onnx/onnx.h"
 #include "onnx_bytes.h"
 
@@ -305,6 +306,62 @@ static void the_peak_of_loading_is_at_most_twice_the_weights_and_64_mb(void **st
     }
 }
 
+/* A chain of `layers` products with weights of 16 MB each in one external file. */
+static void write_deep_model(int layers)
+{
+    enum { SIDE = 2048 };
+    const size_t bytes_each = (size_t)SIDE * SIDE * 4;
+    bytes graph = {0};
+    char names[3][32];
+    put_message(&graph, 11, make_value("v0", 1, 2, (const int64_t[]){-1, SIDE}));
+    for (int i = 0; i < layers; i++) {
+        snprintf(names[0], sizeof names[0], "w%d", i);
+        snprintf(names[1], sizeof names[1], "%zu", (size_t)i * bytes_each);
+        snprintf(names[2], sizeof names[2], "v%d,w%d", i, i);
+        bytes tensor = make_tensor(names[0], 1, 2, (const int64_t[]){SIDE, SIDE});
+        put_int(&tensor, 14, 1);
+        put_entry(&tensor, "location", "large");
+        put_entry(&tensor, "offset", names[1]);
+        add_tensor(&graph, tensor);
+        snprintf(names[0], sizeof names[0], "v%d", i + 1);
+        add_node(&graph, make_node("MatMul", names[0], names[2], names[0]));
+    }
+    snprintf(names[0], sizeof names[0], "v%d", layers);
+    put_message(&graph, 12, make_value(names[0], 1, 2, (const int64_t[]){-1, SIDE}));
+    bytes model = make_model(graph, 13);
+    write_file("model/model.onnx", model.data, model.size);
+    free(model.data);
+    write_sparse("model/large", (off_t)((size_t)layers * bytes_each), (const float[]){6, 7}, 8);
+}
+
+static void the_peak_of_making_a_model_is_at_most_twice_the_weights_and_64_mb(void **state)
+{
+    (void)state;
+#if defined(SANITIZED)
+    skip();
+#endif
+    const size_t weights = 16 * 16 * MB;
+    hd_error error = {0};
+    hd_device *device = NULL;
+    hd_model *model = NULL;
+    assert_int_equal(hd_device_open("cpu", NULL, &device, &error), HD_OK);
+    write_deep_model(16);
+    if (!reset_peak()) {
+        hd_device_destroy(&device);
+        skip();
+    }
+    size_t before = read_kilobytes("/proc/self/status", "VmRSS:");
+    assert_int_equal(hd_model_load(device, in_folder("model/model.onnx"), NULL, &model, &error), HD_OK);
+    size_t peak = read_kilobytes("/proc/self/status", "VmHWM:") - before;
+    size_t after = read_kilobytes("/proc/self/status", "VmRSS:") - before;
+    print_message("weights %zu MB, peak %zu MB, afterwards %zu MB\n", weights / MB, peak / MB,
+                  after / MB);
+    assert_in_range(peak, weights, 2 * weights + 64 * MB);
+    assert_in_range(after, 0, weights + 64 * MB); /* raw copies of packed weights are gone (FLAT) */
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+}
+
 static void no_descriptor_or_mapping_outlives_a_load(void **state)
 {
     (void)state;
@@ -337,6 +394,7 @@ int main(void)
         cmocka_unit_test(offsets_beyond_4_gb_are_read),
         cmocka_unit_test(a_tensor_of_more_than_2_gb_is_read),
         cmocka_unit_test(the_peak_of_loading_is_at_most_twice_the_weights_and_64_mb),
+        cmocka_unit_test(the_peak_of_making_a_model_is_at_most_twice_the_weights_and_64_mb),
         cmocka_unit_test(no_descriptor_or_mapping_outlives_a_load),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
