@@ -1,0 +1,10 @@
+# Both programs use the program's ten cases, and the public interface alone.
+set(case_sources cases.c case_reference.c random.c process.c failure.c)
+list(TRANSFORM case_sources PREPEND ${PROJECT_SOURCE_DIR}/src/cli/)
+foreach(target bits_test_bits bits_test_flat)
+    target_sources(${target} PRIVATE ${CMAKE_CURRENT_LIST_DIR}/subject.c ${case_sources})
+endforeach()
+target_sources(bits_test_flat PRIVATE ${PROJECT_SOURCE_DIR}/src/cli/malloc_count.c)
+set_tests_properties(bits.bits PROPERTIES PROCESSORS 2)
+# What is resident is measured, so nothing else shall make the system take memory back meanwhile.
+set_tests_properties(bits.flat PROPERTIES RUN_SERIAL TRUE)
