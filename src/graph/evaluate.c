@@ -3,13 +3,12 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "hal/cpu/compile.h"
-#include "hal/cpu/kernel.h"
+#include "hal/backend.h"
 
 /* inputs, outputs and extents of one operation */
 #define BUFFER_LIMIT 512
 
-static hd_status run_kernel(const hd_operation *operation, const hd_cpu_kernel *kernel, void **made,
+static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kernel, void **made,
                             hd_error *error)
 {
     size_t input_count = operation->input_count, output_count = operation->output_count;
@@ -36,12 +35,12 @@ hd_status hd_evaluate(hd_operation *operation, hd_error *error)
 {
     hd_region region = {0};
     void *made[64] = {NULL};
-    hd_cpu_kernel kernel;
+    hd_kernel kernel;
     if (operation->output_count > 64 ||
         operation->input_count + 2 * operation->output_count > BUFFER_LIMIT) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED, "it has too many operands to fold");
     }
-    hd_status status = hd_cpu_compile_operation(operation, &region, &kernel, error);
+    hd_status status = hd_backend_cpu.compile(operation, &region, &kernel, error);
     if (status != HD_OK) {
         goto fail;
     }

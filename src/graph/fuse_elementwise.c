@@ -1,8 +1,8 @@
 /* Chains of elementwise operators become one pass over memory each. A node is taken into its reader when
  * nobody else reads it and both have the same shape. */
 #include "base/memory.h"
+#include "graph/model.h"
 #include "graph/planner.h"
-#include "hal/cpu/ops/elementwise.h"
 #include "hal/fused.h"
 
 #define STEP_REFERENCE 0x8000
@@ -36,7 +36,7 @@ static bool may_fuse(const hd_planner *planner, const hd_plan_node *node)
             return false;
         }
     }
-    return hd_cpu_elementwise_fuses(operation);
+    return planner->model->device->backend->fuses_elementwise(operation);
 }
 
 /* Takes the producers of a node's inputs into its chain where they fit. */

@@ -5,9 +5,9 @@
  * [N, H, W, C]. While the nodes are walked again in order, a node that can work on twins gets one for its
  * output, and the tensor itself is made only when a node that cannot asks for it. */
 #include "base/memory.h"
+#include "graph/model.h"
 #include "graph/planner.h"
 #include "hal/convolution.h"
-#include "hal/cpu/ops/elementwise.h"
 
 typedef struct layout_pass {
     hd_planner *planner;
@@ -273,7 +273,7 @@ static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
     const hd_operation *operation = &node->operation;
     if (operation->output_count != 1 || operation->input_count == 0 || operation->input_count > 4 ||
         tensor_of(pass, node->outputs[0])->shape.rank != 4 || !has_missing_input(pass, node) ||
-        !hd_cpu_elementwise_fuses(operation)) {
+        !pass->planner->model->device->backend->fuses_elementwise(operation)) {
         return false;
     }
     for (size_t i = 0; i < operation->input_count; i++) {

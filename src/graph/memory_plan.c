@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/model.h"
 #include "graph/planner.h"
-#include "hal/cpu/compile.h"
 
 #define STEP_END UINT32_MAX /* lives past the segment */
 
@@ -45,8 +45,8 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
             continue;
         }
         hd_step *step = &plan->recipe.steps[plan->recipe.step_count];
-        hd_status status = hd_cpu_compile_operation(&node->operation, planner->region, &step->kernel,
-                                                    planner->error);
+        hd_status status = planner->model->device->backend->compile(
+            &node->operation, planner->region, &step->kernel, planner->error);
         if (status != HD_OK) {
             return status;
         }
@@ -92,7 +92,7 @@ static void add_life(hd_planner *planner, lifetime *lives, size_t *count, uint32
 }
 
 /* Whether output 0 of a node may take over the memory of an input that dies there (kernel.h). */
-static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, const hd_cpu_kernel *kernel,
+static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, const hd_kernel *kernel,
                                 const lifetime *lives, const uint32_t *index_of, uint32_t step)
 {
     hd_tensor_id output = node->outputs[0];
@@ -157,7 +157,7 @@ static void share_in_place(hd_planner *planner, const hd_plan *plan, lifetime *l
         if (node->dead) {
             continue;
         }
-        const hd_cpu_kernel *kernel = &plan->recipe.steps[step - 1].kernel;
+        const hd_kernel *kernel = &plan->recipe.steps[step - 1].kernel;
         hd_tensor_id root =
             kernel->inplace_inputs == 0 ? HD_TENSOR_NONE
                                         : in_place_of(planner, node, kernel, lives, index_of, step);

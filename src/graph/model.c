@@ -42,7 +42,7 @@ void hd_model_destroy(hd_model **model)
     hd_plan_cache_destroy(&dead->plans);
     for (size_t v = 0; dead->packed != NULL && v < dead->graph->value_count; v++) {
         hd_packed *packed = (hd_packed *)(uintptr_t)dead->packed[v];
-        hd_packed_destroy(&packed);
+        dead->device->backend->packed_destroy(&packed);
     }
     hd_free(dead->packed);
     hd_memory_account_give(&dead->device->memory, HD_MEMORY_WEIGHTS, dead->weight_size);

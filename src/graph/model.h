@@ -4,7 +4,7 @@
 
 #include "graph/graph.h"
 #include "graph/plan.h"
-#include "hal/cpu/packed.h"
+#include "hal/packed.h"
 #include "runtime/device.h"
 #include "runtime/plan_cache.h"
 

@@ -396,7 +396,8 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
     hd_status status = hd_stream_reserve_arena(stream, &device->memory, recipe->arena_size, keep);
     if (status == HD_OK) {
         status = hd_stream_reserve_scratch(stream, &device->memory,
-                                           recipe->scratch_size * hd_team_size(device->team));
+                                           recipe->scratch_size *
+                                               device->backend->executor_size(device->executor));
     }
     if (status == HD_OK && (*list == NULL || (*list)->arena_generation != stream->arena_generation)) {
         hd_command_list_destroy(list);
@@ -406,7 +407,8 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
         return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
     }
     hd_command_list_bind(*list, run->input_data, run->output_data);
-    hd_team_run(device->team, run->stream_number, *list, stream->scratch, recipe->scratch_size);
+    device->backend->executor_run(device->executor, run->stream_number, *list, stream->scratch,
+                                  recipe->scratch_size);
     return HD_OK;
 }
 

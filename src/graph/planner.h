@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "graph/plan.h"
-#include "hal/cpu/packed.h"
+#include "hal/packed.h"
 #include "hal/fused.h"
 
 struct hd_model;

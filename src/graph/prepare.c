@@ -146,7 +146,8 @@ typedef struct constant_use {
     int64_t group;
 } constant_use;
 
-static void note_reader(const hd_graph *graph, const hd_node *node, size_t index, constant_use *use)
+static void note_reader(const hd_backend *backend, const hd_graph *graph, const hd_node *node, size_t index,
+                        constant_use *use)
 {
     const hd_graph_value *value = &graph->values[node->inputs[index]];
     hd_operand operands[8] = {{0}};
@@ -162,7 +163,7 @@ static void note_reader(const hd_graph *graph, const hd_node *node, size_t index
     if (index < 8 && node->input_count <= 8) {
         operands[index] =
             (hd_operand){.dtype = value->dtype, .shape = value->shape, .data = value->data};
-        packing = hd_cpu_packing(&operation, index);
+        packing = backend->packing(&operation, index);
     }
     int64_t group = hd_operation_int(&operation, "group", 1);
     if (packing == HD_PACKING_NONE ||
@@ -174,17 +175,18 @@ static void note_reader(const hd_graph *graph, const hd_node *node, size_t index
     use->group = group;
 }
 
-static void note_readers(const hd_graph *graph, const hd_block *block, constant_use *uses)
+static void note_readers(const hd_backend *backend, const hd_graph *graph, const hd_block *block,
+                         constant_use *uses)
 {
     for (size_t n = 0; n < block->node_count; n++) {
         const hd_node *node = &block->nodes[n];
         for (size_t i = 0; i < node->input_count; i++) {
             if (node->inputs[i] != HD_VALUE_NONE && graph->values[node->inputs[i]].data != NULL) {
-                note_reader(graph, node, i, &uses[node->inputs[i]]);
+                note_reader(backend, graph, node, i, &uses[node->inputs[i]]);
             }
         }
         for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
-            note_readers(graph, node->blocks[b], uses);
+            note_readers(backend, graph, node->blocks[b], uses);
         }
     }
     for (size_t i = 0; i < block->output_count; i++) {
@@ -203,7 +205,7 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
         hd_free(uses);
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
-    note_readers(graph, graph->root, uses);
+    note_readers(model->device->backend, graph, graph->root, uses);
     for (size_t v = 1; v < graph->value_count && status == HD_OK; v++) {
         hd_graph_value *value = &graph->values[v];
         if (value->data == NULL) {
@@ -212,7 +214,7 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
         if (uses[v].packing != HD_PACKING_NONE) {
             hd_operand constant = {.dtype = value->dtype, .shape = value->shape, .data = value->data};
             hd_packed *packed = NULL;
-            status = hd_cpu_pack(uses[v].packing, &constant, uses[v].group, &packed, error);
+            status = model->device->backend->pack(uses[v].packing, &constant, uses[v].group, &packed, error);
             if (status == HD_OK && packed != NULL) {
                 model->packed[v] = packed;
                 *size += packed->size;

@@ -5,7 +5,10 @@
 #ifndef HD_HAL_COMMAND_LIST_H
 #define HD_HAL_COMMAND_LIST_H
 
-#include "hal/cpu/kernel.h"
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "hal/kernel.h"
 
 /* Where an operand's memory comes from. */
 typedef enum hd_space {
@@ -24,8 +27,8 @@ typedef struct hd_reference {
 } hd_reference;
 
 typedef struct hd_step {
-    hd_cpu_kernel kernel;
-    uint32_t first_reference; /* inputs, outputs, extents, as hd_cpu_run takes them */
+    hd_kernel kernel;
+    uint32_t first_reference; /* inputs, outputs, extents, as hd_kernel_run takes them */
     uint32_t reference_count;
     const char *type; /* of the operation, for profiles */
     const char *name;

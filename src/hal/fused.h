@@ -73,6 +73,11 @@ typedef struct hd_fused_convolution_transposed {
     int64_t output_padding[2];
 } hd_fused_convolution_transposed;
 
+enum {
+    HD_ELEMENTWISE_MAX_STEPS = 32, /* of a chain; more are HD_UNSUPPORTED */
+    HD_ELEMENTWISE_MAX_INPUTS = 16 /* of a chain */
+};
+
 /* One step of an elementwise chain. Operands number the operation's inputs first (0 to input_count-1),
  * then the results of the steps before. The last step's result is the output. */
 typedef struct hd_elementwise_step {

@@ -1,13 +1,10 @@
 #include "runtime/device.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "hal/cpu/isa.h"
 
 #define LEASE_WAIT_MS 60000
 
@@ -25,60 +22,16 @@ void hd_device_retain(hd_device *device)
     hd_add_relaxed(&device->reference_count, 1);
 }
 
-static void read_processor_name(char *text, size_t size)
-{
-    snprintf(text, size, "x86-64 processor");
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    if (file == NULL) {
-        return;
-    }
-    char line[256];
-    while (fgets(line, sizeof line, file) != NULL) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) == 0 && colon != NULL) {
-            snprintf(text, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-            break;
-        }
-    }
-    fclose(file);
-}
-
-static void describe_cpu(hd_device_info *info)
-{
-    static const char *const instruction_sets[] = {"SSE2", "AVX2", "AVX-512"};
-    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = hd_thread_core_count()};
-    snprintf(info->name, sizeof info->name, "cpu");
-    read_processor_name(info->description, sizeof info->description);
-    snprintf(info->driver, sizeof info->driver, "%s", instruction_sets[hd_cpu_isa()]);
-    info->queue_count = HD_STREAM_COUNT;
-    long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
-    if (pages > 0 && page_size > 0) {
-        info->memory_bytes = (uint64_t)pages * (uint64_t)page_size;
-    }
-}
-
 hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_count, hd_error *error)
 {
     if (out_count == NULL || (infos == NULL && capacity > 0)) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "infos or out_count is NULL");
     }
     if (capacity > 0) {
-        describe_cpu(&infos[0]);
+        hd_backend_cpu.describe(&infos[0]);
     }
     *out_count = 1;
     return HD_OK;
-}
-
-static hd_status check_name(const char *name, hd_error *error)
-{
-    if (name == NULL || strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0) {
-        return HD_OK;
-    }
-    if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0) {
-        return hd_fail(error, HD_UNAVAILABLE, "device '%s': this build has no CUDA", name);
-    }
-    return hd_fail(error, HD_NOT_FOUND, "there is no device '%s'; known are cpu, cuda, cuda:N and auto",
-                   name);
 }
 
 hd_status hd_device_open(const char *name, const hd_device_options *options, hd_device **out_device,
@@ -96,7 +49,8 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
         }
         memcpy(&given, options, options->struct_size);
     }
-    hd_status status = check_name(name, error);
+    const hd_backend *backend;
+    hd_status status = hd_backend_find(name, &backend, error);
     if (status != HD_OK) {
         return status;
     }
@@ -111,7 +65,8 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     memset(device, 0, sizeof *device);
     atomic_init(&device->reference_count, 1);
     device->serial = hd_add_relaxed(&device_serial, 1);
-    describe_cpu(&device->info);
+    device->backend = backend;
+    backend->describe(&device->info);
     if (given.thread_count != 0) {
         device->info.core_count = given.thread_count;
     }
@@ -120,7 +75,7 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     if (hd_slot_pool_init(&device->slots) != HD_OK) {
         goto fail;
     }
-    if (hd_team_create(device->info.core_count, &device->team) != HD_OK) {
+    if (backend->executor_create(device->info.core_count, &device->executor) != HD_OK) {
         hd_slot_pool_destroy(&device->slots);
         goto fail;
     }
@@ -145,7 +100,7 @@ void hd_device_destroy(hd_device **device)
     if (hd_thread_is_forked()) {
         return; /* its workers live in the parent only; its memory goes with this process */
     }
-    hd_team_destroy(&dead->team);
+    dead->backend->executor_destroy(&dead->executor);
     for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
         hd_stream_clear(&dead->streams[i], &dead->memory);
     }

@@ -2,7 +2,7 @@
 #ifndef HD_RUNTIME_DEVICE_H
 #define HD_RUNTIME_DEVICE_H
 
-#include "hal/cpu/team.h"
+#include "hal/backend.h"
 #include "heddle/device.h"
 #include "runtime/memory_account.h"
 #include "runtime/slot_pool.h"
@@ -14,7 +14,8 @@ struct hd_device {
     hd_device_info info;
     uint32_t lease_wait_ms;
     hd_memory_account memory;
-    hd_team *team;
+    const hd_backend *backend;
+    hd_executor *executor;
     hd_slot_pool slots;
     hd_stream streams[HD_STREAM_COUNT]; /* entry i belongs to whoever leases slot i */
 };

@@ -172,7 +172,7 @@ static uint32_t next_random(uint32_t *state)
 /* Runs the tiles in the test's partition; scratch holds other bytes before each call. */
 static hd_status execute(runner *run)
 {
-    const hd_cpu_kernel *kernel = &run->result->kernel;
+    const hd_kernel *kernel = &run->result->kernel;
     int64_t tiles = kernel->tile_count;
     uint32_t random = run->test->seed * 2654435761U + 1;
     void *scratch = hd_alloc_aligned(hd_align_up(kernel->scratch_size + 1, HD_CACHE_LINE));

@@ -52,7 +52,7 @@ typedef struct operation_case {
 typedef struct operation_result {
     hd_error error; /* filled when operation_run fails */
     size_t needed_inputs; /* bit i: inference needed the value of input i */
-    hd_cpu_kernel kernel; /* parameters are valid until operation_result_clear; zero for a view */
+    hd_kernel kernel; /* parameters are valid until operation_result_clear; zero for a view */
     hd_tensor outputs[OPERATION_MAX_OPERANDS]; /* data: hd_alloc'd, owned; true dimensions */
     size_t output_count;
     hd_region region;

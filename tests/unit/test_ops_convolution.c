@@ -236,7 +236,7 @@ static void check_planar(const shape_case *c)
         assert_int_equal(operation_run(&test, &other), HD_OK);
         operation_check_output(&other.outputs[0], &result.outputs[0]);
         operation_result_clear(&other);
-        hd_packed_destroy(&packed);
+        hd_cpu_packed_destroy(&packed);
     }
     operation_result_clear(&result);
     operands_free(&o);
@@ -296,7 +296,7 @@ static void check_fused(const shape_case *c, hd_activation activation, bool resi
         operation_result_clear(&alone);
     }
     operation_result_clear(&result);
-    hd_packed_destroy(&packed);
+    hd_cpu_packed_destroy(&packed);
     operands_free(&o);
 }
 

@@ -282,7 +282,7 @@ static void packed_weights_give_the_same_bits(void **state)
         assert_int_equal(hd_cpu_pack(packing, &operands[1], 1, &packed, NULL), HD_OK);
         test.packed[1] = packed;
         run_and_compare(&test, &expected);
-        hd_packed_destroy(&packed);
+        hd_cpu_packed_destroy(&packed);
         assert_null(packed);
     }
     hd_free(x);

@@ -7,6 +7,6 @@
 /* Fills *kernel; its parameters lie in `region`. HD_UNSUPPORTED names node and reason;
  * HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_cpu_compile_operation(const hd_operation *operation, hd_region *region,
-                                                 hd_cpu_kernel *kernel, hd_error *error);
+                                                 hd_kernel *kernel, hd_error *error);
 
 #endif

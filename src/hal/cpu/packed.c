@@ -59,14 +59,14 @@ hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t gr
         status = hd_cpu_pack_convolution(constant, group, packed, error);
     }
     if (status != HD_OK) {
-        hd_packed_destroy(&packed);
+        hd_cpu_packed_destroy(&packed);
         return status;
     }
     *out_packed = packed;
     return HD_OK;
 }
 
-void hd_packed_destroy(hd_packed **packed)
+void hd_cpu_packed_destroy(hd_packed **packed)
 {
     if (*packed != NULL) {
         hd_pages_free((*packed)->memory, (*packed)->size);

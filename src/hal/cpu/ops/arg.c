@@ -48,7 +48,7 @@ typedef struct arg_parameters {
 #define NAME uint64
 #include "hal/cpu/ops/arg_template.h"
 
-static hd_cpu_run *run_of(hd_dtype dtype)
+static hd_kernel_run *run_of(hd_dtype dtype)
 {
     switch (dtype) {
     case HD_FLOAT32:
@@ -81,7 +81,7 @@ hd_status hd_arg_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_operand *x = &operation->inputs[0];
-    hd_cpu_run *run = run_of(x->dtype);
+    hd_kernel_run *run = run_of(x->dtype);
     if (run == NULL) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
                                  "there is no kernel for %s", hd_dtype_name(x->dtype));

@@ -287,7 +287,7 @@ static void cut_blocks(hd_convolution_work *work)
     }
 }
 
-static void cut_tiles(hd_convolution_work *work, hd_cpu_kernel *kernel)
+static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t height = sizes->output[0], width = sizes->output[1];

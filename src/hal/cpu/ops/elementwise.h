@@ -2,12 +2,7 @@
 #ifndef HD_HAL_CPU_OPS_ELEMENTWISE_H
 #define HD_HAL_CPU_OPS_ELEMENTWISE_H
 
-#include "hal/operation.h"
-
-enum {
-    HD_ELEMENTWISE_MAX_STEPS = 32, /* of a chain; more are HD_UNSUPPORTED */
-    HD_ELEMENTWISE_MAX_INPUTS = 16 /* of a chain */
-};
+#include "hal/fused.h"
 
 /* The operation, of which the type, the attributes and the operands' dtypes are looked at, may be a
  * step. A chain gives the same bits as its operations one by one. */

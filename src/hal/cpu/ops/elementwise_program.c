@@ -370,7 +370,7 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
 }
 
 void hd_elementwise_finish(hd_elementwise_program *program, const hd_shape *shapes,
-                           const hd_shape *output, hd_cpu_kernel *kernel)
+                           const hd_shape *output, hd_kernel *kernel)
 {
     set_dimensions(program, shapes, output);
     set_accesses(program);

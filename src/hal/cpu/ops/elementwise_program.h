@@ -75,6 +75,6 @@ hd_dtype hd_elementwise_dtype(const hd_elementwise_program *program, hd_elementw
 /* Makes the kernel: `shapes` are the inputs' (rank and dimensions that broadcast to `output`). The
  * last instruction's result is the output. */
 void hd_elementwise_finish(hd_elementwise_program *program, const hd_shape *shapes,
-                           const hd_shape *output, hd_cpu_kernel *kernel);
+                           const hd_shape *output, hd_kernel *kernel);
 
 #endif

@@ -175,7 +175,7 @@ static void run_last(const void *parameters, void *const *buffers, int64_t begin
     }
 }
 
-static hd_status compile_window(hd_cpu_compilation *compilation, hd_cpu_run *run)
+static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *run)
 {
     const hd_operation *operation = compilation->operation;
     hd_status status = hd_spatial_float_only(compilation);

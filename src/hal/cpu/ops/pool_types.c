@@ -43,7 +43,7 @@ hd_status hd_pool_indexed_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     hd_dtype dtype = operation->inputs[0].dtype;
-    hd_cpu_run *run = dtype == HD_FLOAT32   ? run_float32
+    hd_kernel_run *run = dtype == HD_FLOAT32   ? run_float32
                       : dtype == HD_FLOAT64 ? run_float64
                       : dtype == HD_INT8    ? run_int8
                       : dtype == HD_UINT8   ? run_uint8

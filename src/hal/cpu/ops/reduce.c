@@ -205,7 +205,7 @@ hd_status hd_reduce_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_operand *x = &operation->inputs[0];
-    hd_cpu_run *run = x->dtype == HD_FLOAT32 ? run_float : hd_reduce_run_of(x->dtype);
+    hd_kernel_run *run = x->dtype == HD_FLOAT32 ? run_float : hd_reduce_run_of(x->dtype);
     hd_reduce_kind kind;
     if (run == NULL || !kind_of(operation->type, &kind)) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,

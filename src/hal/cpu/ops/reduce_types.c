@@ -89,7 +89,7 @@ static double whole_or_zero(double value)
 #define HIGHEST UINT64_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-hd_cpu_run *hd_reduce_run_of(hd_dtype dtype)
+hd_kernel_run *hd_reduce_run_of(hd_dtype dtype)
 {
     switch (dtype) {
     case HD_FLOAT64:

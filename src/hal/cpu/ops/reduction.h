@@ -55,6 +55,6 @@ typedef struct hd_reduce_parameters {
 } hd_reduce_parameters;
 
 /* Other dtypes than float32, from reduce_template.h; NULL: there is none. */
-hd_cpu_run *hd_reduce_run_of(hd_dtype dtype);
+hd_kernel_run *hd_reduce_run_of(hd_dtype dtype);
 
 #endif

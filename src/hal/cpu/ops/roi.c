@@ -155,7 +155,7 @@ static void run_roi_align(const void *parameters, void *const *buffers, int64_t 
     run_roi(parameters, buffers, begin, end, true);
 }
 
-static hd_status compile_roi(hd_cpu_compilation *compilation, hd_cpu_run *run)
+static hd_status compile_roi(hd_cpu_compilation *compilation, hd_kernel_run *run)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *x = &operation->inputs[0].shape, *y = &operation->outputs[0].shape;
