@@ -1,0 +1,223 @@
+------------------------------ MODULE SlotPool ------------------------------
+(* Models src/runtime/slot_pool.c: hd_slot_pool_lease (with try_take and lease_slowly),              *)
+(* hd_slot_pool_return (put_back, serve), hd_slot_pool_forget, hd_slot_pool_close.                   *)
+(* Promises: SAFE (one owner a slot; after close no lease), ONCE (a slot is granted and returned     *)
+(* once), BOUND (no lost wake-up, no waiter starves).                                                *)
+(*                                                                                                   *)
+(* Grain: one action is one atomic operation on idle, waiting or closed. What only the lock's holder *)
+(* sees (queue, grants) changes together with one of these. A compare-and-swap loop is one action: a *)
+(* failed try changes nothing and looks again.                                                       *)
+(* Abstracted: a hint may be any slot, so the hinted choice is any idle slot; which slot serve()     *)
+(* prefers is left open; time limits may pass at any moment or never; memory is sequentially         *)
+(* consistent: the look at idle in try_take must not be done before the add to waiting, and the      *)
+(* mutant relaxed_look shows what happens where it is.                                               *)
+EXTENDS Naturals, Sequences, FiniteSets
+
+CONSTANTS Users, Closers, SlotCount,
+    Spurious, \* whether waits end without a reason, too
+    Mutant
+
+Slots == 1..SlotCount
+Threads == Users \cup Closers
+Nobody == "nobody"
+None == 0
+
+VARIABLES
+    free, remembered,  \* the idle word
+    waiting, closed,   \* atomics
+    lock,              \* who holds the mutex
+    queue, granted, closing, served, taken,  \* under the lock; taken: between CAS and grant in serve
+    asleep,            \* waiting on the condition and not yet woken
+    slot,              \* of each user: the slot that it leases
+    pc
+
+vars == <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot, pc>>
+
+Idle == free \cup remembered
+Queued(u) == \E i \in 1..Len(queue) : queue[i] = u
+IsWaiter(u) == Queued(u) \/ granted[u] # None
+Without(q, u) == SelectSeq(q, LAMBDA x : x # u)
+Go(t, where) == pc' = [pc EXCEPT ![t] = where]
+Take(s) == free' = free \ {s} /\ remembered' = remembered \ {s}
+
+Init ==
+    /\ free = Slots /\ remembered = {} /\ waiting = 0 /\ closed = FALSE
+    /\ lock = Nobody /\ queue = <<>> /\ granted = [u \in Users |-> None] /\ closing = 0
+    /\ served = FALSE /\ taken = None /\ asleep = {}
+    /\ slot = [u \in Users |-> None] /\ pc = [t \in Threads |-> "out"]
+
+\* ---- hd_slot_pool_lease
+Begin(u) == \* the first look at closed
+    /\ pc[u] = "out" /\ ~closed /\ Go(u, "peek")
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+Peek(u) == \* is anybody waiting?
+    /\ pc[u] = "peek"
+    /\ IF waiting = 0 \/ Mutant = "overtake" THEN Go(u, "take")
+       ELSE \E next \in {"enter", "out"} : Go(u, next) \* out: no time to wait
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+TryTake(u) ==
+    /\ pc[u] = "take"
+    /\ IF Idle = {} THEN /\ \E next \in {"enter", "out"} : Go(u, next)
+                         /\ UNCHANGED <<free, remembered, slot>>
+       ELSE \E s \in Idle : Take(s) /\ slot' = [slot EXCEPT ![u] = s] /\ Go(u, "check")
+    /\ UNCHANGED <<waiting, closed, lock, queue, granted, closing, served, taken, asleep>>
+
+Enter(u) == \* lease_slowly: lock and join the queue
+    /\ pc[u] = "enter" /\ lock = Nobody /\ lock' = u
+    /\ queue' = Append(queue, u) /\ served' = FALSE
+    /\ Go(u, IF Mutant = "relaxed_look" /\ Idle = {} THEN "announce_blind" ELSE "announce")
+    /\ UNCHANGED <<free, remembered, waiting, closed, granted, closing, taken, asleep, slot>>
+
+Announce(u) ==
+    /\ pc[u] \in {"announce", "announce_blind"} /\ waiting' = waiting + 1
+    /\ Go(u, IF pc[u] = "announce" THEN "serve" ELSE "look")
+    /\ UNCHANGED <<free, remembered, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+Look(u) == \* the head of lease_slowly's loop
+    /\ pc[u] = "look"
+    /\ \/ /\ granted[u] # None
+          /\ slot' = [slot EXCEPT ![u] = granted[u]] /\ granted' = [granted EXCEPT ![u] = None]
+          /\ lock' = Nobody /\ Go(u, "check") /\ UNCHANGED <<queue, waiting, asleep>>
+       \/ /\ granted[u] = None /\ closed
+          /\ queue' = Without(queue, u) /\ waiting' = waiting - 1
+          /\ lock' = Nobody /\ Go(u, "out") /\ UNCHANGED <<granted, slot, asleep>>
+       \/ /\ granted[u] = None /\ ~closed
+          /\ asleep' = asleep \cup {u} /\ lock' = Nobody /\ Go(u, "sleep")
+          /\ UNCHANGED <<granted, slot, queue, waiting>>
+    /\ UNCHANGED <<free, remembered, closed, closing, served, taken>>
+
+Wake(u) ==
+    /\ pc[u] = "sleep" /\ u \notin asleep /\ lock = Nobody /\ lock' = u /\ Go(u, "look")
+    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, closing, served, taken, asleep, slot>>
+
+Expire(u) == \* the time limit passes: hd_condition_wait_until returns false
+    /\ pc[u] = "sleep" /\ lock = Nobody /\ asleep' = asleep \ {u}
+    /\ IF granted[u] # None THEN /\ lock' = u /\ Go(u, "look") /\ UNCHANGED <<queue, waiting>>
+       ELSE /\ queue' = Without(queue, u) /\ waiting' = waiting - 1 /\ Go(u, "out") /\ UNCHANGED lock
+    /\ UNCHANGED <<free, remembered, closed, granted, closing, served, taken, slot>>
+
+Check(u) == \* the second check
+    /\ pc[u] = "check"
+    /\ Go(u, IF closed /\ Mutant # "no_second_check" THEN "back" ELSE "hold")
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+EndRun(u) ==
+    /\ pc[u] = "hold" /\ Go(u, "back")
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+\* ---- hd_slot_pool_return
+PutBack(u) ==
+    /\ pc[u] = "back" /\ remembered' = remembered \cup {slot[u]} /\ slot' = [slot EXCEPT ![u] = None]
+    /\ Go(u, IF Mutant = "no_serve" THEN "out" ELSE "any_waiting")
+    /\ UNCHANGED <<free, waiting, closed, lock, queue, granted, closing, served, taken, asleep>>
+
+AnyWaiting(u) ==
+    /\ pc[u] = "any_waiting"
+    /\ Go(u, IF waiting # 0 THEN "relock" ELSE IF Mutant = "no_close_look" THEN "out" ELSE "any_close")
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+AnyClose(u) ==
+    /\ pc[u] = "any_close" /\ Go(u, IF closed THEN "relock" ELSE "out")
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+Relock(u) ==
+    /\ pc[u] = "relock" /\ lock = Nobody /\ lock' = u /\ served' = FALSE /\ Go(u, "serve")
+    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, closing, taken, asleep, slot>>
+
+\* ---- serve, by a waiter or by one who returns
+ServeTake(u) ==
+    /\ pc[u] = "serve" /\ queue # <<>> /\ Idle # {}
+    /\ \E s \in Idle : Take(s) /\ taken' = s
+    /\ Go(u, "grant")
+    /\ UNCHANGED <<waiting, closed, lock, queue, granted, closing, served, asleep, slot>>
+
+ServeGrant(u) ==
+    /\ pc[u] = "grant"
+    /\ granted' = [granted EXCEPT ![Head(queue)] = taken] /\ taken' = None
+    /\ queue' = Tail(queue) /\ waiting' = waiting - 1 /\ served' = TRUE /\ Go(u, "serve")
+    /\ UNCHANGED <<free, remembered, closed, lock, closing, asleep, slot>>
+
+ServeEnd(u) ==
+    /\ pc[u] = "serve" /\ (queue = <<>> \/ Idle = {})
+    /\ asleep' = IF (served \/ closing > 0) /\ Mutant # "no_broadcast" THEN {} ELSE asleep
+    /\ IF IsWaiter(u) THEN Go(u, "look") /\ UNCHANGED lock ELSE Go(u, "out") /\ lock' = Nobody
+    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, closing, served, taken, slot>>
+
+\* ---- hd_slot_pool_forget, by a thread that ends
+Forget(u) ==
+    /\ pc[u] = "out" /\ Mutant # "blind_forget"
+    /\ \E s \in remembered : remembered' = remembered \ {s} /\ free' = free \cup {s}
+    /\ UNCHANGED <<waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot, pc>>
+
+BlindForget(u) == \* mutant: load and store in place of compare and swap
+    /\ Mutant = "blind_forget"
+    /\ \/ /\ pc[u] = "out" /\ \E s \in remembered : slot' = [slot EXCEPT ![u] = s]
+          /\ Go(u, "forget") /\ UNCHANGED <<free, remembered>>
+       \/ /\ pc[u] = "forget" /\ free' = free \cup {slot[u]} /\ remembered' = remembered \ {slot[u]}
+          /\ slot' = [slot EXCEPT ![u] = None] /\ Go(u, "out")
+    /\ UNCHANGED <<waiting, closed, lock, queue, granted, closing, served, taken, asleep>>
+
+\* ---- hd_slot_pool_close
+Close(c) ==
+    /\ pc[c] = "out" /\ closed' = TRUE /\ Go(c, "close_lock")
+    /\ UNCHANGED <<free, remembered, waiting, lock, queue, granted, closing, served, taken, asleep, slot>>
+
+CloseLock(c) ==
+    /\ pc[c] = "close_lock" /\ lock = Nobody /\ lock' = c /\ closing' = closing + 1
+    /\ asleep' = {} /\ Go(c, "close_look")
+    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, served, taken, slot>>
+
+CloseLook(c) == \* all_returned
+    /\ pc[c] = "close_look" /\ lock' = Nobody
+    /\ IF Idle = Slots THEN closing' = closing - 1 /\ Go(c, "closed") /\ UNCHANGED asleep
+       ELSE asleep' = asleep \cup {c} /\ Go(c, "close_sleep") /\ UNCHANGED closing
+    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, served, taken, slot>>
+
+CloseWake(c) ==
+    /\ pc[c] = "close_sleep" /\ c \notin asleep /\ lock = Nobody /\ lock' = c /\ Go(c, "close_look")
+    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, closing, served, taken, asleep, slot>>
+
+CloseExpire(c) ==
+    /\ pc[c] = "close_sleep" /\ lock = Nobody /\ asleep' = asleep \ {c} /\ closing' = closing - 1
+    /\ Go(c, IF Idle = Slots THEN "closed" ELSE "out")
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, served, taken, slot>>
+
+WakeAtWill(t) ==
+    /\ Spurious /\ t \in asleep /\ asleep' = asleep \ {t}
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, slot, pc>>
+
+Locks(t) == IF t \in Users THEN Enter(t) \/ Wake(t) \/ Relock(t) ELSE CloseLock(t) \/ CloseWake(t)
+Steps(t) ==
+    IF t \in Users
+    THEN Peek(t) \/ TryTake(t) \/ Announce(t) \/ Look(t) \/ Check(t) \/ EndRun(t) \/ PutBack(t)
+         \/ AnyWaiting(t) \/ AnyClose(t) \/ ServeTake(t) \/ ServeGrant(t) \/ ServeEnd(t)
+    ELSE CloseLook(t)
+Chance(t) == \* what need not happen
+    \/ t \in Users /\ (Begin(t) \/ Expire(t) \/ Forget(t) \/ BlindForget(t))
+    \/ t \in Closers /\ (Close(t) \/ CloseExpire(t))
+    \/ WakeAtWill(t)
+Closed == closed /\ (\A u \in Users : pc[u] = "out") /\ (\A c \in Closers : pc[c] = "closed") /\ UNCHANGED vars
+
+Next == (\E t \in Threads : Locks(t) \/ Steps(t) \/ Chance(t)) \/ Closed
+Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars(Locks(t))
+
+\* ---- what must hold
+Leased == {slot[u] : u \in Users} \cup {granted[u] : u \in Users} \cup {taken}
+Count == Cardinality({u \in Users : slot[u] # None}) + Cardinality({u \in Users : granted[u] # None})
+         + (IF taken # None THEN 1 ELSE 0)
+Law == \* free + remembered + leased = N, nothing twice
+    /\ free \cap remembered = {} /\ Idle \cap Leased = {}
+    /\ Cardinality(Idle) + Count = SlotCount /\ Idle \cup (Leased \ {None}) = Slots
+WaitingCounts == lock = Nobody => waiting = Len(queue)
+ClosedMeansNone == (\E c \in Closers : pc[c] = "closed") => \A u \in Users : pc[u] # "hold"
+Resting == {"out", "hold", "sleep", "close_sleep", "closed"}
+NoLostWakeUp == \* when nobody is on his way, nobody waits for what is there
+    (\A t \in Threads : pc[t] \in Resting /\ (pc[t] \in {"sleep", "close_sleep"} => t \in asleep))
+    => /\ queue # <<>> => (Idle = {} /\ ~closed)
+       /\ \A u \in Users : granted[u] = None
+       /\ \A c \in Closers : pc[c] = "close_sleep" => Idle # Slots
+NobodyStarves == \A u \in Users : (pc[u] = "sleep") ~> (pc[u] \in {"hold", "out"})
+CloseEnds == \A c \in Closers : (pc[c] = "close_sleep") ~> (pc[c] \in {"closed", "out"})
+=============================================================================

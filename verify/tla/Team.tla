@@ -1,0 +1,254 @@
+-------------------------------- MODULE Team --------------------------------
+(* Models src/hal/cpu/team.c: hd_team_run with run_shared_step, close_job and wake_sleepers; the     *)
+(* workers' worker_main, look_for_work, take_core, help and sleep_until_work; hd_team_destroy.       *)
+(* Promises: ONCE (each tile of each step is computed exactly once), REUSE (nobody reads a list that *)
+(* its caller has left), BOUND (callers always finish, no wake-up is lost, the team ends).           *)
+(*                                                                                                   *)
+(* Grain: one action is one atomic operation on state, ticket, done, busy, sleepers or stopping, or  *)
+(* one tile's computing. The ticket is the packed number of the code, with a narrow tile field, so   *)
+(* that an overshoot could carry.                                                                    *)
+(* Abstracted: a job is its caller's own; the scan for waiting tiles before sleep is one step (each  *)
+(* job's handshake stands for itself); how long a worker spins is left open; memory is sequentially  *)
+(* consistent, and the mutant no_fence shows what the fences are for.                                *)
+EXTENDS Naturals, Sequences, FiniteSets
+
+CONSTANTS Callers, Workers, Cores,
+    Tiles,      \* of each step, a sequence; a step of one tile is not shared
+    Runs,       \* of each caller, one list each
+    FieldSize,  \* numbers that the ticket's tile field holds
+    Mutant
+
+ThreeSteps == <<2, 1, 2>>
+OneStep == <<2>>
+
+Threads == Callers \cup Workers \cup {"owner"}
+Nobody == "nobody"
+
+VARIABLES
+    open, inside, list, \* of each job; list: the run whose list it names, 0 when its caller has left it
+    ticket, done,
+    busy, sleepers, stopping, lock, asleep,
+    step, own, runs,    \* of each caller
+    job, tile,          \* of each worker: the job that it looks at, <<run, step, tile>> that it computes
+    unwoken,            \* of each caller: it woke nobody, since no core was to spare
+    computed,           \* of each caller: how often each <<step, tile>> of this run was computed
+    pc
+
+shared == <<open, inside, list, ticket, done, busy>>
+sleep == <<sleepers, stopping, lock, asleep>>
+locals == <<step, own, runs, job, tile, unwoken>>
+vars == <<shared, sleep, locals, computed, pc>>
+
+Go(t, where) == pc' = [pc EXCEPT ![t] = where]
+MakeTicket(s, n) == (s * FieldSize + n) * FieldSize
+NextOf(x) == x % FieldSize
+HasTile(x) == x % FieldSize < (x \div FieldSize) % FieldSize
+StepOf(x) == x \div (FieldSize * FieldSize)
+NoTiles == [s \in 1..Len(Tiles) |-> [i \in 0..(FieldSize - 1) |-> 0]]
+Compute(c, s, i) == computed' = [computed EXCEPT ![c][s][i] = @ + 1]
+
+Init ==
+    /\ open = [c \in Callers |-> FALSE] /\ inside = [c \in Callers |-> 0] /\ list = [c \in Callers |-> 0]
+    /\ ticket = [c \in Callers |-> 0] /\ done = [c \in Callers |-> 0]
+    /\ busy = 0 /\ sleepers = 0 /\ stopping = FALSE /\ lock = Nobody /\ asleep = {}
+    /\ step = [c \in Callers |-> 0] /\ own = [c \in Callers |-> 0] /\ runs = [c \in Callers |-> 0]
+    /\ job = [w \in Workers |-> Nobody] /\ tile = [w \in Workers |-> <<0, 0, 0>>]
+    /\ unwoken = [c \in Callers |-> FALSE] /\ computed = [c \in Callers |-> NoTiles]
+    /\ pc = [t \in Threads |-> "out"]
+
+\* ---- the caller
+Begin(c) == \* busy + 1, and the job's plain members
+    /\ pc[c] = "out" /\ runs[c] < Runs /\ runs' = [runs EXCEPT ![c] = @ + 1]
+    /\ busy' = busy + 1 /\ list' = [list EXCEPT ![c] = runs'[c]] /\ ticket' = [ticket EXCEPT ![c] = 0]
+    /\ computed' = [computed EXCEPT ![c] = NoTiles] /\ step' = [step EXCEPT ![c] = 1]
+    /\ Go(c, "open") /\ UNCHANGED <<open, inside, done, sleep, own, job, tile, unwoken>>
+
+Open(c) ==
+    /\ pc[c] = "open" /\ open' = [open EXCEPT ![c] = TRUE] /\ Go(c, "step")
+    /\ UNCHANGED <<inside, list, ticket, done, busy, sleep, locals, computed>>
+
+BeginStep(c) ==
+    /\ pc[c] = "step"
+    /\ IF step[c] > Len(Tiles) THEN Go(c, "close") /\ UNCHANGED <<step, own, done, computed>>
+       ELSE IF Tiles[step[c]] = 1
+       THEN /\ Compute(c, step[c], 0) /\ step' = [step EXCEPT ![c] = @ + 1] /\ UNCHANGED <<own, done, pc>>
+       ELSE /\ done' = [done EXCEPT ![c] = IF Mutant = "done_kept" THEN @ ELSE 0]
+            /\ own' = [own EXCEPT ![c] = 0] /\ Go(c, "publish") /\ UNCHANGED <<step, computed>>
+    /\ UNCHANGED <<open, inside, list, ticket, busy, sleep, runs, job, tile, unwoken>>
+
+Publish(c) ==
+    /\ pc[c] = "publish" /\ ticket' = [ticket EXCEPT ![c] = MakeTicket(step[c], Tiles[step[c]])]
+    /\ Go(c, "look") /\ UNCHANGED <<open, inside, list, done, busy, sleep, locals, computed>>
+
+LookForSleepers(c) == \* behind the fence
+    /\ pc[c] = "look" /\ unwoken' = [unwoken EXCEPT ![c] = FALSE]
+    /\ Go(c, IF sleepers = 0 THEN "tiles" ELSE "spare")
+    /\ UNCHANGED <<shared, sleep, step, own, runs, job, tile, computed>>
+
+LookForCores(c) ==
+    /\ pc[c] = "spare" /\ unwoken' = [unwoken EXCEPT ![c] = busy >= Cores]
+    /\ Go(c, IF busy >= Cores THEN "tiles" ELSE "wake")
+    /\ UNCHANGED <<shared, sleep, step, own, runs, job, tile, computed>>
+
+WakeSleepers(c) == \* lock, broadcast, unlock
+    /\ pc[c] = "wake" /\ lock = Nobody /\ asleep' = {} /\ Go(c, "tiles")
+    /\ UNCHANGED <<shared, sleepers, stopping, lock, locals, computed>>
+
+TakeTile(c) == \* fetch_add, and the tile's computing: nobody else reads what this thread alone writes
+    /\ pc[c] = "tiles" /\ ticket' = [ticket EXCEPT ![c] = @ + 1]
+    /\ IF HasTile(ticket[c])
+       THEN /\ Compute(c, step[c], NextOf(ticket[c])) /\ own' = [own EXCEPT ![c] = @ + 1] /\ UNCHANGED pc
+       ELSE Go(c, "await") /\ UNCHANGED <<own, computed>>
+    /\ UNCHANGED <<open, inside, list, done, busy, sleep, step, runs, job, tile, unwoken>>
+
+AwaitDone(c) ==
+    /\ pc[c] = "await" /\ (done[c] + own[c] >= Tiles[step[c]] \/ Mutant = "no_await")
+    /\ step' = [step EXCEPT ![c] = @ + 1] /\ Go(c, "step")
+    /\ UNCHANGED <<shared, sleep, own, runs, job, tile, unwoken, computed>>
+
+CloseJob(c) ==
+    /\ pc[c] = "close" /\ open' = [open EXCEPT ![c] = FALSE] /\ Go(c, "await_empty")
+    /\ UNCHANGED <<inside, list, ticket, done, busy, sleep, locals, computed>>
+
+AwaitEmpty(c) == \* then the list is the next owner's
+    /\ pc[c] = "await_empty" /\ (inside[c] = 0 \/ Mutant = "no_await_empty")
+    /\ list' = [list EXCEPT ![c] = 0] /\ step' = [step EXCEPT ![c] = 0] /\ Go(c, "leave")
+    /\ UNCHANGED <<open, inside, ticket, done, busy, sleep, own, runs, job, tile, unwoken, computed>>
+
+LeaveCore(c) ==
+    /\ pc[c] = "leave" /\ busy' = busy - 1 /\ Go(c, "out")
+    /\ UNCHANGED <<open, inside, list, ticket, done, sleep, locals, computed>>
+
+CallerStep(c) ==
+    Begin(c) \/ Open(c) \/ BeginStep(c) \/ Publish(c) \/ LookForSleepers(c) \/ LookForCores(c)
+    \/ TakeTile(c) \/ AwaitDone(c) \/ CloseJob(c) \/ AwaitEmpty(c) \/ LeaveCore(c)
+
+\* ---- a worker
+Look(w) == \* worker_main
+    /\ pc[w] = "out" /\ Go(w, IF stopping THEN "ended" ELSE "scan")
+    /\ UNCHANGED <<shared, sleep, locals, computed>>
+
+Scan(w) == \* look_for_work: an open job, or none
+    /\ pc[w] = "scan"
+    /\ \/ \E c \in Callers : open[c] /\ job' = [job EXCEPT ![w] = c] /\ Go(w, "core")
+       \/ Go(w, "out") /\ UNCHANGED job
+    /\ UNCHANGED <<shared, sleep, step, own, runs, tile, unwoken, computed>>
+
+TakeCore(w) ==
+    /\ pc[w] = "core"
+    /\ IF busy < Cores THEN busy' = busy + 1 /\ Go(w, "enter") ELSE Go(w, "out") /\ UNCHANGED busy
+    /\ UNCHANGED <<open, inside, list, ticket, done, sleep, locals, computed>>
+
+Enter(w) == \* one fetch_add; mutant: looks first, then adds
+    /\ pc[w] \in {"enter", "enter_late"}
+    /\ IF Mutant = "look_then_enter" /\ pc[w] = "enter"
+       THEN Go(w, IF open[job[w]] THEN "enter_late" ELSE "give_core") /\ UNCHANGED inside
+       ELSE /\ inside' = [inside EXCEPT ![job[w]] = @ + 1]
+            /\ Go(w, IF open[job[w]] \/ pc[w] = "enter_late" THEN "loop" ELSE "exit")
+    /\ UNCHANGED <<open, list, ticket, done, busy, sleep, locals, computed>>
+
+Loop(w) == \* closed, its core is wanted, or it has idled for long
+    /\ pc[w] = "loop"
+    /\ \/ (~open[job[w]] \/ busy > Cores \/ ~HasTile(ticket[job[w]])) /\ Go(w, "exit")
+       \/ open[job[w]] /\ busy <= Cores /\ Go(w, "peek")
+    /\ UNCHANGED <<shared, sleep, locals, computed>>
+
+Peek(w) ==
+    /\ pc[w] = "peek" /\ Go(w, IF HasTile(ticket[job[w]]) THEN "take" ELSE "loop")
+    /\ UNCHANGED <<shared, sleep, locals, computed>>
+
+Take(w) ==
+    /\ pc[w] = "take" /\ ticket' = [ticket EXCEPT ![job[w]] = @ + 1]
+    /\ LET x == ticket[job[w]] IN
+       IF HasTile(x)
+       THEN /\ tile' = [tile EXCEPT ![w] = <<list[job[w]], StepOf(x), NextOf(x)>>] /\ Go(w, "compute")
+       ELSE Go(w, "loop") /\ UNCHANGED tile
+    /\ UNCHANGED <<open, inside, list, done, busy, sleep, step, own, runs, job, unwoken, computed>>
+
+ComputeTile(w) ==
+    /\ pc[w] = "compute" /\ Compute(job[w], tile[w][2], tile[w][3]) /\ Go(w, "done")
+    /\ UNCHANGED <<shared, sleep, locals>>
+
+Done(w) ==
+    /\ pc[w] = "done" /\ done' = [done EXCEPT ![job[w]] = @ + 1] /\ tile' = [tile EXCEPT ![w] = <<0, 0, 0>>]
+    /\ Go(w, "loop")
+    /\ UNCHANGED <<open, inside, list, ticket, busy, sleep, step, own, runs, job, unwoken, computed>>
+
+Exit(w) ==
+    /\ pc[w] = "exit" /\ inside' = [inside EXCEPT ![job[w]] = @ - 1] /\ Go(w, "give_core")
+    /\ UNCHANGED <<open, list, ticket, done, busy, sleep, locals, computed>>
+
+GiveCore(w) ==
+    /\ pc[w] = "give_core" /\ busy' = busy - 1 /\ job' = [job EXCEPT ![w] = Nobody] /\ Go(w, "out")
+    /\ UNCHANGED <<open, inside, list, ticket, done, sleep, step, own, runs, tile, unwoken, computed>>
+
+TilesWait == \E c \in Callers : open[c] /\ HasTile(ticket[c])
+
+Tire(w) == \* sleep_until_work: lock
+    /\ pc[w] = "scan" /\ lock = Nobody /\ lock' = w
+    /\ Go(w, IF Mutant = "no_fence" THEN "sleep_look" ELSE "announce")
+    /\ UNCHANGED <<shared, sleepers, stopping, asleep, locals, computed>>
+
+Announce(w) ==
+    /\ pc[w] \in {"announce", "announce_late"} /\ sleepers' = sleepers + 1
+    /\ IF pc[w] = "announce" THEN Go(w, "sleep_look") /\ UNCHANGED <<lock, asleep>>
+       ELSE Go(w, "sleep") /\ lock' = Nobody /\ asleep' = asleep \cup {w}
+    /\ UNCHANGED <<shared, stopping, locals, computed>>
+
+SleepLook(w) ==
+    /\ pc[w] = "sleep_look"
+    /\ IF TilesWait \/ stopping
+       THEN /\ Go(w, IF Mutant = "no_fence" THEN "out" ELSE "rise")
+            /\ lock' = (IF Mutant = "no_fence" THEN Nobody ELSE lock) /\ UNCHANGED asleep
+       ELSE IF Mutant = "no_fence" THEN Go(w, "announce_late") /\ UNCHANGED <<lock, asleep>>
+       ELSE Go(w, "sleep") /\ lock' = Nobody /\ asleep' = asleep \cup {w}
+    /\ UNCHANGED <<shared, sleepers, stopping, locals, computed>>
+
+Woken(w) ==
+    /\ pc[w] = "sleep" /\ w \notin asleep /\ lock = Nobody /\ lock' = w /\ Go(w, "rise")
+    /\ UNCHANGED <<shared, sleepers, stopping, asleep, locals, computed>>
+
+Rise(w) ==
+    /\ pc[w] = "rise" /\ sleepers' = sleepers - 1 /\ lock' = Nobody /\ Go(w, "out")
+    /\ UNCHANGED <<shared, stopping, asleep, locals, computed>>
+
+WorkerStep(w) ==
+    Look(w) \/ Scan(w) \/ TakeCore(w) \/ Enter(w) \/ Loop(w) \/ Peek(w) \/ Take(w) \/ ComputeTile(w) \/ Done(w)
+    \/ Exit(w) \/ GiveCore(w) \/ Announce(w) \/ SleepLook(w) \/ Rise(w)
+
+\* ---- hd_team_destroy, when no job is open any more
+Finished == \A c \in Callers : pc[c] = "out" /\ runs[c] = Runs
+Stop ==
+    /\ pc["owner"] = "out" /\ Finished /\ lock = Nobody /\ stopping' = TRUE
+    /\ asleep' = IF Mutant = "no_stop_broadcast" THEN asleep ELSE {}
+    /\ Go("owner", "join") /\ UNCHANGED <<shared, sleepers, lock, locals, computed>>
+Join ==
+    /\ pc["owner"] = "join" /\ (\A w \in Workers : pc[w] = "ended") /\ Go("owner", "ended")
+    /\ UNCHANGED <<shared, sleep, locals, computed>>
+Ended == pc["owner"] = "ended" /\ UNCHANGED vars
+
+Locks(t) == IF t \in Callers THEN WakeSleepers(t) ELSE IF t \in Workers THEN Woken(t) ELSE Stop
+Steps(t) == IF t \in Callers THEN CallerStep(t) ELSE IF t \in Workers THEN WorkerStep(t) ELSE Join
+Next == (\E t \in Threads : Locks(t) \/ Steps(t)) \/ (\E w \in Workers : Tire(w)) \/ Ended
+Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars(Locks(t))
+
+\* ---- what must hold
+Within == {"loop", "peek", "take", "compute", "done"}
+ListIsValid == \* whoever may read a job's list finds its caller in that run
+    \A w \in Workers : /\ pc[w] \in Within => list[job[w]] # 0
+                       /\ pc[w] = "compute" => tile[w][1] = list[job[w]]
+TicketStandsStill == \* no tile of a step that its caller has left
+    \A w \in Workers : pc[w] \in {"compute", "done"} => tile[w][2] = step[job[w]]
+EachTileOnce == \* at most once ever, and exactly once when the step is left
+    \A c \in Callers : \A s \in 1..Len(Tiles) : \A i \in 0..(FieldSize - 1) :
+        /\ computed[c][s][i] <= 1
+        /\ step[c] > s => computed[c][s][i] = (IF i < Tiles[s] THEN 1 ELSE 0)
+CoresCount ==
+    /\ busy = Cardinality({c \in Callers : pc[c] # "out"})
+              + Cardinality({w \in Workers : pc[w] \in Within \cup {"enter", "enter_late", "exit", "give_core"}})
+    /\ \A c \in Callers :
+          inside[c] = Cardinality({w \in Workers : job[w] = c /\ pc[w] \in Within \cup {"exit"}})
+NoLostWakeUp == \* nobody sleeps on tiles that were published while a core was to spare
+    \A c \in Callers : pc[c] = "tiles" /\ HasTile(ticket[c]) /\ ~unwoken[c] => asleep = {}
+TeamEnds == <>(pc["owner"] = "ended")
+=============================================================================
