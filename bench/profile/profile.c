@@ -1,7 +1,7 @@
 /* profile MODEL-FOLDER [REPEATS]: where the time of one run goes, step by step, on one thread.
  *
- * Reads FOLDER/model.onnx and FOLDER/inputs/NAME.npy, makes the plan as a run does, then times each
- * kernel of it alone (the median of the repeats, its operands as a run leaves them). It looks inside the
+ * Reads FOLDER/model.onnx and FOLDER/inputs/NAME.npy, makes the plan as a run does, then runs its kernels
+ * in order, over and over, and shows the shortest time of each. It looks inside the
  * library (heddle_internal), so it is a tool for those who work on it. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,41 +12,30 @@
 #include "heddle/file.h"
 #include "heddle/heddle.h"
 
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static uint64_t time_step(const hd_command_list *list, const hd_step *step, unsigned char *scratch,
-                          int repeats)
-{
-    uint64_t *times = calloc((size_t)repeats, sizeof *times);
-    for (int r = 0; r < repeats; r++) {
-        uint64_t start = hd_clock_now();
-        step->kernel.run(step->kernel.parameters, list->buffers + step->first_reference, 0,
-                         step->kernel.tile_count, scratch);
-        times[r] = hd_clock_now() - start;
-    }
-    qsort(times, (size_t)repeats, sizeof *times, by_value);
-    uint64_t median = times[0];
-    free(times);
-    return median;
-}
-
 static void show_plan(const hd_model *model, hd_plan *plan, uint32_t stream, int repeats)
 {
     hd_command_list *list = plan->lists[stream];
     unsigned char *scratch = model->device->streams[stream].scratch;
-    uint64_t total = 0;
-    printf("%10s %7s  %-24s %s\n", "us", "tiles", "type", "node, first operands");
-    for (size_t s = 0; s < plan->recipe.step_count; s++) {
-        const hd_step *step = &plan->recipe.steps[s];
-        uint64_t time = time_step(list, step, scratch, repeats);
-        total += time;
-        printf("%10.2f %7lld  %-24s %.60s\n", (double)time / 1e3, (long long)step->kernel.tile_count,
+    size_t count = plan->recipe.step_count;
+    uint64_t *best = calloc(count, sizeof *best), total = 0;
+    for (int r = 0; r < repeats && best != NULL; r++) {
+        for (size_t i = 0; i < count; i++) {
+            const hd_step *step = &plan->recipe.steps[i];
+            uint64_t start = hd_clock_now();
+            step->kernel.run(step->kernel.parameters, list->buffers + step->first_reference, 0,
+                             step->kernel.tile_count, scratch);
+            uint64_t time = hd_clock_now() - start;
+            best[i] = r == 0 || time < best[i] ? time : best[i];
+        }
+    }
+    printf("%10s %7s  %-24s %s\n", "us", "tiles", "type", "node");
+    for (size_t i = 0; i < count && best != NULL; i++) {
+        const hd_step *step = &plan->recipe.steps[i];
+        total += best[i];
+        printf("%10.2f %7lld  %-24s %.60s\n", (double)best[i] / 1e3, (long long)step->kernel.tile_count,
                step->type, step->name);
     }
+    free(best);
     printf("%10.2f          in all, %zu steps, arena %zu bytes\n", (double)total / 1e3,
            plan->recipe.step_count, plan->recipe.arena_size);
 }

@@ -16,6 +16,9 @@
  * busy caller, short enough not to burn a core that nobody needs. */
 #define SPIN_NANOSECONDS UINT64_C(200000)
 #define SPINS_PER_CLOCK 64
+/* A sleeping worker is woken when so many steps in a row found a core to spare: a caller between two
+ * of its runs is no reason to put a third thread on two cores. */
+#define SPARE_STEPS_TO_WAKE 3
 /* Spins of a caller that waits for the last tile of another before it gives its time slice away. */
 #define SPINS_PER_YIELD 4096
 
@@ -140,6 +143,11 @@ static bool any_tile_waits(hd_team *team)
     return false;
 }
 
+static bool has_spare_core(hd_team *team)
+{
+    return hd_load_relaxed(&team->busy) < team->core_count;
+}
+
 /* Sleeps until a caller that has tiles to spare finds a sleeper. */
 static void sleep_until_work(hd_team *team)
 {
@@ -148,7 +156,7 @@ static void sleep_until_work(hd_team *team)
     /* The fence pairs with wake_sleepers': either this thread sees the ticket or the caller sees the
      * sleeper. */
     hd_fence_seq_cst();
-    if (!any_tile_waits(team) && !hd_load_relaxed(&team->stopping)) {
+    if (!(has_spare_core(team) && any_tile_waits(team)) && !hd_load_relaxed(&team->stopping)) {
         hd_condition_wait_until(&team->work, &team->mutex, HD_FOREVER);
     }
     hd_sub_relaxed(&team->sleepers, 1);
@@ -170,7 +178,9 @@ static void worker_main(void *argument)
             continue;
         }
         hd_spin_pause();
-        if (++spins % SPINS_PER_CLOCK == 0 && hd_clock_now() - idle_since > SPIN_NANOSECONDS) {
+        /* With as many callers as cores a worker that spins would take a core from one of them. */
+        if (!has_spare_core(team) ||
+            (++spins % SPINS_PER_CLOCK == 0 && hd_clock_now() - idle_since > SPIN_NANOSECONDS)) {
             sleep_until_work(team);
             idle_since = hd_clock_now();
         }
@@ -178,12 +188,17 @@ static void worker_main(void *argument)
     hd_float_environment_leave(&saved);
 }
 
-static void wake_sleepers(hd_team *team)
+static void wake_sleepers(hd_team *team, hd_job *job)
 {
     hd_fence_seq_cst(); /* pairs with sleep_until_work's */
-    if (hd_load_relaxed(&team->sleepers) == 0 || hd_load_relaxed(&team->busy) >= team->core_count) {
+    if (hd_load_relaxed(&team->sleepers) == 0) {
         return;
     }
+    job->spare_steps = has_spare_core(team) ? job->spare_steps + 1 : 0;
+    if (job->spare_steps < SPARE_STEPS_TO_WAKE) {
+        return;
+    }
+    job->spare_steps = 0;
     team_lock(team);
     hd_condition_broadcast(&team->work);
     team_unlock(team);
@@ -197,7 +212,7 @@ static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *l
     hd_store_relaxed(&job->done, 0);
     /* release: everything computed so far is seen by whoever takes a ticket. */
     hd_store_release(&job->ticket, make_ticket(step_index, tile_count));
-    wake_sleepers(team);
+    wake_sleepers(team, job);
     uint32_t own = 0;
     for (;;) {
         /* relaxed would do for this thread, but a ticket must not be taken before it is published. */

@@ -32,6 +32,7 @@ typedef struct hd_job {
     const hd_command_list *list; /* valid for those inside while OPEN */
     unsigned char *scratch;
     size_t scratch_stride;
+    uint32_t spare_steps; /* the caller's: steps in a row that found a core to spare */
     _Alignas(HD_CACHE_LINE) _Atomic uint64_t ticket;
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t done;
 } hd_job;
