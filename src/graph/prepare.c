@@ -235,12 +235,16 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
 
 hd_status hd_model_prepare(hd_model *model, hd_error *error)
 {
+    hd_status status = hd_graph_promote_halves(model->graph, error);
+    if (status != HD_OK) {
+        return status;
+    }
     if (fold_block(model->graph, model->graph->root) != HD_OK ||
         hd_graph_join_affine(model->graph) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
     size_t size = 0;
-    hd_status status = pack_weights(model, &size, error);
+    status = pack_weights(model, &size, error);
     if (status != HD_OK) {
         return status;
     }

@@ -1,0 +1,385 @@
+/* Promotes a graph of half precision to float32, once, when its model is made. float16 and bfloat16 are
+ * for storage and conversion: kernels compute in float32, over weights that are packed as float32. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "graph/evaluate.h"
+#include "graph/model.h"
+
+typedef struct half_state {
+    hd_graph *graph;
+    hd_dtype *halves;     /* of each value: the half type that the file gives it, or HD_DTYPE_NONE */
+    size_t value_count;   /* entries of halves; values made later have none */
+    bool computes;        /* some operator computes with halves */
+    bool converts_weight; /* a constant of a half type is cast */
+    hd_error *error;
+} half_state;
+
+static bool is_half(int64_t dtype)
+{
+    return dtype == HD_FLOAT16 || dtype == HD_BFLOAT16;
+}
+
+static hd_dtype half_or_none(int64_t dtype)
+{
+    return is_half(dtype) ? (hd_dtype)dtype : HD_DTYPE_NONE;
+}
+
+static hd_status out_of_memory(half_state *state)
+{
+    return hd_fail(state->error, HD_OUT_OF_MEMORY, "no memory for a model");
+}
+
+static bool node_is(const hd_node *node, const char *type)
+{
+    return strcmp(node->operator->type, type) == 0;
+}
+
+static hd_attribute *find_attribute(const hd_node *node, const char *name)
+{
+    for (size_t i = 0; i < node->attribute_count; i++) {
+        if (strcmp(node->attributes[i].name, name) == 0) {
+            return &node->attributes[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- which values the file gives a half type ------------------------------------------------- */
+
+static hd_dtype half_of_input(const half_state *state, const hd_node *node, size_t index)
+{
+    return index < node->input_count ? state->halves[node->inputs[index]] : HD_DTYPE_NONE;
+}
+
+/* The half type named by an attribute; `otherwise` when the attribute is not there. */
+static hd_dtype half_of_attribute(const hd_node *node, const char *name, hd_dtype otherwise)
+{
+    const hd_attribute *attribute = find_attribute(node, name);
+    if (attribute == NULL) {
+        return otherwise;
+    }
+    if (attribute->kind == HD_ATTRIBUTE_TENSOR) {
+        return attribute->tensor == NULL ? otherwise : half_or_none(attribute->tensor->dtype);
+    }
+    return half_or_none(attribute->i);
+}
+
+/* What an output is where nothing declares it: most operators give the type of their first input. */
+static hd_dtype half_of_output(const half_state *state, const hd_node *node, size_t index)
+{
+    static const char *const never[] = {
+        "Shape",   "Size",           "ArgMax",      "ArgMin", "NonZero", "NonMaxSuppression", "Equal",
+        "Greater", "GreaterOrEqual", "LessOrEqual", "Less",   "IsNaN",   "IsInf"};
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
+        if (node_is(node, never[i])) {
+            return HD_DTYPE_NONE;
+        }
+    }
+    if (index > 0 && (node_is(node, "TopK") || node_is(node, "MaxPool") || node_is(node, "Unique") ||
+                      node_is(node, "Dropout") || node_is(node, "LayerNormalization"))) {
+        return HD_DTYPE_NONE;
+    }
+    if (node_is(node, "Cast")) {
+        return half_of_attribute(node, "to", HD_DTYPE_NONE);
+    }
+    if (node_is(node, "ConstantOfShape")) {
+        return half_of_attribute(node, "value", HD_DTYPE_NONE);
+    }
+    if (node_is(node, "EyeLike")) {
+        return half_of_attribute(node, "dtype", half_of_input(state, node, 0));
+    }
+    if (find_attribute(node, "output_datatype") != NULL) {
+        return half_of_attribute(node, "output_datatype", HD_DTYPE_NONE);
+    }
+    size_t decisive = node_is(node, "CastLike") || node_is(node, "Where") ? 1
+                      : node_is(node, "OneHot")                           ? 2
+                                                                          : 0;
+    return half_of_input(state, node, decisive);
+}
+
+/* A declared type is the type; else it is what is found out here. */
+static void note_half(half_state *state, hd_value value, hd_dtype found)
+{
+    hd_dtype declared = state->graph->values[value].dtype;
+    if (value != HD_VALUE_NONE) {
+        state->halves[value] = declared == HD_DTYPE_NONE ? found : half_or_none(declared);
+    }
+}
+
+static void note_block(half_state *state, const hd_block *block);
+
+static void note_control(half_state *state, const hd_node *node)
+{
+    bool loops = node_is(node, "Loop");
+    /* A Loop's carried values are its inputs and its body's behind trip count and condition. */
+    for (size_t i = 0; loops && i < node->blocks[0]->input_count; i++) {
+        note_half(state, node->blocks[0]->inputs[i], half_of_input(state, node, i));
+    }
+    for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
+        note_block(state, node->blocks[b]);
+    }
+    const hd_block *block = node->blocks[0];
+    size_t skipped = loops ? 1 : 0;
+    for (size_t i = 0; i < node->output_count && i + skipped < block->output_count; i++) {
+        note_half(state, node->outputs[i], state->halves[block->outputs[i + skipped]]);
+    }
+}
+
+/* Fills state->halves for what a block computes, and sees whether it computes with halves. */
+static void note_block(half_state *state, const hd_block *block)
+{
+    for (size_t n = 0; n < block->node_count; n++) {
+        const hd_node *node = &block->nodes[n];
+        if (node->blocks[0] != NULL) {
+            note_control(state, node);
+            continue;
+        }
+        bool touches = false;
+        for (size_t i = 0; i < node->input_count; i++) {
+            touches |= half_of_input(state, node, i) != HD_DTYPE_NONE;
+        }
+        for (size_t i = 0; i < node->output_count; i++) {
+            note_half(state, node->outputs[i], half_of_output(state, node, i));
+            touches |= state->halves[node->outputs[i]] != HD_DTYPE_NONE;
+        }
+        state->computes |= touches && (node->operator->flags & HD_OPERATOR_ANY_DTYPE) == 0;
+        state->converts_weight |= touches && node_is(node, "Cast") &&
+                                  is_half(state->graph->values[node->inputs[0]].dtype) &&
+                                  state->graph->values[node->inputs[0]].data != NULL;
+    }
+}
+
+/* ---- the rewriting --------------------------------------------------------------------------- */
+
+/* *out_data = the elements as float32, from hd_alloc_aligned. */
+static hd_status to_float32(half_state *state, hd_dtype dtype, const hd_shape *shape, const void *data,
+                            void **out_data)
+{
+    hd_attribute to = {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = HD_FLOAT32};
+    hd_operand input = {.dtype = dtype, .shape = *shape, .data = data};
+    hd_operand output = {.dtype = HD_FLOAT32, .shape = *shape};
+    hd_operation cast = {.type = "Cast",
+                         .name = "",
+                         .opset = state->graph->opset,
+                         .attributes = &to,
+                         .attribute_count = 1,
+                         .inputs = &input,
+                         .input_count = 1,
+                         .outputs = &output,
+                         .output_count = 1};
+    hd_status status = hd_evaluate(&cast, state->error);
+    *out_data = (void *)(uintptr_t)output.data;
+    return status;
+}
+
+/* FLAT: each constant's halves go before the next one grows. */
+static hd_status promote_values(half_state *state)
+{
+    for (size_t v = 1; v < state->value_count; v++) {
+        hd_graph_value *value = &state->graph->values[v];
+        if (!is_half(value->dtype)) {
+            continue;
+        }
+        if (value->data != NULL) {
+            void *promoted = NULL;
+            hd_status status =
+                to_float32(state, value->dtype, &value->shape, value->data, &promoted);
+            if (status != HD_OK) {
+                return status;
+            }
+            hd_free(value->data);
+            value->data = promoted;
+        }
+        value->dtype = HD_FLOAT32;
+    }
+    return HD_OK;
+}
+
+static hd_status promote_tensor(half_state *state, const hd_tensor **tensor)
+{
+    hd_tensor *copy = hd_region_copy(&state->graph->region, *tensor, sizeof *copy);
+    if (copy == NULL) {
+        return out_of_memory(state);
+    }
+    hd_shape shape = {.rank = copy->rank};
+    memcpy(shape.dims, copy->dims, sizeof shape.dims);
+    if (copy->rank > HD_MAX_RANK || !hd_shape_is_valid(&shape, HD_FLOAT32) ||
+        copy->size < (size_t)hd_shape_count(&shape) * hd_dtype_size(copy->dtype)) {
+        return HD_OK; /* no tensor; whoever reads it says so */
+    }
+    void *promoted = NULL;
+    hd_status status = to_float32(state, copy->dtype, &shape, copy->data, &promoted);
+    if (status != HD_OK) {
+        return status;
+    }
+    copy->dtype = HD_FLOAT32;
+    copy->size = (size_t)hd_shape_count(&shape) * sizeof(float);
+    copy->data = hd_region_copy(&state->graph->region, promoted, copy->size);
+    hd_free(promoted);
+    *tensor = copy;
+    return copy->data == NULL ? out_of_memory(state) : HD_OK;
+}
+
+static hd_status promote_attributes(half_state *state, const hd_node *node)
+{
+    static const char *const naming[] = {"dtype", "output_datatype", "stash_type"};
+    for (size_t a = 0; a < node->attribute_count; a++) {
+        hd_attribute *attribute = &node->attributes[a];
+        if (attribute->kind == HD_ATTRIBUTE_TENSOR && attribute->tensor != NULL &&
+            is_half(attribute->tensor->dtype)) {
+            hd_status status = promote_tensor(state, &attribute->tensor);
+            if (status != HD_OK) {
+                return status;
+            }
+        }
+        for (size_t i = 0; i < sizeof naming / sizeof naming[0]; i++) {
+            if (attribute->kind == HD_ATTRIBUTE_INT && strcmp(attribute->name, naming[i]) == 0 &&
+                is_half(attribute->i)) {
+                attribute->i = HD_FLOAT32;
+            }
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status append_cast(half_state *state, hd_block *block, const char *name, hd_value from,
+                             hd_value to, hd_dtype dtype)
+{
+    hd_attribute attribute = {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = dtype};
+    return hd_graph_append(state->graph, block, "Cast", name, &from, 1, &to, 1, &attribute, 1, NULL,
+                           state->error);
+}
+
+/* A Cast or CastLike to a half type, that rounds what is no half of this kind yet. */
+static hd_status append_rounding(half_state *state, hd_block *block, const hd_node *node, hd_dtype half)
+{
+    if (half_of_input(state, node, 0) == half) {
+        return append_cast(state, block, node->name, node->inputs[0], node->outputs[0], HD_FLOAT32);
+    }
+    hd_value rounded = hd_graph_new_value(state->graph, "");
+    if (rounded == HD_VALUE_NONE) {
+        return out_of_memory(state);
+    }
+    hd_status status = append_cast(state, block, node->name, node->inputs[0], rounded, half);
+    return status != HD_OK
+               ? status
+               : append_cast(state, block, node->name, rounded, node->outputs[0], HD_FLOAT32);
+}
+
+static hd_status promote_block(half_state *state, hd_block *block);
+
+static hd_status promote_node(half_state *state, hd_block *block, const hd_node *node)
+{
+    for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
+        hd_status status = promote_block(state, node->blocks[b]);
+        if (status != HD_OK) {
+            return status;
+        }
+    }
+    hd_dtype half = half_of_output(state, node, 0);
+    if (half != HD_DTYPE_NONE && (node_is(node, "Cast") || node_is(node, "CastLike"))) {
+        return append_rounding(state, block, node, half);
+    }
+    hd_status status = promote_attributes(state, node);
+    if (status != HD_OK) {
+        return status;
+    }
+    if (!hd_array_reserve((void **)&block->nodes, &block->node_capacity, block->node_count + 1,
+                          sizeof *block->nodes)) {
+        return out_of_memory(state);
+    }
+    block->nodes[block->node_count++] = *node;
+    return HD_OK;
+}
+
+/* Puts a value of the declared half type in the place of one that is float32 now. */
+static hd_status declare_half(half_state *state, hd_value *place, hd_dtype half, hd_value *out_declared)
+{
+    hd_value declared = hd_graph_new_value(state->graph, "");
+    if (declared == HD_VALUE_NONE) {
+        return out_of_memory(state);
+    }
+    hd_graph_value *entry = &state->graph->values[declared];
+    *entry = state->graph->values[*place];
+    entry->dtype = half;
+    entry->data = NULL; /* an output may be a constant: its elements have one owner */
+    *place = declared;
+    *out_declared = declared;
+    return HD_OK;
+}
+
+static hd_status promote_inputs(half_state *state, hd_block *root)
+{
+    for (size_t i = 0; i < root->input_count; i++) {
+        hd_value inner = root->inputs[i], declared = HD_VALUE_NONE;
+        hd_dtype half = state->halves[inner];
+        if (half == HD_DTYPE_NONE) {
+            continue;
+        }
+        hd_status status = declare_half(state, &root->inputs[i], half, &declared);
+        if (status == HD_OK) {
+            status = append_cast(state, root, "", declared, inner, HD_FLOAT32);
+        }
+        if (status != HD_OK) {
+            return status;
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status promote_outputs(half_state *state, hd_block *root)
+{
+    for (size_t i = 0; i < root->output_count; i++) {
+        hd_value inner = root->outputs[i], declared = HD_VALUE_NONE;
+        hd_dtype half = state->halves[inner];
+        if (half == HD_DTYPE_NONE) {
+            continue;
+        }
+        hd_status status = declare_half(state, &root->outputs[i], half, &declared);
+        if (status == HD_OK) {
+            status = append_cast(state, root, "", inner, declared, half);
+        }
+        if (status != HD_OK) {
+            return status;
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status promote_block(half_state *state, hd_block *block)
+{
+    hd_node *nodes = block->nodes;
+    size_t count = block->node_count;
+    bool is_root = block == state->graph->root;
+    block->nodes = NULL;
+    block->node_count = block->node_capacity = 0;
+    hd_status status = is_root ? promote_inputs(state, block) : HD_OK;
+    for (size_t n = 0; n < count && status == HD_OK; n++) {
+        status = promote_node(state, block, &nodes[n]);
+    }
+    hd_free(nodes);
+    return status == HD_OK && is_root ? promote_outputs(state, block) : status;
+}
+
+hd_status hd_graph_promote_halves(hd_graph *graph, hd_error *error)
+{
+    half_state state = {.graph = graph, .value_count = graph->value_count, .error = error};
+    hd_status status = HD_OK;
+    state.halves = hd_alloc_zero(state.value_count, sizeof *state.halves);
+    if (state.halves == NULL) {
+        return out_of_memory(&state);
+    }
+    for (hd_value v = 1; v < state.value_count; v++) {
+        state.halves[v] = half_or_none(graph->values[v].dtype);
+    }
+    note_block(&state, graph->root);
+    if (state.computes || state.converts_weight) {
+        status = promote_values(&state);
+        if (status == HD_OK) {
+            status = promote_block(&state, graph->root);
+        }
+    }
+    hd_free(state.halves);
+    return status;
+}
