@@ -50,6 +50,9 @@ static uint32_t choose_slot(uint64_t idle, uint32_t hint)
         return hint;
     }
     uint32_t candidates = is_free != 0 ? is_free : is_remembered;
+    if (hint == HD_SLOT_LOWEST) {
+        candidates = is_free | is_remembered;
+    }
     return candidates == 0 ? HD_SLOT_NONE : (uint32_t)__builtin_ctz(candidates);
 }
 
@@ -60,7 +63,9 @@ static uint64_t bits_of(uint32_t slot)
 
 static uint32_t try_take(hd_slot_pool *pool, uint32_t hint)
 {
-    uint64_t idle = hd_load_relaxed(&pool->idle);
+    /* seq_cst: for whoever has just begun to wait this look is the other half of the handshake with
+     * hd_slot_pool_return. A relaxed load could still miss a slot whose owner saw nobody waiting. */
+    uint64_t idle = hd_load_seq_cst(&pool->idle);
     for (;;) {
         uint32_t slot = choose_slot(idle, hint);
         if (slot == HD_SLOT_NONE) {
