@@ -1,0 +1,160 @@
+/* explore: runs scenarios of the synchronized objects under every schedule.
+ *
+ *   explore --list
+ *   explore [--limit SCHEDULES] [--seconds SECONDS] [SCENARIO...]
+ *   explore SCENARIO --replay SCHEDULE
+ *
+ * One line a scenario, tab-separated: name, ok or FAIL, schedules, executions that were cut off because
+ * they would have repeated one, complete or what bounded it, seconds. A failure is followed by what
+ * went wrong and the schedule. Exit status: 0 all held, 1 something failed, 2 usage. */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "failure.h"
+#include "heap.h"
+#include "scenario.h"
+#include "scheduler.h"
+#include "search.h"
+#include "trace.h"
+
+static const scenario *const tables[] = {scenarios_slot_pool};
+
+static char failure_text[2000];
+static char failure_schedule[16000];
+
+void failure(const char *kind, const char *format, ...)
+{
+    int used = snprintf(failure_text, sizeof failure_text, "%s: ", kind);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(failure_text + used, sizeof failure_text - (size_t)used, format, arguments);
+    va_end(arguments);
+    search_print(failure_schedule, sizeof failure_schedule);
+    scheduler_leave(EXECUTION_FAILED);
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static const scenario *find_scenario(const char *name)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        for (const scenario *at = tables[i]; at->name != NULL; at++) {
+            if (strcmp(at->name, name) == 0) {
+                return at;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Explores one scenario; whether nothing failed. */
+static bool explore(const scenario *what, uint64_t limit, double seconds)
+{
+    search_begin((search_options){.bounded = what->preemptions != 0,
+                                  .preemptions = what->preemptions,
+                                  .spurious = what->spurious != 0});
+    uint64_t complete = 0, redundant = 0;
+    double start = seconds_now();
+    bool failed = false, cut = false;
+    do {
+        execution_end end = scheduler_execute(what->run, what->spurious);
+        complete += end != EXECUTION_REDUNDANT;
+        redundant += end == EXECUTION_REDUNDANT;
+        failed = end == EXECUTION_FAILED;
+        cut = (limit != 0 && complete >= limit) ||
+              (seconds > 0 && ((complete + redundant) & 255) == 0 && seconds_now() - start > seconds);
+    } while (!failed && !cut && search_next());
+    char bound[64] = "complete";
+    if (failed) {
+        snprintf(bound, sizeof bound, "until it failed");
+    } else if (cut) {
+        snprintf(bound, sizeof bound, "cut off");
+    } else if (what->preemptions != 0) {
+        snprintf(bound, sizeof bound, "%u preemptions", what->preemptions);
+    }
+    printf("%s\t%s\t%llu\t%llu\t%s\t%.1f\n", what->name, failed ? "FAIL" : "ok",
+           (unsigned long long)complete, (unsigned long long)redundant, bound, seconds_now() - start);
+    if (failed) {
+        printf("  %s\n  explore %s --replay %s\n", failure_text, what->name, failure_schedule);
+    }
+    fflush(stdout);
+    return !failed;
+}
+
+static int replay(const scenario *what, const char *schedule)
+{
+    if (!search_begin_replay(schedule)) {
+        fprintf(stderr, "explore: this is no schedule: %s\n", schedule);
+        return 2;
+    }
+    trace_is_on = true;
+    execution_end end = scheduler_execute(what->run, what->spurious);
+    printf("%s\n", end == EXECUTION_FAILED ? failure_text : "nothing failed");
+    return end == EXECUTION_FAILED ? 1 : 0;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: explore --list | explore [--limit SCHEDULES] [--seconds SECONDS] "
+                    "[SCENARIO...] | explore SCENARIO --replay SCHEDULE\n");
+    return 2;
+}
+
+static bool explore_all(uint64_t limit, double seconds, bool only_list)
+{
+    bool ok = true;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        for (const scenario *at = tables[i]; at->name != NULL; at++) {
+            if (only_list) {
+                printf("%s\n", at->name);
+            } else {
+                ok = explore(at, limit, seconds) && ok;
+            }
+        }
+    }
+    return ok;
+}
+
+int main(int count, char **arguments)
+{
+    uint64_t limit = 0;
+    double seconds = 0;
+    const char *schedule = NULL;
+    bool ok = true, any = false;
+    if (!heap_open()) {
+        fprintf(stderr, "explore: cannot map memory at a fixed address\n");
+        return 2;
+    }
+    for (int i = 1; i < count; i++) {
+        bool more = i + 1 < count;
+        if (strcmp(arguments[i], "--list") == 0) {
+            explore_all(0, 0, true);
+            return 0;
+        } else if (strcmp(arguments[i], "--limit") == 0 && more) {
+            limit = strtoull(arguments[++i], NULL, 10);
+        } else if (strcmp(arguments[i], "--seconds") == 0 && more) {
+            seconds = strtod(arguments[++i], NULL);
+        } else if (find_scenario(arguments[i]) == NULL) {
+            return usage();
+        } else if (i + 2 < count && strcmp(arguments[i + 1], "--replay") == 0) {
+            schedule = arguments[i + 2];
+            return replay(find_scenario(arguments[i]), schedule);
+        } else {
+            any = true;
+            ok = explore(find_scenario(arguments[i]), limit, seconds) && ok;
+        }
+    }
+    if (!any) {
+        ok = explore_all(limit, seconds, false);
+    }
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,43 @@
+/* Scenario: a small program over the code under test, run under every schedule. It keeps its state on
+ * the stack or the heap (each execution begins anew, statics would not), does the same in every
+ * execution but for the schedule, and ends with every thread joined and every block freed. */
+#ifndef INTERLEAVE_SCENARIO_H
+#define INTERLEAVE_SCENARIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+
+#define SCENARIO_LATER UINT64_C(2000000000) /* a deadline that may pass at any moment */
+
+typedef struct scenario {
+    const char *name;
+    void (*run)(void);
+    uint32_t preemptions; /* 0: reduced search without bound; else bounded by this number */
+    uint32_t spurious;    /* wake-ups without reason in an execution */
+} scenario;
+
+/* One table a file of scenarios, ended by a row without a name. */
+extern const scenario scenarios_slot_pool[];
+
+/* Fails with `law` unless `holds`. */
+#define scenario_require(law, holds)                                                               \
+    ((holds) ? (void)0 : hd_check_failed((law), #holds, __FILE__, __LINE__))
+void hd_check_failed(const char *law, const char *expression, const char *file, int line);
+
+/* Names memory in traces. */
+void trace_name(const void *memory, size_t size, const char *name);
+
+/* Starts a thread; there are always enough. */
+static inline void scenario_start(hd_thread *thread, const char *name, void (*run)(void *), void *argument)
+{
+    scenario_require("explorer", hd_thread_start(thread, name, run, argument) == HD_OK);
+}
+
+#endif

@@ -1,0 +1,242 @@
+/* Scenarios of the slot pool. All but a few slots are leased at set-up, so that two or three threads
+ * exhaust it. `used` counts the leases of each slot without a lock or atomics: two owners of one slot
+ * at a time, or an owner who does not see what the last one did, are a data race. */
+#include "runtime/slot_pool.h"
+
+#include "../scenario.h"
+
+typedef struct pool_state {
+    hd_slot_pool pool;
+    uint32_t used[HD_STREAM_COUNT];
+    uint32_t idle_count; /* slots 1 to idle_count are left idle */
+} pool_state;
+
+static pool_state *pool_open(uint32_t idle_count)
+{
+    pool_state *state = hd_alloc_aligned(sizeof *state);
+    scenario_require("explorer", hd_slot_pool_init(&state->pool) == HD_OK);
+    trace_name(&state->pool, sizeof state->pool, "pool");
+    trace_name(state->used, sizeof state->used, "used");
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        state->used[i] = 0;
+    }
+    state->idle_count = idle_count;
+    /* As if slots idle_count + 1 to 31 were leased. */
+    uint32_t slot;
+    for (uint32_t i = idle_count + 1; i < HD_STREAM_COUNT; i++) {
+        scenario_require("SAFE.wish", hd_slot_pool_lease(&state->pool, i, 0, &slot) == HD_OK && slot == i);
+    }
+    return state;
+}
+
+/* Nobody is inside: what is left idle is what was so at set-up. */
+static void pool_end(pool_state *state)
+{
+    hd_slot_counts counts = hd_slot_pool_count(&state->pool);
+    scenario_require("SAFE.slots", counts.free + counts.remembered == state->idle_count);
+    scenario_require("SAFE.slots", counts.leased == HD_STREAM_COUNT - 1 - state->idle_count);
+    hd_slot_pool_destroy(&state->pool);
+    hd_free(state);
+}
+
+static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t deadline)
+{
+    uint32_t slot;
+    hd_status status = hd_slot_pool_lease(&state->pool, hint, deadline, &slot);
+    if (status == HD_OK) {
+        scenario_require("SAFE.slot-was-idle", slot >= 1 && slot <= state->idle_count);
+        state->used[slot]++;
+        hd_slot_pool_return(&state->pool, slot);
+    } else {
+        scenario_require("SAFE.no-slot", slot == HD_SLOT_NONE);
+    }
+    return status;
+}
+
+static void run_waiting(void *argument)
+{
+    pool_state *state = argument;
+    scenario_require("BOUND.served", lease_and_return(state, HD_SLOT_NONE, HD_FOREVER) == HD_OK);
+}
+
+static void run_refused(void *argument)
+{
+    hd_status status = lease_and_return(argument, HD_SLOT_NONE, 0);
+    scenario_require("SAFE.refused", status == HD_OK || status == HD_EXHAUSTED);
+}
+
+static void run_limited(void *argument)
+{
+    hd_status status = lease_and_return(argument, HD_SLOT_NONE, SCENARIO_LATER);
+    scenario_require("SAFE.limited", status == HD_OK || status == HD_EXHAUSTED);
+}
+
+static void run_wishing(void *argument)
+{
+    scenario_require("SAFE.wishing", lease_and_return(argument, 1, HD_FOREVER) == HD_OK);
+}
+
+static void run_twice(void *argument)
+{
+    run_waiting(argument);
+    run_wishing(argument);
+}
+
+static void run_forgetting(void *argument)
+{
+    pool_state *state = argument;
+    run_waiting(argument);
+    hd_slot_pool_forget(&state->pool, 1);
+}
+
+static void run_forget_only(void *argument)
+{
+    pool_state *state = argument;
+    hd_slot_pool_forget(&state->pool, 1);
+}
+
+static void run_closable(void *argument)
+{
+    hd_status status = lease_and_return(argument, HD_SLOT_NONE, HD_FOREVER);
+    scenario_require("ONCE.closable", status == HD_OK || status == HD_CLOSED);
+}
+
+/* Starts the threads, joins them. */
+static void run_threads(pool_state *state, uint32_t count, void (*const *runs)(void *))
+{
+    hd_thread threads[3];
+    for (uint32_t i = 0; i < count; i++) {
+        static const char *const names[] = {"first", "second", "third"};
+        scenario_start(&threads[i], names[i], runs[i], state);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        hd_thread_join(&threads[i]);
+    }
+}
+
+#define POOL_SCENARIO(name, idle_count, ...)                                                       \
+    static void name(void)                                                                         \
+    {                                                                                              \
+        void (*const runs[])(void *) = {__VA_ARGS__};                                              \
+        pool_state *state = pool_open(idle_count);                                                 \
+        run_threads(state, sizeof runs / sizeof *runs, runs);                                      \
+        pool_end(state);                                                                           \
+    }
+
+POOL_SCENARIO(two_threads_two_slots, 2, run_waiting, run_waiting)
+POOL_SCENARIO(two_threads_one_slot, 1, run_waiting, run_waiting)
+POOL_SCENARIO(two_threads_twice, 1, run_twice, run_waiting)
+POOL_SCENARIO(two_wishes_for_one_slot, 2, run_wishing, run_wishing)
+POOL_SCENARIO(exhausted_and_refused, 1, run_refused, run_waiting)
+POOL_SCENARIO(exhausted_with_limit, 1, run_limited, run_waiting)
+POOL_SCENARIO(two_limits, 1, run_limited, run_limited)
+POOL_SCENARIO(forget_against_take, 1, run_forgetting, run_waiting)
+POOL_SCENARIO(forget_against_two, 1, run_forget_only, run_waiting, run_refused)
+POOL_SCENARIO(three_threads_one_slot, 1, run_waiting, run_waiting, run_waiting)
+POOL_SCENARIO(three_threads_two_slots, 2, run_waiting, run_wishing, run_limited)
+
+/* Closing waits for what is leased and refuses the rest. */
+static void close_with(uint32_t count, void (*const *runs)(void *), uint64_t deadline)
+{
+    pool_state *state = pool_open(HD_STREAM_COUNT - 1);
+    /* All but slot 1 are idle and stay so: closing waits for all 31. */
+    hd_thread threads[2];
+    for (uint32_t i = 0; i < count; i++) {
+        scenario_start(&threads[i], i == 0 ? "first" : "second", runs[i], state);
+    }
+    hd_status status = hd_slot_pool_close(&state->pool, deadline);
+    if (status == HD_OK) {
+        /* What every owner did with its slot is seen, and nobody becomes an owner now: a thread that
+         * still takes a slot gives it back unused. */
+        for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+            state->used[i]++;
+        }
+    } else {
+        scenario_require("BOUND.close", status == HD_NOT_YET && deadline != HD_FOREVER);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        hd_thread_join(&threads[i]);
+    }
+    uint32_t slot;
+    scenario_require("SAFE.stays-closed", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_CLOSED);
+    pool_end(state);
+}
+
+static void close_against_lease(void)
+{
+    close_with(1, (void (*const[])(void *)){run_closable}, HD_FOREVER);
+}
+
+static void close_against_two(void)
+{
+    close_with(2, (void (*const[])(void *)){run_closable, run_closable}, HD_FOREVER);
+}
+
+static void close_with_limit(void)
+{
+    close_with(1, (void (*const[])(void *)){run_closable}, SCENARIO_LATER);
+}
+
+/* One waits for a slot when the pool is closed; then the slot comes back. */
+static void close_against_waiter(void)
+{
+    pool_state *state = pool_open(0);
+    hd_thread waiter;
+    scenario_start(&waiter, "waiter", run_closable, state);
+    hd_status status = hd_slot_pool_close(&state->pool, SCENARIO_LATER);
+    scenario_require("BOUND.close", status == HD_NOT_YET);
+    hd_thread_join(&waiter);
+    pool_end(state);
+}
+
+/* The owner returns its slot while one waits with a limit. */
+static void return_against_limit(void)
+{
+    pool_state *state = pool_open(1);
+    uint32_t slot;
+    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    state->used[slot]++;
+    hd_thread waiter;
+    scenario_start(&waiter, "waiter", run_limited, state);
+    hd_slot_pool_return(&state->pool, slot);
+    hd_thread_join(&waiter);
+    pool_end(state);
+}
+
+/* Two wait when the owner returns its slot: both are served, one after the other. */
+static void return_against_two(void)
+{
+    pool_state *state = pool_open(1);
+    uint32_t slot;
+    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    state->used[slot]++;
+    hd_thread first, second;
+    scenario_start(&first, "first", run_waiting, state);
+    scenario_start(&second, "second", run_limited, state);
+    hd_slot_pool_return(&state->pool, slot);
+    hd_thread_join(&first);
+    hd_thread_join(&second);
+    pool_end(state);
+}
+
+const scenario scenarios_slot_pool[] = {
+    {.name = "pool.two-threads-two-slots", .run = two_threads_two_slots},
+    {.name = "pool.two-threads-one-slot", .run = two_threads_one_slot},
+    {.name = "pool.two-threads-twice", .run = two_threads_twice},
+    {.name = "pool.two-wishes-for-one-slot", .run = two_wishes_for_one_slot},
+    {.name = "pool.exhausted-and-refused", .run = exhausted_and_refused},
+    {.name = "pool.exhausted-with-limit", .run = exhausted_with_limit},
+    {.name = "pool.two-limits", .run = two_limits},
+    {.name = "pool.wake-without-reason", .run = two_threads_one_slot, .spurious = 1},
+    {.name = "pool.forget-against-take", .run = forget_against_take},
+    {.name = "pool.forget-against-two", .run = forget_against_two},
+    {.name = "pool.return-against-limit", .run = return_against_limit},
+    {.name = "pool.return-against-two", .run = return_against_two},
+    {.name = "pool.close-against-lease", .run = close_against_lease},
+    {.name = "pool.close-against-waiter", .run = close_against_waiter},
+    {.name = "pool.close-with-limit", .run = close_with_limit},
+    {.name = "pool.close-against-two", .run = close_against_two},
+    {.name = "pool.three-threads-one-slot", .run = three_threads_one_slot},
+    {.name = "pool.three-threads-two-slots", .run = three_threads_two_slots},
+    {.name = NULL},
+};
