@@ -10,6 +10,7 @@
 #define HD_RANK_LIST(X)                                                                            \
     X(device)     /* device registry: open, close, references of the last resort */                \
     X(batch)      /* batch queue: requests that wait, workers that collect them */                  \
+    X(turnstile)  /* turnstile: long runs that wait for their turn */                               \
     X(plan_cache) /* plan cache: which plans are there, which are being made */                     \
     X(slot_pool)  /* slot pool: threads that wait for a stream */                                   \
     X(future)     /* future: its outcome and those who wait for it */                               \
@@ -35,7 +36,8 @@ struct HD_CAPABILITY("rank") hd_rank_capability {
 
 extern struct hd_rank_capability hd_rank_device;
 extern struct hd_rank_capability hd_rank_batch HD_ACQUIRED_AFTER(hd_rank_device);
-extern struct hd_rank_capability hd_rank_plan_cache HD_ACQUIRED_AFTER(hd_rank_batch);
+extern struct hd_rank_capability hd_rank_turnstile HD_ACQUIRED_AFTER(hd_rank_batch);
+extern struct hd_rank_capability hd_rank_plan_cache HD_ACQUIRED_AFTER(hd_rank_turnstile);
 extern struct hd_rank_capability hd_rank_slot_pool HD_ACQUIRED_AFTER(hd_rank_plan_cache);
 extern struct hd_rank_capability hd_rank_future HD_ACQUIRED_AFTER(hd_rank_slot_pool);
 extern struct hd_rank_capability hd_rank_stream HD_ACQUIRED_AFTER(hd_rank_future);
@@ -47,8 +49,8 @@ extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_workers)
 
 /* A function that may wait: no lock may be held when it is called (BOUND). */
 #define HD_WAITS                                                                                   \
-    HD_EXCLUDES(hd_rank_device, hd_rank_batch, hd_rank_plan_cache, hd_rank_slot_pool,              \
-                hd_rank_future, hd_rank_stream, hd_rank_queue, hd_rank_timeline,                   \
+    HD_EXCLUDES(hd_rank_device, hd_rank_batch, hd_rank_turnstile, hd_rank_plan_cache,              \
+                hd_rank_slot_pool, hd_rank_future, hd_rank_stream, hd_rank_queue, hd_rank_timeline,                   \
                 hd_rank_allocator, hd_rank_workers, hd_rank_leaf)
 
 #endif

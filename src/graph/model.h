@@ -28,6 +28,9 @@ struct hd_model {
     /* Inputs whose values steer plans: bits are only ever added, by whoever makes a plan and finds
      * one; relaxed, because a key made with too few bits finds no plan and is made again. */
     _Atomic uint64_t steering;
+    /* What a run takes when nothing disturbs it: the shortest of the last ones. relaxed: it only
+     * decides whether the next run takes turns. */
+    _Atomic uint64_t run_nanoseconds;
     hd_memo memos[HD_STREAM_COUNT];
 };
 

@@ -9,6 +9,9 @@
 
 /* How long a run waits for another thread that makes the plan which it needs, too. */
 #define PLAN_WAIT_MS 600000
+/* Runs of a model that take this long take turns: several time slices of the system, so that
+ * waking the next one costs little beside it. */
+#define LONG_NANOSECONDS UINT64_C(40000000)
 
 typedef struct run_state {
     hd_model *model;
@@ -468,6 +471,15 @@ static void drop_outputs(run_state *run)
     }
 }
 
+/* A run among many others is stretched by them, so the shortest counts; it is forgotten slowly. */
+static void note_duration(hd_model *model, uint64_t nanoseconds)
+{
+    uint64_t known = hd_load_relaxed(&model->run_nanoseconds);
+    uint64_t forgetful = known + known / 1024;
+    hd_store_relaxed(&model->run_nanoseconds,
+                     known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
+}
+
 hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                        size_t output_count, hd_error *error)
 {
@@ -480,10 +492,14 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
                      .outputs = outputs,
                      .output_count = output_count,
                      .error = error};
-    hd_status status = hd_device_lease(model->device, &run.stream_number, error);
+    hd_lease lease;
+    bool is_long = hd_load_relaxed(&model->run_nanoseconds) > LONG_NANOSECONDS;
+    hd_status status = hd_device_lease(model->device, is_long, &lease, error);
     if (status != HD_OK) {
         return status;
     }
+    uint64_t start = hd_clock_now();
+    run.stream_number = lease.stream;
     run.stream = &model->device->streams[run.stream_number];
     /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE). */
     hd_add_relaxed(&model->reference_count, 1);
@@ -503,9 +519,10 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
         }
     }
     hd_float_environment_leave(&saved);
+    note_duration(model, hd_clock_now() - start);
     hd_device *device = model->device;
     hd_device_retain(device);
-    hd_device_return(device, run.stream_number);
+    hd_device_return(device, &lease);
     hd_model_destroy(&model);
     hd_device_destroy(&device);
     return status;

@@ -75,12 +75,17 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     if (hd_slot_pool_init(&device->slots) != HD_OK) {
         goto fail;
     }
+    if (hd_turnstile_init(&device->turns, device->info.core_count) != HD_OK) {
+        goto fail_slots;
+    }
     if (backend->executor_create(device->info.core_count, &device->executor) != HD_OK) {
-        hd_slot_pool_destroy(&device->slots);
-        goto fail;
+        hd_turnstile_destroy(&device->turns);
+        goto fail_slots;
     }
     *out_device = device;
     return HD_OK;
+fail_slots:
+    hd_slot_pool_destroy(&device->slots);
 fail:
     hd_free(device);
     return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
@@ -104,6 +109,7 @@ void hd_device_destroy(hd_device **device)
     for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
         hd_stream_clear(&dead->streams[i], &dead->memory);
     }
+    hd_turnstile_destroy(&dead->turns);
     hd_slot_pool_destroy(&dead->slots);
     hd_free(dead);
 }
@@ -144,17 +150,31 @@ hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info
     return HD_OK;
 }
 
-hd_status hd_device_lease(hd_device *device, uint32_t *out_stream, hd_error *error)
+hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lease, hd_error *error)
 {
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
     }
+    *out_lease = (hd_lease){.takes_turns = takes_turns};
     uint32_t hint = remembered.serial == device->serial ? remembered.slot : HD_SLOT_NONE;
+    uint64_t deadline = 0;
+    hd_status status = HD_OK;
+    if (takes_turns) {
+        /* Those who take turns share the few arenas that are warm already. */
+        hint = HD_SLOT_LOWEST;
+        deadline = hd_clock_after_ms(device->lease_wait_ms);
+        status = hd_turnstile_enter(&device->turns, deadline);
+    }
     /* The time limit is computed only if the fast way fails: reading the clock costs as much. */
-    hd_status status = hd_slot_pool_lease(&device->slots, hint, 0, out_stream);
-    if (status == HD_EXHAUSTED) {
-        status = hd_slot_pool_lease(&device->slots, hint, hd_clock_after_ms(device->lease_wait_ms),
-                                    out_stream);
+    if (status == HD_OK) {
+        status = hd_slot_pool_lease(&device->slots, hint, 0, &out_lease->stream);
+        if (status == HD_EXHAUSTED) {
+            deadline = deadline == 0 ? hd_clock_after_ms(device->lease_wait_ms) : deadline;
+            status = hd_slot_pool_lease(&device->slots, hint, deadline, &out_lease->stream);
+        }
+        if (status != HD_OK && takes_turns) {
+            hd_turnstile_leave(&device->turns);
+        }
     }
     if (status == HD_EXHAUSTED) {
         return hd_fail(error, status, "no stream came free within %u ms", device->lease_wait_ms);
@@ -163,11 +183,14 @@ hd_status hd_device_lease(hd_device *device, uint32_t *out_stream, hd_error *err
         return hd_fail(error, status, "the device was shut down");
     }
     remembered.serial = device->serial;
-    remembered.slot = *out_stream;
+    remembered.slot = out_lease->stream;
     return HD_OK;
 }
 
-void hd_device_return(hd_device *device, uint32_t stream)
+void hd_device_return(hd_device *device, const hd_lease *lease)
 {
-    hd_slot_pool_return(&device->slots, stream);
+    hd_slot_pool_return(&device->slots, lease->stream);
+    if (lease->takes_turns) {
+        hd_turnstile_leave(&device->turns);
+    }
 }

@@ -7,6 +7,7 @@
 #include "runtime/memory_account.h"
 #include "runtime/slot_pool.h"
 #include "runtime/stream.h"
+#include "runtime/turnstile.h"
 
 struct hd_device {
     _Atomic uint32_t reference_count;
@@ -17,13 +18,22 @@ struct hd_device {
     const hd_backend *backend;
     hd_executor *executor;
     hd_slot_pool slots;
+    hd_turnstile turns;
     hd_stream streams[HD_STREAM_COUNT]; /* entry i belongs to whoever leases slot i */
 };
 
 void hd_device_retain(hd_device *device);
 
-/* Leases a stream for a run: HD_OK with *out_stream; HD_FORKED, HD_CLOSED, HD_EXHAUSTED. */
-HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, uint32_t *out_stream, hd_error *error) HD_WAITS;
-void hd_device_return(hd_device *device, uint32_t stream);
+/* A stream for one run. */
+typedef struct hd_lease {
+    uint32_t stream;
+    bool takes_turns; /* the run is inside the turnstile */
+} hd_lease;
+
+/* Leases a stream. takes_turns: the run will be long, so it waits for its turn first.
+ * HD_FORKED, HD_CLOSED, HD_EXHAUSTED. */
+HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lease,
+                                        hd_error *error) HD_WAITS;
+void hd_device_return(hd_device *device, const hd_lease *lease);
 
 #endif

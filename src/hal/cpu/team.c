@@ -52,12 +52,38 @@ static void team_unlock(hd_team *team) HD_RELEASE(&team->mutex, hd_rank_workers)
 
 static uint64_t make_ticket(size_t step, int64_t tile_count)
 {
-    return (uint64_t)step << (2 * TILE_BITS) | (uint64_t)tile_count << TILE_BITS;
+    return (uint64_t)step << (2 * TILE_BITS) | (uint64_t)tile_count;
+}
+
+static uint64_t ticket_front(uint64_t ticket)
+{
+    return ticket >> TILE_BITS & TILE_MASK;
+}
+
+static uint64_t ticket_back(uint64_t ticket)
+{
+    return ticket & TILE_MASK;
 }
 
 static bool ticket_has_tile(uint64_t ticket)
 {
-    return (ticket & TILE_MASK) < (ticket >> TILE_BITS & TILE_MASK);
+    return ticket_front(ticket) < ticket_back(ticket);
+}
+
+/* Takes a tile from one end; false when none is left. *out_ticket tells its step. */
+static bool take_tile(hd_job *job, bool from_back, uint64_t *out_ticket, int64_t *out_tile)
+{
+    uint64_t ticket = hd_load_relaxed(&job->ticket);
+    while (ticket_has_tile(ticket)) {
+        uint64_t taken = from_back ? ticket - 1 : ticket + (UINT64_C(1) << TILE_BITS);
+        /* acquire: pairs with the caller's publishing store, behind which all earlier steps lie. */
+        if (hd_cas_acquire(&job->ticket, &ticket, taken)) {
+            *out_ticket = ticket;
+            *out_tile = (int64_t)(from_back ? ticket_back(ticket) - 1 : ticket_front(ticket));
+            return true;
+        }
+    }
+    return false;
 }
 
 static void run_tiles(const hd_command_list *list, size_t step_index, int64_t begin, int64_t end,
@@ -78,19 +104,15 @@ static bool help(hd_team *team, hd_job *job, uint32_t number)
      * look at OPEN from moving above the work before it. */
     while ((hd_load_acquire(&job->state) & JOB_OPEN) != 0 &&
            hd_load_relaxed(&team->busy) <= team->core_count && idle < SPINS_PER_YIELD) {
-        if (!ticket_has_tile(hd_load_relaxed(&job->ticket))) {
+        uint64_t ticket;
+        int64_t tile;
+        if (!take_tile(job, number % 2 != 0, &ticket, &tile)) {
             hd_spin_pause();
             idle++;
             continue;
         }
-        /* acquire: pairs with the caller's publishing store, behind which all earlier steps lie. */
-        uint64_t ticket = hd_add_acquire(&job->ticket, 1);
-        if (!ticket_has_tile(ticket)) {
-            continue;
-        }
-        int64_t tile = (int64_t)(ticket & TILE_MASK);
         run_tiles(job->list, (size_t)(ticket >> (2 * TILE_BITS)), tile, tile + 1, scratch);
-        /* release: pairs with the caller's acquire in finish_step. */
+        /* release: pairs with the caller's acquire in run_shared_step. */
         hd_add_release(&job->done, 1);
         worked = true;
         idle = 0;
@@ -214,13 +236,9 @@ static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *l
     hd_store_release(&job->ticket, make_ticket(step_index, tile_count));
     wake_sleepers(team, job);
     uint32_t own = 0;
-    for (;;) {
-        /* relaxed would do for this thread, but a ticket must not be taken before it is published. */
-        uint64_t ticket = hd_add_acquire(&job->ticket, 1);
-        if (!ticket_has_tile(ticket)) {
-            break;
-        }
-        int64_t tile = (int64_t)(ticket & TILE_MASK);
+    uint64_t ticket;
+    int64_t tile;
+    while (take_tile(job, false, &ticket, &tile)) {
         run_tiles(list, step_index, tile, tile + 1, scratch);
         own++;
     }
@@ -246,12 +264,11 @@ static void close_job(hd_job *job)
     }
 }
 
-void hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list, unsigned char *scratch,
-                 size_t scratch_stride)
+/* Computes the whole list. */
+static void run_list(hd_team *team, hd_job *job, const hd_command_list *list, unsigned char *scratch,
+                     size_t scratch_stride)
 {
     const hd_recipe *recipe = list->recipe;
-    hd_job *job = &team->jobs[job_number];
-    hd_add_relaxed(&team->busy, 1);
     bool shared = recipe->parallel && team->worker_count > 0 && recipe->step_count < STEP_LIMIT;
     if (shared) {
         HD_CHECK("SAFE.job-is-closed", (hd_load_relaxed(&job->state) & JOB_OPEN) == 0);
@@ -274,6 +291,13 @@ void hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list
     if (shared) {
         close_job(job);
     }
+}
+
+void hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list, unsigned char *scratch,
+                 size_t scratch_stride)
+{
+    hd_add_relaxed(&team->busy, 1);
+    run_list(team, &team->jobs[job_number], list, scratch, scratch_stride);
     hd_sub_relaxed(&team->busy, 1);
 }
 

@@ -1,7 +1,7 @@
 /* Team: the CPU's workers, and the protocol by which they help a caller with a command list.
  *
  * The caller computes its own list, step by step. Where a step has several tiles it publishes a ticket;
- * whoever increments the ticket owns that tile. Idle workers enter the jobs of callers as long as a
+ * whoever moves one of its two ends owns that tile. Idle workers enter the jobs of callers as long as a
  * core is to spare: busy = callers computing + workers inside, and a worker enters only while
  * busy < cores and leaves when busy > cores, so that with as many callers as cores nobody helps.
  *
@@ -9,8 +9,10 @@
  *   state   OPEN bit | number of workers inside. A worker adds itself first and looks at OPEN then; the
  *           caller clears OPEN and then waits until the number is 0. So nobody reads a list that its
  *           caller has left (REUSE). Nobody inside ever blocks, so that wait is bounded (BOUND).
- *   ticket  step (16 bits) | tiles (24) | next tile (24). fetch_add hands out each tile of each step
- *           exactly once; one that overshoots gets nothing and has changed nothing that counts.
+ *   ticket  step (16 bits) | front (24) | back (24): the tiles [front, back) of this step are still to
+ *           be had. The caller takes them from the front, workers with an odd number from the back, so
+ *           that from step to step a thread meets the rows that lie in its own caches. Taking is one
+ *           compare-and-swap of the whole word: no tile is given out twice, none of another step.
  *   done    tiles of this step that workers have finished. The caller leaves a step only when all its
  *           tiles are done, so a ticket never moves on under a tile in work.
  * Law: tiles of a step = those run by the caller + done, when the step ends.
