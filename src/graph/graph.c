@@ -148,12 +148,14 @@ static hd_status check_operands(const hd_graph *graph, const hd_operator *operat
         return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): %zu inputs and %zu outputs are not allowed",
                        name, operator->type, input_count, output_count);
     }
+    /* A Loop's limit and condition may be left out, but not their places: its other inputs follow. */
+    size_t required = strcmp(operator->type, "Loop") == 0 ? 0 : operator->min_inputs;
     for (size_t i = 0; i < input_count; i++) {
         if (inputs[i] >= graph->value_count) {
             return hd_fail(error, HD_INVALID_ARGUMENT, "node '%s' (%s): input %zu is no value of this graph",
                            name, operator->type, i);
         }
-        if (inputs[i] == HD_VALUE_NONE && i < operator->min_inputs) {
+        if (inputs[i] == HD_VALUE_NONE && i < required) {
             return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): input %zu must not be left out", name,
                            operator->type, i);
         }

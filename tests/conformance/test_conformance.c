@@ -9,10 +9,7 @@
  * result, and another child goes on behind it. */
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +18,11 @@
 #include <unistd.h>
 
 #include "heddle/heddle.h"
+#include "model_case.h"
 #include "onnx.pb-c.h"
 
-#define RTOL 1e-3
-#define ATOL 1e-6
 #define SECONDS_LIMIT 120u /* for one model */
-#define TEXT_SIZE 512
-#define OPERAND_LIMIT 64
+#define TEXT_SIZE MODEL_CASE_TEXT_SIZE
 #define EXPECTED_LIST HD_TEST_SOURCE_DIR "/tests/conformance/expected_failures.txt"
 
 static const char *const groups[] = {"node", "pytorch-converted", "pytorch-operator", "simple", "real"};
@@ -35,27 +30,19 @@ static const char *const groups[] = {"node", "pytorch-converted", "pytorch-opera
 
 typedef enum outcome { PASSED, FAILED, OUT_OF_SCOPE, OUTCOME_COUNT } outcome;
 
-typedef struct model_case {
+typedef struct conformance_case {
     char name[TEXT_SIZE]; /* "node/test_abs" */
     size_t group;
     bool is_expected_to_fail;
     bool is_done;
     outcome outcome;
     char reason[TEXT_SIZE];
-} model_case;
+} conformance_case;
 
-static model_case *cases;
+static const model_tolerance tolerance = {.relative = 1e-3, .absolute = 1e-6};
+static conformance_case *cases;
 static size_t case_count;
 static const char *program;
-
-static void say(char reason[TEXT_SIZE], const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(char reason[TEXT_SIZE], const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, TEXT_SIZE, format, arguments);
-    va_end(arguments);
-}
 
 /* ---- what a model contains ------------------------------------------------------------------- */
 
@@ -181,143 +168,7 @@ done:
     return reason;
 }
 
-/* ---- comparison ------------------------------------------------------------------------------ */
-
-static double half_to_double(uint16_t bits)
-{
-    int exponent = bits >> 10 & 31;
-    double fraction = bits & 1023;
-    double value = exponent == 31  ? (fraction == 0 ? INFINITY : NAN)
-                   : exponent == 0 ? ldexp(fraction, -24)
-                                   : ldexp(fraction + 1024, exponent - 25);
-    return (bits & 0x8000) != 0 ? -value : value;
-}
-
-static double element_as_double(const hd_tensor *tensor, size_t index)
-{
-    switch (tensor->dtype) {
-    case HD_FLOAT32:
-        return ((const float *)tensor->data)[index];
-    case HD_FLOAT64:
-        return ((const double *)tensor->data)[index];
-    default:
-        return half_to_double(((const uint16_t *)tensor->data)[index]);
-    }
-}
-
-static bool is_floating(hd_dtype dtype)
-{
-    return dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16;
-}
-
-static bool is_close(double got, double expected)
-{
-    if (isnan(got) || isnan(expected)) {
-        return isnan(got) && isnan(expected);
-    }
-    return got == expected || fabs(got - expected) <= ATOL + RTOL * fabs(expected);
-}
-
-static void shape_text(const hd_tensor *tensor, char text[128])
-{
-    size_t used = (size_t)snprintf(text, 128, "%s[", hd_dtype_name(tensor->dtype));
-    for (uint32_t i = 0; i < tensor->rank && used < 100; i++) {
-        used += (size_t)snprintf(text + used, 128 - used, "%s%" PRId64, i == 0 ? "" : "x",
-                                 tensor->dims[i]);
-    }
-    snprintf(text + used, 128 - used, "]");
-}
-
-static bool compare(const hd_tensor *got, const hd_tensor *expected, size_t output,
-                    char reason[TEXT_SIZE])
-{
-    bool same_shape = got->dtype == expected->dtype && got->rank == expected->rank;
-    for (uint32_t i = 0; i < expected->rank && same_shape; i++) {
-        same_shape = got->dims[i] == expected->dims[i];
-    }
-    if (!same_shape || got->size != expected->size) {
-        char first[128], second[128];
-        shape_text(got, first);
-        shape_text(expected, second);
-        say(reason, "output %zu is %s, expected %s", output, first, second);
-        return false;
-    }
-    size_t element_size = hd_dtype_size(expected->dtype);
-    size_t count = expected->size / element_size;
-    size_t wrong = 0;
-    size_t first_wrong = 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *a = (const char *)got->data + i * element_size;
-        const char *b = (const char *)expected->data + i * element_size;
-        bool equal = is_floating(expected->dtype)
-                         ? is_close(element_as_double(got, i), element_as_double(expected, i))
-                         : memcmp(a, b, element_size) == 0;
-        first_wrong = !equal && wrong == 0 ? i : first_wrong;
-        wrong += !equal;
-    }
-    if (wrong > 0 && is_floating(expected->dtype)) {
-        say(reason, "output %zu: %zu of %zu elements differ, the first at %zu: %.9g, expected %.9g",
-            output, wrong, count, first_wrong, element_as_double(got, first_wrong),
-            element_as_double(expected, first_wrong));
-    } else if (wrong > 0) {
-        int64_t a = 0, b = 0;
-        memcpy(&a, (const char *)got->data + first_wrong * element_size, element_size);
-        memcpy(&b, (const char *)expected->data + first_wrong * element_size, element_size);
-        say(reason, "output %zu: %zu of %zu elements differ, the first at %zu: bits %" PRIx64
-                    ", expected %" PRIx64, output, wrong, count, first_wrong, (uint64_t)a, (uint64_t)b);
-    }
-    return wrong == 0;
-}
-
 /* ---- one model ------------------------------------------------------------------------------- */
-
-/* Loads KIND_0.pb and so on; false when one is missing or cannot be read. */
-static bool load_tensors(const char *folder, const char *kind, hd_tensor *tensors, size_t count,
-                         char reason[TEXT_SIZE])
-{
-    for (size_t i = 0; i < count; i++) {
-        char path[1024];
-        hd_error error = {0};
-        snprintf(path, sizeof path, "%s/%s_%zu.pb", folder, kind, i);
-        if (hd_tensor_load(path, &tensors[i], &error) != HD_OK) {
-            say(reason, "test data: %s", error.message);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool run_data_set(hd_model *model, const char *folder, char reason[TEXT_SIZE])
-{
-    hd_tensor inputs[OPERAND_LIMIT] = {0};
-    hd_tensor expected[OPERAND_LIMIT] = {0};
-    hd_tensor outputs[OPERAND_LIMIT] = {0};
-    size_t input_count = hd_model_input_count(model);
-    size_t output_count = hd_model_output_count(model);
-    bool passed = false;
-    hd_error error = {0};
-    if (input_count > OPERAND_LIMIT || output_count > OPERAND_LIMIT) {
-        say(reason, "more than %d inputs or outputs", OPERAND_LIMIT);
-        return false;
-    }
-    if (load_tensors(folder, "input", inputs, input_count, reason) &&
-        load_tensors(folder, "output", expected, output_count, reason)) {
-        if (hd_model_run(model, inputs, input_count, outputs, output_count, &error) != HD_OK) {
-            say(reason, "run: %s: %s", hd_status_name(error.status), error.message);
-        } else {
-            passed = true;
-        }
-    }
-    for (size_t i = 0; i < output_count && passed; i++) {
-        passed = compare(&outputs[i], &expected[i], i, reason);
-    }
-    for (size_t i = 0; i < OPERAND_LIMIT; i++) {
-        hd_tensor_release(&inputs[i]);
-        hd_tensor_release(&expected[i]);
-        hd_tensor_release(&outputs[i]);
-    }
-    return passed;
-}
 
 static outcome run_case(hd_device *device, const char *name, char reason[TEXT_SIZE])
 {
@@ -325,13 +176,13 @@ static outcome run_case(hd_device *device, const char *name, char reason[TEXT_SI
     snprintf(path, sizeof path, "%s/%s/model.onnx", HD_TEST_ONNX_DIR, name);
     const char *foreign = classify(path);
     if (foreign != NULL) {
-        say(reason, "%s", foreign);
+        model_case_say(reason, "%s", foreign);
         return OUT_OF_SCOPE;
     }
     hd_model *model = NULL;
     hd_error error = {0};
     if (hd_model_load(device, path, NULL, &model, &error) != HD_OK) {
-        say(reason, "load: %s: %s", hd_status_name(error.status), error.message);
+        model_case_say(reason, "load: %s: %s", hd_status_name(error.status), error.message);
         return FAILED;
     }
     bool passed = true;
@@ -342,10 +193,10 @@ static outcome run_case(hd_device *device, const char *name, char reason[TEXT_SI
         if (access(folder, F_OK) != 0) {
             break;
         }
-        passed = run_data_set(model, folder, reason);
+        passed = model_case_run(model, folder, &tolerance, reason);
     }
     if (passed && set == 0) {
-        say(reason, "test data: there is no test_data_set_0");
+        model_case_say(reason, "test data: there is no test_data_set_0");
         passed = false;
     }
     hd_model_destroy(&model);
@@ -403,7 +254,7 @@ static size_t run_from(size_t begin)
     close(ends[1]);
     report received;
     while (read(ends[0], &received, sizeof received) == sizeof received) {
-        model_case *done = &cases[received.index];
+        conformance_case *done = &cases[received.index];
         done->outcome = received.outcome;
         memcpy(done->reason, received.reason, sizeof done->reason);
         done->is_done = true;
@@ -422,15 +273,15 @@ static size_t run_from(size_t begin)
     if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
         exit(2);
     }
-    model_case *culprit = &cases[begin];
+    conformance_case *culprit = &cases[begin];
     culprit->outcome = FAILED;
     culprit->is_done = true;
     if (WIFSIGNALED(status)) {
-        say(culprit->reason, "ended the process with signal %d (%s)%s", WTERMSIG(status),
+        model_case_say(culprit->reason, "ended the process with signal %d (%s)%s", WTERMSIG(status),
             strsignal(WTERMSIG(status)),
             WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
     } else {
-        say(culprit->reason, "ended the process with exit code %d", WEXITSTATUS(status));
+        model_case_say(culprit->reason, "ended the process with exit code %d", WEXITSTATUS(status));
     }
     return begin + 1;
 }
@@ -441,7 +292,7 @@ static void add_case(const char *name, size_t group)
     if (cases == NULL) {
         abort();
     }
-    model_case *added = &cases[case_count++];
+    conformance_case *added = &cases[case_count++];
     memset(added, 0, sizeof *added);
     snprintf(added->name, sizeof added->name, "%s", name);
     added->group = group;
@@ -512,7 +363,7 @@ static int print_results(void)
     size_t totals[GROUP_COUNT + 1][OUTCOME_COUNT] = {0};
     int wrong = 0;
     for (size_t i = 0; i < case_count; i++) {
-        const model_case *done = &cases[i];
+        const conformance_case *done = &cases[i];
         totals[done->group][done->outcome]++;
         totals[GROUP_COUNT][done->outcome]++;
         if (done->outcome == FAILED && !done->is_expected_to_fail) {
