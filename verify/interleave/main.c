@@ -1,7 +1,7 @@
 /* explore: runs scenarios of the synchronized objects under every schedule.
  *
  *   explore --list
- *   explore [--limit SCHEDULES] [--seconds SECONDS] [SCENARIO...]
+ *   explore [--unreduced] [--limit SCHEDULES] [--seconds SECONDS] [SCENARIO...]
  *   explore SCENARIO --replay SCHEDULE
  *
  * One line a scenario, tab-separated: name, ok or FAIL, schedules, executions that were cut off because
@@ -21,7 +21,8 @@
 #include "search.h"
 #include "trace.h"
 
-static const scenario *const tables[] = {scenarios_slot_pool};
+static const scenario *const tables[] = {scenarios_litmus, scenarios_memory_account, scenarios_plan_cache,
+                                        scenarios_slot_pool, scenarios_team};
 
 static char failure_text[2000];
 static char failure_schedule[16000];
@@ -37,12 +38,22 @@ void failure(const char *kind, const char *format, ...)
     scheduler_leave(EXECUTION_FAILED);
 }
 
+static uint64_t outcomes_seen;
+
+void scenario_outcome(uint32_t number)
+{
+    outcomes_seen |= UINT64_C(1) << number;
+}
+
 static double seconds_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
+
+/* Without any reduction: to check the reduction itself on small scenarios. */
+static bool every_schedule;
 
 static const scenario *find_scenario(const char *name)
 {
@@ -59,10 +70,13 @@ static const scenario *find_scenario(const char *name)
 /* Explores one scenario; whether nothing failed. */
 static bool explore(const scenario *what, uint64_t limit, double seconds)
 {
-    search_begin((search_options){.bounded = what->preemptions != 0,
-                                  .preemptions = what->preemptions,
+    uint32_t preemptions = every_schedule ? UINT32_MAX : what->preemptions;
+    search_begin((search_options){.bounded = preemptions != 0,
+                                  .preemptions = preemptions,
                                   .spurious = what->spurious != 0});
     uint64_t complete = 0, redundant = 0;
+    outcomes_seen = 0;
+    failure_schedule[0] = '\0';
     double start = seconds_now();
     bool failed = false, cut = false;
     do {
@@ -73,18 +87,26 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
         cut = (limit != 0 && complete >= limit) ||
               (seconds > 0 && ((complete + redundant) & 255) == 0 && seconds_now() - start > seconds);
     } while (!failed && !cut && search_next());
+    if (!failed && !cut && what->outcomes != 0 && outcomes_seen != what->outcomes) {
+        failed = true;
+        snprintf(failure_text, sizeof failure_text, "outcomes: %#llx are possible, not %#llx",
+                 (unsigned long long)outcomes_seen, (unsigned long long)what->outcomes);
+    }
     char bound[64] = "complete";
     if (failed) {
         snprintf(bound, sizeof bound, "until it failed");
     } else if (cut) {
         snprintf(bound, sizeof bound, "cut off");
-    } else if (what->preemptions != 0) {
-        snprintf(bound, sizeof bound, "%u preemptions", what->preemptions);
+    } else if (preemptions != 0 && !every_schedule) {
+        snprintf(bound, sizeof bound, "%u preemptions", preemptions);
     }
     printf("%s\t%s\t%llu\t%llu\t%s\t%.1f\n", what->name, failed ? "FAIL" : "ok",
            (unsigned long long)complete, (unsigned long long)redundant, bound, seconds_now() - start);
     if (failed) {
-        printf("  %s\n  explore %s --replay %s\n", failure_text, what->name, failure_schedule);
+        printf("  %s\n", failure_text);
+        if (failure_schedule[0] != '\0') {
+            printf("  explore %s --replay %s\n", what->name, failure_schedule);
+        }
     }
     fflush(stdout);
     return !failed;
@@ -104,8 +126,8 @@ static int replay(const scenario *what, const char *schedule)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: explore --list | explore [--limit SCHEDULES] [--seconds SECONDS] "
-                    "[SCENARIO...] | explore SCENARIO --replay SCHEDULE\n");
+    fprintf(stderr, "usage: explore --list | explore [--unreduced] [--limit SCHEDULES] "
+                    "[--seconds SECONDS] [SCENARIO...] | explore SCENARIO --replay SCHEDULE\n");
     return 2;
 }
 
@@ -143,6 +165,8 @@ int main(int count, char **arguments)
             limit = strtoull(arguments[++i], NULL, 10);
         } else if (strcmp(arguments[i], "--seconds") == 0 && more) {
             seconds = strtod(arguments[++i], NULL);
+        } else if (strcmp(arguments[i], "--unreduced") == 0) {
+            every_schedule = true;
         } else if (find_scenario(arguments[i]) == NULL) {
             return usage();
         } else if (i + 2 < count && strcmp(arguments[i + 1], "--replay") == 0) {

@@ -21,15 +21,23 @@ typedef struct scenario {
     void (*run)(void);
     uint32_t preemptions; /* 0: reduced search without bound; else bounded by this number */
     uint32_t spurious;    /* wake-ups without reason in an execution */
+    uint64_t outcomes;    /* not 0: exactly these bits are set by scenario_outcome, over all schedules */
 } scenario;
 
 /* One table a file of scenarios, ended by a row without a name. */
+extern const scenario scenarios_litmus[];
+extern const scenario scenarios_memory_account[];
+extern const scenario scenarios_plan_cache[];
 extern const scenario scenarios_slot_pool[];
+extern const scenario scenarios_team[];
 
 /* Fails with `law` unless `holds`. */
 #define scenario_require(law, holds)                                                               \
     ((holds) ? (void)0 : hd_check_failed((law), #holds, __FILE__, __LINE__))
 void hd_check_failed(const char *law, const char *expression, const char *file, int line);
+
+/* Notes that an outcome (0 to 63) is possible. */
+void scenario_outcome(uint32_t number);
 
 /* Names memory in traces. */
 void trace_name(const void *memory, size_t size, const char *name);

@@ -23,7 +23,8 @@ typedef struct thread_state {
     bool ended;
     bool joined;
     bool notified;
-    bool asked_time; /* since its last operation that changed something */
+    bool asked_time;   /* since its last operation that changed something */
+    bool went_on_free; /* past a pause, because it counts time; nothing new has come since */
     uint32_t parent;
     uintptr_t stack_pointer;
     void (*run)(void *);
@@ -283,11 +284,13 @@ void scheduler_join(uint32_t thread, uintptr_t place)
 void scheduler_pause(uintptr_t place)
 {
     thread_state *self = &threads[current];
-    if (self->asked_time) {
+    if (self->asked_time && !self->went_on_free) {
         memset(self->watch, 0, sizeof self->watch);
         self->asked_time = false;
+        self->went_on_free = true;
         return;
     }
+    self->went_on_free = false;
     operation pause = {.kind = OPERATION_PAUSE, .place = place};
     memcpy(pause.watch, self->watch, sizeof pause.watch);
     memset(self->watch, 0, sizeof self->watch);
@@ -310,6 +313,7 @@ bool scheduler_await(uintptr_t condition, uintptr_t mutex, bool timed, uintptr_t
     self->notified = false;
     *out_expired = false;
     scheduler_turn(&wake);
+    self->went_on_free = false;
     if (self->notified) {
         return true;
     }

@@ -29,7 +29,8 @@ void scheduler_done(const operation *executed);
 uint32_t scheduler_start(void (*run)(void *), void *argument);
 void scheduler_join(uint32_t thread, uintptr_t place);
 /* One round of a spinning wait: goes on when something that this thread has looked at since the last
- * round was written by another. A thread that has asked for the time goes on at once: it counts. */
+ * round was written by another. A thread that has asked for the time goes on at once, for it may stop
+ * to spin, but only once until something new has come: else it could go round for ever. */
 void scheduler_pause(uintptr_t place);
 void scheduler_note_time(void);
 
