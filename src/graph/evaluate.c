@@ -7,6 +7,9 @@
 
 /* inputs, outputs and extents of one operation */
 #define BUFFER_LIMIT 512
+/* A constant is small, so what it takes on the way is too; attributes without sense (a stride of ten
+ * million) ask for gigabytes, which only a plan counts against the device's limit. */
+#define SCRATCH_LIMIT ((size_t)64 << 20)
 
 static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kernel, void **made,
                             hd_error *error)
@@ -14,6 +17,11 @@ static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kern
     size_t input_count = operation->input_count, output_count = operation->output_count;
     void *buffers[BUFFER_LIMIT] = {NULL};
     int64_t extents[HD_MAX_RANK];
+    if (kernel->scratch_size > SCRATCH_LIMIT) {
+        return hd_operation_fail(operation, error, HD_UNSUPPORTED,
+                                 "folding it would take %zu bytes of scratch memory",
+                                 kernel->scratch_size);
+    }
     void *scratch = kernel->scratch_size == 0 ? NULL : hd_alloc_aligned(kernel->scratch_size);
     if (kernel->scratch_size != 0 && scratch == NULL) {
         return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
