@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPERAND_LIMIT 64
-
 void model_case_say(char reason[MODEL_CASE_TEXT_SIZE], const char *format, ...)
 {
     va_list arguments;
@@ -153,51 +151,46 @@ static bool load_tensors(const char *folder, const char *kind, hd_tensor *tensor
     return true;
 }
 
-bool model_case_run(hd_model *model, const char *folder, const model_tolerance *tolerance,
-                    char reason[MODEL_CASE_TEXT_SIZE])
+bool model_case_check(hd_model *model, const hd_tensor *inputs, const hd_tensor *expected,
+                      const model_tolerance *tolerance, char reason[MODEL_CASE_TEXT_SIZE])
 {
-    hd_tensor inputs[OPERAND_LIMIT] = {0};
-    hd_tensor expected[OPERAND_LIMIT] = {0};
-    hd_tensor outputs[OPERAND_LIMIT] = {0};
-    size_t input_count = hd_model_input_count(model);
+    hd_tensor outputs[MODEL_CASE_OPERAND_LIMIT] = {0};
     size_t output_count = hd_model_output_count(model);
-    bool passed = false;
     hd_error error = {0};
-    if (input_count > OPERAND_LIMIT || output_count > OPERAND_LIMIT) {
-        model_case_say(reason, "more than %d inputs or outputs", OPERAND_LIMIT);
+    if (output_count > MODEL_CASE_OPERAND_LIMIT) {
+        model_case_say(reason, "more than %d outputs", MODEL_CASE_OPERAND_LIMIT);
         return false;
     }
-    if (load_tensors(folder, "input", inputs, input_count, reason) &&
-        load_tensors(folder, "output", expected, output_count, reason)) {
-        if (hd_model_run(model, inputs, input_count, outputs, output_count, &error) != HD_OK) {
-            model_case_say(reason, "run: %s: %s", hd_status_name(error.status), error.message);
-        } else {
-            passed = true;
-        }
+    if (hd_model_run(model, inputs, hd_model_input_count(model), outputs, output_count, &error) !=
+        HD_OK) {
+        model_case_say(reason, "run: %s: %s", hd_status_name(error.status), error.message);
+        return false;
     }
-    for (size_t i = 0; i < output_count && passed; i++) {
-        passed = model_case_compare(&outputs[i], &expected[i], tolerance, i, reason);
-    }
-    for (size_t i = 0; i < OPERAND_LIMIT; i++) {
-        hd_tensor_release(&inputs[i]);
-        hd_tensor_release(&expected[i]);
+    bool passed = true;
+    for (size_t i = 0; i < output_count; i++) {
+        passed = passed && model_case_compare(&outputs[i], &expected[i], tolerance, i, reason);
         hd_tensor_release(&outputs[i]);
     }
     return passed;
 }
 
-bool model_case_load_and_run(hd_device *device, const char *folder, const model_tolerance *tolerance,
-                             char reason[MODEL_CASE_TEXT_SIZE])
+bool model_case_run(hd_model *model, const char *folder, const model_tolerance *tolerance,
+                    char reason[MODEL_CASE_TEXT_SIZE])
 {
-    char path[1024];
-    hd_model *model = NULL;
-    hd_error error = {0};
-    snprintf(path, sizeof path, "%s/model.onnx", folder);
-    if (hd_model_load(device, path, NULL, &model, &error) != HD_OK) {
-        model_case_say(reason, "load: %s: %s", hd_status_name(error.status), error.message);
+    hd_tensor inputs[MODEL_CASE_OPERAND_LIMIT] = {0};
+    hd_tensor expected[MODEL_CASE_OPERAND_LIMIT] = {0};
+    size_t input_count = hd_model_input_count(model);
+    size_t output_count = hd_model_output_count(model);
+    if (input_count > MODEL_CASE_OPERAND_LIMIT || output_count > MODEL_CASE_OPERAND_LIMIT) {
+        model_case_say(reason, "more than %d inputs or outputs", MODEL_CASE_OPERAND_LIMIT);
         return false;
     }
-    bool passed = model_case_run(model, folder, tolerance, reason);
-    hd_model_destroy(&model);
+    bool passed = load_tensors(folder, "input", inputs, input_count, reason) &&
+                  load_tensors(folder, "output", expected, output_count, reason) &&
+                  model_case_check(model, inputs, expected, tolerance, reason);
+    for (size_t i = 0; i < MODEL_CASE_OPERAND_LIMIT; i++) {
+        hd_tensor_release(&inputs[i]);
+        hd_tensor_release(&expected[i]);
+    }
     return passed;
 }

@@ -1,5 +1,5 @@
-/* Model case: runs a model through the public interface on inputs that lie in a folder, input_0.pb and
- * so on, and compares what it gives with output_0.pb and so on.
+/* Model case: runs a model through the public interface and compares what it gives with what is
+ * expected.
  *
  * Thread-safety: any thread, on texts of its own. */
 #ifndef HD_TEST_MODEL_CASE_H
@@ -10,6 +10,7 @@
 #include "heddle/heddle.h"
 
 #define MODEL_CASE_TEXT_SIZE 512
+#define MODEL_CASE_OPERAND_LIMIT 64
 
 /* A float is right within absolute + relative · |expected| + of_peak · the largest |expected| that is
  * finite; NaN equals NaN. Other elements are right when they are equal. */
@@ -29,12 +30,12 @@ bool model_case_compare(const hd_tensor *got, const hd_tensor *expected,
                         const model_tolerance *tolerance, size_t output,
                         char reason[MODEL_CASE_TEXT_SIZE]);
 
-/* Runs the model on the inputs in `folder`, and compares; false with the reason filled. */
+/* Runs the model on its inputs, and compares with its outputs; false with the reason filled. */
+bool model_case_check(hd_model *model, const hd_tensor *inputs, const hd_tensor *expected,
+                      const model_tolerance *tolerance, char reason[MODEL_CASE_TEXT_SIZE]);
+
+/* The same on inputs and outputs that lie in a folder: input_0.pb and so on, output_0.pb and so on. */
 bool model_case_run(hd_model *model, const char *folder, const model_tolerance *tolerance,
                     char reason[MODEL_CASE_TEXT_SIZE]);
-
-/* Loads FOLDER/model.onnx and does the same with it. */
-bool model_case_load_and_run(hd_device *device, const char *folder, const model_tolerance *tolerance,
-                             char reason[MODEL_CASE_TEXT_SIZE]);
 
 #endif
