@@ -5,20 +5,23 @@
 (* its caller has left), BOUND (callers always finish, no wake-up is lost, the team ends).           *)
 (*                                                                                                   *)
 (* Grain: one action is one atomic operation on state, ticket, done, busy, sleepers or stopping, or  *)
-(* one tile's computing. The ticket is the packed number of the code, with a narrow tile field, so   *)
-(* that an overshoot could carry.                                                                    *)
+(* one tile's computing. The ticket is the packed number of the code. The caller's compare-and-swap  *)
+(* loop is one action (a failed try changes nothing); a worker's load and swap are two.              *)
 (* Abstracted: a job is its caller's own; the scan for waiting tiles before sleep is one step (each  *)
-(* job's handshake stands for itself); how long a worker spins is left open; memory is sequentially  *)
-(* consistent, and the mutant no_fence shows what the fences are for.                                *)
+(* job's handshake stands for itself); how long a worker spins, and in which steps a caller with a   *)
+(* core to spare wakes sleepers, is left open; memory is                                             *)
+(* sequentially consistent, and the mutant no_fence shows what the fences are for.                   *)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Callers, Workers, Cores,
     Tiles,      \* of each step, a sequence; a step of one tile is not shared
     Runs,       \* of each caller, one list each
-    FieldSize,  \* numbers that the ticket's tile field holds
+    FieldSize,  \* numbers that each of the ticket's tile fields holds
+    FromBack,   \* the workers that take tiles from the back
     Mutant
 
 ThreeSteps == <<2, 1, 2>>
+TwoSteps == <<2, 2>>
 OneStep == <<2>>
 
 Threads == Callers \cup Workers \cup {"owner"}
@@ -30,20 +33,24 @@ VARIABLES
     busy, sleepers, stopping, lock, asleep,
     step, own, runs,    \* of each caller
     job, tile,          \* of each worker: the job that it looks at, <<run, step, tile>> that it computes
+    seen,               \* of each worker: the ticket that it has loaded
     unwoken,            \* of each caller: it woke nobody, since no core was to spare
+    resigned,           \* workers that fell asleep since no core was to spare
     computed,           \* of each caller: how often each <<step, tile>> of this run was computed
     pc
 
 shared == <<open, inside, list, ticket, done, busy>>
 sleep == <<sleepers, stopping, lock, asleep>>
-locals == <<step, own, runs, job, tile, unwoken>>
+locals == <<step, own, runs, job, tile, seen, unwoken, resigned>>
 vars == <<shared, sleep, locals, computed, pc>>
 
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
-MakeTicket(s, n) == (s * FieldSize + n) * FieldSize
-NextOf(x) == x % FieldSize
-HasTile(x) == x % FieldSize < (x \div FieldSize) % FieldSize
+MakeTicket(s, n) == s * FieldSize * FieldSize + n
+Front(x) == (x \div FieldSize) % FieldSize
+Back(x) == x % FieldSize
+HasTile(x) == Front(x) < Back(x)
 StepOf(x) == x \div (FieldSize * FieldSize)
+TakeFront(x) == x + FieldSize
 NoTiles == [s \in 1..Len(Tiles) |-> [i \in 0..(FieldSize - 1) |-> 0]]
 Compute(c, s, i) == computed' = [computed EXCEPT ![c][s][i] = @ + 1]
 
@@ -53,6 +60,7 @@ Init ==
     /\ busy = 0 /\ sleepers = 0 /\ stopping = FALSE /\ lock = Nobody /\ asleep = {}
     /\ step = [c \in Callers |-> 0] /\ own = [c \in Callers |-> 0] /\ runs = [c \in Callers |-> 0]
     /\ job = [w \in Workers |-> Nobody] /\ tile = [w \in Workers |-> <<0, 0, 0>>]
+    /\ seen = [w \in Workers |-> 0] /\ resigned = {}
     /\ unwoken = [c \in Callers |-> FALSE] /\ computed = [c \in Callers |-> NoTiles]
     /\ pc = [t \in Threads |-> "out"]
 
@@ -61,7 +69,7 @@ Begin(c) == \* busy + 1, and the job's plain members
     /\ pc[c] = "out" /\ runs[c] < Runs /\ runs' = [runs EXCEPT ![c] = @ + 1]
     /\ busy' = busy + 1 /\ list' = [list EXCEPT ![c] = runs'[c]] /\ ticket' = [ticket EXCEPT ![c] = 0]
     /\ computed' = [computed EXCEPT ![c] = NoTiles] /\ step' = [step EXCEPT ![c] = 1]
-    /\ Go(c, "open") /\ UNCHANGED <<open, inside, done, sleep, own, job, tile, unwoken>>
+    /\ Go(c, "open") /\ UNCHANGED <<open, inside, done, sleep, own, job, tile, seen, unwoken, resigned>>
 
 Open(c) ==
     /\ pc[c] = "open" /\ open' = [open EXCEPT ![c] = TRUE] /\ Go(c, "step")
@@ -74,7 +82,7 @@ BeginStep(c) ==
        THEN /\ Compute(c, step[c], 0) /\ step' = [step EXCEPT ![c] = @ + 1] /\ UNCHANGED <<own, done, pc>>
        ELSE /\ done' = [done EXCEPT ![c] = IF Mutant = "done_kept" THEN @ ELSE 0]
             /\ own' = [own EXCEPT ![c] = 0] /\ Go(c, "publish") /\ UNCHANGED <<step, computed>>
-    /\ UNCHANGED <<open, inside, list, ticket, busy, sleep, runs, job, tile, unwoken>>
+    /\ UNCHANGED <<open, inside, list, ticket, busy, sleep, runs, job, tile, seen, unwoken, resigned>>
 
 Publish(c) ==
     /\ pc[c] = "publish" /\ ticket' = [ticket EXCEPT ![c] = MakeTicket(step[c], Tiles[step[c]])]
@@ -83,28 +91,30 @@ Publish(c) ==
 LookForSleepers(c) == \* behind the fence
     /\ pc[c] = "look" /\ unwoken' = [unwoken EXCEPT ![c] = FALSE]
     /\ Go(c, IF sleepers = 0 THEN "tiles" ELSE "spare")
-    /\ UNCHANGED <<shared, sleep, step, own, runs, job, tile, computed>>
+    /\ UNCHANGED <<shared, sleep, step, own, runs, job, tile, seen, resigned, computed>>
 
-LookForCores(c) ==
-    /\ pc[c] = "spare" /\ unwoken' = [unwoken EXCEPT ![c] = busy >= Cores]
-    /\ Go(c, IF busy >= Cores THEN "tiles" ELSE "wake")
-    /\ UNCHANGED <<shared, sleep, step, own, runs, job, tile, computed>>
+LookForCores(c) == \* no core to spare, or not for long enough
+    /\ pc[c] = "spare"
+    /\ \/ unwoken' = [unwoken EXCEPT ![c] = TRUE] /\ Go(c, "tiles")
+       \/ busy < Cores /\ Go(c, "wake") /\ UNCHANGED unwoken
+    /\ UNCHANGED <<shared, sleep, step, own, runs, job, tile, seen, resigned, computed>>
 
 WakeSleepers(c) == \* lock, broadcast, unlock
-    /\ pc[c] = "wake" /\ lock = Nobody /\ asleep' = {} /\ Go(c, "tiles")
-    /\ UNCHANGED <<shared, sleepers, stopping, lock, locals, computed>>
+    /\ pc[c] = "wake" /\ lock = Nobody /\ asleep' = {} /\ resigned' = {} /\ Go(c, "tiles")
+    /\ UNCHANGED <<shared, sleepers, stopping, lock, step, own, runs, job, tile, seen, unwoken, computed>>
 
-TakeTile(c) == \* fetch_add, and the tile's computing: nobody else reads what this thread alone writes
-    /\ pc[c] = "tiles" /\ ticket' = [ticket EXCEPT ![c] = @ + 1]
+TakeTile(c) == \* from the front; and computes it: nobody else reads what this thread alone writes
+    /\ pc[c] = "tiles"
     /\ IF HasTile(ticket[c])
-       THEN /\ Compute(c, step[c], NextOf(ticket[c])) /\ own' = [own EXCEPT ![c] = @ + 1] /\ UNCHANGED pc
-       ELSE Go(c, "await") /\ UNCHANGED <<own, computed>>
-    /\ UNCHANGED <<open, inside, list, done, busy, sleep, step, runs, job, tile, unwoken>>
+       THEN /\ ticket' = [ticket EXCEPT ![c] = TakeFront(@)] /\ Compute(c, step[c], Front(ticket[c]))
+            /\ own' = [own EXCEPT ![c] = @ + 1] /\ UNCHANGED pc
+       ELSE Go(c, "await") /\ UNCHANGED <<ticket, own, computed>>
+    /\ UNCHANGED <<open, inside, list, done, busy, sleep, step, runs, job, tile, seen, unwoken, resigned>>
 
 AwaitDone(c) ==
     /\ pc[c] = "await" /\ (done[c] + own[c] >= Tiles[step[c]] \/ Mutant = "no_await")
     /\ step' = [step EXCEPT ![c] = @ + 1] /\ Go(c, "step")
-    /\ UNCHANGED <<shared, sleep, own, runs, job, tile, unwoken, computed>>
+    /\ UNCHANGED <<shared, sleep, own, runs, job, tile, seen, unwoken, resigned, computed>>
 
 CloseJob(c) ==
     /\ pc[c] = "close" /\ open' = [open EXCEPT ![c] = FALSE] /\ Go(c, "await_empty")
@@ -113,7 +123,7 @@ CloseJob(c) ==
 AwaitEmpty(c) == \* then the list is the next owner's
     /\ pc[c] = "await_empty" /\ (inside[c] = 0 \/ Mutant = "no_await_empty")
     /\ list' = [list EXCEPT ![c] = 0] /\ step' = [step EXCEPT ![c] = 0] /\ Go(c, "leave")
-    /\ UNCHANGED <<open, inside, ticket, done, busy, sleep, own, runs, job, tile, unwoken, computed>>
+    /\ UNCHANGED <<open, inside, ticket, done, busy, sleep, own, runs, job, tile, seen, unwoken, resigned, computed>>
 
 LeaveCore(c) ==
     /\ pc[c] = "leave" /\ busy' = busy - 1 /\ Go(c, "out")
@@ -132,7 +142,7 @@ Scan(w) == \* look_for_work: an open job, or none
     /\ pc[w] = "scan"
     /\ \/ \E c \in Callers : open[c] /\ job' = [job EXCEPT ![w] = c] /\ Go(w, "core")
        \/ Go(w, "out") /\ UNCHANGED job
-    /\ UNCHANGED <<shared, sleep, step, own, runs, tile, unwoken, computed>>
+    /\ UNCHANGED <<shared, sleep, step, own, runs, tile, seen, unwoken, resigned, computed>>
 
 TakeCore(w) ==
     /\ pc[w] = "core"
@@ -153,17 +163,27 @@ Loop(w) == \* closed, its core is wanted, or it has idled for long
        \/ open[job[w]] /\ busy <= Cores /\ Go(w, "peek")
     /\ UNCHANGED <<shared, sleep, locals, computed>>
 
-Peek(w) ==
-    /\ pc[w] = "peek" /\ Go(w, IF HasTile(ticket[job[w]]) THEN "take" ELSE "loop")
-    /\ UNCHANGED <<shared, sleep, locals, computed>>
+Load(w) == \* take_tile
+    /\ pc[w] = "peek" /\ seen' = [seen EXCEPT ![w] = ticket[job[w]]]
+    /\ Go(w, IF HasTile(ticket[job[w]]) THEN "take" ELSE "loop")
+    /\ UNCHANGED <<shared, sleep, step, own, runs, job, tile, unwoken, resigned, computed>>
 
+Same(x, y) == \* what compare and swap compares
+    x = y \/ (Mutant = "step_left_out" /\ Front(x) = Front(y) /\ Back(x) = Back(y))
 Take(w) ==
-    /\ pc[w] = "take" /\ ticket' = [ticket EXCEPT ![job[w]] = @ + 1]
-    /\ LET x == ticket[job[w]] IN
-       IF HasTile(x)
-       THEN /\ tile' = [tile EXCEPT ![w] = <<list[job[w]], StepOf(x), NextOf(x)>>] /\ Go(w, "compute")
-       ELSE Go(w, "loop") /\ UNCHANGED tile
-    /\ UNCHANGED <<open, inside, list, done, busy, sleep, step, own, runs, job, unwoken, computed>>
+    /\ pc[w] = "take"
+    /\ LET x == seen[w]
+           now == ticket[job[w]]
+           back == w \in FromBack
+       IN IF Same(x, now) \/ Mutant = "load_and_store"
+          THEN /\ ticket' = [ticket EXCEPT ![job[w]] = IF Mutant = "step_left_out" THEN (IF back THEN now - 1 ELSE TakeFront(now))
+                                                       ELSE IF back THEN x - 1 ELSE TakeFront(x)]
+               /\ tile' = [tile EXCEPT ![w] = <<list[job[w]], StepOf(x), IF back THEN Back(x) - 1 ELSE Front(x)>>]
+               /\ seen' = [seen EXCEPT ![w] = 0] /\ Go(w, "compute")
+          ELSE \* the failed swap has loaded it anew
+               /\ seen' = [seen EXCEPT ![w] = IF HasTile(now) THEN now ELSE 0]
+               /\ Go(w, IF HasTile(now) THEN "take" ELSE "loop") /\ UNCHANGED <<ticket, tile>>
+    /\ UNCHANGED <<open, inside, list, done, busy, sleep, step, own, runs, job, unwoken, resigned, computed>>
 
 ComputeTile(w) ==
     /\ pc[w] = "compute" /\ Compute(job[w], tile[w][2], tile[w][3]) /\ Go(w, "done")
@@ -172,7 +192,7 @@ ComputeTile(w) ==
 Done(w) ==
     /\ pc[w] = "done" /\ done' = [done EXCEPT ![job[w]] = @ + 1] /\ tile' = [tile EXCEPT ![w] = <<0, 0, 0>>]
     /\ Go(w, "loop")
-    /\ UNCHANGED <<open, inside, list, ticket, busy, sleep, step, own, runs, job, unwoken, computed>>
+    /\ UNCHANGED <<open, inside, list, ticket, busy, sleep, step, own, runs, job, seen, unwoken, resigned, computed>>
 
 Exit(w) ==
     /\ pc[w] = "exit" /\ inside' = [inside EXCEPT ![job[w]] = @ - 1] /\ Go(w, "give_core")
@@ -180,7 +200,7 @@ Exit(w) ==
 
 GiveCore(w) ==
     /\ pc[w] = "give_core" /\ busy' = busy - 1 /\ job' = [job EXCEPT ![w] = Nobody] /\ Go(w, "out")
-    /\ UNCHANGED <<open, inside, list, ticket, done, sleep, step, own, runs, tile, unwoken, computed>>
+    /\ UNCHANGED <<open, inside, list, ticket, done, sleep, step, own, runs, tile, seen, unwoken, resigned, computed>>
 
 TilesWait == \E c \in Callers : open[c] /\ HasTile(ticket[c])
 
@@ -189,20 +209,22 @@ Tire(w) == \* sleep_until_work: lock
     /\ Go(w, IF Mutant = "no_fence" THEN "sleep_look" ELSE "announce")
     /\ UNCHANGED <<shared, sleepers, stopping, asleep, locals, computed>>
 
+FallAsleep(w) ==
+    /\ Go(w, "sleep") /\ lock' = Nobody /\ asleep' = asleep \cup {w}
 Announce(w) ==
     /\ pc[w] \in {"announce", "announce_late"} /\ sleepers' = sleepers + 1
-    /\ IF pc[w] = "announce" THEN Go(w, "sleep_look") /\ UNCHANGED <<lock, asleep>>
-       ELSE Go(w, "sleep") /\ lock' = Nobody /\ asleep' = asleep \cup {w}
+    /\ IF pc[w] = "announce" THEN Go(w, "sleep_look") /\ UNCHANGED <<lock, asleep>> ELSE FallAsleep(w)
     /\ UNCHANGED <<shared, stopping, locals, computed>>
 
-SleepLook(w) ==
+SleepLook(w) == \* a core to spare and tiles, or the end?
     /\ pc[w] = "sleep_look"
-    /\ IF TilesWait \/ stopping
+    /\ IF (busy < Cores /\ TilesWait) \/ stopping
        THEN /\ Go(w, IF Mutant = "no_fence" THEN "out" ELSE "rise")
-            /\ lock' = (IF Mutant = "no_fence" THEN Nobody ELSE lock) /\ UNCHANGED asleep
-       ELSE IF Mutant = "no_fence" THEN Go(w, "announce_late") /\ UNCHANGED <<lock, asleep>>
-       ELSE Go(w, "sleep") /\ lock' = Nobody /\ asleep' = asleep \cup {w}
-    /\ UNCHANGED <<shared, sleepers, stopping, locals, computed>>
+            /\ lock' = (IF Mutant = "no_fence" THEN Nobody ELSE lock) /\ UNCHANGED <<asleep, resigned>>
+       ELSE /\ resigned' = IF busy >= Cores THEN resigned \cup {w} ELSE resigned
+            /\ IF Mutant = "no_fence" THEN Go(w, "announce_late") /\ UNCHANGED <<lock, asleep>>
+               ELSE FallAsleep(w)
+    /\ UNCHANGED <<shared, sleepers, stopping, step, own, runs, job, tile, seen, unwoken, computed>>
 
 Woken(w) ==
     /\ pc[w] = "sleep" /\ w \notin asleep /\ lock = Nobody /\ lock' = w /\ Go(w, "rise")
@@ -213,7 +235,7 @@ Rise(w) ==
     /\ UNCHANGED <<shared, stopping, asleep, locals, computed>>
 
 WorkerStep(w) ==
-    Look(w) \/ Scan(w) \/ TakeCore(w) \/ Enter(w) \/ Loop(w) \/ Peek(w) \/ Take(w) \/ ComputeTile(w) \/ Done(w)
+    Look(w) \/ Scan(w) \/ TakeCore(w) \/ Enter(w) \/ Loop(w) \/ Load(w) \/ Take(w) \/ ComputeTile(w) \/ Done(w)
     \/ Exit(w) \/ GiveCore(w) \/ Announce(w) \/ SleepLook(w) \/ Rise(w)
 
 \* ---- hd_team_destroy, when no job is open any more
@@ -248,7 +270,7 @@ CoresCount ==
               + Cardinality({w \in Workers : pc[w] \in Within \cup {"enter", "enter_late", "exit", "give_core"}})
     /\ \A c \in Callers :
           inside[c] = Cardinality({w \in Workers : job[w] = c /\ pc[w] \in Within \cup {"exit"}})
-NoLostWakeUp == \* nobody sleeps on tiles that were published while a core was to spare
-    \A c \in Callers : pc[c] = "tiles" /\ HasTile(ticket[c]) /\ ~unwoken[c] => asleep = {}
+NoLostWakeUp == \* a caller that had a core to spare leaves nobody asleep who had one, too
+    \A c \in Callers : pc[c] = "tiles" /\ HasTile(ticket[c]) /\ ~unwoken[c] => asleep \subseteq resigned
 TeamEnds == <>(pc["owner"] = "ended")
 =============================================================================
