@@ -77,9 +77,9 @@ hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_opti
     if (status != HD_OK) {
         goto fail;
     }
-    status = hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     model = hd_alloc_zero(1, sizeof *model);
     if (model == NULL) {
+        status = hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
         goto fail;
     }
     atomic_init(&model->reference_count, 1);
@@ -89,6 +89,7 @@ hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_opti
     graph = NULL;
     hd_plan_cache_functions functions = {retain_plan, release_plan};
     if (hd_plan_cache_create(given.plan_cache_capacity, functions, &model->plans) != HD_OK) {
+        status = hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
         goto fail;
     }
     hd_float_environment saved;
