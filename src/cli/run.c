@@ -43,7 +43,8 @@ static void run_repeats(void *context)
     hd_runner *runner = context;
     hd_plan_of_runs *plan = runner->plan;
     for (uint64_t i = 0; i < plan->repeats; i++) {
-        if (atomic_load_explicit(&plan->stop, memory_order_relaxed)) {
+        /* One repeat in any case: the files and the report show thread 0's outputs. */
+        if (i > 0 && atomic_load_explicit(&plan->stop, memory_order_relaxed)) {
             return;
         }
         runner->repeat = i + 1;
