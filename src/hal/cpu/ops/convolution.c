@@ -296,8 +296,10 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         sizes->kernel[0] * sizes->kernel[1] * (depthwise ? 1 : sizes->channels / sizes->group);
     if (sizes->channels_last && depthwise) {
         kernel->run = run_depthwise;
-        int64_t chunk = DEPTHWISE_BYTES / (sizes->input[1] * sizes->channels * sizes->stride[0] *
-                                           (int64_t)sizeof(float));
+        int64_t row_bytes =
+            sizes->input[1] * sizes->channels * sizes->stride[0] * (int64_t)sizeof(float);
+        /* An input without columns still gives outputs, of its padding. */
+        int64_t chunk = row_bytes == 0 ? 1 : DEPTHWISE_BYTES / row_bytes;
         work->chunk_rows = chunk < 1 ? 1 : chunk;
         int64_t rows = sizes->batch * height;
         work->block_tiles =
