@@ -6,8 +6,9 @@
 
 #define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
-/* Follows a function's reference to an attribute of the call, which may be a reference itself; NULL:
- * the call does not give it. A function's scope lies deeper than its caller's, so this ends. */
+/* Follows a function's reference to an attribute of the call, which may be a reference itself;
+ * NULL: the call does not give it. A function's scope lies deeper than its caller's, so this
+ * ends. */
 static const Onnx__AttributeProto *follow(const hd_onnx_scope *scope,
                                           const Onnx__AttributeProto *attribute)
 {
@@ -45,15 +46,15 @@ static Onnx__AttributeProto__AttributeType kind_of(const Onnx__AttributeProto *a
     if (attribute->has_type && attribute->type != KIND(UNDEFINED)) {
         return attribute->type;
     }
-    return attribute->has_f            ? KIND(FLOAT)
-           : attribute->has_i          ? KIND(INT)
-           : attribute->has_s          ? KIND(STRING)
-           : attribute->t != NULL      ? KIND(TENSOR)
-           : attribute->g != NULL      ? KIND(GRAPH)
-           : attribute->n_floats > 0   ? KIND(FLOATS)
-           : attribute->n_ints > 0     ? KIND(INTS)
-           : attribute->n_strings > 0  ? KIND(STRINGS)
-                                       : KIND(UNDEFINED);
+    return attribute->has_f           ? KIND(FLOAT)
+           : attribute->has_i         ? KIND(INT)
+           : attribute->has_s         ? KIND(STRING)
+           : attribute->t != NULL     ? KIND(TENSOR)
+           : attribute->g != NULL     ? KIND(GRAPH)
+           : attribute->n_floats > 0  ? KIND(FLOATS)
+           : attribute->n_ints > 0    ? KIND(INTS)
+           : attribute->n_strings > 0 ? KIND(STRINGS)
+                                      : KIND(UNDEFINED);
 }
 
 /* Joins texts with commas into one that ends with 0; NULL when out of memory. */
@@ -139,8 +140,8 @@ hd_status hd_onnx_attributes_read(const hd_onnx_origin *origin, hd_region *regio
                                   const hd_onnx_scope *scope, const Onnx__NodeProto *node,
                                   hd_onnx_attributes *out, hd_error *error)
 {
-    *out = (hd_onnx_attributes){
-        .items = hd_region_array(region, node->n_attribute, sizeof *out->items)};
+    *out = (hd_onnx_attributes){.items =
+                                    hd_region_array(region, node->n_attribute, sizeof *out->items)};
     if (out->items == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "node '%s': no memory for its attributes",
                        hd_onnx_node_name(node));

@@ -8,15 +8,16 @@
 #include "onnx/elements.h"
 #include "onnx/scope.h"
 
+/* What `items` points to is in the region or the message; tensors' elements are its own. */
 typedef struct hd_onnx_attributes {
-    hd_attribute *items; /* what they point to is in the region or the message; tensors' data: own */
+    hd_attribute *items;
     size_t count;
 } hd_onnx_attributes;
 
-/* Converts the attributes of a node of `scope`, graphs left out (they are inner scopes). In a function a
- * reference to an attribute of the call gives its value. Several texts become one, with commas between
- * them ("Sigmoid,Tanh"). Messages name node and attribute. HD_BAD_MODEL, HD_UNSUPPORTED,
- * HD_OUT_OF_MEMORY, HD_IO. Clear it on failure too. */
+/* Converts the attributes of a node of `scope`, graphs left out (they are inner scopes). In a
+ * function a reference to an attribute of the call gives its value. Several texts become one,
+ * with commas between them ("Sigmoid,Tanh"). Messages name node and attribute. HD_BAD_MODEL,
+ * HD_UNSUPPORTED, HD_OUT_OF_MEMORY, HD_IO. Clear it on failure too. */
 HD_MUST_CHECK hd_status hd_onnx_attributes_read(const hd_onnx_origin *origin, hd_region *region,
                                                 const hd_onnx_scope *scope,
                                                 const Onnx__NodeProto *node,

@@ -68,8 +68,9 @@ hd_status hd_onnx_declare(hd_graph *graph, hd_value value, const Onnx__ValueInfo
     }
     int32_t elements = is_given ? type->tensor_type->elem_type : 0;
     if (elements == 0) {
-        return need == HD_ONNX_TYPE_NEEDED ? hd_fail(error, HD_BAD_MODEL, "its type is not declared")
-                                           : HD_OK;
+        return need == HD_ONNX_TYPE_NEEDED
+                   ? hd_fail(error, HD_BAD_MODEL, "its type is not declared")
+                   : HD_OK;
     }
     hd_dtype dtype = hd_onnx_dtype(elements);
     if (dtype == HD_DTYPE_NONE) {

@@ -10,8 +10,9 @@
 typedef enum hd_onnx_type_need { HD_ONNX_TYPE_OPTIONAL, HD_ONNX_TYPE_NEEDED } hd_onnx_type_need;
 
 /* Sets dtype, shape and dimension names of a value. A dimension of -1, 0 or "?", or left out, is
- * unknown, each its own. `declaration` may be NULL unless the type is needed. The message does not name
- * the value. HD_UNSUPPORTED: it is no tensor, or of a type or rank that is none of ours.
+ * unknown, each its own. `declaration` may be NULL unless the type is needed. The message does
+ * not name the value. HD_UNSUPPORTED: it is no tensor, or of a type or rank that is none of
+ * ours.
  * HD_BAD_MODEL: no type, or the size overflows. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_onnx_declare(hd_graph *graph, hd_value value,
                                         const Onnx__ValueInfoProto *declaration,

@@ -94,8 +94,8 @@ static hd_status read_shape(const Onnx__TensorProto *tensor, hd_tensor *out, siz
         return hd_fail(error, HD_BAD_MODEL, "tensor '%s' has no type", name);
     }
     if (dtype == HD_DTYPE_NONE) {
-        return hd_fail(error, HD_UNSUPPORTED, "tensor '%s' has type %s, which is not supported", name,
-                       hd_onnx_type_name(tensor->data_type, text, sizeof text));
+        return hd_fail(error, HD_UNSUPPORTED, "tensor '%s' has type %s, which is not supported",
+                       name, hd_onnx_type_name(tensor->data_type, text, sizeof text));
     }
     if (tensor->segment != NULL) {
         return hd_fail(error, HD_UNSUPPORTED, "tensor '%s' is a segment of another", name);
@@ -138,8 +138,8 @@ static hd_status allocate(const char *name, hd_tensor *out, hd_error *error)
 {
     out->data = hd_alloc_aligned(out->size);
     return out->data != NULL ? HD_OK
-                             : hd_fail(error, HD_OUT_OF_MEMORY, "tensor '%s': no memory for %zu bytes",
-                                       name, out->size);
+                             : hd_fail(error, HD_OUT_OF_MEMORY,
+                                       "tensor '%s': no memory for %zu bytes", name, out->size);
 }
 
 /* A bool's byte is 0 or 1, so that kernels may rely on it. */
@@ -176,8 +176,9 @@ static hd_status read_external(const hd_onnx_origin *origin, const Onnx__TensorP
             location = value;
         } else if ((strcmp(key, "offset") == 0 && !parse_number(value, &offset)) ||
                    (strcmp(key, "length") == 0 && !parse_number(value, &length))) {
-            return hd_fail(error, HD_BAD_MODEL, "tensor '%s': %s '%s' of its external data is no number",
-                           name, key, value);
+            return hd_fail(error, HD_BAD_MODEL,
+                           "tensor '%s': %s '%s' of its external data is no number", name, key,
+                           value);
         }
     }
     if (location == NULL) {
@@ -185,8 +186,8 @@ static hd_status read_external(const hd_onnx_origin *origin, const Onnx__TensorP
     }
     if (origin->folder < 0) {
         return hd_fail(error, HD_UNSUPPORTED,
-                       "tensor '%s' is in the file '%s', but no folder for external data was given", name,
-                       location);
+                       "tensor '%s' is in the file '%s', but no folder for external data was given",
+                       name, location);
     }
     if (length != out->size) {
         return fail_size(name, out, length, error);
@@ -199,15 +200,16 @@ static hd_status read_external(const hd_onnx_origin *origin, const Onnx__TensorP
     if (offset > file.size || length > file.size - offset) {
         status = hd_fail(error, HD_BAD_MODEL,
                          "tensor '%s': bytes %llu to %llu of '%s' are past its end at %llu", name,
-                         (unsigned long long)offset, (unsigned long long)(offset + length), location,
-                         (unsigned long long)file.size);
+                         (unsigned long long)offset, (unsigned long long)(offset + length),
+                         location, (unsigned long long)file.size);
     } else {
         status = allocate(name, out, error);
     }
     if (status == HD_OK) {
         status = hd_onnx_source_read(&file, offset, out->data, out->size, error);
         if (status != HD_OK) {
-            status = hd_fail_prefix(error, status, "tensor '%s': external data '%s'", name, location);
+            status =
+                hd_fail_prefix(error, status, "tensor '%s': external data '%s'", name, location);
         }
     }
     hd_onnx_external_close(&file);
@@ -221,8 +223,9 @@ static void store_integer(unsigned char *to, size_t element_size, uint64_t value
 }
 
 /* Decodes the elements of one extent from *index on. */
-static hd_status read_extent(const hd_onnx_origin *origin, const hd_onnx_extent *extent, uint32_t wire,
-                             hd_tensor *out, size_t count, size_t *index, hd_error *error)
+static hd_status read_extent(const hd_onnx_origin *origin, const hd_onnx_extent *extent,
+                             uint32_t wire, hd_tensor *out, size_t count, size_t *index,
+                             hd_error *error)
 {
     size_t element_size = hd_dtype_size(out->dtype);
     uint64_t end = extent->offset + extent->size;
@@ -264,14 +267,15 @@ static hd_status read_typed(const hd_onnx_origin *origin, const Onnx__TensorProt
     for (size_t i = 0; i < extent_count(tensor); i++) {
         hd_onnx_extent extent = extent_at(tensor, i);
         if (extent.field == field && extent.wire != wire && extent.wire != WIRE_BYTES) {
-            return hd_fail(error, HD_BAD_MODEL, "tensor '%s': its elements have the wrong type", name);
+            return hd_fail(error, HD_BAD_MODEL, "tensor '%s': its elements have the wrong type",
+                           name);
         }
         bytes += extent.field == field ? extent.size : 0;
     }
     /* An element takes at least a byte: without the bytes there is no memory for them. */
     if (bytes < count) {
-        return bytes == 0 ? hd_fail(error, HD_BAD_MODEL, "tensor '%s' has no elements of type %s", name,
-                                    hd_dtype_name(out->dtype))
+        return bytes == 0 ? hd_fail(error, HD_BAD_MODEL, "tensor '%s' has no elements of type %s",
+                                    name, hd_dtype_name(out->dtype))
                           : fail_size(name, out, bytes, error);
     }
     hd_status status = allocate(name, out, error);
@@ -281,8 +285,10 @@ static hd_status read_typed(const hd_onnx_origin *origin, const Onnx__TensorProt
         if (extent.field != field) {
             continue;
         }
-        if (extent.wire == WIRE_BYTES && wire != WIRE_VARINT && index == 0 && extent.size == out->size) {
-            status = hd_onnx_source_read(origin->source, extent.offset, out->data, out->size, error);
+        if (extent.wire == WIRE_BYTES && wire != WIRE_VARINT && index == 0 &&
+            extent.size == out->size) {
+            status =
+                hd_onnx_source_read(origin->source, extent.offset, out->data, out->size, error);
             index = count;
         } else {
             status = read_extent(origin, &extent, wire, out, count, &index, error);

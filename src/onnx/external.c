@@ -21,7 +21,8 @@ static int open_below(int folder, const char *name, int flags)
 }
 
 /* Takes over `file`; it is closed on failure. */
-static hd_status make_source(int file, const char *name, hd_onnx_source *out_source, hd_error *error)
+static hd_status make_source(int file, const char *name, hd_onnx_source *out_source,
+                             hd_error *error)
 {
     struct stat status;
     if (fstat(file, &status) != 0) {
@@ -42,8 +43,8 @@ static hd_status fail_open(const char *name, int number, hd_error *error)
     if (number == ELOOP || number == EMLINK) {
         return hd_fail(error, HD_BAD_MODEL, "'%.300s' leads through a symbolic link", name);
     }
-    return hd_fail(error, number == ENOENT || number == ENOTDIR ? HD_NOT_FOUND : HD_IO, "'%.300s': %s",
-                   name, strerrordesc_np(number));
+    return hd_fail(error, number == ENOENT || number == ENOTDIR ? HD_NOT_FOUND : HD_IO,
+                   "'%.300s': %s", name, strerrordesc_np(number));
 }
 
 hd_status hd_onnx_file_open(const char *path, hd_onnx_source *out_source, hd_error *error)
@@ -56,7 +57,8 @@ hd_status hd_onnx_external_open(int folder, const char *location, hd_onnx_source
                                 hd_error *error)
 {
     if (location[0] == '/' || location[0] == '\0') {
-        return hd_fail(error, HD_BAD_MODEL, "'%.300s' is not a path below the model's folder", location);
+        return hd_fail(error, HD_BAD_MODEL, "'%.300s' is not a path below the model's folder",
+                       location);
     }
     int parent = folder; /* closed here unless it is the caller's */
     int file = -1;
@@ -82,9 +84,8 @@ hd_status hd_onnx_external_open(int folder, const char *location, hd_onnx_source
         }
         bool is_last = *next == '\0';
         /* O_NOFOLLOW at every step: the kernel, not a check before it, refuses a link. */
-        int opened =
-            open_below(parent, name,
-                       O_NOFOLLOW | (is_last ? FILE_FLAGS : O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        int opened = open_below(
+            parent, name, O_NOFOLLOW | (is_last ? FILE_FLAGS : O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         number = errno;
         if (opened < 0 || is_last) {
             file = opened;
@@ -103,7 +104,8 @@ hd_status hd_onnx_external_open(int folder, const char *location, hd_onnx_source
     }
     if (number == ELOOP || number == ENOTDIR) {
         return hd_fail(error, HD_BAD_MODEL,
-                       "'%.300s' leads out of the model's folder, or through a symbolic link", location);
+                       "'%.300s' leads out of the model's folder, or through a symbolic link",
+                       location);
     }
     return fail_open(location, number, error);
 }

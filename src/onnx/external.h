@@ -1,6 +1,6 @@
-/* External: the files beside a model in which large models keep their weights (onnx.ai, "External
- * data"). A model must not reach any other file, so a location is relative, has no "..", and no part of
- * it may be a symbolic link.
+/* External: the files beside a model in which large models keep their weights (onnx.ai,
+ * "External data"). A model must not reach any other file, so a location is relative, has no
+ * "..", and no part of it may be a symbolic link.
  *
  * Thread-safety: one thread at a time. */
 #ifndef HD_ONNX_EXTERNAL_H
@@ -8,8 +8,9 @@
 
 #include "onnx/source.h"
 
-/* Opens `location` below the folder that the descriptor `folder` stands for. The source's file is closed
- * by hd_onnx_external_close. HD_BAD_MODEL: a location that is not allowed. HD_NOT_FOUND, HD_IO. */
+/* Opens `location` below the folder that the descriptor `folder` stands for. The source's file
+ * is closed by hd_onnx_external_close. HD_BAD_MODEL: a location that is not allowed.
+ * HD_NOT_FOUND, HD_IO. */
 HD_MUST_CHECK hd_status hd_onnx_external_open(int folder, const char *location,
                                               hd_onnx_source *out_source, hd_error *error);
 void hd_onnx_external_close(hd_onnx_source *source);

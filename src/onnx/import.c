@@ -34,8 +34,8 @@ static hd_status make_constant(importer *import, const char *name, hd_tensor *te
     return HD_OK;
 }
 
-/* The value of a definition; HD_VALUE_NONE for one that is left out. An initializer is read when its
- * value is first asked for: what nobody uses costs nothing. */
+/* The value of a definition; HD_VALUE_NONE for one that is left out. An initializer is read when
+ * its value is first asked for: what nobody uses costs nothing. */
 static hd_status value_of(importer *import, hd_onnx_definition *definition, hd_value *out)
 {
     while (definition != NULL && definition->kind == HD_ONNX_BY_ARGUMENT) {
@@ -91,8 +91,8 @@ static hd_status fail_node(importer *import, const Onnx__NodeProto *node, hd_sta
 }
 
 /* A `Constant` node with a number or a list of numbers in place of a tensor. */
-static hd_status number_constant(importer *import, hd_onnx_scope *scope, const Onnx__NodeProto *node,
-                                 hd_tensor *out)
+static hd_status number_constant(importer *import, hd_onnx_scope *scope,
+                                 const Onnx__NodeProto *node, hd_tensor *out)
 {
     const Onnx__AttributeProto *found = NULL;
     const void *elements = NULL;
@@ -158,12 +158,11 @@ static hd_status import_input(importer *import, hd_block *block, hd_onnx_definit
     }
     definition->value = value;
     bool is_root = block == import->graph->root;
-    hd_status status = hd_onnx_declare(import->graph, value, definition->declaration,
-                                       is_root ? HD_ONNX_TYPE_NEEDED : HD_ONNX_TYPE_OPTIONAL,
-                                       import->error);
-    return status == HD_OK
-               ? status
-               : hd_fail_prefix(import->error, status, "input '%s'", definition->name);
+    hd_status status =
+        hd_onnx_declare(import->graph, value, definition->declaration,
+                        is_root ? HD_ONNX_TYPE_NEEDED : HD_ONNX_TYPE_OPTIONAL, import->error);
+    return status == HD_OK ? status
+                           : hd_fail_prefix(import->error, status, "input '%s'", definition->name);
 }
 
 /* What a file says of an output's shape must not replace what a constant or an input has. */
@@ -214,8 +213,8 @@ static hd_status check_inner(importer *import, const hd_onnx_scope_node *entry, 
         if (first == NULL || second == NULL) {
             return fail_node(import, entry->node, HD_BAD_MODEL, "a branch is missing");
         }
-        if (first->input_count > 0 || second->input_count > 0 || first->output_count < output_count ||
-            second->output_count < output_count) {
+        if (first->input_count > 0 || second->input_count > 0 ||
+            first->output_count < output_count || second->output_count < output_count) {
             return fail_node(import, entry->node, HD_BAD_MODEL,
                              "a branch has inputs, or fewer outputs than the node");
         }
@@ -225,7 +224,8 @@ static hd_status check_inner(importer *import, const hd_onnx_scope_node *entry, 
             return fail_node(import, entry->node, HD_BAD_MODEL, "it needs one graph, its body");
         }
         if (first->input_count < 2 || first->input_count < input_count ||
-            first->output_count < output_count + 1 || first->output_count + 1 < first->input_count) {
+            first->output_count < output_count + 1 ||
+            first->output_count + 1 < first->input_count) {
             return fail_node(import, entry->node, HD_BAD_MODEL,
                              "the operands of its body do not fit its own");
         }
@@ -233,7 +233,8 @@ static hd_status check_inner(importer *import, const hd_onnx_scope_node *entry, 
     return HD_OK;
 }
 
-static hd_status import_inner(importer *import, const hd_onnx_scope_node *entry, hd_block *blocks[2])
+static hd_status import_inner(importer *import, const hd_onnx_scope_node *entry,
+                              hd_block *blocks[2])
 {
     for (size_t i = 0; i < 2; i++) {
         if (entry->inner[i] == NULL) {
@@ -310,9 +311,10 @@ static hd_status import_operator(importer *import, hd_onnx_scope *scope, hd_onnx
     status = hd_onnx_attributes_read(import->origin, &import->region, scope, node, &attributes,
                                      import->error);
     if (status == HD_OK) {
-        status = hd_graph_append(import->graph, block, hd_onnx_node_type(node),
-                                 hd_onnx_node_name(node), inputs, input_count, outputs, output_count,
-                                 attributes.items, attributes.count, &made, import->error);
+        status =
+            hd_graph_append(import->graph, block, hd_onnx_node_type(node), hd_onnx_node_name(node),
+                            inputs, input_count, outputs, output_count, attributes.items,
+                            attributes.count, &made, import->error);
     }
     if (status == HD_OK) {
         made->blocks[0] = blocks[0];
@@ -343,17 +345,17 @@ static hd_status import_call(importer *import, hd_onnx_scope_node *entry, hd_blo
 /* Operators whose first version was good until opset 6 at least (onnx.ai, "Operator Changelog"). */
 static bool is_unchanged_until_6(const char *type)
 {
+    /* clang-format off */
     static const char *const types[] = {
-        "And",          "ArgMax",          "ArgMin",       "AveragePool",      "Constant",
-        "Conv",         "ConvTranspose",   "DepthToSpace", "Equal",            "Flatten",
-        "Gather",       "Greater",         "Hardmax",      "GlobalAveragePool", "GlobalMaxPool",
-        "Identity",     "LRN",             "LSTM",         "Less",             "LogSoftmax",
-        "MatMul",       "LpNormalization", "MaxPool",      "Not",              "Or",
-        "Pow",          "RNN",             "ReduceL1",     "ReduceL2",         "ReduceLogSum",
-        "ReduceMax",    "ReduceLogSumExp", "ReduceMean",   "ReduceMin",        "ReduceProd",
-        "ReduceSum",    "ReduceSumSquare", "Shape",        "Size",             "Softmax",
-        "Softplus",     "Softsign",        "SpaceToDepth", "Squeeze",          "TopK",
-        "Transpose",    "Unsqueeze",       "Xor"};
+        "And", "ArgMax", "ArgMin", "AveragePool", "Constant", "Conv", "ConvTranspose",
+        "DepthToSpace", "Equal", "Flatten", "Gather", "GlobalAveragePool", "GlobalMaxPool",
+        "Greater", "Hardmax", "Identity", "LRN", "LSTM", "Less", "LogSoftmax", "LpNormalization",
+        "MatMul", "MaxPool", "Not", "Or", "Pow", "RNN", "ReduceL1", "ReduceL2", "ReduceLogSum",
+        "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+        "ReduceSumSquare", "Shape", "Size", "Softmax", "Softplus", "Softsign", "SpaceToDepth",
+        "Squeeze", "TopK", "Transpose", "Unsqueeze", "Xor",
+    };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(types[i], type) == 0) {
             return true;

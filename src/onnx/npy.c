@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "hal/operation.h"
 
-#define MAGIC "\x93NUMPY"
-#define MAGIC_SIZE ((size_t)6)
+#define MAGIC        "\x93NUMPY"
+#define MAGIC_SIZE   ((size_t)6)
 #define HEADER_LIMIT ((size_t)64 << 10) /* NumPy itself reads 10,000 bytes at most by default */
 
 static const struct {
@@ -241,8 +241,11 @@ size_t hd_npy_write_header(const hd_tensor *tensor, char header[HD_NPY_HEADER_SI
     size_t length = 0;
     shape[0] = '\0';
     for (uint32_t i = 0; i < tensor->rank; i++) {
-        int written = snprintf(shape + length, sizeof shape - length, "%" PRId64 "%s", tensor->dims[i],
-                               i + 1 < tensor->rank ? ", " : tensor->rank == 1 ? "," : "");
+        int written =
+            snprintf(shape + length, sizeof shape - length, "%" PRId64 "%s", tensor->dims[i],
+                     i + 1 < tensor->rank ? ", "
+                     : tensor->rank == 1  ? ","
+                                          : "");
         length += (size_t)written;
     }
     memcpy(header, MAGIC "\x01\x00", MAGIC_SIZE + 2);

@@ -11,7 +11,8 @@
 #include "onnx/import.h"
 #include "onnx/unpack.h"
 
-#define OPSET_OLDEST 1 /* of those before HD_ONNX_OPSET_MIN, operators that did not change until then */
+/* Of opsets before HD_ONNX_OPSET_MIN, the operators that did not change until then. */
+#define OPSET_OLDEST 1
 #define OPSET_MAX 21
 
 /* The version of ONNX's own operators that the model asks for. */
@@ -61,7 +62,8 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
     return HD_OK;
 }
 
-static hd_status load(const hd_onnx_source *source, int folder, hd_graph **out_graph, hd_error *error)
+static hd_status load(const hd_onnx_source *source, int folder, hd_graph **out_graph,
+                      hd_error *error)
 {
     hd_onnx_origin origin = {.source = source, .folder = folder};
     ProtobufCMessage *message = NULL;

@@ -1,8 +1,9 @@
 /* ONNX: files of that format become graphs (onnx.ai, "Open Neural Network Exchange IR").
  *
- * Opsets 6 to 21 of the default domain; functions of the model are expanded where they are called.
- * Unused nodes and weights are dropped. Peak memory is the weights once, and what the names, nodes and
- * attributes take. Nothing of the file, no mapping and no descriptor, outlives a call.
+ * Opsets 6 to 21 of the default domain; functions of the model are expanded where they are
+ * called. Unused nodes and weights are dropped. Peak memory is the weights once, and what the
+ * names, nodes and attributes take. Nothing of the file, no mapping and no descriptor, outlives
+ * a call.
  *
  * Thread-safety: any thread, all functions at once. */
 #ifndef HD_ONNX_ONNX_H
@@ -17,7 +18,8 @@ HD_MUST_CHECK hd_status hd_onnx_load_file(const char *path, hd_graph **out_graph
 
 /* The same from `size` bytes of memory. base_directory: the folder of external data; NULL: a model
  * that has any is refused. */
-HD_MUST_CHECK hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_directory,
-                                            hd_graph **out_graph, hd_error *error);
+HD_MUST_CHECK hd_status hd_onnx_load_memory(const void *data, size_t size,
+                                            const char *base_directory, hd_graph **out_graph,
+                                            hd_error *error);
 
 #endif

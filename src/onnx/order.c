@@ -35,8 +35,9 @@ static hd_status place(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t 
         top->edge = top->edge->next;
         if (states[producer] == OPEN) {
             const Onnx__NodeProto *node = scope->nodes[producer].node;
-            return hd_fail(resolver->error, HD_BAD_MODEL, "node '%s' (%s) depends on its own output",
-                           hd_onnx_node_name(node), hd_onnx_node_type(node));
+            return hd_fail(resolver->error, HD_BAD_MODEL,
+                           "node '%s' (%s) depends on its own output", hd_onnx_node_name(node),
+                           hd_onnx_node_type(node));
         }
         if (states[producer] == UNSEEN) {
             states[producer] = OPEN;
@@ -46,7 +47,8 @@ static hd_status place(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t 
     return HD_OK;
 }
 
-/* Marks what the outputs need; producers stand before readers, so one pass from the end is enough. */
+/* Marks what the outputs need; producers stand before readers, so one pass from the end is
+ * enough. */
 static void mark_needed(hd_onnx_scope *scope)
 {
     for (size_t i = 0; i < scope->output_count; i++) {
@@ -57,7 +59,8 @@ static void mark_needed(hd_onnx_scope *scope)
     }
     for (size_t i = scope->order_count; i-- > 0;) {
         hd_onnx_scope_node *entry = &scope->nodes[scope->order[i]];
-        for (hd_onnx_edge *edge = entry->edges; entry->is_needed && edge != NULL; edge = edge->next) {
+        for (hd_onnx_edge *edge = entry->edges; entry->is_needed && edge != NULL;
+             edge = edge->next) {
             scope->nodes[edge->producer].is_needed = true;
         }
     }
@@ -74,8 +77,8 @@ hd_status hd_onnx_order(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
     }
     /* In the file's order wherever that is an order already. */
     for (size_t i = 0; i < count; i++) {
-        hd_status status = states[i] == UNSEEN ? place(resolver, scope, i, states, path, scope->order)
-                                               : HD_OK;
+        hd_status status =
+            states[i] == UNSEEN ? place(resolver, scope, i, states, path, scope->order) : HD_OK;
         if (status != HD_OK) {
             return status;
         }

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-/* What functions that call functions may grow to (BOUND); the largest known exports have 100,000. */
+/* What functions that call functions may grow to (BOUND). */
 #define NODE_LIMIT ((size_t)2 << 20)
 #define CALL_LIMIT 32u
 
@@ -64,14 +64,15 @@ static bool make_table(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t 
     while (scope->table_size < 2 * count) {
         scope->table_size *= 2;
     }
-    scope->table = hd_region_array(resolver->region, scope->table_size, sizeof(hd_onnx_definition *));
+    scope->table =
+        hd_region_array(resolver->region, scope->table_size, sizeof(hd_onnx_definition *));
     return scope->table != NULL;
 }
 
 /* The definition of `name` in this scope: a new one, or the one that is there (*out_is_new false);
  * NULL when out of memory. */
-static hd_onnx_definition *define(hd_onnx_resolver *resolver, hd_onnx_scope *scope, const char *name,
-                                  hd_onnx_definition_kind kind, bool *out_is_new)
+static hd_onnx_definition *define(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
+                                  const char *name, hd_onnx_definition_kind kind, bool *out_is_new)
 {
     hd_onnx_definition **slot = find_slot(scope, name);
     *out_is_new = *slot == NULL;
@@ -116,7 +117,8 @@ static hd_status define_inputs(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
         return fail_memory(resolver);
     }
     for (size_t i = 0; i < count; i++) {
-        const char *name = scope->graph != NULL ? scope->graph->input[i]->name : scope->function->input[i];
+        const char *name =
+            scope->graph != NULL ? scope->graph->input[i]->name : scope->function->input[i];
         if (name == NULL || name[0] == '\0') {
             return hd_fail(resolver->error, HD_BAD_MODEL, "input %zu has no name", i);
         }
@@ -128,7 +130,7 @@ static hd_status define_inputs(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
             return fail_memory(resolver);
         }
         if (!is_new && made->kind == HD_ONNX_BY_TENSOR) {
-            continue; /* up to IR version 3 initializers stand among the inputs: they are constants */
+            continue; /* up to IR version 3 initializers stand among the inputs too */
         }
         if (!is_new) {
             return hd_fail(resolver->error, HD_BAD_MODEL, "input '%s' is there twice", name);
@@ -179,7 +181,8 @@ static hd_status define_all(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
     scope->node_count = graph != NULL ? graph->n_node : scope->function->n_node;
     resolver->node_count += scope->node_count;
     if (resolver->node_count > NODE_LIMIT) {
-        return hd_fail(resolver->error, HD_UNSUPPORTED, "the model has more than %zu nodes", NODE_LIMIT);
+        return hd_fail(resolver->error, HD_UNSUPPORTED, "the model has more than %zu nodes",
+                       NODE_LIMIT);
     }
     scope->nodes = hd_region_array(resolver->region, scope->node_count, sizeof *scope->nodes);
     for (size_t i = 0; i < scope->node_count; i++) {
@@ -199,7 +202,8 @@ static hd_status define_all(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
     return status;
 }
 
-static bool add_edge(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t reader, size_t producer)
+static bool add_edge(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t reader,
+                     size_t producer)
 {
     hd_onnx_scope_node *entry = &scope->nodes[reader];
     if (entry->edges != NULL && entry->edges->producer == producer) {
@@ -215,8 +219,8 @@ static bool add_edge(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t re
 
 #define NO_NODE SIZE_MAX
 
-/* Finds what `name` means to node `reader` of the scope (NO_NODE: to the scope's outputs). *out stays
- * NULL when nothing defines it. */
+/* Finds what `name` means to node `reader` of the scope (NO_NODE: to the scope's outputs). *out
+ * stays NULL when nothing defines it. */
 static hd_status look_up(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t reader,
                          const char *name, hd_onnx_definition **out)
 {
@@ -279,7 +283,8 @@ static const Onnx__FunctionProto *find_function(const hd_onnx_resolver *resolver
     return NULL;
 }
 
-/* A function's nodes are read by the model's version of the operators, so its own must be the same. */
+/* A function's nodes are read by the model's version of the operators, so its own must be the
+ * same. */
 static hd_status check_function(hd_onnx_resolver *resolver, const Onnx__FunctionProto *function)
 {
     for (size_t i = 0; i < function->n_opset_import; i++) {
@@ -306,7 +311,8 @@ static hd_status resolve_call(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
     }
     if (entry->node->n_input > function->n_input || entry->node->n_output > function->n_output) {
         return hd_fail(resolver->error, HD_BAD_MODEL,
-                       "node '%s' (%s): it has more inputs or outputs than the function", name, type);
+                       "node '%s' (%s): it has more inputs or outputs than the function", name,
+                       type);
     }
     hd_onnx_scope *call = hd_region_alloc(resolver->region, sizeof *call);
     if (call == NULL) {
@@ -345,9 +351,10 @@ static hd_status resolve_node(hd_onnx_resolver *resolver, hd_onnx_scope *scope, 
             return status;
         }
         if (entry->inputs[i] == NULL) {
-            return hd_fail(resolver->error, HD_BAD_MODEL,
-                           "node '%s' (%s): its input '%s' is no input, initializer or output of a node",
-                           hd_onnx_node_name(node), hd_onnx_node_type(node), node->input[i]);
+            return hd_fail(
+                resolver->error, HD_BAD_MODEL,
+                "node '%s' (%s): its input '%s' is no input, initializer or output of a node",
+                hd_onnx_node_name(node), hd_onnx_node_type(node), node->input[i]);
         }
     }
     for (size_t i = 0; i < node->n_attribute; i++) {
@@ -372,8 +379,8 @@ static hd_status resolve_outputs(hd_onnx_resolver *resolver, hd_onnx_scope *scop
     }
     for (size_t i = 0; i < scope->output_count; i++) {
         const char *name = graph != NULL ? graph->output[i]->name : scope->function->output[i];
-        hd_status status = name == NULL ? HD_OK
-                                        : look_up(resolver, scope, NO_NODE, name, &scope->outputs[i]);
+        hd_status status =
+            name == NULL ? HD_OK : look_up(resolver, scope, NO_NODE, name, &scope->outputs[i]);
         if (status != HD_OK) {
             return status;
         }

@@ -1,9 +1,9 @@
 /* Scope: which definition a name means, in a graph of a file and in the graphs inside its nodes.
  *
- * A scope is the root graph, the graph of an attribute (a branch of If, the body of Loop), or a model's
- * function at one place where it is called. A name means the nearest definition: the own scope's, else
- * that of the scope around it. A function's scope has none around it, so it sees its arguments only.
- * A node that holds graphs depends on what these read from outside.
+ * A scope is the root graph, the graph of an attribute (a branch of If, the body of Loop), or a
+ * model's function at one place where it is called. A name means the nearest definition: the own
+ * scope's, else that of the scope around it. A function's scope has none around it, so it sees
+ * its arguments only. A node that holds graphs depends on what these read from outside.
  *
  * Thread-safety: one thread at a time. */
 #ifndef HD_ONNX_SCOPE_H
@@ -35,7 +35,8 @@ typedef struct hd_onnx_definition {
     hd_value value; /* HD_VALUE_NONE until the importer has made it */
 } hd_onnx_definition;
 
-/* A node reads an output of node `producer` of the same scope, itself or through its inner graphs. */
+/* A node reads an output of node `producer` of the same scope, itself or through its inner
+ * graphs. */
 typedef struct hd_onnx_edge {
     struct hd_onnx_edge *next;
     size_t producer;
@@ -43,21 +44,21 @@ typedef struct hd_onnx_edge {
 
 typedef struct hd_onnx_scope_node {
     const Onnx__NodeProto *node;
-    hd_onnx_definition **inputs;  /* as many as the node has; NULL: left out */
+    hd_onnx_definition **inputs; /* as many as the node has; NULL: left out */
     hd_onnx_definition **outputs; /* likewise */
     hd_onnx_edge *edges;
     hd_onnx_scope *inner[2]; /* If: then, else; other operators: their graph */
-    hd_onnx_scope *call;     /* of a node that calls a function */
-    bool is_needed;          /* by an output of the scope */
+    hd_onnx_scope *call; /* of a node that calls a function */
+    bool is_needed; /* by an output of the scope */
 } hd_onnx_scope_node;
 
 struct hd_onnx_scope {
     hd_onnx_scope *outer; /* NULL: root or function */
-    size_t outer_node;    /* the node of `outer` that holds this graph */
-    const Onnx__GraphProto *graph;       /* NULL: a function */
+    size_t outer_node; /* the node of `outer` that holds this graph */
+    const Onnx__GraphProto *graph; /* NULL: a function */
     const Onnx__FunctionProto *function; /* NULL: a graph */
-    const Onnx__NodeProto *caller;       /* of the function that this scope is part of, or NULL */
-    const hd_onnx_scope *caller_scope;   /* that of `caller` */
+    const Onnx__NodeProto *caller; /* of the function that this scope is part of, or NULL */
+    const hd_onnx_scope *caller_scope; /* that of `caller` */
     hd_onnx_scope_node *nodes;
     size_t node_count;
     size_t *order; /* indices of the nodes that are needed, each after what it reads */
@@ -67,7 +68,7 @@ struct hd_onnx_scope {
     hd_onnx_definition **outputs;
     size_t output_count;
     hd_onnx_definition **table; /* by the hash of the name */
-    size_t table_size;          /* a power of two */
+    size_t table_size; /* a power of two */
 };
 
 typedef struct hd_onnx_resolver {

@@ -24,18 +24,18 @@ typedef enum message_kind {
     MESSAGE_KIND_COUNT
 } message_kind;
 
-/* What becomes of a field. A field that is not in the table is left out: texts for readers, inferred
- * shapes, training. */
+/* What becomes of a field. A field that is not in the table is left out: texts for readers,
+ * inferred shapes, training. */
 enum {
     LEAVE = 0,
-    KEEP,    /* a number or a text, copied */
+    KEEP, /* a number or a text, copied */
     ELEMENT, /* elements of a tensor: an extent is noted */
     PRESENT, /* a message kept empty: that it is there is enough to refuse it with a sentence */
-    INTO     /* + message_kind: a message that is walked through */
+    INTO /* + message_kind: a message that is walked through */
 };
 
 #define FIELD_END 32
-#define RAW_DATA 9u
+#define RAW_DATA  9u
 
 static const unsigned char actions[MESSAGE_KIND_COUNT][FIELD_END] = {
     [MODEL] = {[1] = KEEP, [7] = INTO + GRAPH, [8] = INTO + OPERATOR_SET, [25] = INTO + FUNCTION},
@@ -102,7 +102,8 @@ typedef struct scanner {
     hd_error *error;
 } scanner;
 
-/* One field, from its tag on; a length-delimited one's `size` bytes begin at the reader's position. */
+/* One field, from its tag on; a length-delimited one's `size` bytes begin at the reader's
+ * position. */
 typedef struct field {
     uint64_t begin;
     uint32_t number;
@@ -123,8 +124,8 @@ static hd_status reserve(scanner *scan, uint64_t size)
     }
     if (!hd_array_reserve((void **)&skeleton->bytes, &skeleton->capacity,
                           skeleton->size + (size_t)size, 1)) {
-        return hd_fail(scan->error, HD_OUT_OF_MEMORY, "no memory for %llu bytes of the model's graph",
-                       (unsigned long long)size);
+        return hd_fail(scan->error, HD_OUT_OF_MEMORY,
+                       "no memory for %llu bytes of the model's graph", (unsigned long long)size);
     }
     return HD_OK;
 }
@@ -168,7 +169,8 @@ static hd_status keep_field(scanner *scan, const field *f)
     }
     reader->offset = f->begin;
     hd_onnx_skeleton *skeleton = &scan->skeleton;
-    status = hd_onnx_reader_copy(reader, skeleton->bytes + skeleton->size, (size_t)size, scan->error);
+    status =
+        hd_onnx_reader_copy(reader, skeleton->bytes + skeleton->size, (size_t)size, scan->error);
     skeleton->size += (size_t)size;
     return status;
 }
@@ -252,7 +254,8 @@ static hd_status descend(scanner *scan, const field *f, message_kind kind)
     return status;
 }
 
-/* Reads a field's tag and, of a length-delimited one, the length; checks that it ends before `end`. */
+/* Reads a field's tag and, of a length-delimited one, the length; checks that it ends before
+ * `end`. */
 static hd_status read_field(scanner *scan, uint64_t end, field *f)
 {
     hd_onnx_reader *reader = &scan->reader;
@@ -294,10 +297,11 @@ static hd_status read_field(scanner *scan, uint64_t end, field *f)
                        (unsigned long long)f->begin);
     }
     if (f->size > end - reader->offset) {
-        return hd_fail(scan->error, HD_BAD_MODEL,
-                       "the field at byte %llu is %llu bytes long, but only %llu are left (cut short?)",
-                       (unsigned long long)f->begin, (unsigned long long)f->size,
-                       (unsigned long long)(end - reader->offset));
+        return hd_fail(
+            scan->error, HD_BAD_MODEL,
+            "the field at byte %llu is %llu bytes long, but only %llu are left (cut short?)",
+            (unsigned long long)f->begin, (unsigned long long)f->size,
+            (unsigned long long)(end - reader->offset));
     }
     return HD_OK;
 }
@@ -323,7 +327,8 @@ static hd_status scan_field(scanner *scan, message_kind kind, const field *f)
         return hd_fail(scan->error, HD_BAD_MODEL, "the field at byte %llu has the wrong type",
                        (unsigned long long)f->begin);
     }
-    return action == PRESENT ? keep_empty(scan, f) : descend(scan, f, (message_kind)(action - INTO));
+    return action == PRESENT ? keep_empty(scan, f)
+                             : descend(scan, f, (message_kind)(action - INTO));
 }
 
 static hd_status scan_message(scanner *scan, message_kind kind, uint64_t end)

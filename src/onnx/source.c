@@ -8,7 +8,7 @@
 #include "base/memory.h"
 
 #define WINDOW_SIZE ((size_t)64 << 10)
-#define READ_SIZE ((size_t)1 << 30) /* Linux reads at most 2 GB less a page in one call */
+#define READ_SIZE   ((size_t)1 << 30) /* Linux reads at most 2 GB less a page in one call */
 
 hd_status hd_onnx_source_read(const hd_onnx_source *source, uint64_t offset, void *out, size_t size,
                               hd_error *error)
@@ -87,7 +87,8 @@ static bool is_in_window(const hd_onnx_reader *reader)
            reader->offset - reader->window_begin < reader->window_size;
 }
 
-hd_status hd_onnx_reader_varint(hd_onnx_reader *reader, uint64_t end, uint64_t *out, hd_error *error)
+hd_status hd_onnx_reader_varint(hd_onnx_reader *reader, uint64_t end, uint64_t *out,
+                                hd_error *error)
 {
     uint64_t value = 0;
     uint64_t begin = reader->offset;

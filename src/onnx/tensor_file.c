@@ -11,8 +11,8 @@
 #include "onnx/npy.h"
 #include "onnx/unpack.h"
 
-/* Bytes by which the two formats are told apart. A TensorProto cannot begin so: the first byte would be
- * part of the tag of a group, which it has not. */
+/* Bytes by which the two formats are told apart. A TensorProto cannot begin so: the first byte
+ * would be part of the tag of a group, which it has not. */
 #define START_SIZE ((size_t)6)
 
 /* Reads a TensorProto. */
@@ -59,7 +59,8 @@ hd_status hd_tensor_load(const char *path, hd_tensor *out_tensor, hd_error *erro
     return status == HD_OK ? status : hd_fail_prefix(error, status, "'%.200s'", path);
 }
 
-hd_status hd_tensor_load_memory(const void *data, size_t size, hd_tensor *out_tensor, hd_error *error)
+hd_status hd_tensor_load_memory(const void *data, size_t size, hd_tensor *out_tensor,
+                                hd_error *error)
 {
     if (data == NULL || out_tensor == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "data or out_tensor is NULL");
@@ -99,7 +100,8 @@ hd_status hd_tensor_save_npy(const char *path, const hd_tensor *tensor, hd_error
     size_t header_size = hd_npy_write_header(tensor, header);
     FILE *file = hd_fault_hits("open") ? (errno = EMFILE, NULL) : fopen(path, "wbe");
     if (file == NULL) {
-        return hd_fail(error, HD_IO, "'%.300s' cannot be written: %s", path, strerrordesc_np(errno));
+        return hd_fail(error, HD_IO, "'%.300s' cannot be written: %s", path,
+                       strerrordesc_np(errno));
     }
     bool is_written = fwrite(header, 1, header_size, file) == header_size &&
                       (size == 0 || fwrite(tensor->data, 1, size, file) == size);

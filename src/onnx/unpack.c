@@ -36,8 +36,9 @@ hd_status hd_onnx_unpack(const hd_onnx_source *source, hd_onnx_message message,
         return HD_OK;
     }
     return out_of_memory ? hd_fail(error, HD_OUT_OF_MEMORY, "no memory for the model's graph")
-                         : hd_fail(error, HD_BAD_MODEL, "the bytes are not of the ONNX format: "
-                                                        "a field has the wrong type");
+                         : hd_fail(error, HD_BAD_MODEL,
+                                   "the bytes are not of the ONNX format: "
+                                   "a field has the wrong type");
 }
 
 void hd_onnx_unpack_free(ProtobufCMessage *message)

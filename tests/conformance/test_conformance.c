@@ -1,12 +1,13 @@
 /* usage: conformance_test_conformance [GROUP/NAME...]
  *
- * Runs ONNX's own test models (Debian's libonnx-testdata) through the public API and compares each
- * output with the expected one at rtol 1e-3, atol 1e-6; NaN equals NaN, integers are equal exactly.
- * Fails when a model that expected_failures.txt does not list fails, and when a listed one passes.
- * Models outside what Heddle is for are told by what they contain, not by their names.
+ * Runs ONNX's own test models (Debian's libonnx-testdata) through the public API and compares
+ * each output with the expected one at rtol 1e-3, atol 1e-6; NaN equals NaN, integers are equal
+ * exactly. Fails when a model that expected_failures.txt does not list fails, and when a listed
+ * one passes. Models outside what Heddle is for are told by what they contain, not by their
+ * names.
  *
- * Models run in a child process that goes from one to the next; when one ends it, that is the model's
- * result, and another child goes on behind it. */
+ * Models run in a child process that goes from one to the next; when one ends it, that is the
+ * model's result, and another child goes on behind it. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -22,10 +23,11 @@
 #include "onnx.pb-c.h"
 
 #define SECONDS_LIMIT 120u /* for one model */
-#define TEXT_SIZE MODEL_CASE_TEXT_SIZE
+#define TEXT_SIZE     MODEL_CASE_TEXT_SIZE
 #define EXPECTED_LIST HD_TEST_SOURCE_DIR "/tests/conformance/expected_failures.txt"
 
-static const char *const groups[] = {"node", "pytorch-converted", "pytorch-operator", "simple", "real"};
+static const char *const groups[] = {"node", "pytorch-converted", "pytorch-operator", "simple",
+                                     "real"};
 #define GROUP_COUNT (sizeof groups / sizeof groups[0])
 
 typedef enum outcome { PASSED, FAILED, OUT_OF_SCOPE, OUTCOME_COUNT } outcome;
@@ -50,20 +52,34 @@ static const struct {
     const char *type;
     const char *reason;
 } foreign_operators[] = {
-    {"SequenceConstruct", "sequence"},     {"SequenceEmpty", "sequence"},
-    {"SequenceInsert", "sequence"},        {"SequenceErase", "sequence"},
-    {"SequenceAt", "sequence"},            {"SequenceLength", "sequence"},
-    {"SequenceMap", "sequence"},           {"SplitToSequence", "sequence"},
-    {"ConcatFromSequence", "sequence"},    {"Optional", "optional"},
-    {"OptionalGetElement", "optional"},    {"OptionalHasElement", "optional"},
-    {"StringNormalizer", "string"},        {"RandomNormal", "random"},
-    {"RandomNormalLike", "random"},        {"RandomUniform", "random"},
-    {"RandomUniformLike", "random"},       {"Multinomial", "random"},
-    {"Bernoulli", "random"},               {"If", "control flow"},
-    {"Loop", "control flow"},              {"Scan", "control flow"},
-    {"QuantizeLinear", "quantization"},    {"DequantizeLinear", "quantization"},
-    {"QLinearConv", "quantization"},       {"QLinearMatMul", "quantization"},
-    {"MatMulInteger", "quantization"},     {"ConvInteger", "quantization"},
+    {"SequenceConstruct", "sequence"},
+    {"SequenceEmpty", "sequence"},
+    {"SequenceInsert", "sequence"},
+    {"SequenceErase", "sequence"},
+    {"SequenceAt", "sequence"},
+    {"SequenceLength", "sequence"},
+    {"SequenceMap", "sequence"},
+    {"SplitToSequence", "sequence"},
+    {"ConcatFromSequence", "sequence"},
+    {"Optional", "optional"},
+    {"OptionalGetElement", "optional"},
+    {"OptionalHasElement", "optional"},
+    {"StringNormalizer", "string"},
+    {"RandomNormal", "random"},
+    {"RandomNormalLike", "random"},
+    {"RandomUniform", "random"},
+    {"RandomUniformLike", "random"},
+    {"Multinomial", "random"},
+    {"Bernoulli", "random"},
+    {"If", "control flow"},
+    {"Loop", "control flow"},
+    {"Scan", "control flow"},
+    {"QuantizeLinear", "quantization"},
+    {"DequantizeLinear", "quantization"},
+    {"QLinearConv", "quantization"},
+    {"QLinearMatMul", "quantization"},
+    {"MatMulInteger", "quantization"},
+    {"ConvInteger", "quantization"},
     {"DynamicQuantizeLinear", "quantization"},
 };
 
@@ -265,7 +281,8 @@ static size_t run_from(size_t begin)
     waitpid(child, &status, 0);
     if (begin == case_count) {
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-            fprintf(stderr, "the process that ran the models ended with %d after the last\n", status);
+            fprintf(stderr, "the process that ran the models ended with %d after the last\n",
+                    status);
             exit(1);
         }
         return begin;
@@ -278,8 +295,8 @@ static size_t run_from(size_t begin)
     culprit->is_done = true;
     if (WIFSIGNALED(status)) {
         model_case_say(culprit->reason, "ended the process with signal %d (%s)%s", WTERMSIG(status),
-            strsignal(WTERMSIG(status)),
-            WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
+                       strsignal(WTERMSIG(status)),
+                       WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
     } else {
         model_case_say(culprit->reason, "ended the process with exit code %d", WEXITSTATUS(status));
     }
@@ -324,8 +341,8 @@ static void collect_group(size_t group, char **wanted, int wanted_count)
     }
 }
 
-/* Reads "GROUP/NAME reason in words" lines; '#' begins a comment. Gives the number of lines that are
- * wrong: without a reason or with a name that no model has. */
+/* Reads "GROUP/NAME reason in words" lines; '#' begins a comment. Gives the number of lines that
+ * are wrong: without a reason or with a name that no model has. */
 static int read_expected(bool is_complete)
 {
     FILE *file = fopen(EXPECTED_LIST, "r");
@@ -394,8 +411,8 @@ static int print_results(void)
 
 static void print_scope(void)
 {
-    static const char *const reasons[] = {"sequence",     "optional", "string",      "training", "random",
-                                          "control flow", "bfloat16", "quantization"};
+    static const char *const reasons[] = {"sequence", "optional",     "string",   "training",
+                                          "random",   "control flow", "bfloat16", "quantization"};
     printf("out of scope:");
     for (size_t r = 0; r < sizeof reasons / sizeof reasons[0]; r++) {
         size_t count = 0;
@@ -414,8 +431,8 @@ int main(int argc, char **argv)
         collect_group(g, argv + 1, argc - 1);
     }
     if (case_count == 0 || (argc > 1 && case_count != (size_t)argc - 1)) {
-        fprintf(stderr, "%s has %zu models%s (Debian: libonnx-testdata)\n", HD_TEST_ONNX_DIR, case_count,
-                argc > 1 ? " of these names" : "");
+        fprintf(stderr, "%s has %zu models%s (Debian: libonnx-testdata)\n", HD_TEST_ONNX_DIR,
+                case_count, argc > 1 ? " of these names" : "");
         return 1;
     }
     int wrong = read_expected(argc == 1);

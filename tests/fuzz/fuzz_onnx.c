@@ -7,9 +7,9 @@
 #include "graph/graph.h"
 #include "onnx/onnx.h"
 
-#define MEMORY_LIMIT ((uint64_t)64 << 20)
-#define INPUT_LIMIT ((size_t)64 << 10)
-#define OUTPUT_LIMIT ((size_t)64 << 10)
+#define MEMORY_LIMIT  ((uint64_t)64 << 20)
+#define INPUT_LIMIT   ((size_t)64 << 10)
+#define OUTPUT_LIMIT  ((size_t)64 << 10)
 #define OPERAND_LIMIT 8
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,10 +34,12 @@ static int has_loop(const hd_graph *graph)
     return 0;
 }
 
-/* A tensor as the model declares it, unknown dimensions 2, its bytes 1; NULL data when it is large. */
+/* A tensor as the model declares it, unknown dimensions 2, its bytes 1; NULL data when it is
+ * large. */
 static hd_tensor make_input(const hd_value_info *info)
 {
-    hd_tensor tensor = {.dtype = info->dtype, .rank = info->rank == HD_RANK_UNKNOWN ? 1 : info->rank};
+    hd_tensor tensor = {.dtype = info->dtype,
+                        .rank = info->rank == HD_RANK_UNKNOWN ? 1 : info->rank};
     size_t bytes = hd_dtype_size(info->dtype);
     for (uint32_t i = 0; i < tensor.rank; i++) {
         tensor.dims[i] = info->rank == HD_RANK_UNKNOWN || info->dims[i] < 0 ? 2 : info->dims[i];

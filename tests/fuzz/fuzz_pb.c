@@ -1,5 +1,5 @@
-/* Tensor files, TensorProto (.pb): whatever the bytes, a tensor whose size fits its shape, or a status with a
- * sentence. */
+/* Tensor files, TensorProto (.pb): whatever the bytes, a tensor whose size fits its shape, or a
+ * status with a sentence. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Bytes of ONNX messages, written field by field, so that tests can also write what no library would. */
+/* Bytes of ONNX messages, written field by field, so that tests can also write what no library
+ * would. */
 #ifndef TEST_ONNX_BYTES_H
 #define TEST_ONNX_BYTES_H
 

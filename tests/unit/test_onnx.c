@@ -335,8 +335,8 @@ static void functions_are_expanded_where_they_are_called(void **state)
     for (int i = 0; i < 2; i++) {
         bytes along = make_attribute("along", 2);
         put_int(&along, 3, i);
-        bytes call = make_node("Twice", i == 0 ? "call0" : "call1", i == 0 ? "t" : "u",
-                               i == 0 ? "u" : "y");
+        bytes call =
+            make_node("Twice", i == 0 ? "call0" : "call1", i == 0 ? "t" : "u", i == 0 ? "u" : "y");
         put_text(&call, 7, "local");
         put_message(&call, 5, along);
         add_node(&graph, call);

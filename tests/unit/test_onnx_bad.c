@@ -1,4 +1,5 @@
-/* ONNX import of bad files: each ends in a status and a sentence that names node, tensor and reason. */
+/* ONNX import of bad files: each ends in a status and a sentence that names node, tensor and
+ * reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +15,8 @@
 #include "onnx/onnx.h"
 #include "onnx_bytes.h"
 
-/* Loads a model that must be refused with this status and with each of the words, separated by '|', in
- * the message. Frees the model. */
+/* Loads a model that must be refused with this status and with each of the words, separated by
+ * '|', in the message. Frees the model. */
 static void refuses(bytes model, hd_status expected, const char *words)
 {
     hd_graph *graph = NULL;
@@ -82,7 +83,8 @@ static void a_flipped_byte_is_a_model_or_a_status(void **state)
             hd_graph *graph = NULL;
             hd_error error = {0};
             hd_status status = hd_onnx_load_memory(model.data, model.size, NULL, &graph, &error);
-            assert_true(status == HD_OK ? graph != NULL : graph == NULL && error.message[0] != '\0');
+            assert_true(status == HD_OK ? graph != NULL
+                                        : graph == NULL && error.message[0] != '\0');
             hd_graph_destroy(&graph);
             model.data[i] ^= (unsigned char)change;
         }
@@ -162,7 +164,8 @@ static void elements_that_do_not_fit_the_shape_are_refused(void **state)
     tensor = make_tensor("w", 1, 1, (const int64_t[]){3}); /* float_data of two */
     put_bytes(&tensor, 4, "12345678", 8);
     refuses(with_weight(tensor), HD_BAD_MODEL, "'w'|2 elements|3");
-    tensor = make_tensor("w", 1, 1, (const int64_t[]){1}); /* and of two where there should be one */
+    tensor =
+        make_tensor("w", 1, 1, (const int64_t[]){1}); /* and of two where there should be one */
     put_bytes(&tensor, 4, "12345678", 8);
     refuses(with_weight(tensor), HD_BAD_MODEL, "'w'|more elements");
     tensor = make_tensor("w", 1, 1, (const int64_t[]){3}); /* none at all */
@@ -191,9 +194,12 @@ static void sizes_that_overflow_are_refused(void **state)
 static void types_that_are_none_of_ours_are_named(void **state)
 {
     (void)state;
-    refuses(with_weight(make_tensor("w", 8, 1, (const int64_t[]){1})), HD_UNSUPPORTED, "'w'|string");
-    refuses(with_weight(make_tensor("w", 14, 1, (const int64_t[]){1})), HD_UNSUPPORTED, "complex64");
-    refuses(with_weight(make_tensor("w", 99, 1, (const int64_t[]){1})), HD_UNSUPPORTED, "number 99");
+    refuses(with_weight(make_tensor("w", 8, 1, (const int64_t[]){1})), HD_UNSUPPORTED,
+            "'w'|string");
+    refuses(with_weight(make_tensor("w", 14, 1, (const int64_t[]){1})), HD_UNSUPPORTED,
+            "complex64");
+    refuses(with_weight(make_tensor("w", 99, 1, (const int64_t[]){1})), HD_UNSUPPORTED,
+            "number 99");
     const int64_t dims[] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
     refuses(with_weight(make_tensor("w", 1, 9, dims)), HD_UNSUPPORTED, "'w'|rank 9");
     bytes sequence = {0};
@@ -227,7 +233,8 @@ static void nesting_that_would_overflow_a_stack_is_refused(void **state)
     (void)state;
     enum { DEPTH = 2000 };
     bytes graph = {0};
-    for (int i = 0; i < DEPTH; i++) { /* graph in attribute in node in graph, lengths growing inwards */
+    for (int i = 0; i < DEPTH;
+         i++) { /* graph in attribute in node in graph, lengths growing inwards */
         bytes attribute = {0};
         bytes node = {0};
         bytes outer = {0};

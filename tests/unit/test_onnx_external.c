@@ -1,5 +1,5 @@
-/* ONNX files on disk: external data within the model's folder only, files and offsets beyond 4 GB, and
- * the memory that loading takes at its peak. */
+/* ONNX files on disk: external data within the model's folder only, files and offsets beyond 4
+ * GB, and the memory that loading takes at its peak. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -162,8 +162,8 @@ static void external_data_outside_the_folder_or_behind_a_link_is_refused(void **
     (void)state;
     char absolute[512];
     snprintf(absolute, sizeof absolute, "%s", in_folder("model/weights"));
-    const char *places[] = {"../outside", "sub/../weights", "..",         absolute, "link",
-                            "up/outside", "linked_sub/weights", "",       "/",      "up/model/weights"};
+    const char *places[] = {"../outside", "sub/../weights",     "..", absolute, "link",
+                            "up/outside", "linked_sub/weights", "",   "/",      "up/model/weights"};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         hd_graph *graph;
         hd_error error;
@@ -250,7 +250,8 @@ static void a_tensor_of_more_than_2_gb_is_read(void **state)
     hd_error error;
     write_sparse("model/large", (off_t)count * 4, (const float[]){6, 7}, 8);
     assert_int_equal(load_external("large", NULL, NULL, count, &graph, &error), HD_OK);
-    assert_memory_equal((const float *)first_constant(graph) + count - 2, ((const float[]){6, 7}), 8);
+    assert_memory_equal((const float *)first_constant(graph) + count - 2, ((const float[]){6, 7}),
+                        8);
     hd_graph_destroy(&graph);
 }
 
@@ -351,7 +352,8 @@ static void the_peak_of_making_a_model_is_at_most_twice_the_weights_and_64_mb(vo
         skip();
     }
     size_t before = read_kilobytes("/proc/self/status", "VmRSS:");
-    assert_int_equal(hd_model_load(device, in_folder("model/model.onnx"), NULL, &model, &error), HD_OK);
+    assert_int_equal(hd_model_load(device, in_folder("model/model.onnx"), NULL, &model, &error),
+                     HD_OK);
     size_t peak = read_kilobytes("/proc/self/status", "VmHWM:") - before;
     size_t after = read_kilobytes("/proc/self/status", "VmRSS:") - before;
     print_message("weights %zu MB, peak %zu MB, afterwards %zu MB\n", weights / MB, peak / MB,

@@ -34,8 +34,16 @@ static bytes make_npy(const char *header, size_t size)
 {
     bytes file = {0};
     size_t length = strlen(header);
-    const unsigned char start[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0,
-                                   (unsigned char)(length & 0xFF), (unsigned char)(length >> 8)};
+    const unsigned char start[] = {0x93,
+                                   'N',
+                                   'U',
+                                   'M',
+                                   'P',
+                                   'Y',
+                                   1,
+                                   0,
+                                   (unsigned char)(length & 0xFF),
+                                   (unsigned char)(length >> 8)};
     put(&file, start, sizeof start);
     put(&file, header, length);
     for (size_t i = 0; i < size; i++) {
@@ -61,9 +69,9 @@ static hd_status load(bytes file, hd_tensor *out, hd_error *error)
 static void every_type_and_rank_comes_back_from_npy(void **state)
 {
     (void)state;
-    const hd_dtype dtypes[] = {HD_FLOAT32, HD_UINT8,   HD_INT8,   HD_UINT16, HD_INT16,
-                               HD_INT32,   HD_INT64,   HD_BOOL,   HD_FLOAT16, HD_FLOAT64,
-                               HD_UINT32,  HD_UINT64,  HD_BFLOAT16};
+    const hd_dtype dtypes[] = {HD_FLOAT32, HD_UINT8,  HD_INT8,    HD_UINT16,  HD_INT16,
+                               HD_INT32,   HD_INT64,  HD_BOOL,    HD_FLOAT16, HD_FLOAT64,
+                               HD_UINT32,  HD_UINT64, HD_BFLOAT16};
     unsigned char elements[HD_MAX_RANK * 16];
     memset(elements, 1, sizeof elements);
     for (size_t t = 0; t < sizeof dtypes / sizeof dtypes[0]; t++) {
@@ -118,9 +126,10 @@ static void a_message_and_npy_are_told_apart_by_their_bytes(void **state)
 static void headers_in_other_words_are_read(void **state)
 {
     (void)state;
-    const char *headers[] = {"{\"shape\":(2,),\"fortran_order\":False,\"descr\":\"<i2\"}\n",
-                             "{'descr': '<i2', 'fortran_order': True, 'shape': (2,)}    \n",
-                             " { 'fortran_order' : False , 'shape' : ( 2 , 1 ) , 'descr' : '<f2' , }"};
+    const char *headers[] = {
+        "{\"shape\":(2,),\"fortran_order\":False,\"descr\":\"<i2\"}\n",
+        "{'descr': '<i2', 'fortran_order': True, 'shape': (2,)}    \n",
+        " { 'fortran_order' : False , 'shape' : ( 2 , 1 ) , 'descr' : '<f2' , }"};
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         hd_tensor tensor;
         hd_error error;
