@@ -63,7 +63,7 @@ hd_status hd_onnx_declare(hd_graph *graph, hd_value value, const Onnx__ValueInfo
     const Onnx__TypeProto *type = declaration == NULL ? NULL : declaration->type;
     bool is_given = type != NULL && type->value_case != ONNX__TYPE_PROTO__VALUE__NOT_SET;
     if (is_given && type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) {
-        return hd_fail(error, HD_UNSUPPORTED, "it is a %s, which is not supported",
+        return hd_fail(error, HD_UNSUPPORTED, "it is of kind %s, which is not supported",
                        kind_name(type->value_case));
     }
     int32_t elements = is_given ? type->tensor_type->elem_type : 0;
