@@ -259,7 +259,7 @@ static hd_plan *add_memo(const run_state *run, hd_plan *plan, const void *key, s
     return plan;
 }
 
-static hd_status request_plan(run_state *run, const hd_plan *before, uint64_t steering, uint64_t *further,
+static hd_status request_plan(run_state *run, hd_plan *before, uint64_t steering, uint64_t *further,
                               hd_plan **out_plan)
 {
     size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
@@ -302,7 +302,7 @@ done:
 
 /* Asks the cache, and makes the plan if this thread is the one to do so. *out_plan stays NULL when
  * further inputs turned out to steer: then the key must be made again. */
-static hd_status find_or_make(run_state *run, const hd_plan *before, uint64_t steering, hd_plan **out_plan)
+static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering, hd_plan **out_plan)
 {
     hd_plan_cache *cache = run->model->plans;
     void *found;
@@ -334,7 +334,7 @@ static hd_status find_or_make(run_state *run, const hd_plan *before, uint64_t st
 
 /* Finds the plan of the first segment (before NULL) or of the one that follows. The memo of this stream
  * holds a reference as long as the stream is leased and few other plans are looked up. */
-static hd_status find_plan(run_state *run, const hd_plan *before, hd_plan **out_plan)
+static hd_status find_plan(run_state *run, hd_plan *before, hd_plan **out_plan)
 {
     for (;;) {
         uint64_t steering = hd_load_relaxed(&run->model->steering);

@@ -17,17 +17,18 @@ void hd_plan_retain(hd_plan *plan)
 void hd_plan_release(hd_plan *plan)
 {
     /* acq_rel: the last holder sees what the others did with the plan before it is freed. */
-    if (plan == NULL || hd_sub_acq_rel(&plan->reference_count, 1) != 1) {
-        return;
+    while (plan != NULL && hd_sub_acq_rel(&plan->reference_count, 1) == 1) {
+        hd_plan *before = plan->before;
+        for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
+            hd_command_list_destroy(&plan->lists[i]);
+        }
+        if (plan->account != NULL) {
+            hd_memory_account_give(plan->account, HD_MEMORY_PLANS, plan->memory_size);
+        }
+        hd_region_clear(&plan->region);
+        hd_free(plan);
+        plan = before;
     }
-    for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
-        hd_command_list_destroy(&plan->lists[i]);
-    }
-    if (plan->account != NULL) {
-        hd_memory_account_give(plan->account, HD_MEMORY_PLANS, plan->memory_size);
-    }
-    hd_region_clear(&plan->region);
-    hd_free(plan);
 }
 
 static void keep_value(hd_planner *planner, hd_value value)
@@ -237,6 +238,10 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
                           .error = error != NULL ? error : &own_error,
                           .wanted = request->wanted};
     atomic_init(&plan->reference_count, 1);
+    if (request->before != NULL) {
+        hd_plan_retain(request->before);
+        plan->before = request->before;
+    }
     plan->serial = hd_add_relaxed(&plan_serial, 1);
     hd_status status = fill_plan(&planner, request, plan);
     hd_free(planner.tensors);

@@ -46,6 +46,8 @@ typedef struct hd_plan {
     hd_plan_boundary *boundaries;
     size_t boundary_count;
     struct hd_planner *continuation; /* how planning goes on after the boundary */
+    struct hd_plan *before; /* the segment before, with a reference: values that were known there are
+                               read here, and lie in its region (REUSE) */
     struct hd_memory_account *account; /* the device's, where memory_size is counted */
     size_t memory_size;                /* bytes of the region */
     hd_command_list *lists[HD_STREAM_COUNT];
@@ -57,7 +59,7 @@ typedef struct hd_plan_request {
     const hd_shape *input_shapes;    /* one a model input */
     const void *const *input_values; /* the elements of steering inputs, NULL for the others */
     const bool *wanted;              /* one a model output */
-    const hd_plan *before;           /* the segment before, or NULL */
+    hd_plan *before;                 /* the segment before, or NULL */
     const void *const *boundary_values; /* one per boundary of `before` */
 } hd_plan_request;
 
