@@ -3,20 +3,22 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/operator.h"
 #include "hal/backend.h"
 
 /* inputs, outputs and extents of one operation */
 #define BUFFER_LIMIT 512
+#define OUTPUT_LIMIT 64
 /* A constant is small, so what it takes on the way is too; attributes without sense (a stride of ten
  * million) ask for gigabytes, which only a plan counts against the device's limit. */
 #define SCRATCH_LIMIT ((size_t)64 << 20)
 
-static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kernel, void **made,
+static hd_status run_kernel(hd_operation *operation, const hd_kernel *kernel, void **made,
                             hd_error *error)
 {
     size_t input_count = operation->input_count, output_count = operation->output_count;
     void *buffers[BUFFER_LIMIT] = {NULL};
-    int64_t extents[HD_MAX_RANK];
+    int64_t extents[OUTPUT_LIMIT][HD_MAX_RANK] = {{0}};
     if (kernel->scratch_size > SCRATCH_LIMIT) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED,
                                  "folding it would take %zu bytes of scratch memory",
@@ -32,19 +34,26 @@ static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kern
     }
     for (size_t i = 0; i < output_count; i++) {
         buffers[input_count + i] = made[i];
-        buffers[input_count + output_count + i] = extents;
+        buffers[input_count + output_count + i] = extents[i];
     }
     kernel->run(kernel->parameters, buffers, 0, kernel->tile_count, scratch);
     hd_free(scratch);
+    const hd_operator *entry = hd_operator_find(operation->type);
+    for (size_t i = 0; entry != NULL && (entry->flags & HD_OPERATOR_DYNAMIC) != 0 && i < output_count; i++) {
+        hd_shape *shape = &operation->outputs[i].shape;
+        if (operation->outputs[i].dtype != HD_DTYPE_NONE) {
+            memcpy(shape->dims, extents[i], shape->rank * sizeof *shape->dims);
+        }
+    }
     return HD_OK;
 }
 
 hd_status hd_evaluate(hd_operation *operation, hd_error *error)
 {
     hd_region region = {0};
-    void *made[64] = {NULL};
+    void *made[OUTPUT_LIMIT] = {NULL};
     hd_kernel kernel;
-    if (operation->output_count > 64 ||
+    if (operation->output_count > OUTPUT_LIMIT ||
         operation->input_count + 2 * operation->output_count > BUFFER_LIMIT) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED, "it has too many operands to fold");
     }
@@ -73,7 +82,7 @@ hd_status hd_evaluate(hd_operation *operation, hd_error *error)
     hd_region_clear(&region);
     return HD_OK;
 fail:
-    for (size_t i = 0; i < 64; i++) {
+    for (size_t i = 0; i < OUTPUT_LIMIT; i++) {
         hd_free(made[i]);
     }
     hd_region_clear(&region);

@@ -5,8 +5,9 @@
 #include "hal/operation.h"
 
 /* Computes an operation all of whose inputs' data is known (or not read). Outputs' dtypes and shapes
- * are inferred; each wanted output gets its elements in outputs[i].data, from hd_alloc_aligned, the
- * caller's on success. HD_UNSUPPORTED without a kernel; HD_OUT_OF_MEMORY. */
+ * are inferred; where they depend on the elements, the true shapes take the place of the largest ones.
+ * Each wanted output gets its elements in outputs[i].data, from hd_alloc_aligned, the caller's on
+ * success. HD_UNSUPPORTED without a kernel; HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_evaluate(hd_operation *operation, hd_error *error);
 
 #endif
