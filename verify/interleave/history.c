@@ -203,7 +203,7 @@ uint64_t history_load(uint32_t thread, uint32_t location_number, int order, uint
     location *at = &locations[location_number];
     race_access(thread, at->address, at->size, RACE_ATOMIC_READ, place);
     uint32_t oldest = oldest_for(thread, at, order);
-    uint32_t index = at->newest - scheduler_choose(at->newest - oldest + 1);
+    uint32_t index = at->newest - scheduler_choose_store(at->newest - oldest + 1);
     uint64_t value = store_at(at, index)->value;
     see(thread, at, index, order);
     trace("load %s = %llu%s", trace_object(at->address), (unsigned long long)value,
@@ -271,7 +271,7 @@ uint64_t history_compare(uint32_t thread, uint32_t location_number, uint64_t exp
             break;
         }
     }
-    uint32_t index = outcomes[scheduler_choose(count)];
+    uint32_t index = outcomes[scheduler_choose_store(count)];
     uint64_t value = store_at(at, index)->value;
     if (value == expected) {
         race_access(thread, at->address, at->size, RACE_ATOMIC_WRITE, place);

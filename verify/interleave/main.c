@@ -8,6 +8,7 @@
  * they would have repeated one, complete or what bounded it, seconds. A failure is followed by what
  * went wrong and the schedule. Exit status: 0 all held, 1 something failed, 2 usage. */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,22 @@ void failure(const char *kind, const char *format, ...)
     va_end(arguments);
     search_print(failure_schedule, sizeof failure_schedule);
     scheduler_leave(EXECUTION_FAILED);
+}
+
+/* The code under test crashed: the last word of a broken execution. */
+static void note_crash(int signal_number, siginfo_t *information, void *context)
+{
+    (void)context;
+    failure("crash", "signal %d, address %p", signal_number, information->si_addr);
+}
+
+static void catch_crashes(void)
+{
+    static char stack[1 << 16];
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    struct sigaction action = {.sa_sigaction = note_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
 }
 
 static uint64_t outcomes_seen;
@@ -67,6 +84,11 @@ static const scenario *find_scenario(const char *name)
     return NULL;
 }
 
+static uint32_t old_loads_of(const scenario *what)
+{
+    return what->preemptions == 0 ? UINT32_MAX : what->old_loads;
+}
+
 /* Explores one scenario; whether nothing failed. */
 static bool explore(const scenario *what, uint64_t limit, double seconds)
 {
@@ -80,7 +102,7 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
     double start = seconds_now();
     bool failed = false, cut = false;
     do {
-        execution_end end = scheduler_execute(what->run, what->spurious);
+        execution_end end = scheduler_execute(what->run, what->spurious, old_loads_of(what));
         complete += end != EXECUTION_REDUNDANT;
         redundant += end == EXECUTION_REDUNDANT;
         failed = end == EXECUTION_FAILED;
@@ -98,7 +120,7 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
     } else if (cut) {
         snprintf(bound, sizeof bound, "cut off");
     } else if (preemptions != 0 && !every_schedule) {
-        snprintf(bound, sizeof bound, "%u preemptions", preemptions);
+        snprintf(bound, sizeof bound, "%u preemptions, %u old", preemptions, what->old_loads);
     }
     printf("%s\t%s\t%llu\t%llu\t%s\t%.1f\n", what->name, failed ? "FAIL" : "ok",
            (unsigned long long)complete, (unsigned long long)redundant, bound, seconds_now() - start);
@@ -119,7 +141,7 @@ static int replay(const scenario *what, const char *schedule)
         return 2;
     }
     trace_is_on = true;
-    execution_end end = scheduler_execute(what->run, what->spurious);
+    execution_end end = scheduler_execute(what->run, what->spurious, old_loads_of(what));
     printf("%s\n", end == EXECUTION_FAILED ? failure_text : "nothing failed");
     return end == EXECUTION_FAILED ? 1 : 0;
 }
@@ -156,6 +178,7 @@ int main(int count, char **arguments)
         fprintf(stderr, "explore: cannot map memory at a fixed address\n");
         return 2;
     }
+    catch_crashes();
     for (int i = 1; i < count; i++) {
         bool more = i + 1 < count;
         if (strcmp(arguments[i], "--list") == 0) {

@@ -16,6 +16,7 @@
 #endif
 
 #define CALL_LIMIT 64
+#define PAUSE_LIMIT 8 /* places at which a thread spins */
 
 typedef struct thread_state {
     bool started;
@@ -23,14 +24,17 @@ typedef struct thread_state {
     bool ended;
     bool joined;
     bool notified;
-    bool asked_time;   /* since its last operation that changed something */
-    bool went_on_free; /* past a pause, because it counts time; nothing new has come since */
     uint32_t parent;
     uintptr_t stack_pointer;
     void (*run)(void *);
     void *argument;
     operation pending;
-    uint64_t watch[LOCATION_LIMIT / 64]; /* atomic objects looked at since the last pause */
+    struct {
+        uintptr_t place;
+        bool armed;                          /* it has been here, and changed nothing since */
+        uint64_t watch[LOCATION_LIMIT / 64]; /* atomic objects looked at since it was here */
+    } pauses[PAUSE_LIMIT];
+    uint32_t pause_count;
     uint32_t held_ranks;
     uint32_t call_count;
     uintptr_t calls[CALL_LIMIT];
@@ -43,6 +47,7 @@ static uint32_t alive; /* started, not joined; without thread 0 */
 static uint32_t current;
 static bool solo_turn;
 static uint32_t spurious_left;
+static uint32_t old_loads_left;
 static uintptr_t explorer_stack_pointer;
 static execution_end ending;
 static void (*scenario_run)(void);
@@ -73,13 +78,14 @@ static void prepare_stack(uint32_t thread)
     threads[thread].stack_pointer = (uintptr_t)top;
 }
 
-execution_end scheduler_execute(void (*run)(void), uint32_t spurious)
+execution_end scheduler_execute(void (*run)(void), uint32_t spurious, uint32_t old_loads)
 {
     memset(threads, 0, sizeof threads);
     thread_count = 1;
     alive = 0;
     current = 0;
     spurious_left = spurious;
+    old_loads_left = old_loads;
     scenario_run = run;
     heap_restart();
     race_restart();
@@ -206,18 +212,24 @@ uint32_t scheduler_choose(uint32_t count)
     return solo_turn ? 0 : search_choose(count);
 }
 
+uint32_t scheduler_choose_store(uint32_t count)
+{
+    uint32_t choice = scheduler_choose(old_loads_left == 0 ? 1 : count);
+    old_loads_left -= choice != 0 && old_loads_left != UINT32_MAX;
+    return choice;
+}
+
 void scheduler_done(const operation *executed)
 {
     thread_state *self = &threads[current];
-    switch (executed->kind) {
-    case OPERATION_LOAD:
-        self->watch[executed->object / 64] |= UINT64_C(1) << executed->object % 64;
-        break;
-    case OPERATION_CLOCK:
-    case OPERATION_PAUSE:
-        break;
-    default:
-        self->asked_time = false;
+    for (uint32_t i = 0; i < self->pause_count; i++) {
+        if (executed->kind == OPERATION_LOAD || executed->kind == OPERATION_UPDATE) {
+            self->pauses[i].watch[executed->object / 64] |= UINT64_C(1) << executed->object % 64;
+        }
+        if ((executed->kind == OPERATION_STORE || executed->kind == OPERATION_UPDATE) &&
+            self->held_ranks == 0) {
+            self->pauses[i].armed = false;
+        }
     }
     if (!solo_turn) {
         search_record(executed);
@@ -284,25 +296,29 @@ void scheduler_join(uint32_t thread, uintptr_t place)
 void scheduler_pause(uintptr_t place)
 {
     thread_state *self = &threads[current];
-    if (self->asked_time && !self->went_on_free) {
-        memset(self->watch, 0, sizeof self->watch);
-        self->asked_time = false;
-        self->went_on_free = true;
+    uint32_t i = 0;
+    while (i < self->pause_count && self->pauses[i].place != place) {
+        i++;
+    }
+    if (i == self->pause_count) {
+        if (i == PAUSE_LIMIT) {
+            failure("explorer", "a thread spins at more than %d places", PAUSE_LIMIT);
+        }
+        self->pause_count++;
+        self->pauses[i].place = place;
+        self->pauses[i].armed = false;
+    }
+    operation pause = {.kind = OPERATION_PAUSE, .place = place};
+    memcpy(pause.watch, self->pauses[i].watch, sizeof pause.watch);
+    memset(self->pauses[i].watch, 0, sizeof self->pauses[i].watch);
+    if (!self->pauses[i].armed) {
+        self->pauses[i].armed = true;
         return;
     }
-    self->went_on_free = false;
-    operation pause = {.kind = OPERATION_PAUSE, .place = place};
-    memcpy(pause.watch, self->watch, sizeof pause.watch);
-    memset(self->watch, 0, sizeof self->watch);
     scheduler_turn(&pause);
     history_catch_up(current, pause.watch);
     trace("pause");
     scheduler_done(&pause);
-}
-
-void scheduler_note_time(void)
-{
-    threads[current].asked_time = true;
 }
 
 bool scheduler_await(uintptr_t condition, uintptr_t mutex, bool timed, uintptr_t place, bool *out_expired)
@@ -313,7 +329,9 @@ bool scheduler_await(uintptr_t condition, uintptr_t mutex, bool timed, uintptr_t
     self->notified = false;
     *out_expired = false;
     scheduler_turn(&wake);
-    self->went_on_free = false;
+    for (uint32_t i = 0; i < self->pause_count; i++) {
+        self->pauses[i].armed = false;
+    }
     if (self->notified) {
         return true;
     }

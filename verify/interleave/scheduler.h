@@ -9,8 +9,9 @@
 
 typedef enum execution_end { EXECUTION_COMPLETE, EXECUTION_REDUNDANT, EXECUTION_FAILED } execution_end;
 
-/* Runs `run` as thread 0. spurious: wake-ups without reason in this execution. */
-execution_end scheduler_execute(void (*run)(void), uint32_t spurious);
+/* Runs `run` as thread 0. spurious: wake-ups without reason in this execution; old_loads: loads that
+ * may return older stores (an execution's budget is no object of conflicts: bounded search only). */
+execution_end scheduler_execute(void (*run)(void), uint32_t spurious, uint32_t old_loads);
 /* Ends the execution from within. */
 _Noreturn void scheduler_leave(execution_end end);
 
@@ -23,16 +24,18 @@ uintptr_t scheduler_stack_pointer(uint32_t thread);
 /* An operation is scheduler_turn, at most one scheduler_choose, its effect, scheduler_done. */
 void scheduler_turn(const operation *next);
 uint32_t scheduler_choose(uint32_t count);
+/* The same for what a load returns: 0 is the newest store. */
+uint32_t scheduler_choose_store(uint32_t count);
 void scheduler_done(const operation *executed);
 
 /* Thread number; THREAD_LIMIT when there are too many. */
 uint32_t scheduler_start(void (*run)(void *), void *argument);
 void scheduler_join(uint32_t thread, uintptr_t place);
-/* One round of a spinning wait: goes on when something that this thread has looked at since the last
- * round was written by another. A thread that has asked for the time goes on at once, for it may stop
- * to spin, but only once until something new has come: else it could go round for ever. */
+/* One round of a spinning wait. The first time at a place the thread goes on at once. The second time
+ * it has been all round the loop; if meanwhile it changed nothing (outside locks) and was not notified,
+ * another round would do the same, until something that it has looked at on the way is written by
+ * another thread: so long it pauses. Then it sees what is newest. */
 void scheduler_pause(uintptr_t place);
-void scheduler_note_time(void);
 
 /* Waiting for a condition. scheduler_await returns whether the thread was notified; if so its turn is
  * the one in which it locks the mutex; if not, time has run out (*out_expired) or nothing happened. */
