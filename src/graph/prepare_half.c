@@ -9,7 +9,8 @@
 typedef struct half_state {
     hd_graph *graph;
     hd_dtype *halves;     /* of each value: the half type that the file gives it, or HD_DTYPE_NONE */
-    size_t value_count;   /* entries of halves; values made later have none */
+    uint32_t *use_count;  /* of each value, before the rewriting */
+    size_t value_count;   /* entries of both; values made later have none */
     bool computes;        /* some operator computes with halves */
     bool converts_weight; /* a constant of a half type is cast */
     hd_error *error;
@@ -132,12 +133,16 @@ static void note_block(half_state *state, const hd_block *block)
     for (size_t n = 0; n < block->node_count; n++) {
         const hd_node *node = &block->nodes[n];
         if (node->blocks[0] != NULL) {
+            for (size_t i = 0; i < node->input_count; i++) {
+                state->use_count[node->inputs[i]]++;
+            }
             note_control(state, node);
             continue;
         }
         bool touches = false;
         for (size_t i = 0; i < node->input_count; i++) {
             touches |= half_of_input(state, node, i) != HD_DTYPE_NONE;
+            state->use_count[node->inputs[i]]++;
         }
         for (size_t i = 0; i < node->output_count; i++) {
             note_half(state, node->outputs[i], half_of_output(state, node, i));
@@ -147,6 +152,9 @@ static void note_block(half_state *state, const hd_block *block)
         state->converts_weight |= touches && node_is(node, "Cast") &&
                                   is_half(state->graph->values[node->inputs[0]].dtype) &&
                                   state->graph->values[node->inputs[0]].data != NULL;
+    }
+    for (size_t i = 0; i < block->output_count; i++) {
+        state->use_count[block->outputs[i]]++;
     }
 }
 
@@ -267,6 +275,28 @@ static hd_status append_rounding(half_state *state, hd_block *block, const hd_no
                : append_cast(state, block, node->name, rounded, node->outputs[0], HD_FLOAT32);
 }
 
+/* FLAT: a Cast to float32 is all that reads a promoted constant, which is float32 now: its elements
+ * become the Cast's output, without a copy of the weights. */
+static bool take_constant(half_state *state, const hd_node *node)
+{
+    const hd_attribute *to = find_attribute(node, "to");
+    if (!node_is(node, "Cast") || to == NULL || to->i != HD_FLOAT32 ||
+        half_of_input(state, node, 0) == HD_DTYPE_NONE || state->use_count[node->inputs[0]] != 1) {
+        return false;
+    }
+    hd_graph_value *from = &state->graph->values[node->inputs[0]];
+    hd_graph_value *into = &state->graph->values[node->outputs[0]];
+    if (from->data == NULL || into == state->graph->values) {
+        return false;
+    }
+    into->dtype = HD_FLOAT32;
+    into->has_rank = true;
+    into->shape = from->shape;
+    into->data = from->data;
+    from->data = NULL;
+    return true;
+}
+
 static hd_status promote_block(half_state *state, hd_block *block);
 
 static hd_status promote_node(half_state *state, hd_block *block, const hd_node *node)
@@ -276,6 +306,9 @@ static hd_status promote_node(half_state *state, hd_block *block, const hd_node 
         if (status != HD_OK) {
             return status;
         }
+    }
+    if (take_constant(state, node)) {
+        return HD_OK;
     }
     hd_dtype half = half_of_output(state, node, 0);
     if (half != HD_DTYPE_NONE && (node_is(node, "Cast") || node_is(node, "CastLike"))) {
@@ -367,8 +400,10 @@ hd_status hd_graph_promote_halves(hd_graph *graph, hd_error *error)
     half_state state = {.graph = graph, .value_count = graph->value_count, .error = error};
     hd_status status = HD_OK;
     state.halves = hd_alloc_zero(state.value_count, sizeof *state.halves);
-    if (state.halves == NULL) {
-        return out_of_memory(&state);
+    state.use_count = hd_alloc_zero(state.value_count, sizeof *state.use_count);
+    if (state.halves == NULL || state.use_count == NULL) {
+        status = out_of_memory(&state);
+        goto done;
     }
     for (hd_value v = 1; v < state.value_count; v++) {
         state.halves[v] = half_or_none(graph->values[v].dtype);
@@ -380,6 +415,8 @@ hd_status hd_graph_promote_halves(hd_graph *graph, hd_error *error)
             status = promote_block(&state, graph->root);
         }
     }
+done:
+    hd_free(state.use_count);
     hd_free(state.halves);
     return status;
 }
