@@ -1,5 +1,5 @@
-/* Promotes a graph of half precision to float32, once, when its model is made. float16 and bfloat16 are
- * for storage and conversion: kernels compute in float32, over weights that are packed as float32. */
+/* Promotes a graph of half precision to float32, once, when its model is made. float16 and bfloat16
+ * are for storage and conversion: kernels compute in float32, over weights packed as float32. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -8,10 +8,10 @@
 
 typedef struct half_state {
     hd_graph *graph;
-    hd_dtype *halves;     /* of each value: the half type that the file gives it, or HD_DTYPE_NONE */
-    uint32_t *use_count;  /* of each value, before the rewriting */
-    size_t value_count;   /* entries of both; values made later have none */
-    bool computes;        /* some operator computes with halves */
+    hd_dtype *halves; /* of each value: the half type that the file gives it, or HD_DTYPE_NONE */
+    uint32_t *use_count; /* of each value, before the rewriting */
+    size_t value_count; /* entries of both; values made later have none */
+    bool computes; /* some operator computes with halves */
     bool converts_weight; /* a constant of a half type is cast */
     hd_error *error;
 } half_state;
@@ -66,19 +66,21 @@ static hd_dtype half_of_attribute(const hd_node *node, const char *name, hd_dtyp
     return half_or_none(attribute->i);
 }
 
-/* What an output is where nothing declares it: most operators give the type of their first input. */
+/* What an output is where nothing declares it: most operators give their first input's type. */
 static hd_dtype half_of_output(const half_state *state, const hd_node *node, size_t index)
 {
     static const char *const never[] = {
-        "Shape",   "Size",           "ArgMax",      "ArgMin", "NonZero", "NonMaxSuppression", "Equal",
-        "Greater", "GreaterOrEqual", "LessOrEqual", "Less",   "IsNaN",   "IsInf"};
+        "Shape", "Size",    "ArgMax",         "ArgMin",      "NonZero", "NonMaxSuppression",
+        "Equal", "Greater", "GreaterOrEqual", "LessOrEqual", "Less",    "IsNaN",
+        "IsInf"};
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
         if (node_is(node, never[i])) {
             return HD_DTYPE_NONE;
         }
     }
-    if (index > 0 && (node_is(node, "TopK") || node_is(node, "MaxPool") || node_is(node, "Unique") ||
-                      node_is(node, "Dropout") || node_is(node, "LayerNormalization"))) {
+    if (index > 0 &&
+        (node_is(node, "TopK") || node_is(node, "MaxPool") || node_is(node, "Unique") ||
+         node_is(node, "Dropout") || node_is(node, "LayerNormalization"))) {
         return HD_DTYPE_NONE;
     }
     if (node_is(node, "Cast")) {
@@ -161,8 +163,8 @@ static void note_block(half_state *state, const hd_block *block)
 /* ---- the rewriting --------------------------------------------------------------------------- */
 
 /* *out_data = the elements as float32, from hd_alloc_aligned. */
-static hd_status to_float32(half_state *state, hd_dtype dtype, const hd_shape *shape, const void *data,
-                            void **out_data)
+static hd_status to_float32(half_state *state, hd_dtype dtype, const hd_shape *shape,
+                            const void *data, void **out_data)
 {
     hd_attribute to = {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = HD_FLOAT32};
     hd_operand input = {.dtype = dtype, .shape = *shape, .data = data};
@@ -260,7 +262,8 @@ static hd_status append_cast(half_state *state, hd_block *block, const char *nam
 }
 
 /* A Cast or CastLike to a half type, that rounds what is no half of this kind yet. */
-static hd_status append_rounding(half_state *state, hd_block *block, const hd_node *node, hd_dtype half)
+static hd_status append_rounding(half_state *state, hd_block *block, const hd_node *node,
+                                 hd_dtype half)
 {
     if (half_of_input(state, node, 0) == half) {
         return append_cast(state, block, node->name, node->inputs[0], node->outputs[0], HD_FLOAT32);
@@ -327,7 +330,8 @@ static hd_status promote_node(half_state *state, hd_block *block, const hd_node 
 }
 
 /* Puts a value of the declared half type in the place of one that is float32 now. */
-static hd_status declare_half(half_state *state, hd_value *place, hd_dtype half, hd_value *out_declared)
+static hd_status declare_half(half_state *state, hd_value *place, hd_dtype half,
+                              hd_value *out_declared)
 {
     hd_value declared = hd_graph_new_value(state->graph, "");
     if (declared == HD_VALUE_NONE) {

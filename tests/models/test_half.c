@@ -1,4 +1,4 @@
-/* Models of half precision: stored, computed in float32, and given back in the type that they declare.
+/* Models of half precision: stored, computed in float32, and given back in the declared type.
  * tests/models/make_half.py made them; onnxruntime's float32 answers are what is expected. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,8 @@ static int close_device(void **state)
 }
 
 /* Every set of a model that is loaded once. */
-static void check(hd_device *device, const char *name, size_t set_count, const model_tolerance *tolerance)
+static void check(hd_device *device, const char *name, size_t set_count,
+                  const model_tolerance *tolerance)
 {
     char path[1024], reason[MODEL_CASE_TEXT_SIZE];
     hd_model *model = NULL;
@@ -72,7 +73,8 @@ MODEL_TEST(lstm_with_cast_weights_in_branches_computes, "lstm_if_weight_cast", 2
 MODEL_TEST(lstm_of_float16_in_branches_computes, "lstm_if_keep_io", 2, of_peak)
 MODEL_TEST(loop_carries_float16, "loop_full", 1, of_peak)
 MODEL_TEST(mlp_of_bfloat16_computes, "mlp_bfloat16_full", 1, of_peak)
-MODEL_TEST(transformer_with_cast_bfloat16_weights_computes, "transformer_bfloat16_weight_cast", 1, of_peak)
+MODEL_TEST(transformer_with_cast_bfloat16_weights_computes, "transformer_bfloat16_weight_cast", 1,
+           of_peak)
 MODEL_TEST(moving_float16_changes_no_bit, "moves_full", 1, exact)
 MODEL_TEST(moving_bfloat16_changes_no_bit, "moves_bfloat16_full", 1, exact)
 MODEL_TEST(casts_round_to_float16, "rounding_float16", 1, exact)
@@ -87,13 +89,15 @@ static void built_graph_keeps_its_types(void **state)
     hd_graph *graph = NULL;
     hd_model *model = NULL;
     hd_value input, constant, sum, same;
-    hd_tensor weights = {.dtype = HD_FLOAT16, .rank = 1, .dims = {4}, .data = one, .size = sizeof one};
+    hd_tensor weights = {
+        .dtype = HD_FLOAT16, .rank = 1, .dims = {4}, .data = one, .size = sizeof one};
     assert_int_equal(hd_graph_create(17, &graph, NULL), HD_OK);
     assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT16, 1, dims, &input, NULL), HD_OK);
     assert_int_equal(hd_graph_add_constant(graph, &weights, &constant, NULL), HD_OK);
     hd_value operands[2] = {input, constant};
     assert_int_equal(hd_graph_add_node(graph, "Add", operands, 2, NULL, 0, &sum, 1, NULL), HD_OK);
-    assert_int_equal(hd_graph_add_node(graph, "Identity", &input, 1, NULL, 0, &same, 1, NULL), HD_OK);
+    assert_int_equal(hd_graph_add_node(graph, "Identity", &input, 1, NULL, 0, &same, 1, NULL),
+                     HD_OK);
     assert_int_equal(hd_graph_add_output(graph, "sum", sum, NULL), HD_OK);
     assert_int_equal(hd_graph_add_output(graph, "same", same, NULL), HD_OK);
     assert_int_equal(hd_graph_add_output(graph, "constant", constant, NULL), HD_OK);
@@ -104,7 +108,8 @@ static void built_graph_keeps_its_types(void **state)
     assert_int_equal(hd_model_input_info(model, 0, &info), HD_OK);
     assert_int_equal(info.dtype, HD_FLOAT16);
     assert_string_equal(info.name, "x");
-    hd_tensor given = {.name = "x", .dtype = HD_FLOAT16, .rank = 1, .dims = {4}, .data = x, .size = sizeof x};
+    hd_tensor given = {
+        .name = "x", .dtype = HD_FLOAT16, .rank = 1, .dims = {4}, .data = x, .size = sizeof x};
     hd_tensor outputs[3] = {{.name = "sum"}, {.name = "same"}, {.name = "constant"}};
     assert_int_equal(hd_model_run(model, &given, 1, outputs, 3, NULL), HD_OK);
     for (size_t i = 0; i < 3; i++) {

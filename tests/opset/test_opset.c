@@ -1,8 +1,8 @@
 /* usage: opset_test_opset [NAME...]
  *
- * Runs the cases in tests/opset/cases/, which tests/opset/make.py made for opsets 18 to 21, and compares
- * with onnxruntime's outputs. Fails when a case that expected_failures.txt does not list fails, and when
- * a listed one passes. */
+ * Runs the cases in tests/opset/cases/, which tests/opset/make.py made for opsets 18 to 21, and
+ * compares with onnxruntime's outputs. Fails when a case that expected_failures.txt does not list
+ * fails, and when a listed one passes. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +10,9 @@
 
 #include "model_case.h"
 
-#define FOLDER HD_TEST_SOURCE_DIR "/tests/opset/cases"
+#define FOLDER        HD_TEST_SOURCE_DIR "/tests/opset/cases"
 #define EXPECTED_LIST HD_TEST_SOURCE_DIR "/tests/opset/expected_failures.txt"
-#define SUFFIX ".case"
+#define SUFFIX        ".case"
 
 static const model_tolerance tolerance = {.relative = 1e-3, .absolute = 1e-6, .of_peak = 1e-5};
 
@@ -66,7 +66,8 @@ static bool read_records(opset_case *read)
             read->model = bytes;
             read->model_size = size;
         } else if (*count == MODEL_CASE_OPERAND_LIMIT ||
-                   hd_tensor_load_memory(bytes, size, &(is_input ? read->inputs : read->outputs)[*count],
+                   hd_tensor_load_memory(bytes, size,
+                                         &(is_input ? read->inputs : read->outputs)[*count],
                                          NULL) != HD_OK) {
             return false;
         } else {
@@ -85,7 +86,8 @@ static bool run_case(hd_device *device, const char *name, char reason[MODEL_CASE
     bool passed = false;
     if (!read_file(name, &read) || !read_records(&read)) {
         model_case_say(reason, "the case cannot be read");
-    } else if (hd_model_load_memory(device, read.model, read.model_size, NULL, &model, &error) != HD_OK) {
+    } else if (hd_model_load_memory(device, read.model, read.model_size, NULL, &model, &error) !=
+               HD_OK) {
         model_case_say(reason, "load: %s: %s", hd_status_name(error.status), error.message);
     } else if (hd_model_input_count(model) != read.input_count ||
                hd_model_output_count(model) != read.output_count) {
@@ -111,7 +113,8 @@ static bool is_listed(const char *name)
     bool found = false;
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         char listed[256] = "", word[256];
-        found = found || (sscanf(line, "%255s %255s", listed, word) == 2 && strcmp(listed, name) == 0);
+        found =
+            found || (sscanf(line, "%255s %255s", listed, word) == 2 && strcmp(listed, name) == 0);
     }
     if (file != NULL) {
         fclose(file);

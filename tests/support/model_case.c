@@ -49,7 +49,8 @@ static double element_as_double(const hd_tensor *tensor, size_t index)
 
 static bool is_floating(hd_dtype dtype)
 {
-    return dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16 || dtype == HD_BFLOAT16;
+    return dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16 ||
+           dtype == HD_BFLOAT16;
 }
 
 static bool is_close(double got, double expected, double relative, double absolute)
@@ -121,16 +122,19 @@ bool model_case_compare(const hd_tensor *got, const hd_tensor *expected,
         wrong += !equal;
     }
     if (wrong > 0 && floats) {
-        model_case_say(reason, "output %zu: %zu of %zu elements differ, the first at %zu: %.9g, "
-                               "expected %.9g", output, wrong, count, first_wrong,
-                       element_as_double(got, first_wrong), element_as_double(expected, first_wrong));
+        model_case_say(reason,
+                       "output %zu: %zu of %zu elements differ, the first at %zu: %.9g, "
+                       "expected %.9g",
+                       output, wrong, count, first_wrong, element_as_double(got, first_wrong),
+                       element_as_double(expected, first_wrong));
     } else if (wrong > 0) {
         int64_t a = 0, b = 0;
         memcpy(&a, (const char *)got->data + first_wrong * element_size, element_size);
         memcpy(&b, (const char *)expected->data + first_wrong * element_size, element_size);
-        model_case_say(reason, "output %zu: %zu of %zu elements differ, the first at %zu: bits %" PRIx64
-                               ", expected %" PRIx64, output, wrong, count, first_wrong, (uint64_t)a,
-                       (uint64_t)b);
+        model_case_say(reason,
+                       "output %zu: %zu of %zu elements differ, the first at %zu: bits %" PRIx64
+                       ", expected %" PRIx64,
+                       output, wrong, count, first_wrong, (uint64_t)a, (uint64_t)b);
     }
     return wrong == 0;
 }

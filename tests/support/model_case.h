@@ -9,11 +9,11 @@
 
 #include "heddle/heddle.h"
 
-#define MODEL_CASE_TEXT_SIZE 512
+#define MODEL_CASE_TEXT_SIZE     512
 #define MODEL_CASE_OPERAND_LIMIT 64
 
-/* A float is right within absolute + relative · |expected| + of_peak · the largest |expected| that is
- * finite; NaN equals NaN. Other elements are right when they are equal. */
+/* A float is right within absolute + relative · |expected| + of_peak · the largest finite |expected|;
+ * NaN equals NaN. Other elements are right when they are equal. */
 typedef struct model_tolerance {
     double relative;
     double absolute;
@@ -24,7 +24,7 @@ typedef struct model_tolerance {
 void model_case_say(char reason[MODEL_CASE_TEXT_SIZE], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* True when `got` has the type, the shape and the elements of `expected`; else the reason is filled.
+/* True when `got` has the type, shape and elements of `expected`; else the reason is filled.
  * output: its number, for the reason. */
 bool model_case_compare(const hd_tensor *got, const hd_tensor *expected,
                         const model_tolerance *tolerance, size_t output,
@@ -34,7 +34,7 @@ bool model_case_compare(const hd_tensor *got, const hd_tensor *expected,
 bool model_case_check(hd_model *model, const hd_tensor *inputs, const hd_tensor *expected,
                       const model_tolerance *tolerance, char reason[MODEL_CASE_TEXT_SIZE]);
 
-/* The same on inputs and outputs that lie in a folder: input_0.pb and so on, output_0.pb and so on. */
+/* The same on inputs and outputs in a folder: input_0.pb and so on, output_0.pb and so on. */
 bool model_case_run(hd_model *model, const char *folder, const model_tolerance *tolerance,
                     char reason[MODEL_CASE_TEXT_SIZE]);
 
