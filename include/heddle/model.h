@@ -36,7 +36,7 @@ typedef struct hd_value_info {
  * or go once the call has returned. May block on the file; packs weights on the calling thread.
  * On success *out_model holds a reference that hd_model_destroy gives back; on failure NULL.
  * HD_NOT_FOUND, HD_IO, HD_BAD_MODEL, HD_UNSUPPORTED (names node and operator), HD_OUT_OF_MEMORY,
- * HD_CLOSED. */
+ * HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_model_load(hd_device *device, const char *path,
                                              const hd_model_options *options, hd_model **out_model,
                                              hd_error *error);

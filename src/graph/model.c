@@ -114,6 +114,10 @@ hd_status hd_model_create(hd_device *device, const hd_graph *graph, const hd_mod
         return hd_fail(error, HD_INVALID_ARGUMENT, "device, graph or out_model is NULL");
     }
     *out_model = NULL;
+    hd_status status = hd_device_check_open(device, error);
+    if (status != HD_OK) {
+        return status;
+    }
     hd_graph *copy = hd_graph_clone(graph);
     if (copy == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a copy of the graph");

@@ -10,7 +10,10 @@ hd_status hd_model_load(hd_device *device, const char *path, const hd_model_opti
     }
     *out_model = NULL;
     hd_graph *graph = NULL;
-    hd_status status = hd_onnx_load_file(path, &graph, error);
+    hd_status status = hd_device_check_open(device, error);
+    if (status == HD_OK) {
+        status = hd_onnx_load_file(path, &graph, error);
+    }
     return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);
 }
 
@@ -23,6 +26,9 @@ hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
     *out_model = NULL;
     const char *directory = options == NULL ? NULL : options->base_directory;
     hd_graph *graph = NULL;
-    hd_status status = hd_onnx_load_memory(data, size, directory, &graph, error);
+    hd_status status = hd_device_check_open(device, error);
+    if (status == HD_OK) {
+        status = hd_onnx_load_memory(data, size, directory, &graph, error);
+    }
     return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);
 }

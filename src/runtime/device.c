@@ -150,6 +150,14 @@ hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info
     return HD_OK;
 }
 
+hd_status hd_device_check_open(hd_device *device, hd_error *error)
+{
+    if (hd_thread_is_forked()) {
+        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+    }
+    return hd_slot_pool_is_closed(&device->slots) ? hd_fail(error, HD_CLOSED, "the device was shut down") : HD_OK;
+}
+
 hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lease, hd_error *error)
 {
     if (hd_thread_is_forked()) {

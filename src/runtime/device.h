@@ -30,6 +30,9 @@ typedef struct hd_lease {
     bool takes_turns; /* the run is inside the turnstile */
 } hd_lease;
 
+/* Whether new work may begin: HD_OK, HD_FORKED, HD_CLOSED. */
+HD_MUST_CHECK hd_status hd_device_check_open(hd_device *device, hd_error *error);
+
 /* Leases a stream. takes_turns: the run will be long, so it waits for its turn first.
  * HD_FORKED, HD_CLOSED, HD_EXHAUSTED. */
 HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lease,

@@ -212,6 +212,11 @@ hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadlin
     return HD_OK;
 }
 
+bool hd_slot_pool_is_closed(hd_slot_pool *pool)
+{
+    return hd_load_seq_cst(&pool->closed);
+}
+
 hd_slot_counts hd_slot_pool_count(hd_slot_pool *pool)
 {
     uint64_t idle = hd_load_relaxed(&pool->idle);

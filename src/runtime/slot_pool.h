@@ -61,6 +61,9 @@ void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot);
  * `deadline`. May be called again. */
 HD_MUST_CHECK hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline) HD_WAITS;
 
+/* True once hd_slot_pool_close was called. */
+bool hd_slot_pool_is_closed(hd_slot_pool *pool);
+
 /* Numbers of slots, for the law and for statistics. */
 typedef struct hd_slot_counts {
     uint32_t free;
