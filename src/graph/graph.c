@@ -332,14 +332,19 @@ hd_status hd_graph_add_node(hd_graph *graph, const char *op_type, const hd_value
     if (operator != NULL && (operator->flags & HD_OPERATOR_CONTROL) != 0) {
         return hd_fail(error, HD_UNSUPPORTED, "'%s' has inner graphs; only files can bring it", op_type);
     }
+    /* Not in place: the caller may write the outputs over the inputs, as in value = relu(value). */
+    hd_value *values = hd_region_array(&graph->region, output_count, sizeof *values);
     for (size_t i = 0; i < output_count; i++) {
-        out_values[i] = hd_graph_new_value(graph, "");
-        if (out_values[i] == HD_VALUE_NONE) {
+        if (values == NULL || (values[i] = hd_graph_new_value(graph, "")) == HD_VALUE_NONE) {
             return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for the outputs of '%s'", op_type);
         }
     }
-    return hd_graph_append(graph, graph->root, op_type, "", inputs, input_count, out_values,
-                           output_count, attributes, attribute_count, NULL, error);
+    hd_status status = hd_graph_append(graph, graph->root, op_type, "", inputs, input_count, values,
+                                       output_count, attributes, attribute_count, NULL, error);
+    if (status == HD_OK && output_count > 0) {
+        memcpy(out_values, values, output_count * sizeof *values);
+    }
+    return status;
 }
 
 hd_status hd_graph_add_output(hd_graph *graph, const char *name, hd_value value, hd_error *error)

@@ -1,0 +1,778 @@
+/* The public interface: what it accepts, what it refuses and in which words, who owns what, and how
+ * devices and models end while runs are in flight. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "heddle/heddle.h"
+#include "runtime/plan_cache.h"
+
+#define ROWS 2
+#define SIZE (ROWS * 3 * sizeof(float))
+
+/* A device, and a model of it with inputs a and b and outputs sum and product, float [rows, 3]. */
+typedef struct fixture {
+    hd_device *device;
+    hd_model *model;
+    hd_error error;
+    float a[ROWS * 3];
+    float b[ROWS * 3];
+    hd_tensor inputs[2];
+    hd_tensor outputs[2];
+} fixture;
+
+static const float sum[] = {11, 22, 33, 44, 55, 66}, product[] = {10, 40, 90, 160, 250, 360};
+
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        if ((call) != HD_OK) {                                                                     \
+            fail_msg("%s: %s", #call, error.message);                                              \
+        }                                                                                          \
+    } while (0)
+
+/* Frees what the fixture holds; any of it may be gone already. */
+static void close_fixture(fixture *fixture)
+{
+    hd_tensor_release(&fixture->outputs[0]);
+    hd_tensor_release(&fixture->outputs[1]);
+    hd_model_destroy(&fixture->model);
+    hd_device_destroy(&fixture->device);
+}
+
+static hd_model *make_model(hd_device *device)
+{
+    static const int64_t dims[] = {-1, 3};
+    static const char *const operators[] = {"Add", "Mul"}, *const names[] = {"sum", "product"};
+    hd_error error = {0};
+    hd_graph *graph = NULL;
+    hd_model *model = NULL;
+    hd_value inputs[2], value;
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "a", HD_FLOAT32, 2, dims, &inputs[0], &error));
+    assert_ok(hd_graph_add_input(graph, "b", HD_FLOAT32, 2, dims, &inputs[1], &error));
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(hd_graph_add_node(graph, operators[i], inputs, 2, NULL, 0, &value, 1, &error));
+        assert_ok(hd_graph_add_output(graph, names[i], value, &error));
+    }
+    assert_ok(hd_model_create(device, graph, NULL, &model, &error));
+    hd_graph_destroy(&graph);
+    return model;
+}
+
+static void open_fixture(fixture *fixture)
+{
+    hd_error error = {0};
+    memset(fixture, 0, sizeof *fixture);
+    assert_ok(hd_device_open("cpu", NULL, &fixture->device, &error));
+    fixture->model = make_model(fixture->device);
+    for (size_t i = 0; i < ROWS * 3; i++) {
+        fixture->a[i] = (float)(i + 1);
+        fixture->b[i] = (float)(10 * (i + 1));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        fixture->inputs[i] = (hd_tensor){.dtype = HD_FLOAT32,
+                                         .rank = 2,
+                                         .dims = {ROWS, 3},
+                                         .data = i == 0 ? fixture->a : fixture->b,
+                                         .size = SIZE};
+    }
+}
+
+static hd_status run(fixture *fixture, size_t input_count, size_t output_count)
+{
+    fixture->error = (hd_error){0};
+    return hd_model_run(fixture->model, fixture->inputs, input_count, fixture->outputs,
+                        output_count, &fixture->error);
+}
+
+static void check_values(const hd_tensor *tensor, const float *expected)
+{
+    assert_int_equal(tensor->dtype, HD_FLOAT32);
+    assert_int_equal(tensor->rank, 2);
+    assert_int_equal(tensor->dims[0], ROWS);
+    assert_int_equal(tensor->dims[1], 3);
+    assert_int_equal(tensor->size, SIZE);
+    assert_memory_equal(tensor->data, expected, SIZE);
+}
+
+/* The run is refused with this status and a sentence that holds `part`, and changes no output
+ * struct. */
+static void refuse_counts(fixture *fixture, size_t input_count, size_t output_count,
+                          hd_status status, const char *part)
+{
+    hd_tensor before[2];
+    memcpy(before, fixture->outputs, sizeof before);
+    assert_string_equal(hd_status_name(run(fixture, input_count, output_count)),
+                        hd_status_name(status));
+    assert_int_equal(fixture->error.status, status);
+    if (strstr(fixture->error.message, part) == NULL) {
+        fail_msg("'%s' does not say '%s'", fixture->error.message, part);
+    }
+    assert_memory_equal(before, fixture->outputs, sizeof before);
+    /* The error is optional. */
+    assert_int_equal(hd_model_run(fixture->model, fixture->inputs, input_count, fixture->outputs,
+                                  output_count, NULL),
+                     status);
+}
+
+static void refuse(fixture *fixture, hd_status status, const char *part)
+{
+    refuse_counts(fixture, 2, 2, status, part);
+}
+
+static void tensors_go_by_position_or_by_name(void **state)
+{
+    (void)state;
+    fixture fixture;
+    open_fixture(&fixture);
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    check_values(&fixture.outputs[0], sum);
+    check_values(&fixture.outputs[1], product);
+    hd_tensor swapped = fixture.inputs[0];
+    fixture.inputs[0] = fixture.inputs[1];
+    fixture.inputs[1] = swapped;
+    fixture.inputs[0].name = "b";
+    fixture.inputs[1].name = "a";
+    fixture.outputs[0].name = "product";
+    fixture.outputs[1].name = "sum";
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    check_values(&fixture.outputs[0], product);
+    check_values(&fixture.outputs[1], sum);
+    close_fixture(&fixture);
+}
+
+static void a_part_of_the_outputs_may_be_asked_for(void **state)
+{
+    (void)state;
+    fixture fixture;
+    open_fixture(&fixture);
+    assert_int_equal(run(&fixture, 2, 1), HD_OK);
+    check_values(&fixture.outputs[0], sum);
+    assert_null(fixture.outputs[1].data);
+    fixture.outputs[1].name = "product";
+    fixture.error = (hd_error){0};
+    assert_int_equal(
+        hd_model_run(fixture.model, fixture.inputs, 2, &fixture.outputs[1], 1, &fixture.error),
+        HD_OK);
+    check_values(&fixture.outputs[1], product);
+    close_fixture(&fixture);
+}
+
+static void outputs_are_the_librarys_or_the_callers(void **state)
+{
+    (void)state;
+    fixture fixture;
+    float own[ROWS * 3 + 1];
+    own[ROWS * 3] = 7;
+    open_fixture(&fixture);
+    fixture.outputs[1].data = own;
+    fixture.outputs[1].size = sizeof own;
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    void *allocated = fixture.outputs[0].data;
+    assert_non_null(allocated);
+    assert_int_equal((uintptr_t)allocated % 64, 0);
+    assert_ptr_equal(fixture.outputs[1].data, own);
+    check_values(&fixture.outputs[0], sum);
+    check_values(&fixture.outputs[1], product);
+    assert_true(own[ROWS * 3] == 7);
+    assert_int_equal(run(&fixture, 2, 2),
+                     HD_OK); /* what the library allocated is now the caller's */
+    assert_ptr_equal(fixture.outputs[0].data, allocated);
+    hd_tensor_release(&fixture.outputs[0]);
+    assert_null(fixture.outputs[0].data);
+    assert_int_equal(fixture.outputs[0].size, 0);
+    hd_tensor_release(&fixture.outputs[0]);
+    hd_tensor_release(NULL);
+    fixture.outputs[1] = (hd_tensor){0};
+    close_fixture(&fixture);
+}
+
+static void wrong_counts_and_names_are_refused(void **state)
+{
+    (void)state;
+    fixture fixture;
+    open_fixture(&fixture);
+    refuse_counts(&fixture, 0, 2, HD_INVALID_ARGUMENT, "'a' is missing");
+    refuse_counts(&fixture, 1, 2, HD_INVALID_ARGUMENT, "'b' is missing");
+    refuse_counts(&fixture, 2, 0, HD_INVALID_ARGUMENT, "no output");
+    fixture.inputs[1].name = "c";
+    refuse(&fixture, HD_NOT_FOUND, "'c'");
+    fixture.inputs[1].name = "a";
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'a' is given twice");
+    fixture.inputs[1].name = NULL;
+    fixture.outputs[0].name = "difference";
+    refuse(&fixture, HD_NOT_FOUND, "'difference'");
+    fixture.outputs[0].name = "product";
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'product' is given twice");
+    hd_tensor three[3] = {fixture.inputs[0], fixture.inputs[1], fixture.inputs[0]};
+    assert_int_not_equal(hd_model_run(fixture.model, three, 3, fixture.outputs, 1, NULL), HD_OK);
+    hd_tensor outputs[3] = {{0}};
+    assert_int_not_equal(hd_model_run(fixture.model, fixture.inputs, 2, outputs, 3, NULL), HD_OK);
+    assert_null(outputs[0].data);
+    close_fixture(&fixture);
+}
+
+static void wrong_types_shapes_and_sizes_are_refused(void **state)
+{
+    (void)state;
+    fixture fixture;
+    open_fixture(&fixture);
+    hd_tensor *b = &fixture.inputs[1], good = *b;
+    b->dtype = HD_INT32;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b': it is int32, the model wants float32");
+    b->dtype = (hd_dtype)99;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    *b = good;
+    b->dims[1] = 4;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    b->dims[1] = -3;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    *b = good;
+    b->rank = 1;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    b->rank = HD_MAX_RANK + 1;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    *b = good;
+    b->dims[0] = INT64_MAX / 2;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    *b = good;
+    b->dims[0] = ROWS + 1; /* does not go with a's rows, nor fit into its own memory */
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    *b = good;
+    b->size = SIZE - 1;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b': 23 bytes are given");
+    b->size = 0;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    *b = good;
+    b->data = NULL;
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'b'");
+    *b = good;
+    float own[ROWS * 3];
+    fixture.outputs[1] = (hd_tensor){.data = own, .size = SIZE - 1};
+    refuse(&fixture, HD_INVALID_ARGUMENT, "'product': 23 bytes are given");
+    fixture.outputs[1] = (hd_tensor){0};
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    check_values(&fixture.outputs[1], product);
+    close_fixture(&fixture);
+}
+
+static void shapes_that_do_not_go_together_are_refused(void **state)
+{
+    (void)state;
+    fixture fixture;
+    float rows[(ROWS + 1) * 3] = {0};
+    open_fixture(&fixture);
+    fixture.inputs[1].data = rows;
+    fixture.inputs[1].size = sizeof rows;
+    fixture.inputs[1].dims[0] = ROWS + 1;
+    hd_status status = run(&fixture, 2, 2);
+    assert_int_not_equal(status, HD_OK);
+    assert_int_equal(fixture.error.status, status);
+    assert_true(strlen(fixture.error.message) > 10);
+    fixture.inputs[1].dims[0] = 1; /* but one row goes with any number */
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    assert_int_equal(fixture.outputs[0].dims[0], ROWS);
+    close_fixture(&fixture);
+}
+
+static void a_batch_of_nothing_gives_nothing(void **state)
+{
+    (void)state;
+    fixture fixture;
+    open_fixture(&fixture);
+    for (size_t i = 0; i < 2; i++) {
+        fixture.inputs[i].dims[0] = 0;
+        fixture.inputs[i].size = 0;
+        fixture.inputs[i].data = NULL;
+    }
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    assert_int_equal(fixture.outputs[0].dims[0], 0);
+    assert_int_equal(fixture.outputs[0].size, 0);
+    close_fixture(&fixture);
+}
+
+static void null_arguments_are_refused(void **state)
+{
+    (void)state;
+    fixture fixture;
+    hd_device *device = NULL;
+    hd_model *model = NULL;
+    hd_value_info info;
+    hd_memory_info memory;
+    hd_device_info described;
+    size_t count = 0;
+    open_fixture(&fixture);
+    assert_int_equal(hd_device_open("cpu", NULL, NULL, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_list(NULL, 1, &count, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_list(NULL, 0, NULL, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_get_info(NULL, &described), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_get_info(fixture.device, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_get_memory(NULL, &memory), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_shutdown(NULL, 0, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_load(NULL, "x.onnx", NULL, &model, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_load(fixture.device, NULL, NULL, &model, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_load(fixture.device, "x.onnx", NULL, NULL, NULL),
+                     HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_load_memory(fixture.device, NULL, 8, NULL, &model, NULL),
+                     HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_create(fixture.device, NULL, NULL, &model, NULL),
+                     HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_run(NULL, fixture.inputs, 2, fixture.outputs, 2, NULL),
+                     HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_run(fixture.model, NULL, 2, fixture.outputs, 2, NULL),
+                     HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_run(fixture.model, fixture.inputs, 2, NULL, 2, NULL),
+                     HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_input_info(fixture.model, 2, &info), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_output_info(fixture.model, 2, &info), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_input_info(fixture.model, 0, NULL), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_input_info(NULL, 0, &info), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_model_input_count(NULL), 0);
+    assert_int_equal(hd_model_output_count(NULL), 0);
+    hd_device_destroy(&device);
+    hd_device_destroy(NULL);
+    hd_model_destroy(&model);
+    hd_model_destroy(NULL);
+    hd_graph_destroy(NULL);
+    close_fixture(&fixture);
+}
+
+static void devices_open_by_name(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "gpu", "cpu:1", "CPU"};
+    hd_error error = {0};
+    hd_device *device = NULL;
+    hd_device_info info;
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        device = (hd_device *)&info;
+        assert_int_equal(hd_device_open(wrong[i], NULL, &device, &error), HD_NOT_FOUND);
+        assert_null(device);
+        assert_non_null(strstr(error.message, wrong[i]));
+    }
+    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_get_info(device, &info));
+    assert_string_equal(info.name, "cpu");
+    assert_int_equal(info.kind, HD_DEVICE_CPU);
+    assert_true(info.core_count >= 1 && info.queue_count >= 1 && info.memory_bytes > 0);
+    hd_device_destroy(&device);
+    assert_null(device);
+    assert_ok(hd_device_list(NULL, 0, &count, &error));
+    assert_true(count >= 1);
+}
+
+static void options_of_another_size_are_understood_or_refused(void **state)
+{
+    (void)state;
+    hd_error error = {0};
+    hd_device *device = NULL;
+    hd_device_options options = {.struct_size = sizeof options + 8};
+    assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "struct_size"));
+    options.struct_size = 0;
+    assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_INVALID_ARGUMENT);
+    /* As an older program would have it, from before the later fields. */
+    options.struct_size = offsetof(hd_device_options, queue_count);
+    options.thread_count = 1;
+    options.lease_wait_ms = 1;
+    assert_ok(hd_device_open("cpu", &options, &device, &error));
+    hd_device_destroy(&device);
+}
+
+static void success_leaves_the_error_untouched(void **state)
+{
+    (void)state;
+    hd_error error, before;
+    memset(&error, 0x5a, sizeof error);
+    before = error;
+    fixture fixture;
+    open_fixture(&fixture);
+    hd_device *device = NULL;
+    hd_model *model = NULL;
+    hd_graph *graph = NULL;
+    hd_value value;
+    static const int64_t dims[] = {1};
+    assert_int_equal(hd_device_open("cpu", NULL, &device, &error), HD_OK);
+    assert_int_equal(hd_graph_create(0, &graph, &error), HD_OK);
+    assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 1, dims, &value, &error), HD_OK);
+    assert_int_equal(hd_graph_add_node(graph, "Relu", &value, 1, NULL, 0, &value, 1, &error),
+                     HD_OK);
+    /* Outputs may be written over the inputs. */
+    assert_int_equal(hd_graph_add_node(graph, "Neg", &value, 1, NULL, 0, &value, 1, &error), HD_OK);
+    assert_int_equal(hd_graph_add_output(graph, "y", value, &error), HD_OK);
+    assert_int_equal(hd_model_create(device, graph, NULL, &model, &error), HD_OK);
+    assert_int_equal(hd_model_run(fixture.model, fixture.inputs, 2, fixture.outputs, 2, &error),
+                     HD_OK);
+    assert_int_equal(hd_device_shutdown(device, 1000, &error), HD_OK);
+    assert_memory_equal(&error, &before, sizeof error);
+    hd_graph_destroy(&graph);
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    close_fixture(&fixture);
+}
+
+static void inputs_and_outputs_are_described(void **state)
+{
+    (void)state;
+    fixture fixture;
+    hd_value_info info;
+    open_fixture(&fixture);
+    assert_int_equal(hd_model_input_count(fixture.model), 2);
+    assert_int_equal(hd_model_output_count(fixture.model), 2);
+    assert_int_equal(hd_model_input_info(fixture.model, 1, &info), HD_OK);
+    assert_string_equal(info.name, "b");
+    assert_int_equal(info.dtype, HD_FLOAT32);
+    assert_int_equal(info.rank, 2);
+    assert_int_equal(info.dims[0], -1);
+    assert_int_equal(info.dims[1], 3);
+    assert_int_equal(hd_model_output_info(fixture.model, 1, &info), HD_OK);
+    assert_string_equal(info.name, "product");
+    close_fixture(&fixture);
+}
+
+static void a_model_keeps_its_device_alive(void **state)
+{
+    (void)state;
+    fixture fixture;
+    open_fixture(&fixture);
+    hd_device_destroy(&fixture.device);
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    check_values(&fixture.outputs[0], sum);
+    close_fixture(&fixture);
+}
+
+static void a_device_that_was_shut_down_refuses_work(void **state)
+{
+    (void)state;
+    fixture fixture;
+    open_fixture(&fixture);
+    hd_error error = {0};
+    assert_ok(hd_device_shutdown(fixture.device, 1000, &error));
+    refuse(&fixture, HD_CLOSED, "shut down");
+    assert_ok(hd_device_shutdown(fixture.device, 0, &error));
+    assert_ok(hd_device_shutdown(fixture.device, UINT32_MAX, &error));
+    close_fixture(&fixture);
+}
+
+static void a_memory_limit_is_kept(void **state)
+{
+    (void)state;
+    enum { COUNT = 1024 };
+    static const int64_t dims[] = {1, COUNT};
+    hd_error error = {0};
+    hd_device_options options = {.struct_size = sizeof options, .memory_limit = 1 << 20};
+    hd_device *device = NULL;
+    hd_graph *graph = NULL;
+    hd_model *model = NULL;
+    hd_memory_info memory;
+    hd_value inputs[2], output;
+    float *weights = calloc(COUNT * COUNT, sizeof *weights);
+    assert_non_null(weights);
+    hd_tensor constant = {.dtype = HD_FLOAT32,
+                          .rank = 2,
+                          .dims = {COUNT, COUNT},
+                          .data = weights,
+                          .size = sizeof *weights * COUNT * COUNT};
+    assert_ok(hd_device_open("cpu", &options, &device, &error));
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &inputs[0], &error));
+    assert_ok(hd_graph_add_constant(graph, &constant, &inputs[1], &error));
+    assert_ok(hd_graph_add_node(graph, "MatMul", inputs, 2, NULL, 0, &output, 1, &error));
+    assert_ok(hd_graph_add_output(graph, "y", output, &error));
+    assert_int_equal(hd_model_create(device, graph, NULL, &model, &error), HD_OUT_OF_MEMORY);
+    assert_null(model);
+    assert_true(strlen(error.message) > 10);
+    assert_int_equal(hd_device_get_memory(device, &memory), HD_OK);
+    assert_int_equal(memory.limit_bytes, 1 << 20);
+    assert_int_equal(memory.weight_bytes, 0);
+    model = make_model(device); /* what fits still goes */
+    hd_model_destroy(&model);
+    hd_graph_destroy(&graph);
+    hd_device_destroy(&device);
+    free(weights);
+}
+
+/* --- runs in flight */
+
+/* Long enough that others can act meanwhile: x · x, again and again. */
+static hd_model *make_slow_model(hd_device *device)
+{
+    static const int64_t dims[] = {-1, -1};
+    hd_error error = {0};
+    hd_graph *graph = NULL;
+    hd_model *model = NULL;
+    hd_value values[2];
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &values[0], &error));
+    values[1] = values[0];
+    for (size_t i = 0; i < 24; i++) {
+        assert_ok(hd_graph_add_node(graph, "MatMul", values, 2, NULL, 0, &values[1], 1, &error));
+    }
+    assert_ok(hd_graph_add_output(graph, "y", values[1], &error));
+    assert_ok(hd_model_create(device, graph, NULL, &model, &error));
+    hd_graph_destroy(&graph);
+    return model;
+}
+
+#define SLOW_SIZE 384
+
+/* One caller's run; the model is a shared handle that the caller does not own. */
+typedef struct flight {
+    hd_model *model;
+    float *values; /* SLOW_SIZE x SLOW_SIZE */
+    int64_t size;
+    hd_tensor output;
+    hd_status status;
+    hd_error error;
+    pthread_t thread;
+} flight;
+
+static void *fly(void *context)
+{
+    flight *flight = context;
+    hd_tensor input = {.dtype = HD_FLOAT32,
+                       .rank = 2,
+                       .dims = {flight->size, flight->size},
+                       .data = flight->values,
+                       .size = (size_t)(flight->size * flight->size) * sizeof(float)};
+    flight->status = hd_model_run(flight->model, &input, 1, &flight->output, 1, &flight->error);
+    return NULL;
+}
+
+/* The identity, whose powers are itself. */
+static float *make_identity(int64_t size)
+{
+    float *values = calloc((size_t)(size * size), sizeof *values);
+    assert_non_null(values);
+    for (int64_t i = 0; i < size; i++) {
+        values[i * size + i] = 1;
+    }
+    return values;
+}
+
+static void take_off(flight *flights, size_t count, hd_model *model, float *values, int64_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        flights[i] = (flight){.model = model, .values = values, .size = size};
+        assert_int_equal(pthread_create(&flights[i].thread, NULL, fly, &flights[i]), 0);
+    }
+}
+
+static void land(flight *flights, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(flights[i].thread, NULL);
+    }
+}
+
+/* Waits until a run has its arena: from then on it holds the model. */
+static void wait_for_arena(hd_device *device)
+{
+    hd_memory_info memory = {0};
+    for (int i = 0; memory.arena_bytes == 0; i++) {
+        assert_true(i < 300000); /* half a minute: the run failed */
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        assert_int_equal(hd_device_get_memory(device, &memory), HD_OK);
+    }
+}
+
+static void a_model_destroyed_with_a_run_in_flight_lives_until_its_end(void **state)
+{
+    (void)state;
+    hd_error error = {0};
+    float *values = make_identity(SLOW_SIZE);
+    for (int i = 0; i < 5; i++) {
+        hd_device *device = NULL;
+        flight flight;
+        assert_ok(hd_device_open("cpu", NULL, &device, &error));
+        hd_model *model = make_slow_model(device);
+        take_off(&flight, 1, model, values, SLOW_SIZE);
+        wait_for_arena(device);
+        hd_model_destroy(&model);
+        assert_null(model);
+        hd_device_destroy(&device);
+        land(&flight, 1);
+        if (flight.status != HD_OK) {
+            fail_msg("%s", flight.error.message);
+        }
+        assert_memory_equal(flight.output.data, values, flight.output.size);
+        hd_tensor_release(&flight.output);
+    }
+    free(values);
+}
+
+static void shutdown_waits_for_runs_in_flight_no_longer_than_told(void **state)
+{
+    (void)state;
+    hd_error error = {0};
+    hd_device *device = NULL;
+    flight flight;
+    float *values = make_identity(SLOW_SIZE);
+    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    hd_model *model = make_slow_model(device);
+    take_off(&flight, 1, model, values, SLOW_SIZE);
+    wait_for_arena(device);
+    hd_status status = hd_device_shutdown(device, 0, &error);
+    assert_true(status == HD_NOT_YET || status == HD_OK);
+    assert_true(status == HD_OK || strstr(error.message, "in flight") != NULL);
+    assert_ok(hd_device_shutdown(device, UINT32_MAX, &error));
+    /* What was in flight goes on to its end. */
+    land(&flight, 1);
+    assert_int_equal(flight.status, HD_OK);
+    assert_memory_equal(flight.output.data, values, flight.output.size);
+    hd_tensor_release(&flight.output);
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    free(values);
+}
+
+static void more_threads_than_streams_all_end(void **state)
+{
+    (void)state;
+    enum { COUNT = 64 };
+    hd_error error = {0};
+    hd_device *device = NULL;
+    static flight flights[COUNT];
+    float *values = make_identity(64);
+    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    hd_model *model = make_slow_model(device);
+    take_off(flights, COUNT, model, values, 64);
+    land(flights, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        if (flights[i].status != HD_OK) {
+            fail_msg("%s", flights[i].error.message);
+        }
+        assert_memory_equal(flights[i].output.data, values, flights[i].output.size);
+        hd_tensor_release(&flights[i].output);
+    }
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    free(values);
+}
+
+/* The linker puts this in the place of hd_plan_cache_finish (see tests.cmake beside this file). */
+void __real_hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size,
+                                 void *plan);
+void __wrap_hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size,
+                                 void *plan);
+static _Atomic unsigned plans_made;
+
+void __wrap_hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size, void *plan)
+{
+    atomic_fetch_add(&plans_made, plan != NULL);
+    __real_hd_plan_cache_finish(cache, key, key_size, plan);
+}
+
+static void eight_threads_with_one_new_shape_make_one_plan(void **state)
+{
+    (void)state;
+    enum { COUNT = 8, SHAPES = 20 };
+    hd_error error = {0};
+    hd_device *device = NULL;
+    flight flights[COUNT];
+    float *values = make_identity(SHAPES);
+    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    hd_model *model = make_slow_model(device);
+    plans_made = 0;
+    for (int64_t size = 1; size <= SHAPES; size++) {
+        take_off(flights, COUNT, model, values, size);
+        land(flights, COUNT);
+        for (size_t i = 0; i < COUNT; i++) {
+            if (flights[i].status != HD_OK) {
+                fail_msg("%s", flights[i].error.message);
+            }
+            assert_int_equal(flights[i].output.dims[0], size);
+            assert_memory_equal(flights[i].output.data, flights[0].output.data,
+                                flights[0].output.size);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            hd_tensor_release(&flights[i].output);
+        }
+        assert_int_equal(plans_made, (unsigned)size);
+    }
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    free(values);
+}
+
+static void a_forked_child_is_refused(void **state)
+{
+    (void)state;
+    fixture fixture;
+    int status = 0;
+    open_fixture(&fixture);
+    assert_int_equal(run(&fixture, 2, 2), HD_OK);
+    pid_t child = fork();
+    if (child == 0) {
+        hd_device *device = NULL;
+        bool refused = run(&fixture, 2, 2) == HD_FORKED &&
+                       hd_device_shutdown(fixture.device, 0, NULL) == HD_FORKED &&
+                       hd_device_open("cpu", NULL, &device, NULL) == HD_FORKED;
+        _exit(refused ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(run(&fixture, 2, 2), HD_OK); /* the parent goes on */
+    close_fixture(&fixture);
+}
+
+static void statuses_have_names_and_meanings(void **state)
+{
+    (void)state;
+    assert_string_equal(hd_status_name(HD_BAD_MODEL), "HD_BAD_MODEL");
+    assert_string_equal(hd_status_name((hd_status)999), "HD_?");
+    for (int i = HD_OK; i <= HD_INTERNAL; i++) {
+        assert_memory_equal(hd_status_name((hd_status)i), "HD_", 3);
+        assert_true(strlen(hd_status_text((hd_status)i)) > 0);
+    }
+    assert_non_null(hd_status_text((hd_status)999));
+    char version[32];
+    snprintf(version, sizeof version, "%d.%d.%d", HD_VERSION_MAJOR, HD_VERSION_MINOR,
+             HD_VERSION_PATCH);
+    assert_string_equal(hd_version(), version);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tensors_go_by_position_or_by_name),
+        cmocka_unit_test(a_part_of_the_outputs_may_be_asked_for),
+        cmocka_unit_test(outputs_are_the_librarys_or_the_callers),
+        cmocka_unit_test(wrong_counts_and_names_are_refused),
+        cmocka_unit_test(wrong_types_shapes_and_sizes_are_refused),
+        cmocka_unit_test(shapes_that_do_not_go_together_are_refused),
+        cmocka_unit_test(a_batch_of_nothing_gives_nothing),
+        cmocka_unit_test(null_arguments_are_refused),
+        cmocka_unit_test(devices_open_by_name),
+        cmocka_unit_test(options_of_another_size_are_understood_or_refused),
+        cmocka_unit_test(success_leaves_the_error_untouched),
+        cmocka_unit_test(inputs_and_outputs_are_described),
+        cmocka_unit_test(a_model_keeps_its_device_alive),
+        cmocka_unit_test(a_device_that_was_shut_down_refuses_work),
+        cmocka_unit_test(a_memory_limit_is_kept),
+        cmocka_unit_test(a_model_destroyed_with_a_run_in_flight_lives_until_its_end),
+        cmocka_unit_test(shutdown_waits_for_runs_in_flight_no_longer_than_told),
+        cmocka_unit_test(more_threads_than_streams_all_end),
+        cmocka_unit_test(eight_threads_with_one_new_shape_make_one_plan),
+        cmocka_unit_test(a_forked_child_is_refused),
+        cmocka_unit_test(statuses_have_names_and_meanings),
+    };
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

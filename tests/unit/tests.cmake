@@ -1,0 +1,2 @@
+# Lets the test count how many plans are made.
+target_link_options(unit_test_api PRIVATE -Wl,--wrap=hd_plan_cache_finish)
