@@ -13,8 +13,8 @@
 #include "trace.h"
 
 #define BLOCK_LIMIT 256 /* a thread's, in one execution */
-#define STACKS_END (ARENA_BASE + THREAD_LIMIT * STACK_SIZE)
-#define RED_ZONE 128
+#define STACKS_END  (ARENA_BASE + THREAD_LIMIT * STACK_SIZE)
+#define RED_ZONE    128
 
 typedef struct block {
     uintptr_t address;
@@ -57,7 +57,8 @@ static block *block_of(uintptr_t address)
     return NULL;
 }
 
-bool heap_describe(uintptr_t address, uint32_t *out_thread, uint32_t *out_block, uintptr_t *out_offset)
+bool heap_describe(uintptr_t address, uint32_t *out_thread, uint32_t *out_block,
+                   uintptr_t *out_offset)
 {
     if (address < STACKS_END || address - ARENA_BASE >= ARENA_SIZE) {
         return false;
@@ -77,8 +78,8 @@ void heap_check(uint32_t thread, uintptr_t address, uint64_t size, uintptr_t pla
     if (address < STACKS_END) {
         uint32_t owner = (uint32_t)((address - ARENA_BASE) / STACK_SIZE);
         if (owner != thread && address < scheduler_stack_pointer(owner) - RED_ZONE) {
-            failure("stack", "thread %u at %s uses a stack frame of thread %u that has ended", thread,
-                    trace_place(place), owner);
+            failure("stack", "thread %u at %s uses a stack frame of thread %u that has ended",
+                    thread, trace_place(place), owner);
         }
         return;
     }
@@ -146,7 +147,8 @@ static void release(void *memory, uintptr_t place)
         return;
     }
     uintptr_t address = (uintptr_t)memory;
-    block *at = address >= STACKS_END && address - ARENA_BASE < ARENA_SIZE ? block_of(address) : NULL;
+    block *at =
+        address >= STACKS_END && address - ARENA_BASE < ARENA_SIZE ? block_of(address) : NULL;
     if (at == NULL || at->address != address) {
         failure("freed", "what was never allocated is freed at %s", trace_place(place));
     }

@@ -7,7 +7,7 @@
 #include "operation.h"
 
 #define STACK_SIZE ((uintptr_t)64 << 10)
-#define HEAP_SIZE ((uintptr_t)256 << 10) /* a thread's */
+#define HEAP_SIZE  ((uintptr_t)256 << 10) /* a thread's */
 #define ARENA_BASE ((uintptr_t)0x100000000000)
 #define ARENA_SIZE (THREAD_LIMIT * (STACK_SIZE + HEAP_SIZE))
 
@@ -24,6 +24,7 @@ uintptr_t heap_stack(uint32_t thread);
 
 /* The block that holds an address: its number in the order of allocation and the distance from its
  * start; false when there is none. */
-bool heap_describe(uintptr_t address, uint32_t *out_thread, uint32_t *out_block, uintptr_t *out_offset);
+bool heap_describe(uintptr_t address, uint32_t *out_thread, uint32_t *out_block,
+                   uintptr_t *out_offset);
 
 #endif

@@ -12,29 +12,29 @@ typedef struct store {
     uint64_t value;
     uint32_t thread;
     uint32_t epoch;                  /* 0: before all threads, or a plain write */
-    uint32_t read_at[THREAD_LIMIT];  /* epoch of each thread's first load that returned it; 0: none */
-    uint32_t sequence;               /* number of the first seq_cst operation that made or saw it */
-    view released;                   /* what an acquiring load of it gets */
+    uint32_t read_at[THREAD_LIMIT]; /* epoch of each thread's first load of it; 0: none */
+    uint32_t sequence; /* number of the first seq_cst operation that made or saw it */
+    view released; /* what an acquiring load of it gets */
 } store;
 
 typedef struct location {
     uintptr_t address;
     uint32_t size;
     bool overwritten; /* by a plain write, whose value is looked up at the next use */
-    uint32_t first;  /* index of the oldest store that is kept */
+    uint32_t first; /* index of the oldest store that is kept */
     uint32_t newest; /* index of the newest store */
-    uint32_t seen[THREAD_LIMIT];  /* index of the store that each thread saw last */
+    uint32_t seen[THREAD_LIMIT]; /* index of the store that each thread saw last */
     uint32_t floor[THREAD_LIMIT]; /* set by history_catch_up */
-    store stores[HISTORY_DEPTH];  /* store i lies at i % HISTORY_DEPTH */
+    store stores[HISTORY_DEPTH]; /* store i lies at i % HISTORY_DEPTH */
 } location;
 
 static location locations[LOCATION_LIMIT];
 static uint32_t location_count;
 static view views[THREAD_LIMIT];
-static view release_fences[THREAD_LIMIT];   /* what a relaxed store passes on */
-static view acquire_waiting[THREAD_LIMIT];  /* what an acquire fence would get */
-static view sequential;                     /* what seq_cst fences have passed on */
-static uint32_t sequence;                   /* numbers seq_cst operations */
+static view release_fences[THREAD_LIMIT]; /* what a relaxed store passes on */
+static view acquire_waiting[THREAD_LIMIT]; /* what an acquire fence would get */
+static view sequential; /* what seq_cst fences have passed on */
+static uint32_t sequence; /* numbers seq_cst operations */
 
 void history_restart(void)
 {
@@ -76,8 +76,8 @@ uint32_t history_find(uintptr_t address, uint32_t size)
     for (uint32_t i = 0; i < location_count; i++) {
         if (locations[i].address == address) {
             if (locations[i].size != size) {
-                failure("explorer", "an atomic object is used with sizes %u and %u", locations[i].size,
-                        size);
+                failure("explorer", "an atomic object is used with sizes %u and %u",
+                        locations[i].size, size);
             }
             if (locations[i].overwritten) {
                 begin_location(&locations[i], address, size);
@@ -95,7 +95,8 @@ uint32_t history_find(uintptr_t address, uint32_t size)
 void history_overwrite(uintptr_t address, uint64_t size)
 {
     for (uint32_t i = 0; i < location_count; i++) {
-        if (locations[i].address + locations[i].size > address && locations[i].address < address + size) {
+        if (locations[i].address + locations[i].size > address &&
+            locations[i].address < address + size) {
             locations[i].overwritten = true;
         }
     }
@@ -191,9 +192,11 @@ static void append(uint32_t thread, location *at, uint64_t value, int order, con
     memcpy((void *)at->address, &value, at->size);
 }
 
-static operation memory_operation(operation_kind kind, uint32_t location, int order, uintptr_t place)
+static operation memory_operation(operation_kind kind, uint32_t location, int order,
+                                  uintptr_t place)
 {
-    return (operation){.kind = kind, .object = location, .seq_cst = order == ORDER_SEQ_CST, .place = place};
+    return (operation){
+        .kind = kind, .object = location, .seq_cst = order == ORDER_SEQ_CST, .place = place};
 }
 
 uint64_t history_load(uint32_t thread, uint32_t location_number, int order, uintptr_t place)
@@ -212,7 +215,8 @@ uint64_t history_load(uint32_t thread, uint32_t location_number, int order, uint
     return value;
 }
 
-void history_store(uint32_t thread, uint32_t location_number, uint64_t value, int order, uintptr_t place)
+void history_store(uint32_t thread, uint32_t location_number, uint64_t value, int order,
+                   uintptr_t place)
 {
     operation self = memory_operation(OPERATION_STORE, location_number, order, place);
     scheduler_turn(&self);
@@ -224,8 +228,8 @@ void history_store(uint32_t thread, uint32_t location_number, uint64_t value, in
 }
 
 /* Reads the newest store and writes behind it. */
-static uint64_t exchange(uint32_t thread, location *at, history_function *function, uint64_t operand,
-                         int order)
+static uint64_t exchange(uint32_t thread, location *at, history_function *function,
+                         uint64_t operand, int order)
 {
     view continued = store_at(at, at->newest)->released;
     uint64_t before = store_at(at, at->newest)->value;
@@ -254,8 +258,8 @@ static uint64_t take_operand(uint64_t before, uint64_t operand)
     return operand;
 }
 
-uint64_t history_compare(uint32_t thread, uint32_t location_number, uint64_t expected, uint64_t desired,
-                         int order, int failing_order, uintptr_t place)
+uint64_t history_compare(uint32_t thread, uint32_t location_number, uint64_t expected,
+                         uint64_t desired, int order, int failing_order, uintptr_t place)
 {
     operation self = memory_operation(OPERATION_UPDATE, location_number, order, place);
     scheduler_turn(&self);

@@ -4,10 +4,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "heap.h"
 #include "history.h"
 #include "race.h"
 #include "scheduler.h"
-#include "heap.h"
 
 #define PLACE ((uintptr_t)__builtin_return_address(0))
 

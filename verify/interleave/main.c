@@ -22,8 +22,8 @@
 #include "search.h"
 #include "trace.h"
 
-static const scenario *const tables[] = {scenarios_litmus, scenarios_memory_account, scenarios_plan_cache,
-                                        scenarios_slot_pool, scenarios_team};
+static const scenario *const tables[] = {scenarios_litmus, scenarios_memory_account,
+                                         scenarios_plan_cache, scenarios_slot_pool, scenarios_team};
 
 static char failure_text[2000];
 static char failure_schedule[16000];
@@ -50,7 +50,8 @@ static void catch_crashes(void)
 {
     static char stack[1 << 16];
     sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
-    struct sigaction action = {.sa_sigaction = note_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = note_crash,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
 }
@@ -93,9 +94,8 @@ static uint32_t old_loads_of(const scenario *what)
 static bool explore(const scenario *what, uint64_t limit, double seconds)
 {
     uint32_t preemptions = every_schedule ? UINT32_MAX : what->preemptions;
-    search_begin((search_options){.bounded = preemptions != 0,
-                                  .preemptions = preemptions,
-                                  .spurious = what->spurious != 0});
+    search_begin((search_options){
+        .bounded = preemptions != 0, .preemptions = preemptions, .spurious = what->spurious != 0});
     uint64_t complete = 0, redundant = 0;
     outcomes_seen = 0;
     failure_schedule[0] = '\0';
@@ -106,8 +106,9 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
         complete += end != EXECUTION_REDUNDANT;
         redundant += end == EXECUTION_REDUNDANT;
         failed = end == EXECUTION_FAILED;
-        cut = (limit != 0 && complete >= limit) ||
-              (seconds > 0 && ((complete + redundant) & 255) == 0 && seconds_now() - start > seconds);
+        cut =
+            (limit != 0 && complete >= limit) ||
+            (seconds > 0 && ((complete + redundant) & 255) == 0 && seconds_now() - start > seconds);
     } while (!failed && !cut && search_next());
     if (!failed && !cut && what->outcomes != 0 && outcomes_seen != what->outcomes) {
         failed = true;
@@ -123,7 +124,8 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
         snprintf(bound, sizeof bound, "%u preemptions, %u old", preemptions, what->old_loads);
     }
     printf("%s\t%s\t%llu\t%llu\t%s\t%.1f\n", what->name, failed ? "FAIL" : "ok",
-           (unsigned long long)complete, (unsigned long long)redundant, bound, seconds_now() - start);
+           (unsigned long long)complete, (unsigned long long)redundant, bound,
+           seconds_now() - start);
     if (failed) {
         printf("  %s\n", failure_text);
         if (failure_schedule[0] != '\0') {

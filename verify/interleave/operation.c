@@ -43,7 +43,8 @@ static bool memory_conflicts(const operation *a, const operation *b)
         return b->kind == OPERATION_FENCE || (touches_memory(b) && b->seq_cst);
     }
     /* A paused thread goes on when something that it looked at was written. */
-    return a->kind == OPERATION_PAUSE && writes(b) && (a->watch[b->object / 64] >> b->object % 64 & 1);
+    return a->kind == OPERATION_PAUSE && writes(b) &&
+           (a->watch[b->object / 64] >> b->object % 64 & 1);
 }
 
 static bool waits_conflict(const operation *a, const operation *b, bool spurious)
@@ -62,7 +63,8 @@ bool operations_conflict(const operation *a, const operation *b, bool spurious)
     if (mutex_of(a) != 0 && mutex_of(a) == mutex_of(b)) {
         return true;
     }
-    if (condition_of(a) != 0 && condition_of(a) == condition_of(b) && waits_conflict(a, b, spurious)) {
+    if (condition_of(a) != 0 && condition_of(a) == condition_of(b) &&
+        waits_conflict(a, b, spurious)) {
         return true;
     }
     if (spurious && a->kind == OPERATION_WAKE && b->kind == OPERATION_WAKE) {
@@ -84,7 +86,8 @@ bool operations_reversible(const operation *earlier, const operation *later)
     if (gives && mutex_of(later) == mutex_of(earlier)) {
         return false; /* the later one needs the mutex, which the earlier one holds: compare the locks */
     }
-    if (earlier->kind == OPERATION_EXIT || (earlier->kind == OPERATION_LOCK && later->kind != OPERATION_LOCK)) {
+    if (earlier->kind == OPERATION_EXIT ||
+        (earlier->kind == OPERATION_LOCK && later->kind != OPERATION_LOCK)) {
         return false; /* a join needs the end; giving needs that one's own lock came first */
     }
     if (earlier->kind == OPERATION_NOTIFY && later->kind == OPERATION_LOCK) {

@@ -8,7 +8,7 @@
 #include "trace.h"
 
 #define PIECE_LIMIT (1u << 18)
-#define WORD_COUNT (ARENA_SIZE / 8)
+#define WORD_COUNT  (ARENA_SIZE / 8)
 
 /* The accesses to one set of bytes of a word. */
 typedef struct piece {
@@ -35,12 +35,12 @@ void race_restart(void)
 
 static const char *const kind_names[] = {"read", "write", "atomic read", "atomic write"};
 
-static void report(uintptr_t address, uint32_t thread, race_kind kind, uintptr_t place, uint32_t other,
-                   race_kind other_kind, uintptr_t other_place)
+static void report(uintptr_t address, uint32_t thread, race_kind kind, uintptr_t place,
+                   uint32_t other, race_kind other_kind, uintptr_t other_place)
 {
     failure("race", "data race on %s: %s by thread %u at %s, %s by thread %u at %s",
-            trace_object(address), kind_names[kind], thread, trace_place(place), kind_names[other_kind],
-            other, trace_place(other_place));
+            trace_object(address), kind_names[kind], thread, trace_place(place),
+            kind_names[other_kind], other, trace_place(other_place));
 }
 
 static bool kinds_conflict(race_kind a, race_kind b)
@@ -66,7 +66,8 @@ static void check_piece(const piece *with, uint32_t thread, uintptr_t address, r
     }
 }
 
-static void access_word(uint32_t thread, uintptr_t word, uint32_t mask, race_kind kind, uintptr_t place)
+static void access_word(uint32_t thread, uintptr_t word, uint32_t mask, race_kind kind,
+                        uintptr_t place)
 {
     uint32_t number = (uint32_t)((word - ARENA_BASE) / 8);
     piece *own = NULL;

@@ -5,10 +5,17 @@
 
 #include <stdint.h>
 
-typedef enum race_kind { RACE_READ, RACE_WRITE, RACE_ATOMIC_READ, RACE_ATOMIC_WRITE, RACE_KINDS } race_kind;
+typedef enum race_kind {
+    RACE_READ,
+    RACE_WRITE,
+    RACE_ATOMIC_READ,
+    RACE_ATOMIC_WRITE,
+    RACE_KINDS
+} race_kind;
 
 void race_restart(void);
 /* Memory that is not the explorer's (constants, the C library's) is left out. */
-void race_access(uint32_t thread, uintptr_t address, uint64_t size, race_kind kind, uintptr_t place);
+void race_access(uint32_t thread, uintptr_t address, uint64_t size, race_kind kind,
+                 uintptr_t place);
 
 #endif

@@ -20,9 +20,10 @@ typedef struct scenario {
     const char *name;
     void (*run)(void);
     uint32_t preemptions; /* 0: reduced search without bound; else bounded by this number, */
-    uint32_t old_loads;   /* and by this number of loads that return older stores */
-    uint32_t spurious;    /* wake-ups without reason in an execution */
-    uint64_t outcomes;    /* not 0: exactly these bits are set by scenario_outcome, over all schedules */
+    uint32_t old_loads; /* and by this number of loads that return older stores */
+    uint32_t spurious; /* wake-ups without reason in an execution */
+    uint64_t
+        outcomes; /* not 0: exactly these bits are set by scenario_outcome, over all schedules */
 } scenario;
 
 /* One table a file of scenarios, ended by a row without a name. */
@@ -44,7 +45,8 @@ void scenario_outcome(uint32_t number);
 void trace_name(const void *memory, size_t size, const char *name);
 
 /* Starts a thread; there are always enough. */
-static inline void scenario_start(hd_thread *thread, const char *name, void (*run)(void *), void *argument)
+static inline void scenario_start(hd_thread *thread, const char *name, void (*run)(void *),
+                                  void *argument)
 {
     scenario_require("explorer", hd_thread_start(thread, name, run, argument) == HD_OK);
 }

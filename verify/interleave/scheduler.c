@@ -15,7 +15,7 @@
 #error "the explorer switches stacks on x86-64 only"
 #endif
 
-#define CALL_LIMIT 64
+#define CALL_LIMIT  64
 #define PAUSE_LIMIT 8 /* places at which a thread spins */
 
 typedef struct thread_state {
@@ -150,8 +150,8 @@ static void report_deadlock(void)
         if (threads[i].started && !threads[i].ended) {
             const operation *next = &threads[i].pending;
             used += (uint32_t)snprintf(text + used, sizeof text - used, "%sthread %u: %s at %s",
-                                                 used == 0 ? "" : "; ", i, operation_name(next),
-                                                 trace_place(next->place));
+                                       used == 0 ? "" : "; ", i, operation_name(next),
+                                       trace_place(next->place));
             used = used > sizeof text ? (uint32_t)sizeof text : used;
         }
     }
@@ -321,10 +321,14 @@ void scheduler_pause(uintptr_t place)
     scheduler_done(&pause);
 }
 
-bool scheduler_await(uintptr_t condition, uintptr_t mutex, bool timed, uintptr_t place, bool *out_expired)
+bool scheduler_await(uintptr_t condition, uintptr_t mutex, bool timed, uintptr_t place,
+                     bool *out_expired)
 {
     thread_state *self = &threads[current];
-    operation wake = {.kind = OPERATION_WAKE, .object = condition, .second = mutex, .timed = timed,
+    operation wake = {.kind = OPERATION_WAKE,
+                      .object = condition,
+                      .second = mutex,
+                      .timed = timed,
                       .place = place};
     self->notified = false;
     *out_expired = false;

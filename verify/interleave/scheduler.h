@@ -7,7 +7,11 @@
 
 #include "operation.h"
 
-typedef enum execution_end { EXECUTION_COMPLETE, EXECUTION_REDUNDANT, EXECUTION_FAILED } execution_end;
+typedef enum execution_end {
+    EXECUTION_COMPLETE,
+    EXECUTION_REDUNDANT,
+    EXECUTION_FAILED
+} execution_end;
 
 /* Runs `run` as thread 0. spurious: wake-ups without reason in this execution; old_loads: loads that
  * may return older stores (an execution's budget is no object of conflicts: bounded search only). */
@@ -39,7 +43,8 @@ void scheduler_pause(uintptr_t place);
 
 /* Waiting for a condition. scheduler_await returns whether the thread was notified; if so its turn is
  * the one in which it locks the mutex; if not, time has run out (*out_expired) or nothing happened. */
-bool scheduler_await(uintptr_t condition, uintptr_t mutex, bool timed, uintptr_t place, bool *out_expired);
+bool scheduler_await(uintptr_t condition, uintptr_t mutex, bool timed, uintptr_t place,
+                     bool *out_expired);
 /* Wakes all (or one of) those who wait; returns how many. */
 uint32_t scheduler_notify(uintptr_t condition, bool one);
 

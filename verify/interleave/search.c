@@ -21,8 +21,8 @@ typedef struct node {
 } node;
 
 static node nodes[DEPTH_LIMIT];
-static uint32_t length;     /* nodes of the current path */
-static uint32_t depth;      /* events of the current execution */
+static uint32_t length; /* nodes of the current path */
+static uint32_t depth; /* events of the current execution */
 static uint32_t fresh_from; /* events from here on were not seen in the last execution */
 static uint32_t clocks[THREAD_LIMIT][THREAD_LIMIT];
 static search_options options;
@@ -195,8 +195,8 @@ static uint32_t pick_replayed(uint32_t enabled, uint32_t last)
         here->choice = 0;
     }
     if ((enabled >> here->thread & 1) == 0) {
-        failure("replay", "the schedule does not fit: thread %u cannot go on at step %u", here->thread,
-                depth);
+        failure("replay", "the schedule does not fit: thread %u cannot go on at step %u",
+                here->thread, depth);
     }
     here->choice_count = 0;
     depth++;
@@ -239,7 +239,8 @@ uint32_t search_choose(uint32_t count)
     }
     here->choice_count = count;
     if (here->choice >= count) {
-        failure("replay", "the schedule does not fit: no outcome %u at step %u", here->choice, depth - 1);
+        failure("replay", "the schedule does not fit: no outcome %u at step %u", here->choice,
+                depth - 1);
     }
     return here->choice;
 }
@@ -288,7 +289,8 @@ void search_print(char *text, uint32_t size)
                nodes[i + count].choice == nodes[i].choice) {
             count++;
         }
-        used += (uint32_t)snprintf(text + used, size - used, "%s%u", i == 0 ? "" : ",", nodes[i].thread);
+        used += (uint32_t)snprintf(text + used, size - used, "%s%u", i == 0 ? "" : ",",
+                                   nodes[i].thread);
         if (nodes[i].choice != 0) {
             used += (uint32_t)snprintf(text + used, size - used, ":%u", nodes[i].choice);
         }

@@ -19,7 +19,7 @@
 #include "operation.h"
 
 #define SEARCH_REDUNDANT UINT32_MAX
-#define DEPTH_LIMIT 4000
+#define DEPTH_LIMIT      4000
 
 typedef struct search_options {
     bool bounded;

@@ -13,7 +13,7 @@
 #include "trace.h"
 
 #define MUTEX_LIMIT 32
-#define PLACE ((uintptr_t)__builtin_return_address(0))
+#define PLACE       ((uintptr_t)__builtin_return_address(0))
 
 typedef struct mutex_state {
     uintptr_t address;
@@ -131,10 +131,12 @@ void hd_condition_destroy(hd_condition *condition)
 static void notify(hd_condition *condition, bool one, uintptr_t place)
 {
     touch((uintptr_t)condition, place);
-    operation self = {.kind = OPERATION_NOTIFY, .object = (uintptr_t)condition, .one = one, .place = place};
+    operation self = {
+        .kind = OPERATION_NOTIFY, .object = (uintptr_t)condition, .one = one, .place = place};
     scheduler_turn(&self);
     uint32_t woken = scheduler_notify((uintptr_t)condition, one);
-    trace("%s %s wakes %u", one ? "signal" : "broadcast", trace_object((uintptr_t)condition), woken);
+    trace("%s %s wakes %u", one ? "signal" : "broadcast", trace_object((uintptr_t)condition),
+          woken);
     (void)woken;
     scheduler_done(&self);
 }
@@ -149,8 +151,8 @@ void hd_condition_broadcast(hd_condition *condition)
     notify(condition, false, PLACE);
 }
 
-bool hd_condition_wait_until(hd_condition *condition, hd_mutex *mutex, uint64_t deadline)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+bool hd_condition_wait_until(hd_condition *condition, hd_mutex *mutex,
+                             uint64_t deadline) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     if (*scheduler_held_ranks() != 1u << mutex->rank) {
         failure("rank", "a wait under another lock, at %s", trace_place(PLACE));
@@ -167,7 +169,8 @@ bool hd_condition_wait_until(hd_condition *condition, hd_mutex *mutex, uint64_t 
     scheduler_done(&wait);
     bool expired;
     operation lock = {.kind = OPERATION_LOCK, .object = (uintptr_t)mutex, .place = PLACE};
-    if (scheduler_await((uintptr_t)condition, (uintptr_t)mutex, deadline != HD_FOREVER, PLACE, &expired)) {
+    if (scheduler_await((uintptr_t)condition, (uintptr_t)mutex, deadline != HD_FOREVER, PLACE,
+                        &expired)) {
         lock.second = (uintptr_t)condition;
     } else {
         if (expired && deadline > now) {
@@ -200,7 +203,8 @@ hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void 
     if (number == THREAD_LIMIT) {
         return HD_OUT_OF_MEMORY;
     }
-    race_access(scheduler_current(), (uintptr_t)&thread->handle, sizeof thread->handle, RACE_WRITE, PLACE);
+    race_access(scheduler_current(), (uintptr_t)&thread->handle, sizeof thread->handle, RACE_WRITE,
+                PLACE);
     thread->handle = number;
     trace_thread(number, name);
     return HD_OK;
@@ -208,7 +212,8 @@ hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void 
 
 void hd_thread_join(hd_thread *thread)
 {
-    race_access(scheduler_current(), (uintptr_t)&thread->handle, sizeof thread->handle, RACE_READ, PLACE);
+    race_access(scheduler_current(), (uintptr_t)&thread->handle, sizeof thread->handle, RACE_READ,
+                PLACE);
     scheduler_join((uint32_t)thread->handle, PLACE);
 }
 

@@ -9,6 +9,6 @@ void interleave_pause(void);
 int interleave_compare(const void *a, const void *b, size_t size);
 
 #define __builtin_ia32_pause interleave_pause
-#define memcmp interleave_compare
+#define memcmp               interleave_compare
 
 #endif

@@ -10,9 +10,9 @@
 #include "scheduler.h"
 #include "search.h"
 
-#define NAME_LIMIT 32
-#define TEXT_COUNT 16
-#define TEXT_SIZE 160
+#define NAME_LIMIT  32
+#define TEXT_COUNT  16
+#define TEXT_SIZE   160
 #define PLACE_LIMIT 512
 
 bool trace_is_on;
@@ -67,7 +67,8 @@ const char *trace_object(uintptr_t address)
     char *text = take_text();
     for (uint32_t i = 0; i < name_count; i++) {
         if (address - names[i].address < names[i].size) {
-            snprintf(text, TEXT_SIZE, "%s+%zu", names[i].name, (size_t)(address - names[i].address));
+            snprintf(text, TEXT_SIZE, "%s+%zu", names[i].name,
+                     (size_t)(address - names[i].address));
             return text;
         }
     }
@@ -92,8 +93,8 @@ static void symbolize(uintptr_t place, char *text)
         return;
     }
     program[length] = '\0';
-    snprintf(command, sizeof command, "llvm-symbolizer-22 -e '%s' -s --inlines %#zx 2>/dev/null", program,
-             (size_t)(place - 1));
+    snprintf(command, sizeof command, "llvm-symbolizer-22 -e '%s' -s --inlines %#zx 2>/dev/null",
+             program, (size_t)(place - 1));
     FILE *answer = popen(command, "re");
     if (answer == NULL) {
         return;
@@ -113,8 +114,8 @@ static void symbolize(uintptr_t place, char *text)
             *column = '\0';
         }
         if (used < TEXT_SIZE) {
-            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s (%s)", used == 0 ? "" : " < ",
-                                     line, function);
+            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s (%s)",
+                                     used == 0 ? "" : " < ", line, function);
         }
     }
     pclose(answer);

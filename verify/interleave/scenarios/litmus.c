@@ -63,8 +63,10 @@ LITMUS_THREAD(sb_acquire_x, hd_store_release(&self->x, 1); SEEN(hd_load_acquire(
 LITMUS_THREAD(sb_acquire_y, hd_store_release(&self->y, 1); SEEN(hd_load_acquire(&self->x));)
 LITMUS_THREAD(sb_seq_cst_x, hd_store_seq_cst(&self->x, 1); SEEN(hd_load_seq_cst(&self->y));)
 LITMUS_THREAD(sb_seq_cst_y, hd_store_seq_cst(&self->y, 1); SEEN(hd_load_seq_cst(&self->x));)
-LITMUS_THREAD(sb_fence_x, hd_store_relaxed(&self->x, 1); hd_fence_seq_cst(); SEEN(hd_load_relaxed(&self->y));)
-LITMUS_THREAD(sb_fence_y, hd_store_relaxed(&self->y, 1); hd_fence_seq_cst(); SEEN(hd_load_relaxed(&self->x));)
+LITMUS_THREAD(sb_fence_x, hd_store_relaxed(&self->x, 1); hd_fence_seq_cst();
+              SEEN(hd_load_relaxed(&self->y));)
+LITMUS_THREAD(sb_fence_y, hd_store_relaxed(&self->y, 1); hd_fence_seq_cst();
+              SEEN(hd_load_relaxed(&self->x));)
 LITMUS(sb_relaxed, sb_relaxed_x, sb_relaxed_y)
 LITMUS(sb_acquire, sb_acquire_x, sb_acquire_y)
 LITMUS(sb_seq_cst, sb_seq_cst_x, sb_seq_cst_y)
@@ -75,14 +77,15 @@ LITMUS(sb_one_fence, sb_fence_x, sb_relaxed_y)
 /* Message passing: who sees the flag sees the message, unless an order is missing. */
 LITMUS_THREAD(mp_send_relaxed, hd_store_relaxed(&self->x, 1); hd_store_relaxed(&self->y, 1);)
 LITMUS_THREAD(mp_send_release, hd_store_relaxed(&self->x, 1); hd_store_release(&self->y, 1);)
-LITMUS_THREAD(mp_send_fence, hd_store_relaxed(&self->x, 1); atomic_thread_fence(memory_order_release);
-              hd_store_relaxed(&self->y, 1);)
+LITMUS_THREAD(mp_send_fence, hd_store_relaxed(&self->x, 1);
+              atomic_thread_fence(memory_order_release); hd_store_relaxed(&self->y, 1);)
 LITMUS_THREAD(mp_get_relaxed, uint32_t flag = hd_load_relaxed(&self->y);
               SEEN(flag + 2 * hd_load_relaxed(&self->x));)
 LITMUS_THREAD(mp_get_acquire, uint32_t flag = hd_load_acquire(&self->y);
               SEEN(flag + 2 * hd_load_relaxed(&self->x));)
 LITMUS_THREAD(mp_get_fence, uint32_t flag = hd_load_relaxed(&self->y);
-              atomic_thread_fence(memory_order_acquire); SEEN(flag + 2 * hd_load_relaxed(&self->x));)
+              atomic_thread_fence(memory_order_acquire);
+              SEEN(flag + 2 * hd_load_relaxed(&self->x));)
 LITMUS(mp_relaxed, mp_send_relaxed, mp_get_relaxed)
 LITMUS(mp_release, mp_send_release, mp_get_relaxed)
 LITMUS(mp_acquire, mp_send_relaxed, mp_get_acquire)
@@ -92,10 +95,11 @@ LITMUS(mp_fence_acquire, mp_send_fence, mp_get_acquire)
 
 /* A release sequence goes through another's read-modify-write, not through a plain relaxed store. */
 LITMUS_THREAD(sequence_update, uint32_t one = 1; hd_cas_relaxed(&self->y, &one, 2);)
-LITMUS_THREAD(sequence_store, if (hd_load_relaxed(&self->y) == 1) { hd_store_relaxed(&self->y, 2); })
-LITMUS_THREAD(sequence_get, if (hd_load_acquire(&self->y) == 2) { SEEN(hd_load_relaxed(&self->x)); } else {
-                  SEEN(2);
-              })
+LITMUS_THREAD(
+    sequence_store, if (hd_load_relaxed(&self->y) == 1) { hd_store_relaxed(&self->y, 2); })
+LITMUS_THREAD(
+    sequence_get,
+    if (hd_load_acquire(&self->y) == 2) { SEEN(hd_load_relaxed(&self->x)); } else { SEEN(2); })
 LITMUS(sequence_of_updates, mp_send_release, sequence_update, sequence_get)
 LITMUS(sequence_broken, mp_send_release, sequence_store, sequence_get)
 
@@ -108,8 +112,10 @@ LITMUS(coherence, coherence_write, coherence_read)
 /* Independent reads of independent writes: the readers may disagree, unless all is seq_cst. */
 LITMUS_THREAD(write_x, hd_store_release(&self->x, 1);)
 LITMUS_THREAD(write_y, hd_store_release(&self->y, 1);)
-LITMUS_THREAD(read_xy, uint32_t first = hd_load_acquire(&self->x); SEEN(first + 2 * hd_load_acquire(&self->y));)
-LITMUS_THREAD(read_yx, uint32_t first = hd_load_acquire(&self->y); SEEN(first + 2 * hd_load_acquire(&self->x));)
+LITMUS_THREAD(read_xy, uint32_t first = hd_load_acquire(&self->x);
+              SEEN(first + 2 * hd_load_acquire(&self->y));)
+LITMUS_THREAD(read_yx, uint32_t first = hd_load_acquire(&self->y);
+              SEEN(first + 2 * hd_load_acquire(&self->x));)
 LITMUS(iriw_acquire, write_x, write_y, read_xy, read_yx)
 LITMUS_THREAD(write_x_seq_cst, hd_store_seq_cst(&self->x, 1);)
 LITMUS_THREAD(write_y_seq_cst, hd_store_seq_cst(&self->y, 1);)
@@ -158,7 +164,8 @@ static void count_lost(void)
 
 /* A spinning wait ends, and passes on what was released. */
 LITMUS_THREAD(spin_set, self->plain = 1; hd_store_release(&self->x, 1);)
-LITMUS_THREAD(spin_wait, while (hd_load_acquire(&self->x) == 0) { hd_spin_pause(); } SEEN(self->plain);)
+LITMUS_THREAD(
+    spin_wait, while (hd_load_acquire(&self->x) == 0) { hd_spin_pause(); } SEEN(self->plain);)
 LITMUS(spin, spin_set, spin_wait)
 
 /* Bits of run_litmus' outcomes: two threads that saw 0 or 1 each: 0, 1, 4, 5; one that saw a + 2 b:

@@ -47,7 +47,8 @@ static void run_account(uint32_t count, void (*const *runs)(void *), uint32_t fe
     scenario_require("FLAT.taken", taken >= fewest && taken <= most);
     scenario_require("FLAT.total", hd_load_relaxed(&state->account.total) == UINT64_C(60) * taken);
     scenario_require("FLAT.kinds",
-                     hd_load_relaxed(&state->account.kinds[HD_MEMORY_ARENAS]) == UINT64_C(60) * taken &&
+                     hd_load_relaxed(&state->account.kinds[HD_MEMORY_ARENAS]) ==
+                             UINT64_C(60) * taken &&
                          hd_load_relaxed(&state->account.kinds[HD_MEMORY_PLANS]) == 0);
     hd_free(state);
 }

@@ -24,7 +24,8 @@ static pool_state *pool_open(uint32_t idle_count)
     /* As if slots idle_count + 1 to 31 were leased. */
     uint32_t slot;
     for (uint32_t i = idle_count + 1; i < HD_STREAM_COUNT; i++) {
-        scenario_require("SAFE.wish", hd_slot_pool_lease(&state->pool, i, 0, &slot) == HD_OK && slot == i);
+        scenario_require("SAFE.wish",
+                         hd_slot_pool_lease(&state->pool, i, 0, &slot) == HD_OK && slot == i);
     }
     return state;
 }
@@ -158,7 +159,8 @@ static void close_with(uint32_t count, void (*const *runs)(void *), uint64_t dea
         hd_thread_join(&threads[i]);
     }
     uint32_t slot;
-    scenario_require("SAFE.stays-closed", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_CLOSED);
+    scenario_require("SAFE.stays-closed",
+                     hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_CLOSED);
     pool_end(state);
 }
 

@@ -19,7 +19,8 @@ typedef struct work {
 } work;
 
 /* Adds what the step before has left, so that all of it must be seen. */
-static void run_tile(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_tile(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                     void *scratch)
 {
     const uint32_t *before = parameters;
     uint32_t *results = buffers[0];
@@ -31,8 +32,8 @@ static void run_tile(const void *parameters, void *const *buffers, int64_t begin
 }
 
 /* Each tile waits until the other has begun: the worker must come. */
-static void run_meeting_tile(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                             void *scratch)
+static void run_meeting_tile(const void *parameters, void *const *buffers, int64_t begin,
+                             int64_t end, void *scratch)
 {
     run_tile(NULL, buffers, begin, end, scratch);
     _Atomic uint32_t *begun = *(_Atomic uint32_t *const *)parameters;
@@ -113,6 +114,14 @@ static void two_steps(void)
     hd_team_destroy(&team);
 }
 
+/* Two workers and the caller want two tiles: somebody comes too late. */
+static void two_workers(void)
+{
+    hd_team *team = team_open(3);
+    run_work(team, 0, 1);
+    hd_team_destroy(&team);
+}
+
 /* The second step has one tile, which the caller computes without publishing anything. */
 static void shared_then_alone(void)
 {
@@ -174,6 +183,7 @@ const scenario scenarios_team[] = {
     {.name = "team.two-steps", .run = two_steps, .preemptions = 3, .old_loads = 1},
     {.name = "team.shared-then-alone", .run = shared_then_alone, .preemptions = 2, .old_loads = 2},
     {.name = "team.two-runs", .run = two_runs, .preemptions = 3, .old_loads = 1},
+    {.name = "team.two-workers", .run = two_workers, .preemptions = 1, .old_loads = 1},
     {.name = "team.two-callers", .run = two_callers, .preemptions = 2, .old_loads = 1},
     {.name = "team.one-step-unbounded", .run = one_step},
     {.name = "team.two-runs-unbounded", .run = two_runs},
