@@ -494,15 +494,17 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
                      .error = error};
     hd_lease lease;
     bool is_long = hd_load_relaxed(&model->run_nanoseconds) > LONG_NANOSECONDS;
+    /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
+     * before it waits for a stream. */
+    hd_add_relaxed(&model->reference_count, 1);
     hd_status status = hd_device_lease(model->device, is_long, &lease, error);
     if (status != HD_OK) {
+        hd_model_destroy(&model);
         return status;
     }
     uint64_t start = hd_clock_now();
     run.stream_number = lease.stream;
     run.stream = &model->device->streams[run.stream_number];
-    /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE). */
-    hd_add_relaxed(&model->reference_count, 1);
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
     status = reserve_tables(&run);

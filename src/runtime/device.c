@@ -122,7 +122,11 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
     }
-    if (hd_slot_pool_close(&device->slots, hd_clock_after_ms(timeout_ms)) != HD_OK) {
+    /* The last run and the last handle may go while this thread still waits (SAFE). */
+    hd_device_retain(device);
+    hd_status status = hd_slot_pool_close(&device->slots, hd_clock_after_ms(timeout_ms));
+    hd_device_destroy(&device);
+    if (status != HD_OK) {
         return hd_fail(error, HD_NOT_YET, "runs are still in flight after %u ms", timeout_ms);
     }
     return HD_OK;
