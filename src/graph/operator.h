@@ -59,6 +59,9 @@ HD_OPERATOR_FAMILY_LIST(HD_OPERATOR_FAMILY_DECLARE_)
 /* NULL: there is no such operator. */
 const hd_operator *hd_operator_find(const char *type);
 
+/* The inputs' types fit together; HD_BAD_MODEL names the one that does not. Asked before inference. */
+HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, hd_error *error);
+
 /* Inference that several operators share. */
 hd_infer hd_infer_same;      /* one output like input 0 */
 hd_infer hd_infer_broadcast; /* one output: input 0's dtype, all inputs' shapes broadcast */

@@ -314,6 +314,10 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     if (status != HD_OK) {
         return status;
     }
+    status = hd_operator_check_types(&operation, planner->error);
+    if (status != HD_OK) {
+        return status;
+    }
     size_t needed = 0;
     switch (node->operator->infer(&operation, &needed, planner->error)) {
     case HD_INFER_FAILED:

@@ -73,6 +73,7 @@ static hd_status fold_one(hd_graph *graph, const hd_node *node, hd_region *regio
     size_t needed;
     *folded = false;
     if (!constant_operation(graph, node, region, &operation) ||
+        hd_operator_check_types(&operation, NULL) != HD_OK ||
         node->operator->infer(&operation, &needed, NULL) != HD_INFER_DONE) {
         return HD_OK;
     }
