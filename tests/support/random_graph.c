@@ -645,6 +645,26 @@ static void make_choice(maker *m)
     }
 }
 
+/* Shapes that are known only when the data is: the plan is cut here. Every element is taken. */
+static void make_cut(maker *m)
+{
+    size_t x = pick(m);
+    hd_shape shape = *shape_of(m, x);
+    if (below(m, 2) == 0 || hd_shape_count(&shape) == 0) {
+        return;
+    }
+    size_t size = NODE(m, "Abs", x);
+    size_t flat = NODE(m, "Reshape", both(m, "Add", size, scalar(m, 1)), INTS(m, -1));
+    size_t places = flat == ORACLE_NONE ? flat : NODE(m, "NonZero", flat);
+    places = places == ORACLE_NONE ? places : NODE(m, "Reshape", places, INTS(m, -1));
+    hd_attribute axis = operation_int("axis", 0);
+    size_t operands[] = {NODE(m, "Reshape", x, INTS(m, -1)), places};
+    size_t taken = places == ORACLE_NONE ? places : node_with(m, "Gather", operands, 2, &axis, 1);
+    if (taken != ORACLE_NONE) {
+        NODE(m, "Reshape", taken, ints(m, shape.rank, shape.dims));
+    }
+}
+
 typedef void make_function(maker *m);
 
 static void make_inputs(maker *m, random_graph_kind kind)
@@ -668,11 +688,13 @@ void random_graph_make(graph_oracle *oracle, uint64_t seed, random_graph_kind ki
     static make_function *const images[] = {
         make_convolution, make_convolution, make_convolution, make_pool,   make_pool,     make_unary,
         make_unary,       make_binary,      make_binary,      make_clip,   make_gate,     make_concat,
-        make_slice,       make_reshape,     make_movement,    make_linear, make_reduction, make_choice};
+        make_slice,       make_reshape,     make_movement,    make_linear, make_reduction, make_choice,
+        make_cut};
     static make_function *const sequences[] = {
         make_linear, make_linear,     make_attention, make_layer_norm, make_layer_norm, make_gate,
         make_unary,  make_binary,     make_binary,    make_product,    make_concat,     make_slice,
-        make_reshape, make_movement,  make_reduction, make_choice,     make_clip};
+        make_reshape, make_movement,  make_reduction, make_choice,     make_clip,
+        make_cut};
     maker m = {oracle, seed * 2 + (uint64_t)kind};
     make_inputs(&m, kind);
     size_t steps = 5 + below(&m, 16);
