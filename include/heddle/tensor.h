@@ -43,7 +43,7 @@ HD_API const char *hd_dtype_name(hd_dtype dtype);
  *   library allocates. After a successful run `dtype`, `rank`, `dims` and `size` (bytes written) are
  *   set. After a failed run nothing of the struct has changed; what `data` points to may have.
  * `name` NULL means by position: the n-th tensor is the model's n-th input or output.
- * Alignment: any; 64 bytes is fastest. */
+ * Alignment: at least that of the element type; 64 bytes is fastest. */
 typedef struct hd_tensor {
     const char *name;
     hd_dtype dtype;
