@@ -15,8 +15,7 @@ help:
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
-	@echo "make verify      check the synchronization and write build/verify/report.md"
-	@echo "make test-cuda   the tests on an NVIDIA GPU"
+	@echo "make verify      explore every schedule and check every model of the synchronized objects"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make clean       remove the build folders"
@@ -46,8 +45,10 @@ bench: release
 	@tools/install-deps bench
 	@bench/peers/compare.py "$$(tools/fetch-model)" --json build/bench.json --markdown build/bench.md
 
-verify: release
-	@build/release/heddle verify --source .
+verify: test-deps
+	@tools/install-deps tla
+	@verify/interleave/run
+	@verify/tla/run
 
 test-cuda: test-deps
 	@cmake --preset release -DHEDDLE_CUDA=ON && cmake --build --preset release -j $(JOBS)
