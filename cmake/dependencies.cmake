@@ -1,4 +1,4 @@
-# What Heddle links with. libxsmm and protobuf-c are linked statically and hidden; SLEEF exists in
+# What Heddle links with. protobuf-c is linked statically and hidden; SLEEF exists in
 # Debian 12 as a shared library only, so it stays a dependency of whoever links Heddle.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
@@ -12,12 +12,6 @@ macro(heddle_require what variable debian_package)
     mark_as_advanced(${variable})
 endmacro()
 
-find_library(HEDDLE_XSMM_LIBRARY NAMES libxsmm.a)
-heddle_require("libxsmm.a" HEDDLE_XSMM_LIBRARY libxsmm-dev)
-find_library(HEDDLE_XSMM_NOBLAS_LIBRARY NAMES libxsmmnoblas.a)
-heddle_require("libxsmmnoblas.a" HEDDLE_XSMM_NOBLAS_LIBRARY libxsmm-dev)
-find_path(HEDDLE_XSMM_INCLUDE_DIR NAMES libxsmm.h)
-heddle_require("libxsmm.h" HEDDLE_XSMM_INCLUDE_DIR libxsmm-dev)
 
 find_library(HEDDLE_PROTOBUF_C_LIBRARY NAMES libprotobuf-c.a)
 heddle_require("libprotobuf-c.a" HEDDLE_PROTOBUF_C_LIBRARY libprotobuf-c-dev)
@@ -47,8 +41,8 @@ add_custom_command(
 
 add_library(heddle_dependencies INTERFACE)
 target_include_directories(heddle_dependencies SYSTEM INTERFACE
-    ${HEDDLE_GENERATED_DIR} ${HEDDLE_XSMM_INCLUDE_DIR} ${HEDDLE_PROTOBUF_C_INCLUDE_DIR}
+    ${HEDDLE_GENERATED_DIR} ${HEDDLE_PROTOBUF_C_INCLUDE_DIR}
     ${HEDDLE_SLEEF_INCLUDE_DIR})
 set(HEDDLE_HIDDEN_ARCHIVES
-    ${HEDDLE_XSMM_LIBRARY} ${HEDDLE_XSMM_NOBLAS_LIBRARY} ${HEDDLE_PROTOBUF_C_LIBRARY})
+    ${HEDDLE_PROTOBUF_C_LIBRARY})
 set(HEDDLE_SYSTEM_LIBRARIES ${HEDDLE_SLEEF_LIBRARY} Threads::Threads m ${CMAKE_DL_LIBS})

@@ -43,7 +43,7 @@ if(NOT HEDDLE_SANITIZE AND NOT HEDDLE_FUZZ)
     target_link_options(heddle PRIVATE -Wl,-z,defs)
 endif()
 
-# --- static: merged and localized, so that a program that brings its own libxsmm does not collide
+# --- static: merged and localized, so that a program that brings its own protobuf-c does not collide
 set(HEDDLE_STATIC_ARCHIVE ${PROJECT_BINARY_DIR}/libheddle.a)
 add_custom_command(
     OUTPUT ${HEDDLE_STATIC_ARCHIVE}

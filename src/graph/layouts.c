@@ -347,8 +347,8 @@ static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
         p[0] != 0 || p[1] != 2 || p[2] != 3 || p[3] != 1 || tensor_of(pass, node->outputs[0])->kept) {
         return false;
     }
-    /* Views must come after what they view, so the result is copied as a view under a new number:
-     * readers of the old one are few, and it simply becomes a view of the twin if that is older. */
+    /* The result becomes a view of the twin, where that is older: hd_planner_count_uses relies on views
+     * coming after what they view. */
     hd_tensor_id twin = pass->twins[node->inputs[0]], output = node->outputs[0];
     if (twin > output) {
         return false;

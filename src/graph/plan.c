@@ -76,9 +76,9 @@ static void keep_what_lives_on(hd_planner *planner)
     }
     for (size_t f = 0; f < planner->frame_count; f++) {
         const hd_frame *frame = &planner->frames[f];
-        bool repeats = frame->node != NULL && frame->scans != NULL;
+        /* A Loop (one block) may walk its body again, a branch of If only goes on. */
         bool is_loop = frame->node != NULL && frame->node->blocks[1] == NULL;
-        keep_block(planner, frame->block, is_loop || repeats ? 0 : frame->next);
+        keep_block(planner, frame->block, is_loop ? 0 : frame->next);
         for (size_t i = 0; i < frame->block->input_count; i++) {
             keep_value(planner, frame->block->inputs[i]);
         }
