@@ -6,11 +6,16 @@
 #define HEDDLE_HEDDLE_H
 
 #include "heddle/api.h"
+#include "heddle/batch.h"
 #include "heddle/device.h"
+#include "heddle/event.h"
 #include "heddle/file.h"
+#include "heddle/future.h"
 #include "heddle/graph.h"
+#include "heddle/memory.h"
 #include "heddle/model.h"
 #include "heddle/status.h"
+#include "heddle/stream.h"
 #include "heddle/tensor.h"
 
 #endif

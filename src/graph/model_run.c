@@ -21,8 +21,8 @@ typedef struct run_state {
     size_t output_count;
     hd_error *error;
     uint32_t stream_number;
-    hd_stream *stream;
-    /* In the stream's pointers: one entry a model input or output each. */
+    hd_workspace *workspace;
+    /* In the workspace's pointers: one entry a model input or output each. */
     void **input_data;
     void **output_data;     /* what the steps write to; NULL where nothing is bound yet */
     const void **input_tensors; /* the caller's hd_tensor of each model input */
@@ -160,11 +160,11 @@ static hd_status bind_outputs(run_state *run)
 static hd_status reserve_tables(run_state *run)
 {
     size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
-    if (!hd_stream_reserve_pointers(run->stream, 2 * (inputs + outputs))) {
+    if (!hd_workspace_reserve_pointers(run->workspace, 2 * (inputs + outputs))) {
         return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a run");
     }
-    memset(run->stream->pointers, 0, 2 * (inputs + outputs) * sizeof(void *));
-    run->input_data = run->stream->pointers;
+    memset(run->workspace->pointers, 0, 2 * (inputs + outputs) * sizeof(void *));
+    run->input_data = run->workspace->pointers;
     run->output_data = run->input_data + inputs;
     run->input_tensors = (const void **)(run->output_data + outputs);
     run->output_tensors = run->output_data + outputs + inputs;
@@ -180,14 +180,14 @@ static size_t input_size(const hd_tensor *tensor)
     return count * hd_dtype_size(tensor->dtype);
 }
 
-/* Appends to the key in the stream; false when out of memory. */
+/* Appends to the key in the workspace; false when out of memory. */
 static bool add_to_key(run_state *run, const void *data, size_t size)
 {
-    if (!hd_stream_reserve_key(run->stream, run->key_size + size)) {
+    if (!hd_workspace_reserve_key(run->workspace, run->key_size + size)) {
         return false;
     }
     if (size > 0) {
-        memcpy(run->stream->key + run->key_size, data, size);
+        memcpy(run->workspace->key + run->key_size, data, size);
     }
     run->key_size += size;
     return true;
@@ -222,7 +222,7 @@ static bool make_following_key(run_state *run, const hd_plan *before)
     for (size_t i = 0; fits && i < before->boundary_count; i++) {
         const hd_plan_boundary *boundary = &before->boundaries[i];
         fits = add_to_key(run,
-                          hd_reference_resolve(&boundary->source, run->stream->arena, run->input_data,
+                          hd_reference_resolve(&boundary->source, run->workspace->arena, run->input_data,
                                                run->output_data),
                           boundary->size);
     }
@@ -234,7 +234,7 @@ static hd_plan *find_memo(const run_state *run)
     const hd_memo *memo = &run->model->memos[run->stream_number];
     for (size_t i = 0; i < HD_MEMO_COUNT; i++) {
         if (memo->key_sizes[i] == run->key_size && memo->plans[i] != NULL &&
-            memcmp(memo->keys[i], run->stream->key, run->key_size) == 0) {
+            memcmp(memo->keys[i], run->workspace->key, run->key_size) == 0) {
             return memo->plans[i];
         }
     }
@@ -283,7 +283,7 @@ static hd_status request_plan(run_state *run, hd_plan *before, uint64_t steering
     for (size_t i = 0; i < outputs; i++) {
         wanted[i] = run->output_tensors[i] != NULL;
     }
-    const unsigned char *next = run->stream->key + sizeof(uint64_t);
+    const unsigned char *next = run->workspace->key + sizeof(uint64_t);
     for (size_t i = 0; i < boundaries; i++) {
         boundary_values[i] = next;
         next += before->boundaries[i].size;
@@ -306,7 +306,7 @@ static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering
 {
     hd_plan_cache *cache = run->model->plans;
     void *found;
-    hd_status status = hd_plan_cache_find(cache, run->stream->key, run->key_size,
+    hd_status status = hd_plan_cache_find(cache, run->workspace->key, run->key_size,
                                           hd_clock_after_ms(PLAN_WAIT_MS), &found);
     if (status != HD_OK) {
         return hd_fail(run->error, status, status == HD_NOT_YET
@@ -317,7 +317,7 @@ static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering
     if (plan == NULL) {
         uint64_t further = 0;
         status = request_plan(run, before, steering, &further, &plan);
-        hd_plan_cache_finish(cache, run->stream->key, run->key_size, plan);
+        hd_plan_cache_finish(cache, run->workspace->key, run->key_size, plan);
         if (status != HD_OK) {
             return status;
         }
@@ -328,7 +328,7 @@ static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering
             return HD_OK;
         }
     }
-    *out_plan = add_memo(run, plan, run->stream->key, run->key_size);
+    *out_plan = add_memo(run, plan, run->workspace->key, run->key_size);
     return HD_OK;
 }
 
@@ -394,23 +394,23 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
 {
     const hd_recipe *recipe = &plan->recipe;
     hd_device *device = run->model->device;
-    hd_stream *stream = run->stream;
+    hd_workspace *workspace = run->workspace;
     hd_command_list **list = &plan->lists[run->stream_number];
-    hd_status status = hd_stream_reserve_arena(stream, &device->memory, recipe->arena_size, keep);
+    hd_status status = hd_workspace_reserve_arena(workspace, &device->memory, recipe->arena_size, keep);
     if (status == HD_OK) {
-        status = hd_stream_reserve_scratch(stream, &device->memory,
+        status = hd_workspace_reserve_scratch(workspace, &device->memory,
                                            recipe->scratch_size *
                                                device->backend->executor_size(device->executor));
     }
-    if (status == HD_OK && (*list == NULL || (*list)->arena_generation != stream->arena_generation)) {
+    if (status == HD_OK && (*list == NULL || (*list)->arena_generation != workspace->arena_generation)) {
         hd_command_list_destroy(list);
-        status = hd_command_list_create(recipe, stream->arena, stream->arena_generation, list);
+        status = hd_command_list_create(recipe, workspace->arena, workspace->arena_generation, list);
     }
     if (status != HD_OK) {
         return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
     }
     hd_command_list_bind(*list, run->input_data, run->output_data);
-    device->backend->executor_run(device->executor, run->stream_number, *list, stream->scratch,
+    device->backend->executor_run(device->executor, run->stream_number, *list, workspace->scratch,
                                   recipe->scratch_size);
     return HD_OK;
 }
@@ -422,7 +422,7 @@ static void deliver(run_state *run, const hd_plan *plan)
         const hd_plan_output *output = &plan->outputs[i];
         void *data = run->output_data[output->index];
         if (!output->direct) {
-            const void *source = hd_reference_resolve(&output->source, run->stream->arena, run->input_data,
+            const void *source = hd_reference_resolve(&output->source, run->workspace->arena, run->input_data,
                                                       run->output_data);
             if (source != data && output->size > 0) {
                 memcpy(data, source, output->size);
@@ -504,7 +504,7 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
     }
     uint64_t start = hd_clock_now();
     run.stream_number = lease.stream;
-    run.stream = &model->device->streams[run.stream_number];
+    run.workspace = &model->device->workspaces[run.stream_number];
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
     status = reserve_tables(&run);

@@ -107,7 +107,7 @@ void hd_device_destroy(hd_device **device)
     }
     dead->backend->executor_destroy(&dead->executor);
     for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
-        hd_stream_clear(&dead->streams[i], &dead->memory);
+        hd_workspace_clear(&dead->workspaces[i], &dead->memory);
     }
     hd_turnstile_destroy(&dead->turns);
     hd_slot_pool_destroy(&dead->slots);

@@ -6,7 +6,7 @@
 #include "heddle/device.h"
 #include "runtime/memory_account.h"
 #include "runtime/slot_pool.h"
-#include "runtime/stream.h"
+#include "runtime/workspace.h"
 #include "runtime/turnstile.h"
 
 struct hd_device {
@@ -19,7 +19,7 @@ struct hd_device {
     hd_executor *executor;
     hd_slot_pool slots;
     hd_turnstile turns;
-    hd_stream streams[HD_STREAM_COUNT]; /* entry i belongs to whoever leases slot i */
+    hd_workspace workspaces[HD_STREAM_COUNT]; /* entry i belongs to whoever leases slot i */
 };
 
 void hd_device_retain(hd_device *device);

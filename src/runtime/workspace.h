@@ -1,10 +1,10 @@
-/* Stream: what a run needs for itself while it computes: an arena, scratch memory, pointers.
+/* Workspace: what a run needs for itself while it computes: an arena, scratch memory, pointers.
  * Law: arena_generation changes whenever the arena moves; a command list that carries another
  * generation is recorded anew.
  *
  * Thread-safety: exclusive: whoever leases its slot. */
-#ifndef HD_RUNTIME_STREAM_H
-#define HD_RUNTIME_STREAM_H
+#ifndef HD_RUNTIME_WORKSPACE_H
+#define HD_RUNTIME_WORKSPACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 /* Bytes are counted against the device's limit here. */
 struct hd_memory_account;
 
-typedef struct hd_stream {
+typedef struct hd_workspace {
     unsigned char *arena;
     size_t arena_size;
     uint64_t arena_generation;
@@ -25,18 +25,18 @@ typedef struct hd_stream {
     size_t pointer_capacity;
     unsigned char *key; /* for a run's plan key */
     size_t key_capacity;
-} hd_stream;
+} hd_workspace;
 
 /* Makes the arena at least `size` bytes; its first `keep` bytes stay as they are. */
-HD_MUST_CHECK hd_status hd_stream_reserve_arena(hd_stream *stream, struct hd_memory_account *account,
+HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, struct hd_memory_account *account,
                                                 size_t size, size_t keep);
-HD_MUST_CHECK hd_status hd_stream_reserve_scratch(hd_stream *stream, struct hd_memory_account *account,
+HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, struct hd_memory_account *account,
                                                   size_t size);
 /* Room for pointers and for a key; false when out of memory. */
-bool hd_stream_reserve_pointers(hd_stream *stream, size_t count);
-bool hd_stream_reserve_key(hd_stream *stream, size_t size);
+bool hd_workspace_reserve_pointers(hd_workspace *workspace, size_t count);
+bool hd_workspace_reserve_key(hd_workspace *workspace, size_t size);
 
 /* Frees all that it holds. */
-void hd_stream_clear(hd_stream *stream, struct hd_memory_account *account);
+void hd_workspace_clear(hd_workspace *workspace, struct hd_memory_account *account);
 
 #endif

@@ -1,4 +1,4 @@
-/* Stream, memory account and command list: what a run takes for itself, counted against one limit. */
+/* Workspace, memory account and command list: what a run takes for itself, counted against one limit. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include "hal/command_list.h"
 #include "runtime/memory_account.h"
-#include "runtime/stream.h"
+#include "runtime/workspace.h"
 #include "support/block_graph.h"
 
 #define KILOBYTE ((size_t)1024)
@@ -20,27 +20,27 @@ static void an_arena_grows_keeps_its_beginning_and_changes_its_generation(void *
 {
     (void)state;
     hd_memory_account account = {.limit = 0};
-    hd_stream stream = {0};
-    assert_int_equal(hd_stream_reserve_arena(&stream, &account, 1000, 0), HD_OK);
-    uint64_t generation = stream.arena_generation;
-    size_t size = stream.arena_size;
-    memset(stream.arena, 0x3C, 1000);
-    assert_int_equal(hd_stream_reserve_arena(&stream, &account, size, 1000), HD_OK); /* large enough */
-    assert_int_equal(stream.arena_generation, generation);
-    assert_int_equal(hd_stream_reserve_arena(&stream, &account, size + 1, 1000), HD_OK);
-    assert_int_not_equal(stream.arena_generation, generation);
+    hd_workspace workspace = {0};
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 1000, 0), HD_OK);
+    uint64_t generation = workspace.arena_generation;
+    size_t size = workspace.arena_size;
+    memset(workspace.arena, 0x3C, 1000);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, size, 1000), HD_OK); /* large enough */
+    assert_int_equal(workspace.arena_generation, generation);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, size + 1, 1000), HD_OK);
+    assert_int_not_equal(workspace.arena_generation, generation);
     for (size_t i = 0; i < 1000; i++) {
-        assert_int_equal(stream.arena[i], 0x3C);
+        assert_int_equal(workspace.arena[i], 0x3C);
     }
-    assert_int_equal(hd_stream_reserve_scratch(&stream, &account, 5000), HD_OK);
-    assert_int_equal(hd_load_relaxed(&account.total), stream.arena_size + stream.scratch_size);
-    assert_int_equal(hd_stream_reserve_arena(&stream, &account, SIZE_MAX - 5, 0), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_stream_reserve_scratch(&stream, &account, SIZE_MAX - 5), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_load_relaxed(&account.total), stream.arena_size + stream.scratch_size);
-    assert_true(hd_stream_reserve_pointers(&stream, 100));
-    assert_false(hd_stream_reserve_pointers(&stream, SIZE_MAX / 2));
-    assert_true(hd_stream_reserve_key(&stream, 100));
-    hd_stream_clear(&stream, &account);
+    assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, 5000), HD_OK);
+    assert_int_equal(hd_load_relaxed(&account.total), workspace.arena_size + workspace.scratch_size);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, SIZE_MAX - 5, 0), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, SIZE_MAX - 5), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_load_relaxed(&account.total), workspace.arena_size + workspace.scratch_size);
+    assert_true(hd_workspace_reserve_pointers(&workspace, 100));
+    assert_false(hd_workspace_reserve_pointers(&workspace, SIZE_MAX / 2));
+    assert_true(hd_workspace_reserve_key(&workspace, 100));
+    hd_workspace_clear(&workspace, &account);
     assert_int_equal(hd_load_relaxed(&account.total), 0);
     assert_int_equal(hd_load_relaxed(&account.kinds[HD_MEMORY_ARENAS]), 0);
 }
@@ -49,18 +49,18 @@ static void a_limit_refuses_and_counts_nothing(void **state)
 {
     (void)state;
     hd_memory_account account = {.limit = 100 * KILOBYTE};
-    hd_stream stream = {0};
-    assert_int_equal(hd_stream_reserve_arena(&stream, &account, 60 * KILOBYTE, 0), HD_OK);
+    hd_workspace workspace = {0};
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 60 * KILOBYTE, 0), HD_OK);
     uint64_t held = hd_load_relaxed(&account.total);
-    assert_int_equal(hd_stream_reserve_scratch(&stream, &account, 60 * KILOBYTE), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_stream_reserve_arena(&stream, &account, 200 * KILOBYTE, 0), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, 60 * KILOBYTE), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 200 * KILOBYTE, 0), HD_OUT_OF_MEMORY);
     assert_int_equal(hd_load_relaxed(&account.total), held);
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, SIZE_MAX));
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, 100 * KILOBYTE));
     assert_true(hd_memory_account_take(&account, HD_MEMORY_PLANS, 100 * KILOBYTE - held));
     assert_false(hd_memory_account_take(&account, HD_MEMORY_WEIGHTS, 1));
     hd_memory_account_give(&account, HD_MEMORY_PLANS, 100 * KILOBYTE - held);
-    hd_stream_clear(&stream, &account);
+    hd_workspace_clear(&workspace, &account);
     assert_int_equal(hd_load_relaxed(&account.total), 0);
 }
 

@@ -1,0 +1,58 @@
+/* Memory: blocks of a device's memory for the operations of a stream. Allocating and freeing are events in
+ * the stream's order: a freed block may serve later operations of the same stream at once, and another
+ * stream only when the device has finished with it (REUSE).
+ *
+ * On the CPU a block is ordinary memory. The host may touch it once the operations that were submitted to
+ * the stream before the allocation are done (hd_stream_synchronize).
+ *
+ * Thread-safety: any thread, all functions at once. */
+#ifndef HEDDLE_MEMORY_H
+#define HEDDLE_MEMORY_H
+
+#include "heddle/stream.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* At least `size` bytes (0 counts as 1), aligned to 64 bytes, not cleared. When the device's limit
+ * or the system's memory is reached, unused cached blocks are given back to the system, then the call
+ * waits, at most wait_ms (0: not at all), for blocks that the device is about to finish with.
+ * On success *out_memory is the caller's until hd_memory_free; on failure NULL.
+ * HD_OUT_OF_MEMORY: the message tells the state of the heap. HD_INVALID_ARGUMENT, HD_CLOSED, HD_FORKED. */
+HD_API HD_MUST_CHECK hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size,
+                                                  uint32_t wait_ms, void **out_memory, hd_error *error);
+
+/* Frees a block in its own stream's order; NULL is allowed. Does not wait and does not fail for lack of
+ * memory. HD_INVALID_ARGUMENT: no block of this device begins there (freed before, for example); nothing
+ * has changed then. HD_FORKED. Works after hd_device_shutdown, too. */
+HD_API HD_MUST_CHECK hd_status hd_memory_free(hd_device *device, void *memory, hd_error *error);
+
+/* Says that operations submitted to `stream` so far use the block, which belongs to another stream: once
+ * freed, it is not reused before they are done. HD_INVALID_ARGUMENT, HD_FORKED. */
+HD_API HD_MUST_CHECK hd_status hd_memory_record_stream(hd_device *device, void *memory, hd_stream stream,
+                                                       hd_error *error);
+
+/* Gives every cached block that the device has finished with back to the system. */
+HD_API HD_MUST_CHECK hd_status hd_memory_trim(hd_device *device, hd_error *error);
+
+/* Bytes and counts of a device's blocks at one moment. in_use + cached = reserved. */
+typedef struct hd_memory_statistics {
+    uint64_t in_use_bytes;   /* allocated and not freed */
+    uint64_t cached_bytes;   /* freed, kept for reuse (waiting for the device or not) */
+    uint64_t reserved_bytes; /* taken from the system */
+    uint64_t peak_bytes;     /* the largest in_use_bytes so far */
+    uint64_t allocations;    /* successful calls of hd_memory_allocate */
+    uint64_t hits;           /* of them served from the cache */
+    uint64_t splits;         /* of them that divided a larger block */
+    uint64_t waits;          /* calls that had to wait for the device */
+    uint64_t releases;       /* times that the cache was given back to the system */
+} hd_memory_statistics;
+
+HD_API HD_MUST_CHECK hd_status hd_memory_get_statistics(hd_device *device,
+                                                        hd_memory_statistics *out_statistics);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
