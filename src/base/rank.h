@@ -13,6 +13,7 @@
     X(turnstile)  /* turnstile: long runs that wait for their turn */                              \
     X(plan_cache) /* plan cache: which plans are there, which are being made */                    \
     X(event)      /* event: the point that it marks */                                             \
+    X(submission) /* submission: one recorder at a time, where the strategy is global */           \
     X(stream)     /* stream: its owner, and the order of what is submitted */                      \
     X(slot_pool)  /* slot pool: threads that wait for a stream */                                  \
     X(queue)      /* queue: work that waits for a runner */                                        \
@@ -20,6 +21,7 @@
     X(future)     /* future: threads that wait for its end */                                      \
     X(callbacks)  /* callbacks: those that wait for their thread */                                \
     X(allocator)  /* caching allocator: blocks and their owners */                                 \
+    X(runners)    /* queues that have work, runners that sleep */                                  \
     X(workers)    /* worker team: idle workers that sleep */                                       \
     X(leaf)       /* nothing is taken under it */
 
@@ -41,21 +43,23 @@ extern struct hd_rank_capability hd_rank_batch HD_ACQUIRED_AFTER(hd_rank_device)
 extern struct hd_rank_capability hd_rank_turnstile HD_ACQUIRED_AFTER(hd_rank_batch);
 extern struct hd_rank_capability hd_rank_plan_cache HD_ACQUIRED_AFTER(hd_rank_turnstile);
 extern struct hd_rank_capability hd_rank_event HD_ACQUIRED_AFTER(hd_rank_plan_cache);
-extern struct hd_rank_capability hd_rank_stream HD_ACQUIRED_AFTER(hd_rank_event);
+extern struct hd_rank_capability hd_rank_submission HD_ACQUIRED_AFTER(hd_rank_event);
+extern struct hd_rank_capability hd_rank_stream HD_ACQUIRED_AFTER(hd_rank_submission);
 extern struct hd_rank_capability hd_rank_slot_pool HD_ACQUIRED_AFTER(hd_rank_stream);
 extern struct hd_rank_capability hd_rank_queue HD_ACQUIRED_AFTER(hd_rank_slot_pool);
 extern struct hd_rank_capability hd_rank_timeline HD_ACQUIRED_AFTER(hd_rank_queue);
 extern struct hd_rank_capability hd_rank_future HD_ACQUIRED_AFTER(hd_rank_timeline);
 extern struct hd_rank_capability hd_rank_callbacks HD_ACQUIRED_AFTER(hd_rank_future);
 extern struct hd_rank_capability hd_rank_allocator HD_ACQUIRED_AFTER(hd_rank_callbacks);
-extern struct hd_rank_capability hd_rank_workers HD_ACQUIRED_AFTER(hd_rank_allocator);
+extern struct hd_rank_capability hd_rank_runners HD_ACQUIRED_AFTER(hd_rank_allocator);
+extern struct hd_rank_capability hd_rank_workers HD_ACQUIRED_AFTER(hd_rank_runners);
 extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_workers);
 
 /* A function that may wait: no lock may be held when it is called (BOUND). */
 #define HD_WAITS                                                                                   \
     HD_EXCLUDES(hd_rank_device, hd_rank_batch, hd_rank_turnstile, hd_rank_plan_cache,              \
-                hd_rank_event, hd_rank_stream, hd_rank_slot_pool, hd_rank_queue,                   \
-                hd_rank_timeline, hd_rank_future, hd_rank_callbacks, hd_rank_allocator,            \
-                hd_rank_workers, hd_rank_leaf)
+                hd_rank_event, hd_rank_submission, hd_rank_stream, hd_rank_slot_pool,              \
+                hd_rank_queue, hd_rank_timeline, hd_rank_future, hd_rank_callbacks,                \
+                hd_rank_allocator, hd_rank_runners, hd_rank_workers, hd_rank_leaf)
 
 #endif

@@ -48,6 +48,16 @@ void hd_thread_join(hd_thread *thread)
     pthread_join(thread->handle, NULL);
 }
 
+void hd_thread_detach(hd_thread *thread)
+{
+    pthread_detach(thread->handle);
+}
+
+bool hd_thread_is_current(const hd_thread *thread)
+{
+    return pthread_equal(thread->handle, pthread_self()) != 0;
+}
+
 void hd_thread_yield(void)
 {
     sched_yield();

@@ -22,6 +22,12 @@ HD_MUST_CHECK hd_status hd_thread_start(hd_thread *thread, const char *name, voi
 /* Waits for the thread's end. */
 void hd_thread_join(hd_thread *thread) HD_WAITS;
 
+/* Lets the thread end by itself: it is not joined. For a thread that ends what it belongs to. */
+void hd_thread_detach(hd_thread *thread);
+
+/* True when the calling thread is this one. */
+bool hd_thread_is_current(const hd_thread *thread);
+
 /* Gives the rest of the time slice away. */
 void hd_thread_yield(void);
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "base/mutex.h"
+#include "base/once.h"
 #include "base/thread.h"
 
 #define HD_CALLBACK_CAPACITY 1024
@@ -25,7 +26,8 @@ typedef struct hd_callbacks {
     hd_mutex mutex;
     hd_condition posted;
     hd_thread thread;
-    bool started HD_GUARDED_BY(&mutex);
+    hd_once started;
+    bool *gone HD_GUARDED_BY(&mutex); /* on the thread's own stack */
     bool stopping HD_GUARDED_BY(&mutex);
     uint32_t reserved HD_GUARDED_BY(&mutex);
     hd_callback *first HD_GUARDED_BY(&mutex);
@@ -47,7 +49,7 @@ void hd_callbacks_cancel(hd_callbacks *callbacks);
 /* Hands over a callback for a reserved place, which is free again when it has returned. Cannot fail. */
 void hd_callbacks_post(hd_callbacks *callbacks, hd_callback *callback);
 
-/* True on the callback thread of `callbacks`, which is compared only and may have ended. */
-bool hd_callbacks_is_current(const hd_callbacks *callbacks);
+/* True on the callback thread. */
+bool hd_callbacks_is_current(hd_callbacks *callbacks);
 
 #endif

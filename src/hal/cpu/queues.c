@@ -1,0 +1,321 @@
+#include "hal/cpu/queues.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/mutex.h"
+#include "base/once.h"
+#include "base/thread.h"
+
+/* Pieces of work that a runner does before it looks after other queues. */
+#define TURN_LENGTH 16
+
+typedef enum queue_state { QUEUE_IDLE, QUEUE_READY, QUEUE_RUNNING, QUEUE_PARKED } queue_state;
+
+typedef struct cpu_queue {
+    _Alignas(HD_CACHE_LINE) hd_mutex mutex;
+    queue_state state HD_GUARDED_BY(&mutex);
+    bool resumed HD_GUARDED_BY(&mutex); /* since its first work was begun */
+    hd_work *first HD_GUARDED_BY(&mutex);
+    hd_work *last HD_GUARDED_BY(&mutex);
+    struct cpu_queue *next_ready; /* of the list, under the lock of hd_queues */
+} cpu_queue;
+
+typedef struct cpu_runner {
+    hd_queues *queues;
+    hd_thread thread;
+    bool *gone; /* on the runner's own stack, used by itself only: its work destroyed the queues */
+} cpu_runner;
+
+struct hd_queues {
+    uint32_t queue_count;
+    uint32_t runner_limit;
+    uint32_t runner_count; /* set by start_runners */
+    cpu_queue *queues;
+    cpu_runner *runners;
+    hd_once started;
+    hd_mutex mutex;
+    hd_condition ready;
+    cpu_queue *first HD_GUARDED_BY(&mutex);
+    cpu_queue *last HD_GUARDED_BY(&mutex);
+    uint32_t sleeping HD_GUARDED_BY(&mutex);
+    bool stopping HD_GUARDED_BY(&mutex);
+};
+
+static void queue_lock(cpu_queue *queue) HD_ACQUIRE(&queue->mutex, hd_rank_queue)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_lock(&queue->mutex);
+}
+
+static void queue_unlock(cpu_queue *queue) HD_RELEASE(&queue->mutex, hd_rank_queue)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_unlock(&queue->mutex);
+}
+
+static void runners_lock(hd_queues *queues) HD_ACQUIRE(&queues->mutex, hd_rank_runners)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_lock(&queues->mutex);
+}
+
+static void runners_unlock(hd_queues *queues) HD_RELEASE(&queues->mutex, hd_rank_runners)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_unlock(&queues->mutex);
+}
+
+/* Puts a queue that has just become ready behind the others. */
+static void add_ready(hd_queues *queues, cpu_queue *queue)
+{
+    queue->next_ready = NULL;
+    runners_lock(queues);
+    if (queues->last == NULL) {
+        queues->first = queue;
+    } else {
+        queues->last->next_ready = queue;
+    }
+    queues->last = queue;
+    if (queues->sleeping > 0) {
+        hd_condition_signal(&queues->ready);
+    }
+    runners_unlock(queues);
+}
+
+/* The queue that has been ready for longest, when there is one; NULL when the runner is to end. */
+static cpu_queue *take_ready(hd_queues *queues)
+{
+    runners_lock(queues);
+    while (queues->first == NULL && !queues->stopping) {
+        queues->sleeping++;
+        hd_condition_wait_until(&queues->ready, &queues->mutex, HD_FOREVER);
+        queues->sleeping--;
+    }
+    cpu_queue *queue = queues->first;
+    if (queue != NULL) {
+        queues->first = queue->next_ready;
+        queues->last = queues->first == NULL ? NULL : queues->last;
+    }
+    runners_unlock(queues);
+    return queue;
+}
+
+/* Takes the first work of a running queue off; NULL and the queue is idle when there is none. */
+static hd_work *take_work(cpu_queue *queue) HD_REQUIRES(&queue->mutex)
+{
+    hd_work *work = queue->first;
+    if (work == NULL) {
+        queue->state = QUEUE_IDLE;
+        return NULL;
+    }
+    queue->first = work->next;
+    queue->last = queue->first == NULL ? NULL : queue->last;
+    queue->resumed = false;
+    return work;
+}
+
+/* Puts work that could not go on back in front. True: the queue rests. */
+static bool park(cpu_queue *queue, hd_work *work) HD_REQUIRES(&queue->mutex)
+{
+    work->next = queue->first;
+    queue->first = work;
+    queue->last = queue->last == NULL ? work : queue->last;
+    if (queue->resumed) {
+        return false; /* what it waits for came before it could be parked */
+    }
+    queue->state = QUEUE_PARKED;
+    return true;
+}
+
+/* Does a queue's work for one turn. */
+static void run_queue(hd_queues *queues, cpu_queue *queue, const bool *gone)
+{
+    bool again = false;
+    queue_lock(queue);
+    HD_CHECK("SAFE.one-runner-a-queue", queue->state == QUEUE_READY);
+    queue->state = QUEUE_RUNNING;
+    for (uint32_t turn = 0; !again; turn++) {
+        hd_work *work = take_work(queue);
+        if (work == NULL) {
+            break;
+        }
+        queue_unlock(queue);
+        hd_work_result result = work->run(work);
+        if (*gone) {
+            return;
+        }
+        queue_lock(queue);
+        if (result == HD_WORK_PARKED && park(queue, work)) {
+            break;
+        }
+        again = turn + 1 >= TURN_LENGTH && queue->first != NULL;
+    }
+    if (again) {
+        queue->state = QUEUE_READY;
+    }
+    queue_unlock(queue);
+    if (again) {
+        add_ready(queues, queue);
+    }
+}
+
+/* Not inlined, since gcc cannot see that a runner whose flag is set has been freed. */
+__attribute__((noinline)) static void run_queues(cpu_runner *runner, bool *gone)
+{
+    hd_queues *queues = runner->queues;
+    runner->gone = gone;
+    while (!*gone) {
+        cpu_queue *queue = take_ready(queues);
+        if (queue == NULL) {
+            return;
+        }
+        run_queue(queues, queue, gone);
+    }
+}
+
+static void runner_main(void *argument)
+{
+    bool gone = false;
+    run_queues(argument, &gone);
+}
+
+static hd_status start_runners(void *argument)
+{
+    hd_queues *queues = argument;
+    for (uint32_t i = 0; i < queues->runner_limit; i++) {
+        cpu_runner *runner = &queues->runners[i];
+        char name[16];
+        snprintf(name, sizeof name, "heddle-run-%u", i % 1000);
+        runner->queues = queues;
+        if (hd_thread_start(&runner->thread, name, runner_main, runner) != HD_OK) {
+            break; /* fewer runners do all the work, too */
+        }
+        queues->runner_count++;
+    }
+    return queues->runner_count > 0 ? HD_OK : HD_OUT_OF_MEMORY;
+}
+
+hd_status hd_queues_start(hd_queues *queues)
+{
+    return hd_once_start(&queues->started, start_runners, queues);
+}
+
+void hd_queues_submit(hd_queues *queues, uint32_t number, hd_work *work)
+{
+    cpu_queue *queue = &queues->queues[number];
+    work->next = NULL;
+    queue_lock(queue);
+    if (queue->last == NULL) {
+        queue->first = work;
+    } else {
+        queue->last->next = work;
+    }
+    queue->last = work;
+    bool becomes_ready = queue->state == QUEUE_IDLE;
+    if (becomes_ready) {
+        queue->state = QUEUE_READY;
+    }
+    queue_unlock(queue);
+    if (becomes_ready) {
+        add_ready(queues, queue);
+    }
+}
+
+void hd_queues_resume(hd_queues *queues, uint32_t number)
+{
+    cpu_queue *queue = &queues->queues[number];
+    queue_lock(queue);
+    queue->resumed = true;
+    bool becomes_ready = queue->state == QUEUE_PARKED;
+    if (becomes_ready) {
+        queue->state = QUEUE_READY;
+    }
+    queue_unlock(queue);
+    if (becomes_ready) {
+        add_ready(queues, queue);
+    }
+}
+
+static void free_queues(hd_queues *queues, uint32_t initialized)
+{
+    for (uint32_t i = 0; i < initialized; i++) {
+        hd_mutex_destroy(&queues->queues[i].mutex);
+    }
+    hd_free(queues->queues);
+    hd_free(queues->runners);
+    hd_free(queues);
+}
+
+hd_status hd_queues_create(uint32_t runner_count, uint32_t queue_count,
+                           hd_queues **out_queues) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    *out_queues = NULL;
+    hd_queues *queues = hd_alloc_zero(1, sizeof *queues);
+    if (queues == NULL) {
+        return HD_OUT_OF_MEMORY;
+    }
+    uint32_t initialized = 0;
+    queues->queue_count = queue_count;
+    queues->runner_limit = runner_count;
+    queues->runners = hd_alloc_zero(runner_count, sizeof *queues->runners);
+    queues->queues = hd_alloc_aligned(queue_count * sizeof *queues->queues);
+    if (queues->runners == NULL || queues->queues == NULL) {
+        goto fail;
+    }
+    for (; initialized < queue_count; initialized++) {
+        queues->queues[initialized] = (cpu_queue){.state = QUEUE_IDLE};
+        if (hd_mutex_init(&queues->queues[initialized].mutex, HD_RANK_queue) != HD_OK) {
+            goto fail;
+        }
+    }
+    if (hd_mutex_init(&queues->mutex, HD_RANK_runners) != HD_OK) {
+        goto fail;
+    }
+    if (hd_condition_init(&queues->ready) != HD_OK) {
+        hd_mutex_destroy(&queues->mutex);
+        goto fail;
+    }
+    *out_queues = queues;
+    return HD_OK;
+fail:
+    free_queues(queues, initialized);
+    return HD_OUT_OF_MEMORY;
+}
+
+static void end_runners(hd_queues *queues)
+{
+    runners_lock(queues);
+    queues->stopping = true;
+    hd_condition_broadcast(&queues->ready);
+    runners_unlock(queues);
+    for (uint32_t i = 0; i < queues->runner_count; i++) {
+        cpu_runner *runner = &queues->runners[i];
+        if (hd_thread_is_current(&runner->thread)) {
+            *runner->gone = true;
+            hd_thread_detach(&runner->thread);
+        } else {
+            hd_thread_join(&runner->thread);
+        }
+    }
+}
+
+void hd_queues_destroy(hd_queues **queues) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_queues *dead = *queues;
+    *queues = NULL;
+    if (dead == NULL) {
+        return;
+    }
+    if (hd_once_is_started(&dead->started)) {
+        end_runners(dead);
+    }
+    for (uint32_t i = 0; i < dead->queue_count; i++) {
+        HD_CHECK("ONCE.queue-empty", dead->queues[i].first == NULL);
+    }
+    hd_condition_destroy(&dead->ready);
+    hd_mutex_destroy(&dead->mutex);
+    free_queues(dead, dead->queue_count);
+}

@@ -1,0 +1,40 @@
+/* Queues: the CPU's in-order asynchronous queues, and the runners, one thread a core at most, that do their
+ * work. A runner takes a queue that has work, does some of it, and puts the queue back behind the others; it
+ * never waits for another queue: work that has to is parked. So any number of queues gets on with any number
+ * of runners.
+ *
+ * State of a queue: idle (empty, nobody has it), ready (in the list of ready queues), running (one
+ * runner has it), parked (its first work waits to be resumed).
+ * Law: a queue is in the list exactly while it is ready, so no two runners have it (SAFE); a queue that
+ * has work is never idle (ONCE).
+ *
+ * Thread-safety: any thread. Ranks: queue (a queue's work and state), runners (the list of ready
+ * queues). The runners start with the first work. */
+#ifndef HD_HAL_CPU_QUEUES_H
+#define HD_HAL_CPU_QUEUES_H
+
+#include "base/status.h"
+#include "base/rank.h"
+#include "hal/work.h"
+
+typedef struct hd_queues hd_queues;
+
+/* HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_queues_create(uint32_t runner_count, uint32_t queue_count,
+                                         hd_queues **out_queues);
+
+/* Ends the runners. All queues must be empty, except for the work that runs when a runner itself calls
+ * this: that runner ends when the work returns, and touches the queues no more. *queues may be NULL. */
+void hd_queues_destroy(hd_queues **queues) HD_WAITS;
+
+/* Makes sure that runners are there; before work is handed over. Fewer than asked for are enough.
+ * HD_OUT_OF_MEMORY: there is none. */
+HD_MUST_CHECK hd_status hd_queues_start(hd_queues *queues) HD_WAITS;
+
+/* Appends work to queue `number`. Never waits, cannot fail. */
+void hd_queues_submit(hd_queues *queues, uint32_t number, hd_work *work);
+
+/* Lets a queue whose first work is parked, or is about to be, try again: once per parking. */
+void hd_queues_resume(hd_queues *queues, uint32_t number);
+
+#endif

@@ -1,0 +1,18 @@
+/* Work: what is handed to an in-order queue of a device.
+ *
+ * Thread-safety: belongs to the queue from the moment it is handed over until `run` has returned
+ * HD_WORK_DONE; `run` is called by one thread at a time. */
+#ifndef HD_HAL_WORK_H
+#define HD_HAL_WORK_H
+
+typedef enum hd_work_result {
+    HD_WORK_DONE,  /* the queue goes on; the work may be freed already */
+    HD_WORK_PARKED /* the queue rests until it is resumed, then calls `run` again */
+} hd_work_result;
+
+typedef struct hd_work {
+    struct hd_work *next;
+    hd_work_result (*run)(struct hd_work *work);
+} hd_work;
+
+#endif

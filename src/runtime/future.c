@@ -1,0 +1,235 @@
+#include "runtime/future.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/thread.h"
+
+/* hd_future.state */
+#define OUTCOME_MASK UINT32_C(0xFFFF) /* an hd_status + 1; 0: pending */
+#define WAITED_FOR (UINT32_C(1) << 30)
+#define FINAL (UINT32_C(1) << 31)
+
+static void future_lock(hd_future *future) HD_ACQUIRE(&future->mutex, hd_rank_future)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_lock(&future->mutex);
+}
+
+static void future_unlock(hd_future *future) HD_RELEASE(&future->mutex, hd_rank_future)
+    HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    hd_mutex_unlock(&future->mutex);
+}
+
+static void free_future(hd_future *future)
+{
+    hd_condition_destroy(&future->changed);
+    hd_mutex_destroy(&future->mutex);
+    hd_free(future);
+}
+
+static void release_future(hd_future *future)
+{
+    /* acq_rel: the last one sees all that the other did. */
+    if (hd_sub_acq_rel(&future->reference_count, 1) == 1) {
+        free_future(future);
+    }
+}
+
+static void run_callback(hd_callback *callback)
+{
+    hd_future *future = (hd_future *)((char *)callback - offsetof(hd_future, callback));
+    const hd_future_home *home = future->home;
+    hd_status outcome = (hd_status)((hd_load_acquire(&future->state) & OUTCOME_MASK) - 1);
+    future->function(future->context, outcome, outcome == HD_OK ? NULL : &future->error);
+    release_future(future);
+    home->release(home->owner); /* last: it may end the device, and this thread with it */
+}
+
+hd_status hd_future_create(const hd_future_home *home, const hd_submit_options *options,
+                           bool with_handle, hd_future **out_future)
+{
+    *out_future = NULL;
+    bool calls_back = options != NULL && options->callback != NULL;
+    hd_status status = calls_back ? hd_callbacks_reserve(home->callbacks) : HD_OK;
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_future *future = hd_alloc(sizeof *future);
+    if (future == NULL) {
+        goto fail_callback;
+    }
+    if (hd_mutex_init(&future->mutex, HD_RANK_future) != HD_OK) {
+        goto fail_memory;
+    }
+    if (hd_condition_init(&future->changed) != HD_OK) {
+        goto fail_mutex;
+    }
+    atomic_init(&future->reference_count, with_handle ? 2 : 1);
+    atomic_init(&future->state, 0);
+    future->deadline = HD_FOREVER;
+    if (options != NULL && options->deadline_ms != 0) {
+        future->deadline = hd_clock_after_ms(options->deadline_ms);
+    }
+    future->error.status = HD_OK;
+    future->error.message[0] = '\0';
+    future->home = NULL;
+    if (calls_back) {
+        future->home = home;
+        future->callback = (hd_callback){.run = run_callback};
+        future->function = options->callback;
+        future->context = options->context;
+        home->retain(home->owner);
+    }
+    *out_future = future;
+    return HD_OK;
+fail_mutex:
+    hd_mutex_destroy(&future->mutex);
+fail_memory:
+    hd_free(future);
+fail_callback:
+    if (calls_back) {
+        hd_callbacks_cancel(home->callbacks);
+    }
+    return HD_OUT_OF_MEMORY;
+}
+
+void hd_future_discard(hd_future *future)
+{
+    const hd_future_home *home = future->home;
+    free_future(future);
+    if (home != NULL) {
+        hd_callbacks_cancel(home->callbacks);
+        home->release(home->owner);
+    }
+}
+
+/* Fixes the outcome if it is pending; returns the one that stands. */
+static hd_status decide(hd_future *future, hd_status outcome)
+{
+    uint32_t state = hd_load_relaxed(&future->state);
+    while ((state & OUTCOME_MASK) == 0) {
+        /* acq_rel: see hd_future_finish; nothing but the word itself is read under a fixed outcome. */
+        if (hd_cas_acq_rel(&future->state, &state, state | ((uint32_t)outcome + 1))) {
+            return outcome;
+        }
+    }
+    return (hd_status)((state & OUTCOME_MASK) - 1);
+}
+
+bool hd_future_is_decided(hd_future *future)
+{
+    /* relaxed: the outcome orders no data. */
+    if ((hd_load_relaxed(&future->state) & OUTCOME_MASK) != 0) {
+        return true;
+    }
+    if (future->deadline == HD_FOREVER || hd_clock_now() < future->deadline) {
+        return false;
+    }
+    decide(future, HD_DEADLINE);
+    return true;
+}
+
+static void tell_error(hd_future *future, hd_status outcome, const hd_error *error)
+{
+    if (outcome == HD_CANCELLED) {
+        hd_fail(&future->error, outcome, "the request was cancelled");
+    } else if (outcome == HD_DEADLINE) {
+        hd_fail(&future->error, outcome, "the request's deadline passed");
+    } else if (error != NULL && outcome == error->status) {
+        future->error = *error;
+    } else {
+        hd_fail(&future->error, outcome, "%s", hd_status_text(outcome));
+    }
+}
+
+void hd_future_finish(hd_future *future, hd_status status, const hd_error *error)
+{
+    hd_future_is_decided(future); /* a deadline that passed while the work ran counts */
+    hd_status outcome = decide(future, status);
+    if (outcome != HD_OK) {
+        tell_error(future, outcome, error);
+    }
+    /* acq_rel: releases the results and the error to whoever finds the future final. Whoever waits sets
+     * WAITED_FOR in the same word: either he finds FINAL, or this thread finds him. */
+    uint32_t before = hd_or_acq_rel(&future->state, FINAL);
+    HD_CHECK("ONCE.finished-once", (before & FINAL) == 0);
+    if ((before & WAITED_FOR) != 0) {
+        future_lock(future);
+        hd_condition_broadcast(&future->changed);
+        future_unlock(future);
+    }
+    if (future->home != NULL) {
+        hd_callbacks_post(future->home->callbacks, &future->callback); /* takes the reference over */
+    } else {
+        release_future(future);
+    }
+}
+
+/* Waits until FINAL is set; false: not before `deadline`. */
+static bool await_final(hd_future *future, uint64_t deadline)
+{
+    bool is_final = true;
+    future_lock(future);
+    /* acq_rel: the other half of the handshake in hd_future_finish, and acquires the results. */
+    if ((hd_or_acq_rel(&future->state, WAITED_FOR) & FINAL) == 0) {
+        while ((hd_load_acquire(&future->state) & FINAL) == 0) {
+            if (!hd_condition_wait_until(&future->changed, &future->mutex, deadline)) {
+                is_final = (hd_load_acquire(&future->state) & FINAL) != 0;
+                break;
+            }
+        }
+    }
+    future_unlock(future);
+    return is_final;
+}
+
+hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms, hd_error *error)
+{
+    if (future == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "future is NULL");
+    }
+    if (hd_thread_is_forked()) {
+        return hd_fail(error, HD_FORKED, "the process was forked after the request was submitted");
+    }
+    hd_check_no_lock_held();
+    /* acquire: pairs with hd_future_finish; the results are visible once FINAL is. */
+    uint32_t state = hd_load_acquire(&future->state);
+    if ((state & FINAL) == 0) {
+        if (timeout_ms == 0 || !await_final(future, hd_clock_after_ms(timeout_ms))) {
+            return hd_fail(error, HD_NOT_YET, "the request has not ended after %u ms", timeout_ms);
+        }
+        state = hd_load_acquire(&future->state);
+    }
+    hd_status outcome = (hd_status)((state & OUTCOME_MASK) - 1);
+    if (outcome != HD_OK && error != NULL) {
+        *error = future->error;
+    }
+    return outcome;
+}
+
+hd_status hd_future_cancel(hd_future *future)
+{
+    if (future == NULL) {
+        return HD_INVALID_ARGUMENT;
+    }
+    if (hd_future_is_decided(future)) {
+        return (hd_status)((hd_load_relaxed(&future->state) & OUTCOME_MASK) - 1);
+    }
+    return decide(future, HD_CANCELLED);
+}
+
+void hd_future_destroy(hd_future **future)
+{
+    if (future == NULL || *future == NULL) {
+        return;
+    }
+    hd_future *dead = *future;
+    *future = NULL;
+    if (!hd_thread_is_forked()) {
+        release_future(dead);
+    }
+}
