@@ -13,6 +13,12 @@ extern "C" {
 
 typedef struct hd_device hd_device;
 
+/* How threads share what records and submits work to hardware queues. Both are safe. */
+typedef enum hd_sync_strategy {
+    HD_SYNC_PER_ENCODER = 0, /* recording needs no lock, only the place in the order is serialized */
+    HD_SYNC_GLOBAL = 1       /* one lock a device around recording and submitting */
+} hd_sync_strategy;
+
 /* Zero means the default, field by field; pass NULL for all defaults. */
 typedef struct hd_device_options {
     size_t struct_size;     /* sizeof(hd_device_options), so that later fields can be added */
@@ -21,6 +27,8 @@ typedef struct hd_device_options {
     uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream */
     uint64_t memory_limit;  /* bytes for weights, arenas and plans together; 0: no limit */
     uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000 */
+    uint32_t queue_depth;   /* operations in flight on one stream at most; 0: 64 */
+    hd_sync_strategy sync_strategy;
 } hd_device_options;
 
 typedef enum hd_device_kind { HD_DEVICE_CPU = 1, HD_DEVICE_CUDA = 2, HD_DEVICE_VULKAN = 3 } hd_device_kind;

@@ -19,6 +19,9 @@ typedef struct HD_CAPABILITY("mutex") hd_mutex {
     hd_rank rank;
 } hd_mutex;
 
+/* For a lock of static storage, which is never destroyed. */
+#define HD_MUTEX_INITIALIZER(its_rank) {PTHREAD_MUTEX_INITIALIZER, (its_rank)}
+
 typedef struct hd_condition {
     pthread_cond_t handle;
 } hd_condition;

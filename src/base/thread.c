@@ -63,6 +63,29 @@ void hd_thread_yield(void)
     sched_yield();
 }
 
+/* One key a process; its value is the function to call. */
+static pthread_key_t exit_key;
+static bool exit_key_exists;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+static void call_exit_function(void *value)
+{
+    ((void (*)(void))(uintptr_t)value)();
+}
+
+static void create_exit_key(void)
+{
+    exit_key_exists = pthread_key_create(&exit_key, call_exit_function) == 0;
+}
+
+void hd_thread_call_at_exit(void (*function)(void))
+{
+    pthread_once(&exit_once, create_exit_key);
+    if (exit_key_exists) {
+        (void)pthread_setspecific(exit_key, (void *)(uintptr_t)function);
+    }
+}
+
 /* The number of whole cores that a cgroup quota allows, or 0 where none is set. */
 static uint32_t quota_cores(void)
 {

@@ -31,6 +31,10 @@ bool hd_thread_is_current(const hd_thread *thread);
 /* Gives the rest of the time slice away. */
 void hd_thread_yield(void);
 
+/* Lets `function` be called when the calling thread ends, once for each time that it was asked for since
+ * the last call. Best effort: without memory for it nothing is called. */
+void hd_thread_call_at_exit(void (*function)(void));
+
 /* Cores that this process may use: affinity mask and cgroup quota (v1 and v2), at least 1. */
 uint32_t hd_thread_core_count(void);
 

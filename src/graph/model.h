@@ -38,6 +38,23 @@ struct hd_model {
 HD_MUST_CHECK hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_options *options,
                                        hd_model **out_model, hd_error *error);
 
+/* Whether the arguments of a run are there at all; HD_INVALID_ARGUMENT. */
+HD_MUST_CHECK hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs,
+                                           size_t input_count, const hd_tensor *outputs,
+                                           size_t output_count, hd_error *error);
+
+/* One run, as hd_model_run says, on the calling thread and on a stream that it has to itself; the
+ * caller keeps the model. */
+HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t stream, const hd_tensor *inputs,
+                                        size_t input_count, hd_tensor *outputs, size_t output_count,
+                                        hd_error *error);
+
+/* Reads options, NULL meaning defaults. HD_INVALID_ARGUMENT. */
+HD_MUST_CHECK hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_options *out,
+                                               hd_error *error);
+/* Until when a submission waits for a place (hd_clock_now's scale; 0: not at all). */
+uint64_t hd_submit_options_limit(const hd_submit_options *options);
+
 /* Promotes half precision, folds what depends on constants only, joins batch normalization to
  * convolutions, packs weights and drops what nobody reads any more; see prepare.c. */
 HD_MUST_CHECK hd_status hd_model_prepare(hd_model *model, hd_error *error);

@@ -480,34 +480,20 @@ static void note_duration(hd_model *model, uint64_t nanoseconds)
                      known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
 }
 
-hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
-                       size_t output_count, hd_error *error)
+hd_status hd_model_run_on(hd_model *model, uint32_t stream, const hd_tensor *inputs, size_t input_count,
+                          hd_tensor *outputs, size_t output_count, hd_error *error)
 {
-    if (model == NULL || (inputs == NULL && input_count > 0) || outputs == NULL || output_count == 0) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "model, inputs or outputs is NULL, or no output is asked for");
-    }
     run_state run = {.model = model,
                      .inputs = inputs,
                      .input_count = input_count,
                      .outputs = outputs,
                      .output_count = output_count,
-                     .error = error};
-    hd_lease lease;
-    bool is_long = hd_load_relaxed(&model->run_nanoseconds) > LONG_NANOSECONDS;
-    /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
-     * before it waits for a stream. */
-    hd_add_relaxed(&model->reference_count, 1);
-    hd_status status = hd_device_lease(model->device, is_long, &lease, error);
-    if (status != HD_OK) {
-        hd_model_destroy(&model);
-        return status;
-    }
-    uint64_t start = hd_clock_now();
-    run.stream_number = lease.stream;
-    run.workspace = &model->device->workspaces[run.stream_number];
+                     .error = error,
+                     .stream_number = stream,
+                     .workspace = &model->device->workspaces[stream]};
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
-    status = reserve_tables(&run);
+    hd_status status = reserve_tables(&run);
     if (status == HD_OK) {
         status = bind_inputs(&run);
     }
@@ -521,6 +507,38 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
         }
     }
     hd_float_environment_leave(&saved);
+    return status;
+}
+
+hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs, size_t input_count,
+                             const hd_tensor *outputs, size_t output_count, hd_error *error)
+{
+    if (model == NULL || (inputs == NULL && input_count > 0) || outputs == NULL || output_count == 0) {
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "model, inputs or outputs is NULL, or no output is asked for");
+    }
+    return HD_OK;
+}
+
+hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                       size_t output_count, hd_error *error)
+{
+    hd_status status = hd_model_check_run(model, inputs, input_count, outputs, output_count, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_lease lease;
+    bool is_long = hd_load_relaxed(&model->run_nanoseconds) > LONG_NANOSECONDS;
+    /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
+     * before it waits for a stream. */
+    hd_add_relaxed(&model->reference_count, 1);
+    status = hd_device_lease(model->device, is_long, &lease, error);
+    if (status != HD_OK) {
+        hd_model_destroy(&model);
+        return status;
+    }
+    uint64_t start = hd_clock_now();
+    status = hd_model_run_on(model, lease.stream, inputs, input_count, outputs, output_count, error);
     note_duration(model, hd_clock_now() - start);
     hd_device *device = model->device;
     hd_device_retain(device);

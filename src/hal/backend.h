@@ -8,10 +8,13 @@
 #include "base/region.h"
 #include "hal/command_list.h"
 #include "hal/packed.h"
+#include "hal/work.h"
 #include "heddle/device.h"
 
 /* What replays command lists on a device: for the CPU its worker team. */
 typedef struct hd_executor hd_executor;
+/* A device's in-order asynchronous queues. */
+typedef struct hd_queues hd_queues;
 
 typedef struct hd_backend {
     hd_device_kind kind;
@@ -29,6 +32,13 @@ typedef struct hd_backend {
      * executor_size pieces of scratch_stride bytes. */
     void (*executor_run)(hd_executor *executor, uint32_t stream, const hd_command_list *list,
                          unsigned char *scratch, size_t scratch_stride);
+
+    /* In-order asynchronous queues, as hal/cpu/queues.h says of the CPU's. */
+    hd_status (*queues_create)(uint32_t runner_count, uint32_t queue_count, hd_queues **out_queues);
+    void (*queues_destroy)(hd_queues **queues);
+    hd_status (*queues_start)(hd_queues *queues);
+    void (*queues_submit)(hd_queues *queues, uint32_t number, hd_work *work);
+    void (*queues_resume)(hd_queues *queues, uint32_t number);
 
     /* How input `index` of an operation is packed when it is a constant: its dtype, shape and data are
      * set, other operands' shapes may be unknown. */

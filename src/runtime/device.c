@@ -7,6 +7,7 @@
 #include "base/thread.h"
 
 #define LEASE_WAIT_MS 60000
+#define QUEUE_DEPTH 64
 
 static _Atomic uint64_t device_serial = 1;
 
@@ -15,7 +16,29 @@ static _Atomic uint64_t device_serial = 1;
 static _Thread_local struct {
     uint64_t serial;
     uint32_t slot;
+    bool told_at_exit; /* forget_slot will be called */
 } remembered;
+
+/* The calling thread ends. It may use the library again (another destructor of the program's may), and is
+ * then told once more. */
+static void forget_slot(void)
+{
+    remembered.told_at_exit = false;
+    if (!hd_thread_is_forked()) {
+        hd_registry_forget_slot(remembered.serial, remembered.slot);
+    }
+    remembered.serial = 0;
+}
+
+static void remember_slot(const hd_device *device, uint32_t slot)
+{
+    remembered.serial = device->serial;
+    remembered.slot = slot;
+    if (!remembered.told_at_exit) {
+        remembered.told_at_exit = true;
+        hd_thread_call_at_exit(forget_slot);
+    }
+}
 
 void hd_device_retain(hd_device *device)
 {
@@ -32,6 +55,103 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
     }
     *out_count = 1;
     return HD_OK;
+}
+
+static void retain_owner(void *device)
+{
+    hd_device_retain(device);
+}
+
+static void release_owner(void *owner)
+{
+    hd_device *device = owner;
+    hd_device_destroy(&device);
+}
+
+static void apply_options(hd_device *device, const hd_device_options *given)
+{
+    atomic_init(&device->reference_count, 1);
+    device->serial = hd_add_relaxed(&device_serial, 1);
+    device->backend->describe(&device->info);
+    if (given->thread_count != 0) {
+        device->info.core_count = given->thread_count;
+    }
+    if (given->queue_count != 0 && given->queue_count < device->info.queue_count) {
+        device->info.queue_count = given->queue_count;
+    }
+    device->lease_wait_ms = given->lease_wait_ms == 0 ? LEASE_WAIT_MS : given->lease_wait_ms;
+    device->memory.limit = given->memory_limit;
+    device->future_home = (hd_future_home){.callbacks = &device->callbacks,
+                                           .owner = device,
+                                           .retain = retain_owner,
+                                           .release = release_owner};
+    device->registry_entry = (hd_registry_entry){.serial = device->serial, .slots = &device->slots};
+}
+
+static void destroy_streams(hd_device *device, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        hd_stream_destroy(&device->streams[i]);
+    }
+}
+
+static hd_status init_streams(hd_device *device, uint32_t depth)
+{
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        hd_stream_state *stream = &device->streams[i];
+        stream->number = i;
+        stream->queue_number = i % device->info.queue_count;
+        stream->depth = depth == 0 ? QUEUE_DEPTH : depth;
+        stream->queues = device->queues;
+        stream->backend = device->backend;
+        stream->slots = &device->slots;
+        if (hd_stream_init(stream) != HD_OK) {
+            destroy_streams(device, i);
+            return HD_OUT_OF_MEMORY;
+        }
+    }
+    return HD_OK;
+}
+
+static hd_status init_parts(hd_device *device, const hd_device_options *given)
+{
+    const hd_backend *backend = device->backend;
+    uint32_t cores = device->info.core_count;
+    if (hd_slot_pool_init(&device->slots) != HD_OK) {
+        return HD_OUT_OF_MEMORY;
+    }
+    if (hd_turnstile_init(&device->turns, cores) != HD_OK) {
+        goto fail_slots;
+    }
+    if (hd_submission_init(&device->submission, given->sync_strategy) != HD_OK) {
+        goto fail_turns;
+    }
+    if (hd_callbacks_init(&device->callbacks) != HD_OK) {
+        goto fail_submission;
+    }
+    if (backend->queues_create(cores, device->info.queue_count, &device->queues) != HD_OK) {
+        goto fail_callbacks;
+    }
+    if (init_streams(device, given->queue_depth) != HD_OK) {
+        goto fail_queues;
+    }
+    if (backend->executor_create(cores, &device->executor) != HD_OK) {
+        goto fail_streams;
+    }
+    return HD_OK;
+fail_streams:
+    destroy_streams(device, HD_STREAM_COUNT);
+fail_queues:
+    backend->queues_destroy(&device->queues);
+fail_callbacks:
+    hd_callbacks_destroy(&device->callbacks);
+fail_submission:
+    hd_submission_destroy(&device->submission);
+fail_turns:
+    hd_turnstile_destroy(&device->turns);
+fail_slots:
+    hd_slot_pool_destroy(&device->slots);
+    return HD_OUT_OF_MEMORY;
 }
 
 hd_status hd_device_open(const char *name, const hd_device_options *options, hd_device **out_device,
@@ -60,35 +180,18 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     }
     hd_device *device = hd_alloc_aligned(sizeof *device);
     if (device == NULL) {
-        goto fail;
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
     }
     memset(device, 0, sizeof *device);
-    atomic_init(&device->reference_count, 1);
-    device->serial = hd_add_relaxed(&device_serial, 1);
     device->backend = backend;
-    backend->describe(&device->info);
-    if (given.thread_count != 0) {
-        device->info.core_count = given.thread_count;
+    apply_options(device, &given);
+    if (init_parts(device, &given) != HD_OK) {
+        hd_free(device);
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
     }
-    device->lease_wait_ms = given.lease_wait_ms == 0 ? LEASE_WAIT_MS : given.lease_wait_ms;
-    device->memory.limit = given.memory_limit;
-    if (hd_slot_pool_init(&device->slots) != HD_OK) {
-        goto fail;
-    }
-    if (hd_turnstile_init(&device->turns, device->info.core_count) != HD_OK) {
-        goto fail_slots;
-    }
-    if (backend->executor_create(device->info.core_count, &device->executor) != HD_OK) {
-        hd_turnstile_destroy(&device->turns);
-        goto fail_slots;
-    }
+    hd_registry_add(&device->registry_entry);
     *out_device = device;
     return HD_OK;
-fail_slots:
-    hd_slot_pool_destroy(&device->slots);
-fail:
-    hd_free(device);
-    return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
 }
 
 void hd_device_destroy(hd_device **device)
@@ -105,10 +208,16 @@ void hd_device_destroy(hd_device **device)
     if (hd_thread_is_forked()) {
         return; /* its workers live in the parent only; its memory goes with this process */
     }
+    hd_registry_remove(&dead->registry_entry);
+    /* A runner or the callback thread may be the one that calls this: it had the last reference. */
+    dead->backend->queues_destroy(&dead->queues);
+    hd_callbacks_destroy(&dead->callbacks);
     dead->backend->executor_destroy(&dead->executor);
+    destroy_streams(dead, HD_STREAM_COUNT);
     for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
         hd_workspace_clear(&dead->workspaces[i], &dead->memory);
     }
+    hd_submission_destroy(&dead->submission);
     hd_turnstile_destroy(&dead->turns);
     hd_slot_pool_destroy(&dead->slots);
     hd_free(dead);
@@ -122,9 +231,22 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
     }
+    if (hd_callbacks_is_current(&device->callbacks)) {
+        return hd_fail(error, HD_BUSY, "a callback of the device cannot shut it down");
+    }
+    uint64_t deadline = hd_clock_after_ms(timeout_ms);
     /* The last run and the last handle may go while this thread still waits (SAFE). */
     hd_device_retain(device);
-    hd_status status = hd_slot_pool_close(&device->slots, hd_clock_after_ms(timeout_ms));
+    /* First the pool, so that nobody acquires a stream behind this thread's back. */
+    hd_slot_pool_refuse(&device->slots);
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        hd_stream_close(&device->streams[i]);
+    }
+    hd_status status = hd_slot_pool_close(&device->slots, deadline);
+    hd_timeline *rest = &device->streams[0].timeline; /* the default stream has no slot in the pool */
+    if (status == HD_OK) {
+        status = hd_timeline_wait(rest, hd_timeline_submitted(rest), deadline);
+    }
     hd_device_destroy(&device);
     if (status != HD_OK) {
         return hd_fail(error, HD_NOT_YET, "runs are still in flight after %u ms", timeout_ms);
@@ -194,8 +316,7 @@ hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lea
     if (status != HD_OK) {
         return hd_fail(error, status, "the device was shut down");
     }
-    remembered.serial = device->serial;
-    remembered.slot = out_lease->stream;
+    remember_slot(device, out_lease->stream);
     return HD_OK;
 }
 
@@ -205,4 +326,56 @@ void hd_device_return(hd_device *device, const hd_lease *lease)
     if (lease->takes_turns) {
         hd_turnstile_leave(&device->turns);
     }
+}
+
+hd_status hd_device_find_stream(hd_device *device, hd_stream handle, hd_stream_ref *out_ref,
+                                hd_error *error)
+{
+    if (device == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "device is NULL");
+    }
+    if (hd_thread_is_forked()) {
+        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+    }
+    uint32_t number = (uint32_t)handle.value % HD_STREAM_COUNT;
+    bool is_ours = handle.value == 0 || (number != 0 && handle.value >> 32 == (uint32_t)device->serial);
+    if (!is_ours) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "the stream is none of this device");
+    }
+    *out_ref = (hd_stream_ref){.stream = &device->streams[number],
+                               .generation = (uint32_t)handle.value / HD_STREAM_COUNT};
+    return HD_OK;
+}
+
+hd_status hd_device_fail_stream(hd_status status, hd_error *error)
+{
+    switch (status) {
+    case HD_OK:
+        return HD_OK;
+    case HD_CLOSED:
+        return hd_fail(error, status, "the device was shut down");
+    case HD_EXHAUSTED:
+        return hd_fail(error, status, "the stream's queue is full");
+    default:
+        return hd_fail(error, status, "the stream was released or never acquired");
+    }
+}
+
+hd_status hd_device_start_queues(hd_device *device, hd_error *error)
+{
+    if (device->backend->queues_start(device->queues) != HD_OK) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no thread could be started for asynchronous work");
+    }
+    return HD_OK;
+}
+
+hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref, hd_stream_work *work,
+                           void (*record)(hd_stream_work *), uint64_t deadline, hd_error *error)
+{
+    hd_status status = hd_device_start_queues(device, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    return hd_device_fail_stream(
+        hd_submission_submit(&device->submission, ref, work, record, deadline), error);
 }

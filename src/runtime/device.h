@@ -4,10 +4,14 @@
 
 #include "hal/backend.h"
 #include "heddle/device.h"
+#include "runtime/future.h"
 #include "runtime/memory_account.h"
+#include "runtime/registry.h"
 #include "runtime/slot_pool.h"
-#include "runtime/workspace.h"
+#include "runtime/stream.h"
+#include "runtime/submission.h"
 #include "runtime/turnstile.h"
+#include "runtime/workspace.h"
 
 struct hd_device {
     _Atomic uint32_t reference_count;
@@ -17,12 +21,34 @@ struct hd_device {
     hd_memory_account memory;
     const hd_backend *backend;
     hd_executor *executor;
+    hd_queues *queues;
+    hd_callbacks callbacks;
+    hd_future_home future_home;
+    hd_registry_entry registry_entry;
+    hd_submission submission;
     hd_slot_pool slots;
     hd_turnstile turns;
+    hd_stream_state streams[HD_STREAM_COUNT];
     hd_workspace workspaces[HD_STREAM_COUNT]; /* entry i belongs to whoever leases slot i */
 };
 
 void hd_device_retain(hd_device *device);
+
+/* The stream that a public handle means. HD_INVALID_ARGUMENT: none of this device. HD_FORKED. Whether the
+ * handle is still good is asked when it is used. */
+HD_MUST_CHECK hd_status hd_device_find_stream(hd_device *device, hd_stream handle, hd_stream_ref *out_ref,
+                                              hd_error *error);
+
+/* Makes sure that queues have somebody who does their work. HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_device_start_queues(hd_device *device, hd_error *error) HD_WAITS;
+
+/* Submits work to a stream (hd_submission_submit), with a sentence where that fails. */
+HD_MUST_CHECK hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref, hd_stream_work *work,
+                                         void (*record)(hd_stream_work *), uint64_t deadline,
+                                         hd_error *error) HD_WAITS;
+
+/* Says in a sentence what a status of the stream layer means. */
+hd_status hd_device_fail_stream(hd_status status, hd_error *error);
 
 /* A stream for one run. */
 typedef struct hd_lease {

@@ -234,11 +234,17 @@ static bool all_returned(hd_slot_pool *pool)
     return ((idle | idle >> REMEMBERED_SHIFT) & SLOT_MASK) == SLOT_MASK;
 }
 
+void hd_slot_pool_refuse(hd_slot_pool *pool)
+{
+    /* seq_cst: ordered before the caller's look at what is leased; see hd_slot_pool_lease. */
+    hd_store_seq_cst(&pool->closed, true);
+}
+
 hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline)
 {
     hd_check_no_lock_held();
     hd_status status = HD_OK;
-    hd_store_seq_cst(&pool->closed, true);
+    hd_slot_pool_refuse(pool);
     pool_lock(pool);
     pool->closing++;
     hd_condition_broadcast(&pool->changed); /* those who wait for a slot find the pool closed */

@@ -57,6 +57,9 @@ void hd_slot_pool_return(hd_slot_pool *pool, uint32_t slot);
 /* Turns a remembered slot into a free one, for a thread that ends. Harmless for any other slot. */
 void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot);
 
+/* Refuses all leases from now on. */
+void hd_slot_pool_refuse(hd_slot_pool *pool);
+
 /* Refuses all leases from now on and waits until no slot is leased. HD_NOT_YET: some still was at
  * `deadline`. May be called again. */
 HD_MUST_CHECK hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline) HD_WAITS;

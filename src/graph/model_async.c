@@ -1,0 +1,134 @@
+/* Asynchronous runs of a model: a run becomes work of a stream, and its end the future's. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "graph/model.h"
+
+/* How long a submission waits for a place in a full queue when the caller does not say. */
+#define SUBMIT_WAIT_MS 60000
+
+typedef struct async_run {
+    hd_stream_work work; /* first: the queue's pointer to it is the run's */
+    hd_model *model;     /* with a reference, and through it the device */
+    hd_future *future;   /* with the request's reference */
+    const hd_tensor *given; /* the caller's inputs, until they are recorded */
+    hd_tensor *outputs;     /* the caller's */
+    size_t output_count;
+    size_t input_count;
+    hd_tensor inputs[]; /* copies; their names and data stay the caller's */
+} async_run;
+
+/* Records the request: what the caller may change afterwards is copied. */
+static void record_run(hd_stream_work *work)
+{
+    async_run *run = (async_run *)work;
+    if (run->input_count > 0) {
+        memcpy(run->inputs, run->given, run->input_count * sizeof *run->inputs);
+    }
+}
+
+static hd_work_result execute_run(hd_work *work)
+{
+    async_run *run = (async_run *)work;
+    hd_model *model = run->model;
+    hd_error error = {.status = HD_OK};
+    hd_status status = HD_OK;
+    if (!hd_future_is_decided(run->future)) {
+        status = hd_model_run_on(model, run->work.stream->number, run->inputs, run->input_count,
+                                 run->outputs, run->output_count, &error);
+    }
+    /* In this order: whoever finds the future final finds the stream's point reached, too, and nothing
+     * is touched any more when the last reference goes. */
+    hd_stream_complete(&run->work);
+    hd_future_finish(run->future, status, &error);
+    hd_free(run);
+    hd_model_destroy(&model);
+    return HD_WORK_DONE;
+}
+
+hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_options *out,
+                                 hd_error *error)
+{
+    *out = (hd_submit_options){0};
+    if (options != NULL) {
+        if (options->struct_size == 0 || options->struct_size > sizeof *out) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_submit_options.struct_size is %zu, not %zu",
+                           options->struct_size, sizeof *out);
+        }
+        memcpy(out, options, options->struct_size);
+    }
+    return HD_OK;
+}
+
+uint64_t hd_submit_options_limit(const hd_submit_options *options)
+{
+    if (options->wait_ms == HD_NO_WAIT) {
+        return 0;
+    }
+    return hd_clock_after_ms(options->wait_ms == 0 ? SUBMIT_WAIT_MS : options->wait_ms);
+}
+
+static hd_status fail_future(hd_status status, hd_error *error)
+{
+    return hd_fail(error, status,
+                   status == HD_EXHAUSTED ? "too many callbacks are outstanding" : "no memory for a request");
+}
+
+hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                             hd_tensor *outputs, size_t output_count, const hd_submit_options *options,
+                             hd_future **out_future, hd_error *error)
+{
+    if (out_future != NULL) {
+        *out_future = NULL;
+    }
+    hd_submit_options given;
+    hd_stream_ref stream;
+    hd_status status = hd_model_check_run(model, inputs, input_count, outputs, output_count, error);
+    if (status == HD_OK) {
+        status = hd_submit_options_read(options, &given, error);
+    }
+    if (status == HD_OK) {
+        status = hd_device_find_stream(model->device, given.stream, &stream, error);
+    }
+    if (status != HD_OK) {
+        return status;
+    }
+    hd_future *future;
+    status = hd_future_create(&model->device->future_home, &given, out_future != NULL, &future);
+    if (status != HD_OK) {
+        return fail_future(status, error);
+    }
+    size_t size;
+    async_run *run = NULL;
+    if (hd_multiply_size(input_count, sizeof *inputs, &size) && hd_add_size(size, sizeof *run, &size)) {
+        run = hd_alloc(size);
+    }
+    if (run == NULL) {
+        hd_future_discard(future);
+        return fail_future(HD_OUT_OF_MEMORY, error);
+    }
+    *run = (async_run){.work = {.work = {.run = execute_run}},
+                       .model = model,
+                       .future = future,
+                       .given = inputs,
+                       .outputs = outputs,
+                       .output_count = output_count,
+                       .input_count = input_count};
+    hd_add_relaxed(&model->reference_count, 1); /* relaxed: the caller's reference keeps it */
+    /* Before the work is handed over: it may end, and the request's reference with it, at once. */
+    if (out_future != NULL) {
+        *out_future = future;
+    }
+    status = hd_device_submit(model->device, &stream, &run->work, record_run,
+                              hd_submit_options_limit(&given), error);
+    if (status != HD_OK) {
+        if (out_future != NULL) {
+            *out_future = NULL;
+        }
+        hd_free(run);
+        hd_future_discard(future);
+        hd_model_destroy(&model);
+    }
+    return status;
+}
