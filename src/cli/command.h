@@ -36,6 +36,8 @@ extern const hd_command hd_command_info;
 extern const hd_command hd_command_run;
 extern const hd_command hd_command_bench_model;
 extern const hd_command hd_command_bench_cases;
+extern const hd_command hd_command_bench_queues;
+extern const hd_command hd_command_bench_pipeline;
 
 /* Prints a command's help to standard output. */
 void hd_command_print_help(const hd_command *command);

@@ -12,6 +12,8 @@ static const hd_command *const commands[] = {
     &hd_command_run,
     &hd_command_bench_model,
     &hd_command_bench_cases,
+    &hd_command_bench_queues,
+    &hd_command_bench_pipeline,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

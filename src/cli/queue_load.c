@@ -1,0 +1,222 @@
+#include "cli/queue_load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/process.h"
+#include "cli/random.h"
+#include "heddle/heddle.h"
+
+#define KERNEL_ELEMENTS   65536
+#define KERNEL_ITERATIONS 10
+#define SEED              7
+
+/* One thread, its stream, and a ring of operations in flight. */
+typedef struct hd_load_thread {
+    const hd_queue_load *load;
+    hd_stream stream;
+    hd_future **futures; /* a ring of `places` */
+    size_t places;
+    hd_tensor input;
+    hd_tensor output;
+    uint64_t done;
+    double began;
+    double ended;
+    hd_error error;
+} hd_load_thread;
+
+static size_t element_count(hd_load_operation operation)
+{
+    return operation == LOAD_OPERATION_KERNEL ? KERNEL_ELEMENTS : 1;
+}
+
+static hd_status add_iteration(hd_graph *graph, hd_value *value, hd_error *error)
+{
+    hd_value parts[2], product;
+    hd_status status = hd_graph_add_node(graph, "Sin", value, 1, NULL, 0, &parts[0], 1, error);
+    if (status == HD_OK) {
+        status = hd_graph_add_node(graph, "Cos", value, 1, NULL, 0, &parts[1], 1, error);
+    }
+    if (status == HD_OK) {
+        status = hd_graph_add_node(graph, "Mul", parts, 2, NULL, 0, &product, 1, error);
+    }
+    parts[0] = product;
+    parts[1] = *value;
+    return status != HD_OK
+               ? status
+               : hd_graph_add_node(graph, "Add", parts, 2, NULL, 0, value, 1, error);
+}
+
+static hd_status build_graph(hd_graph *graph, hd_load_operation operation, hd_error *error)
+{
+    int64_t size = (int64_t)element_count(operation);
+    hd_value value;
+    hd_status status = hd_graph_add_input(graph, "v", HD_FLOAT32, 1, &size, &value, error);
+    uint32_t iterations = operation == LOAD_OPERATION_KERNEL ? KERNEL_ITERATIONS : 0;
+    for (uint32_t i = 0; i < iterations && status == HD_OK; i++) {
+        status = add_iteration(graph, &value, error);
+    }
+    if (status == HD_OK && iterations == 0) {
+        hd_value input = value;
+        status = hd_graph_add_node(graph, "Identity", &input, 1, NULL, 0, &value, 1, error);
+    }
+    return status != HD_OK ? status : hd_graph_add_output(graph, "result", value, error);
+}
+
+hd_exit_code hd_queue_load_model(hd_device *device, hd_load_operation operation,
+                                 hd_model **out_model)
+{
+    hd_error error = {0};
+    hd_graph *graph = NULL;
+    *out_model = NULL;
+    hd_status status = hd_graph_create(0, &graph, &error);
+    if (status == HD_OK) {
+        status = build_graph(graph, operation, &error);
+    }
+    if (status == HD_OK) {
+        status = hd_model_create(device, graph, NULL, out_model, &error);
+    }
+    hd_graph_destroy(&graph);
+    return status == HD_OK ? EXIT_CODE_OK : hd_failure_print_error(&error);
+}
+
+static hd_status submit(hd_load_thread *thread, hd_future **out_future)
+{
+    hd_submit_options options = {.struct_size = sizeof options, .stream = thread->stream};
+    return hd_model_run_async(thread->load->model, &thread->input, 1, &thread->output, 1, &options,
+                              out_future, &thread->error);
+}
+
+/* Waits for the operation in a place of the ring. */
+static hd_status finish(hd_load_thread *thread, size_t place)
+{
+    hd_status status = hd_future_wait(thread->futures[place], UINT32_MAX, &thread->error);
+    hd_future_destroy(&thread->futures[place]);
+    thread->done += status == HD_OK;
+    return status;
+}
+
+static void run_thread(void *context)
+{
+    hd_load_thread *thread = context;
+    const hd_queue_load *load = thread->load;
+    thread->began = hd_process_clock();
+    double until = thread->began + load->seconds;
+    hd_status status = HD_OK;
+    uint64_t submitted = 0;
+    while (status == HD_OK && (submitted < load->operations || hd_process_clock() < until)) {
+        size_t place = (size_t)(submitted % thread->places);
+        if (thread->futures[place] != NULL) {
+            status = finish(thread, place);
+        }
+        if (status == HD_OK) {
+            status = submit(thread, &thread->futures[place]);
+            submitted++;
+        }
+        if (status == HD_OK && load->in_flight == 0) {
+            status = finish(thread, place);
+        }
+    }
+    for (size_t i = 0; i < thread->places; i++) {
+        size_t place = (size_t)((submitted + i) % thread->places);
+        if (thread->futures[place] != NULL) {
+            hd_status last = finish(thread, place);
+            status = status == HD_OK ? last : status;
+        }
+    }
+    thread->ended = hd_process_clock();
+}
+
+static void close_thread(hd_load_thread *thread)
+{
+    if (thread->stream.value != 0 &&
+        hd_stream_release(thread->load->device, thread->stream, &thread->error) == HD_OK) {
+        thread->stream.value = 0;
+    }
+    free(thread->futures);
+    free(thread->input.data);
+    free(thread->output.data);
+}
+
+static hd_exit_code open_thread(const hd_queue_load *load, hd_load_thread *thread)
+{
+    size_t count = element_count(load->operation), size = count * sizeof(float);
+    *thread = (hd_load_thread){.load = load, .places = load->in_flight == 0 ? 1 : load->in_flight};
+    hd_tensor shape = {.dtype = HD_FLOAT32, .rank = 1, .dims = {(int64_t)count}, .size = size};
+    thread->input = shape;
+    thread->output = shape;
+    thread->input.data = malloc(size);
+    thread->output.data = calloc(1, size);
+    thread->futures = calloc(thread->places, sizeof(hd_future *));
+    if (thread->input.data == NULL || thread->output.data == NULL || thread->futures == NULL) {
+        return hd_failure_print_memory();
+    }
+    hd_random_fill_normal(thread->input.data, count, 0, 1, SEED);
+    if (hd_stream_acquire(load->device, 0, &thread->stream, &thread->error) != HD_OK) {
+        return hd_failure_print_error(&thread->error);
+    }
+    return EXIT_CODE_OK;
+}
+
+/* The last result of each thread against that of a blocking run. */
+static hd_exit_code check_results(const hd_queue_load *load, hd_load_thread *threads)
+{
+    hd_error error = {0};
+    hd_tensor expected = threads[0].output;
+    expected.data = NULL;
+    if (hd_model_run(load->model, &threads[0].input, 1, &expected, 1, &error) != HD_OK) {
+        return hd_failure_print_error(&error);
+    }
+    hd_exit_code code = EXIT_CODE_OK;
+    for (uint32_t i = 0; i < load->threads && code == EXIT_CODE_OK; i++) {
+        if (memcmp(threads[i].output.data, expected.data, expected.size) != 0) {
+            code = hd_failure_print(EXIT_CODE_CHECK,
+                                    "thread %u of %u got other bits than a blocking run", i,
+                                    load->threads);
+        }
+    }
+    hd_tensor_release(&expected);
+    return code;
+}
+
+static hd_exit_code summarize(const hd_queue_load *load, hd_load_thread *threads,
+                              double *out_ops_per_s)
+{
+    double began = threads[0].began, ended = threads[0].ended;
+    uint64_t done = 0;
+    for (uint32_t i = 0; i < load->threads; i++) {
+        if (threads[i].error.status != HD_OK) {
+            return hd_failure_print_error(&threads[i].error);
+        }
+        began = threads[i].began < began ? threads[i].began : began;
+        ended = threads[i].ended > ended ? threads[i].ended : ended;
+        done += threads[i].done;
+    }
+    *out_ops_per_s = (double)done / (ended - began);
+    return check_results(load, threads);
+}
+
+hd_exit_code hd_queue_load_run(const hd_queue_load *load, double *out_ops_per_s)
+{
+    *out_ops_per_s = 0;
+    hd_load_thread *threads = calloc(load->threads, sizeof *threads);
+    if (threads == NULL) {
+        return hd_failure_print_memory();
+    }
+    hd_exit_code code = EXIT_CODE_OK;
+    uint32_t opened = 0;
+    while (opened < load->threads && code == EXIT_CODE_OK) {
+        code = open_thread(load, &threads[opened++]);
+    }
+    if (code == EXIT_CODE_OK) {
+        code = hd_process_run_threads(load->threads, run_thread, threads, sizeof *threads);
+    }
+    if (code == EXIT_CODE_OK) {
+        code = summarize(load, threads, out_ops_per_s);
+    }
+    for (uint32_t i = 0; i < opened; i++) {
+        close_thread(&threads[i]);
+    }
+    free(threads);
+    return code;
+}
