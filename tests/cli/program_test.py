@@ -19,7 +19,7 @@ from onnx_files import FLOAT, INT64
 PROGRAM = os.environ.get("HEDDLE_PROGRAM", "build/release/heddle")
 DISTURB = os.environ.get("HEDDLE_DISTURB", "")
 SANITIZED = os.environ.get("HEDDLE_SANITIZED", "") not in ("", "OFF")
-COMMANDS = ["info", "run", "bench model", "bench cases"]
+COMMANDS = ["info", "run", "bench model", "bench cases", "bench queues", "bench pipeline"]
 LIMIT_S = 300
 
 
@@ -84,7 +84,7 @@ class Usage(ProgramTest):
         for command in COMMANDS:
             self.assertIn(f"  {command} ", text)
         listed = re.findall(r"^  (\w+(?: \w+)?)  ", self.succeed("bench", "--help"), re.MULTILINE)
-        self.assertEqual(listed, ["bench model", "bench cases"])
+        self.assertEqual(listed, [name for name in COMMANDS if name.startswith("bench ")])
 
     def test_version(self):
         for words in (["--version"], ["run", "--version"]):
@@ -318,6 +318,31 @@ class Bench(ProgramTest):
                     "--seconds", "0.1", "--json", path, disturb="bit", says="linear_16x512x256")
         points = self.report(path, "bench cases")["points"]
         self.assertEqual([point["equal_bits"] for point in points], [False, False])
+
+    def test_queues_cover_both_modes_and_strategies(self):
+        text = self.succeed("bench", "queues", "--threads", "1,3", "--seconds", "0.02", "--json", "-")
+        points = self.report(text, "bench queues")["points"]
+        keys = ("strategy", "queues", "in_flight", "threads")
+        self.assertEqual([tuple(point[key] for key in keys) for point in points],
+                         [(strategy, queues, in_flight, threads)
+                          for strategy in ("per-encoder", "global")
+                          for queues in ("shared", "per-thread")
+                          for in_flight in (0, 8) for threads in (1, 3)])
+        self.assertTrue(all(point["ops_per_s"] > 0 for point in points))
+
+    @unittest.skipIf(SANITIZED, "500 operations a point take minutes there")
+    def test_pipeline_has_the_whole_curve(self):
+        text = self.succeed("bench", "pipeline", "--seconds", "0.02", "--json", "-")
+        points = self.report(text, "bench pipeline")["points"]
+        curve = [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 32), (8, 1), (8, 2), (8, 4), (8, 8)]
+        self.assertEqual([(point["operation"], point["threads"], point["depth"]) for point in points],
+                         [(operation, *part) for operation in ("kernel", "empty") for part in curve])
+        self.assertTrue(all(point["ops_per_s"] > 0 for point in points))
+
+    @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
+    def test_queues_find_one_bit(self):
+        self.refuse(1, "bench", "queues", "--threads", "2", "--seconds", "0.02", disturb="bit",
+                    says="other bits")
 
 
 if __name__ == "__main__":
