@@ -25,7 +25,7 @@ typedef struct hd_device_options {
     uint32_t thread_count;  /* cpu: threads that compute for one run at most, the caller included;
                                0: one per core of the affinity mask and the cgroup's quota */
     uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream */
-    uint64_t memory_limit;  /* bytes for weights, arenas and plans together; 0: no limit */
+    uint64_t memory_limit;  /* bytes for weights, arenas, plans and blocks together; 0: no limit */
     uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000 */
     uint32_t queue_depth;   /* operations in flight on one stream at most; 0: 64 */
     hd_sync_strategy sync_strategy;
@@ -73,6 +73,7 @@ typedef struct hd_memory_info {
     uint64_t weight_bytes;
     uint64_t arena_bytes;
     uint64_t plan_bytes;
+    uint64_t block_bytes; /* what hd_memory_allocate has taken from the system, in use or cached */
 } hd_memory_info;
 
 HD_API HD_MUST_CHECK hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info);

@@ -272,7 +272,8 @@ hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info
     *out_info = (hd_memory_info){.limit_bytes = account->limit,
                                  .weight_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_WEIGHTS]),
                                  .arena_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_ARENAS]),
-                                 .plan_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_PLANS])};
+                                 .plan_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_PLANS]),
+                                 .block_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_BLOCKS])};
     return HD_OK;
 }
 

@@ -10,7 +10,13 @@
 
 #include "base/atomic.h"
 
-typedef enum hd_memory_kind { HD_MEMORY_WEIGHTS, HD_MEMORY_ARENAS, HD_MEMORY_PLANS, HD_MEMORY_KINDS } hd_memory_kind;
+typedef enum hd_memory_kind {
+    HD_MEMORY_WEIGHTS,
+    HD_MEMORY_ARENAS,
+    HD_MEMORY_PLANS,
+    HD_MEMORY_BLOCKS, /* what the allocator has reserved */
+    HD_MEMORY_KINDS
+} hd_memory_kind;
 
 typedef struct hd_memory_account {
     uint64_t limit; /* 0: none; set before the account is shared */
