@@ -89,10 +89,23 @@ static void keep_what_lives_on(hd_planner *planner)
     }
 }
 
-/* The tensors of constants and inputs, before the first node. */
-static bool start_planner(hd_planner *planner, const hd_plan_request *request)
+/* The map from graph values to tensors, all of them unknown. */
+static bool create_map(hd_planner *planner)
+{
+    size_t count = planner->graph->value_count;
+    planner->map = hd_region_array(planner->region, count, sizeof *planner->map);
+    if (planner->map != NULL) {
+        memset(planner->map, 0xFF, count * sizeof *planner->map);
+    }
+    return planner->map != NULL;
+}
+
+bool hd_planner_start(hd_planner *planner, const hd_plan_request *request)
 {
     const hd_graph *graph = planner->graph;
+    if (!create_map(planner)) {
+        return false;
+    }
     for (size_t v = 1; v < graph->value_count; v++) {
         const hd_graph_value *value = &graph->values[v];
         const hd_packed *packed = request->model->packed[v];
@@ -135,6 +148,9 @@ static bool start_planner(hd_planner *planner, const hd_plan_request *request)
 static bool continue_planner(hd_planner *planner, const hd_plan_request *request)
 {
     const hd_planner *before = request->before->continuation;
+    if (!create_map(planner)) {
+        return false;
+    }
     memcpy(planner->map, before->map, planner->graph->value_count * sizeof *planner->map);
     if (!hd_array_reserve((void **)&planner->tensors, &planner->tensor_capacity, before->tensor_count,
                           sizeof *planner->tensors)) {
@@ -197,12 +213,7 @@ static hd_status optimize(hd_planner *planner)
 
 static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, hd_plan *plan)
 {
-    planner->map = hd_region_array(planner->region, planner->graph->value_count, sizeof *planner->map);
-    if (planner->map == NULL) {
-        return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
-    }
-    memset(planner->map, 0xFF, planner->graph->value_count * sizeof *planner->map);
-    bool fits = request->before == NULL ? start_planner(planner, request)
+    bool fits = request->before == NULL ? hd_planner_start(planner, request)
                                         : continue_planner(planner, request);
     if (!fits) {
         return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");

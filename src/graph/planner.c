@@ -333,7 +333,8 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     }
     status = check_outputs(planner, node, &operation);
     uint8_t flags = node->operator->flags;
-    bool still = status == HD_OK && moves_nothing(&operation, flags);
+    bool still = status == HD_OK && moves_nothing(&operation, flags) &&
+                 !(planner->keeps_moves && operation.inputs[0].data == NULL);
     if (still && hd_shape_equal(&operation.inputs[0].shape, &operation.outputs[0].shape)) {
         planner->map[node->outputs[0]] = inputs[0]; /* Identity and its like: the same tensor */
         return HD_OK;

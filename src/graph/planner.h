@@ -73,6 +73,7 @@ typedef struct hd_planner {
     size_t cut_count;
     size_t cut_capacity;
     bool follows;  /* plans a segment after the first */
+    bool keeps_moves; /* operators that move no bytes become nodes, too: for proofs about the graph */
     const bool *wanted;
     size_t arena_size;
 } hd_planner;
@@ -141,6 +142,9 @@ bool hd_fuse_linear(hd_planner *planner);
 bool hd_choose_layouts(hd_planner *planner);
 bool hd_fuse_convolution(hd_planner *planner);
 bool hd_fuse_elementwise(hd_planner *planner);
+
+/* Gives constants and inputs their tensors, before the first node; false when out of memory. */
+bool hd_planner_start(hd_planner *planner, const hd_plan_request *request);
 
 /* Walks the graph until its end, a cut or further steering inputs. */
 HD_MUST_CHECK hd_status hd_planner_walk(hd_planner *planner);
