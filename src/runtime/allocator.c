@@ -7,13 +7,14 @@
 #include "runtime/free_lists.h"
 #include "runtime/slot_pool.h"
 
-#define SEGMENT_SIZE                                                                               \
-    ((size_t)2 << 20) /* what small blocks share, and the grain of larger segments */
-#define SMALL_LIMIT ((size_t)1 << 20) /* larger blocks are never cut from a larger one */
-#define LEAST_GRAIN ((size_t)4096) /* of segments near the limit */
-#define LARGE_WASTE                                                                                \
-    3 /* classes that a cached large block may be above the request: below twice its size */
-#define POISON 0xDD
+/* Small blocks share a segment of this size; larger segments are multiples of it, or of the least
+ * grain near the limit. Blocks above SMALL_LIMIT are never cut from a larger one, but a cached one
+ * may be LARGE_WASTE classes above the request, that is, below twice its size. */
+#define SEGMENT_SIZE ((size_t)2 << 20)
+#define SMALL_LIMIT  ((size_t)1 << 20)
+#define LEAST_GRAIN  ((size_t)4096)
+#define LARGE_WASTE  3
+#define POISON       0xDD
 
 /* What was freed on one stream and may be used by that stream only. */
 typedef struct stream_cache {
@@ -36,6 +37,7 @@ struct hd_allocator {
     hd_block *recorded HD_GUARDED_BY(&mutex);
     uint64_t progress HD_GUARDED_BY(&mutex); /* times that the free blocks have become more */
     uint32_t waiting HD_GUARDED_BY(&mutex);
+    uint32_t in_transit HD_GUARDED_BY(&mutex); /* threads that carry memory from or to the system */
     hd_memory_statistics counts HD_GUARDED_BY(&mutex);
 };
 
@@ -53,6 +55,24 @@ static void allocator_unlock(hd_allocator *allocator)
     hd_mutex_unlock(&allocator->mutex);
 }
 
+/* Tells those who wait that they may find more than before. */
+static void note_progress(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+{
+    allocator->progress++;
+    if (allocator->waiting > 0) {
+        hd_condition_broadcast(&allocator->changed);
+    }
+}
+
+/* Nothing of this thread's is on its way any more: who waits for that looks again. */
+static void end_transit(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+{
+    allocator->in_transit--;
+    if (allocator->waiting > 0) {
+        hd_condition_broadcast(&allocator->changed);
+    }
+}
+
 /* A point that somebody waited for is reached. */
 static void note_reached(hd_timeline_watch *watch)
 {
@@ -60,8 +80,7 @@ static void note_reached(hd_timeline_watch *watch)
     hd_allocator *allocator = cache->owner;
     allocator_lock(allocator);
     cache->armed = false;
-    allocator->progress++;
-    hd_condition_broadcast(&allocator->changed);
+    note_progress(allocator);
     allocator_unlock(allocator);
 }
 
@@ -114,7 +133,7 @@ void hd_allocator_destroy(hd_allocator **allocator) HD_NO_THREAD_SAFETY_ANALYSIS
     if (dead == NULL) {
         return;
     }
-    HD_CHECK("BOUND.allocator-nobody-waits", dead->waiting == 0);
+    HD_CHECK("BOUND.allocator-nobody-waits", dead->waiting == 0 && dead->in_transit == 0);
     hd_block_table_visit_segments(&dead->blocks, free_segment, dead);
     hd_block_table_clear(&dead->blocks);
     hd_condition_destroy(&dead->changed);
@@ -315,6 +334,8 @@ static void add_segment(hd_allocator *allocator, void *pages, size_t size)
     allocator->counts.reserved_bytes += size;
     allocator->counts.cached_bytes += size;
     share(allocator, hd_block_table_add(&allocator->blocks, pages, size));
+    end_transit(allocator);
+    note_progress(allocator);
 }
 
 /* Takes all segments that are wholly free out of the allocator; returns them as a list. */
@@ -345,18 +366,21 @@ static bool release_cache(hd_allocator *allocator)
     allocator_lock(allocator);
     collect(allocator);
     hd_block *detached = detach_segments(allocator);
+    allocator->in_transit += detached != NULL;
     allocator_unlock(allocator);
-    for (hd_block *block = detached; block != NULL; block = block->next_hashed) {
-        free_segment(allocator, block->address, block->size);
-    }
     if (detached == NULL) {
         return false;
+    }
+    for (hd_block *block = detached; block != NULL; block = block->next_hashed) {
+        free_segment(allocator, block->address, block->size);
     }
     allocator_lock(allocator);
     for (hd_block *block = detached, *next; block != NULL; block = next) {
         next = block->next_hashed;
         hd_block_table_give(&allocator->blocks, block);
     }
+    end_transit(allocator);
+    note_progress(allocator);
     allocator_unlock(allocator);
     return true;
 }
@@ -481,22 +505,11 @@ static bool find_points(hd_allocator *allocator, uint64_t points[HD_STREAM_COUNT
     return any;
 }
 
-/* Waits until the free blocks have become more since `progress`. False: they have not at the
- * deadline (0: does not wait), or the device is not about to finish with anything. */
-static bool wait_for_progress(hd_allocator *allocator, uint64_t progress, uint64_t deadline,
-                              bool *waited)
+/* Sets each stream's watch that is not set. */
+static void arm_watches(hd_allocator *allocator, const uint64_t points[HD_STREAM_COUNT])
 {
-    uint64_t points[HD_STREAM_COUNT];
     uint32_t to_arm = 0;
     allocator_lock(allocator);
-    bool grown = allocator->progress != progress;
-    if (grown || deadline == 0 || !find_points(allocator, points)) {
-        allocator_unlock(allocator);
-        return grown;
-    }
-    allocator->waiting++;
-    allocator->counts.waits += !*waited;
-    *waited = true;
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
         stream_cache *cache = &allocator->caches[i];
         if (points[i] != 0 && !cache->armed) {
@@ -513,16 +526,40 @@ static bool wait_for_progress(hd_allocator *allocator, uint64_t progress, uint64
             note_reached(watch);
         }
     }
+}
+
+/* Waits until more may be found than when `progress` was read. False: no more was at the deadline
+ * (0: does not wait), or nothing is on its way, neither from the device nor in another thread's
+ * hands. */
+static bool wait_for_progress(hd_allocator *allocator, uint64_t progress, uint64_t deadline,
+                              bool *waited)
+{
+    uint64_t points[HD_STREAM_COUNT];
     allocator_lock(allocator);
-    while (!grown && allocator->progress == progress) {
+    end_transit(allocator);
+    bool more = allocator->progress != progress;
+    bool in_flight = !more && deadline != 0 && find_points(allocator, points);
+    if (more || deadline == 0 || (!in_flight && allocator->in_transit == 0)) {
+        allocator_unlock(allocator);
+        return more;
+    }
+    allocator->waiting++;
+    allocator->counts.waits += !*waited;
+    *waited = true;
+    allocator_unlock(allocator);
+    if (in_flight) {
+        arm_watches(allocator, points);
+    }
+    allocator_lock(allocator);
+    while (allocator->progress == progress && (in_flight || allocator->in_transit > 0)) {
         if (!hd_condition_wait_until(&allocator->changed, &allocator->mutex, deadline)) {
             break;
         }
     }
-    grown = allocator->progress != progress;
+    more = allocator->progress != progress;
     allocator->waiting--;
     allocator_unlock(allocator);
-    return grown;
+    return more;
 }
 
 static hd_status fail_exhausted(hd_allocator *allocator, size_t size, bool waited, hd_error *error)
@@ -602,13 +639,14 @@ hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t
             return HD_OK;
         }
         uint64_t progress = allocator->progress;
+        allocator->in_transit++; /* until add_segment or wait_for_progress */
         allocator_unlock(allocator);
         pages = make_segment(allocator, rounded, &segment_size);
-        if (pages != NULL) {
-            missed = true;
-        } else if (last || !wait_for_progress(allocator, progress, deadline, &waited)) {
-            break;
-        } else {
+        missed = pages != NULL;
+        if (pages == NULL) {
+            if (!wait_for_progress(allocator, progress, deadline, &waited) || last) {
+                break;
+            }
             /* Others who free and allocate all the time do not keep this call beyond its time
              * (BOUND). */
             last = deadline == 0 || hd_clock_now() >= deadline;
@@ -616,6 +654,9 @@ hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t
     }
     if (pages != NULL) {
         free_segment(allocator, pages, segment_size);
+        allocator_lock(allocator);
+        end_transit(allocator);
+        allocator_unlock(allocator);
     }
     return fail_exhausted(allocator, size, waited, error);
 }
@@ -652,10 +693,7 @@ bool hd_allocator_free(hd_allocator *allocator, void *memory)
     } else {
         recorded_push(allocator, block);
     }
-    allocator->progress++;
-    if (allocator->waiting > 0) {
-        hd_condition_broadcast(&allocator->changed);
-    }
+    note_progress(allocator);
     allocator_unlock(allocator);
     return true;
 }

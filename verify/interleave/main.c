@@ -22,9 +22,15 @@
 #include "search.h"
 #include "trace.h"
 
-static const scenario *const tables[] = {scenarios_batch_queue, scenarios_litmus,
-                                         scenarios_memory_account, scenarios_plan_cache,
-                                         scenarios_slot_pool, scenarios_team};
+static const scenario *const tables[] = {
+    scenarios_allocator,
+    scenarios_batch_queue,
+    scenarios_litmus,
+    scenarios_memory_account,
+    scenarios_plan_cache,
+    scenarios_slot_pool,
+    scenarios_team,
+};
 
 static char failure_text[2000];
 static char failure_schedule[16000];

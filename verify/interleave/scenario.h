@@ -27,6 +27,7 @@ typedef struct scenario {
 } scenario;
 
 /* One table a file of scenarios, ended by a row without a name. */
+extern const scenario scenarios_allocator[];
 extern const scenario scenarios_batch_queue[];
 extern const scenario scenarios_litmus[];
 extern const scenario scenarios_memory_account[];

@@ -1,0 +1,433 @@
+/* Scenarios of the caching allocator, in segments of 4096 bytes. Blocks are read and written
+ * without a lock or atomics by whoever has them, host or device: two owners at a time, or an owner
+ * who does not see what the device did with the block before, are a data race; a segment given back
+ * too soon is a use after free. */
+#include "runtime/allocator.h"
+#include "runtime/slot_pool.h"
+
+#include "../scenario.h"
+
+#define SEGMENT   ((size_t)4096)
+#define TIMELINES 4
+
+typedef struct heap_state {
+    hd_timeline timelines[TIMELINES];
+    hd_memory_account account;
+    hd_allocator *allocator;
+    uint64_t *blocks[2];
+    _Atomic uint32_t accepted;
+} heap_state;
+
+/* At most `segments` segments; 0: no limit. */
+static heap_state *heap_make(uint64_t segments)
+{
+    heap_state *state = hd_alloc_aligned(sizeof *state);
+    hd_timeline *timelines[HD_STREAM_COUNT];
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        timelines[i] = &state->timelines[i < TIMELINES ? i : 0];
+    }
+    for (uint32_t i = 0; i < TIMELINES; i++) {
+        scenario_require("explorer", hd_timeline_init(&state->timelines[i]) == HD_OK);
+    }
+    atomic_init(&state->account.total, 0);
+    for (uint32_t i = 0; i < HD_MEMORY_KINDS; i++) {
+        atomic_init(&state->account.kinds[i], 0);
+    }
+    atomic_init(&state->accepted, 0);
+    state->account.limit = segments * SEGMENT;
+    scenario_require("explorer",
+                     hd_allocator_create(timelines, &state->account, &state->allocator) == HD_OK);
+    trace_name(state, sizeof *state, "heap");
+    return state;
+}
+
+/* Everything was freed, and all work is done. */
+static void heap_end(heap_state *state)
+{
+    hd_memory_statistics counts;
+    hd_allocator_trim(state->allocator);
+    hd_allocator_get_statistics(state->allocator, &counts);
+    scenario_require("FLAT.nothing-in-use", counts.in_use_bytes == 0);
+    scenario_require("FLAT.all-given-back", counts.reserved_bytes == 0);
+    scenario_require("FLAT.account", hd_load_relaxed(&state->account.total) == 0);
+    hd_allocator_destroy(&state->allocator);
+    for (uint32_t i = 0; i < TIMELINES; i++) {
+        hd_timeline_destroy(&state->timelines[i]);
+    }
+    hd_free(state);
+}
+
+static hd_status allocate(heap_state *state, uint32_t stream, size_t size, uint64_t deadline,
+                          uint64_t **out_block)
+{
+    void *memory;
+    hd_status status =
+        hd_allocator_allocate(state->allocator, stream, size, deadline, &memory, NULL);
+    *out_block = memory;
+    scenario_require("STATUS.allocate", (status == HD_OK) == (memory != NULL) &&
+                                            (status == HD_OK || status == HD_OUT_OF_MEMORY));
+    return status;
+}
+
+static uint64_t *must_allocate(heap_state *state, uint32_t stream, size_t size, uint64_t deadline)
+{
+    uint64_t *block;
+    scenario_require("BOUND.allocated", allocate(state, stream, size, deadline, &block) == HD_OK);
+    return block;
+}
+
+static void must_free(heap_state *state, uint64_t *block)
+{
+    scenario_require("ONCE.freed", hd_allocator_free(state->allocator, block));
+}
+
+/* The host has a block of a stream with nothing in flight. */
+static void use(heap_state *state, uint64_t *block)
+{
+    block[0] = (uint64_t)(uintptr_t)block;
+    scenario_require("REUSE.mine", block[0] == (uint64_t)(uintptr_t)block);
+    must_free(state, block);
+}
+
+static void allocate_and_use(heap_state *state, uint32_t stream, size_t size, uint64_t deadline)
+{
+    uint64_t *block;
+    if (allocate(state, stream, size, deadline, &block) == HD_OK) {
+        use(state, block);
+    }
+}
+
+/* The device does the first work of a stream, which uses a block, and then signals. */
+static void do_work(heap_state *state, uint32_t stream, uint64_t *block)
+{
+    block[0] = 7;
+    scenario_require("REUSE.in-flight", block[0] == 7 && block[1] == 5);
+    hd_timeline_signal(&state->timelines[stream], 1);
+}
+
+static void device_1(void *argument)
+{
+    heap_state *state = argument;
+    do_work(state, 1, state->blocks[0]);
+}
+
+static void device_2(void *argument)
+{
+    heap_state *state = argument;
+    do_work(state, 2, state->blocks[0]);
+}
+
+static void device_both(void *argument)
+{
+    heap_state *state = argument;
+    hd_timeline_signal(&state->timelines[1], 1);
+    hd_timeline_signal(&state->timelines[1], 2);
+}
+
+static void user_1(void *argument)
+{
+    allocate_and_use(argument, 1, SEGMENT, 0);
+}
+
+static void user_2(void *argument)
+{
+    allocate_and_use(argument, 2, SEGMENT, 0);
+}
+
+static void small_user_1(void *argument)
+{
+    allocate_and_use(argument, 1, 64, 0);
+}
+
+static void small_user_2(void *argument)
+{
+    allocate_and_use(argument, 2, 64, 0);
+}
+
+static void waiter_1(void *argument)
+{
+    use(argument, must_allocate(argument, 1, SEGMENT, HD_FOREVER));
+}
+
+static void waiter_2(void *argument)
+{
+    use(argument, must_allocate(argument, 2, SEGMENT, HD_FOREVER));
+}
+
+static void keeper_2(void *argument)
+{
+    heap_state *state = argument;
+    state->blocks[0] = must_allocate(state, 2, SEGMENT, HD_FOREVER);
+}
+
+static void keeper_3(void *argument)
+{
+    heap_state *state = argument;
+    state->blocks[1] = must_allocate(state, 3, SEGMENT, HD_FOREVER);
+}
+
+static void limited_waiter(void *argument)
+{
+    allocate_and_use(argument, 2, SEGMENT, SCENARIO_LATER);
+}
+
+static void freer(void *argument)
+{
+    heap_state *state = argument;
+    must_free(state, state->blocks[0]);
+}
+
+static void submit_and_free(void *argument)
+{
+    heap_state *state = argument;
+    (void)hd_timeline_submit(&state->timelines[1]);
+    must_free(state, state->blocks[1]);
+    hd_timeline_signal(&state->timelines[1], 1);
+}
+
+static void trimmer(void *argument)
+{
+    heap_state *state = argument;
+    hd_allocator_trim(state->allocator);
+}
+
+static void double_freer(void *argument)
+{
+    heap_state *state = argument;
+    if (hd_allocator_free(state->allocator, state->blocks[0])) {
+        hd_add_relaxed(&state->accepted, 1);
+    }
+}
+
+static void run_two(heap_state *state, void (*first)(void *), void (*second)(void *))
+{
+    hd_thread threads[2];
+    scenario_start(&threads[0], "first", first, state);
+    scenario_start(&threads[1], "second", second, state);
+    hd_thread_join(&threads[0]);
+    hd_thread_join(&threads[1]);
+}
+
+static void run_and_end(heap_state *state, void (*first)(void *), void (*second)(void *))
+{
+    run_two(state, first, second);
+    heap_end(state);
+}
+
+/* A block of stream 1, in use by the device at point 1 of `stream`. */
+static heap_state *heap_with_block_in_flight(uint32_t stream)
+{
+    heap_state *state = heap_make(1);
+    state->blocks[0] = must_allocate(state, 1, SEGMENT, 0);
+    state->blocks[0][1] = 5;
+    (void)hd_timeline_submit(&state->timelines[stream]);
+    return state;
+}
+
+static void two_users_one_segment(void)
+{
+    run_and_end(heap_make(1), user_1, user_2);
+}
+
+static void two_users_of_parts(void)
+{
+    run_and_end(heap_make(1), small_user_1, small_user_2);
+}
+
+/* Both descriptions and segments run short at the same time. */
+static void two_growths(void)
+{
+    run_and_end(heap_make(0), small_user_1, user_2);
+}
+
+static void allocate_against_signal(void)
+{
+    heap_state *state = heap_with_block_in_flight(1);
+    must_free(state, state->blocks[0]);
+    run_and_end(state, device_1, user_2);
+}
+
+static void free_against_allocate(void)
+{
+    heap_state *state = heap_with_block_in_flight(1);
+    hd_thread device;
+    scenario_start(&device, "device", device_1, state);
+    run_two(state, freer, user_2);
+    hd_thread_join(&device);
+    heap_end(state);
+}
+
+static void wait_against_signal(void)
+{
+    heap_state *state = heap_with_block_in_flight(1);
+    must_free(state, state->blocks[0]);
+    run_and_end(state, device_1, waiter_2);
+}
+
+static void limited_wait_against_signal(void)
+{
+    heap_state *state = heap_with_block_in_flight(1);
+    must_free(state, state->blocks[0]);
+    run_and_end(state, device_1, limited_waiter);
+}
+
+static void record_against_signal(void)
+{
+    heap_state *state = heap_with_block_in_flight(2);
+    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
+    must_free(state, state->blocks[0]);
+    run_and_end(state, device_2, user_1);
+}
+
+static void record_and_wait(void)
+{
+    heap_state *state = heap_with_block_in_flight(2);
+    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
+    must_free(state, state->blocks[0]);
+    run_and_end(state, device_2, waiter_1);
+}
+
+/* Two wait for what one point brings, and keep it: both are woken. */
+static void two_waiters(void)
+{
+    heap_state *state = heap_make(2);
+    for (uint32_t i = 0; i < 2; i++) {
+        state->blocks[i] = must_allocate(state, 1, SEGMENT, 0);
+    }
+    (void)hd_timeline_submit(&state->timelines[1]);
+    for (uint32_t i = 0; i < 2; i++) {
+        must_free(state, state->blocks[i]);
+    }
+    hd_thread waiters[2];
+    scenario_start(&waiters[0], "first", keeper_2, state);
+    scenario_start(&waiters[1], "second", keeper_3, state);
+    hd_timeline_signal(&state->timelines[1], 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        hd_thread_join(&waiters[i]);
+        must_free(state, state->blocks[i]);
+    }
+    heap_end(state);
+}
+
+/* Two need what is cached as one block too large for either: one gives it back to the system, and
+ * the other waits for that. */
+static void two_releases(void)
+{
+    heap_state *state = heap_make(2);
+    use(state, must_allocate(state, 1, 2 * SEGMENT, 0));
+    run_two(state, keeper_2, keeper_3);
+    for (uint32_t i = 0; i < 2; i++) {
+        must_free(state, state->blocks[i]);
+    }
+    heap_end(state);
+}
+
+/* One needs both segments, freed at two points. */
+static void wait_for_two_points(void)
+{
+    heap_state *state = heap_make(2);
+    for (uint32_t i = 0; i < 2; i++) {
+        state->blocks[i] = must_allocate(state, 1, SEGMENT, 0);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        (void)hd_timeline_submit(&state->timelines[1]);
+        must_free(state, state->blocks[i]);
+    }
+    hd_thread device;
+    scenario_start(&device, "device", device_both, state);
+    use(state, must_allocate(state, 2, 2 * SEGMENT, HD_FOREVER));
+    hd_thread_join(&device);
+    heap_end(state);
+}
+
+/* The point in flight comes after the waiter has ended: another thread's free ends the wait. */
+static void free_ends_wait(void)
+{
+    heap_state *state = heap_make(2);
+    uint64_t *in_flight = must_allocate(state, 1, SEGMENT, 0);
+    state->blocks[0] = must_allocate(state, 3, SEGMENT, 0);
+    (void)hd_timeline_submit(&state->timelines[1]);
+    must_free(state, in_flight);
+    run_two(state, freer, waiter_2);
+    hd_timeline_signal(&state->timelines[1], 1);
+    heap_end(state);
+}
+
+static void trim_against_allocate(void)
+{
+    heap_state *state = heap_make(0);
+    use(state, must_allocate(state, 2, SEGMENT, 0));
+    run_and_end(state, trimmer, user_2);
+}
+
+static void trim_against_split(void)
+{
+    heap_state *state = heap_make(1);
+    use(state, must_allocate(state, 2, SEGMENT, 0));
+    run_and_end(state, trimmer, small_user_2);
+}
+
+static void trim_against_free(void)
+{
+    heap_state *state = heap_make(0);
+    state->blocks[0] = must_allocate(state, 1, SEGMENT, 0);
+    run_and_end(state, trimmer, freer);
+}
+
+/* Looked up by two at once (ABA): one of them has freed it. */
+static void double_free(void)
+{
+    heap_state *state = heap_make(0);
+    state->blocks[0] = must_allocate(state, 1, 64, 0);
+    run_two(state, double_freer, double_freer);
+    scenario_require("ONCE.accepted", hd_load_relaxed(&state->accepted) == 1);
+    heap_end(state);
+}
+
+/* The same, while a third one joins the memory to what lies before it. */
+static void double_free_against_allocate(void)
+{
+    heap_state *state = heap_make(1);
+    uint64_t *before = must_allocate(state, 1, 64, 0);
+    state->blocks[0] = must_allocate(state, 1, 64, 0);
+    must_free(state, before); /* so that the joined block has another address */
+    hd_thread third;
+    scenario_start(&third, "third", user_2, state);
+    run_two(state, double_freer, double_freer);
+    hd_thread_join(&third);
+    scenario_require("ONCE.accepted", hd_load_relaxed(&state->accepted) == 1);
+    heap_end(state);
+}
+
+/* Two free on one stream while its points go on. */
+static void frees_against_submit(void)
+{
+    heap_state *state = heap_make(0);
+    state->blocks[0] = must_allocate(state, 1, 64, 0);
+    state->blocks[1] = must_allocate(state, 1, 64, 0);
+    run_and_end(state, freer, submit_and_free);
+}
+
+const scenario scenarios_allocator[] = {
+    {.name = "alloc.two-users-one-segment", .run = two_users_one_segment},
+    {.name = "alloc.two-users-of-parts", .run = two_users_of_parts},
+    {.name = "alloc.two-growths", .run = two_growths},
+    {.name = "alloc.allocate-against-signal", .run = allocate_against_signal},
+    {.name = "alloc.free-against-allocate", .run = free_against_allocate},
+    {.name = "alloc.wait-against-signal", .run = wait_against_signal},
+    {.name = "alloc.wait-wakes-without-reason", .run = wait_against_signal, .spurious = 1},
+    {.name = "alloc.limited-wait-against-signal", .run = limited_wait_against_signal},
+    {.name = "alloc.record-against-signal", .run = record_against_signal},
+    {.name = "alloc.record-and-wait", .run = record_and_wait},
+    {.name = "alloc.two-waiters", .run = two_waiters},
+    {.name = "alloc.two-releases", .run = two_releases},
+    {.name = "alloc.wait-for-two-points", .run = wait_for_two_points},
+    {.name = "alloc.free-ends-wait", .run = free_ends_wait},
+    {.name = "alloc.trim-against-allocate", .run = trim_against_allocate},
+    {.name = "alloc.trim-against-split", .run = trim_against_split},
+    {.name = "alloc.trim-against-free", .run = trim_against_free},
+    {.name = "alloc.double-free", .run = double_free},
+    {.name = "alloc.double-free-against-allocate", .run = double_free_against_allocate},
+    {.name = "alloc.frees-against-submit", .run = frees_against_submit},
+    {.name = NULL},
+};
