@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/float_environment.h"
 #include "base/memory.h"
+#include "graph/binding.h"
 #include "graph/model.h"
 
 /* How long a run waits for another thread that makes the plan which it needs, too. */
@@ -25,8 +26,8 @@ typedef struct run_state {
     /* In the workspace's pointers: one entry a model input or output each. */
     void **input_data;
     void **output_data;     /* what the steps write to; NULL where nothing is bound yet */
-    const void **input_tensors; /* the caller's hd_tensor of each model input */
-    void **output_tensors;  /* the caller's hd_tensor of each model output, NULL: not wanted */
+    const hd_tensor **input_tensors; /* the caller's of each model input */
+    hd_tensor **output_tensors;      /* the caller's of each model output, NULL: not wanted */
     size_t key_size;
     size_t allocated_count; /* outputs whose memory the library has allocated in this run */
 } run_state;
@@ -34,127 +35,6 @@ typedef struct run_state {
 static const hd_block *root_of(const run_state *run)
 {
     return run->model->graph->root;
-}
-
-static const hd_graph_value *input_value(const run_state *run, size_t index)
-{
-    return &run->model->graph->values[root_of(run)->inputs[index]];
-}
-
-/* The model input that a caller's tensor means; SIZE_MAX: none. */
-static size_t find_input(const run_state *run, const hd_tensor *tensor, size_t position)
-{
-    if (tensor->name == NULL) {
-        return position;
-    }
-    for (size_t i = 0; i < root_of(run)->input_count; i++) {
-        if (strcmp(input_value(run, i)->name, tensor->name) == 0) {
-            return i;
-        }
-    }
-    return SIZE_MAX;
-}
-
-static size_t find_output(const run_state *run, const hd_tensor *tensor, size_t position)
-{
-    if (tensor->name == NULL) {
-        return position;
-    }
-    for (size_t i = 0; i < root_of(run)->output_count; i++) {
-        if (strcmp(root_of(run)->output_names[i], tensor->name) == 0) {
-            return i;
-        }
-    }
-    return SIZE_MAX;
-}
-
-static const char *tensor_name(const hd_tensor *tensor)
-{
-    return tensor->name == NULL ? "(by position)" : tensor->name;
-}
-
-static hd_status check_shape(const run_state *run, const hd_tensor *tensor, const hd_graph_value *value)
-{
-    if (tensor->rank > HD_MAX_RANK) {
-        return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': rank %u is over %d", value->name,
-                       tensor->rank, HD_MAX_RANK);
-    }
-    hd_shape shape = {.rank = tensor->rank};
-    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
-    char given[96], wanted[96];
-    bool fits = hd_shape_is_valid(&shape, tensor->dtype);
-    if (fits && value->has_rank) {
-        fits = value->shape.rank == shape.rank;
-        for (uint32_t d = 0; fits && d < shape.rank; d++) {
-            fits = value->shape.dims[d] < 0 || value->shape.dims[d] == shape.dims[d];
-        }
-    }
-    if (!fits) {
-        return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': its shape is %s, the model wants %s",
-                       value->name, hd_shape_text(&shape, given, sizeof given),
-                       value->has_rank ? hd_shape_text(&value->shape, wanted, sizeof wanted)
-                                       : "a shape whose size does not overflow");
-    }
-    size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
-    if (tensor->size < size || (tensor->data == NULL && size > 0)) {
-        return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': %zu bytes are given, %s needs %zu",
-                       value->name, tensor->data == NULL ? 0 : tensor->size,
-                       hd_shape_text(&shape, given, sizeof given), size);
-    }
-    return HD_OK;
-}
-
-static hd_status bind_inputs(run_state *run)
-{
-    for (size_t i = 0; i < run->input_count; i++) {
-        const hd_tensor *tensor = &run->inputs[i];
-        size_t index = find_input(run, tensor, i);
-        if (index >= root_of(run)->input_count) {
-            return hd_fail(run->error, HD_NOT_FOUND, "the model has no input '%s'", tensor_name(tensor));
-        }
-        const hd_graph_value *value = input_value(run, index);
-        if (run->input_tensors[index] != NULL) {
-            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s' is given twice", value->name);
-        }
-        if (tensor->dtype != value->dtype) {
-            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': it is %s, the model wants %s",
-                           value->name, hd_dtype_name(tensor->dtype), hd_dtype_name(value->dtype));
-        }
-        size_t element = hd_dtype_size(tensor->dtype);
-        if ((uintptr_t)tensor->data % element != 0) {
-            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s': its data is not aligned to %zu bytes",
-                           value->name, element);
-        }
-        hd_status status = check_shape(run, tensor, value);
-        if (status != HD_OK) {
-            return status;
-        }
-        run->input_tensors[index] = tensor;
-        run->input_data[index] = tensor->data;
-    }
-    for (size_t i = 0; i < root_of(run)->input_count; i++) {
-        if (run->input_tensors[i] == NULL) {
-            return hd_fail(run->error, HD_INVALID_ARGUMENT, "input '%s' is missing", input_value(run, i)->name);
-        }
-    }
-    return HD_OK;
-}
-
-static hd_status bind_outputs(run_state *run)
-{
-    for (size_t i = 0; i < run->output_count; i++) {
-        hd_tensor *tensor = &run->outputs[i];
-        size_t index = find_output(run, tensor, i);
-        if (index >= root_of(run)->output_count) {
-            return hd_fail(run->error, HD_NOT_FOUND, "the model has no output '%s'", tensor_name(tensor));
-        }
-        if (run->output_tensors[index] != NULL) {
-            return hd_fail(run->error, HD_INVALID_ARGUMENT, "output '%s' is given twice",
-                           root_of(run)->output_names[index]);
-        }
-        run->output_tensors[index] = tensor;
-    }
-    return HD_OK;
 }
 
 static hd_status reserve_tables(run_state *run)
@@ -166,9 +46,21 @@ static hd_status reserve_tables(run_state *run)
     memset(run->workspace->pointers, 0, 2 * (inputs + outputs) * sizeof(void *));
     run->input_data = run->workspace->pointers;
     run->output_data = run->input_data + inputs;
-    run->input_tensors = (const void **)(run->output_data + outputs);
-    run->output_tensors = run->output_data + outputs + inputs;
+    run->input_tensors = (const hd_tensor **)(run->output_data + outputs);
+    run->output_tensors = (hd_tensor **)(run->output_data + outputs + inputs);
     return HD_OK;
+}
+
+static hd_status bind_tensors(run_state *run)
+{
+    hd_status status = hd_bind_inputs(run->model, run->inputs, run->input_count, run->input_tensors, run->error);
+    if (status == HD_OK) {
+        status = hd_bind_outputs(run->model, run->outputs, run->output_count, run->output_tensors, run->error);
+    }
+    for (size_t i = 0; status == HD_OK && i < root_of(run)->input_count; i++) {
+        run->input_data[i] = run->input_tensors[i]->data;
+    }
+    return status;
 }
 
 static size_t input_size(const hd_tensor *tensor)
@@ -374,16 +266,10 @@ static hd_status provide_outputs(run_state *run, const hd_plan *plan)
             run->allocated_count++;
             continue;
         }
-        if (tensor->size < output->size) {
-            char text[96];
-            return hd_fail(run->error, HD_INVALID_ARGUMENT,
-                           "output '%s': %zu bytes are given, %s of %s needs %zu", name, tensor->size,
-                           hd_shape_text(&output->shape, text, sizeof text), hd_dtype_name(output->dtype),
-                           output->size);
-        }
-        if ((uintptr_t)tensor->data % hd_dtype_size(output->dtype) != 0) {
-            return hd_fail(run->error, HD_INVALID_ARGUMENT, "output '%s': its data is not aligned to %zu bytes",
-                           name, hd_dtype_size(output->dtype));
+        hd_status status = hd_bind_check_room(run->model, output->index, tensor, output->dtype, &output->shape,
+                                              output->size, run->error);
+        if (status != HD_OK) {
+            return status;
         }
         run->output_data[output->index] = tensor->data;
     }
@@ -495,10 +381,7 @@ hd_status hd_model_run_on(hd_model *model, uint32_t stream, const hd_tensor *inp
     hd_float_environment_enter(&saved);
     hd_status status = reserve_tables(&run);
     if (status == HD_OK) {
-        status = bind_inputs(&run);
-    }
-    if (status == HD_OK) {
-        status = bind_outputs(&run);
+        status = bind_tensors(&run);
     }
     if (status == HD_OK) {
         status = run_segments(&run);

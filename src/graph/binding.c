@@ -1,0 +1,155 @@
+#include "graph/binding.h"
+
+#include <string.h>
+
+static const hd_graph_value *input_value(const hd_model *model, size_t index)
+{
+    return &model->graph->values[model->graph->root->inputs[index]];
+}
+
+/* The model input that a caller's tensor means; SIZE_MAX: none. */
+static size_t find_input(const hd_model *model, const hd_tensor *tensor, size_t position)
+{
+    if (tensor->name == NULL) {
+        return position;
+    }
+    for (size_t i = 0; i < model->graph->root->input_count; i++) {
+        if (strcmp(input_value(model, i)->name, tensor->name) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static size_t find_output(const hd_model *model, const hd_tensor *tensor, size_t position)
+{
+    if (tensor->name == NULL) {
+        return position;
+    }
+    for (size_t i = 0; i < model->graph->root->output_count; i++) {
+        if (strcmp(model->graph->root->output_names[i], tensor->name) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static const char *tensor_name(const hd_tensor *tensor)
+{
+    return tensor->name == NULL ? "(by position)" : tensor->name;
+}
+
+static hd_status check_shape(const hd_tensor *tensor, const hd_graph_value *value, hd_error *error)
+{
+    if (tensor->rank > HD_MAX_RANK) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s': rank %u is over %d", value->name,
+                       tensor->rank, HD_MAX_RANK);
+    }
+    hd_shape shape = {.rank = tensor->rank};
+    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
+    char given[96], wanted[96];
+    bool fits = hd_shape_is_valid(&shape, tensor->dtype);
+    if (fits && value->has_rank) {
+        fits = value->shape.rank == shape.rank;
+        for (uint32_t d = 0; fits && d < shape.rank; d++) {
+            fits = value->shape.dims[d] < 0 || value->shape.dims[d] == shape.dims[d];
+        }
+    }
+    if (!fits) {
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "input '%s': its shape is %s, the model wants %s", value->name,
+                       hd_shape_text(&shape, given, sizeof given),
+                       value->has_rank ? hd_shape_text(&value->shape, wanted, sizeof wanted)
+                                       : "a shape whose size does not overflow");
+    }
+    size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
+    if (tensor->size < size || (tensor->data == NULL && size > 0)) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s': %zu bytes are given, %s needs %zu",
+                       value->name, tensor->data == NULL ? 0 : tensor->size,
+                       hd_shape_text(&shape, given, sizeof given), size);
+    }
+    return HD_OK;
+}
+
+static hd_status check_input(const hd_tensor *tensor, const hd_graph_value *value, hd_error *error)
+{
+    if (tensor->dtype != value->dtype) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s': it is %s, the model wants %s",
+                       value->name, hd_dtype_name(tensor->dtype), hd_dtype_name(value->dtype));
+    }
+    size_t element = hd_dtype_size(tensor->dtype);
+    if ((uintptr_t)tensor->data % element != 0) {
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "input '%s': its data is not aligned to %zu bytes", value->name, element);
+    }
+    return check_shape(tensor, value, error);
+}
+
+hd_status hd_bind_inputs(const hd_model *model, const hd_tensor *inputs, size_t count,
+                         const hd_tensor **found, hd_error *error)
+{
+    size_t wanted = model->graph->root->input_count;
+    for (size_t i = 0; i < count; i++) {
+        const hd_tensor *tensor = &inputs[i];
+        size_t index = find_input(model, tensor, i);
+        if (index >= wanted) {
+            return hd_fail(error, HD_NOT_FOUND, "the model has no input '%s'", tensor_name(tensor));
+        }
+        const hd_graph_value *value = input_value(model, index);
+        if (found[index] != NULL) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s' is given twice", value->name);
+        }
+        hd_status status = check_input(tensor, value, error);
+        if (status != HD_OK) {
+            return status;
+        }
+        found[index] = tensor;
+    }
+    for (size_t i = 0; i < wanted; i++) {
+        if (found[i] == NULL) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s' is missing",
+                           input_value(model, i)->name);
+        }
+    }
+    return HD_OK;
+}
+
+hd_status hd_bind_outputs(const hd_model *model, hd_tensor *outputs, size_t count,
+                          hd_tensor **found, hd_error *error)
+{
+    const hd_block *root = model->graph->root;
+    for (size_t i = 0; i < count; i++) {
+        size_t index = find_output(model, &outputs[i], i);
+        if (index >= root->output_count) {
+            return hd_fail(error, HD_NOT_FOUND, "the model has no output '%s'",
+                           tensor_name(&outputs[i]));
+        }
+        if (found[index] != NULL) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "output '%s' is given twice",
+                           root->output_names[index]);
+        }
+        found[index] = &outputs[i];
+    }
+    return HD_OK;
+}
+
+hd_status hd_bind_check_room(const hd_model *model, size_t index, const hd_tensor *tensor,
+                             hd_dtype dtype, const hd_shape *shape, size_t size, hd_error *error)
+{
+    const char *name = model->graph->root->output_names[index];
+    if (tensor->data == NULL) {
+        return HD_OK;
+    }
+    if (tensor->size < size) {
+        char text[96];
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "output '%s': %zu bytes are given, %s of %s needs %zu", name, tensor->size,
+                       hd_shape_text(shape, text, sizeof text), hd_dtype_name(dtype), size);
+    }
+    if ((uintptr_t)tensor->data % hd_dtype_size(dtype) != 0) {
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "output '%s': its data is not aligned to %zu bytes", name,
+                       hd_dtype_size(dtype));
+    }
+    return HD_OK;
+}
