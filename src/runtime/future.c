@@ -1,5 +1,7 @@
 #include "runtime/future.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -52,13 +54,22 @@ static void run_callback(hd_callback *callback)
 hd_status hd_future_create(const hd_future_home *home, const hd_submit_options *options,
                            bool with_handle, hd_future **out_future)
 {
+    void *room;
+    return hd_future_create_with_room(home, options, with_handle, 0, out_future, &room);
+}
+
+hd_status hd_future_create_with_room(const hd_future_home *home, const hd_submit_options *options,
+                                     bool with_handle, size_t room, hd_future **out_future,
+                                     void **out_room)
+{
+    size_t size = hd_align_up(sizeof(hd_future), alignof(max_align_t));
     *out_future = NULL;
     bool calls_back = options != NULL && options->callback != NULL;
     hd_status status = calls_back ? hd_callbacks_reserve(home->callbacks) : HD_OK;
     if (status != HD_OK) {
         return status;
     }
-    hd_future *future = hd_alloc(sizeof *future);
+    hd_future *future = hd_add_size(size, room, &room) ? hd_alloc(room) : NULL;
     if (future == NULL) {
         goto fail_callback;
     }
@@ -85,6 +96,7 @@ hd_status hd_future_create(const hd_future_home *home, const hd_submit_options *
         home->retain(home->owner);
     }
     *out_future = future;
+    *out_room = (char *)future + size;
     return HD_OK;
 fail_mutex:
     hd_mutex_destroy(&future->mutex);

@@ -44,6 +44,11 @@ struct hd_future {
 HD_MUST_CHECK hd_status hd_future_create(const hd_future_home *home, const hd_submit_options *options,
                                          bool with_handle, hd_future **out_future);
 
+/* The same with `room` bytes behind the future for what the request needs, which live as long as it. */
+HD_MUST_CHECK hd_status hd_future_create_with_room(const hd_future_home *home,
+                                                   const hd_submit_options *options, bool with_handle,
+                                                   size_t room, hd_future **out_future, void **out_room);
+
 /* Undoes hd_future_create for a request that was not submitted: frees it, handle included. */
 void hd_future_discard(hd_future *future);
 

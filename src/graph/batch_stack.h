@@ -1,0 +1,50 @@
+/* Batch stack: one worker's memory for stacked requests, and the run of them.
+ *
+ * Thread-safety: one thread at a time. */
+#ifndef HD_GRAPH_BATCH_STACK_H
+#define HD_GRAPH_BATCH_STACK_H
+
+#include "graph/batch_kind.h"
+#include "runtime/batch_queue.h"
+#include "runtime/future.h"
+
+/* A request as a batch's callers submit it; lies behind its future, and is freed with it. */
+typedef struct hd_batch_entry {
+    hd_batch_request request; /* first */
+    hd_future *future;
+    hd_batch_kind *kind;
+    hd_tensor *outputs; /* the caller's array */
+    size_t output_count;
+    void *pointers
+        []; /* data of each model input; then the caller's tensor of each model output or NULL */
+} hd_batch_entry;
+
+typedef struct hd_batch_stack {
+    hd_model *model;     /* the batch's */
+    hd_tensor *tensors;  /* model inputs, then the wanted outputs */
+    void **
+        buffers; /* of each model input and output, NULL at first; they grow, and are kept (FLAT) */
+    size_t *capacities; /* bytes of each */
+    void **placed; /* scratch: where the rows of each output go */
+    hd_region region; /* holds these arrays */
+} hd_batch_stack;
+
+/* HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_batch_stack_init(hd_batch_stack *stack, hd_model *model);
+void hd_batch_stack_clear(hd_batch_stack *stack);
+
+/* Runs a request by itself, on the caller's memory, and writes its outputs' structs. */
+HD_MUST_CHECK hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *entry,
+                                                 hd_error *error);
+
+/* Runs requests of one kind as one, without handing anything out. False: it could not be done; nothing
+ * that a caller sees has changed, and each may be run alone. */
+bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count,
+                        uint32_t rows);
+
+/* After hd_batch_stack_run: gives a request its rows, the first being number `row`; as hd_model_run says of
+ * outputs. */
+HD_MUST_CHECK hd_status hd_batch_stack_hand_out(hd_batch_stack *stack, const hd_batch_entry *entry,
+                                                uint32_t row, hd_error *error);
+
+#endif

@@ -1,0 +1,598 @@
+/* Batch queues through the public interface: equal bits, outcomes, priorities, room, both ways to shut down. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "heddle/heddle.h"
+
+#define WIDTH   24
+#define HIDDEN  40
+#define FOREVER UINT32_MAX
+
+static hd_device *device;
+static hd_model *model; /* y = softmax(relu(x w) v), z = x + 1, over rows of x: [-1, WIDTH] */
+static hd_error error;
+
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        if ((call) != HD_OK) {                                                                     \
+            fail_msg("%s: %s", #call, error.message);                                              \
+        }                                                                                          \
+    } while (0)
+
+static void fill(float *values, size_t count, uint32_t seed)
+{
+    for (size_t i = 0; i < count; i++) {
+        seed = seed * 1664525 + 1013904223;
+        values[i] = (float)(int32_t)seed / (float)(UINT32_C(1) << 31);
+    }
+}
+
+static hd_value add_matrix(hd_graph *graph, int64_t rows, int64_t columns, uint32_t seed)
+{
+    hd_tensor tensor = {.dtype = HD_FLOAT32, .rank = 2, .dims = {rows, columns}};
+    hd_value value;
+    tensor.size = (size_t)(rows * columns) * sizeof(float);
+    tensor.data = malloc(tensor.size);
+    fill(tensor.data, (size_t)(rows * columns), seed);
+    assert_ok(hd_graph_add_constant(graph, &tensor, &value, &error));
+    free(tensor.data);
+    return value;
+}
+
+static hd_value add(hd_graph *graph, const char *type, hd_value a, hd_value b)
+{
+    hd_value inputs[] = {a, b}, out;
+    assert_ok(hd_graph_add_node(graph, type, inputs, b == HD_VALUE_NONE ? 1 : 2, NULL, 0, &out, 1,
+                                &error));
+    return out;
+}
+
+static int open_model(void **state)
+{
+    (void)state;
+    static const int64_t dims[] = {-1, WIDTH};
+    float one = 1;
+    hd_tensor constant = {.dtype = HD_FLOAT32, .data = &one, .size = sizeof one};
+    hd_graph *graph;
+    hd_value x, c;
+    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, &error));
+    hd_value hidden = add(
+        graph, "Relu", add(graph, "MatMul", x, add_matrix(graph, WIDTH, HIDDEN, 1)), HD_VALUE_NONE);
+    hd_value out = add(graph, "MatMul", hidden, add_matrix(graph, HIDDEN, WIDTH, 2));
+    assert_ok(hd_graph_add_constant(graph, &constant, &c, &error));
+    assert_ok(hd_graph_add_output(graph, "y", add(graph, "Softmax", out, HD_VALUE_NONE), &error));
+    assert_ok(hd_graph_add_output(graph, "z", add(graph, "Add", x, c), &error));
+    assert_ok(hd_model_create(device, graph, NULL, &model, &error));
+    hd_graph_destroy(&graph);
+    return 0;
+}
+
+static int close_model(void **state)
+{
+    (void)state;
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    return 0;
+}
+
+/* One request: its rows, what a lone run gives, and what came. */
+typedef struct item {
+    uint32_t rows;
+    float x[4 * WIDTH], wanted[4 * WIDTH], y[4 * WIDTH];
+    hd_tensor input, outputs[2];
+    hd_future *future;
+} item;
+
+static void make_item(item *item, uint32_t rows, uint32_t seed)
+{
+    *item = (struct item){.rows = rows};
+    fill(item->x, rows * WIDTH, seed);
+    item->input = (hd_tensor){.dtype = HD_FLOAT32,
+                              .rank = 2,
+                              .dims = {rows, WIDTH},
+                              .data = item->x,
+                              .size = rows * WIDTH * sizeof(float)};
+    hd_tensor out = {.data = item->wanted, .size = sizeof item->wanted};
+    assert_ok(hd_model_run(model, &item->input, 1, &out, 1, &error));
+    item->outputs[0] = (hd_tensor){.data = item->y, .size = sizeof item->y};
+}
+
+static hd_status submit_item(hd_batch *batch, item *item, const hd_submit_options *options)
+{
+    return hd_batch_submit(batch, &item->input, 1, item->outputs, 1, options, &item->future,
+                           &error);
+}
+
+static bool has_bits(const item *item)
+{
+    size_t size = item->rows * WIDTH * sizeof(float);
+    return item->outputs[0].size == size && item->outputs[0].dims[0] == item->rows &&
+           memcmp(item->y, item->wanted, size) == 0;
+}
+
+static hd_batch *open_batch(hd_batch_options options)
+{
+    hd_batch *batch;
+    options.struct_size = sizeof options;
+    assert_ok(hd_batch_create(model, &options, &batch, &error));
+    return batch;
+}
+
+static hd_batch_statistics statistics_of(hd_batch *batch)
+{
+    hd_batch_statistics statistics;
+    assert_int_equal(hd_batch_get_statistics(batch, &statistics), HD_OK);
+    assert_true(statistics.submitted == statistics.ended + statistics.pending);
+    return statistics;
+}
+
+static void stacked_requests_get_the_bits_of_a_lone_run(void **state)
+{
+    (void)state;
+    hd_batch *batch = open_batch((hd_batch_options){.max_rows = 8, .max_delay_us = 2000000});
+    item *items = calloc(8, sizeof *items);
+    for (uint32_t i = 0; i < 5; i++) {
+        make_item(&items[i], 1 + i % 2, i); /* 1 2 1 2 1 rows, and then one more: 8 */
+    }
+    make_item(&items[5], 1, 5);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_ok(submit_item(batch, &items[i], NULL));
+    }
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_ok(hd_future_wait(items[i].future, FOREVER, &error));
+        assert_true(has_bits(&items[i]));
+        hd_future_destroy(&items[i].future);
+    }
+    assert_ok(hd_batch_shutdown(batch, HD_BATCH_DRAIN, FOREVER, &error));
+    hd_batch_statistics statistics = statistics_of(batch);
+    assert_int_equal(statistics.ended, 6);
+    assert_int_equal(statistics.rows, 8);
+    assert_int_equal(statistics.batches, 1);
+    hd_batch_destroy(&batch);
+    assert_null(batch);
+    free(items);
+}
+
+/* Requests with other outputs are not stacked; memory of the library's is given for each. */
+static void outputs_by_name_and_without_memory(void **state)
+{
+    (void)state;
+    hd_batch *batch = open_batch((hd_batch_options){.max_rows = 2, .max_delay_us = 2000000});
+    item *items = calloc(4, sizeof *items);
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < 2; i++) {
+            make_item(&items[i], 1, i);
+            items[i].outputs[0] = (hd_tensor){.name = "z"};
+            items[i].outputs[1] =
+                (hd_tensor){.name = "y", .data = items[i].y, .size = sizeof items[i].y};
+            assert_ok(hd_batch_submit(batch, &items[i].input, 1, items[i].outputs, 2, NULL,
+                                      &items[i].future, &error));
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            assert_ok(hd_future_wait(items[i].future, FOREVER, &error));
+            hd_future_destroy(&items[i].future);
+            assert_memory_equal(items[i].y, items[i].wanted, WIDTH * sizeof(float));
+            assert_int_equal(items[i].outputs[0].size, WIDTH * sizeof(float));
+            assert_int_equal(items[i].outputs[0].dims[0], 1);
+            assert_true(((float *)items[i].outputs[0].data)[WIDTH - 1] ==
+                        items[i].x[WIDTH - 1] + 1);
+            hd_tensor_release(&items[i].outputs[0]);
+        }
+    }
+    hd_batch_destroy(&batch);
+    free(items);
+}
+
+static void what_is_wrong_with_one_request_is_its_own(void **state)
+{
+    (void)state;
+    hd_batch *batch = open_batch((hd_batch_options){.max_rows = 3, .max_delay_us = 2000000});
+    item *items = calloc(3, sizeof *items);
+    for (uint32_t i = 0; i < 3; i++) {
+        make_item(&items[i], 1, i);
+        if (i == 1) {
+            items[i].outputs[0].size = 4;
+        }
+        assert_ok(submit_item(batch, &items[i], NULL));
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        hd_status status = hd_future_wait(items[i].future, FOREVER, &error);
+        assert_int_equal(status, i == 1 ? HD_INVALID_ARGUMENT : HD_OK);
+        assert_true(i == 1 || has_bits(&items[i]));
+        hd_future_destroy(&items[i].future);
+    }
+    assert_int_equal(items[1].outputs[0].size, 4);
+    assert_non_null(strstr(error.message, "output 'y'"));
+    items[0].input.dims[1]--;
+    assert_int_equal(submit_item(batch, &items[0], NULL), HD_INVALID_ARGUMENT);
+    assert_null(items[0].future);
+    items[0].input.dims[1]++;
+    items[0].input.dims[0] = 0;
+    assert_int_equal(submit_item(batch, &items[0], NULL), HD_INVALID_ARGUMENT);
+    hd_submit_options options = {.struct_size = sizeof options + 1};
+    assert_int_equal(submit_item(batch, &items[1], &options), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_batch_submit(batch, NULL, 0, items[1].outputs, 1, NULL, NULL, &error),
+                     HD_INVALID_ARGUMENT);
+    hd_batch_destroy(&batch);
+    free(items);
+}
+
+static hd_model *make_small(int64_t first, const char *type)
+{
+    hd_graph *graph;
+    hd_model *made;
+    hd_value x;
+    int64_t dims[] = {first, 2};
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, &error));
+    assert_ok(hd_graph_add_output(graph, "y", add(graph, type, x, HD_VALUE_NONE), &error));
+    assert_ok(hd_model_create(device, graph, NULL, &made, &error));
+    hd_graph_destroy(&graph);
+    return made;
+}
+
+static void models_that_cannot_be_stacked_are_refused(void **state)
+{
+    (void)state;
+    hd_batch *batch;
+    hd_model *fixed = make_small(3, "Relu"), *mixing = make_small(-1, "Transpose");
+    assert_int_equal(hd_batch_create(fixed, NULL, &batch, &error), HD_UNSUPPORTED);
+    assert_null(batch);
+    float x[2] = {1, 2}, y[2];
+    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 2, .dims = {1, 2}, .data = x, .size = sizeof x};
+    hd_tensor output = {.data = y, .size = sizeof y};
+    assert_ok(hd_batch_create(mixing, NULL, &batch, &error));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hd_batch_submit(batch, &input, 1, &output, 1, NULL, NULL, &error),
+                         HD_UNSUPPORTED);
+        assert_true(strlen(error.message) > 0);
+    }
+    hd_batch_destroy(&batch);
+    hd_batch_options options = {.struct_size = sizeof options, .worker_count = 1000000};
+    assert_int_equal(hd_batch_create(mixing, &options, &batch, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_batch_create(NULL, NULL, &batch, &error), HD_INVALID_ARGUMENT);
+    hd_model_destroy(&fixed);
+    hd_model_destroy(&mixing);
+}
+
+/* Holds a batch's only worker in a wait for more rows, which never come, as long as nothing else does. */
+static void cancelled_and_late_requests_are_not_run(void **state)
+{
+    (void)state;
+    hd_batch *batch = open_batch((hd_batch_options){.max_rows = 4, .max_delay_us = 2000000});
+    item *items = calloc(4, sizeof *items);
+    hd_submit_options late = {.struct_size = sizeof late, .deadline_ms = 1};
+    for (uint32_t i = 0; i < 4; i++) {
+        make_item(&items[i], 1, i);
+    }
+    assert_ok(submit_item(batch, &items[0], NULL));
+    assert_ok(submit_item(batch, &items[1], NULL));
+    assert_ok(submit_item(batch, &items[2], &late));
+    assert_int_equal(hd_future_cancel(items[1].future), HD_CANCELLED);
+    assert_int_equal(hd_future_wait(items[1].future, 0, &error), HD_NOT_YET);
+    usleep(3000);
+    assert_ok(submit_item(batch, &items[3], NULL)); /* the fourth: off they go */
+    assert_ok(hd_future_wait(items[0].future, FOREVER, &error));
+    assert_int_equal(hd_future_wait(items[1].future, FOREVER, &error), HD_CANCELLED);
+    assert_int_equal(hd_future_wait(items[2].future, FOREVER, &error), HD_DEADLINE);
+    assert_ok(hd_future_wait(items[3].future, FOREVER, &error));
+    assert_true(has_bits(&items[0]) && has_bits(&items[3]));
+    assert_int_equal(statistics_of(batch).rows, 2);
+    for (uint32_t i = 0; i < 4; i++) {
+        hd_future_destroy(&items[i].future);
+    }
+    hd_batch_destroy(&batch);
+    free(items);
+}
+
+#define MANY_ROWS 300000
+
+static void a_full_queue_refuses_times_out_or_lets_wait(void **state)
+{
+    (void)state;
+    hd_batch *batch = open_batch((hd_batch_options){.max_rows = 1, .capacity = 1});
+    hd_submit_options refuse = {.struct_size = sizeof refuse, .wait_ms = HD_NO_WAIT};
+    hd_submit_options brief = {.struct_size = sizeof brief, .wait_ms = 1};
+    item *small = calloc(1, sizeof *small);
+    make_item(small, 1, 1);
+    float *x = calloc(MANY_ROWS * WIDTH, sizeof *x), *y = calloc(MANY_ROWS * WIDTH, sizeof *y);
+    hd_tensor input = {.dtype = HD_FLOAT32,
+                       .rank = 2,
+                       .dims = {MANY_ROWS, WIDTH},
+                       .data = x,
+                       .size = MANY_ROWS * WIDTH * sizeof *x};
+    hd_tensor outputs[2] = {{.data = y, .size = input.size}, {.data = y, .size = input.size}};
+    hd_future *futures[2];
+    /* One that takes long is run, another waits behind it. */
+    assert_ok(hd_batch_submit(batch, &input, 1, &outputs[0], 1, NULL, &futures[0], &error));
+    assert_ok(hd_batch_submit(batch, &input, 1, &outputs[1], 1, NULL, &futures[1], &error));
+    assert_int_equal(submit_item(batch, small, &refuse), HD_EXHAUSTED);
+    assert_null(small->future);
+    assert_int_equal(submit_item(batch, small, &brief), HD_EXHAUSTED);
+    assert_ok(submit_item(batch, small, NULL));
+    assert_ok(
+        hd_future_wait(futures[0], 0, &error)); /* there was room only when the second began */
+    assert_ok(hd_future_wait(small->future, FOREVER, &error));
+    assert_true(has_bits(small));
+    assert_ok(hd_future_wait(futures[1], FOREVER, &error));
+    hd_future_destroy(&futures[0]);
+    hd_future_destroy(&futures[1]);
+    hd_future_destroy(&small->future);
+    hd_batch_destroy(&batch);
+    free(small);
+    free(x);
+    free(y);
+}
+
+typedef struct counter {
+    atomic_int ok, cancelled, other;
+} counter;
+
+static void count_outcome(void *context, hd_status outcome, const hd_error *problem)
+{
+    counter *counter = context;
+    assert_true((problem == NULL) == (outcome == HD_OK));
+    atomic_fetch_add(outcome == HD_OK          ? &counter->ok
+                     : outcome == HD_CANCELLED ? &counter->cancelled
+                                               : &counter->other,
+                     1);
+}
+
+static void destroying_a_batch_ends_what_waits(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 50; round++) {
+        hd_batch *batch =
+            open_batch((hd_batch_options){.max_rows = 2,
+                                          .worker_count = 1 + round % 3,
+                                          .max_delay_us = round % 2 == 0 ? 0 : 1000000});
+        counter counter = {0};
+        item *items = calloc(32, sizeof *items);
+        hd_submit_options options = {
+            .struct_size = sizeof options, .callback = count_outcome, .context = &counter};
+        for (uint32_t i = 0; i < 32; i++) {
+            make_item(&items[i], 1, i);
+            if (i % 2 == 0) {
+                assert_ok(submit_item(batch, &items[i], &options));
+            } else {
+                assert_ok(hd_batch_submit(batch, &items[i].input, 1, items[i].outputs, 1, &options,
+                                          NULL, &error));
+            }
+        }
+        hd_batch_destroy(&batch);
+        for (uint32_t i = 0; i < 32; i += 2) { /* final already */
+            hd_status status = hd_future_wait(items[i].future, 0, &error);
+            assert_true(status == HD_OK || status == HD_CANCELLED);
+            assert_true(status == HD_CANCELLED || has_bits(&items[i]));
+            hd_future_destroy(&items[i].future);
+        }
+        while (atomic_load(&counter.ok) + atomic_load(&counter.cancelled) < 32) {
+            usleep(100);
+        }
+        assert_int_equal(atomic_load(&counter.other), 0);
+        free(items);
+    }
+}
+
+typedef struct last_user {
+    hd_batch *batch;
+    atomic_bool gone;
+} last_user;
+
+static void shut_down_in_callback(void *context, hd_status outcome, const hd_error *problem)
+{
+    (void)outcome;
+    (void)problem;
+    last_user *user = context;
+    assert_int_equal(hd_batch_shutdown(user->batch, HD_BATCH_DRAIN, 0, NULL), HD_BUSY);
+    hd_batch_destroy(&user->batch);
+    atomic_store(&user->gone, true);
+}
+
+static void a_callback_may_destroy_but_not_wait_for_its_batch(void **state)
+{
+    (void)state;
+    last_user user = {.batch = open_batch((hd_batch_options){.max_rows = 2})};
+    item *one = calloc(1, sizeof *one);
+    make_item(one, 1, 1);
+    hd_submit_options options = {
+        .struct_size = sizeof options, .callback = shut_down_in_callback, .context = &user};
+    assert_ok(submit_item(user.batch, one, &options));
+    assert_ok(hd_future_wait(one->future, FOREVER, &error));
+    hd_future_destroy(&one->future);
+    while (!atomic_load(&user.gone)) {
+        usleep(100);
+    }
+    free(one);
+}
+
+#define THREADS   8
+#define IN_FLIGHT 16
+#define ROUNDS    60
+
+typedef struct load {
+    pthread_t thread;
+    hd_batch *batch;
+    uint32_t number;
+    bool closes; /* it may be shut down under it */
+    uint32_t ok, cancelled, refused, wrong;
+} load;
+
+/* Keeps requests in flight, cancels some, and compares all bits. */
+static void *keep_in_flight(void *context)
+{
+    load *load = context;
+    item *items = calloc(IN_FLIGHT, sizeof *items);
+    for (uint32_t i = 0; i < IN_FLIGHT * ROUNDS; i++) {
+        item *item = &items[i % IN_FLIGHT];
+        uint32_t random = (i + 1) * 2654435761u ^ load->number * 40503u;
+        if (item->future != NULL) {
+            hd_status status = hd_future_wait(item->future, FOREVER, NULL);
+            load->ok += status == HD_OK;
+            load->cancelled += status == HD_CANCELLED || status == HD_DEADLINE;
+            load->wrong += status == HD_OK && !has_bits(item);
+            load->wrong += status != HD_OK && status != HD_CANCELLED && status != HD_DEADLINE;
+            hd_future_destroy(&item->future);
+        }
+        if (i < IN_FLIGHT * 4) {
+            make_item(item, 1 + random % 3, random);
+        }
+        item->outputs[0].size = sizeof item->y;
+        hd_submit_options options = {.struct_size = sizeof options,
+                                     .priority = (int32_t)(random >> 8 & 1),
+                                     .deadline_ms = (random >> 9 & 15) == 0 ? 1 : 0};
+        hd_status status = hd_batch_submit(load->batch, &item->input, 1, item->outputs, 1, &options,
+                                           &item->future, NULL);
+        load->refused += status == HD_CLOSED;
+        load->wrong += status != HD_OK && !(status == HD_CLOSED && load->closes);
+        if (status == HD_OK && (random >> 13 & 31) == 0) {
+            hd_future_cancel(item->future);
+        }
+    }
+    for (uint32_t i = 0; i < IN_FLIGHT; i++) {
+        if (items[i].future != NULL) {
+            hd_status status = hd_future_wait(items[i].future, FOREVER, NULL);
+            load->wrong += status == HD_OK && !has_bits(&items[i]);
+            load->ok += status == HD_OK;
+            load->cancelled += status != HD_OK;
+            hd_future_destroy(&items[i].future);
+        }
+    }
+    free(items);
+    return NULL;
+}
+
+static void check_load(hd_batch_options options, int shutdown_mode)
+{
+    hd_batch *batch = open_batch(options);
+    load loads[THREADS];
+    uint64_t ok = 0, cancelled = 0;
+    for (uint32_t i = 0; i < THREADS; i++) {
+        loads[i] = (load){.batch = batch, .number = i, .closes = shutdown_mode >= 0};
+        assert_int_equal(pthread_create(&loads[i].thread, NULL, keep_in_flight, &loads[i]), 0);
+    }
+    if (shutdown_mode >= 0) {
+        while (statistics_of(batch).ended < 200) {
+            usleep(100);
+        }
+        hd_batch_shutdown_mode mode = (hd_batch_shutdown_mode)(shutdown_mode % 2);
+        hd_status status = hd_batch_shutdown(batch, mode, shutdown_mode >= 2 ? 0 : FOREVER, &error);
+        assert_true(status == HD_OK || (shutdown_mode >= 2 && status == HD_NOT_YET));
+        if (status == HD_OK) {
+            assert_int_equal(statistics_of(batch).pending, 0);
+        }
+    }
+    for (uint32_t i = 0; i < THREADS; i++) {
+        pthread_join(loads[i].thread, NULL);
+        assert_int_equal(loads[i].wrong, 0);
+        ok += loads[i].ok;
+        cancelled += loads[i].cancelled;
+    }
+    assert_ok(hd_batch_shutdown(batch, HD_BATCH_CANCEL, FOREVER, &error));
+    hd_batch_statistics statistics = statistics_of(batch);
+    assert_int_equal(statistics.ended, ok + cancelled);
+    assert_true(statistics.batches <= statistics.rows);
+    hd_batch_destroy(&batch);
+}
+
+static void bits_are_equal_under_load(void **state)
+{
+    (void)state;
+    for (uint32_t workers = 1; workers <= 4; workers *= 2) {
+        check_load((hd_batch_options){.worker_count = workers, .capacity = 32}, -1);
+        check_load(
+            (hd_batch_options){.worker_count = workers, .max_delay_us = 100, .capacity = 1024}, -1);
+        check_load((hd_batch_options){.worker_count = workers, .max_rows = 1, .capacity = 8}, -1);
+    }
+}
+
+static void shutting_down_races_with_submitting(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 12; round++) {
+        check_load((hd_batch_options){.worker_count = 1 + (uint32_t)round % 3,
+                                      .capacity = 16,
+                                      .max_delay_us = round % 2 == 0 ? 0 : 200},
+                   round % 4);
+    }
+}
+
+static void many_shapes_are_bounded(void **state)
+{
+    (void)state;
+    hd_model *any;
+    hd_graph *graph;
+    hd_batch *batch;
+    hd_value x;
+    static const int64_t dims[] = {-1, -1};
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, &error));
+    assert_ok(hd_graph_add_output(graph, "y", add(graph, "Neg", x, HD_VALUE_NONE), &error));
+    assert_ok(hd_model_create(device, graph, NULL, &any, &error));
+    hd_graph_destroy(&graph);
+    assert_ok(hd_batch_create(any, NULL, &batch, &error));
+    float *values = calloc(2048, sizeof *values), result[2048];
+    values[0] = 3;
+    for (int64_t width = 1; width <= 1200; width++) { /* more than are remembered */
+        hd_tensor input = {.dtype = HD_FLOAT32,
+                           .rank = 2,
+                           .dims = {1, width},
+                           .data = values,
+                           .size = (size_t)width * sizeof *values};
+        hd_tensor output = {.data = result, .size = sizeof result};
+        hd_future *future;
+        assert_ok(hd_batch_submit(batch, &input, 1, &output, 1, NULL, &future, &error));
+        assert_ok(hd_future_wait(future, FOREVER, &error));
+        hd_future_destroy(&future);
+        assert_true(result[0] == -3 && output.dims[1] == width);
+    }
+    free(values);
+    hd_batch_destroy(&batch);
+    hd_model_destroy(&any);
+}
+
+static void a_closed_device_refuses(void **state)
+{
+    (void)state;
+    open_model(state);
+    hd_batch *batch = open_batch((hd_batch_options){.max_rows = 2});
+    item *one = calloc(1, sizeof *one);
+    make_item(one, 1, 1);
+    assert_ok(hd_device_shutdown(device, FOREVER, &error));
+    assert_int_equal(submit_item(batch, one, NULL), HD_CLOSED);
+    hd_batch_destroy(&batch);
+    close_model(state);
+    free(one);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stacked_requests_get_the_bits_of_a_lone_run),
+        cmocka_unit_test(outputs_by_name_and_without_memory),
+        cmocka_unit_test(what_is_wrong_with_one_request_is_its_own),
+        cmocka_unit_test(models_that_cannot_be_stacked_are_refused),
+        cmocka_unit_test(cancelled_and_late_requests_are_not_run),
+        cmocka_unit_test(a_full_queue_refuses_times_out_or_lets_wait),
+        cmocka_unit_test(destroying_a_batch_ends_what_waits),
+        cmocka_unit_test(a_callback_may_destroy_but_not_wait_for_its_batch),
+        cmocka_unit_test(bits_are_equal_under_load),
+        cmocka_unit_test(shutting_down_races_with_submitting),
+        cmocka_unit_test(many_shapes_are_bounded),
+    };
+    const struct CMUnitTest own_device[] = {cmocka_unit_test(a_closed_device_refuses)};
+    int failed = cmocka_run_group_tests(tests, open_model, close_model);
+    return failed + cmocka_run_group_tests(own_device, NULL, NULL);
+}
