@@ -296,7 +296,7 @@ hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lea
     hd_status status = HD_OK;
     if (takes_turns) {
         /* Those who take turns share the few arenas that are warm already. */
-        hint = HD_SLOT_LOWEST;
+        hint = HD_SLOT_NONE;
         deadline = hd_clock_after_ms(device->lease_wait_ms);
         status = hd_turnstile_enter(&device->turns, deadline);
     }

@@ -42,16 +42,14 @@ void hd_slot_pool_destroy(hd_slot_pool *pool)
     hd_mutex_destroy(&pool->mutex);
 }
 
-/* The slot to take from an idle word: the wish, else a free one, else a remembered one. */
+/* The slot to take from an idle word: the wish, else the one with the lowest number, free or remembered.
+ * So there are as many slots with an arena as were leased at once, however many threads came and went
+ * (FLAT), and a newcomer finds a warm one. */
 static uint32_t choose_slot(uint64_t idle, uint32_t hint)
 {
-    uint32_t is_free = (uint32_t)idle, is_remembered = (uint32_t)(idle >> REMEMBERED_SHIFT);
-    if (hint < HD_STREAM_COUNT && ((is_free | is_remembered) >> hint & 1) != 0) {
+    uint32_t candidates = (uint32_t)idle | (uint32_t)(idle >> REMEMBERED_SHIFT);
+    if (hint < HD_STREAM_COUNT && (candidates >> hint & 1) != 0) {
         return hint;
-    }
-    uint32_t candidates = is_free != 0 ? is_free : is_remembered;
-    if (hint == HD_SLOT_LOWEST) {
-        candidates = is_free | is_remembered;
     }
     return candidates == 0 ? HD_SLOT_NONE : (uint32_t)__builtin_ctz(candidates);
 }

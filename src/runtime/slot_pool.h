@@ -23,7 +23,6 @@
 
 #define HD_STREAM_COUNT 32
 #define HD_SLOT_NONE UINT32_MAX
-#define HD_SLOT_LOWEST (UINT32_MAX - 1) /* a wish: the idle slot with the lowest number */
 
 typedef struct hd_slot_waiter {
     struct hd_slot_waiter *next;
@@ -46,8 +45,9 @@ HD_MUST_CHECK hd_status hd_slot_pool_init(hd_slot_pool *pool);
 /* No thread may be inside. */
 void hd_slot_pool_destroy(hd_slot_pool *pool);
 
-/* Leases a slot, if it can the one in `hint` (HD_SLOT_NONE: no wish, rather a free one). Waits until `deadline`
- * (hd_clock_now's scale; 0: do not wait). HD_EXHAUSTED: none came. HD_CLOSED. */
+/* Leases a slot: the one in `hint` if it is idle, else (also with HD_SLOT_NONE: no wish) the idle one with the
+ * lowest number. Waits until `deadline` (hd_clock_now's scale; 0: do not wait). HD_EXHAUSTED: none came.
+ * HD_CLOSED. */
 HD_MUST_CHECK hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
                                            uint32_t *out_slot) HD_WAITS;
 

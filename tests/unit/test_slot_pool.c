@@ -101,6 +101,24 @@ static void a_remembered_slot_comes_back_to_who_asks_for_it_or_goes_to_others(vo
     }
 }
 
+static void without_a_wish_the_lowest_idle_slot_is_taken(void **state)
+{
+    (void)state;
+    uint32_t slots[SLOTS], slot;
+    lease_all(slots);
+    hd_slot_pool_return(&pool, 3);
+    hd_slot_pool_return(&pool, 9);
+    hd_slot_pool_return(&pool, 11);
+    hd_slot_pool_forget(&pool, 9); /* free ones do not go first */
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(hd_slot_pool_lease(&pool, i == 2 ? 3 : HD_SLOT_NONE, 0, &slot), HD_OK);
+        assert_int_equal(slot, ((uint32_t[]){3, 9, 11})[i]);
+    }
+    for (uint32_t i = 1; i <= SLOTS; i++) {
+        hd_slot_pool_return(&pool, i);
+    }
+}
+
 static void a_wait_ends_at_its_time_limit_and_leaves_no_trace(void **state)
 {
     (void)state;
@@ -424,6 +442,7 @@ int main(void)
         TEST(a_slot_returned_twice_stops_a_checked_build),
         TEST(all_slots_but_the_default_are_leased_once),
         TEST(a_remembered_slot_comes_back_to_who_asks_for_it_or_goes_to_others),
+        TEST(without_a_wish_the_lowest_idle_slot_is_taken),
         TEST(a_wait_ends_at_its_time_limit_and_leaves_no_trace),
         TEST(waiters_are_served_first_come_and_nobody_overtakes),
         TEST(a_waiter_that_gives_up_does_not_break_the_queue),
