@@ -120,7 +120,10 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
     if (out_future != NULL) {
         *out_future = future;
     }
-    status = hd_device_submit(model->device, &stream, &run->work, record_run,
+    /* A callback may give back the last handles while this thread is still on its way out. */
+    hd_device *device = model->device;
+    hd_device_retain(device);
+    status = hd_device_submit(device, &stream, &run->work, record_run,
                               hd_submit_options_limit(&given), error);
     if (status != HD_OK) {
         if (out_future != NULL) {
@@ -130,5 +133,6 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
         hd_future_discard(future);
         hd_model_destroy(&model);
     }
+    hd_device_destroy(&device);
     return status;
 }
