@@ -39,6 +39,7 @@ typedef struct hd_backend {
     hd_status (*queues_start)(hd_queues *queues);
     void (*queues_submit)(hd_queues *queues, uint32_t number, hd_work *work);
     void (*queues_resume)(hd_queues *queues, uint32_t number);
+    hd_status (*queues_drain)(hd_queues *queues, uint64_t deadline);
 
     /* How input `index` of an operation is packed when it is a constant: its dtype, shape and data are
      * set, other operands' shapes may be unknown. */

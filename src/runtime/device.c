@@ -247,6 +247,10 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
     if (status == HD_OK) {
         status = hd_timeline_wait(rest, hd_timeline_submitted(rest), deadline);
     }
+    /* A future becomes final just after its stream's point was reached. */
+    if (status == HD_OK) {
+        status = device->backend->queues_drain(device->queues, deadline);
+    }
     hd_device_destroy(&device);
     if (status != HD_OK) {
         return hd_fail(error, HD_NOT_YET, "runs are still in flight after %u ms", timeout_ms);

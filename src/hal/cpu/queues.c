@@ -239,6 +239,27 @@ void hd_queues_resume(hd_queues *queues, uint32_t number)
     }
 }
 
+static bool is_idle(cpu_queue *queue)
+{
+    queue_lock(queue);
+    bool idle = queue->state == QUEUE_IDLE;
+    queue_unlock(queue);
+    return idle;
+}
+
+hd_status hd_queues_drain(hd_queues *queues, uint64_t deadline)
+{
+    for (uint32_t i = 0; i < queues->queue_count; i++) {
+        while (!is_idle(&queues->queues[i])) {
+            if (hd_clock_now() >= deadline) {
+                return HD_NOT_YET;
+            }
+            hd_thread_yield();
+        }
+    }
+    return HD_OK;
+}
+
 static void free_queues(hd_queues *queues, uint32_t initialized)
 {
     for (uint32_t i = 0; i < initialized; i++) {
