@@ -5,9 +5,10 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
 BITS_REPEATS ?= 200
+SHUTDOWN_ROUNDS ?= 10000
 PRESETS := release debug tsan asan fuzz fault
 
-.PHONY: help demo test bench verify test-cuda install clean bits-long fuzz-long deps test-deps $(PRESETS)
+.PHONY: help demo test bench verify test-cuda install clean bits-long fuzz-long shutdown-long deps test-deps $(PRESETS)
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
@@ -17,6 +18,7 @@ help:
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
 	@echo "make verify      explore every schedule and check every model of the synchronized objects"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
+	@echo "make shutdown-long  shutdown under load, SHUTDOWN_ROUNDS=$(SHUTDOWN_ROUNDS) times"
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make clean       remove the build folders"
 
@@ -59,6 +61,9 @@ install: release
 
 bits-long: release
 	@HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=$(BITS_REPEATS) ctest --preset release -L '^bits$$' --no-tests=error
+
+shutdown-long: release
+	@build/release/tests/shutdown $(SHUTDOWN_ROUNDS) 1
 
 fuzz-long: fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
