@@ -1,6 +1,8 @@
 /* stress THREADS SCALE ITER SEED: threads that share a few devices and models make, run, drop, shut down
- * and ask them about themselves, in an order that the seed fixes and with random delays. Each result must
- * have the bits that one thread alone got. Run it under ThreadSanitizer and AddressSanitizer.
+ * and ask them about themselves, run models at once and later, in streams and across them by events, and
+ * cancel, abandon or wait for what they submitted, in an order that the seed fixes and with random delays.
+ * Each result must have the bits that one thread alone got. Run it under ThreadSanitizer and
+ * AddressSanitizer.
  *
  * SCALE multiplies the models' sizes. Handles are counted here, as a program would: "destroy is for the
  * last user of a handle". Shutdown needs no such care, and races with everything. */
@@ -20,6 +22,7 @@
 #define DEVICES   3
 #define MODELS    6
 #define KINDS     3
+#define CHAIN_KINDS 2 /* the first two give what they can take */
 #define ROW_LIMIT 8
 #define WIDTH     16 /* times SCALE */
 
@@ -44,7 +47,8 @@ static shared_model *models[MODELS];
 static size_t width;
 static float *inputs;                           /* ROW_LIMIT rows */
 static hd_tensor expected[KINDS][ROW_LIMIT + 1]; /* by kind and rows */
-static atomic_ullong runs, closed_runs, made, shutdowns;
+static hd_tensor expected_twice[CHAIN_KINDS][ROW_LIMIT + 1]; /* of the output, run again */
+static atomic_ullong runs, closed_runs, made, shutdowns, later_runs, cancelled, late, chains;
 static atomic_bool failed;
 
 static void complain(const char *what, const hd_error *error)
@@ -135,11 +139,21 @@ static hd_status make_model(hd_device *device, size_t kind, hd_model **out_model
     return status;
 }
 
+static hd_tensor rows_of(void *memory, size_t rows)
+{
+    return (hd_tensor){.dtype = HD_FLOAT32, .rank = 2, .dims = {(int64_t)rows, (int64_t)width}, .data = memory,
+                       .size = rows * width * sizeof(float)};
+}
+
 static hd_status run(hd_model *model, size_t rows, hd_tensor *output, hd_error *error)
 {
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 2, .dims = {(int64_t)rows, (int64_t)width}, .data = inputs};
-    input.size = rows * width * sizeof(float);
+    hd_tensor input = rows_of(inputs, rows);
     return hd_model_run(model, &input, 1, output, 1, error);
+}
+
+static bool has_bits(const hd_tensor *output, const hd_tensor *wanted)
+{
+    return output->size == wanted->size && memcmp(output->data, wanted->data, wanted->size) == 0;
 }
 
 /* --- counted handles */
@@ -212,7 +226,7 @@ static void run_some_model(uint64_t *state)
     hd_status status = run(held->model, rows, &output, &error);
     if (status == HD_OK) {
         atomic_fetch_add(&runs, 1);
-        if (output.size != wanted->size || memcmp(output.data, wanted->data, output.size) != 0) {
+        if (!has_bits(&output, wanted)) {
             complain("a run's bits differ from those of one thread alone", NULL);
         }
         if (!own) {
@@ -226,6 +240,201 @@ static void run_some_model(uint64_t *state)
     free(memory);
     release_model(held);
 }
+
+/* --- later */
+
+/* A request, with all that it needs; belongs to whoever waits for it and to its callback. */
+typedef struct request {
+    shared_model *model; /* held */
+    size_t rows;
+    hd_future *future;
+    atomic_int owners;
+    bool was_cancelled, has_deadline;
+    hd_tensor output;
+    unsigned char memory[];
+} request;
+
+static void end_request(request *request, hd_status outcome, const hd_error *error)
+{
+    if (outcome == HD_OK) {
+        if (!has_bits(&request->output, &expected[request->model->kind][request->rows])) {
+            complain("a later run's bits differ from those of one thread alone", NULL);
+        }
+    } else if (!(outcome == HD_CANCELLED && request->was_cancelled) &&
+               !(outcome == HD_DEADLINE && request->has_deadline)) {
+        complain("a later run", error);
+    }
+    if (atomic_fetch_sub(&request->owners, 1) == 1) {
+        atomic_fetch_add(&later_runs, 1);
+        atomic_fetch_add(&cancelled, outcome == HD_CANCELLED);
+        atomic_fetch_add(&late, outcome == HD_DEADLINE);
+        release_model(request->model); /* perhaps the last one, on a callback thread */
+        free(request);
+    }
+}
+
+static void call_back(void *context, hd_status outcome, const hd_error *error)
+{
+    end_request(context, outcome, error);
+}
+
+/* Whether a call that may find its device shut down, or a queue full, went well. */
+static bool went_well(const char *what, hd_status status, const shared_model *held, const hd_error *error)
+{
+    if (status != HD_OK && status != HD_EXHAUSTED && (status != HD_CLOSED || !atomic_load(&held->on->shut_down))) {
+        complain(what, error);
+    }
+    return status == HD_OK;
+}
+
+static void wait_for(request *request, uint64_t *state)
+{
+    hd_error error;
+    hd_status outcome = HD_NOT_YET;
+    while (outcome == HD_NOT_YET) {
+        outcome = hd_future_wait(request->future, draw(state) % 4 == 0 ? UINT32_MAX : 1, &error);
+    }
+    hd_future_destroy(&request->future);
+    end_request(request, outcome, &error);
+}
+
+/* Takes the caller's hold of the model over. The request, if the caller is to wait for it. */
+static request *submit(shared_model *held, hd_stream stream, uint64_t *state)
+{
+    size_t rows = 1 + draw(state) % ROW_LIMIT;
+    const hd_tensor *wanted = &expected[held->kind][rows];
+    request *request = calloc(1, sizeof *request + wanted->size);
+    if (request == NULL) {
+        release_model(held);
+        return NULL;
+    }
+    bool calls_back = draw(state) % 2 == 0, waits = !calls_back || draw(state) % 2 == 0;
+    hd_submit_options options = {.struct_size = sizeof options, .stream = stream, .context = request};
+    options.callback = calls_back ? call_back : NULL;
+    options.deadline_ms = draw(state) % 8 == 0 ? 1 : 0;
+    options.wait_ms = draw(state) % 4 == 0 ? HD_NO_WAIT : 0;
+    request->model = held;
+    request->rows = rows;
+    request->has_deadline = options.deadline_ms != 0;
+    request->was_cancelled = waits && draw(state) % 6 == 0;
+    request->output = (hd_tensor){.data = request->memory, .size = wanted->size};
+    atomic_store(&request->owners, (int)calls_back + (int)waits);
+    hd_tensor input = rows_of(inputs, rows);
+    hd_error error;
+    hd_future *future = NULL;
+    hd_status status = hd_model_run_async(held->model, &input, 1, &request->output, 1, &options,
+                                          waits ? &future : NULL, &error);
+    if (!went_well("submitting a run", status, held, &error)) {
+        free(request);
+        release_model(held);
+        return NULL;
+    }
+    if (!waits) {
+        return NULL; /* it may be gone */
+    }
+    request->future = future;
+    if (request->was_cancelled) {
+        hd_future_cancel(future);
+    }
+    return request;
+}
+
+static bool acquire(shared_model *held, hd_stream *out_stream, uint64_t *state)
+{
+    hd_error error;
+    return went_well("acquiring a stream",
+                     hd_stream_acquire(held->on->device, (uint32_t)(draw(state) % 3), out_stream, &error), held,
+                     &error);
+}
+
+static void release(shared_model *held, hd_stream stream)
+{
+    hd_error error;
+    (void)went_well("releasing a stream", hd_stream_release(held->on->device, stream, &error), held, &error);
+}
+
+static void run_some_model_later(uint64_t *state)
+{
+    shared_model *held = hold_model(draw(state) % MODELS);
+    if (held == NULL) {
+        return;
+    }
+    hd_stream stream = {0};
+    bool own = draw(state) % 2 == 0 && acquire(held, &stream, state);
+    request *waiting[6];
+    size_t count = draw(state) % 7;
+    for (size_t i = 0; i < count; i++) {
+        atomic_fetch_add(&held->holders, 1);
+        waiting[i] = submit(held, own ? stream : (hd_stream){0}, state);
+    }
+    if (own) {
+        release(held, stream); /* with work in flight, perhaps */
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (waiting[i] != NULL) {
+            wait_for(waiting[i], state);
+        }
+    }
+    release_model(held);
+}
+
+/* One run's output is the next one's input, on another stream, in the order that an event makes. */
+static void chain_on(shared_model *held, const hd_stream *streams, uint64_t *state)
+{
+    size_t rows = 1 + draw(state) % ROW_LIMIT, size = rows * width * sizeof(float);
+    hd_tensor between = rows_of(malloc(size), rows), output = rows_of(malloc(size), rows);
+    hd_tensor first = rows_of(inputs, rows), second = between;
+    hd_submit_options options = {.struct_size = sizeof options, .stream = streams[0]};
+    hd_future *futures[2] = {NULL, NULL};
+    hd_event *event = NULL;
+    hd_error error;
+    bool good = between.data != NULL && output.data != NULL &&
+                went_well("making an event", hd_event_create(held->on->device, &event, &error), held, &error) &&
+                went_well("a chain's first run",
+                          hd_model_run_async(held->model, &first, 1, &between, 1, &options, &futures[0], &error),
+                          held, &error) &&
+                went_well("recording", hd_event_record(event, streams[0], UINT32_MAX, &error), held, &error) &&
+                went_well("waiting", hd_event_wait_on_stream(event, streams[1], UINT32_MAX, &error), held, &error);
+    hd_event_destroy(&event); /* while it is recorded, and waited for */
+    options.stream = streams[1];
+    good = good && went_well("a chain's second run",
+                             hd_model_run_async(held->model, &second, 1, &output, 1, &options, &futures[1], &error),
+                             held, &error);
+    for (size_t i = 0; i < 2; i++) {
+        if (futures[1 - i] != NULL && hd_future_wait(futures[1 - i], UINT32_MAX, &error) != HD_OK) {
+            complain("a run of a chain", &error);
+        }
+        hd_future_destroy(&futures[1 - i]);
+    }
+    if (good && !has_bits(&output, &expected_twice[held->kind][rows])) {
+        complain("a chain's bits differ from those of one thread alone", NULL);
+    }
+    atomic_fetch_add(&chains, good);
+    free(between.data);
+    free(output.data);
+}
+
+static void chain_some_model(uint64_t *state)
+{
+    shared_model *held = hold_model(draw(state) % MODELS);
+    hd_stream streams[2] = {{0}, {0}};
+    if (held != NULL && held->kind < CHAIN_KINDS) {
+        bool own = acquire(held, &streams[0], state);
+        bool second = draw(state) % 2 == 0 && acquire(held, &streams[1], state);
+        streams[0].value = own ? streams[0].value : 0;
+        streams[1].value = second ? streams[1].value : 0;
+        chain_on(held, streams, state);
+        if (own) {
+            release(held, streams[0]);
+        }
+        if (second) {
+            release(held, streams[1]);
+        }
+    }
+    release_model(held);
+}
+
+/* --- handles */
 
 static void replace_model(uint64_t *state)
 {
@@ -295,8 +504,12 @@ static void *live(void *argument)
     uint64_t state = given[0];
     for (uint64_t i = 0; i < given[1] && !atomic_load(&failed); i++) {
         uint64_t what = draw(&state) % 100;
-        if (what < 75) {
+        if (what < 35) {
             run_some_model(&state);
+        } else if (what < 60) {
+            run_some_model_later(&state);
+        } else if (what < 75) {
+            chain_some_model(&state);
         } else if (what < 88) {
             replace_model(&state);
         } else if (what < 91) {
@@ -326,6 +539,10 @@ static bool compute_expected(void)
         good = make_model(device, kind, &model, &error) == HD_OK;
         for (size_t rows = 1; good && rows <= ROW_LIMIT; rows++) {
             good = run(model, rows, &expected[kind][rows], &error) == HD_OK;
+            if (good && kind < CHAIN_KINDS) {
+                hd_tensor again = rows_of(expected[kind][rows].data, rows);
+                good = hd_model_run(model, &again, 1, &expected_twice[kind][rows], 1, &error) == HD_OK;
+            }
         }
         hd_model_destroy(&model);
     }
@@ -367,6 +584,9 @@ static void clean_up(void)
     for (size_t kind = 0; kind < KINDS; kind++) {
         for (size_t rows = 0; rows <= ROW_LIMIT; rows++) {
             hd_tensor_release(&expected[kind][rows]);
+            if (kind < CHAIN_KINDS) {
+                hd_tensor_release(&expected_twice[kind][rows]);
+            }
         }
     }
     free(inputs);
@@ -402,8 +622,10 @@ int main(int argc, char **argv)
     clean_up();
     free(threads);
     free(given);
-    printf("runs %llu, refused by a device that was shut down %llu, models %llu, shutdowns %llu: %s\n",
-           atomic_load(&runs), atomic_load(&closed_runs), atomic_load(&made), atomic_load(&shutdowns),
+    printf("runs %llu, refused by a device that was shut down %llu, later %llu, of them cancelled %llu and past "
+           "their deadline %llu, chains %llu, models %llu, shutdowns %llu: %s\n",
+           atomic_load(&runs), atomic_load(&closed_runs), atomic_load(&later_runs), atomic_load(&cancelled),
+           atomic_load(&late), atomic_load(&chains), atomic_load(&made), atomic_load(&shutdowns),
            atomic_load(&failed) ? "FAILED" : "ok");
     return atomic_load(&failed) ? 1 : 0;
 }
