@@ -28,6 +28,7 @@ static hd_graph *graph;
 static hd_stream stream;
 static hd_event *event, *never_recorded;
 static hd_future *final_future, *future;
+static hd_batch *batch;
 static float x[SIZE], y[SIZE], z[SIZE];
 static char path[64];
 
@@ -246,6 +247,36 @@ static hd_status destroy_events(void)
     return HD_OK;
 }
 
+static hd_status create_batch(void)
+{
+    hd_batch *other;
+    return hd_batch_create(model, NULL, &other, &error);
+}
+
+static hd_status submit_to_batch(void)
+{
+    hd_tensor input = tensor_of(x), output = tensor_of(y);
+    hd_future *other;
+    return hd_batch_submit(batch, &input, 1, &output, 1, NULL, &other, &error);
+}
+
+static hd_status shut_batch_down(void)
+{
+    return hd_batch_shutdown(batch, HD_BATCH_CANCEL, FOREVER, &error);
+}
+
+static hd_status count_batch(void)
+{
+    hd_batch_statistics statistics;
+    return hd_batch_get_statistics(batch, &statistics);
+}
+
+static hd_status destroy_batch(void)
+{
+    hd_batch_destroy(&batch);
+    return HD_OK;
+}
+
 static hd_status use_tensors(void)
 {
     hd_tensor tensor = tensor_of(x);
@@ -296,6 +327,11 @@ static const struct {
     {" hd_event_wait_on_stream ", let_stream_wait, HD_FORKED},
     {" hd_event_wait ", wait_event, HD_FORKED},
     {" hd_event_elapsed ", measure_event, HD_FORKED},
+    {" hd_batch_create ", create_batch, HD_FORKED},
+    {" hd_batch_submit ", submit_to_batch, HD_FORKED},
+    {" hd_batch_shutdown ", shut_batch_down, HD_FORKED},
+    {" hd_batch_get_statistics ", count_batch, HD_FORKED},
+    {" hd_batch_destroy ", destroy_batch, HD_OK},
     {" hd_stream_release ", release_stream, HD_FORKED},
     {" hd_tensor_save_npy hd_tensor_load hd_tensor_load_memory hd_tensor_release ", use_tensors, HD_OK},
     {" hd_dtype_size hd_dtype_name hd_status_name hd_status_text hd_version ", use_names, HD_OK},
@@ -329,6 +365,11 @@ static void *run_meanwhile(void *argument)
             return argument;
         }
         hd_future_destroy(&other);
+        if (hd_batch_submit(batch, &input, 1, &output, 1, NULL, &other, NULL) != HD_OK ||
+            hd_future_wait(other, FOREVER, NULL) != HD_OK) {
+            return argument;
+        }
+        hd_future_destroy(&other);
     }
     return NULL;
 }
@@ -341,6 +382,7 @@ static void open_everything(void)
     assert_ok(build_graph(&graph));
     assert_ok(hd_model_create(device, graph, NULL, &model, &error));
     assert_ok(hd_model_create(device, graph, NULL, &last_model, &error));
+    assert_ok(hd_batch_create(model, NULL, &batch, &error));
     assert_ok(hd_stream_acquire(device, 0, &stream, &error));
     assert_ok(hd_event_create(device, &event, &error));
     assert_ok(hd_event_create(device, &never_recorded, &error));
@@ -359,6 +401,7 @@ static void close_everything(void)
     assert_ok(run_model());
     assert_ok(hd_event_wait(event, FOREVER, &error));
     assert_ok(hd_future_wait(future, FOREVER, &error));
+    destroy_batch();
     destroy_futures();
     destroy_events();
     destroy_graph();
