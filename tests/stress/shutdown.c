@@ -27,7 +27,7 @@ typedef struct round round;
 typedef struct request {
     round *round;
     hd_future *future; /* NULL: detached */
-    bool submitted, calls_back, reenters;
+    bool submitted, calls_back, reenters, in_batch;
     atomic_int callbacks;
     _Atomic(hd_status) told; /* to the callback */
     hd_tensor output;
@@ -47,6 +47,7 @@ typedef struct worker {
 struct round {
     hd_device *device;
     hd_model *model;
+    hd_batch *batch; /* of the model */
     bool keeps_handles; /* until the last callback, so that callbacks may use device and model */
     atomic_int callbacks;
     worker workers[THREADS];
@@ -140,10 +141,15 @@ static void submit(worker *worker, request *request)
     options.callback = random / 32 % 2 == 0 ? call_back : NULL;
     request->output = tensor_of(request->memory);
     request->calls_back = options.callback != NULL;
+    request->in_batch = random / 16384 % 4 == 0;
     request->reenters = worker->round->keeps_handles && random / 64 % 16 == 0;
-    hd_status status = EXPECT(HD_EXHAUSTED, hd_model_run_async(worker->round->model, &input, 1, &request->output, 1,
-                                                               &options, keeps_future ? &request->future : NULL,
-                                                               NULL));
+    hd_future **future = keeps_future ? &request->future : NULL;
+    hd_status status =
+        request->in_batch
+            ? EXPECT(HD_EXHAUSTED, hd_batch_submit(worker->round->batch, &input, 1, &request->output, 1, &options,
+                                                   future, NULL))
+            : EXPECT(HD_EXHAUSTED, hd_model_run_async(worker->round->model, &input, 1, &request->output, 1,
+                                                      &options, future, NULL));
     request->submitted = status == HD_OK;
     if (!request->submitted) {
         atomic_fetch_add(&requests_refused, 1);
@@ -160,7 +166,7 @@ static void submit(worker *worker, request *request)
         hd_future_cancel(request->future);
         break;
     case 1:
-        if (hd_future_wait(request->future, 1, NULL) == HD_CLOSED) {
+        if (hd_future_wait(request->future, 1, NULL) == HD_CLOSED && !request->in_batch) {
             complain("a request that was taken in ended as closed", HD_CLOSED);
         }
         break;
@@ -227,6 +233,9 @@ static void *work(void *argument)
             sched_yield();
         } else if (draw(&worker->random) % 8 == 0) {
             (void)EXPECT(HD_NOT_YET, hd_device_shutdown(round->device, 0, NULL));
+        } else if (draw(&worker->random) % 2 == 0) {
+            hd_batch_shutdown_mode mode = draw(&worker->random) % 2 == 0 ? HD_BATCH_DRAIN : HD_BATCH_CANCEL;
+            (void)EXPECT(HD_NOT_YET, hd_batch_shutdown(round->batch, mode, 0, NULL));
         }
     }
     if (draw(&worker->random) % 2 == 0) {
@@ -271,7 +280,8 @@ static void check_request(request *request)
     atomic_fetch_add(&requests_late, outcome == HD_DEADLINE);
     if (outcome == HD_OK) {
         check_values(request->memory);
-    } else if (outcome != HD_CANCELLED && outcome != HD_DEADLINE) {
+    } else if (outcome != HD_CANCELLED && outcome != HD_DEADLINE &&
+               !(outcome == HD_CLOSED && request->in_batch)) { /* it waited when the device was shut down */
         complain("a request's outcome", outcome);
     }
 }
@@ -308,10 +318,10 @@ static hd_value add_constant(hd_graph *graph, hd_status *status, uint32_t rank, 
     return out;
 }
 
-/* y = x I I ... + 1 over floats [1, SIZE], with `length` products that take their time. */
+/* y = x I I ... + 1 over floats [-1, SIZE], with `length` products that take their time. */
 static hd_status make_model(hd_device *device, size_t length, hd_model **out_model)
 {
-    static const int64_t dims[] = {1, SIZE};
+    static const int64_t dims[] = {-1, SIZE};
     static float identity[SIZE * SIZE];
     static const float one = 1;
     hd_graph *graph = NULL;
@@ -348,8 +358,28 @@ static bool open_round(round *round, uint64_t *random)
     options.queue_count = draw(random) % 3 == 0 ? 1 : 0;
     options.queue_depth = draw(random) % 2 == 0 ? 2 : 0;
     options.sync_strategy = draw(random) % 3 == 0 ? HD_SYNC_GLOBAL : HD_SYNC_PER_ENCODER;
+    hd_batch_options batch_options = {.struct_size = sizeof batch_options};
+    batch_options.worker_count = (uint32_t)(draw(random) % 3);
+    batch_options.capacity = draw(random) % 2 == 0 ? 4 : 0;
+    batch_options.max_delay_us = draw(random) % 2 == 0 ? 200 : 0;
     return hd_device_open("cpu", &options, &round->device, NULL) == HD_OK &&
-           make_model(round->device, draw(random) % 2 * 40, &round->model) == HD_OK;
+           make_model(round->device, draw(random) % 2 * 40, &round->model) == HD_OK &&
+           hd_batch_create(round->model, &batch_options, &round->batch, NULL) == HD_OK;
+}
+
+/* All its requests have ended afterwards, and the counts agree. */
+static void end_batch(round *round, uint64_t *random)
+{
+    if (draw(random) % 3 != 0) {
+        hd_batch_shutdown_mode mode = draw(random) % 2 == 0 ? HD_BATCH_DRAIN : HD_BATCH_CANCEL;
+        hd_batch_statistics counts;
+        (void)EXPECT(HD_OK, hd_batch_shutdown(round->batch, mode, FOREVER, NULL));
+        (void)EXPECT(HD_OK, hd_batch_get_statistics(round->batch, &counts));
+        if (counts.submitted != counts.ended || counts.pending != 0) {
+            complain("a batch queue's counts after its shutdown", HD_INTERNAL);
+        }
+    }
+    hd_batch_destroy(&round->batch);
 }
 
 static void play_round(uint64_t *random)
@@ -380,6 +410,7 @@ static void play_round(uint64_t *random)
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(round->workers[i].thread, NULL);
     }
+    end_batch(round, random);
     if (round->keeps_handles) {
         check_requests(round);
     }

@@ -1,5 +1,5 @@
 /* stress THREADS SCALE ITER SEED: threads that share a few devices and models make, run, drop, shut down
- * and ask them about themselves, run models at once and later, in streams and across them by events, and
+ * and ask them about themselves, run models at once and later, in streams, batches and across streams by events, and
  * cancel, abandon or wait for what they submitted, in an order that the seed fixes and with random delays.
  * Each result must have the bits that one thread alone got. Run it under ThreadSanitizer and
  * AddressSanitizer.
@@ -35,6 +35,7 @@ typedef struct shared_device {
 
 typedef struct shared_model {
     hd_model *model;
+    hd_batch *batch; /* of the model; NULL: none */
     shared_device *on;
     size_t kind;
     atomic_int holders;
@@ -189,6 +190,7 @@ static shared_model *hold_model(size_t index)
 static void release_model(shared_model *held)
 {
     if (held != NULL && atomic_fetch_sub(&held->holders, 1) == 1) {
+        hd_batch_destroy(&held->batch);
         hd_model_destroy(&held->model);
         release_device(held->on);
         free(held);
@@ -249,7 +251,7 @@ typedef struct request {
     size_t rows;
     hd_future *future;
     atomic_int owners;
-    bool was_cancelled, has_deadline;
+    bool was_cancelled, has_deadline, in_batch;
     hd_tensor output;
     unsigned char memory[];
 } request;
@@ -261,7 +263,8 @@ static void end_request(request *request, hd_status outcome, const hd_error *err
             complain("a later run's bits differ from those of one thread alone", NULL);
         }
     } else if (!(outcome == HD_CANCELLED && request->was_cancelled) &&
-               !(outcome == HD_DEADLINE && request->has_deadline)) {
+               !(outcome == HD_DEADLINE && request->has_deadline) &&
+               !(outcome == HD_CLOSED && request->in_batch && atomic_load(&request->model->on->shut_down))) {
         complain("a later run", error);
     }
     if (atomic_fetch_sub(&request->owners, 1) == 1) {
@@ -322,8 +325,12 @@ static request *submit(shared_model *held, hd_stream stream, uint64_t *state)
     hd_tensor input = rows_of(inputs, rows);
     hd_error error;
     hd_future *future = NULL;
-    hd_status status = hd_model_run_async(held->model, &input, 1, &request->output, 1, &options,
-                                          waits ? &future : NULL, &error);
+    hd_future **out_future = waits ? &future : NULL;
+    request->in_batch = held->batch != NULL && draw(state) % 2 == 0;
+    hd_status status =
+        request->in_batch
+            ? hd_batch_submit(held->batch, &input, 1, &request->output, 1, &options, out_future, &error)
+            : hd_model_run_async(held->model, &input, 1, &request->output, 1, &options, out_future, &error);
     if (!went_well("submitting a run", status, held, &error)) {
         free(request);
         release_model(held);
@@ -456,6 +463,14 @@ static void replace_model(uint64_t *state)
         return;
     }
     atomic_fetch_add(&made, 1);
+    if (fresh->kind < CHAIN_KINDS && draw(state) % 2 == 0) {
+        hd_batch_options options = {.struct_size = sizeof options};
+        options.worker_count = 1 + (uint32_t)(draw(state) % 3);
+        options.max_delay_us = draw(state) % 2 == 0 ? 100 : 0;
+        options.capacity = draw(state) % 2 == 0 ? 8 : 0;
+        (void)went_well("making a batch queue", hd_batch_create(fresh->model, &options, &fresh->batch, &error),
+                        fresh, &error);
+    }
     pthread_mutex_lock(&table_mutex);
     shared_model *old = models[index];
     models[index] = fresh;
