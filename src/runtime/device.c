@@ -113,6 +113,15 @@ static hd_status init_streams(hd_device *device, uint32_t depth)
     return HD_OK;
 }
 
+static hd_status create_allocator(hd_device *device)
+{
+    hd_timeline *timelines[HD_STREAM_COUNT];
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        timelines[i] = &device->streams[i].timeline;
+    }
+    return hd_allocator_create(timelines, &device->memory, &device->allocator);
+}
+
 static hd_status init_parts(hd_device *device, const hd_device_options *given)
 {
     const hd_backend *backend = device->backend;
@@ -135,10 +144,15 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given)
     if (init_streams(device, given->queue_depth) != HD_OK) {
         goto fail_queues;
     }
-    if (backend->executor_create(cores, &device->executor) != HD_OK) {
+    if (create_allocator(device) != HD_OK) {
         goto fail_streams;
     }
+    if (backend->executor_create(cores, &device->executor) != HD_OK) {
+        goto fail_allocator;
+    }
     return HD_OK;
+fail_allocator:
+    hd_allocator_destroy(&device->allocator);
 fail_streams:
     destroy_streams(device, HD_STREAM_COUNT);
 fail_queues:
@@ -213,6 +227,7 @@ void hd_device_destroy(hd_device **device)
     dead->backend->queues_destroy(&dead->queues);
     hd_callbacks_destroy(&dead->callbacks);
     dead->backend->executor_destroy(&dead->executor);
+    hd_allocator_destroy(&dead->allocator);
     destroy_streams(dead, HD_STREAM_COUNT);
     for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
         hd_workspace_clear(&dead->workspaces[i], &dead->memory);

@@ -4,6 +4,7 @@
 
 #include "hal/backend.h"
 #include "heddle/device.h"
+#include "runtime/allocator.h"
 #include "runtime/future.h"
 #include "runtime/memory_account.h"
 #include "runtime/registry.h"
@@ -29,6 +30,7 @@ struct hd_device {
     hd_slot_pool slots;
     hd_turnstile turns;
     hd_stream_state streams[HD_STREAM_COUNT];
+    hd_allocator *allocator;
     hd_workspace workspaces[HD_STREAM_COUNT]; /* entry i belongs to whoever leases slot i */
 };
 
