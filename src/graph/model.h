@@ -44,10 +44,11 @@ HD_MUST_CHECK hd_status hd_model_check_run(const hd_model *model, const hd_tenso
                                            size_t output_count, hd_error *error);
 
 /* One run, as hd_model_run says, on the calling thread and on a stream that it has to itself; the
- * caller keeps the model. */
-HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t stream, const hd_tensor *inputs,
-                                        size_t input_count, hd_tensor *outputs, size_t output_count,
-                                        hd_error *error);
+ * caller keeps the model. may_split: independent rows may run one after the other; that is faster where
+ * every core has a caller of its own. */
+HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split,
+                                        const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                                        size_t output_count, hd_error *error);
 
 /* Reads options, NULL meaning defaults. HD_INVALID_ARGUMENT. */
 HD_MUST_CHECK hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_options *out,

@@ -35,7 +35,7 @@ static hd_work_result execute_run(hd_work *work)
     hd_error error = {.status = HD_OK};
     hd_status status = HD_OK;
     if (!hd_future_is_decided(run->future)) {
-        status = hd_model_run_on(model, run->work.stream->number, run->inputs, run->input_count,
+        status = hd_model_run_on(model, run->work.stream->number, false, run->inputs, run->input_count,
                                  run->outputs, run->output_count, &error);
     }
     /* In this order: whoever finds the future final finds the stream's point reached, too, and nothing

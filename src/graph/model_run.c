@@ -7,12 +7,16 @@
 #include "base/memory.h"
 #include "graph/binding.h"
 #include "graph/model.h"
+#include "graph/rows.h"
 
 /* How long a run waits for another thread that makes the plan which it needs, too. */
 #define PLAN_WAIT_MS 600000
 /* Runs of a model that take this long take turns: several time slices of the system, so that
  * waking the next one costs little beside it. */
 #define LONG_NANOSECONDS UINT64_C(40000000)
+/* A row that takes this long is worth a run of its own where every core has a caller: what it works on
+ * stays in the core's caches, as a whole batch's does not. */
+#define LONG_ROW_NANOSECONDS UINT64_C(3000000)
 
 typedef struct run_state {
     hd_model *model;
@@ -28,8 +32,11 @@ typedef struct run_state {
     void **output_data;     /* what the steps write to; NULL where nothing is bound yet */
     const hd_tensor **input_tensors; /* the caller's of each model input */
     hd_tensor **output_tensors;      /* the caller's of each model output, NULL: not wanted */
+    void **whole_outputs;            /* while rows run one by one: output_data of the whole batch */
     size_t key_size;
     size_t allocated_count; /* outputs whose memory the library has allocated in this run */
+    bool may_split;         /* row by row, if rows are independent */
+    bool is_row;            /* dimension 0 of each input counts as 1 */
 } run_state;
 
 static const hd_block *root_of(const run_state *run)
@@ -40,14 +47,15 @@ static const hd_block *root_of(const run_state *run)
 static hd_status reserve_tables(run_state *run)
 {
     size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
-    if (!hd_workspace_reserve_pointers(run->workspace, 2 * (inputs + outputs))) {
+    if (!hd_workspace_reserve_pointers(run->workspace, 2 * inputs + 3 * outputs)) {
         return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a run");
     }
-    memset(run->workspace->pointers, 0, 2 * (inputs + outputs) * sizeof(void *));
+    memset(run->workspace->pointers, 0, (2 * inputs + 3 * outputs) * sizeof(void *));
     run->input_data = run->workspace->pointers;
     run->output_data = run->input_data + inputs;
     run->input_tensors = (const hd_tensor **)(run->output_data + outputs);
     run->output_tensors = (hd_tensor **)(run->output_data + outputs + inputs);
+    run->whole_outputs = run->output_data + 2 * outputs + inputs;
     return HD_OK;
 }
 
@@ -85,6 +93,18 @@ static bool add_to_key(run_state *run, const void *data, size_t size)
     return true;
 }
 
+/* The shape that the plan is made for. */
+static hd_shape shape_of_input(const run_state *run, size_t index)
+{
+    const hd_tensor *tensor = run->input_tensors[index];
+    hd_shape shape = {.rank = tensor->rank};
+    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
+    if (run->is_row) {
+        shape.dims[0] = 1;
+    }
+    return shape;
+}
+
 /* Key of the first segment: wanted outputs, steering inputs, shapes, the steering inputs' elements. */
 static bool make_key(run_state *run, uint64_t steering)
 {
@@ -97,8 +117,9 @@ static bool make_key(run_state *run, uint64_t steering)
     }
     for (size_t i = 0; fits && i < root_of(run)->input_count; i++) {
         const hd_tensor *tensor = run->input_tensors[i];
-        fits = add_to_key(run, &tensor->rank, sizeof tensor->rank) &&
-               add_to_key(run, tensor->dims, tensor->rank * sizeof *tensor->dims);
+        hd_shape shape = shape_of_input(run, i);
+        fits = add_to_key(run, &shape.rank, sizeof shape.rank) &&
+               add_to_key(run, shape.dims, shape.rank * sizeof *shape.dims);
         if (fits && i < 63 && (steering >> i & 1) != 0) {
             fits = add_to_key(run, tensor->data, input_size(tensor));
         }
@@ -168,8 +189,7 @@ static hd_status request_plan(run_state *run, hd_plan *before, uint64_t steering
     }
     for (size_t i = 0; i < inputs; i++) {
         const hd_tensor *tensor = run->input_tensors[i];
-        shapes[i].rank = tensor->rank;
-        memcpy(shapes[i].dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
+        shapes[i] = shape_of_input(run, i);
         values[i] = i < 63 && (steering >> i & 1) != 0 ? tensor->data : NULL;
     }
     for (size_t i = 0; i < outputs; i++) {
@@ -301,7 +321,7 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
     return HD_OK;
 }
 
-/* Copies what no step wrote in place, and tells the caller the shapes. */
+/* Copies what no step wrote in place. */
 static void deliver(run_state *run, const hd_plan *plan)
 {
     for (size_t i = 0; i < plan->output_count; i++) {
@@ -314,6 +334,15 @@ static void deliver(run_state *run, const hd_plan *plan)
                 memcpy(data, source, output->size);
             }
         }
+    }
+}
+
+/* Tells the caller the shapes. */
+static void describe_outputs(run_state *run, const hd_plan *plan)
+{
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const hd_plan_output *output = &plan->outputs[i];
+        void *data = run->output_data[output->index];
         hd_tensor *tensor = run->output_tensors[output->index];
         tensor->dtype = output->dtype;
         tensor->rank = output->shape.rank;
@@ -323,11 +352,102 @@ static void deliver(run_state *run, const hd_plan *plan)
     }
 }
 
+/* The common dimension 0 of all inputs; 0 where there is none, or where it is 1. */
+static int64_t count_rows(const run_state *run)
+{
+    int64_t rows = 0;
+    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+        const hd_tensor *tensor = run->input_tensors[i];
+        if (tensor->rank == 0 || tensor->dims[0] < 2 || (i > 0 && tensor->dims[0] != rows)) {
+            return 0;
+        }
+        rows = tensor->dims[0];
+    }
+    return rows;
+}
+
+/* Proves, once a plan, that its rows are independent. relaxed: a proof made twice says the same. */
+static bool has_rows(run_state *run, hd_plan *plan, int64_t rows)
+{
+    uint32_t state = hd_load_relaxed(&plan->rows);
+    if (state == HD_PLAN_ROWS_UNKNOWN) {
+        size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
+        hd_region region = {0};
+        hd_shape *shapes = hd_region_array(&region, inputs, sizeof *shapes);
+        bool *wanted = hd_region_array(&region, outputs, sizeof *wanted);
+        state = HD_PLAN_ROWS_MIXED;
+        if (shapes != NULL && wanted != NULL) {
+            run->is_row = true;
+            for (size_t i = 0; i < inputs; i++) {
+                shapes[i] = shape_of_input(run, i);
+            }
+            run->is_row = false;
+            for (size_t i = 0; i < outputs; i++) {
+                wanted[i] = run->output_tensors[i] != NULL;
+            }
+            if (hd_model_prove_rows(run->model, shapes, wanted, rows, NULL) == HD_OK) {
+                state = HD_PLAN_ROWS_APART;
+            }
+        }
+        hd_region_clear(&region);
+        hd_store_relaxed(&plan->rows, state);
+    }
+    return state == HD_PLAN_ROWS_APART;
+}
+
+/* Points the run at one row of a batch of `rows`, whose plan is `whole`. */
+static void select_row(run_state *run, const hd_plan *whole, int64_t rows, int64_t row)
+{
+    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+        const hd_tensor *tensor = run->input_tensors[i];
+        run->input_data[i] = (char *)tensor->data + input_size(tensor) / (size_t)rows * (size_t)row;
+    }
+    for (size_t i = 0; i < whole->output_count; i++) {
+        uint32_t index = whole->outputs[i].index;
+        run->output_data[index] = (char *)run->whole_outputs[index] +
+                                  whole->outputs[i].size / (size_t)rows * (size_t)row;
+    }
+}
+
+/* Runs a batch row by row, on the plan of one row. The bits are those of the whole (rows.h). */
+static hd_status run_rows(run_state *run, hd_plan *whole, int64_t rows)
+{
+    hd_status status = provide_outputs(run, whole);
+    size_t outputs = root_of(run)->output_count;
+    memcpy(run->whole_outputs, run->output_data, outputs * sizeof *run->output_data);
+    run->is_row = true;
+    for (int64_t row = 0; row < rows && status == HD_OK; row++) {
+        hd_plan *plan = NULL;
+        select_row(run, whole, rows, row);
+        status = find_plan(run, NULL, &plan);
+        if (status == HD_OK) {
+            status = replay(run, plan, 0);
+        }
+        if (status == HD_OK) {
+            deliver(run, plan);
+        }
+    }
+    run->is_row = false;
+    memcpy(run->output_data, run->whole_outputs, outputs * sizeof *run->output_data);
+    if (status == HD_OK) {
+        describe_outputs(run, whole);
+    }
+    return status;
+}
+
 static hd_status run_segments(run_state *run)
 {
     hd_plan *plan = NULL;
     hd_status status = find_plan(run, NULL, &plan);
     size_t keep = 0;
+    int64_t rows = run->may_split && status == HD_OK && plan->is_last ? count_rows(run) : 0;
+    uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(&run->model->run_nanoseconds) / (uint64_t)rows;
+    if (row_nanoseconds > LONG_ROW_NANOSECONDS && has_rows(run, plan, rows)) {
+        hd_plan_retain(plan); /* looking up the plan of a row may push it out of the memo */
+        status = run_rows(run, plan, rows);
+        hd_plan_release(plan);
+        return status;
+    }
     while (status == HD_OK) {
         status = provide_outputs(run, plan);
         if (status == HD_OK) {
@@ -341,6 +461,7 @@ static hd_status run_segments(run_state *run)
     }
     if (status == HD_OK) {
         deliver(run, plan);
+        describe_outputs(run, plan);
     }
     return status;
 }
@@ -366,8 +487,8 @@ static void note_duration(hd_model *model, uint64_t nanoseconds)
                      known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
 }
 
-hd_status hd_model_run_on(hd_model *model, uint32_t stream, const hd_tensor *inputs, size_t input_count,
-                          hd_tensor *outputs, size_t output_count, hd_error *error)
+hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split, const hd_tensor *inputs,
+                          size_t input_count, hd_tensor *outputs, size_t output_count, hd_error *error)
 {
     run_state run = {.model = model,
                      .inputs = inputs,
@@ -375,6 +496,7 @@ hd_status hd_model_run_on(hd_model *model, uint32_t stream, const hd_tensor *inp
                      .outputs = outputs,
                      .output_count = output_count,
                      .error = error,
+                     .may_split = may_split,
                      .stream_number = stream,
                      .workspace = &model->device->workspaces[stream]};
     hd_float_environment saved;
@@ -421,7 +543,8 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
         return status;
     }
     uint64_t start = hd_clock_now();
-    status = hd_model_run_on(model, lease.stream, inputs, input_count, outputs, output_count, error);
+    status = hd_model_run_on(model, lease.stream, lease.is_crowded, inputs, input_count, outputs,
+                             output_count, error);
     note_duration(model, hd_clock_now() - start);
     hd_device *device = model->device;
     hd_device_retain(device);

@@ -4,7 +4,7 @@
  * A graph whose shapes depend on computed data is planned in segments: a plan ends where a value must
  * be read, and the plan that follows it is found under that value.
  *
- * Thread-safety: immutable once made, except for the reference count and `lists`, whose entry i belongs
+ * Thread-safety: immutable once made, except for the reference count, `rows`, and `lists`, whose entry i belongs
  * to whoever leases stream i. */
 #ifndef HD_GRAPH_PLAN_H
 #define HD_GRAPH_PLAN_H
@@ -35,8 +35,12 @@ typedef struct hd_plan_boundary {
     size_t size;
 } hd_plan_boundary;
 
+/* What is known of a plan's rows (the entries along dimension 0 of its inputs). */
+enum { HD_PLAN_ROWS_UNKNOWN, HD_PLAN_ROWS_APART, HD_PLAN_ROWS_MIXED };
+
 typedef struct hd_plan {
     _Atomic uint32_t reference_count;
+    _Atomic uint32_t rows; /* HD_PLAN_ROWS_...; found out when it is first of use */
     uint64_t serial;  /* unique in the process: part of the keys of what follows */
     hd_region region; /* everything below lies here */
     hd_recipe recipe;

@@ -317,7 +317,7 @@ hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lea
         /* Those who take turns share the few arenas that are warm already. */
         hint = HD_SLOT_NONE;
         deadline = hd_clock_after_ms(device->lease_wait_ms);
-        status = hd_turnstile_enter(&device->turns, deadline);
+        status = hd_turnstile_enter(&device->turns, deadline, &out_lease->is_crowded);
     }
     /* The time limit is computed only if the fast way fails: reading the clock costs as much. */
     if (status == HD_OK) {

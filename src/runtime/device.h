@@ -56,6 +56,7 @@ hd_status hd_device_fail_stream(hd_status status, hd_error *error);
 typedef struct hd_lease {
     uint32_t stream;
     bool takes_turns; /* the run is inside the turnstile */
+    bool is_crowded;  /* so many took turns when it went in that every core has a run of its own */
 } hd_lease;
 
 /* Whether new work may begin: HD_OK, HD_FORKED, HD_CLOSED. */

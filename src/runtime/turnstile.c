@@ -51,7 +51,7 @@ static void leave_queue(hd_turnstile *turnstile, hd_turnstile_waiter *waiter)
     }
 }
 
-hd_status hd_turnstile_enter(hd_turnstile *turnstile, uint64_t deadline)
+hd_status hd_turnstile_enter(hd_turnstile *turnstile, uint64_t deadline, bool *out_full)
 {
     hd_check_no_lock_held();
     hd_turnstile_waiter self = {.granted = false};
@@ -76,6 +76,7 @@ hd_status hd_turnstile_enter(hd_turnstile *turnstile, uint64_t deadline)
         }
     }
     HD_CHECK("BOUND.turnstile", turnstile->inside <= turnstile->width);
+    *out_full = turnstile->inside == turnstile->width;
     turnstile_unlock(turnstile);
     return status;
 }

@@ -31,8 +31,9 @@ HD_MUST_CHECK hd_status hd_turnstile_init(hd_turnstile *turnstile, uint32_t widt
 /* Nobody may be inside or wait. */
 void hd_turnstile_destroy(hd_turnstile *turnstile);
 
-/* Goes in, or waits until `deadline`: HD_EXHAUSTED when no turn came. */
-HD_MUST_CHECK hd_status hd_turnstile_enter(hd_turnstile *turnstile, uint64_t deadline) HD_WAITS;
+/* Goes in, or waits until `deadline`: HD_EXHAUSTED when no turn came. *out_full: nobody else fits in. */
+HD_MUST_CHECK hd_status hd_turnstile_enter(hd_turnstile *turnstile, uint64_t deadline,
+                                           bool *out_full) HD_WAITS;
 
 /* Leaves, and lets the one in who has waited longest. */
 void hd_turnstile_leave(hd_turnstile *turnstile);

@@ -283,7 +283,7 @@ static void *pass_often(void *argument)
 {
     uint32_t *passed = argument;
     for (uint32_t i = 0; i < 200; i++) {
-        if (hd_turnstile_enter(&turnstile, hd_clock_after_ms(60000)) != HD_OK) {
+        if (hd_turnstile_enter(&turnstile, hd_clock_after_ms(60000), &(bool){false}) != HD_OK) {
             break;
         }
         if (hd_add_seq_cst(&at_once, 1) >= 3) {
@@ -326,7 +326,7 @@ typedef struct turn {
 static void *take_turn(void *argument)
 {
     turn *self = argument;
-    self->status = hd_turnstile_enter(&turnstile, hd_clock_after_ms(self->wait_ms));
+    self->status = hd_turnstile_enter(&turnstile, hd_clock_after_ms(self->wait_ms), &(bool){false});
     self->place = hd_add_seq_cst(&place_source, 1);
     if (self->status == HD_OK) {
         hd_turnstile_leave(&turnstile);
@@ -340,8 +340,10 @@ static void turns_come_in_order_and_waits_end(void **state)
     static const uint32_t wait_ms[] = {20000, 30, 20000, 20000, 30};
     turn turns[5];
     assert_int_equal(hd_turnstile_init(&turnstile, 1), HD_OK);
-    assert_int_equal(hd_turnstile_enter(&turnstile, 0), HD_OK);
-    assert_int_equal(hd_turnstile_enter(&turnstile, 0), HD_EXHAUSTED);
+    bool full = false;
+    assert_int_equal(hd_turnstile_enter(&turnstile, 0, &full), HD_OK);
+    assert_true(full);
+    assert_int_equal(hd_turnstile_enter(&turnstile, 0, &full), HD_EXHAUSTED);
     for (size_t i = 0; i < 5; i++) {
         turns[i] = (turn){.wait_ms = wait_ms[i]};
         assert_int_equal(pthread_create(&turns[i].thread, NULL, take_turn, &turns[i]), 0);
@@ -357,7 +359,7 @@ static void turns_come_in_order_and_waits_end(void **state)
         assert_int_equal(turns[i].status, HD_OK);
     }
     assert_true(turns[0].place < turns[2].place && turns[2].place < turns[3].place);
-    assert_int_equal(hd_turnstile_enter(&turnstile, 0), HD_OK);
+    assert_int_equal(hd_turnstile_enter(&turnstile, 0, &full), HD_OK);
     hd_turnstile_leave(&turnstile);
     hd_turnstile_destroy(&turnstile);
 }
