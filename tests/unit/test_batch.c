@@ -388,6 +388,7 @@ static void destroying_a_batch_ends_what_waits(void **state)
 
 typedef struct last_user {
     hd_batch *batch;
+    atomic_bool submitted; /* the other user is done with it */
     atomic_bool gone;
 } last_user;
 
@@ -396,6 +397,9 @@ static void shut_down_in_callback(void *context, hd_status outcome, const hd_err
     (void)outcome;
     (void)problem;
     last_user *user = context;
+    while (!atomic_load(&user->submitted)) {
+        usleep(100);
+    }
     assert_int_equal(hd_batch_shutdown(user->batch, HD_BATCH_DRAIN, 0, NULL), HD_BUSY);
     hd_batch_destroy(&user->batch);
     atomic_store(&user->gone, true);
@@ -410,6 +414,7 @@ static void a_callback_may_destroy_but_not_wait_for_its_batch(void **state)
     hd_submit_options options = {
         .struct_size = sizeof options, .callback = shut_down_in_callback, .context = &user};
     assert_ok(submit_item(user.batch, one, &options));
+    atomic_store(&user.submitted, true);
     assert_ok(hd_future_wait(one->future, FOREVER, &error));
     hd_future_destroy(&one->future);
     while (!atomic_load(&user.gone)) {
