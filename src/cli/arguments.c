@@ -118,7 +118,8 @@ static hd_exit_code check(const hd_arguments *given)
                                 device);
     }
     bool asks = hd_arguments_has(given, "--help") || hd_arguments_has(given, "--version");
-    if (given->command->positional != NULL && given->positional == NULL && !asks) {
+    if (given->command->positional != NULL && given->command->positional[0] != '[' &&
+        given->positional == NULL && !asks) {
         return hd_failure_print(EXIT_CODE_USAGE, "heddle %s wants %s; see heddle %s --help",
                                 given->command->name, given->command->positional,
                                 given->command->name);
@@ -271,10 +272,10 @@ hd_exit_code hd_arguments_seconds(const hd_arguments *given, const char *name, d
     return EXIT_CODE_OK;
 }
 
-hd_exit_code hd_arguments_threads(const hd_arguments *given, const char *otherwise,
-                                  hd_thread_list *out_list)
+hd_exit_code hd_arguments_list(const hd_arguments *given, const char *name, const char *otherwise,
+                               hd_thread_list *out_list)
 {
-    const char *value = hd_arguments_value(given, "--threads");
+    const char *value = hd_arguments_value(given, name);
     const char *text = value != NULL ? value : otherwise;
     out_list->count = 0;
     for (;;) {
@@ -283,7 +284,7 @@ hd_exit_code hd_arguments_threads(const hd_arguments *given, const char *otherwi
             !read_number(&text, ARGUMENTS_THREADS_MAX, &number) ||
             (*text != ',' && *text != '\0')) {
             return hd_failure_print(EXIT_CODE_USAGE,
-                                    "--threads wants numbers from 1 to %d such as 1,2,4, not '%s'",
+                                    "%s wants numbers from 1 to %d such as 1,2,4, not '%s'", name,
                                     ARGUMENTS_THREADS_MAX, value);
         }
         out_list->counts[out_list->count++] = (uint32_t)number;
@@ -291,4 +292,10 @@ hd_exit_code hd_arguments_threads(const hd_arguments *given, const char *otherwi
             return EXIT_CODE_OK;
         }
     }
+}
+
+hd_exit_code hd_arguments_threads(const hd_arguments *given, const char *otherwise,
+                                  hd_thread_list *out_list)
+{
+    return hd_arguments_list(given, "--threads", otherwise, out_list);
 }

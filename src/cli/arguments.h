@@ -54,7 +54,10 @@ typedef struct hd_thread_list {
     size_t count;
 } hd_thread_list;
 
-/* Reads --threads, such as "1,2,4,8"; `otherwise` has the same form. */
+/* Reads an option such as "1,2,4,8"; `otherwise` has the same form. */
+hd_exit_code hd_arguments_list(const hd_arguments *given, const char *name, const char *otherwise,
+                               hd_thread_list *out_list);
+/* The same for --threads. */
 hd_exit_code hd_arguments_threads(const hd_arguments *given, const char *otherwise,
                                   hd_thread_list *out_list);
 

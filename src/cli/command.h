@@ -24,7 +24,8 @@ typedef struct hd_arguments hd_arguments;
 
 typedef struct hd_command {
     const char *name;       /* one word or two: "info", "bench model" */
-    const char *positional; /* what the argument that is no option is called; NULL: there is none */
+    const char *positional; /* what the argument that is no option is called; NULL: there is none;
+                             * in brackets, as "[MODEL]": it may be left out */
     const char *summary; /* one sentence */
     const char *details; /* more lines of help, or NULL */
     hd_option options[COMMAND_OPTIONS_MAX]; /* ends with a NULL name */
@@ -38,6 +39,7 @@ extern const hd_command hd_command_bench_model;
 extern const hd_command hd_command_bench_cases;
 extern const hd_command hd_command_bench_queues;
 extern const hd_command hd_command_bench_pipeline;
+extern const hd_command hd_command_bench_batch;
 
 /* Prints a command's help to standard output. */
 void hd_command_print_help(const hd_command *command);

@@ -14,6 +14,7 @@ static const hd_command *const commands[] = {
     &hd_command_bench_cases,
     &hd_command_bench_queues,
     &hd_command_bench_pipeline,
+    &hd_command_bench_batch,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -40,7 +41,7 @@ static void print_overview(const char *first)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         size_t length = first != NULL ? strlen(first) : 0;
         if (strncmp(commands[i]->name, first != NULL ? first : "", length) == 0) {
-            printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
+            printf("  %-14s %s\n", commands[i]->name, commands[i]->summary);
         }
     }
     printf("\n'heddle COMMAND --help' has the options and examples; 'heddle --version' the "

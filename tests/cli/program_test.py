@@ -19,7 +19,8 @@ from onnx_files import FLOAT, INT64
 PROGRAM = os.environ.get("HEDDLE_PROGRAM", "build/release/heddle")
 DISTURB = os.environ.get("HEDDLE_DISTURB", "")
 SANITIZED = os.environ.get("HEDDLE_SANITIZED", "") not in ("", "OFF")
-COMMANDS = ["info", "run", "bench model", "bench cases", "bench queues", "bench pipeline"]
+COMMANDS = ["info", "run", "bench model", "bench cases", "bench queues", "bench pipeline",
+            "bench batch"]
 LIMIT_S = 300
 
 
@@ -338,6 +339,19 @@ class Bench(ProgramTest):
         self.assertEqual([(point["operation"], point["threads"], point["depth"]) for point in points],
                          [(operation, *part) for operation in ("kernel", "empty") for part in curve])
         self.assertTrue(all(point["ops_per_s"] > 0 for point in points))
+
+    def test_batch_measures_the_empty_model_and_a_given_one(self):
+        for words, in_flight in [([], 64), ([self.relu(), "--shape", "x=1x3"], 1)]:
+            text = self.succeed("bench", "batch", *words, "--threads", "1,3", "--workers", "1,2",
+                                "--seconds", "0.04", "--json", "-")
+            points = self.report(text, "bench batch")["points"]
+            self.assertEqual([(point["threads"], point["workers"]) for point in points],
+                             [(threads, workers) for threads in (1, 3) for workers in (0, 1, 2)])
+            for point in points:
+                self.assertEqual(point["in_flight"], in_flight if point["workers"] > 0 else 1)
+                self.assertTrue(point["requests_per_s"] > 0 and point["mean_batch"] >= 1)
+        self.refuse(2, "bench", "batch", "--shape", "x=1x3", says="MODEL")
+        self.refuse(2, "bench", "batch", "--workers", "0", says="--workers")
 
     @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
     def test_queues_find_one_bit(self):
