@@ -40,6 +40,7 @@ extern const hd_command hd_command_bench_cases;
 extern const hd_command hd_command_bench_queues;
 extern const hd_command hd_command_bench_pipeline;
 extern const hd_command hd_command_bench_batch;
+extern const hd_command hd_command_bench_alloc;
 
 /* Prints a command's help to standard output. */
 void hd_command_print_help(const hd_command *command);

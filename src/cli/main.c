@@ -15,6 +15,7 @@ static const hd_command *const commands[] = {
     &hd_command_bench_queues,
     &hd_command_bench_pipeline,
     &hd_command_bench_batch,
+    &hd_command_bench_alloc,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -20,7 +20,7 @@ PROGRAM = os.environ.get("HEDDLE_PROGRAM", "build/release/heddle")
 DISTURB = os.environ.get("HEDDLE_DISTURB", "")
 SANITIZED = os.environ.get("HEDDLE_SANITIZED", "") not in ("", "OFF")
 COMMANDS = ["info", "run", "bench model", "bench cases", "bench queues", "bench pipeline",
-            "bench batch"]
+            "bench batch", "bench alloc"]
 LIMIT_S = 300
 
 
@@ -352,6 +352,17 @@ class Bench(ProgramTest):
                 self.assertTrue(point["requests_per_s"] > 0 and point["mean_batch"] >= 1)
         self.refuse(2, "bench", "batch", "--shape", "x=1x3", says="MODEL")
         self.refuse(2, "bench", "batch", "--workers", "0", says="--workers")
+
+    def test_alloc_takes_all_allocators_in_turns(self):
+        text = self.succeed("bench", "alloc", "--threads", "1,3", "--seconds", "0.01", "--json", "-")
+        data = self.report(text, "bench alloc")
+        names = [name for name in ("heddle_hit", "heddle_mixed", "malloc_hit", "malloc_mixed",
+                                   "mimalloc_hit", "mimalloc_mixed") if name not in data["left_out"]]
+        self.assertIn("malloc_mixed", names)
+        self.assertEqual([(point["case"], point["threads"]) for point in data["points"]],
+                         [(name, threads) for threads in (1, 3) for name in names])
+        for point in data["points"]:
+            self.assertTrue(0 < point["lowest_ns"] <= point["ns_per_op"] <= point["highest_ns"])
 
     @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
     def test_queues_find_one_bit(self):
