@@ -42,7 +42,7 @@ static void print_overview(const char *first)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         size_t length = first != NULL ? strlen(first) : 0;
         if (strncmp(commands[i]->name, first != NULL ? first : "", length) == 0) {
-            printf("  %-14s %s\n", commands[i]->name, commands[i]->summary);
+            printf("  %-15s %s\n", commands[i]->name, commands[i]->summary);
         }
     }
     printf("\n'heddle COMMAND --help' has the options and examples; 'heddle --version' the "
