@@ -16,7 +16,7 @@ help:
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
-	@echo "make verify      explore every schedule and check every model of the synchronized objects"
+	@echo "make verify      analyse all locking, explore every schedule, check every model"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
 	@echo "make shutdown-long  shutdown under load, SHUTDOWN_ROUNDS=$(SHUTDOWN_ROUNDS) times"
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
@@ -47,8 +47,9 @@ bench: release
 	@tools/install-deps bench
 	@bench/peers/compare.py "$$(tools/fetch-model)" --json build/bench.json --markdown build/bench.md
 
-verify: test-deps
+verify: test-deps debug
 	@tools/install-deps tla
+	@verify/structure/run
 	@verify/interleave/run
 	@verify/tla/run
 

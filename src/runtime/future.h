@@ -29,7 +29,7 @@ struct hd_future {
     _Atomic uint32_t reference_count;
     _Atomic uint32_t state; /* outcome + 1 (0: pending), and the bits FINAL and WAITED_FOR */
     uint64_t deadline;      /* hd_clock_now's scale; HD_FOREVER: none */
-    hd_mutex mutex;
+    hd_mutex mutex; /* for waiting only: all that is shared is in the two words above */
     hd_condition changed;
     hd_error error; /* written before FINAL is set, read after */
     const hd_future_home *home; /* for the callback; NULL: there is none */

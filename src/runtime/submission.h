@@ -4,8 +4,7 @@
  *   global                     one lock a device around recording and submitting
  * The strategies that do not hold (per-stream, per-op, rw) live in verify/ only.
  *
- * Thread-safety: any thread. The lock has the rank submission and is taken by `global` only. It protects
- * no member: it keeps recorders apart. */
+ * Thread-safety: any thread. The lock has the rank submission and is taken by `global` only. */
 #ifndef HD_RUNTIME_SUBMISSION_H
 #define HD_RUNTIME_SUBMISSION_H
 
@@ -15,7 +14,7 @@
 
 typedef struct hd_submission {
     hd_sync_strategy strategy; /* immutable */
-    hd_mutex mutex;
+    hd_mutex mutex; /* for recording only: keeps recorders apart */
 } hd_submission;
 
 /* HD_OUT_OF_MEMORY. */
