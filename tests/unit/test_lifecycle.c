@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -511,9 +512,36 @@ static int close_the_library(bool gives_back)
     return good ? 0 : 5;
 }
 
+/* A process that forks before it opens a device is two processes that may both use the library; one that
+ * forks afterwards is not. */
+static int fork_before_use(void)
+{
+    int status = 0;
+    pid_t child = fork();
+    hd_device *device = open_device();
+    hd_model *model = make_model(device);
+    bool good = run(model) == HD_OK;
+    if (child == 0) {
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            _exit(run(model) == HD_FORKED ? 0 : 1);
+        }
+        good = good && waitpid(grandchild, &status, 0) == grandchild && status == 0 && run(model) == HD_OK;
+    }
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    if (child > 0) {
+        good = good && waitpid(child, &status, 0) == child && status == 0;
+    }
+    return good ? 0 : 6;
+}
+
 static int play_part(const char *part)
 {
     alarm(60);
+    if (strcmp(part, "fork-before-use") == 0) {
+        return fork_before_use();
+    }
     if (strcmp(part, "exit-in-flight") == 0) {
         return end_in_the_middle(false);
     }
@@ -558,6 +586,55 @@ static void the_library_may_be_closed_while_in_use(void **state)
     expect_good_end("dlclose-then-destroy", 3);
 }
 
+static void a_child_of_a_process_without_devices_is_a_process_of_its_own(void **state)
+{
+    (void)state;
+    expect_good_end("fork-before-use", 3);
+}
+
+static void note_callback(void *context, hd_status outcome, const hd_error *problem)
+{
+    (void)outcome, (void)problem;
+    atomic_store((atomic_int *)context, 1);
+}
+
+/* With the program's own threads blocking it, too, a signal stays pending. */
+static void threads_of_the_library_take_no_signals(void **state)
+{
+    (void)state;
+    float x[SIZE] = {0}, y[SIZE];
+    sigset_t signals, before;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    hd_device *device = open_device(); /* while the signal is not blocked here */
+    hd_model *model = make_model(device);
+    hd_batch *batch;
+    hd_future *future;
+    hd_tensor input = tensor_of(x), output = tensor_of(y);
+    atomic_int called = 0;
+    hd_submit_options options = {.struct_size = sizeof options, .callback = note_callback, .context = &called};
+    assert_ok(hd_batch_create(model, NULL, &batch, &error));
+    assert_ok(hd_model_run_async(model, &input, 1, &output, 1, &options, &future, &error));
+    assert_ok(hd_future_wait(future, FOREVER, &error));
+    while (atomic_load(&called) == 0) {
+    }
+    pthread_sigmask(SIG_BLOCK, &signals, &before);
+    for (size_t i = 0; i < 20; i++) {
+        int number;
+        assert_int_equal(kill(getpid(), SIGUSR1), 0); /* would end the process */
+        assert_int_equal(run(model), HD_OK);
+        sigset_t pending;
+        sigpending(&pending);
+        assert_int_equal(sigismember(&pending, SIGUSR1), 1);
+        assert_int_equal(sigwait(&signals, &number), 0);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hd_future_destroy(&future);
+    hd_batch_destroy(&batch);
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +646,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(shutdown_races_with_more_threads_than_slots),
         cmocka_unit_test(a_process_may_exit_in_the_middle_of_everything),
         cmocka_unit_test(the_library_may_be_closed_while_in_use),
+        cmocka_unit_test(a_child_of_a_process_without_devices_is_a_process_of_its_own),
+        cmocka_unit_test(threads_of_the_library_take_no_signals),
     };
     if (argc == 3) {
         return play_part(argv[2]);
