@@ -479,6 +479,39 @@ static hd_status attempt_batch(hd_error *error)
     return status;
 }
 
+/* Blocks of every kind of size; what was allocated before a failure can always be freed. */
+static hd_status attempt_memory(hd_error *error)
+{
+    enum { COUNT = 40 };
+    void *blocks[COUNT];
+    size_t count = 0;
+    hd_status status = HD_OK;
+    for (; count < COUNT && status == HD_OK; count++) {
+        size_t size = count % 4 == 3 ? (size_t)1 << (20 + count / 10) : 100 * count;
+        status = hd_memory_allocate(device, (hd_stream){0}, size, 0, &blocks[count], error);
+        assert_true((status == HD_OK) == (blocks[count] != NULL));
+        if (status == HD_OK) {
+            memset(blocks[count], 0x11, size);
+            assert_int_equal(hd_memory_record_stream(device, blocks[count], (hd_stream){0}, NULL), HD_OK);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(hd_memory_free(device, blocks[i], NULL), HD_OK); /* NULL is allowed */
+    }
+    hd_memory_statistics statistics;
+    assert_int_equal(hd_memory_trim(device, NULL), HD_OK);
+    assert_int_equal(hd_memory_get_statistics(device, &statistics), HD_OK);
+    assert_int_equal(statistics.in_use_bytes, 0);
+    assert_int_equal(statistics.reserved_bytes, statistics.cached_bytes);
+    return status;
+}
+
+static void blocks_of_memory(void **state)
+{
+    (void)state;
+    fail_each_call_once(attempt_memory, 2);
+}
+
 static void open_shared_model(void)
 {
     hd_error error;
@@ -516,15 +549,15 @@ static void batches(void **state)
 static void sessions_with_many_faults(void **state)
 {
     (void)state;
-    attempt *const attempts[] = {attempt_session, attempt_batch, attempt_stream, attempt_event};
+    attempt *const attempts[] = {attempt_session, attempt_batch, attempt_stream, attempt_event, attempt_memory};
     open_shared_model();
     for (uint64_t seed = 0; seed < 400; seed++) {
         hd_error error;
         hd_fault_arm(0, 20 + (uint32_t)(seed % 100), seed);
-        hd_status status = attempts[seed % 4](&error);
+        hd_status status = attempts[seed % 5](&error);
         hd_fault_disarm();
         assert_true(status == HD_OK || status == HD_OUT_OF_MEMORY);
-        assert_int_equal(attempts[seed % 4](&error), HD_OK);
+        assert_int_equal(attempts[seed % 5](&error), HD_OK);
     }
     close_shared_model();
 }
@@ -624,6 +657,7 @@ int main(void)
         cmocka_unit_test(runs_in_segments),
         cmocka_unit_test(streams_events_and_later_runs),
         cmocka_unit_test(batches),
+        cmocka_unit_test(blocks_of_memory),
         cmocka_unit_test(sessions_with_many_faults),
         cmocka_unit_test(loading_models),
         cmocka_unit_test(tensor_files),
