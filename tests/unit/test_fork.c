@@ -29,6 +29,7 @@ static hd_stream stream;
 static hd_event *event, *never_recorded;
 static hd_future *final_future, *future;
 static hd_batch *batch;
+static void *block;
 static float x[SIZE], y[SIZE], z[SIZE];
 static char path[64];
 
@@ -247,6 +248,33 @@ static hd_status destroy_events(void)
     return HD_OK;
 }
 
+static hd_status allocate_memory(void)
+{
+    void *memory;
+    return hd_memory_allocate(device, stream, 1000, FOREVER, &memory, &error);
+}
+
+static hd_status record_memory(void)
+{
+    return hd_memory_record_stream(device, block, (hd_stream){0}, &error);
+}
+
+static hd_status free_memory(void)
+{
+    return hd_memory_free(device, block, &error);
+}
+
+static hd_status trim_memory(void)
+{
+    return hd_memory_trim(device, &error);
+}
+
+static hd_status count_memory(void)
+{
+    hd_memory_statistics statistics;
+    return hd_memory_get_statistics(device, &statistics);
+}
+
 static hd_status create_batch(void)
 {
     hd_batch *other;
@@ -327,6 +355,11 @@ static const struct {
     {" hd_event_wait_on_stream ", let_stream_wait, HD_FORKED},
     {" hd_event_wait ", wait_event, HD_FORKED},
     {" hd_event_elapsed ", measure_event, HD_FORKED},
+    {" hd_memory_allocate ", allocate_memory, HD_FORKED},
+    {" hd_memory_record_stream ", record_memory, HD_FORKED},
+    {" hd_memory_free ", free_memory, HD_FORKED},
+    {" hd_memory_trim ", trim_memory, HD_FORKED},
+    {" hd_memory_get_statistics ", count_memory, HD_FORKED},
     {" hd_batch_create ", create_batch, HD_FORKED},
     {" hd_batch_submit ", submit_to_batch, HD_FORKED},
     {" hd_batch_shutdown ", shut_batch_down, HD_FORKED},
@@ -361,6 +394,11 @@ static void *run_meanwhile(void *argument)
             hd_model_run_async(mine, &input, 1, &output, 1, &options, &other, NULL) != HD_OK) {
             return argument;
         }
+        void *memory = NULL;
+        if (hd_memory_allocate(device, (hd_stream){0}, 5000, 0, &memory, NULL) != HD_OK ||
+            hd_memory_free(device, memory, NULL) != HD_OK) {
+            return argument;
+        }
         if (hd_future_wait(other, FOREVER, NULL) != HD_OK) {
             return argument;
         }
@@ -384,6 +422,7 @@ static void open_everything(void)
     assert_ok(hd_model_create(device, graph, NULL, &last_model, &error));
     assert_ok(hd_batch_create(model, NULL, &batch, &error));
     assert_ok(hd_stream_acquire(device, 0, &stream, &error));
+    assert_ok(hd_memory_allocate(device, stream, 1000, 0, &block, &error));
     assert_ok(hd_event_create(device, &event, &error));
     assert_ok(hd_event_create(device, &never_recorded, &error));
     assert_ok(run_model());
@@ -401,6 +440,7 @@ static void close_everything(void)
     assert_ok(run_model());
     assert_ok(hd_event_wait(event, FOREVER, &error));
     assert_ok(hd_future_wait(future, FOREVER, &error));
+    assert_ok(hd_memory_free(device, block, &error));
     destroy_batch();
     destroy_futures();
     destroy_events();
@@ -468,11 +508,38 @@ static void a_child_of_a_busy_process_is_refused(void **state)
     }
 }
 
+/* So that a new function is not forgotten above. */
+static void every_function_of_the_headers_was_called(void **state)
+{
+    (void)state;
+    char line[512];
+    size_t count = 0;
+    FILE *declarations = popen("cat " HD_TEST_SOURCE_DIR "/include/heddle/*.h | tr '\\n' ' ' |"
+                               " grep -o 'HD_API [^(;]*(' | grep -o 'hd_[a-z0-9_]*(' | tr -d '('", "r");
+    assert_non_null(declarations);
+    while (fgets(line, sizeof line, declarations) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        char name[sizeof line + 2];
+        snprintf(name, sizeof name, " %s ", line);
+        size_t i = 0;
+        while (i < PART_COUNT && strstr(parts[i].functions, name) == NULL) {
+            i++;
+        }
+        if (i == PART_COUNT) {
+            fail_msg("no part calls%s", name);
+        }
+        count++;
+    }
+    pclose(declarations);
+    assert_true(count > 40);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_of_an_idle_process_is_refused),
         cmocka_unit_test(a_child_of_a_busy_process_is_refused),
+        cmocka_unit_test(every_function_of_the_headers_was_called),
     };
     snprintf(path, sizeof path, "/tmp/heddle-fork-%ld.npy", (long)getpid());
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
