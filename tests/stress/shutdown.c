@@ -15,6 +15,7 @@
 #include "heddle/heddle.h"
 
 #define THREADS      4
+#define BLOCKS       4 /* of memory that a thread has at most */
 #define REQUESTS     48 /* of a thread in a round */
 #define SIZE         64
 #define WARM_ROUNDS  50
@@ -40,6 +41,7 @@ typedef struct worker {
     uint64_t random;
     hd_stream stream; /* acquired, or the default one */
     hd_event *event;
+    void *blocks[BLOCKS];
     size_t request_count;
     request requests[REQUESTS];
 } worker;
@@ -215,14 +217,36 @@ static void use_event(worker *worker)
     }
 }
 
+static void use_memory(worker *worker)
+{
+    hd_device *device = worker->round->device;
+    void **block = &worker->blocks[draw(&worker->random) % BLOCKS];
+    if (*block == NULL) {
+        size_t size = (size_t)1 << draw(&worker->random) % 22;
+        (void)EXPECT(HD_OK, hd_memory_allocate(device, worker->stream, size, 1, block, NULL));
+        return;
+    }
+    (void)EXPECT(HD_OK, hd_memory_record_stream(device, *block, worker->stream, NULL));
+    hd_status status = hd_memory_free(device, *block, NULL); /* after a shutdown, too */
+    if (status != HD_OK) {
+        complain("hd_memory_free", status);
+    }
+    *block = NULL;
+    if (draw(&worker->random) % 16 == 0 && hd_memory_trim(device, NULL) != HD_OK) {
+        complain("hd_memory_trim", HD_INTERNAL);
+    }
+}
+
 static void *work(void *argument)
 {
     worker *worker = argument;
     round *round = worker->round;
     while (worker->request_count < REQUESTS) {
         uint64_t what = draw(&worker->random) % 100;
-        if (what < 70) {
+        if (what < 60) {
             submit(worker, &worker->requests[worker->request_count++]);
+        } else if (what < 70) {
+            use_memory(worker);
         } else if (what < 80) {
             run_here(round);
         } else if (what < 88) {

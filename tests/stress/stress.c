@@ -386,16 +386,15 @@ static void run_some_model_later(uint64_t *state)
 }
 
 /* One run's output is the next one's input, on another stream, in the order that an event makes. */
-static void chain_on(shared_model *held, const hd_stream *streams, uint64_t *state)
+static void chain_on(shared_model *held, const hd_stream *streams, void *block, size_t rows)
 {
-    size_t rows = 1 + draw(state) % ROW_LIMIT, size = rows * width * sizeof(float);
-    hd_tensor between = rows_of(malloc(size), rows), output = rows_of(malloc(size), rows);
+    hd_tensor between = rows_of(block, rows), output = rows_of(malloc(between.size), rows);
     hd_tensor first = rows_of(inputs, rows), second = between;
     hd_submit_options options = {.struct_size = sizeof options, .stream = streams[0]};
     hd_future *futures[2] = {NULL, NULL};
     hd_event *event = NULL;
     hd_error error;
-    bool good = between.data != NULL && output.data != NULL &&
+    bool good = output.data != NULL &&
                 went_well("making an event", hd_event_create(held->on->device, &event, &error), held, &error) &&
                 went_well("a chain's first run",
                           hd_model_run_async(held->model, &first, 1, &between, 1, &options, &futures[0], &error),
@@ -407,6 +406,12 @@ static void chain_on(shared_model *held, const hd_stream *streams, uint64_t *sta
     good = good && went_well("a chain's second run",
                              hd_model_run_async(held->model, &second, 1, &output, 1, &options, &futures[1], &error),
                              held, &error);
+    /* In the stream's order: the device is done with the block before another has it (REUSE). */
+    hd_device *device = held->on->device;
+    if (hd_memory_record_stream(device, block, streams[1], &error) != HD_OK ||
+        hd_memory_free(device, block, &error) != HD_OK) {
+        complain("freeing a block", &error);
+    }
     for (size_t i = 0; i < 2; i++) {
         if (futures[1 - i] != NULL && hd_future_wait(futures[1 - i], UINT32_MAX, &error) != HD_OK) {
             complain("a run of a chain", &error);
@@ -417,7 +422,6 @@ static void chain_on(shared_model *held, const hd_stream *streams, uint64_t *sta
         complain("a chain's bits differ from those of one thread alone", NULL);
     }
     atomic_fetch_add(&chains, good);
-    free(between.data);
     free(output.data);
 }
 
@@ -430,7 +434,14 @@ static void chain_some_model(uint64_t *state)
         bool second = draw(state) % 2 == 0 && acquire(held, &streams[1], state);
         streams[0].value = own ? streams[0].value : 0;
         streams[1].value = second ? streams[1].value : 0;
-        chain_on(held, streams, state);
+        size_t rows = 1 + draw(state) % ROW_LIMIT;
+        void *block;
+        hd_error error;
+        if (went_well("allocating", hd_memory_allocate(held->on->device, streams[0], rows * width * sizeof(float),
+                                                       (uint32_t)(draw(state) % 2), &block, &error),
+                      held, &error)) {
+            chain_on(held, streams, block, rows);
+        }
         if (own) {
             release(held, streams[0]);
         }
@@ -507,8 +518,14 @@ static void ask(uint64_t *state)
     hd_device_info info;
     hd_memory_info memory;
     if (hd_device_get_info(held->device, &info) != HD_OK ||
-        hd_device_get_memory(held->device, &memory) != HD_OK) {
+        hd_device_get_memory(held->device, &memory) != HD_OK ||
+        (draw(state) % 4 == 0 && hd_memory_trim(held->device, NULL) != HD_OK)) {
         complain("asking a device", NULL);
+    }
+    hd_memory_statistics blocks;
+    if (hd_memory_get_statistics(held->device, &blocks) != HD_OK ||
+        blocks.in_use_bytes + blocks.cached_bytes != blocks.reserved_bytes) {
+        complain("the statistics of a device's blocks", NULL);
     }
     release_device(held);
 }
