@@ -20,7 +20,7 @@ typedef struct HD_CAPABILITY("mutex") hd_mutex {
 } hd_mutex;
 
 /* For a lock of static storage, which is never destroyed. */
-#define HD_MUTEX_INITIALIZER(its_rank) {PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, (its_rank)}
+#define HD_MUTEX_INITIALIZER(its_rank) {PTHREAD_MUTEX_INITIALIZER, (its_rank)}
 
 typedef struct hd_condition {
     pthread_cond_t handle;

@@ -25,11 +25,15 @@
 static const scenario *const tables[] = {
     scenarios_allocator,
     scenarios_batch_queue,
+    scenarios_event,
     scenarios_litmus,
     scenarios_memory_account,
     scenarios_plan_cache,
+    scenarios_registry,
     scenarios_slot_pool,
+    scenarios_stream,
     scenarios_team,
+    scenarios_turnstile,
 };
 
 static char failure_text[2000];

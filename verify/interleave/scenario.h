@@ -29,11 +29,15 @@ typedef struct scenario {
 /* One table a file of scenarios, ended by a row without a name. */
 extern const scenario scenarios_allocator[];
 extern const scenario scenarios_batch_queue[];
+extern const scenario scenarios_event[];
 extern const scenario scenarios_litmus[];
 extern const scenario scenarios_memory_account[];
 extern const scenario scenarios_plan_cache[];
+extern const scenario scenarios_registry[];
 extern const scenario scenarios_slot_pool[];
+extern const scenario scenarios_stream[];
 extern const scenario scenarios_team[];
+extern const scenario scenarios_turnstile[];
 
 /* Fails with `law` unless `holds`. */
 #define scenario_require(law, holds)                                                               \

@@ -31,12 +31,23 @@ void sync_restart(void)
     now = UINT64_C(1000000000);
 }
 
+/* Whether an object lies in the program's static storage, where mutexes need no making. */
+static bool is_static(uintptr_t object)
+{
+    extern char __data_start, _end;
+    return object >= (uintptr_t)&__data_start && object < (uintptr_t)&_end;
+}
+
 static mutex_state *state_of(uintptr_t mutex, uintptr_t place)
 {
     for (uint32_t i = 0; i < mutex_count; i++) {
         if (mutexes[i].address == mutex) {
             return &mutexes[i];
         }
+    }
+    if (is_static(mutex) && mutex_count < MUTEX_LIMIT) {
+        mutexes[mutex_count] = (mutex_state){.address = mutex};
+        return &mutexes[mutex_count++];
     }
     failure("mutex", "a mutex that does not exist is used at %s", trace_place(place));
 }
