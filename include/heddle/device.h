@@ -54,8 +54,8 @@ HD_API HD_MUST_CHECK hd_status hd_device_open(const char *name, const hd_device_
 HD_API void hd_device_destroy(hd_device **device);
 
 /* Refuses all new work on the device with HD_CLOSED and waits at most timeout_ms (UINT32_MAX: until
- * done) for the work in flight, until all its futures are final (callbacks may still be to come). May race
- * with anything; calling it again is harmless.
+ * done) for the work in flight, until its futures are final (callbacks may still be to come; batch
+ * queues have a shutdown of their own). May race with anything; calling it again is harmless.
  * HD_NOT_YET: work was still in flight when the time was over; it goes on to its end.
  * HD_BUSY: called from one of the device's own callbacks. */
 HD_API HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error);

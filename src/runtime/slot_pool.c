@@ -42,9 +42,9 @@ void hd_slot_pool_destroy(hd_slot_pool *pool)
     hd_mutex_destroy(&pool->mutex);
 }
 
-/* The slot to take from an idle word: the wish, else the one with the lowest number, free or remembered.
- * So there are as many slots with an arena as were leased at once, however many threads came and went
- * (FLAT), and a newcomer finds a warm one. */
+/* The slot to take from an idle word: the wish, else the one with the lowest number, free or
+ * remembered. So there are as many slots with an arena as were leased at once, however many threads
+ * came and went (FLAT), and a newcomer finds a warm one. */
 static uint32_t choose_slot(uint64_t idle, uint32_t hint)
 {
     uint32_t candidates = (uint32_t)idle | (uint32_t)(idle >> REMEMBERED_SHIFT);

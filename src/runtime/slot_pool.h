@@ -45,9 +45,9 @@ HD_MUST_CHECK hd_status hd_slot_pool_init(hd_slot_pool *pool);
 /* No thread may be inside. */
 void hd_slot_pool_destroy(hd_slot_pool *pool);
 
-/* Leases a slot: the one in `hint` if it is idle, else (also with HD_SLOT_NONE: no wish) the idle one with the
- * lowest number. Waits until `deadline` (hd_clock_now's scale; 0: do not wait). HD_EXHAUSTED: none came.
- * HD_CLOSED. */
+/* Leases a slot: the one in `hint` if it is idle, else (also with HD_SLOT_NONE: no wish) the idle
+ * one with the lowest number. Waits until `deadline` (hd_clock_now's scale; 0: do not wait).
+ * HD_EXHAUSTED: none came. HD_CLOSED. */
 HD_MUST_CHECK hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
                                            uint32_t *out_slot) HD_WAITS;
 

@@ -1,6 +1,7 @@
-/* shutdown ROUNDS SEED: in each round several threads submit all kinds of work to a device, and it is shut
- * down at a random moment. Every request must end exactly once, as callbacks and waits tell, every status
- * must be one that the header names, nothing may hang, and the heap must not grow with the rounds. */
+/* shutdown ROUNDS SEED: in each round several threads submit all kinds of work to a device, and it
+ * is shut down at a random moment. Every request must end exactly once, as callbacks and waits
+ * tell, every status must be one that the header names, nothing may hang, and the heap must not
+ * grow with the rounds. */
 #include <dirent.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -58,7 +59,8 @@ struct round {
 
 static float input_memory[SIZE];
 static atomic_bool failed;
-static atomic_ullong requests_ended, requests_refused, requests_cancelled, requests_late, calls_made;
+static atomic_ullong requests_ended, requests_refused, requests_cancelled, requests_late,
+    calls_made;
 
 static void complain(const char *what, hd_status status)
 {
@@ -91,7 +93,10 @@ static hd_status expect(const char *call, hd_status status, hd_status other)
 
 static hd_tensor tensor_of(float *memory)
 {
-    return (hd_tensor){.dtype = HD_FLOAT32, .rank = 2, .dims = {1, SIZE}, .data = memory,
+    return (hd_tensor){.dtype = HD_FLOAT32,
+                       .rank = 2,
+                       .dims = {1, SIZE},
+                       .data = memory,
                        .size = SIZE * sizeof *memory};
 }
 
@@ -138,7 +143,8 @@ static void submit(worker *worker, request *request)
     uint64_t random = draw(&worker->random);
     bool keeps_future = random % 4 != 0;
     hd_tensor input = tensor_of(input_memory);
-    hd_submit_options options = {.struct_size = sizeof options, .stream = worker->stream, .context = request};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .stream = worker->stream, .context = request};
     options.wait_ms = random % 3 == 0 ? HD_NO_WAIT : 0;
     options.deadline_ms = random / 4 % 8 == 0 ? 1 : 0;
     options.callback = random / 32 % 2 == 0 ? call_back : NULL;
@@ -149,10 +155,10 @@ static void submit(worker *worker, request *request)
     hd_future **future = keeps_future ? &request->future : NULL;
     hd_status status =
         request->in_batch
-            ? EXPECT(HD_EXHAUSTED, hd_batch_submit(worker->round->batch, &input, 1, &request->output, 1, &options,
-                                                   future, NULL))
-            : EXPECT(HD_EXHAUSTED, hd_model_run_async(worker->round->model, &input, 1, &request->output, 1,
-                                                      &options, future, NULL));
+            ? EXPECT(HD_EXHAUSTED, hd_batch_submit(worker->round->batch, &input, 1,
+                                                   &request->output, 1, &options, future, NULL))
+            : EXPECT(HD_EXHAUSTED, hd_model_run_async(worker->round->model, &input, 1,
+                                                      &request->output, 1, &options, future, NULL));
     request->submitted = status == HD_OK;
     if (!request->submitted) {
         atomic_fetch_add(&requests_refused, 1);
@@ -206,12 +212,14 @@ static void use_event(worker *worker)
     }
     double milliseconds;
     (void)EXPECT(HD_EXHAUSTED, hd_event_record(worker->event, worker->stream, 20, NULL));
-    /* Another's event may be destroyed at any time; one's own on another stream orders two of them. */
+    /* Another's event may be destroyed at any time; one's own on another stream orders two of them.
+     * */
     (void)EXPECT(HD_EXHAUSTED, hd_event_wait_on_stream(worker->event, (hd_stream){0}, 20, NULL));
     if (draw(&worker->random) % 2 == 0) {
         (void)EXPECT(HD_NOT_YET, hd_event_wait(worker->event, 1, NULL));
         hd_status status = hd_event_elapsed(worker->event, worker->event, &milliseconds, NULL);
-        if (status != HD_INVALID_ARGUMENT) { /* never recorded, because the device was closed before */
+        if (status !=
+            HD_INVALID_ARGUMENT) { /* never recorded, because the device was closed before */
             (void)expect("hd_event_elapsed", status, HD_NOT_YET);
         }
     } else {
@@ -260,7 +268,8 @@ static void *work(void *argument)
         } else if (draw(&worker->random) % 8 == 0) {
             (void)EXPECT(HD_NOT_YET, hd_device_shutdown(round->device, 0, NULL));
         } else if (draw(&worker->random) % 2 == 0) {
-            hd_batch_shutdown_mode mode = draw(&worker->random) % 2 == 0 ? HD_BATCH_DRAIN : HD_BATCH_CANCEL;
+            hd_batch_shutdown_mode mode =
+                draw(&worker->random) % 2 == 0 ? HD_BATCH_DRAIN : HD_BATCH_CANCEL;
             (void)EXPECT(HD_NOT_YET, hd_batch_shutdown(round->batch, mode, 0, NULL));
         }
     }
@@ -307,7 +316,8 @@ static void check_request(request *request)
     if (outcome == HD_OK) {
         check_values(request->memory);
     } else if (outcome != HD_CANCELLED && outcome != HD_DEADLINE &&
-               !(outcome == HD_CLOSED && request->in_batch)) { /* it waited when the device was shut down */
+               !(outcome == HD_CLOSED &&
+                 request->in_batch)) { /* it waited when the device was shut down */
         complain("a request's outcome", outcome);
     }
 }
@@ -335,8 +345,8 @@ static void check_requests(round *round)
 static hd_value add_constant(hd_graph *graph, hd_status *status, uint32_t rank, const float *memory)
 {
     hd_value out = HD_VALUE_NONE;
-    hd_tensor constant = {.dtype = HD_FLOAT32, .rank = rank, .dims = {SIZE, SIZE},
-                          .data = (void *)(uintptr_t)memory};
+    hd_tensor constant = {
+        .dtype = HD_FLOAT32, .rank = rank, .dims = {SIZE, SIZE}, .data = (void *)(uintptr_t)memory};
     constant.size = (rank == 0 ? 1 : SIZE * SIZE) * sizeof *memory;
     if (*status == HD_OK) {
         *status = hd_graph_add_constant(graph, &constant, &out, NULL);
@@ -448,7 +458,8 @@ static void play_round(uint64_t *random)
     free(round);
 }
 
-/* Bytes that the heap has given out, once every thread but this one has ended (a sanitizer's does not). */
+/* Bytes that the heap has given out, once every thread but this one has ended (a sanitizer's does
+ * not). */
 static size_t heap_bytes(void)
 {
     for (size_t count = 0, tries = 0; count != 1 && tries < 1000; tries++) {
@@ -493,10 +504,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "shutdown: the heap grew from %zu to %zu bytes\n", before, after);
         atomic_store(&failed, true);
     }
-    printf("%llu rounds, %llu calls; requests: %llu ended, of them %llu cancelled, %llu past the deadline; %llu "
+    printf("%llu rounds, %llu calls; requests: %llu ended, of them %llu cancelled, %llu past the "
+           "deadline; %llu "
            "refused; heap %zu, then %zu bytes: %s\n",
            (unsigned long long)rounds, atomic_load(&calls_made), atomic_load(&requests_ended),
-           atomic_load(&requests_cancelled), atomic_load(&requests_late), atomic_load(&requests_refused), before,
-           after, atomic_load(&failed) ? "FAILED" : "ok");
+           atomic_load(&requests_cancelled), atomic_load(&requests_late),
+           atomic_load(&requests_refused), before, after, atomic_load(&failed) ? "FAILED" : "ok");
     return atomic_load(&failed) ? 1 : 0;
 }

@@ -1,11 +1,11 @@
-/* stress THREADS SCALE ITER SEED: threads that share a few devices and models make, run, drop, shut down
- * and ask them about themselves, run models at once and later, in streams, batches and across streams by events, and
- * cancel, abandon or wait for what they submitted, in an order that the seed fixes and with random delays.
- * Each result must have the bits that one thread alone got. Run it under ThreadSanitizer and
- * AddressSanitizer.
+/* stress THREADS SCALE ITER SEED: threads that share a few devices and models make, run, drop, shut
+ * down and ask them about themselves, run models at once and later, in streams, batches and across
+ * streams by events, and cancel, abandon or wait for what they submitted, in an order that the seed
+ * fixes and with random delays. Each result must have the bits that one thread alone got. Run it
+ * under ThreadSanitizer and AddressSanitizer.
  *
- * SCALE multiplies the models' sizes. Handles are counted here, as a program would: "destroy is for the
- * last user of a handle". Shutdown needs no such care, and races with everything. */
+ * SCALE multiplies the models' sizes. Handles are counted here, as a program would: "destroy is for
+ * the last user of a handle". Shutdown needs no such care, and races with everything. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -19,12 +19,12 @@
 
 #include "heddle/heddle.h"
 
-#define DEVICES   3
-#define MODELS    6
-#define KINDS     3
+#define DEVICES     3
+#define MODELS      6
+#define KINDS       3
 #define CHAIN_KINDS 2 /* the first two give what they can take */
-#define ROW_LIMIT 8
-#define WIDTH     16 /* times SCALE */
+#define ROW_LIMIT   8
+#define WIDTH       16 /* times SCALE */
 
 /* A device and the number of threads and models here that hold it. */
 typedef struct shared_device {
@@ -46,7 +46,7 @@ static shared_device *devices[DEVICES];
 static shared_model *models[MODELS];
 
 static size_t width;
-static float *inputs;                           /* ROW_LIMIT rows */
+static float *inputs; /* ROW_LIMIT rows */
 static hd_tensor expected[KINDS][ROW_LIMIT + 1]; /* by kind and rows */
 static hd_tensor expected_twice[CHAIN_KINDS][ROW_LIMIT + 1]; /* of the output, run again */
 static atomic_ullong runs, closed_runs, made, shutdowns, later_runs, cancelled, late, chains;
@@ -77,11 +77,12 @@ static hd_value add(hd_graph *graph, hd_status *status, const char *type, hd_val
     return out;
 }
 
-static hd_value constant(hd_graph *graph, hd_status *status, hd_dtype dtype, uint32_t rank, int64_t first,
-                         int64_t second, const void *data)
+static hd_value constant(hd_graph *graph, hd_status *status, hd_dtype dtype, uint32_t rank,
+                         int64_t first, int64_t second, const void *data)
 {
     hd_value out = HD_VALUE_NONE;
-    hd_tensor tensor = {.dtype = dtype, .rank = rank, .dims = {first, second}, .data = (void *)(uintptr_t)data};
+    hd_tensor tensor = {
+        .dtype = dtype, .rank = rank, .dims = {first, second}, .data = (void *)(uintptr_t)data};
     tensor.size = (size_t)(first * (rank > 1 ? second : 1)) * hd_dtype_size(dtype);
     if (*status == HD_OK) {
         *status = hd_graph_add_constant(graph, &tensor, &out, NULL);
@@ -89,7 +90,8 @@ static hd_value constant(hd_graph *graph, hd_status *status, hd_dtype dtype, uin
     return out;
 }
 
-/* 0: two products with what follows them. 1: a chain of small steps. 2: shapes that depend on data. */
+/* 0: two products with what follows them. 1: a chain of small steps. 2: shapes that depend on data.
+ * */
 static hd_value build(hd_graph *graph, hd_status *status, size_t kind, hd_value x)
 {
     hd_value w = constant(graph, status, HD_FLOAT32, 2, (int64_t)width, (int64_t)width, inputs);
@@ -109,7 +111,8 @@ static hd_value build(hd_graph *graph, hd_status *status, size_t kind, hd_value 
     static const int64_t flat[] = {-1}, zero[] = {0};
     hd_attribute axis = {.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = 0};
     hd_value shape = constant(graph, status, HD_INT64, 1, 1, 0, flat);
-    hd_value row = add(graph, status, "Gather", x, constant(graph, status, HD_INT64, 1, 1, 0, zero), &axis);
+    hd_value row =
+        add(graph, status, "Gather", x, constant(graph, status, HD_INT64, 1, 1, 0, zero), &axis);
     hd_value list = add(graph, status, "Reshape", row, shape, NULL);
     hd_value positive = add(graph, status, "Relu", list, HD_VALUE_NONE, NULL);
     hd_value places = add(graph, status, "NonZero", positive, HD_VALUE_NONE, NULL);
@@ -142,7 +145,10 @@ static hd_status make_model(hd_device *device, size_t kind, hd_model **out_model
 
 static hd_tensor rows_of(void *memory, size_t rows)
 {
-    return (hd_tensor){.dtype = HD_FLOAT32, .rank = 2, .dims = {(int64_t)rows, (int64_t)width}, .data = memory,
+    return (hd_tensor){.dtype = HD_FLOAT32,
+                       .rank = 2,
+                       .dims = {(int64_t)rows, (int64_t)width},
+                       .data = memory,
                        .size = rows * width * sizeof(float)};
 }
 
@@ -201,7 +207,8 @@ static shared_device *open_device(uint64_t random)
 {
     hd_error error;
     shared_device *opened = calloc(1, sizeof *opened);
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1 + (uint32_t)(random % 4)};
+    hd_device_options options = {.struct_size = sizeof options,
+                                 .thread_count = 1 + (uint32_t)(random % 4)};
     if (opened == NULL || hd_device_open("cpu", &options, &opened->device, &error) != HD_OK) {
         complain("opening a device", opened == NULL ? NULL : &error);
         free(opened);
@@ -264,7 +271,8 @@ static void end_request(request *request, hd_status outcome, const hd_error *err
         }
     } else if (!(outcome == HD_CANCELLED && request->was_cancelled) &&
                !(outcome == HD_DEADLINE && request->has_deadline) &&
-               !(outcome == HD_CLOSED && request->in_batch && atomic_load(&request->model->on->shut_down))) {
+               !(outcome == HD_CLOSED && request->in_batch &&
+                 atomic_load(&request->model->on->shut_down))) {
         complain("a later run", error);
     }
     if (atomic_fetch_sub(&request->owners, 1) == 1) {
@@ -282,9 +290,11 @@ static void call_back(void *context, hd_status outcome, const hd_error *error)
 }
 
 /* Whether a call that may find its device shut down, or a queue full, went well. */
-static bool went_well(const char *what, hd_status status, const shared_model *held, const hd_error *error)
+static bool went_well(const char *what, hd_status status, const shared_model *held,
+                      const hd_error *error)
 {
-    if (status != HD_OK && status != HD_EXHAUSTED && (status != HD_CLOSED || !atomic_load(&held->on->shut_down))) {
+    if (status != HD_OK && status != HD_EXHAUSTED &&
+        (status != HD_CLOSED || !atomic_load(&held->on->shut_down))) {
         complain(what, error);
     }
     return status == HD_OK;
@@ -312,7 +322,8 @@ static request *submit(shared_model *held, hd_stream stream, uint64_t *state)
         return NULL;
     }
     bool calls_back = draw(state) % 2 == 0, waits = !calls_back || draw(state) % 2 == 0;
-    hd_submit_options options = {.struct_size = sizeof options, .stream = stream, .context = request};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .stream = stream, .context = request};
     options.callback = calls_back ? call_back : NULL;
     options.deadline_ms = draw(state) % 8 == 0 ? 1 : 0;
     options.wait_ms = draw(state) % 4 == 0 ? HD_NO_WAIT : 0;
@@ -327,10 +338,11 @@ static request *submit(shared_model *held, hd_stream stream, uint64_t *state)
     hd_future *future = NULL;
     hd_future **out_future = waits ? &future : NULL;
     request->in_batch = held->batch != NULL && draw(state) % 2 == 0;
-    hd_status status =
-        request->in_batch
-            ? hd_batch_submit(held->batch, &input, 1, &request->output, 1, &options, out_future, &error)
-            : hd_model_run_async(held->model, &input, 1, &request->output, 1, &options, out_future, &error);
+    hd_status status = request->in_batch
+                           ? hd_batch_submit(held->batch, &input, 1, &request->output, 1, &options,
+                                             out_future, &error)
+                           : hd_model_run_async(held->model, &input, 1, &request->output, 1,
+                                                &options, out_future, &error);
     if (!went_well("submitting a run", status, held, &error)) {
         free(request);
         release_model(held);
@@ -349,15 +361,17 @@ static request *submit(shared_model *held, hd_stream stream, uint64_t *state)
 static bool acquire(shared_model *held, hd_stream *out_stream, uint64_t *state)
 {
     hd_error error;
-    return went_well("acquiring a stream",
-                     hd_stream_acquire(held->on->device, (uint32_t)(draw(state) % 3), out_stream, &error), held,
-                     &error);
+    return went_well(
+        "acquiring a stream",
+        hd_stream_acquire(held->on->device, (uint32_t)(draw(state) % 3), out_stream, &error), held,
+        &error);
 }
 
 static void release(shared_model *held, hd_stream stream)
 {
     hd_error error;
-    (void)went_well("releasing a stream", hd_stream_release(held->on->device, stream, &error), held, &error);
+    (void)went_well("releasing a stream", hd_stream_release(held->on->device, stream, &error), held,
+                    &error);
 }
 
 static void run_some_model_later(uint64_t *state)
@@ -395,16 +409,21 @@ static void chain_on(shared_model *held, const hd_stream *streams, void *block, 
     hd_event *event = NULL;
     hd_error error;
     bool good = output.data != NULL &&
-                went_well("making an event", hd_event_create(held->on->device, &event, &error), held, &error) &&
-                went_well("a chain's first run",
-                          hd_model_run_async(held->model, &first, 1, &between, 1, &options, &futures[0], &error),
+                went_well("making an event", hd_event_create(held->on->device, &event, &error),
                           held, &error) &&
-                went_well("recording", hd_event_record(event, streams[0], UINT32_MAX, &error), held, &error) &&
-                went_well("waiting", hd_event_wait_on_stream(event, streams[1], UINT32_MAX, &error), held, &error);
+                went_well("a chain's first run",
+                          hd_model_run_async(held->model, &first, 1, &between, 1, &options,
+                                             &futures[0], &error),
+                          held, &error) &&
+                went_well("recording", hd_event_record(event, streams[0], UINT32_MAX, &error), held,
+                          &error) &&
+                went_well("waiting", hd_event_wait_on_stream(event, streams[1], UINT32_MAX, &error),
+                          held, &error);
     hd_event_destroy(&event); /* while it is recorded, and waited for */
     options.stream = streams[1];
     good = good && went_well("a chain's second run",
-                             hd_model_run_async(held->model, &second, 1, &output, 1, &options, &futures[1], &error),
+                             hd_model_run_async(held->model, &second, 1, &output, 1, &options,
+                                                &futures[1], &error),
                              held, &error);
     /* In the stream's order: the device is done with the block before another has it (REUSE). */
     hd_device *device = held->on->device;
@@ -437,8 +456,9 @@ static void chain_some_model(uint64_t *state)
         size_t rows = 1 + draw(state) % ROW_LIMIT;
         void *block;
         hd_error error;
-        if (went_well("allocating", hd_memory_allocate(held->on->device, streams[0], rows * width * sizeof(float),
-                                                       (uint32_t)(draw(state) % 2), &block, &error),
+        if (went_well("allocating",
+                      hd_memory_allocate(held->on->device, streams[0], rows * width * sizeof(float),
+                                         (uint32_t)(draw(state) % 2), &block, &error),
                       held, &error)) {
             chain_on(held, streams, block, rows);
         }
@@ -479,8 +499,9 @@ static void replace_model(uint64_t *state)
         options.worker_count = 1 + (uint32_t)(draw(state) % 3);
         options.max_delay_us = draw(state) % 2 == 0 ? 100 : 0;
         options.capacity = draw(state) % 2 == 0 ? 8 : 0;
-        (void)went_well("making a batch queue", hd_batch_create(fresh->model, &options, &fresh->batch, &error),
-                        fresh, &error);
+        (void)went_well("making a batch queue",
+                        hd_batch_create(fresh->model, &options, &fresh->batch, &error), fresh,
+                        &error);
     }
     pthread_mutex_lock(&table_mutex);
     shared_model *old = models[index];
@@ -503,7 +524,8 @@ static void replace_device(uint64_t *state)
     if (draw(state) % 2 == 0) {
         hd_error error;
         atomic_store(&old->shut_down, true);
-        hd_status status = hd_device_shutdown(old->device, draw(state) % 3 == 0 ? 0 : 60000, &error);
+        hd_status status =
+            hd_device_shutdown(old->device, draw(state) % 3 == 0 ? 0 : 60000, &error);
         if (status != HD_OK && status != HD_NOT_YET) {
             complain("a shutdown", &error);
         }
@@ -573,7 +595,8 @@ static bool compute_expected(void)
             good = run(model, rows, &expected[kind][rows], &error) == HD_OK;
             if (good && kind < CHAIN_KINDS) {
                 hd_tensor again = rows_of(expected[kind][rows].data, rows);
-                good = hd_model_run(model, &again, 1, &expected_twice[kind][rows], 1, &error) == HD_OK;
+                good =
+                    hd_model_run(model, &again, 1, &expected_twice[kind][rows], 1, &error) == HD_OK;
             }
         }
         hd_model_destroy(&model);
@@ -633,7 +656,7 @@ int main(int argc, char **argv)
     size_t count = strtoul(argv[1], NULL, 10), scale = strtoul(argv[2], NULL, 10);
     uint64_t iterations = strtoull(argv[3], NULL, 10), seed = strtoull(argv[4], NULL, 10);
     pthread_t *threads = calloc(count + 1, sizeof *threads);
-    uint64_t(*given)[2] = calloc(count + 1, sizeof *given);
+    uint64_t (*given)[2] = calloc(count + 1, sizeof *given);
     if (count == 0 || scale == 0 || threads == NULL || given == NULL || !prepare(scale, seed)) {
         fputs("stress: could not begin\n", stderr);
         return 2;
@@ -654,10 +677,11 @@ int main(int argc, char **argv)
     clean_up();
     free(threads);
     free(given);
-    printf("runs %llu, refused by a device that was shut down %llu, later %llu, of them cancelled %llu and past "
+    printf("runs %llu, refused by a device that was shut down %llu, later %llu, of them cancelled "
+           "%llu and past "
            "their deadline %llu, chains %llu, models %llu, shutdowns %llu: %s\n",
-           atomic_load(&runs), atomic_load(&closed_runs), atomic_load(&later_runs), atomic_load(&cancelled),
-           atomic_load(&late), atomic_load(&chains), atomic_load(&made), atomic_load(&shutdowns),
-           atomic_load(&failed) ? "FAILED" : "ok");
+           atomic_load(&runs), atomic_load(&closed_runs), atomic_load(&later_runs),
+           atomic_load(&cancelled), atomic_load(&late), atomic_load(&chains), atomic_load(&made),
+           atomic_load(&shutdowns), atomic_load(&failed) ? "FAILED" : "ok");
     return atomic_load(&failed) ? 1 : 0;
 }

@@ -1,5 +1,6 @@
-/* A forked child: each public function answers HD_FORKED there or does something harmless, also when the
- * process was forked while other threads were in the middle of the library. The parent goes on. */
+/* A forked child: each public function answers HD_FORKED there or does something harmless, also
+ * when the process was forked while other threads were in the middle of the library. The parent
+ * goes on. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 
 #include "heddle/heddle.h"
 
-#define SIZE 64
+#define SIZE    64
 #define FOREVER UINT32_MAX
 
 /* All that the parent had. */
@@ -42,8 +43,8 @@ static char path[64];
 
 static hd_tensor tensor_of(float *data)
 {
-    return (hd_tensor){.dtype = HD_FLOAT32, .rank = 1, .dims = {SIZE}, .data = data,
-                       .size = SIZE * sizeof *data};
+    return (hd_tensor){
+        .dtype = HD_FLOAT32, .rank = 1, .dims = {SIZE}, .data = data, .size = SIZE * sizeof *data};
 }
 
 static hd_status build_graph(hd_graph **out_graph)
@@ -314,15 +315,18 @@ static hd_status use_tensors(void)
         hd_tensor_release(&tensor);
     }
     if (status == HD_OK) {
-        status = hd_tensor_load_memory("no tensor", 9, &tensor, &error) == HD_BAD_MODEL ? HD_OK : HD_INTERNAL;
+        status = hd_tensor_load_memory("no tensor", 9, &tensor, &error) == HD_BAD_MODEL
+                     ? HD_OK
+                     : HD_INTERNAL;
     }
     return status;
 }
 
 static hd_status use_names(void)
 {
-    bool good = hd_dtype_size(HD_FLOAT32) == 4 && strcmp(hd_dtype_name(HD_FLOAT32), "float32") == 0 &&
-                hd_status_name(HD_OK) != NULL && hd_status_text(HD_OK) != NULL && hd_version() != NULL;
+    bool good =
+        hd_dtype_size(HD_FLOAT32) == 4 && strcmp(hd_dtype_name(HD_FLOAT32), "float32") == 0 &&
+        hd_status_name(HD_OK) != NULL && hd_status_text(HD_OK) != NULL && hd_version() != NULL;
     return good ? HD_OK : HD_INTERNAL;
 }
 
@@ -337,13 +341,14 @@ static const struct {
     {" hd_device_get_info ", get_info, HD_OK},
     {" hd_device_get_memory ", get_memory, HD_OK},
     {" hd_device_shutdown ", shutdown_device, HD_FORKED},
-    {" hd_graph_create hd_graph_add_input hd_graph_add_constant hd_graph_add_node hd_graph_add_output ",
+    {" hd_graph_create hd_graph_add_input hd_graph_add_constant hd_graph_add_node "
+     "hd_graph_add_output ",
      make_graph, HD_OK},
     {" hd_model_create ", create_model, HD_FORKED},
     {" hd_model_load ", load_model, HD_FORKED},
     {" hd_model_load_memory ", load_model_memory, HD_FORKED},
-    {" hd_model_input_count hd_model_output_count hd_model_input_info hd_model_output_info ", describe_model,
-     HD_OK},
+    {" hd_model_input_count hd_model_output_count hd_model_input_info hd_model_output_info ",
+     describe_model, HD_OK},
     {" hd_model_run ", run_model, HD_FORKED},
     {" hd_model_run_async ", run_model_later, HD_FORKED},
     {" hd_future_wait ", wait_future, HD_FORKED},
@@ -366,7 +371,8 @@ static const struct {
     {" hd_batch_get_statistics ", count_batch, HD_FORKED},
     {" hd_batch_destroy ", destroy_batch, HD_OK},
     {" hd_stream_release ", release_stream, HD_FORKED},
-    {" hd_tensor_save_npy hd_tensor_load hd_tensor_load_memory hd_tensor_release ", use_tensors, HD_OK},
+    {" hd_tensor_save_npy hd_tensor_load hd_tensor_load_memory hd_tensor_release ", use_tensors,
+     HD_OK},
     {" hd_dtype_size hd_dtype_name hd_status_name hd_status_text hd_version ", use_names, HD_OK},
     {" hd_future_destroy ", destroy_futures, HD_OK},
     {" hd_event_destroy ", destroy_events, HD_OK},
@@ -515,7 +521,8 @@ static void every_function_of_the_headers_was_called(void **state)
     char line[512];
     size_t count = 0;
     FILE *declarations = popen("cat " HD_TEST_SOURCE_DIR "/include/heddle/*.h | tr '\\n' ' ' |"
-                               " grep -o 'HD_API [^(;]*(' | grep -o 'hd_[a-z0-9_]*(' | tr -d '('", "r");
+                               " grep -o 'HD_API [^(;]*(' | grep -o 'hd_[a-z0-9_]*(' | tr -d '('",
+                               "r");
     assert_non_null(declarations);
     while (fgets(line, sizeof line, declarations) != NULL) {
         line[strcspn(line, "\n")] = '\0';

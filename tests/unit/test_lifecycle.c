@@ -1,5 +1,5 @@
-/* Beginnings and ends that cross each other: threads that outlive devices, devices that outlive threads,
- * processes that end in the middle, a library that is closed while it is in use. */
+/* Beginnings and ends that cross each other: threads that outlive devices, devices that outlive
+ * threads, processes that end in the middle, a library that is closed while it is in use. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -20,9 +20,9 @@
 #include "heddle/heddle.h"
 #include "runtime/device.h"
 
-#define SIZE 256
+#define SIZE    256
 #define FOREVER UINT32_MAX
-#define MANY 256 /* threads, on 31 slots */
+#define MANY    256 /* threads, on 31 slots */
 
 static hd_error error;
 
@@ -61,8 +61,8 @@ static hd_model *make_model(hd_device *device)
 
 static hd_tensor tensor_of(float *data)
 {
-    return (hd_tensor){.dtype = HD_FLOAT32, .rank = 1, .dims = {SIZE}, .data = data,
-                       .size = SIZE * sizeof *data};
+    return (hd_tensor){
+        .dtype = HD_FLOAT32, .rank = 1, .dims = {SIZE}, .data = data, .size = SIZE * sizeof *data};
 }
 
 static hd_status run(hd_model *model)
@@ -148,7 +148,7 @@ static uint64_t arena_bytes(hd_device *device)
     return info.arena_bytes;
 }
 
-/* Also for a device that the thread used before another, whose slot it has forgotten when it ends. */
+/* Also on the device that the thread used first, whose slot it has forgotten when it ends. */
 static void threads_one_after_the_other_use_one_arena(void **state)
 {
     (void)state;
@@ -238,8 +238,8 @@ static pthread_key_t late_key;
 static hd_model *late_model;
 static atomic_int late_calls, late_failures;
 
-/* pthreads calls destructors in the order of their keys, where the order is glibc's: the library's own has
- * been called before this one, and is called again after it. */
+/* pthreads calls destructors in the order of their keys, where the order is glibc's: the library's
+ * own has been called before this one, and is called again after it. */
 static void run_late(void *value)
 {
     atomic_fetch_add(&late_failures, run(late_model) != HD_OK);
@@ -270,7 +270,8 @@ static void a_programs_own_destructor_may_use_the_library(void **state)
     }
     assert_int_equal(atomic_load(&late_calls), 100);
     assert_int_equal(atomic_load(&late_failures), 0);
-    assert_int_equal(hd_slot_pool_count(&device->slots).free, 31); /* they shared the main thread's slot */
+    assert_int_equal(hd_slot_pool_count(&device->slots).free,
+                     31); /* they shared the main thread's slot */
     pthread_key_delete(late_key);
     hd_model_destroy(&late_model);
     hd_device_destroy(&device);
@@ -300,7 +301,8 @@ static void use_streams(storm *storm, hd_event *event)
     expect_status(storm, status, HD_EXHAUSTED);
     if (status == HD_OK) {
         expect_status(storm, hd_event_record(event, stream, 100, NULL), HD_EXHAUSTED);
-        expect_status(storm, hd_event_wait_on_stream(event, (hd_stream){0}, 100, NULL), HD_EXHAUSTED);
+        expect_status(storm, hd_event_wait_on_stream(event, (hd_stream){0}, 100, NULL),
+                      HD_EXHAUSTED);
         expect_status(storm, hd_stream_synchronize(storm->device, stream, 1, NULL), HD_NOT_YET);
         expect_status(storm, hd_stream_release(storm->device, stream, NULL), HD_CLOSED);
     }
@@ -311,7 +313,8 @@ static void run_later(storm *storm, float *x, float *y, hd_stream stream)
     hd_tensor input = tensor_of(x), output = tensor_of(y);
     hd_submit_options options = {.struct_size = sizeof options, .stream = stream};
     hd_future *future;
-    hd_status status = hd_model_run_async(storm->model, &input, 1, &output, 1, &options, &future, NULL);
+    hd_status status =
+        hd_model_run_async(storm->model, &input, 1, &output, 1, &options, &future, NULL);
     expect_status(storm, status, HD_OK);
     if (status == HD_OK) {
         if (hd_future_wait(future, FOREVER, NULL) != HD_OK || y[7] != x[7] + 1) {
@@ -344,7 +347,8 @@ static void *storm_in(void *argument)
             break;
         default:
             status = hd_graph_create(0, &graph, NULL);
-            status = status == HD_OK ? hd_model_create(storm->device, graph, NULL, &own, NULL) : status;
+            status =
+                status == HD_OK ? hd_model_create(storm->device, graph, NULL, &own, NULL) : status;
             status = status == HD_INVALID_ARGUMENT || status == HD_BAD_MODEL ? HD_OK : status;
             hd_graph_destroy(&graph);
             hd_model_destroy(&own);
@@ -425,9 +429,10 @@ static int end_in_the_middle(bool gives_back)
 }
 
 #define LIBRARY_FUNCTIONS(X)                                                                       \
-    X(hd_device_open) X(hd_device_destroy) X(hd_graph_create) X(hd_graph_add_input)                \
-    X(hd_graph_add_node) X(hd_graph_add_output) X(hd_graph_destroy) X(hd_model_create)             \
-    X(hd_model_run) X(hd_model_run_async) X(hd_model_destroy)
+    X(hd_device_open)                                                                              \
+    X(hd_device_destroy) X(hd_graph_create) X(hd_graph_add_input) X(hd_graph_add_node)             \
+        X(hd_graph_add_output) X(hd_graph_destroy) X(hd_model_create) X(hd_model_run)              \
+            X(hd_model_run_async) X(hd_model_destroy)
 
 static struct {
 #define DECLARE(name) __typeof__(name) *name;
@@ -485,7 +490,8 @@ static int close_the_library(bool gives_back)
 #define FIND(name) library.name = (__typeof__(name) *)(uintptr_t)dlsym(handle, #name);
     LIBRARY_FUNCTIONS(FIND)
     hd_device *device;
-    if (library.hd_device_open("cpu", NULL, &device, &error) != HD_OK || make_loaded_model(device) != HD_OK) {
+    if (library.hd_device_open("cpu", NULL, &device, &error) != HD_OK ||
+        make_loaded_model(device) != HD_OK) {
         fprintf(stderr, "%s\n", error.message);
         return 4;
     }
@@ -497,7 +503,8 @@ static int close_the_library(bool gives_back)
     }
     pthread_barrier_wait(&loaded_ran);
     hd_tensor input = tensor_of(x), output = tensor_of(y);
-    bool good = library.hd_model_run_async(loaded_model, &input, 1, &output, 1, NULL, NULL, NULL) == HD_OK;
+    bool good =
+        library.hd_model_run_async(loaded_model, &input, 1, &output, 1, NULL, NULL, NULL) == HD_OK;
     dlclose(handle);
     pthread_barrier_wait(&loaded_ends);
     for (size_t i = 0; i < 4; i++) {
@@ -512,8 +519,8 @@ static int close_the_library(bool gives_back)
     return good ? 0 : 5;
 }
 
-/* A process that forks before it opens a device is two processes that may both use the library; one that
- * forks afterwards is not. */
+/* A process that forks before it opens a device is two processes that may both use the library; one
+ * that forks afterwards is not. */
 static int fork_before_use(void)
 {
     int status = 0;
@@ -526,7 +533,8 @@ static int fork_before_use(void)
         if (grandchild == 0) {
             _exit(run(model) == HD_FORKED ? 0 : 1);
         }
-        good = good && waitpid(grandchild, &status, 0) == grandchild && status == 0 && run(model) == HD_OK;
+        good = good && waitpid(grandchild, &status, 0) == grandchild && status == 0 &&
+               run(model) == HD_OK;
     }
     hd_model_destroy(&model);
     hd_device_destroy(&device);
@@ -612,7 +620,8 @@ static void threads_of_the_library_take_no_signals(void **state)
     hd_future *future;
     hd_tensor input = tensor_of(x), output = tensor_of(y);
     atomic_int called = 0;
-    hd_submit_options options = {.struct_size = sizeof options, .callback = note_callback, .context = &called};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .callback = note_callback, .context = &called};
     assert_ok(hd_batch_create(model, NULL, &batch, &error));
     assert_ok(hd_model_run_async(model, &input, 1, &output, 1, &options, &future, &error));
     assert_ok(hd_future_wait(future, FOREVER, &error));
