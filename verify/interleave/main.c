@@ -31,6 +31,7 @@ static const scenario *const tables[] = {
     scenarios_plan_cache,
     scenarios_registry,
     scenarios_slot_pool,
+    scenarios_strategies,
     scenarios_stream,
     scenarios_team,
     scenarios_turnstile,

@@ -35,6 +35,7 @@ extern const scenario scenarios_memory_account[];
 extern const scenario scenarios_plan_cache[];
 extern const scenario scenarios_registry[];
 extern const scenario scenarios_slot_pool[];
+extern const scenario scenarios_strategies[];
 extern const scenario scenarios_stream[];
 extern const scenario scenarios_team[];
 extern const scenario scenarios_turnstile[];
