@@ -445,7 +445,7 @@ static hd_model *make_long_model(hd_device *on, int64_t axis)
 }
 
 /* A device of one thread is crowded by one caller, so the second run, known to be long, may be split. */
-static void check_split(int64_t axis, size_t plans, bool allocates)
+static void check_split(int64_t axis, size_t plans, bool allocates, bool steered)
 {
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
     hd_device *single;
@@ -459,6 +459,9 @@ static void check_split(int64_t axis, size_t plans, bool allocates)
     hd_tensor first = {.data = NULL}, second = {.data = allocates ? NULL : memory, .size = size};
     assert_ok(hd_model_run(model, &input, 1, &first, 1, &error));
     assert_int_equal(hd_plan_cache_count(model->plans), 1);
+    if (steered) { /* as by a run of other shapes */
+        atomic_fetch_or_explicit(&model->steering, 1, memory_order_relaxed);
+    }
     assert_ok(hd_model_run(model, &input, 1, &second, 1, &error));
     assert_int_equal(hd_plan_cache_count(model->plans), plans);
     assert_int_equal(second.size, size);
@@ -481,9 +484,10 @@ static void check_split(int64_t axis, size_t plans, bool allocates)
 static void a_long_batch_runs_row_by_row_with_equal_bits(void **state)
 {
     (void)state;
-    check_split(-1, 2, false);
-    check_split(-1, 2, true);
-    check_split(0, 1, false); /* its rows depend on one another */
+    check_split(-1, 2, false, false);
+    check_split(-1, 2, true, false);
+    check_split(0, 1, false, false); /* its rows depend on one another */
+    check_split(-1, 3, false, true); /* no row is planned with the values of the first */
 }
 
 static int open_device(void **state)
