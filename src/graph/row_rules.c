@@ -5,6 +5,7 @@
 
 #include "graph/rows.h"
 #include "hal/axes.h"
+#include "hal/scaling.h"
 #include "hal/slicing.h"
 
 typedef const char *row_rule(const hd_row_node *node, size_t index, uint32_t axis);
@@ -194,16 +195,25 @@ static const char *pool(const hd_row_node *node, size_t index, uint32_t axis)
     return has_indices ? mixes : images(node, index, axis);
 }
 
+/* Dimension 0 must be left alone, not only end up as large: a scale of 1.2 leaves four rows four, and
+ * blends them. The wanted sizes may name the number of rows; scales that depend on it must not. */
 static const char *resize(const hd_row_node *node, size_t index, uint32_t axis)
 {
-    const char *mode = hd_operation_string(node->many, "coordinate_transformation_mode", "");
-    const hd_shape *from = &node->many->inputs[0].shape, *to = &node->many->outputs[index].shape;
-    bool still = from->dims[0] == to->dims[0] &&
-                 node->one->inputs[0].shape.dims[0] == node->one->outputs[index].shape.dims[0];
-    /* The wanted sizes may name the number of rows. */
-    return axis == 0 && still && is_stacked_at(node, 0, 0) && strcmp(mode, "tf_crop_and_resize") != 0
-               ? NULL
-               : mixes;
+    hd_scaling one, many;
+    hd_error ignored;
+    if (axis != 0 || !is_stacked_at(node, 0, 0) || hd_scaling_needs(node->one) != 0 ||
+        hd_scaling_needs(node->many) != 0 ||
+        hd_scaling_resolve(node->one, &one, &ignored) != HD_OK ||
+        hd_scaling_resolve(node->many, &many, &ignored) != HD_OK ||
+        strcmp(many.transformation, "tf_crop_and_resize") == 0) {
+        return mixes;
+    }
+    for (uint32_t i = 0; i < node->many->outputs[index].shape.rank; i++) {
+        if (one.scale[i] != many.scale[i] || (i == 0 && many.scale[i] != 1)) {
+            return mixes;
+        }
+    }
+    return NULL;
 }
 
 static const char *grid_sample(const hd_row_node *node, size_t index, uint32_t axis)
@@ -232,7 +242,10 @@ static const char *gather(const hd_row_node *node, size_t index, uint32_t axis)
 static const char *gather_elements(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
+    const hd_shape *data = &node->one->inputs[0].shape, *indices = &node->one->inputs[1].shape;
+    /* Indices may be fewer than the data; then their rows do not lie beside the data's. */
     return is_stacked_at(node, 0, axis) && is_stacked_at(node, 1, axis) &&
+                   data->dims[axis] == indices->dims[axis] &&
                    axis != axis_of(node, 0, rank_of(node, 0))
                ? NULL
                : mixes;

@@ -105,7 +105,7 @@ static bool repeats_rows(const hd_plan_tensor *one, const hd_plan_tensor *many, 
     size_t outer = (size_t)hd_shape_count_range(&one->shape, 0, axis);
     size_t block = (size_t)hd_shape_count_range(&one->shape, axis, one->shape.rank) *
                    hd_dtype_size(one->dtype);
-    for (size_t i = 0; i < outer * (size_t)count; i++) {
+    for (size_t i = 0; block > 0 && i < outer * (size_t)count; i++) {
         if (memcmp((const char *)many->data + i * block,
                    (const char *)one->data + i / (size_t)count * block, block) != 0) {
             return false;
