@@ -34,6 +34,7 @@ static const scenario *const tables[] = {
     scenarios_strategies,
     scenarios_stream,
     scenarios_team,
+    scenarios_timeline,
     scenarios_turnstile,
 };
 

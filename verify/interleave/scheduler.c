@@ -23,6 +23,7 @@ typedef struct thread_state {
     bool fresh; /* on the way to its first operation */
     bool ended;
     bool joined;
+    bool detached; /* joined by the end of the scenario: it must end, too */
     bool notified;
     uint32_t parent;
     uintptr_t stack_pointer;
@@ -237,10 +238,21 @@ void scheduler_done(const operation *executed)
     history_advance(current);
 }
 
+static void await_detached(void)
+{
+    for (uint32_t i = 1; i < thread_count; i++) {
+        if (threads[i].detached) {
+            threads[i].detached = false;
+            scheduler_join(i, scheduler_place());
+        }
+    }
+}
+
 static void thread_main(void)
 {
     if (current == 0) {
         scenario_run();
+        await_detached();
         if (alive > 0) {
             failure("threads", "the scenario ended with threads that nobody joined");
         }
@@ -281,7 +293,8 @@ uint32_t scheduler_start(void (*run)(void *), void *argument)
 
 void scheduler_join(uint32_t thread, uintptr_t place)
 {
-    if (thread == 0 || thread >= thread_count || threads[thread].joined) {
+    if (thread == 0 || thread >= thread_count || threads[thread].joined ||
+        threads[thread].detached) {
         failure("join", "a thread is joined twice or never was, at %s", trace_place(place));
     }
     operation join = {.kind = OPERATION_JOIN, .object = thread + 1, .place = place};
@@ -291,6 +304,16 @@ void scheduler_join(uint32_t thread, uintptr_t place)
     trace("join thread %u", thread);
     scheduler_done(&join);
     alive--;
+}
+
+void scheduler_detach(uint32_t thread, uintptr_t place)
+{
+    if (thread == 0 || thread >= thread_count || threads[thread].joined ||
+        threads[thread].detached) {
+        failure("join", "a thread that is joined or detached is detached, at %s",
+                trace_place(place));
+    }
+    threads[thread].detached = true;
 }
 
 void scheduler_pause(uintptr_t place)

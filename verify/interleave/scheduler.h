@@ -35,6 +35,8 @@ void scheduler_done(const operation *executed);
 /* Thread number; THREAD_LIMIT when there are too many. */
 uint32_t scheduler_start(void (*run)(void *), void *argument);
 void scheduler_join(uint32_t thread, uintptr_t place);
+/* Nobody joins the thread, but the scenario ends only when it has ended. */
+void scheduler_detach(uint32_t thread, uintptr_t place);
 /* One round of a spinning wait. The first time at a place the thread goes on at once. The second time
  * it has been all round the loop; if meanwhile it changed nothing (outside locks) and was not notified,
  * another round would do the same, until something that it has looked at on the way is written by

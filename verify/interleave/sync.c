@@ -228,6 +228,18 @@ void hd_thread_join(hd_thread *thread)
     scheduler_join((uint32_t)thread->handle, PLACE);
 }
 
+void hd_thread_detach(hd_thread *thread)
+{
+    scheduler_detach((uint32_t)thread->handle, PLACE);
+}
+
+bool hd_thread_is_current(const hd_thread *thread)
+{
+    race_access(scheduler_current(), (uintptr_t)&thread->handle, sizeof thread->handle, RACE_READ,
+                PLACE);
+    return (uint32_t)thread->handle == scheduler_current();
+}
+
 void hd_thread_yield(void)
 {
     scheduler_pause(PLACE);
