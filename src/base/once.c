@@ -1,5 +1,6 @@
 #include "base/once.h"
 
+#include "base/mutex.h"
 #include "base/thread.h"
 
 enum { NOT_STARTED, STARTING, STARTED };
@@ -12,6 +13,7 @@ bool hd_once_is_started(hd_once *once)
 
 hd_status hd_once_start(hd_once *once, hd_status (*start)(void *), void *argument)
 {
+    hd_check_no_lock_held();
     while (!hd_once_is_started(once)) {
         uint32_t expected = NOT_STARTED;
         if (hd_cas_acquire(&once->state, &expected, STARTING)) {

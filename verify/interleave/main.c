@@ -29,6 +29,7 @@ static const scenario *const tables[] = {
     scenarios_litmus,
     scenarios_memory_account,
     scenarios_plan_cache,
+    scenarios_queues,
     scenarios_registry,
     scenarios_slot_pool,
     scenarios_strategies,

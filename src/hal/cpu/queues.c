@@ -249,6 +249,7 @@ static bool is_idle(cpu_queue *queue)
 
 hd_status hd_queues_drain(hd_queues *queues, uint64_t deadline)
 {
+    hd_check_no_lock_held();
     for (uint32_t i = 0; i < queues->queue_count; i++) {
         while (!is_idle(&queues->queues[i])) {
             if (hd_clock_now() >= deadline) {

@@ -1,0 +1,223 @@
+/* Scenarios of the queues. `runs` and `order` are written by work without a lock or atomics: two runners that
+ * have one queue at once, or a runner that does not see what the one before it did, are a data race. */
+#include "hal/cpu/queues.h"
+
+#include "../scenario.h"
+
+#define WORKS 3
+
+typedef struct queues_state queues_state;
+
+typedef struct test_work {
+    hd_work work; /* first */
+    queues_state *state;
+    uint32_t queue;
+    uint32_t number; /* on its queue, from 1 */
+    bool parks; /* until `go` */
+    uint32_t runs;
+    bool done;
+} test_work;
+
+struct queues_state {
+    hd_queues *queues;
+    test_work works[WORKS];
+    uint32_t order[2]; /* of each queue: the number of the work that ran last */
+    _Atomic uint32_t go; /* what parked work waits for */
+    _Atomic uint32_t ended; /* works */
+};
+
+static hd_work_result run_work(hd_work *work)
+{
+    test_work *self = (test_work *)work;
+    queues_state *state = self->state;
+    scenario_require("ONCE.not-after-its-end", !self->done);
+    self->runs++;
+    scenario_require("SAFE.in-order", state->order[self->queue] == self->number - 1);
+    if (self->parks && hd_load_acquire(&state->go) == 0) {
+        return HD_WORK_PARKED;
+    }
+    state->order[self->queue] = self->number;
+    self->done = true;
+    hd_add_acq_rel(&state->ended, 1);
+    return HD_WORK_DONE;
+}
+
+static queues_state *queues_open(uint32_t runners, uint32_t queues)
+{
+    queues_state *state = hd_alloc_zero(1, sizeof *state);
+    scenario_require("explorer", state != NULL);
+    scenario_require("explorer", hd_queues_create(runners, queues, &state->queues) == HD_OK);
+    scenario_require("explorer", hd_queues_start(state->queues) == HD_OK);
+    return state;
+}
+
+static void submit(queues_state *state, uint32_t index, uint32_t queue, uint32_t number)
+{
+    test_work *work = &state->works[index];
+    work->work.run = run_work;
+    work->state = state;
+    work->queue = queue;
+    work->number = number;
+    hd_queues_submit(state->queues, queue, &work->work);
+}
+
+static void await(_Atomic uint32_t *number, uint32_t value)
+{
+    while (hd_load_acquire(number) != value) {
+        hd_thread_yield();
+    }
+}
+
+/* When the first `count` works have ended, ends the runners, which may be on their way out of the last. */
+static void queues_end(queues_state *state, uint32_t count)
+{
+    await(&state->ended, count);
+    hd_queues_destroy(&state->queues);
+    for (uint32_t i = 0; i < count; i++) {
+        test_work *work = &state->works[i];
+        scenario_require("ONCE.work-done", work->done && work->runs <= (work->parks ? 2 : 1));
+    }
+    hd_free(state);
+}
+
+/* The second work comes while the runner goes idle, or not yet. */
+static void submit_against_idle(void)
+{
+    queues_state *state = queues_open(1, 1);
+    submit(state, 0, 0, 1);
+    submit(state, 1, 0, 2);
+    queues_end(state, 2);
+}
+
+static void resume(void *argument)
+{
+    queues_state *state = argument;
+    hd_store_release(&state->go, 1);
+    hd_queues_resume(state->queues, 0);
+}
+
+/* Resumed before it begins, while it runs, before it is parked, or after: one more try each time. */
+static void park_against_resume(void)
+{
+    queues_state *state = queues_open(1, 1);
+    state->works[0].parks = true;
+    submit(state, 0, 0, 1);
+    resume(state);
+    queues_end(state, 1);
+}
+
+static void park_and_more_work(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_thread thread;
+    state->works[0].parks = true;
+    scenario_start(&thread, "resumer", resume, state);
+    submit(state, 0, 0, 1);
+    submit(state, 1, 0, 2);
+    hd_thread_join(&thread);
+    queues_end(state, 2);
+}
+
+/* Work of a parked queue must not keep the runner. */
+static hd_work_result run_and_resume(hd_work *work)
+{
+    test_work *self = (test_work *)work;
+    resume(self->state);
+    return run_work(work);
+}
+
+static void one_runner_two_queues(void)
+{
+    queues_state *state = queues_open(1, 2);
+    state->works[0].parks = true;
+    submit(state, 0, 0, 1);
+    test_work *second = &state->works[1];
+    *second = (test_work){
+        .work = {.run = run_and_resume}, .state = state, .queue = 1, .number = 1};
+    hd_queues_submit(state->queues, 1, &second->work);
+    queues_end(state, 2);
+}
+
+static void two_runners_one_queue(void)
+{
+    queues_state *state = queues_open(2, 1);
+    submit(state, 0, 0, 1);
+    submit(state, 1, 0, 2);
+    queues_end(state, 2);
+}
+
+static void two_runners_park(void)
+{
+    queues_state *state = queues_open(2, 1);
+    state->works[0].parks = true;
+    submit(state, 0, 0, 1);
+    resume(state);
+    queues_end(state, 1);
+}
+
+static void two_runners_two_queues(void)
+{
+    queues_state *state = queues_open(2, 2);
+    submit(state, 0, 0, 1);
+    submit(state, 1, 1, 1);
+    queues_end(state, 2);
+}
+
+typedef struct last_work {
+    test_work work; /* first */
+    _Atomic uint32_t *gone;
+} last_work;
+
+static hd_work_result run_and_destroy(hd_work *work)
+{
+    last_work *self = (last_work *)work;
+    _Atomic uint32_t *gone = self->gone;
+    hd_queues_destroy(&self->work.state->queues);
+    hd_free(self->work.state);
+    hd_free(self);
+    hd_store_release(gone, 1);
+    return HD_WORK_DONE;
+}
+
+static void destroy_by_runner(uint32_t runners)
+{
+    queues_state *state = queues_open(runners, 1);
+    last_work *last = hd_alloc(sizeof *last);
+    _Atomic uint32_t gone;
+    atomic_init(&gone, 0);
+    scenario_require("explorer", last != NULL);
+    *last = (last_work){.work = {.work = {.run = run_and_destroy}, .state = state}, .gone = &gone};
+    hd_queues_submit(state->queues, 0, &last->work.work);
+    await(&gone, 1);
+}
+
+static void destroy_by_only_runner(void)
+{
+    destroy_by_runner(1);
+}
+
+static void destroy_by_one_of_two(void)
+{
+    destroy_by_runner(2);
+}
+
+static void destroy_unused(void)
+{
+    queues_state *state = queues_open(2, 1);
+    queues_end(state, 0);
+}
+
+const scenario scenarios_queues[] = {
+    {.name = "queues.submit-against-idle", .run = submit_against_idle},
+    {.name = "queues.wake-without-reason", .run = submit_against_idle, .spurious = 1},
+    {.name = "queues.park-against-resume", .run = park_against_resume},
+    {.name = "queues.park-and-more-work", .run = park_and_more_work},
+    {.name = "queues.one-runner-two-queues", .run = one_runner_two_queues},
+    {.name = "queues.two-runners-one-queue", .run = two_runners_one_queue},
+    {.name = "queues.two-runners-park", .run = two_runners_park},
+    {.name = "queues.two-runners-two-queues", .run = two_runners_two_queues},
+    {.name = "queues.destroy-by-only-runner", .run = destroy_by_only_runner},
+    {.name = "queues.destroy-by-one-of-two", .run = destroy_by_one_of_two},
+    {.name = "queues.destroy-unused", .run = destroy_unused},
+    {.name = NULL},
+};
