@@ -1,0 +1,154 @@
+/* Queues: order within a queue, parking, many queues on few runners, the end by a runner. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "hal/cpu/queues.h"
+
+#define QUEUES    20
+#define PER_QUEUE 500
+
+typedef struct counted_work {
+    hd_work work; /* first */
+    hd_queues *queues;
+    uint32_t queue;
+    uint32_t number;
+    bool parks; /* the first time */
+} counted_work;
+
+static counted_work works[QUEUES][PER_QUEUE];
+static uint32_t last[QUEUES]; /* no atomics: two runners of one queue show under tsan */
+static _Atomic uint32_t wrong;
+static _Atomic uint32_t parked;
+
+static hd_work_result run_counted(hd_work *work)
+{
+    counted_work *self = (counted_work *)work;
+    if (self->parks) {
+        self->parks = false;
+        hd_add_relaxed(&parked, 1);
+        hd_queues_resume(self->queues, self->queue); /* before it is parked */
+        return HD_WORK_PARKED;
+    }
+    if (last[self->queue] != self->number) {
+        hd_add_relaxed(&wrong, 1);
+    }
+    last[self->queue] = self->number + 1;
+    return HD_WORK_DONE;
+}
+
+static void many_queues_on_few_runners_keep_their_order(void **state)
+{
+    (void)state;
+    hd_queues *queues;
+    assert_int_equal(hd_queues_create(2, QUEUES, &queues), HD_OK);
+    assert_int_equal(hd_queues_start(queues), HD_OK);
+    for (uint32_t number = 0; number < PER_QUEUE; number++) {
+        for (uint32_t queue = 0; queue < QUEUES; queue++) {
+            works[queue][number] = (counted_work){.work.run = run_counted,
+                                                  .queues = queues,
+                                                  .queue = queue,
+                                                  .number = number,
+                                                  .parks = number % 7 == queue % 7};
+            hd_queues_submit(queues, queue, &works[queue][number].work);
+        }
+    }
+    assert_int_equal(hd_queues_drain(queues, HD_FOREVER), HD_OK);
+    hd_queues_destroy(&queues);
+    assert_null(queues);
+    assert_int_equal(hd_load_relaxed(&wrong), 0);
+    assert_true(hd_load_relaxed(&parked) > 0);
+    for (uint32_t queue = 0; queue < QUEUES; queue++) {
+        assert_int_equal(last[queue], PER_QUEUE);
+    }
+}
+
+static _Atomic uint32_t is_open;
+
+static hd_work_result park_until_open(hd_work *work)
+{
+    (void)work;
+    return hd_load_acquire(&is_open) ? HD_WORK_DONE : HD_WORK_PARKED;
+}
+
+static hd_work_result open_other(hd_work *work)
+{
+    counted_work *self = (counted_work *)work;
+    hd_store_release(&is_open, 1);
+    hd_queues_resume(self->queues, 0);
+    return HD_WORK_DONE;
+}
+
+static void parked_work_does_not_keep_the_only_runner(void **state)
+{
+    (void)state;
+    hd_queues *queues;
+    assert_int_equal(hd_queues_create(1, 2, &queues), HD_OK);
+    assert_int_equal(hd_queues_start(queues), HD_OK);
+    hd_work parks = {.run = park_until_open};
+    counted_work opens = {.work.run = open_other, .queues = queues};
+    hd_queues_submit(queues, 0, &parks);
+    assert_int_equal(hd_queues_drain(queues, hd_clock_after_ms(10)), HD_NOT_YET);
+    hd_queues_submit(queues, 1, &opens.work);
+    assert_int_equal(hd_queues_drain(queues, HD_FOREVER), HD_OK);
+    hd_queues_destroy(&queues);
+}
+
+static _Atomic uint32_t destroyed;
+
+static hd_work_result destroy_own_queues(hd_work *work)
+{
+    counted_work *self = (counted_work *)work;
+    hd_queues_destroy(&self->queues);
+    hd_free(self);
+    hd_store_release(&destroyed, 1);
+    return HD_WORK_DONE;
+}
+
+static void work_may_destroy_its_own_queues(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 50; round++) {
+        hd_queues *queues;
+        counted_work *work = hd_alloc_zero(1, sizeof *work);
+        assert_non_null(work);
+        assert_int_equal(hd_queues_create(1 + round % 3, 2, &queues), HD_OK);
+        assert_int_equal(hd_queues_start(queues), HD_OK);
+        work->work.run = destroy_own_queues;
+        work->queues = queues;
+        hd_store_release(&destroyed, 0);
+        hd_queues_submit(queues, 1, &work->work);
+        while (hd_load_acquire(&destroyed) == 0) {
+            hd_thread_yield();
+        }
+    }
+}
+
+static void queues_that_were_never_used_have_no_runners_to_end(void **state)
+{
+    (void)state;
+    hd_queues *queues;
+    assert_int_equal(hd_queues_create(2, 3, &queues), HD_OK);
+    assert_int_equal(hd_queues_drain(queues, 0), HD_OK);
+    hd_queues_destroy(&queues);
+    hd_queues_destroy(&queues);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_queues_on_few_runners_keep_their_order),
+        cmocka_unit_test(parked_work_does_not_keep_the_only_runner),
+        cmocka_unit_test(work_may_destroy_its_own_queues),
+        cmocka_unit_test(queues_that_were_never_used_have_no_runners_to_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
