@@ -132,8 +132,7 @@ static void one_runner_two_queues(void)
     state->works[0].parks = true;
     submit(state, 0, 0, 1);
     test_work *second = &state->works[1];
-    *second = (test_work){
-        .work = {.run = run_and_resume}, .state = state, .queue = 1, .number = 1};
+    *second = (test_work){.work = {.run = run_and_resume}, .state = state, .queue = 1, .number = 1};
     hd_queues_submit(state->queues, 1, &second->work);
     queues_end(state, 2);
 }
