@@ -22,8 +22,10 @@ hd_status hd_once_start(hd_once *once, hd_status (*start)(void *), void *argumen
             hd_store_release(&once->state, status == HD_OK ? STARTED : NOT_STARTED);
             return status;
         }
-        hd_spin_pause();
-        hd_thread_yield();
+        if (expected == STARTING) { /* else that has ended meanwhile */
+            hd_spin_pause();
+            hd_thread_yield();
+        }
     }
     return HD_OK;
 }
