@@ -25,7 +25,9 @@
 static const scenario *const tables[] = {
     scenarios_allocator,
     scenarios_batch_queue,
+    scenarios_callbacks,
     scenarios_event,
+    scenarios_future,
     scenarios_litmus,
     scenarios_memory_account,
     scenarios_plan_cache,

@@ -29,7 +29,9 @@ typedef struct scenario {
 /* One table a file of scenarios, ended by a row without a name. */
 extern const scenario scenarios_allocator[];
 extern const scenario scenarios_batch_queue[];
+extern const scenario scenarios_callbacks[];
 extern const scenario scenarios_event[];
+extern const scenario scenarios_future[];
 extern const scenario scenarios_litmus[];
 extern const scenario scenarios_memory_account[];
 extern const scenario scenarios_plan_cache[];
