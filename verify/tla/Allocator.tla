@@ -1,0 +1,241 @@
+------------------------------ MODULE Allocator -----------------------------
+(* Models src/runtime/allocator.c: hd_allocator_allocate (take, make_segment, release_cache,         *)
+(* wait_for_progress), hd_allocator_free, hd_allocator_record, note_reached, and of timeline.c       *)
+(* hd_timeline_signal and hd_timeline_add_watch.                                                     *)
+(* Promises: REUSE (nobody has a block that the device may still touch for another), BOUND (whoever  *)
+(* waits without a limit has a block in the end, where one comes), SAFE (in use + cached + on the    *)
+(* way = the limit).                                                                                 *)
+(*                                                                                                   *)
+(* Grain: what happens while the allocator's lock is held is one action; add_watch and signal are    *)
+(* one action each, as they are atomic by the timeline's lock and handshake.                         *)
+(* Abstracted: all blocks are of one size, each a segment of its own, and the limit is their number, *)
+(* so a block is in use, free, in somebody's hands, or the system's. Each user has a stream of his   *)
+(* own, submits at most one piece of work to it for each block that he had, and the block may be     *)
+(* recorded on one other stream (whose work was in flight from the start). Cutting, joining and      *)
+(* descriptions are left to the explorer.                                                            *)
+EXTENDS Naturals, FiniteSets
+
+CONSTANTS Users, \* each with a stream
+    Blocks,
+    Rounds, \* blocks that each user takes in turn
+    Recording, \* whether a block may be recorded on another user's stream
+    Mutant
+
+Nobody == "nobody"
+None == "none"
+Never == 99 \* a point that is never reached: of a watch that is armed but not registered
+
+VARIABLES
+    state,     \* of each block: "system", "use", "cached", "recorded", "common"
+    owner,     \* its stream
+    point,     \* of its own stream when it was freed
+    records,   \* stream -> point that it was recorded at; 0: not
+    touched,   \* <<stream, point>> of works that use the block: what REUSE is about; a ghost
+    submitted, completed, \* of each stream
+    armed,     \* of each stream: the point that its watch waits for; 0: not armed
+    progress, waiting, transit, \* under the lock; transit: users who carry memory
+    asleep,    \* waiting on the condition and not yet woken
+    seen,      \* of each user: the progress that it looked at last
+    carried,   \* of each user: how many segments of the system it has in hand
+    toArm,     \* of each user: streams whose watches it is about to register
+    held,      \* of each user: the block that it has
+    round, pc
+
+vars == <<state, owner, point, records, touched, submitted, completed, armed, progress, waiting, transit,
+          asleep, seen, carried, toArm, held, round, pc>>
+blockVars == <<state, owner, point, records, touched>>
+lineVars == <<submitted, completed>>
+userVars == <<seen, carried, toArm, held, round>>
+waitVars == <<armed, progress, waiting, transit, asleep>>
+
+Go(u, where) == pc' = [pc EXCEPT ![u] = where]
+Reached(s, p) == completed[s] >= p
+Settled(b) == \A s \in Users : Reached(s, records[b][s]) \/ Mutant = "record_ignored"
+Done(b) == Settled(b) /\ (Reached(owner[b], point[b]) \/ Mutant = "point_not_asked")
+
+Init ==
+    /\ state = [b \in Blocks |-> "system"] /\ owner = [b \in Blocks |-> Nobody]
+    /\ point = [b \in Blocks |-> 0] /\ records = [b \in Blocks |-> [s \in Users |-> 0]]
+    /\ touched = [b \in Blocks |-> {}]
+    /\ submitted = [s \in Users |-> IF Recording THEN 1 ELSE 0] /\ completed = [s \in Users |-> 0]
+    /\ armed = [s \in Users |-> 0] /\ progress = 0 /\ waiting = {} /\ transit = {} /\ asleep = {}
+    /\ seen = [u \in Users |-> 0] /\ carried = [u \in Users |-> None] /\ toArm = [u \in Users |-> {}]
+    /\ held = [u \in Users |-> None] /\ round = [u \in Users |-> 0] /\ pc = [u \in Users |-> "out"]
+
+\* ---- hd_allocator_allocate
+\* What collect makes of the freed blocks: common, or its stream's.
+Collected == [b \in Blocks |->
+    IF state[b] \in {"cached", "recorded"} /\ Done(b) THEN "common"
+    ELSE IF state[b] = "recorded" /\ Settled(b) THEN "cached" ELSE state[b]]
+Grown == \E b \in Blocks : Collected[b] # state[b]
+MayTake(u, b) == Collected[b] = "common" \/ (Collected[b] = "cached" /\ owner[b] = u)
+Wake(who) == asleep' = asleep \ who
+
+TakeBlock(u, b, from) == \* the block is u's; nothing of its past matters any more
+    /\ state' = [from EXCEPT ![b] = "use"] /\ owner' = [owner EXCEPT ![b] = u]
+    /\ records' = [records EXCEPT ![b] = [s \in Users |-> 0]]
+    /\ held' = [held EXCEPT ![u] = b] /\ UNCHANGED <<point, touched>>
+
+Allocate(u) == \* under the lock: take, from what the cache has
+    /\ pc[u] = "out" /\ round[u] < Rounds /\ Mutant # "found_then_unlocked"
+    /\ \/ \E b \in Blocks : MayTake(u, b) /\ TakeBlock(u, b, Collected) /\ Go(u, "have")
+          /\ progress' = progress + (IF Grown THEN 1 ELSE 0) /\ UNCHANGED <<seen, transit>>
+       \/ /\ \A b \in Blocks : ~MayTake(u, b)
+          /\ state' = Collected /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
+          /\ seen' = [seen EXCEPT ![u] = progress'] /\ transit' = transit \cup {u} /\ Go(u, "grow")
+          /\ UNCHANGED <<owner, point, records, touched, held>>
+    /\ UNCHANGED <<lineVars, armed, waiting, asleep, carried, toArm, round>>
+
+Find(u) == \* mutant: a block is found, and taken after the lock was dropped
+    /\ Mutant = "found_then_unlocked"
+    /\ \/ /\ pc[u] = "out" /\ round[u] < Rounds
+          /\ \E b \in Blocks : MayTake(u, b) /\ held' = [held EXCEPT ![u] = b] /\ Go(u, "found")
+          /\ state' = Collected /\ UNCHANGED <<owner, point, records, touched>>
+       \/ pc[u] = "found" /\ TakeBlock(u, held[u], state) /\ Go(u, "have")
+       \/ /\ pc[u] = "out" /\ round[u] < Rounds /\ \A b \in Blocks : ~MayTake(u, b)
+          /\ \E b \in Blocks : state[b] = "system" /\ TakeBlock(u, b, state) /\ Go(u, "have")
+    /\ UNCHANGED <<lineVars, waitVars, seen, carried, toArm, round>>
+
+TakeSegment(u) == \* under no lock: the account and the system
+    /\ pc[u] = "grow"
+    /\ IF \E b \in Blocks : state[b] = "system"
+       THEN \E b \in Blocks : /\ state[b] = "system" /\ state' = [state EXCEPT ![b] = "hand"]
+                              /\ carried' = [carried EXCEPT ![u] = b] /\ Go(u, "add")
+       ELSE Go(u, "fail") /\ UNCHANGED <<state, carried>>
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, seen, toArm, held, round>>
+
+AddSegment(u) == \* under the lock again, and taken at once
+    /\ pc[u] = "add" /\ TakeBlock(u, carried[u], state) /\ carried' = [carried EXCEPT ![u] = None]
+    /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ asleep' = asleep \ waiting /\ Go(u, "have")
+    /\ UNCHANGED <<lineVars, armed, waiting, seen, toArm, round>>
+
+\* Another thread's trim, or its own release: a common block leaves the cache, and comes to the system later.
+Release(u) ==
+    /\ ~Recording \* so that either model stays small
+    /\ pc[u] = "out" /\ round[u] < Rounds /\ Cardinality({b \in Blocks : Collected[b] = "common"}) > 0
+    /\ \E b \in Blocks : /\ Collected[b] = "common" /\ state' = [Collected EXCEPT ![b] = "hand"]
+                         /\ carried' = [carried EXCEPT ![u] = b]
+    /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
+    /\ transit' = (IF Mutant = "release_not_counted" THEN transit ELSE transit \cup {u})
+    /\ Go(u, "give_back") /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, waiting, asleep, seen,
+                                         toArm, held, round>>
+
+GiveBack(u) ==
+    /\ pc[u] = "give_back" /\ state' = [state EXCEPT ![carried[u]] = "system"]
+    /\ carried' = [carried EXCEPT ![u] = None] /\ Go(u, "given")
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, seen, toArm, held, round>>
+
+Given(u) ==
+    /\ pc[u] = "given" /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ asleep' = asleep \ waiting
+    /\ Go(u, "out") /\ UNCHANGED <<blockVars, lineVars, armed, waiting, userVars>>
+
+\* ---- wait_for_progress: points in flight of each stream that free blocks wait for
+PointsOf(s) ==
+    {point[b] : b \in {x \in Blocks : state[x] = "cached" /\ owner[x] = s}} \cup
+    (IF Mutant = "record_not_waited_for" THEN {}
+     ELSE {records[b][s] : b \in {x \in Blocks : state[x] = "recorded" /\ records[x][s] # 0}})
+Lowest(set) == CHOOSE x \in set : \A y \in set : x <= y
+InFlight == (\E s \in Users : PointsOf(s) # {}) \/ (\E b \in Blocks : state[b] = "recorded")
+\* A refusal is right when there is neither a free block nor one on its way.
+Refuse(u) == Go(u, IF \E b \in Blocks : state[b] # "use" THEN "lost" ELSE "refused")
+
+BeginWait(u) ==
+    /\ pc[u] = "fail"
+    /\ LET others == transit \ {u}
+           more == progress # seen[u] /\ Mutant # "no_second_check"
+       IN /\ transit' = others /\ asleep' = asleep \ waiting
+          /\ IF more THEN Go(u, "out") /\ UNCHANGED <<waiting, toArm, armed, seen>>
+             ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED <<waiting, toArm, armed, seen>>
+             ELSE /\ waiting' = waiting \cup {u} /\ Go(u, "arm")
+                  /\ seen' = [seen EXCEPT ![u] = progress]
+                  /\ LET set == {s \in Users : PointsOf(s) # {} /\ armed[s] = 0}
+                     IN /\ toArm' = [toArm EXCEPT ![u] = set]
+                        /\ armed' = [s \in Users |-> IF s \in set THEN Lowest(PointsOf(s)) ELSE armed[s]]
+    /\ UNCHANGED <<blockVars, lineVars, progress, carried, held, round>>
+
+\* The watch is registered, unless its point is reached: then it is told at once. A watch that another user
+\* is about to register counts as armed; Signal tells registered ones only.
+Registered(s) == armed[s] # 0 /\ \A u \in Users : s \notin toArm[u]
+
+Arm(u) ==
+    /\ pc[u] = "arm" /\ toArm[u] # {}
+    /\ \E s \in toArm[u] :
+        /\ toArm' = [toArm EXCEPT ![u] = @ \ {s}]
+        /\ IF Reached(s, armed[s])
+           THEN IF Mutant = "watch_refused"
+                THEN armed' = [armed EXCEPT ![s] = Never] /\ UNCHANGED <<progress, asleep>>
+                ELSE armed' = [armed EXCEPT ![s] = 0] /\ progress' = progress + 1 /\ asleep' = asleep \ waiting
+           ELSE UNCHANGED <<armed, progress, asleep>>
+    /\ UNCHANGED <<blockVars, lineVars, waiting, transit, seen, carried, held, round, pc>>
+
+Look(u) == \* the head of the loop
+    /\ \/ pc[u] = "arm" /\ toArm[u] = {}
+       \/ pc[u] = "sleep" /\ u \notin asleep
+    /\ IF progress # seen[u] THEN waiting' = waiting \ {u} /\ Go(u, "out") /\ UNCHANGED asleep
+       ELSE IF ~InFlight /\ transit = {} THEN waiting' = waiting \ {u} /\ Refuse(u) /\ UNCHANGED asleep
+       ELSE asleep' = asleep \cup {u} /\ Go(u, "sleep") /\ UNCHANGED waiting
+    /\ UNCHANGED <<blockVars, lineVars, armed, progress, transit, userVars>>
+
+Refused(u) == \* nothing is on its way: OUT_OF_MEMORY
+    /\ pc[u] = "refused" /\ Go(u, "out") /\ round' = [round EXCEPT ![u] = @ + 1]
+    /\ UNCHANGED <<blockVars, lineVars, waitVars, seen, carried, toArm, held>>
+
+\* ---- what users do with a block
+Submit(u) == \* work that uses the block
+    /\ pc[u] = "have" /\ submitted[u] = completed[u]
+    /\ submitted' = [submitted EXCEPT ![u] = @ + 1]
+    /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<u, submitted[u] + 1>>}]
+    /\ Go(u, "submitted") /\ UNCHANGED <<state, owner, point, records, completed, waitVars, userVars>>
+
+Record(u) == \* another stream's work in flight uses it, too
+    /\ Recording /\ pc[u] \in {"have", "submitted"}
+    /\ \E s \in Users \ {u} :
+        /\ submitted[s] > completed[s]
+        /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<s, submitted[s]>>}]
+        /\ records' = [records EXCEPT ![held[u]][s] = submitted[s]]
+    /\ Go(u, "recorded") /\ UNCHANGED <<state, owner, point, lineVars, waitVars, userVars>>
+
+FreeAt(u, p) ==
+    LET b == held[u] IN
+    /\ point' = [point EXCEPT ![b] = p]
+    /\ state' = [state EXCEPT ![b] = IF Settled(b) THEN "cached" ELSE "recorded"]
+    /\ held' = [held EXCEPT ![u] = None] /\ round' = [round EXCEPT ![u] = @ + 1]
+    /\ progress' = progress + 1
+    /\ asleep' = asleep \ waiting
+    /\ Go(u, "out")
+
+Free(u) ==
+    /\ pc[u] \in {"have", "submitted", "recorded"}
+    /\ FreeAt(u, IF Mutant = "point_too_early" THEN completed[u] ELSE submitted[u])
+    /\ UNCHANGED <<owner, records, touched, lineVars, armed, waiting, transit, seen, carried, toArm>>
+
+\* ---- the device: the next point of a stream is reached, and whoever watches for it is told
+Signal(s) ==
+    /\ completed[s] < submitted[s] /\ completed' = [completed EXCEPT ![s] = @ + 1]
+    /\ touched' = [b \in Blocks |-> touched[b] \ {<<s, completed[s] + 1>>}]
+    /\ IF Registered(s) /\ armed[s] <= completed[s] + 1
+       THEN /\ armed' = [armed EXCEPT ![s] = IF Mutant = "watch_stays_armed" THEN Never ELSE 0]
+            /\ progress' = progress + 1
+            /\ asleep' = (IF Mutant = "reached_not_told" THEN asleep ELSE asleep \ waiting)
+       ELSE UNCHANGED <<armed, progress, asleep>>
+    /\ UNCHANGED <<state, owner, point, records, submitted, waiting, transit, userVars, pc>>
+
+Step(u) ==
+    Allocate(u) \/ Find(u) \/ TakeSegment(u) \/ AddSegment(u) \/ Release(u) \/ GiveBack(u) \/ Given(u)
+    \/ BeginWait(u) \/ Arm(u) \/ Look(u) \/ Refused(u) \/ Submit(u) \/ Record(u) \/ Free(u)
+
+Ended == \A u \in Users : pc[u] = "out" /\ round[u] = Rounds
+Next == (\E u \in Users : Step(u)) \/ (\E s \in Users : Signal(s)) \/ (Ended /\ UNCHANGED vars)
+Spec == Init /\ [][Next]_vars
+
+\* ---- what must hold
+\* Work of another stream that is still in flight touches no block that somebody has now.
+Reuse == \A u \in Users : held[u] # None /\ pc[u] # "found" =>
+    \A t \in touched[held[u]] : t[1] = u \/ <<t[1], t[2]>> \in
+        {<<s, records[held[u]][s]>> : s \in Users}
+OneOwner == \A u, v \in Users : u # v /\ held[u] # None /\ pc[u] # "found" /\ pc[v] # "found" => held[u] # held[v]
+Law == \A b \in Blocks :
+    /\ (state[b] = "use") = (\E u \in Users : held[u] = b /\ pc[u] # "found")
+    /\ (state[b] = "hand") = (\E u \in Users : carried[u] = b)
+NoneIsLost == \A u \in Users : pc[u] # "lost"
+=============================================================================
