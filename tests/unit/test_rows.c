@@ -336,6 +336,14 @@ static void matrices_take_rows_at_the_left(void **state)
     b = begin();
     flat = RESHAPED(&b, b.x, -1, 24);
     check(&b, NODE(&b, "Gemm", &other, 1, 0, FLOATS(&b, 3, 24), flat), false);
+    b = begin(); /* weights times the number of rows */
+    flat = RESHAPED(&b, b.x, -1, 24);
+    hd_attribute to_float = int_attribute("to", HD_FLOAT32);
+    hd_value shape = node(&b, "Shape", b.x, HD_VALUE_NONE, NULL, 0);
+    hd_value rows = node(&b, "Gather", shape, INTS(&b, 0), NULL, 0);
+    rows = node(&b, "Cast", rows, HD_VALUE_NONE, &to_float, 1);
+    hd_value weights = node(&b, "Mul", FLOATS(&b, 24, 5), rows, NULL, 0);
+    check(&b, NODE(&b, "Gemm", NULL, 0, 0, flat, weights), false);
 }
 
 static void views_end_with_rows_in_dimension_0(void **state)
@@ -371,7 +379,11 @@ static void norms_and_searches_keep_rows_on_other_axes(void **state)
         b = begin();
         check(&b, NODE(&b, "TopK", &along, 1, 1, b.x, INTS(&b, 1)), axis != 0);
     }
-    builder b = begin(); /* sorts the rows */
+    builder b = begin_with(11); /* rows in dimension 1 are among those from 0 on */
+    hd_attribute from = int_attribute("axis", 0);
+    check(&b, transposed(&b, node(&b, "Softmax", transposed(&b, b.x), HD_VALUE_NONE, &from, 1)),
+          false);
+    b = begin(); /* sorts the rows */
     hd_attribute zero = int_attribute("axis", 0);
     hd_value shape = node(&b, "Shape", b.x, HD_VALUE_NONE, NULL, 0);
     hd_value rows = node(&b, "Gather", shape, INTS(&b, 0), NULL, 0);
@@ -482,6 +494,9 @@ static void moves_leave_rows_in_place(void **state)
     check(&b, NODE(&b, "Pad", NULL, 0, 0, b.x, INTS(&b, 0, 0, 1, 0, 0, 2)), true);
     b = begin(); /* each row takes the place of the next */
     check(&b, NODE(&b, "Pad", NULL, 0, 0, b.x, INTS(&b, 1, 0, 0, -1, 0, 0)), false);
+    b = begin_with(10);
+    hd_attribute pads = INTS_ATTRIBUTE("pads", 1, 0, 0, -1, 0, 0);
+    check(&b, NODE(&b, "Pad", &pads, 1, 0, b.x), false);
     b = begin();
     hd_attribute back = INTS_ATTRIBUTE("perm", 1, 0, 2, 3);
     hd_value wide = NODE(&b, "Expand", NULL, 0, 0, b.x, INTS(&b, 2, 1, 4, 6));
