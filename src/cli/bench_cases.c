@@ -11,7 +11,9 @@
 #include "cli/session.h"
 #include "cli/tensors.h"
 
-#define WARM_UP_S 0.2
+#define WARM_UP_S      0.2
+#define VIA_MAX        4
+#define BATCH_REQUESTS 4 /* of so many requests a batch has the rows at most */
 
 /* Sequential results that are kept at once, at most, and never more than a quarter of what is free.
  * Where that is less than one a thread, threads share inputs in turn. */
@@ -23,6 +25,8 @@ typedef struct hd_case_options {
     uint32_t most_threads;
     double seconds;
     uint64_t repeats;
+    uint32_t vias[VIA_MAX]; /* batch workers; 0: direct */
+    size_t via_count;
 } hd_case_options;
 
 /* One case, and what belongs to its threads. */
@@ -30,6 +34,8 @@ typedef struct hd_case_bench {
     const hd_case_definition *definition;
     uint64_t repeats;
     hd_model *model;
+    hd_model *stacked; /* for batches; made when first wanted */
+    hd_batch *batch; /* of this point; NULL: direct */
     hd_case_weights weights;
     hd_case_inputs inputs;
     size_t input_sets; /* thread i has input i % input_sets */
@@ -51,18 +57,32 @@ static void compare_output(hd_case_caller *caller)
 {
     hd_case_bench *bench = caller->bench;
     size_t element = 0;
+    hd_tensor output = bench->outputs[caller->thread];
+    if (bench->batch != NULL) {
+        hd_case_unstack(bench->definition, &output);
+    }
     if (!caller->differs &&
-        !hd_tensor_equals(&bench->outputs[caller->thread],
-                          &bench->expected[caller->thread % bench->input_sets], &element)) {
+        !hd_tensor_equals(&output, &bench->expected[caller->thread % bench->input_sets],
+                          &element)) {
         caller->differs = true;
         caller->element = element;
     }
 }
 
+static hd_measure_caller caller_of(hd_case_bench *bench, size_t thread, hd_tensor *output)
+{
+    return (hd_measure_caller){.model = bench->model,
+                               .batch = bench->batch,
+                               .inputs = &bench->given[thread * CASE_INPUTS_MAX],
+                               .input_count = bench->definition->input_count,
+                               .outputs = output,
+                               .output_count = 1};
+}
+
 static hd_status run_once(hd_case_bench *bench, size_t thread, hd_tensor *output, hd_error *error)
 {
-    return hd_model_run(bench->model, &bench->given[thread * CASE_INPUTS_MAX],
-                        bench->definition->input_count, output, 1, error);
+    hd_measure_caller caller = caller_of(bench, thread, output);
+    return hd_measure_run_once(&caller, error);
 }
 
 /* Every output of every repeat is compared. */
@@ -92,6 +112,7 @@ static size_t count_input_sets(const hd_case_definition *definition, size_t thre
 static void close_bench(hd_case_bench *bench, size_t threads)
 {
     hd_model_destroy(&bench->model);
+    hd_model_destroy(&bench->stacked);
     hd_tensors_release(&bench->expected, bench->input_sets);
     hd_tensors_release(&bench->outputs, threads);
     hd_case_inputs_free(&bench->inputs);
@@ -145,11 +166,7 @@ static hd_exit_code measure_case(hd_case_bench *bench, hd_case_caller *callers, 
         return hd_failure_print_memory();
     }
     for (size_t i = 0; i < threads; i++) {
-        measured[i] = (hd_measure_caller){.model = bench->model,
-                                          .inputs = &bench->given[i * CASE_INPUTS_MAX],
-                                          .input_count = bench->definition->input_count,
-                                          .outputs = &bench->outputs[i],
-                                          .output_count = 1};
+        measured[i] = caller_of(bench, i, &bench->outputs[i]);
     }
     hd_exit_code code = hd_measure_runs(measured, threads, WARM_UP_S, seconds, &result);
     for (size_t i = 0; i < threads && code == EXIT_CODE_OK; i++) {
@@ -205,21 +222,58 @@ static hd_exit_code run_point(hd_case_bench *bench, size_t threads, double secon
     return code;
 }
 
-static void write_point(hd_report *report, const char *name, uint32_t threads,
+/* Lets the threads' runs go through a batch queue of `workers` workers (0: directly) until close_via. */
+static hd_exit_code open_via(const hd_session *session, hd_case_bench *bench, uint32_t workers,
+                             size_t threads)
+{
+    hd_error error = {0};
+    hd_batch_options options = {.struct_size = sizeof options,
+                                .worker_count = workers,
+                                .max_rows = BATCH_REQUESTS * hd_case_rows(bench->definition)};
+    if (workers == 0) {
+        return EXIT_CODE_OK;
+    }
+    if (bench->stacked == NULL &&
+        hd_case_model_create_stacked(session->device, bench->definition, &bench->weights,
+                                     &bench->stacked, &error) != HD_OK) {
+        return hd_failure_print_error(&error);
+    }
+    if (hd_batch_create(bench->stacked, &options, &bench->batch, &error) != HD_OK) {
+        return hd_failure_print_error(&error);
+    }
+    for (size_t i = 0; i < threads * CASE_INPUTS_MAX; i++) {
+        hd_case_stack(bench->definition, &bench->given[i]);
+    }
+    return EXIT_CODE_OK;
+}
+
+static void close_via(hd_case_bench *bench, size_t threads)
+{
+    for (size_t i = 0; bench->batch != NULL && i < threads * CASE_INPUTS_MAX; i++) {
+        hd_case_unstack(bench->definition, &bench->given[i]);
+    }
+    hd_batch_destroy(&bench->batch);
+}
+
+static void write_point(hd_report *report, const char *name, uint32_t threads, uint32_t workers,
                         const hd_case_point *point)
 {
+    char via[24] = "direct";
+    if (workers > 0) {
+        snprintf(via, sizeof via, "batch-%u", workers);
+    }
     hd_json_writer *json = &report->json;
     hd_json_begin_object(json, NULL);
     hd_json_string(json, "case", name);
     hd_json_integer(json, "threads", threads);
-    hd_json_string(json, "via", "direct");
+    hd_json_string(json, "via", via);
     hd_json_number(json, "ops_per_s", point->ops_per_s);
     hd_json_boolean(json, "equal_bits", point->equal_bits);
     hd_json_number(json, "max_error", point->max_error);
     hd_json_end_object(json);
     if (report->tables) {
         hd_report_progress(NULL);
-        printf("%-26s %8u %12.1f %6s %12.2e\n", name, threads, point->ops_per_s,
+        printf("%-26s %8u %-8s %12.1f %6s %12.2e\n", name, threads, via, point->ops_per_s,
                point->equal_bits ? "equal" : "DIFFER", point->max_error);
         fflush(stdout);
     }
@@ -252,13 +306,19 @@ static hd_exit_code bench_case(const hd_session *session, const hd_case_definiti
     hd_case_bench bench;
     hd_report_progress("%s …", definition->name);
     hd_exit_code code = open_bench(session, definition, options, &bench);
-    for (size_t i = 0; i < options->threads.count && code == EXIT_CODE_OK; i++) {
+    for (size_t i = 0; i < options->threads.count * options->via_count && code == EXIT_CODE_OK;
+         i++) {
         hd_case_point point = {0};
-        uint32_t threads = options->threads.counts[i];
+        uint32_t threads = options->threads.counts[i % options->threads.count];
+        uint32_t workers = options->vias[i / options->threads.count];
         hd_report_progress("%s, %u threads …", definition->name, threads);
-        code = run_point(&bench, threads, options->seconds, &point);
+        code = open_via(session, &bench, workers, options->most_threads);
         if (code == EXIT_CODE_OK) {
-            write_point(report, definition->name, threads, &point);
+            code = run_point(&bench, threads, options->seconds, &point);
+        }
+        close_via(&bench, options->most_threads);
+        if (code == EXIT_CODE_OK) {
+            write_point(report, definition->name, threads, workers, &point);
             if (*verdict == EXIT_CODE_OK) {
                 *verdict = judge(definition->name, threads, &point);
             }
@@ -280,6 +340,32 @@ static bool is_chosen(const hd_arguments *given, const char *name)
     return count == 0;
 }
 
+/* Reads --via, such as "direct,batch-2". */
+static hd_exit_code parse_via(const hd_arguments *given, hd_case_options *out_options)
+{
+    static const char *const names[VIA_MAX] = {"direct", "batch-1", "batch-2", "batch-4"};
+    static const uint32_t workers[VIA_MAX] = {0, 1, 2, 4};
+    const char *value = hd_arguments_value(given, "--via"), *text = value;
+    for (size_t i = 0; i < VIA_MAX && value == NULL; i++) {
+        out_options->vias[out_options->via_count++] = workers[i];
+    }
+    while (text != NULL) {
+        size_t length = strcspn(text, ","), i = 0;
+        while (i < VIA_MAX &&
+               (strlen(names[i]) != length || strncmp(text, names[i], length) != 0)) {
+            i++;
+        }
+        if (i == VIA_MAX || out_options->via_count == VIA_MAX) {
+            return hd_failure_print(EXIT_CODE_USAGE,
+                                    "--via wants some of direct,batch-1,batch-2,batch-4, not '%s'",
+                                    value);
+        }
+        out_options->vias[out_options->via_count++] = workers[i];
+        text = text[length] == ',' ? text + length + 1 : NULL;
+    }
+    return EXIT_CODE_OK;
+}
+
 static hd_exit_code parse_options(const hd_arguments *given, hd_case_options *out_options)
 {
     hd_exit_code code = hd_arguments_threads(given, "1,2,4,8,16", &out_options->threads);
@@ -288,6 +374,9 @@ static hd_exit_code parse_options(const hd_arguments *given, hd_case_options *ou
     }
     if (code == EXIT_CODE_OK) {
         code = hd_arguments_number(given, "--repeat", 1000000, 5, &out_options->repeats);
+    }
+    if (code == EXIT_CODE_OK) {
+        code = parse_via(given, out_options);
     }
     for (size_t i = 0; i < hd_arguments_count(given, "--case") && code == EXIT_CODE_OK; i++) {
         const char *name = hd_arguments_nth(given, "--case", i);
@@ -324,7 +413,8 @@ static hd_exit_code run(const hd_arguments *given)
     }
     hd_report_begin(&report, "bench cases", session.info.name, "points");
     if (report.tables) {
-        printf("%-26s %8s %12s %6s %12s\n", "case", "threads", "ops/s", "bits", "max error");
+        printf("%-26s %8s %-8s %12s %6s %12s\n", "case", "threads", "via", "ops/s", "bits",
+               "max error");
     }
     for (size_t i = 0; i < CASE_COUNT && code == EXIT_CODE_OK; i++) {
         if (is_chosen(given, hd_case_definitions[i].name)) {
@@ -349,12 +439,15 @@ const hd_command hd_command_bench_cases = {
         "Each thread has an input of its own and compares every output with that of a sequential\n"
         "run, bit by bit; then its runs are counted for S seconds. 'max error' is the largest\n"
         "|a - b| / max(1, |b|) against a double-precision reference b; more than 1e-4 fails.\n"
+        "Via batch-N the runs go through a batch queue of N workers, which stack up to four of "
+        "them.\n"
         "Threads share inputs in turn where one each would not fit into a quarter of free memory.\n"
         "Cases: linear_16x512x256 linear_64x2048x2048 matmul_256x512x256 matmul_1024\n"
         "bmm_8x64x64x64 layernorm_16x512x768 softmax_4x128x32000 conv2d_4x3x224x224_64k3\n"
         "gelu_16x512x768 transformer_b4s128d256h4",
     .options = {{"--case", "NAME", true, "only this case"},
                 {"--threads", "LIST", false, "numbers of threads (default: 1,2,4,8,16)"},
+                {"--via", "LIST", false, "direct,batch-1,batch-2,batch-4 (default: all of them)"},
                 {"--seconds", "S", false, "length of a measurement (default: 1)"},
                 {"--repeat", "K", false, "compared runs a thread (default: 5)"},
                 {NULL, NULL, false, NULL}},

@@ -334,31 +334,66 @@ void hd_case_weights_free(hd_case_weights *weights)
     }
 }
 
-static hd_status add_inputs(hd_graph *graph, const hd_case_definition *definition, bool open_dims,
-                            hd_value *values, hd_error *error)
+/* Which dimensions of the inputs may differ from run to run. */
+typedef enum hd_case_open { CASE_OPEN_NONE, CASE_OPEN_ALL_BUT_LAST, CASE_OPEN_ROWS } hd_case_open;
+
+/* Both operands are a caller's, and neither has a dimension for a batch. */
+static bool wants_dimension(const hd_case_definition *definition)
+{
+    return definition->input_count == 2 && definition->inputs[0].rank == 2;
+}
+
+void hd_case_stack(const hd_case_definition *definition, hd_tensor *tensor)
+{
+    if (wants_dimension(definition)) {
+        memmove(tensor->dims + 1, tensor->dims, tensor->rank * sizeof *tensor->dims);
+        tensor->dims[0] = 1;
+        tensor->rank++;
+    }
+}
+
+void hd_case_unstack(const hd_case_definition *definition, hd_tensor *tensor)
+{
+    if (wants_dimension(definition)) {
+        tensor->rank--;
+        memmove(tensor->dims, tensor->dims + 1, tensor->rank * sizeof *tensor->dims);
+    }
+}
+
+uint32_t hd_case_rows(const hd_case_definition *definition)
+{
+    return wants_dimension(definition) ? 1 : (uint32_t)definition->inputs[0].dims[0];
+}
+
+static hd_status add_inputs(hd_graph *graph, const hd_case_definition *definition,
+                            hd_case_open open, hd_value *values, hd_error *error)
 {
     static const char *const names[CASE_INPUTS_MAX] = {"a", "b"};
     hd_status status = HD_OK;
     for (uint32_t i = 0; i < definition->input_count && status == HD_OK; i++) {
-        hd_case_shape shape = definition->inputs[i];
-        for (uint32_t d = 0; open_dims && d + 1 < shape.rank; d++) {
-            shape.dims[d] = -1;
+        hd_tensor tensor = tensor_of(&definition->inputs[i], NULL);
+        for (uint32_t d = 0; open == CASE_OPEN_ALL_BUT_LAST && d + 1 < tensor.rank; d++) {
+            tensor.dims[d] = -1;
         }
-        status = hd_graph_add_input(graph, names[i], HD_FLOAT32, shape.rank, shape.dims, &values[i],
-                                    error);
+        if (open == CASE_OPEN_ROWS) {
+            hd_case_stack(definition, &tensor);
+            tensor.dims[0] = -1;
+        }
+        status = hd_graph_add_input(graph, names[i], HD_FLOAT32, tensor.rank, tensor.dims,
+                                    &values[i], error);
     }
     return status;
 }
 
-hd_status hd_case_model_create(hd_device *device, const hd_case_definition *definition,
-                               const hd_case_weights *weights, bool open_dims, hd_model **out_model,
-                               hd_error *error)
+static hd_status create_model(hd_device *device, const hd_case_definition *definition,
+                              const hd_case_weights *weights, hd_case_open open,
+                              hd_model **out_model, hd_error *error)
 {
     hd_graph *graph = NULL;
     hd_value inputs[CASE_INPUTS_MAX], constants[CASE_WEIGHTS_MAX], output = HD_VALUE_NONE;
     hd_status status = hd_graph_create(0, &graph, error);
     if (status == HD_OK) {
-        status = add_inputs(graph, definition, open_dims, inputs, error);
+        status = add_inputs(graph, definition, open, inputs, error);
     }
     for (uint32_t i = 0; i < definition->weight_count && status == HD_OK; i++) {
         hd_tensor tensor = tensor_of(&definition->weights[i].shape, weights->values[i]);
@@ -375,6 +410,21 @@ hd_status hd_case_model_create(hd_device *device, const hd_case_definition *defi
     }
     hd_graph_destroy(&graph);
     return status;
+}
+
+hd_status hd_case_model_create(hd_device *device, const hd_case_definition *definition,
+                               const hd_case_weights *weights, bool open_dims, hd_model **out_model,
+                               hd_error *error)
+{
+    return create_model(device, definition, weights,
+                        open_dims ? CASE_OPEN_ALL_BUT_LAST : CASE_OPEN_NONE, out_model, error);
+}
+
+hd_status hd_case_model_create_stacked(hd_device *device, const hd_case_definition *definition,
+                                       const hd_case_weights *weights, hd_model **out_model,
+                                       hd_error *error)
+{
+    return create_model(device, definition, weights, CASE_OPEN_ROWS, out_model, error);
 }
 
 bool hd_case_inputs_create(const hd_case_definition *definition, size_t threads, size_t step,

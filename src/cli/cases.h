@@ -70,6 +70,20 @@ hd_status hd_case_model_create(hd_device *device, const hd_case_definition *defi
                                const hd_case_weights *weights, bool open_dims, hd_model **out_model,
                                hd_error *error);
 
+/* The same for a batch queue: only dimension 0 is open, and matrices that are both a caller's own have a
+ * dimension more in front of theirs, so that they can be stacked (hd_case_stack). */
+hd_status hd_case_model_create_stacked(hd_device *device, const hd_case_definition *definition,
+                                       const hd_case_weights *weights, hd_model **out_model,
+                                       hd_error *error);
+
+/* Puts a 1 in front of a tensor's dimensions where hd_case_model_create_stacked wants it; and takes that
+ * of an output away. */
+void hd_case_stack(const hd_case_definition *definition, hd_tensor *tensor);
+void hd_case_unstack(const hd_case_definition *definition, hd_tensor *tensor);
+
+/* The rows that each caller's inputs have then. */
+uint32_t hd_case_rows(const hd_case_definition *definition);
+
 /* Inputs of a number of threads, each with values of its own: views into one row of random numbers,
  * each `step` numbers further on than the one before, so that large cases fit into memory. A step
  * that is no multiple of 16 also gives each thread another alignment. */

@@ -63,6 +63,22 @@ static bool record_run(hd_caller_state *state, double began, double now)
     return now >= end;
 }
 
+hd_status hd_measure_run_once(const hd_measure_caller *caller, hd_error *error)
+{
+    if (caller->batch == NULL) {
+        return hd_model_run(caller->model, caller->inputs, caller->input_count, caller->outputs,
+                            caller->output_count, error);
+    }
+    hd_future *future = NULL;
+    hd_status status = hd_batch_submit(caller->batch, caller->inputs, caller->input_count,
+                                       caller->outputs, caller->output_count, NULL, &future, error);
+    if (status == HD_OK) {
+        status = hd_future_wait(future, UINT32_MAX, error);
+        hd_future_destroy(&future);
+    }
+    return status;
+}
+
 static void run_caller(void *context)
 {
     hd_caller_state *state = context;
@@ -73,8 +89,7 @@ static void run_caller(void *context)
     double first = hd_process_clock(), began = first;
     while (atomic_load_explicit(&window->inside, memory_order_relaxed) > 0 &&
            !atomic_load_explicit(&window->failed, memory_order_relaxed)) {
-        if (hd_model_run(caller->model, caller->inputs, caller->input_count, caller->outputs,
-                         caller->output_count, &state->error) != HD_OK) {
+        if (hd_measure_run_once(caller, &state->error) != HD_OK) {
             atomic_store_explicit(&window->failed, true, memory_order_relaxed);
             return;
         }

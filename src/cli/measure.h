@@ -10,11 +10,12 @@
 #define HEDDLE_CLI_MEASURE_H
 
 #include "cli/failure.h"
-#include "heddle/model.h"
+#include "heddle/batch.h"
 
 /* What one thread calls with. `outputs` belong to it alone. */
 typedef struct hd_measure_caller {
     hd_model *model;
+    hd_batch *batch; /* of the model, to go through; NULL: the model is run directly */
     const hd_tensor *inputs;
     size_t input_count;
     hd_tensor
@@ -30,6 +31,9 @@ typedef struct hd_measure_result {
     int64_t mallocs; /* of the process, in the window; -1 where they are not counted */
     uint64_t resident_bytes; /* at the window's end */
 } hd_measure_result;
+
+/* One run as a caller does it. */
+hd_status hd_measure_run_once(const hd_measure_caller *caller, hd_error *error);
 
 /* Each caller is warm after warm_up seconds and two runs at least: the first one makes plan and
  * outputs. A code with a sentence where a run failed or memory or threads ran out. */
