@@ -3,6 +3,8 @@
  * would give (BITS). Offered for models whose plans prove that rows do not depend on one another.
  *
  * Compatible are requests for the same outputs whose input shapes agree in all dimensions but the first.
+ * Up to 1,024 such kinds are remembered; a request of a further one is run by itself. Requests that cannot
+ * be run as one are run one by one, so each has its own outcome.
  * Law: submitted = ended + pending.
  *
  * Thread-safety: any thread, all functions at once; hd_batch_destroy is for the last user of the handle. */
@@ -32,8 +34,9 @@ typedef struct hd_batch_options {
 HD_API HD_MUST_CHECK hd_status hd_batch_create(hd_model *model, const hd_batch_options *options,
                                                hd_batch **out_batch, hd_error *error);
 
-/* Adds a request; as hd_model_run_async says of tensors, future and callback (the option `stream` is not
- * used). When the queue is full, waits at most options->wait_ms, or refuses.
+/* Adds a request of dims[0] rows, the same in every input; as hd_model_run_async says of tensors, future and
+ * callback (the option `stream` is not used), but inputs that do not fit are refused at once. One with more
+ * rows than max_rows is run by itself. When the queue is full, waits at most options->wait_ms, or refuses.
  * HD_EXHAUSTED: no place came. HD_UNSUPPORTED: rows of these shapes are not proven independent.
  * HD_INVALID_ARGUMENT, HD_OUT_OF_MEMORY, HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_batch_submit(hd_batch *batch, const hd_tensor *inputs, size_t input_count,
@@ -58,7 +61,7 @@ HD_API void hd_batch_destroy(hd_batch **batch);
 
 typedef struct hd_batch_statistics {
     uint64_t submitted; /* requests taken in */
-    uint64_t ended;     /* of them final */
+    uint64_t ended;     /* of them final; a worker notes it when it looks for the next batch */
     uint64_t pending;   /* of them waiting or running */
     uint64_t batches;   /* runs of the model */
     uint64_t rows;      /* rows in them */
