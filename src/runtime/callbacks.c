@@ -77,6 +77,7 @@ static hd_status start_thread(void *argument)
 
 void hd_callbacks_destroy(hd_callbacks *callbacks) HD_NO_THREAD_SAFETY_ANALYSIS
 {
+    hd_check_no_lock_held();
     if (hd_callbacks_is_current(callbacks)) {
         HD_CHECK("ONCE.callbacks-empty", callbacks->reserved == 1 && callbacks->first == NULL);
         *callbacks->gone = true;

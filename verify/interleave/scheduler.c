@@ -238,13 +238,19 @@ void scheduler_done(const operation *executed)
     history_advance(current);
 }
 
+/* Waits for threads that nobody has joined: some are detached only after the scenario's own end. */
 static void await_detached(void)
 {
     for (uint32_t i = 1; i < thread_count; i++) {
-        if (threads[i].detached) {
-            threads[i].detached = false;
-            scheduler_join(i, scheduler_place());
+        if (!threads[i].joined) {
+            operation join = {.kind = OPERATION_JOIN, .object = i + 1};
+            scheduler_turn(&join);
+            view_join(history_view(current), history_view(i));
+            scheduler_done(&join);
         }
+    }
+    for (uint32_t i = 1; i < thread_count; i++) {
+        alive -= threads[i].detached;
     }
 }
 

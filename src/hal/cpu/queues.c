@@ -331,6 +331,7 @@ void hd_queues_destroy(hd_queues **queues) HD_NO_THREAD_SAFETY_ANALYSIS
     if (dead == NULL) {
         return;
     }
+    hd_check_no_lock_held();
     if (hd_once_is_started(&dead->started)) {
         end_runners(dead);
     }
