@@ -32,7 +32,7 @@ static size_t element_count(hd_load_operation operation)
 
 static hd_status add_iteration(hd_graph *graph, hd_value *value, hd_error *error)
 {
-    hd_value parts[2], product;
+    hd_value parts[2] = {HD_VALUE_NONE, HD_VALUE_NONE}, product = HD_VALUE_NONE;
     hd_status status = hd_graph_add_node(graph, "Sin", value, 1, NULL, 0, &parts[0], 1, error);
     if (status == HD_OK) {
         status = hd_graph_add_node(graph, "Cos", value, 1, NULL, 0, &parts[1], 1, error);

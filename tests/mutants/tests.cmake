@@ -40,7 +40,7 @@ endforeach()
 
 heddle_add_mutant(slot_returned_before_the_run early_slot graph/model_run.c
     "hd_device_return(device, &lease)" "(void)device"
-    "status = run_segments(&run)" "hd_device_return(model->device, &lease), status = run_segments(&run)")
+    "status = hd_model_run_on(model" "hd_device_return(model->device, &lease), status = hd_model_run_on(model")
 heddle_add_mutant(caller_leaves_before_the_last_tiles leaving_caller hal/cpu/team.c
     "hd_load_acquire(&job->done) + own < (uint32_t)tile_count" "false")
 heddle_add_mutant(caller_leaves_before_its_workers leaving_caller hal/cpu/team.c

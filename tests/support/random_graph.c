@@ -244,7 +244,7 @@ static void make_linear(maker *m)
 static size_t transposed(maker *m, size_t x, bool last_two)
 {
     const hd_shape *shape = shape_of(m, x);
-    int64_t order[HD_MAX_RANK];
+    int64_t order[HD_MAX_RANK] = {0};
     uint32_t rank = shape->rank;
     for (uint32_t d = 0; d < rank; d++) {
         order[d] = d;
