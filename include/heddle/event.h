@@ -23,7 +23,7 @@ HD_API HD_MUST_CHECK hd_status hd_event_create(hd_device *device, hd_event **out
 HD_API void hd_event_destroy(hd_event **event);
 
 /* Marks the end of what was submitted to `stream` so far. Recording again moves the event; whoever
- * waits already still waits for the earlier point. Waits for a place in the stream's queue at most
+ * waits already still waits for the earlier point. Of two threads that record at once, either may be last. Waits for a place in the stream's queue at most
  * wait_ms (0: not at all). HD_INVALID_ARGUMENT, HD_EXHAUSTED, HD_OUT_OF_MEMORY, HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_event_record(hd_event *event, hd_stream stream, uint32_t wait_ms,
                                                hd_error *error);

@@ -176,7 +176,8 @@ static const char *lp_norm(const hd_row_node *node, size_t index, uint32_t axis)
     return is_stacked_at(node, 0, axis) && axis != axis_of(node, -1, rank_of(node, 0)) ? NULL : mixes;
 }
 
-/* Images: input 0 has them in dimension 0, parameters are uniform, and there is one output. */
+/* Images: input 0 has them in dimension 0, parameters are uniform. Only output 0: the indices of MaxPool count
+ * through the whole batch. */
 static const char *images(const hd_row_node *node, size_t index, uint32_t axis)
 {
     return index == 0 && axis == 0 && is_stacked_at(node, 0, 0) && rest_is_uniform(node, 1) ? NULL
@@ -188,15 +189,6 @@ static const char *batch_norm(const hd_row_node *node, size_t index, uint32_t ax
     return hd_operation_int(node->many, "training_mode", 0) != 0 ? mixes : images(node, index, axis);
 }
 
-static const char *pool(const hd_row_node *node, size_t index, uint32_t axis)
-{
-    /* The indices of MaxPool count through the whole batch. */
-    bool has_indices = node->many->output_count > 1 && node->many->outputs[1].dtype != HD_DTYPE_NONE;
-    return has_indices ? mixes : images(node, index, axis);
-}
-
-/* Dimension 0 must be left alone, not only end up as large: a scale of 1.2 leaves four rows four, and
- * blends them. The wanted sizes may name the number of rows; scales that depend on it must not. */
 static const char *resize(const hd_row_node *node, size_t index, uint32_t axis)
 {
     hd_scaling one, many;
@@ -432,7 +424,7 @@ static const struct {
     {"LRN", images},
     {"Conv", images},
     {"ConvTranspose", images},
-    {"MaxPool", pool},
+    {"MaxPool", images},
     {"AveragePool", images},
     {"LpPool", images},
     {"GlobalAveragePool", images},

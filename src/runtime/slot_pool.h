@@ -64,7 +64,7 @@ void hd_slot_pool_refuse(hd_slot_pool *pool);
  * `deadline`. May be called again. */
 HD_MUST_CHECK hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline) HD_WAITS;
 
-/* True once hd_slot_pool_close was called. */
+/* True once the pool refuses leases. */
 bool hd_slot_pool_is_closed(hd_slot_pool *pool);
 
 /* Numbers of slots, for the law and for statistics. */
