@@ -6,7 +6,8 @@
 (*                                                                                                   *)
 (* Grain: one action is what is done under one lock, or one call of work outside.                    *)
 (* Abstracted: any work may park once; what it waits for is armed when it runs and comes at any      *)
-(* later time, also before the queue rests. The end of the runners is not modelled.                  *)
+(* later time, also before the queue rests. Neither the end of the runners nor                       *)
+(* hd_queues_drain is modelled: the explorer runs both.                                              *)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Runners, QueueCount, WorkCount, TurnLength, Mutant

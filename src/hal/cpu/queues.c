@@ -16,6 +16,8 @@ typedef enum queue_state { QUEUE_IDLE, QUEUE_READY, QUEUE_RUNNING, QUEUE_PARKED 
 
 typedef struct cpu_queue {
     _Alignas(HD_CACHE_LINE) hd_mutex mutex;
+    hd_condition idle;                       /* the state has become QUEUE_IDLE */
+    uint32_t drainers HD_GUARDED_BY(&mutex); /* threads that wait for it */
     queue_state state HD_GUARDED_BY(&mutex);
     bool resumed HD_GUARDED_BY(&mutex); /* since its first work was begun */
     hd_work *first HD_GUARDED_BY(&mutex);
@@ -109,6 +111,9 @@ static hd_work *take_work(cpu_queue *queue) HD_REQUIRES(&queue->mutex)
     hd_work *work = queue->first;
     if (work == NULL) {
         queue->state = QUEUE_IDLE;
+        if (queue->drainers > 0) {
+            hd_condition_broadcast(&queue->idle);
+        }
         return NULL;
     }
     queue->first = work->next;
@@ -239,9 +244,17 @@ void hd_queues_resume(hd_queues *queues, uint32_t number)
     }
 }
 
-static bool is_idle(cpu_queue *queue)
+/* False: the queue is not idle before `deadline`. */
+static bool await_idle(cpu_queue *queue, uint64_t deadline)
 {
     queue_lock(queue);
+    queue->drainers++;
+    while (queue->state != QUEUE_IDLE) {
+        if (!hd_condition_wait_until(&queue->idle, &queue->mutex, deadline)) {
+            break;
+        }
+    }
+    queue->drainers--;
     bool idle = queue->state == QUEUE_IDLE;
     queue_unlock(queue);
     return idle;
@@ -251,12 +264,22 @@ hd_status hd_queues_drain(hd_queues *queues, uint64_t deadline)
 {
     hd_check_no_lock_held();
     for (uint32_t i = 0; i < queues->queue_count; i++) {
-        while (!is_idle(&queues->queues[i])) {
-            if (hd_clock_now() >= deadline) {
-                return HD_NOT_YET;
-            }
-            hd_thread_yield();
+        if (!await_idle(&queues->queues[i], deadline)) {
+            return HD_NOT_YET;
         }
+    }
+    return HD_OK;
+}
+
+static hd_status init_queue(cpu_queue *queue) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    *queue = (cpu_queue){.state = QUEUE_IDLE};
+    if (hd_mutex_init(&queue->mutex, HD_RANK_queue) != HD_OK) {
+        return HD_OUT_OF_MEMORY;
+    }
+    if (hd_condition_init(&queue->idle) != HD_OK) {
+        hd_mutex_destroy(&queue->mutex);
+        return HD_OUT_OF_MEMORY;
     }
     return HD_OK;
 }
@@ -264,6 +287,7 @@ hd_status hd_queues_drain(hd_queues *queues, uint64_t deadline)
 static void free_queues(hd_queues *queues, uint32_t initialized)
 {
     for (uint32_t i = 0; i < initialized; i++) {
+        hd_condition_destroy(&queues->queues[i].idle);
         hd_mutex_destroy(&queues->queues[i].mutex);
     }
     hd_free(queues->queues);
@@ -288,8 +312,7 @@ hd_status hd_queues_create(uint32_t runner_count, uint32_t queue_count,
         goto fail;
     }
     for (; initialized < queue_count; initialized++) {
-        queues->queues[initialized] = (cpu_queue){.state = QUEUE_IDLE};
-        if (hd_mutex_init(&queues->queues[initialized].mutex, HD_RANK_queue) != HD_OK) {
+        if (init_queue(&queues->queues[initialized]) != HD_OK) {
             goto fail;
         }
     }

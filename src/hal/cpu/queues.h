@@ -37,9 +37,9 @@ void hd_queues_submit(hd_queues *queues, uint32_t number, hd_work *work);
 /* Lets a queue whose first work is parked, or is about to be, try again: once per parking. */
 void hd_queues_resume(hd_queues *queues, uint32_t number);
 
-/* Waits until every queue is idle: all work has returned, and what it did last is visible. For a
- * time when nothing is submitted any more and only ends of work are to come, so it looks again and
- * again rather than sleeps. HD_NOT_YET: not before `deadline`. */
+/* Waits until each queue has been idle: all work submitted before the call has returned, and what it did
+ * last is visible. For a time when nothing is submitted any more: a queue that always has work is never
+ * idle. HD_NOT_YET: not before `deadline`. */
 HD_MUST_CHECK hd_status hd_queues_drain(hd_queues *queues, uint64_t deadline) HD_WAITS;
 
 #endif

@@ -200,6 +200,76 @@ static void destroy_by_one_of_two(void)
     destroy_by_runner(2);
 }
 
+/* All that was submitted has returned, and its last writes are seen: without `ended`, by the drain alone. */
+static void require_drained(queues_state *state, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        scenario_require("ONCE.drained", state->works[i].done);
+    }
+}
+
+static void drain(void *argument)
+{
+    queues_state *state = argument;
+    scenario_require("BOUND.drained", hd_queues_drain(state->queues, HD_FOREVER) == HD_OK);
+    require_drained(state, 1);
+}
+
+static void drain_against_work(void)
+{
+    queues_state *state = queues_open(1, 1);
+    submit(state, 0, 0, 1);
+    drain(state);
+    queues_end(state, 1);
+}
+
+static void drain_two_queues(void)
+{
+    queues_state *state = queues_open(1, 2);
+    submit(state, 0, 0, 1);
+    submit(state, 1, 1, 1);
+    drain(state);
+    require_drained(state, 2);
+    queues_end(state, 2);
+}
+
+static void two_drain(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_thread thread;
+    submit(state, 0, 0, 1);
+    scenario_start(&thread, "drainer", drain, state);
+    drain(state);
+    hd_thread_join(&thread);
+    queues_end(state, 1);
+}
+
+/* Parked work is not done: the drain waits for its resumption, too. */
+static void drain_against_resume(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_thread thread;
+    state->works[0].parks = true;
+    submit(state, 0, 0, 1);
+    scenario_start(&thread, "resumer", resume, state);
+    drain(state);
+    hd_thread_join(&thread);
+    queues_end(state, 1);
+}
+
+static void drain_with_limit(void)
+{
+    queues_state *state = queues_open(1, 1);
+    submit(state, 0, 0, 1);
+    hd_status status = hd_queues_drain(state->queues, SCENARIO_LATER);
+    scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+    if (status == HD_OK) {
+        require_drained(state, 1);
+    }
+    queues_end(state, 1);
+}
+
 static void destroy_unused(void)
 {
     queues_state *state = queues_open(2, 1);
@@ -217,6 +287,12 @@ const scenario scenarios_queues[] = {
     {.name = "queues.two-runners-two-queues", .run = two_runners_two_queues},
     {.name = "queues.destroy-by-only-runner", .run = destroy_by_only_runner},
     {.name = "queues.destroy-by-one-of-two", .run = destroy_by_one_of_two},
+    {.name = "queues.drain-against-work", .run = drain_against_work},
+    {.name = "queues.drain-without-reason", .run = drain_against_work, .spurious = 1},
+    {.name = "queues.drain-two-queues", .run = drain_two_queues},
+    {.name = "queues.two-drain", .run = two_drain},
+    {.name = "queues.drain-against-resume", .run = drain_against_resume},
+    {.name = "queues.drain-with-limit", .run = drain_with_limit, .outcomes = 3},
     {.name = "queues.destroy-unused", .run = destroy_unused},
     {.name = NULL},
 };
