@@ -15,6 +15,7 @@
 #define BLOCK_LIMIT 256 /* a thread's, in one execution */
 #define STACKS_END  (ARENA_BASE + THREAD_LIMIT * STACK_SIZE)
 #define RED_ZONE    128
+#define STATICS_LIMIT ((size_t)4096)
 
 typedef struct block {
     uintptr_t address;
@@ -34,8 +35,27 @@ bool heap_open(void)
     return arena == (void *)ARENA_BASE;
 }
 
+/* The static storage of the files under test (takeover.h), and what it holds at first. */
+extern char __start_tested_data[], __stop_tested_data[];
+extern char __start_tested_zero[], __stop_tested_zero[];
+static char statics_at_first[STATICS_LIMIT];
+
+static void restart_statics(void)
+{
+    static bool is_kept;
+    size_t size = (size_t)(__stop_tested_data - __start_tested_data);
+    if (!is_kept && size > STATICS_LIMIT) {
+        failure("explorer", "%zu bytes of static storage", size);
+    }
+    memcpy(is_kept ? __start_tested_data : statics_at_first,
+           is_kept ? statics_at_first : __start_tested_data, size);
+    memset(__start_tested_zero, 0, (size_t)(__stop_tested_zero - __start_tested_zero));
+    is_kept = true;
+}
+
 void heap_restart(void)
 {
+    restart_statics();
     memset(block_counts, 0, sizeof block_counts);
     memset(used, 0, sizeof used);
 }

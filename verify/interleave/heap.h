@@ -13,6 +13,7 @@
 
 /* Maps the arena; false when it cannot. */
 bool heap_open(void);
+/* Also sets the static storage of the files under test back to what it holds at first. */
 void heap_restart(void);
 /* Fails unless these bytes are allocated and, on a stack, in use. */
 void heap_check(uint32_t thread, uintptr_t address, uint64_t size, uintptr_t place);

@@ -1,13 +1,14 @@
-/* Scenarios of events: the real event.c, stream.c and timeline.c over a device that is only counted, and queues
- * whose work the scenario's threads do. */
+/* Scenarios of events: the real event.c, stream.c, timeline.c and device.c over queues whose work the
+ * scenario's threads do. */
 #include "heddle/event.h"
 
-#include "runtime/device.h"
+#include "device.h"
 
 #include "../scenario.h"
 
 typedef struct event_state {
     hd_device *device;
+    hd_stream streams[2]; /* slots 1 and 2 */
     hd_event *event;
     hd_work *queued[2][3]; /* of streams 1 and 2, in order */
     uint32_t queued_count[2];
@@ -16,54 +17,6 @@ typedef struct event_state {
     bool is_resumed;
     bool ended; /* the device */
 } event_state;
-
-/* What device.c gives to event.c. */
-void hd_device_retain(hd_device *device)
-{
-    hd_add_relaxed(&device->reference_count, 1);
-}
-
-void hd_device_destroy(hd_device **device)
-{
-    hd_device *dead = *device;
-    *device = NULL;
-    if (hd_sub_acq_rel(&dead->reference_count, 1) == 1) {
-        event_state *state = (event_state *)(uintptr_t)dead->queues;
-        for (uint32_t i = 1; i <= 2; i++) {
-            hd_stream_destroy(&dead->streams[i]);
-        }
-        hd_free(dead);
-        state->ended = true;
-    }
-}
-
-hd_status hd_device_check_open(hd_device *device, hd_error *error)
-{
-    (void)device, (void)error;
-    return HD_OK;
-}
-
-hd_status hd_device_find_stream(hd_device *device, hd_stream handle, hd_stream_ref *out_ref,
-                                hd_error *error)
-{
-    (void)error;
-    *out_ref = (hd_stream_ref){.stream = &device->streams[handle.value], .generation = 1};
-    return HD_OK;
-}
-
-hd_status hd_device_fail_stream(hd_status status, hd_error *error)
-{
-    (void)error;
-    return status;
-}
-
-hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref, hd_stream_work *work,
-                           void (*record)(hd_stream_work *), uint64_t deadline, hd_error *error)
-{
-    (void)device, (void)record, (void)deadline, (void)error;
-    uint64_t wait;
-    return hd_stream_try_submit(ref, work, &wait);
-}
 
 /* Called under the stream's lock, as a real queue is. */
 static void queue_work(hd_queues *queues, uint32_t number, hd_work *work)
@@ -82,27 +35,50 @@ static void resume_queue(hd_queues *queues, uint32_t number)
     hd_mutex_unlock(&state->mutex);
 }
 
-static const hd_backend counted_backend = {.queues_submit = queue_work, .queues_resume = resume_queue};
+/* `queues` is the scenario's state, which the device is opened for. */
+static hd_status create_queues(uint32_t runner_count, uint32_t queue_count, hd_queues **out_queues)
+{
+    (void)runner_count, (void)queue_count;
+    event_state *state = hd_alloc_zero(1, sizeof *state);
+    *out_queues = (hd_queues *)(uintptr_t)state;
+    return HD_OK;
+}
+
+static hd_status start_queues(hd_queues *queues)
+{
+    (void)queues;
+    return HD_OK;
+}
+
+/* The device ends; the state is the scenario's. */
+static void destroy_queues(hd_queues **queues)
+{
+    ((event_state *)(uintptr_t)*queues)->ended = true;
+}
+
+static void describe(hd_device_info *info)
+{
+    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
+}
+
+static const hd_backend counted_backend = {.describe = describe,
+                                           .executor_create = scenario_executor_create,
+                                           .executor_destroy = scenario_executor_destroy,
+                                           .queues_create = create_queues,
+                                           .queues_destroy = destroy_queues,
+                                           .queues_start = start_queues,
+                                           .queues_submit = queue_work,
+                                           .queues_resume = resume_queue};
 
 static event_state *event_open(void)
 {
-    event_state *state = hd_alloc_zero(1, sizeof *state);
-    hd_device *device = hd_alloc_aligned(sizeof *device);
-    *device = (hd_device){.reference_count = 1};
-    device->queues = (hd_queues *)(uintptr_t)state;
-    for (uint32_t i = 1; i <= 2; i++) {
-        hd_stream_state *stream = &device->streams[i];
-        stream->number = i;
-        stream->queue_number = i;
-        stream->depth = 8;
-        stream->queues = device->queues;
-        stream->backend = &counted_backend;
-        uint32_t generation;
-        scenario_require("explorer", hd_stream_init(stream) == HD_OK &&
-                                         hd_stream_begin(stream, &generation) == HD_OK);
-    }
+    hd_device *device = scenario_device_open(&counted_backend, 0);
+    event_state *state = (event_state *)(uintptr_t)device->queues;
     scenario_require("explorer", hd_mutex_init(&state->mutex, HD_RANK_leaf) == HD_OK &&
                                      hd_condition_init(&state->resumed) == HD_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        scenario_require("explorer", hd_stream_acquire(device, 0, &state->streams[i], NULL) == HD_OK);
+    }
     state->device = device;
     scenario_require("explorer", hd_event_create(device, &state->event, NULL) == HD_OK);
     return state;
@@ -118,10 +94,10 @@ static void event_end(event_state *state)
     hd_free(state);
 }
 
-static void record_on(event_state *state, uint64_t stream)
+static void record_on(event_state *state, uint32_t stream)
 {
     scenario_require("SAFE.record",
-                     hd_event_record(state->event, (hd_stream){stream}, 0, NULL) == HD_OK);
+                     hd_event_record(state->event, state->streams[stream - 1], 0, NULL) == HD_OK);
 }
 
 /* Does a stream's work; what is parked goes on when it is resumed. */
@@ -242,7 +218,7 @@ static void barrier_against_completion(void)
     event_state *state = event_open();
     record_on(state, 1);
     scenario_require("SAFE.barrier",
-                     hd_event_wait_on_stream(state->event, (hd_stream){2}, 0, NULL) == HD_OK);
+                     hd_event_wait_on_stream(state->event, state->streams[1], 0, NULL) == HD_OK);
     hd_event_destroy(&state->event);
     run_two(state, run_second, run_first);
     event_end(state);

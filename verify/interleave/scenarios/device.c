@@ -1,0 +1,272 @@
+/* Scenarios of the device: its shutdown and its end against all that goes on. */
+#include "device.h"
+
+#include "hal/cpu/queues.h"
+#include "heddle/event.h"
+
+#include "../scenario.h"
+
+/* The name of a device is its table. */
+hd_status hd_backend_find(const char *name, const hd_backend **out_backend, hd_error *error)
+{
+    (void)error;
+    *out_backend = (const hd_backend *)(uintptr_t)name;
+    return HD_OK;
+}
+
+/* Threads of scenarios remember no slot: they lease none for a run. */
+void hd_thread_call_at_exit(void (*function)(void))
+{
+    (void)function;
+}
+
+static void describe(hd_device_info *info)
+{
+    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = 2};
+}
+
+hd_status scenario_executor_create(uint32_t thread_count, hd_executor **out_executor)
+{
+    (void)thread_count;
+    *out_executor = NULL;
+    return HD_OK;
+}
+
+void scenario_executor_destroy(hd_executor **executor)
+{
+    (void)executor;
+}
+
+const hd_backend scenario_backend = {.describe = describe,
+                                     .executor_create = scenario_executor_create,
+                                     .executor_destroy = scenario_executor_destroy,
+                                     .queues_create = hd_queues_create,
+                                     .queues_destroy = hd_queues_destroy,
+                                     .queues_start = hd_queues_start,
+                                     .queues_submit = hd_queues_submit,
+                                     .queues_resume = hd_queues_resume,
+                                     .queues_drain = hd_queues_drain};
+
+/* device.c lists it; no scenario asks for the list. */
+const hd_backend hd_backend_cpu = {.describe = describe};
+
+hd_device *scenario_device_open(const hd_backend *backend, uint32_t queue_count)
+{
+    hd_device *device;
+    hd_device_options options = {.struct_size = sizeof options, .queue_count = queue_count};
+    scenario_require("explorer", hd_device_open((const char *)(uintptr_t)backend, &options, &device,
+                                                NULL) == HD_OK);
+    trace_name(device, sizeof *device, "device");
+    return device;
+}
+
+/* `used` is touched by whoever works on the device, and by whoever has shut it down, without a lock. */
+typedef struct device_state {
+    hd_device *device;
+    hd_stream stream;
+    hd_event *event;
+    hd_stream_work work;
+    uint32_t used;
+    uint32_t expected; /* what a shutdown must have seen at least */
+} device_state;
+
+static device_state *device_open(uint32_t queue_count)
+{
+    device_state *state = hd_alloc_zero(1, sizeof *state);
+    state->device = scenario_device_open(&scenario_backend, queue_count);
+    trace_name(&state->used, sizeof state->used, "used");
+    return state;
+}
+
+static void device_end(device_state *state)
+{
+    hd_event_destroy(&state->event);
+    hd_device_destroy(&state->device);
+    hd_free(state);
+}
+
+static hd_work_result use(hd_work *work)
+{
+    device_state *state = (device_state *)((char *)work - offsetof(device_state, work));
+    state->used++;
+    hd_stream_complete(&state->work);
+    return HD_WORK_DONE;
+}
+
+static hd_status submit(device_state *state)
+{
+    hd_stream_ref ref;
+    state->work.work.run = use;
+    scenario_require("SAFE.stream",
+                     hd_device_find_stream(state->device, state->stream, &ref, NULL) == HD_OK);
+    return hd_device_submit(state->device, &ref, &state->work, NULL, 0, NULL);
+}
+
+/* Before a shutdown begins. */
+static void submit_first(device_state *state)
+{
+    scenario_require("SAFE.submit", submit(state) == HD_OK);
+    state->expected = 1;
+}
+
+static void acquire(device_state *state)
+{
+    scenario_require("SAFE.acquire",
+                     hd_stream_acquire(state->device, 0, &state->stream, NULL) == HD_OK);
+}
+
+/* Nobody works on the device any more, and what was done is seen. */
+static void shut_down(void *argument)
+{
+    device_state *state = argument;
+    scenario_require("BOUND.shutdown",
+                     hd_device_shutdown(state->device, UINT32_MAX, NULL) == HD_OK);
+    scenario_require("ONCE.work-done", state->used >= state->expected);
+}
+
+static void shut_down_against(device_state *state, void (*run)(void *))
+{
+    hd_thread thread;
+    scenario_start(&thread, "thread", run, state);
+    shut_down(state);
+    hd_thread_join(&thread);
+    device_end(state);
+}
+
+/* As a synchronous run does. */
+static void lease_and_return(void *argument)
+{
+    device_state *state = argument;
+    hd_lease lease;
+    hd_status status = hd_device_lease(state->device, true, &lease, NULL);
+    scenario_require("SAFE.lease", status == HD_OK || status == HD_CLOSED);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+    if (status == HD_OK) {
+        state->used++;
+        hd_device_return(state->device, &lease);
+    }
+}
+
+static void lease_against_shutdown(void)
+{
+    shut_down_against(device_open(1), lease_and_return);
+}
+
+static void acquire_and_work(void *argument)
+{
+    device_state *state = argument;
+    hd_status status = hd_stream_acquire(state->device, 0, &state->stream, NULL);
+    scenario_require("SAFE.acquire", status == HD_OK || status == HD_CLOSED);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+    if (status == HD_OK) {
+        status = submit(state);
+        scenario_require("SAFE.submit", status == HD_OK || status == HD_CLOSED);
+        scenario_outcome(status == HD_OK ? 2 : 3);
+    }
+}
+
+static void acquire_against_shutdown(void)
+{
+    shut_down_against(device_open(1), acquire_and_work);
+}
+
+static void release(void *argument)
+{
+    device_state *state = argument;
+    hd_status status = hd_stream_release(state->device, state->stream, NULL);
+    scenario_require("SAFE.release", status == HD_OK || status == HD_CLOSED);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+}
+
+/* The work is in flight, done, or not begun; the slot goes back once, whoever ends the ownership. */
+static void release_against_shutdown(void)
+{
+    device_state *state = device_open(1);
+    acquire(state);
+    submit_first(state);
+    shut_down_against(state, release);
+}
+
+static void synchronize(void *argument)
+{
+    device_state *state = argument;
+    hd_status status = hd_stream_synchronize(state->device, state->stream, UINT32_MAX, NULL);
+    scenario_require("BOUND.synchronize", status == HD_OK || status == HD_CLOSED);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+}
+
+static void synchronize_against_shutdown(void)
+{
+    device_state *state = device_open(1);
+    submit_first(state);
+    shut_down_against(state, synchronize);
+}
+
+static void two_shutdowns(void)
+{
+    device_state *state = device_open(1);
+    submit_first(state);
+    shut_down_against(state, shut_down);
+}
+
+/* One that gave up may be followed by another. */
+static void shutdown_with_limit(void)
+{
+    device_state *state = device_open(1);
+    submit_first(state);
+    hd_status status = hd_device_shutdown(state->device, 1, NULL);
+    scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+    shut_down(state);
+    device_end(state);
+}
+
+static void open_event(device_state *state)
+{
+    scenario_require("explorer", hd_event_create(state->device, &state->event, NULL) == HD_OK);
+}
+
+static void wait_for_event(void *argument)
+{
+    device_state *state = argument;
+    scenario_require("BOUND.event", hd_event_wait(state->event, UINT32_MAX, NULL) == HD_OK);
+}
+
+static void event_against_shutdown(void)
+{
+    device_state *state = device_open(1);
+    open_event(state);
+    acquire(state);
+    scenario_require("SAFE.record", hd_event_record(state->event, state->stream, 0, NULL) == HD_OK);
+    shut_down_against(state, wait_for_event);
+}
+
+/* The default stream's queue is parked until the other stream's mark is reached: a shutdown does not
+ * leave it behind. */
+static void parked_against_shutdown(void)
+{
+    device_state *state = device_open(2);
+    open_event(state);
+    acquire(state);
+    scenario_require("SAFE.record", hd_event_record(state->event, state->stream, 0, NULL) == HD_OK);
+    state->stream.value = 0;
+    scenario_require("SAFE.barrier",
+                     hd_event_wait_on_stream(state->event, state->stream, 0, NULL) == HD_OK);
+    submit_first(state);
+    shut_down(state);
+    device_end(state);
+}
+
+const scenario scenarios_device[] = {
+    {.name = "device.lease-against-shutdown", .run = lease_against_shutdown, .outcomes = 3},
+    {.name = "device.acquire-against-shutdown", .run = acquire_against_shutdown, .outcomes = 15},
+    {.name = "device.release-against-shutdown", .run = release_against_shutdown, .outcomes = 3},
+    {.name = "device.synchronize-against-shutdown",
+     .run = synchronize_against_shutdown,
+     .outcomes = 3},
+    {.name = "device.two-shutdowns", .run = two_shutdowns, .preemptions = 1, .old_loads = 1},
+    {.name = "device.shutdown-with-limit", .run = shutdown_with_limit, .outcomes = 3},
+    {.name = "device.event-against-shutdown", .run = event_against_shutdown},
+    {.name = "device.parked-against-shutdown", .run = parked_against_shutdown},
+    {.name = NULL},
+};
