@@ -12,7 +12,7 @@
 (* Abstracted: a thread ends with at most one destructor of the program's that uses the library once *)
 (* more; memory for the key's value is never missing (without it nobody is told, and the slot stays  *)
 (* remembered: any thread may take it).                                                              *)
-EXTENDS Naturals, Sequences, FiniteSets
+EXTENDS Naturals, Sequences, TLC
 
 CONSTANTS Threads, Devices, SlotCount,
     Runs, \* of each thread at most
@@ -29,14 +29,14 @@ VARIABLES
     references,         \* of each device: its owner's and those of the runs
     idle, remembered,   \* of each device's pool
     wrong,              \* what went wrong; a ghost
-    by,                 \* of each slot: who gave it back last; a ghost
+    by, had,            \* of each slot: who gave it back last; of each thread: the slot it had last; ghosts
     memory,             \* of each thread: the device and the slot that it remembers
     told,               \* of each thread: told_at_exit
     key,                \* of each thread: the value of the exit key is set
     used, at, again,    \* of each thread: runs, its place in the list, the program's own destructor is to come
     on, slot, pc
 
-poolVars == <<idle, remembered, by>>
+poolVars == <<idle, remembered, by, had>>
 ownVars == <<memory, told, key, used, again>>
 vars == <<list, lock, state, references, poolVars, wrong, ownVars, at, on, slot, pc>>
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
@@ -49,7 +49,7 @@ Init ==
     /\ references = [d \in Devices |-> 0]
     /\ idle = [d \in Devices |-> Slots] /\ remembered = [d \in Devices |-> {}] /\ wrong = {}
     /\ by = [d \in Devices |-> [s \in Slots |-> Nobody]]
-    /\ memory = Own /\ told = [t \in Threads |-> FALSE] /\ key = [t \in Threads |-> FALSE]
+    /\ memory = Own /\ had = Own /\ told = [t \in Threads |-> FALSE] /\ key = [t \in Threads |-> FALSE]
     /\ used = [t \in Threads |-> 0] /\ at = [t \in Threads |-> 0] /\ again = [t \in Threads |-> TRUE]
     /\ on = [t \in Threads |-> NoDevice] /\ slot = [t \in Threads |-> None]
     /\ pc = [t \in Threads \cup Devices |-> "out"]
@@ -94,6 +94,7 @@ Lease(t, d) ==
         /\ memory[t][1] = d /\ memory[t][2] \in idle[d] => s = memory[t][2] \* the wish
         /\ idle' = [idle EXCEPT ![d] = @ \ {s}] /\ remembered' = [remembered EXCEPT ![d] = @ \ {s}]
         /\ slot' = [slot EXCEPT ![t] = s] /\ memory' = [memory EXCEPT ![t] = <<d, s>>]
+        /\ had' = [had EXCEPT ![t] = <<d, s>>]
     /\ references' = [references EXCEPT ![d] = @ + 1]
     /\ on' = [on EXCEPT ![t] = d] /\ used' = [used EXCEPT ![t] = @ + 1] /\ Touch(d)
     /\ told' = [told EXCEPT ![t] = TRUE]
@@ -107,7 +108,7 @@ Return(t) ==
         /\ idle' = [idle EXCEPT ![d] = @ \cup {slot[t]}]
         /\ remembered' = [remembered EXCEPT ![d] = @ \cup {slot[t]}]
         /\ by' = [by EXCEPT ![d][slot[t]] = t]
-        /\ Go(t, "drop") /\ UNCHANGED <<list, lock, state, references, ownVars, at, on>>
+        /\ Go(t, "drop") /\ UNCHANGED <<list, lock, state, references, had, ownVars, at, on>>
 
 DropRun(t) ==
     /\ pc[t] = "drop" /\ Drop(t, on[t], "rest")
@@ -165,7 +166,7 @@ Forget(t) == \* hd_slot_pool_forget, under the lock still
                           \cup (IF d # memory[t][1] THEN {"foreign"} ELSE {})
         /\ remembered' = [remembered EXCEPT ![d] = @ \ {memory[t][2]}]
         /\ lock' = Nobody /\ on' = [on EXCEPT ![t] = NoDevice] /\ Go(t, "forgotten")
-        /\ UNCHANGED <<list, state, references, idle, by, ownVars, at, slot>>
+        /\ UNCHANGED <<list, state, references, idle, by, had, ownVars, at, slot>>
 
 Forgotten(t) ==
     /\ pc[t] = "forgotten" /\ memory' = [memory EXCEPT ![t] = <<NoDevice, None>>] /\ at' = [at EXCEPT ![t] = 0]
@@ -191,10 +192,13 @@ Spec ==
 \* ---- what must hold
 NeverTouchedAfterFree == "touched" \notin wrong
 OthersLeftAlone == "foreign" \notin wrong
+Listed(d) == \E i \in 1..Len(list) : list[i] = d
 Law == \* listed from the end of the opening until the end begins
-    \A d \in Devices : (\E i \in 1..Len(list) : list[i] = d)
-                       <=> (state[d] = "open" /\ \A x \in Threads \cup Devices : ~(pc[x] = "free" /\ Ending(x) = d))
+    \A d \in Devices : Listed(d) <=>
+        (state[d] = "open" /\ \A x \in Threads \cup Devices : ~(pc[x] = "free" /\ Ending(x) = d))
 GoneMeansForgotten == \* the slot that a thread had last is not kept for it
-    \A t \in Threads : pc[t] = "end" => memory[t] = <<NoDevice, None>> /\ ~told[t]
+    \A t \in Threads : \A d \in Devices : \A s \in remembered[d] :
+        pc[t] = "end" /\ had[t] = <<d, s>> /\ by[d][s] = t => ~Listed(d)
 EverythingEnds == <>AllEnded
+Alike == Permutations(Threads) \cup Permutations(Devices)
 =============================================================================
