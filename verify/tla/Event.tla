@@ -124,7 +124,8 @@ TakeLast(c, what) ==
 RetainLate(c, what) == \* mutant: the reference is taken after the lock was dropped
     /\ pc[c] = "retain_" \o what /\ Go(c, what) /\ Note(Broken({got[c]}, FALSE))
     /\ refs' = Set(refs, got[c], refs[got[c]] + 1)
-    /\ UNCHANGED <<device, event, last, frees, stream, point, time, target, wanted, lineVars, runVars, ownVars, got>>
+    /\ UNCHANGED <<device, event, last, frees, stream, point, time, target, wanted, lineVars, runVars, ownVars,
+                   got>>
 
 \* ---- hd_event_wait_on_stream
 MakeBarrier(c) ==
@@ -214,7 +215,8 @@ Tell(s) == \* resume_barrier: behind it the barrier may be freed
     /\ UNCHANGED <<device, event, last, itemVars, lineVars, cur, ownVars, got, pc>>
 
 TimeLate(s) == \* mutant: noted after the point is reached
-    /\ Mutant = "time_late" /\ run[s] = "tell" /\ taken[s] = {} /\ time' = Set(time, cur[s], TRUE) /\ RunTo(s, "drop")
+    /\ Mutant = "time_late" /\ run[s] = "tell" /\ taken[s] = {}
+    /\ time' = Set(time, cur[s], TRUE) /\ RunTo(s, "drop")
     /\ UNCHANGED <<device, event, last, refs, frees, stream, point, target, wanted, lineVars, cur, taken, wrong,
                    ownVars, got, pc>>
 

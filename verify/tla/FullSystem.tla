@@ -79,7 +79,8 @@ Acquire(t) ==
     /\ round' = [round EXCEPT ![t] = @ + 1] /\ after' = [after EXCEPT ![t] = NoPoint]
     /\ outcome' = [outcome EXCEPT ![t] = "none"] /\ final' = [final EXCEPT ![t] = FALSE]
     /\ ends' = [ends EXCEPT ![t] = 0] /\ requested' = [requested EXCEPT ![t] = NoPoint]
-    /\ UNCHANGED <<refusing, streamVars, submitted, completed, queueVars, cur, run, event, blockVars, device, block>>
+    /\ UNCHANGED <<refusing, streamVars, submitted, completed, queueVars, cur, run, event, blockVars, device,
+                   block>>
 
 Begin(t) ==
     LET s == mine[t]
@@ -193,12 +194,13 @@ Dispatch(r) ==
     IN  /\ run[r] = "begin" /\ (Mutant = "runner_waits" => ~rests)
         /\ IF rests /\ Mutant # "barrier_ignored"
            THEN /\ queue' = [queue EXCEPT ![q] = IF Mutant = "parked_behind" THEN Append(@, w) ELSE <<w>> \o @]
-                /\ parked' = [parked EXCEPT ![q] = TRUE] /\ busy' = [busy EXCEPT ![q] = Nobody]
+                /\ parked' = [parked EXCEPT ![q] = Mutant # "looks_again"] /\ busy' = [busy EXCEPT ![q] = Nobody]
                 /\ cur' = [cur EXCEPT ![r] = NoWork] /\ RunTo(r, "idle")
            ELSE /\ RunTo(r, IF w.kind = "run" /\ outcome[w.thread] = "pending" THEN "execute"
                             ELSE IF Mutant = "future_first" THEN "finish" ELSE "signal")
                 /\ UNCHANGED <<queueVars, cur>>
-        /\ UNCHANGED <<poolVars, streamVars, submitted, completed, event, blockVars, futureVars, device, ownVars, pc>>
+        /\ UNCHANGED <<poolVars, streamVars, submitted, completed, event, blockVars, futureVars, device, ownVars,
+                       pc>>
 
 Execute(r) == \* while it is here, the run uses its block
     /\ run[r] = "execute" /\ RunTo(r, IF Mutant = "future_first" THEN "finish" ELSE "signal")

@@ -124,7 +124,7 @@ BeginEnd(t) ==
     /\ UNCHANGED <<list, lock, state, references, poolVars, wrong, ownVars, at, on, slot>>
 
 CallExit(t) == \* call_exit_function, forget_slot up to the lock
-    /\ pc[t] = "ending" /\ key[t] /\ key' = [key EXCEPT ![t] = FALSE]
+    /\ pc[t] = "ending" /\ key[t] /\ key' = [key EXCEPT ![t] = Mutant = "asks_again"]
     /\ told' = IF Mutant = "told_kept" THEN told ELSE [told EXCEPT ![t] = FALSE]
     /\ Go(t, "forget_lock")
     /\ UNCHANGED <<list, lock, state, references, poolVars, wrong, memory, used, again, at, on, slot>>
