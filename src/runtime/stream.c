@@ -2,6 +2,11 @@
 
 #include "base/check.h"
 
+/* Bits of hd_stream_state.ownership; the generation stands above them. */
+#define OWNED      UINT32_C(1)
+#define CLOSED     UINT32_C(2)
+#define GENERATION UINT32_C(4)
+
 static void stream_lock(hd_stream_state *stream) HD_ACQUIRE(&stream->mutex, hd_rank_stream)
     HD_NO_THREAD_SAFETY_ANALYSIS
 {
@@ -16,9 +21,7 @@ static void stream_unlock(hd_stream_state *stream) HD_RELEASE(&stream->mutex, hd
 
 hd_status hd_stream_init(hd_stream_state *stream) HD_NO_THREAD_SAFETY_ANALYSIS
 {
-    stream->generation = 0;
-    stream->owned = stream->number == 0;
-    stream->closed = false;
+    atomic_init(&stream->ownership, stream->number == 0 ? OWNED : 0);
     atomic_init(&stream->leaving, false);
     if (hd_timeline_init(&stream->timeline) != HD_OK) {
         return HD_OUT_OF_MEMORY;
@@ -36,25 +39,33 @@ void hd_stream_destroy(hd_stream_state *stream)
     hd_timeline_destroy(&stream->timeline);
 }
 
+/* relaxed, as all of its stores: the word orders no data, and is written under the lock only. */
+static uint32_t get_ownership(const hd_stream_state *stream) HD_REQUIRES(&stream->mutex)
+{
+    return hd_load_relaxed(&stream->ownership);
+}
+
 /* HD_OK when the handle is good. */
 static hd_status check_owner(const hd_stream_state *stream, uint32_t generation)
     HD_REQUIRES(&stream->mutex)
 {
-    if (stream->closed) {
+    uint32_t ownership = get_ownership(stream);
+    if ((ownership & CLOSED) != 0) {
         return HD_CLOSED;
     }
-    return stream->owned && stream->generation == generation ? HD_OK : HD_INVALID_ARGUMENT;
+    return ownership == generation * GENERATION + OWNED ? HD_OK : HD_INVALID_ARGUMENT;
 }
 
 hd_status hd_stream_begin(hd_stream_state *stream, uint32_t *out_generation)
 {
     stream_lock(stream);
-    HD_CHECK("SAFE.stream-one-owner", !stream->owned && !hd_load_relaxed(&stream->leaving));
-    hd_status status = stream->closed ? HD_CLOSED : HD_OK;
+    uint32_t ownership = get_ownership(stream);
+    HD_CHECK("SAFE.stream-one-owner",
+             (ownership & OWNED) == 0 && !hd_load_relaxed(&stream->leaving));
+    hd_status status = (ownership & CLOSED) != 0 ? HD_CLOSED : HD_OK;
     if (status == HD_OK) {
-        stream->owned = true;
-        stream->generation = (stream->generation + 1) & HD_STREAM_GENERATION_MASK;
-        *out_generation = stream->generation;
+        *out_generation = (ownership / GENERATION + 1) & HD_STREAM_GENERATION_MASK;
+        hd_store_relaxed(&stream->ownership, *out_generation * GENERATION + OWNED);
     }
     stream_unlock(stream);
     return status;
@@ -78,7 +89,7 @@ static bool claim_leaving(hd_stream_state *stream) HD_REQUIRES(&stream->mutex)
 /* Ends the ownership; true when the slot is to be given back now. */
 static bool leave(hd_stream_state *stream) HD_REQUIRES(&stream->mutex)
 {
-    stream->owned = false;
+    hd_store_relaxed(&stream->ownership, get_ownership(stream) & ~OWNED);
     /* seq_cst: ordered before the look at the timeline; see hd_stream_complete. */
     hd_store_seq_cst(&stream->leaving, true);
     return claim_leaving(stream);
@@ -106,20 +117,19 @@ hd_status hd_stream_end(const hd_stream_ref *ref)
 void hd_stream_close(hd_stream_state *stream)
 {
     stream_lock(stream);
-    stream->closed = true;
-    bool returns = stream->owned && stream->number != 0 && leave(stream);
+    uint32_t ownership = get_ownership(stream);
+    hd_store_relaxed(&stream->ownership, ownership | CLOSED);
+    bool returns = (ownership & OWNED) != 0 && stream->number != 0 && leave(stream);
     stream_unlock(stream);
     if (returns) {
         hd_slot_pool_return(stream->slots, stream->number);
     }
 }
 
-hd_status hd_stream_check(const hd_stream_ref *ref)
+hd_status hd_stream_check(const hd_stream_ref *ref) HD_NO_THREAD_SAFETY_ANALYSIS
 {
-    stream_lock(ref->stream);
-    hd_status status = check_owner(ref->stream, ref->generation);
-    stream_unlock(ref->stream);
-    return status;
+    /* One atomic word tells all, and with the lock the answer would be as old by the time it is used. */
+    return check_owner(ref->stream, ref->generation);
 }
 
 hd_status hd_stream_try_submit(const hd_stream_ref *ref, hd_stream_work *work, uint64_t *out_wait)

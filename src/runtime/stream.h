@@ -1,8 +1,8 @@
 /* Stream, inside: who owns a slot's stream, and the order of what is submitted to it.
  *
- * State, under the lock: `generation` counts the owners and is part of the public handle, so a handle
- * that was released, or never given out, is refused; `owned`: between acquisition and release, or
- * the default stream; `closed`: the device was shut down.
+ * State, under the lock, in one word: the generation counts the owners and is part of the public handle, so
+ * a handle that was released, or never given out, is refused; owned: between acquisition and release, or
+ * the default stream; closed: the device was shut down.
  * Law: submitted - completed <= depth. A stream that was released goes back to the slot pool exactly once,
  * when all that was submitted is done: by the one who releases it, or by the one who does the last work.
  *
@@ -29,9 +29,8 @@ typedef struct hd_stream_state {
     hd_slot_pool *slots;
     hd_timeline timeline;
     hd_mutex mutex;
-    uint32_t generation HD_GUARDED_BY(&mutex);
-    bool owned HD_GUARDED_BY(&mutex);
-    bool closed HD_GUARDED_BY(&mutex);
+    /* generation, closed, owned; hd_stream_check reads them without the lock. */
+    _Atomic uint32_t ownership HD_GUARDED_BY(&mutex);
     /* It waits for its last work to go back to the pool. Set under the lock; seq_cst with the timeline,
      * so that the last work's end sees it, or whoever sets it sees that end. */
     _Atomic bool leaving;
@@ -64,7 +63,7 @@ HD_MUST_CHECK hd_status hd_stream_end(const hd_stream_ref *ref);
 /* Refuses all that is submitted from now on, and ends the ownership if there is one. */
 void hd_stream_close(hd_stream_state *stream);
 
-/* Whether the handle is good: HD_OK, HD_INVALID_ARGUMENT, HD_CLOSED. */
+/* Whether the handle is good, at the moment: HD_OK, HD_INVALID_ARGUMENT, HD_CLOSED. Takes no lock. */
 HD_MUST_CHECK hd_status hd_stream_check(const hd_stream_ref *ref);
 
 /* Gives work its point and its place in the queue. HD_EXHAUSTED: the stream is full; *out_wait is the
