@@ -75,6 +75,7 @@ typedef struct hd_memory_info {
     uint64_t arena_bytes;
     uint64_t plan_bytes;
     uint64_t block_bytes; /* what hd_memory_allocate has taken from the system, in use or cached */
+    uint64_t table_bytes; /* what is kept about those blocks; stays until the device is destroyed */
 } hd_memory_info;
 
 HD_API HD_MUST_CHECK hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info);

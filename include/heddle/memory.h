@@ -36,12 +36,14 @@ HD_API HD_MUST_CHECK hd_status hd_memory_record_stream(hd_device *device, void *
 /* Gives every cached block that the device has finished with back to the system. */
 HD_API HD_MUST_CHECK hd_status hd_memory_trim(hd_device *device, hd_error *error);
 
-/* Bytes and counts of a device's blocks at one moment. in_use + cached = reserved. */
+/* Bytes and counts of a device's blocks: of each stream at one moment, added up. in_use + cached =
+ * reserved. */
 typedef struct hd_memory_statistics {
     uint64_t in_use_bytes;   /* allocated and not freed */
     uint64_t cached_bytes;   /* freed, kept for reuse (waiting for the device or not) */
     uint64_t reserved_bytes; /* taken from the system */
-    uint64_t peak_bytes;     /* the largest in_use_bytes so far */
+    uint64_t peak_bytes;     /* the largest in_use_bytes so far, or more: the sum of each stream's own
+                              * largest, and never more than what was reserved at a time */
     uint64_t allocations;    /* successful calls of hd_memory_allocate */
     uint64_t hits;           /* of them served from the cache */
     uint64_t splits;         /* of them that divided a larger block */

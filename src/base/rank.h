@@ -20,7 +20,8 @@
     X(timeline)   /* timeline: threads that wait for a point */                                    \
     X(future)     /* future: threads that wait for its end */                                      \
     X(callbacks)  /* callbacks: those that wait for their thread */                                \
-    X(allocator)  /* caching allocator: blocks and their owners */                                 \
+    X(allocator)  /* caching allocator: blocks that no stream has */                               \
+    X(stream_cache) /* stream cache: blocks that one stream has */                                 \
     X(runners)    /* queues that have work, runners that sleep */                                  \
     X(workers)    /* worker team: idle workers that sleep */                                       \
     X(leaf)       /* nothing is taken under it */
@@ -51,7 +52,8 @@ extern struct hd_rank_capability hd_rank_timeline HD_ACQUIRED_AFTER(hd_rank_queu
 extern struct hd_rank_capability hd_rank_future HD_ACQUIRED_AFTER(hd_rank_timeline);
 extern struct hd_rank_capability hd_rank_callbacks HD_ACQUIRED_AFTER(hd_rank_future);
 extern struct hd_rank_capability hd_rank_allocator HD_ACQUIRED_AFTER(hd_rank_callbacks);
-extern struct hd_rank_capability hd_rank_runners HD_ACQUIRED_AFTER(hd_rank_allocator);
+extern struct hd_rank_capability hd_rank_stream_cache HD_ACQUIRED_AFTER(hd_rank_allocator);
+extern struct hd_rank_capability hd_rank_runners HD_ACQUIRED_AFTER(hd_rank_stream_cache);
 extern struct hd_rank_capability hd_rank_workers HD_ACQUIRED_AFTER(hd_rank_runners);
 extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_workers);
 
@@ -60,6 +62,7 @@ extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_workers)
     HD_EXCLUDES(hd_rank_device, hd_rank_batch, hd_rank_turnstile, hd_rank_plan_cache,              \
                 hd_rank_event, hd_rank_submission, hd_rank_stream, hd_rank_slot_pool,              \
                 hd_rank_queue, hd_rank_timeline, hd_rank_future, hd_rank_callbacks,                \
-                hd_rank_allocator, hd_rank_runners, hd_rank_workers, hd_rank_leaf)
+                hd_rank_allocator, hd_rank_stream_cache, hd_rank_runners, hd_rank_workers,         \
+                hd_rank_leaf)
 
 #endif

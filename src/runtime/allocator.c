@@ -4,8 +4,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "runtime/free_lists.h"
+#include "runtime/block_records.h"
 #include "runtime/slot_pool.h"
+#include "runtime/stream_cache.h"
 
 /* Small blocks share a segment of this size; larger segments are multiples of it, or of the least
  * grain near the limit. Blocks above SMALL_LIMIT are never cut from a larger one, but a cached one
@@ -14,31 +15,34 @@
 #define SMALL_LIMIT  ((size_t)1 << 20)
 #define LEAST_GRAIN  ((size_t)4096)
 #define LARGE_WASTE  3
-#define POISON       0xDD
 
-/* What was freed on one stream and may be used by that stream only. */
-typedef struct stream_cache {
-    hd_free_lists lists;
-    hd_block *oldest; /* the same blocks in the order of their points */
-    hd_block *newest;
-    hd_timeline_watch watch; /* tells of a point that somebody waits for */
-    bool armed;              /* the watch is registered, or about to be */
+/* Tells of a point of a stream that somebody waits for. */
+typedef struct stream_watch {
+    hd_timeline_watch watch;
+    bool armed; /* it is registered, or about to be */
     hd_allocator *owner;
-} stream_cache;
+} stream_watch;
 
+/* A hit and its free read the first members only. */
 struct hd_allocator {
     hd_timeline *timelines[HD_STREAM_COUNT];
     hd_memory_account *account;
-    hd_mutex mutex;
-    hd_condition changed; /* progress has grown */
-    hd_block_table blocks HD_GUARDED_BY(&mutex);
+    hd_block_table blocks; /* but for hd_block_table_find under the lock */
+    /* Threads that found no free block, until they return: whoever frees one meanwhile tells them. */
+    _Atomic uint32_t seekers;
+    _Alignas(HD_CACHE_LINE) hd_mutex mutex;
+    hd_condition changed; /* progress has grown, or in_transit has shrunk */
     hd_free_lists common HD_GUARDED_BY(&mutex);
-    stream_cache caches[HD_STREAM_COUNT] HD_GUARDED_BY(&mutex);
-    hd_block *recorded HD_GUARDED_BY(&mutex);
+    hd_block_queue recorded[HD_STREAM_COUNT] HD_GUARDED_BY(&mutex); /* by a stream they wait for */
+    stream_watch watches[HD_STREAM_COUNT] HD_GUARDED_BY(&mutex);
     uint64_t progress HD_GUARDED_BY(&mutex); /* times that the free blocks have become more */
-    uint32_t waiting HD_GUARDED_BY(&mutex);
     uint32_t in_transit HD_GUARDED_BY(&mutex); /* threads that carry memory from or to the system */
-    hd_memory_statistics counts HD_GUARDED_BY(&mutex);
+    uint64_t common_bytes HD_GUARDED_BY(&mutex); /* of blocks that no stream has */
+    uint64_t reserved_bytes HD_GUARDED_BY(&mutex);
+    uint64_t most_reserved_bytes HD_GUARDED_BY(&mutex);
+    uint64_t waits HD_GUARDED_BY(&mutex);
+    uint64_t releases HD_GUARDED_BY(&mutex);
+    hd_stream_cache caches[HD_STREAM_COUNT];
 };
 
 static void allocator_lock(hd_allocator *allocator)
@@ -47,11 +51,21 @@ static void allocator_lock(hd_allocator *allocator)
     hd_mutex_lock(&allocator->mutex);
 }
 
+/* No stream's lock is needed for the law: what a stream has changes under this lock only, and that it is
+ * in use or cached is the stream's own law. */
+static bool law_holds(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+{
+    uint64_t bytes = allocator->common_bytes;
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        bytes += hd_stream_cache_reserved(&allocator->caches[i]);
+    }
+    return bytes == allocator->reserved_bytes;
+}
+
 static void allocator_unlock(hd_allocator *allocator)
     HD_RELEASE(&allocator->mutex, hd_rank_allocator) HD_NO_THREAD_SAFETY_ANALYSIS
 {
-    HD_CHECK("FLAT.blocks", allocator->counts.in_use_bytes + allocator->counts.cached_bytes ==
-                                allocator->counts.reserved_bytes);
+    HD_CHECK("FLAT.blocks", law_holds(allocator));
     hd_mutex_unlock(&allocator->mutex);
 }
 
@@ -59,29 +73,32 @@ static void allocator_unlock(hd_allocator *allocator)
 static void note_progress(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
 {
     allocator->progress++;
-    if (allocator->waiting > 0) {
-        hd_condition_broadcast(&allocator->changed);
-    }
+    hd_condition_broadcast(&allocator->changed);
 }
 
 /* Nothing of this thread's is on its way any more: who waits for that looks again. */
 static void end_transit(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
 {
     allocator->in_transit--;
-    if (allocator->waiting > 0) {
-        hd_condition_broadcast(&allocator->changed);
-    }
+    hd_condition_broadcast(&allocator->changed);
 }
 
 /* A point that somebody waited for is reached. */
 static void note_reached(hd_timeline_watch *watch)
 {
-    stream_cache *cache = (stream_cache *)((char *)watch - offsetof(stream_cache, watch));
-    hd_allocator *allocator = cache->owner;
+    stream_watch *reached = (stream_watch *)((char *)watch - offsetof(stream_watch, watch));
+    hd_allocator *allocator = reached->owner;
     allocator_lock(allocator);
-    cache->armed = false;
+    reached->armed = false;
     note_progress(allocator);
     allocator_unlock(allocator);
+}
+
+static void destroy_caches(hd_allocator *allocator, uint32_t count)
+{
+    while (count-- > 0) {
+        hd_stream_cache_destroy(&allocator->caches[count]);
+    }
 }
 
 hd_status hd_allocator_create(hd_timeline *const *timelines, hd_memory_account *account,
@@ -95,26 +112,29 @@ hd_status hd_allocator_create(hd_timeline *const *timelines, hd_memory_account *
     memset(allocator, 0, sizeof *allocator);
     memcpy(allocator->timelines, timelines, sizeof allocator->timelines);
     allocator->account = account;
-    for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
-        allocator->caches[i].owner = allocator;
-        allocator->caches[i].watch.reached = note_reached;
+    atomic_init(&allocator->seekers, 0);
+    hd_block_table_init(&allocator->blocks, account);
+    uint32_t caches = 0;
+    while (caches < HD_STREAM_COUNT) {
+        allocator->watches[caches].owner = allocator;
+        allocator->watches[caches].watch.reached = note_reached;
+        if (hd_stream_cache_init(&allocator->caches[caches], caches, allocator->timelines) !=
+            HD_OK) {
+            goto fail;
+        }
+        caches++;
     }
     if (hd_mutex_init(&allocator->mutex, HD_RANK_allocator) != HD_OK) {
         goto fail;
     }
     if (hd_condition_init(&allocator->changed) != HD_OK) {
-        goto fail_mutex;
-    }
-    if (hd_block_table_init(&allocator->blocks) != HD_OK) {
-        goto fail_condition;
+        hd_mutex_destroy(&allocator->mutex);
+        goto fail;
     }
     *out_allocator = allocator;
     return HD_OK;
-fail_condition:
-    hd_condition_destroy(&allocator->changed);
-fail_mutex:
-    hd_mutex_destroy(&allocator->mutex);
 fail:
+    destroy_caches(allocator, caches);
     hd_free(allocator);
     return HD_OUT_OF_MEMORY;
 }
@@ -133,51 +153,24 @@ void hd_allocator_destroy(hd_allocator **allocator) HD_NO_THREAD_SAFETY_ANALYSIS
     if (dead == NULL) {
         return;
     }
-    HD_CHECK("BOUND.allocator-nobody-waits", dead->waiting == 0 && dead->in_transit == 0);
+    HD_CHECK("BOUND.allocator-nobody-waits",
+             hd_load_relaxed(&dead->seekers) == 0 && dead->in_transit == 0);
     hd_block_table_visit_segments(&dead->blocks, free_segment, dead);
     hd_block_table_clear(&dead->blocks);
     hd_condition_destroy(&dead->changed);
     hd_mutex_destroy(&dead->mutex);
+    destroy_caches(dead, HD_STREAM_COUNT);
     hd_free(dead);
 }
 
 /* ---- Free blocks: a stream's, and everybody's. */
 
-static void cache_append(stream_cache *cache, hd_block *block)
-{
-    HD_CHECK("REUSE.cached-by-point",
-             cache->newest == NULL || cache->newest->point <= block->point);
-    block->state = HD_BLOCK_CACHED;
-    block->newer = NULL;
-    block->older = cache->newest;
-    *(cache->newest == NULL ? &cache->oldest : &cache->newest->newer) = block;
-    cache->newest = block;
-    hd_free_lists_push(&cache->lists, block);
-}
-
-static void cache_remove(stream_cache *cache, hd_block *block)
-{
-    *(block->older == NULL ? &cache->oldest : &block->older->newer) = block->newer;
-    *(block->newer == NULL ? &cache->newest : &block->newer->older) = block->older;
-    hd_free_lists_remove(&cache->lists, block);
-}
-
-/* Test builds show who still uses a block that the device has finished with. */
-static void poison(hd_block *block)
-{
-#if defined(HD_DEBUG_CHECKS)
-    memset(block->address, POISON, block->size);
-#else
-    (void)block;
-#endif
-}
-
 /* Joins `right` to `left`, which lies before it. */
 static void join(hd_allocator *allocator, hd_block *left, hd_block *right)
     HD_REQUIRES(&allocator->mutex)
 {
-    HD_CHECK("SAFE.neighbours",
-             left->after == right && left->address + left->size == right->address);
+    HD_CHECK("SAFE.neighbours", left->after == right &&
+                                    hd_block_address(left) + left->size == hd_block_address(right));
     left->size += right->size;
     left->after = right->after;
     if (left->after != NULL) {
@@ -187,112 +180,60 @@ static void join(hd_allocator *allocator, hd_block *left, hd_block *right)
     hd_block_table_give(&allocator->blocks, right);
 }
 
-/* The device has finished with a block that is in no list. */
+static bool is_common(hd_block *block)
+{
+    return block != NULL && hd_block_get_state(block) == HD_BLOCK_COMMON;
+}
+
+/* The device has finished with a block that nobody has. */
 static void share(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex)
 {
     hd_block *before = block->before, *after = block->after;
-    poison(block);
-    if (before != NULL && before->state == HD_BLOCK_COMMON) {
+    if (is_common(before)) {
         hd_free_lists_remove(&allocator->common, before);
         join(allocator, before, block);
         block = before;
     }
-    if (after != NULL && after->state == HD_BLOCK_COMMON) {
+    if (is_common(after)) {
         hd_free_lists_remove(&allocator->common, after);
         join(allocator, block, after);
     }
-    block->state = HD_BLOCK_COMMON;
+    hd_block_set(block, HD_BLOCK_COMMON, 0);
     hd_free_lists_push(&allocator->common, block);
 }
 
-/* ---- Recorded streams. */
-
-static void remove_record(hd_block *block, uint32_t index)
+/* Puts a freed block that was recorded where it waits for one of its records, or into its stream's
+ * cache if none is left. */
+static void await_records(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex)
 {
-    uint32_t last = --block->record_count;
-    block->record_streams[index] = block->record_streams[last];
-    block->record_points[index] = block->record_points[last];
-}
-
-static void add_record(hd_block *block, uint32_t stream, uint64_t point)
-{
-    uint32_t index = 0;
-    while (index < block->record_count && block->record_streams[index] != stream) {
-        index++;
-    }
-    if (index == HD_BLOCK_RECORDS) {
-        block->owed |= UINT32_C(1) << stream;
+    if (hd_block_records_settle(block, allocator->timelines)) {
+        hd_stream_cache_settle(&allocator->caches[hd_block_get_stream(block)], block);
         return;
     }
-    block->record_streams[index] = (uint8_t)stream;
-    block->record_points[index] = point;
-    block->record_count += index == block->record_count;
-}
-
-/* Forgets the records whose points are reached; true when none is left. A stream that found no
- * place gets the place that came free, with the point that is its last by now: not before the one
- * it was recorded at (REUSE). */
-static bool settle_records(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex)
-{
-    for (uint32_t i = block->record_count; i-- > 0;) {
-        if (hd_timeline_reached(allocator->timelines[block->record_streams[i]],
-                                block->record_points[i])) {
-            remove_record(block, i);
-        }
-    }
-    while (block->owed != 0 && block->record_count < HD_BLOCK_RECORDS) {
-        uint32_t stream = (uint32_t)__builtin_ctz(block->owed);
-        hd_timeline *timeline = allocator->timelines[stream];
-        uint64_t point = hd_timeline_submitted(timeline);
-        block->owed &= block->owed - 1;
-        if (!hd_timeline_reached(timeline, point)) {
-            add_record(block, stream, point);
-        }
-    }
-    return block->record_count == 0;
-}
-
-static void recorded_push(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex)
-{
-    block->state = HD_BLOCK_RECORDED;
-    block->previous = NULL;
-    block->next = allocator->recorded;
-    if (block->next != NULL) {
-        block->next->previous = block;
-    }
-    allocator->recorded = block;
-}
-
-static void recorded_remove(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex)
-{
-    *(block->previous == NULL ? &allocator->recorded : &block->previous->next) = block->next;
-    if (block->next != NULL) {
-        block->next->previous = block->previous;
-    }
+    block->due = block->record_points[0];
+    hd_block_queue_insert(&allocator->recorded[block->record_streams[0]], block);
 }
 
 /* Looks which points have been reached: makes common what the device has finished with. */
 static void collect(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
 {
     bool found = false;
-    for (hd_block *block = allocator->recorded, *next; block != NULL; block = next) {
-        next = block->next;
-        if (settle_records(allocator, block)) {
-            stream_cache *cache = &allocator->caches[block->stream];
-            recorded_remove(allocator, block);
-            if (cache->newest != NULL && cache->newest->point > block->point) {
-                block->point = cache->newest->point; /* later than needed keeps the order */
-            }
-            cache_append(cache, block);
+    hd_block *block;
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        hd_block_queue *queue = &allocator->recorded[i];
+        while ((block = queue->oldest) != NULL &&
+               hd_timeline_reached(allocator->timelines[i], block->due)) {
+            hd_block_queue_remove(queue, block);
+            await_records(allocator, block);
             found = true;
         }
     }
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
-        stream_cache *cache = &allocator->caches[i];
-        hd_block *block;
-        while ((block = cache->oldest) != NULL &&
-               hd_timeline_reached(allocator->timelines[i], block->point)) {
-            cache_remove(cache, block);
+        hd_stream_cache *cache = &allocator->caches[i];
+        while (hd_stream_cache_reserved(cache) > 0 &&
+               (block = hd_stream_cache_pop_reached(cache)) != NULL) {
+            hd_block_poison(block, allocator->timelines[i]);
+            allocator->common_bytes += block->size;
             share(allocator, block);
             found = true;
         }
@@ -331,8 +272,11 @@ static void *take_segment(hd_allocator *allocator, size_t size, size_t *out_size
 static void add_segment(hd_allocator *allocator, void *pages, size_t size)
     HD_REQUIRES(&allocator->mutex)
 {
-    allocator->counts.reserved_bytes += size;
-    allocator->counts.cached_bytes += size;
+    allocator->reserved_bytes += size;
+    allocator->common_bytes += size;
+    if (allocator->reserved_bytes > allocator->most_reserved_bytes) {
+        allocator->most_reserved_bytes = allocator->reserved_bytes;
+    }
     share(allocator, hd_block_table_add(&allocator->blocks, pages, size));
     end_transit(allocator);
     note_progress(allocator);
@@ -350,13 +294,13 @@ static hd_block *detach_segments(hd_allocator *allocator) HD_REQUIRES(&allocator
             }
             hd_free_lists_remove(&allocator->common, block);
             hd_block_table_remove(&allocator->blocks, block);
-            allocator->counts.reserved_bytes -= block->size;
-            allocator->counts.cached_bytes -= block->size;
-            block->next_hashed = detached;
+            allocator->reserved_bytes -= block->size;
+            allocator->common_bytes -= block->size;
+            block->next = detached;
             detached = block;
         }
     }
-    allocator->counts.releases += detached != NULL;
+    allocator->releases += detached != NULL;
     return detached;
 }
 
@@ -371,12 +315,12 @@ static bool release_cache(hd_allocator *allocator)
     if (detached == NULL) {
         return false;
     }
-    for (hd_block *block = detached; block != NULL; block = block->next_hashed) {
-        free_segment(allocator, block->address, block->size);
+    for (hd_block *block = detached; block != NULL; block = block->next) {
+        free_segment(allocator, hd_block_address(block), block->size);
     }
     allocator_lock(allocator);
     for (hd_block *block = detached, *next; block != NULL; block = next) {
-        next = block->next_hashed;
+        next = block->next;
         hd_block_table_give(&allocator->blocks, block);
     }
     end_transit(allocator);
@@ -387,12 +331,12 @@ static bool release_cache(hd_allocator *allocator)
 
 /* ---- Allocate. */
 
-/* Cuts what a free block has beyond `size` off; the rest stays free in the same way. */
-static void split(hd_allocator *allocator, hd_block *block, size_t size)
+/* Cuts what a block that nobody has holds beyond `size` off. */
+static hd_block *split(hd_allocator *allocator, hd_block *block, size_t size)
     HD_REQUIRES(&allocator->mutex)
 {
     hd_block *rest =
-        hd_block_table_add(&allocator->blocks, block->address + size, block->size - size);
+        hd_block_table_add(&allocator->blocks, hd_block_address(block) + size, block->size - size);
     rest->before = block;
     rest->after = block->after;
     if (rest->after != NULL) {
@@ -400,85 +344,71 @@ static void split(hd_allocator *allocator, hd_block *block, size_t size)
     }
     block->after = rest;
     block->size = size;
-    rest->stream = block->stream;
-    rest->state = block->state;
-    rest->point = block->point;
-    if (block->state == HD_BLOCK_COMMON) {
-        hd_free_lists_push(&allocator->common, rest);
-        return;
-    }
-    /* In the place of the block, whose point it has. */
-    stream_cache *cache = &allocator->caches[block->stream];
-    rest->older = block->older;
-    rest->newer = block->newer;
-    *(rest->older == NULL ? &cache->oldest : &rest->older->newer) = rest;
-    *(rest->newer == NULL ? &cache->newest : &rest->newer->older) = rest;
-    hd_free_lists_push(&cache->lists, rest);
+    return rest;
 }
 
-/* A free block of at least `size` bytes that `stream` may have; NULL. */
-static hd_block *find_free(hd_allocator *allocator, uint32_t stream, size_t size)
+/* Takes a common block of at least `size` bytes; NULL. */
+static hd_block *pop_common(hd_allocator *allocator, uint32_t class, uint32_t highest)
     HD_REQUIRES(&allocator->mutex)
 {
-    const hd_free_lists *own = &allocator->caches[stream].lists;
+    hd_block *block = hd_free_lists_find(&allocator->common, class, highest);
+    if (block != NULL) {
+        hd_free_lists_remove(&allocator->common, block);
+    }
+    return block;
+}
+
+/* Gives a free block of at least `size` bytes to `stream`, wherever it is from; NULL. */
+static void *take(hd_allocator *allocator, uint32_t stream, size_t size, bool is_hit)
+    HD_REQUIRES(&allocator->mutex)
+{
+    hd_stream_cache *cache = &allocator->caches[stream];
     uint32_t class = hd_size_class(size);
     uint32_t highest = size <= SMALL_LIMIT ? hd_size_class(SEGMENT_SIZE) : class + LARGE_WASTE;
-    hd_block *block = hd_free_lists_find(own, class, class);
-    if (block == NULL) {
-        block = hd_free_lists_find(&allocator->common, class, highest);
+    void *memory = hd_stream_cache_take(cache, class);
+    if (memory != NULL) {
+        return memory;
     }
+    hd_block *block = pop_common(allocator, class, highest), *rest = NULL;
     if (block == NULL) {
         collect(allocator);
-        block = hd_free_lists_find(&allocator->common, class, highest);
+        block = pop_common(allocator, class, highest);
     }
     if (block == NULL) {
-        block = hd_free_lists_find(own, class, highest);
+        block = hd_stream_cache_pop_fit(cache, class, highest);
+        if (block == NULL) {
+            return NULL;
+        }
+        allocator->common_bytes += block->size;
     }
-    return block;
-}
-
-/* Gives a free block of at least `size` bytes to `stream`; NULL. */
-static hd_block *take(hd_allocator *allocator, uint32_t stream, size_t size)
-    HD_REQUIRES(&allocator->mutex)
-{
-    hd_block *block = find_free(allocator, stream, size);
-    if (block == NULL) {
-        return NULL;
-    }
-    bool is_common = block->state == HD_BLOCK_COMMON;
-    HD_CHECK("REUSE.free-for-this-stream",
-             is_common || (block->state == HD_BLOCK_CACHED && block->stream == stream));
-    stream_cache *cache = &allocator->caches[stream];
     if (block->size > size && size <= SMALL_LIMIT) {
-        hd_free_lists_remove(is_common ? &allocator->common : &cache->lists, block);
-        split(allocator, block, size);
-        allocator->counts.splits++;
-    } else if (is_common) {
-        hd_free_lists_remove(&allocator->common, block);
-    } else {
-        cache_remove(cache, block);
+        rest = split(allocator, block, size);
     }
-    block->state = HD_BLOCK_IN_USE;
-    block->stream = (uint8_t)stream;
-    allocator->counts.cached_bytes -= block->size;
-    allocator->counts.in_use_bytes += block->size;
-    if (allocator->counts.in_use_bytes > allocator->counts.peak_bytes) {
-        allocator->counts.peak_bytes = allocator->counts.in_use_bytes;
+    if (rest != NULL && is_common(block)) {
+        hd_block_set(rest, HD_BLOCK_COMMON, 0);
+        hd_free_lists_push(&allocator->common, rest);
+    } else if (rest != NULL) {
+        rest->due = block->due;
+        allocator->common_bytes -= rest->size;
+        hd_stream_cache_add(cache, rest);
     }
-    allocator->counts.allocations++;
-    return block;
+    allocator->common_bytes -= block->size;
+    return hd_stream_cache_hand_out(cache, block, is_hit, rest != NULL);
 }
 
-/* Makes descriptions for more blocks. */
-static hd_status grow_table(hd_allocator *allocator, size_t block_count, uint32_t bucket_shift)
+/* Makes descriptions for more blocks, if need be after giving the cache back. */
+static hd_status grow_table(hd_allocator *allocator, size_t block_count)
 {
     hd_block_growth growth;
-    hd_status status = hd_block_growth_make(block_count, bucket_shift, &growth);
+    hd_status status = hd_block_growth_make(allocator->account, block_count, &growth);
+    if (status != HD_OK && release_cache(allocator)) {
+        status = hd_block_growth_make(allocator->account, block_count, &growth);
+    }
     if (status == HD_OK) {
         allocator_lock(allocator);
         hd_block_table_grow(&allocator->blocks, &growth);
         allocator_unlock(allocator);
-        hd_block_growth_free(&growth);
+        hd_block_growth_free(allocator->account, &growth);
     }
     return status;
 }
@@ -489,18 +419,15 @@ static bool find_points(hd_allocator *allocator, uint64_t points[HD_STREAM_COUNT
 {
     bool any = false;
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
-        hd_block *oldest = allocator->caches[i].oldest;
-        points[i] = oldest == NULL ? 0 : oldest->point;
-        any = any || oldest != NULL;
-    }
-    for (const hd_block *block = allocator->recorded; block != NULL; block = block->next) {
-        for (uint32_t i = 0; i < block->record_count; i++) {
-            uint64_t *point = &points[block->record_streams[i]];
-            if (*point == 0 || block->record_points[i] < *point) {
-                *point = block->record_points[i];
-            }
+        hd_stream_cache *cache = &allocator->caches[i];
+        const hd_block *recorded = allocator->recorded[i].oldest;
+        points[i] = 0;
+        bool cached =
+            hd_stream_cache_reserved(cache) > 0 && hd_stream_cache_get_point(cache, &points[i]);
+        if (recorded != NULL && (!cached || recorded->due < points[i])) {
+            points[i] = recorded->due;
         }
-        any = true;
+        any = any || cached || recorded != NULL;
     }
     return any;
 }
@@ -511,17 +438,17 @@ static void arm_watches(hd_allocator *allocator, const uint64_t points[HD_STREAM
     uint32_t to_arm = 0;
     allocator_lock(allocator);
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
-        stream_cache *cache = &allocator->caches[i];
-        if (points[i] != 0 && !cache->armed) {
-            cache->armed = true;
-            cache->watch.point = points[i];
+        stream_watch *watch = &allocator->watches[i];
+        if (points[i] != 0 && !watch->armed) {
+            watch->armed = true;
+            watch->watch.point = points[i];
             to_arm |= UINT32_C(1) << i;
         }
     }
     allocator_unlock(allocator);
     for (; to_arm != 0; to_arm &= to_arm - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(to_arm);
-        hd_timeline_watch *watch = &allocator->caches[i].watch;
+        hd_timeline_watch *watch = &allocator->watches[i].watch;
         if (!hd_timeline_add_watch(allocator->timelines[i], watch)) {
             note_reached(watch);
         }
@@ -543,8 +470,7 @@ static bool wait_for_progress(hd_allocator *allocator, uint64_t progress, uint64
         allocator_unlock(allocator);
         return more;
     }
-    allocator->waiting++;
-    allocator->counts.waits += !*waited;
+    allocator->waits += !*waited;
     *waited = true;
     allocator_unlock(allocator);
     if (in_flight) {
@@ -557,26 +483,35 @@ static bool wait_for_progress(hd_allocator *allocator, uint64_t progress, uint64
         }
     }
     more = allocator->progress != progress;
-    allocator->waiting--;
     allocator_unlock(allocator);
     return more;
+}
+
+static void count(hd_allocator *allocator, hd_memory_statistics *out_counts)
+    HD_REQUIRES(&allocator->mutex)
+{
+    *out_counts = (hd_memory_statistics){.cached_bytes = allocator->common_bytes,
+                                         .reserved_bytes = allocator->reserved_bytes,
+                                         .waits = allocator->waits,
+                                         .releases = allocator->releases};
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        hd_stream_cache_count(&allocator->caches[i], out_counts);
+    }
+    if (out_counts->peak_bytes > allocator->most_reserved_bytes) {
+        out_counts->peak_bytes = allocator->most_reserved_bytes;
+    }
+    HD_CHECK("FLAT.statistics",
+             out_counts->in_use_bytes + out_counts->cached_bytes == out_counts->reserved_bytes);
 }
 
 static hd_status fail_exhausted(hd_allocator *allocator, size_t size, bool waited, hd_error *error)
 {
     uint64_t limit = allocator->account->limit;
-    uint64_t pending = 0, largest = 0;
+    uint64_t largest = 0;
+    hd_memory_statistics counts;
     allocator_lock(allocator);
-    hd_memory_statistics counts = allocator->counts;
-    for (const hd_block *block = allocator->recorded; block != NULL; block = block->next) {
-        pending += block->size;
-    }
-    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
-        for (const hd_block *block = allocator->caches[i].oldest; block != NULL;
-             block = block->newer) {
-            pending += block->size;
-        }
-    }
+    count(allocator, &counts);
+    uint64_t pending = counts.cached_bytes - allocator->common_bytes;
     for (uint32_t class = HD_SIZE_CLASS_COUNT; class-- > 0 && largest == 0;) {
         const hd_block *block = allocator->common.first[class];
         largest = block == NULL ? 0 : block->size;
@@ -603,26 +538,20 @@ static void *make_segment(hd_allocator *allocator, size_t size, size_t *out_size
     return pages;
 }
 
-hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t size,
-                                uint64_t deadline, void **out_memory, hd_error *error)
+/* Nothing of that class is cached for the stream. */
+static hd_status allocate_slowly(hd_allocator *allocator, uint32_t stream, size_t size,
+                                 uint64_t deadline, void **out_memory, hd_error *error) HD_WAITS
 {
-    hd_check_no_lock_held();
-    HD_CHECK("SAFE.stream", stream < HD_STREAM_COUNT);
-    *out_memory = NULL;
-    if (size > HD_SIZE_LIMIT) {
-        return fail_exhausted(allocator, size, false, error);
-    }
     size_t rounded = hd_size_round(size), segment_size = 0;
     void *pages = NULL;
-    bool missed = false, waited = false, last = false;
+    bool missed = false, seeks = false, waited = false, last = false;
     for (;;) {
         /* Each time round looks anew: nothing that was seen under the lock before is still so. */
         allocator_lock(allocator);
         if (!hd_block_table_is_ready(&allocator->blocks)) {
             size_t block_count = allocator->blocks.block_count;
-            uint32_t bucket_shift = allocator->blocks.bucket_shift;
             allocator_unlock(allocator);
-            if (grow_table(allocator, block_count, bucket_shift) != HD_OK) {
+            if (grow_table(allocator, block_count) != HD_OK) {
                 break;
             }
             continue;
@@ -631,10 +560,16 @@ hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t
             add_segment(allocator, pages, segment_size);
             pages = NULL;
         }
-        hd_block *block = take(allocator, stream, rounded);
-        if (block != NULL) {
-            *out_memory = block->address;
-            allocator->counts.hits += !missed;
+        *out_memory = take(allocator, stream, rounded, !missed);
+        if (*out_memory == NULL && !seeks) {
+            /* relaxed: ordered by the streams' locks. Who frees a block on a stream after the look into
+             * its cache that follows sees that this thread seeks. */
+            hd_add_relaxed(&allocator->seekers, 1);
+            seeks = true;
+            *out_memory = take(allocator, stream, rounded, !missed);
+        }
+        if (*out_memory != NULL) {
+            hd_sub_relaxed(&allocator->seekers, seeks);
             allocator_unlock(allocator);
             return HD_OK;
         }
@@ -658,60 +593,67 @@ hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t
         end_transit(allocator);
         allocator_unlock(allocator);
     }
+    hd_sub_relaxed(&allocator->seekers, seeks);
     return fail_exhausted(allocator, size, waited, error);
+}
+
+hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t size,
+                                uint64_t deadline, void **out_memory, hd_error *error)
+{
+    hd_check_no_lock_held();
+    HD_CHECK("SAFE.stream", stream < HD_STREAM_COUNT);
+    *out_memory = NULL;
+    if (size > HD_SIZE_LIMIT) {
+        return fail_exhausted(allocator, size, false, error);
+    }
+    *out_memory =
+        hd_stream_cache_take(&allocator->caches[stream], hd_size_class(hd_size_round(size)));
+    if (*out_memory != NULL) {
+        return HD_OK;
+    }
+    return allocate_slowly(allocator, stream, size, deadline, out_memory, error);
 }
 
 /* ---- Free, record, trim, statistics. */
 
-static hd_block *find_in_use(hd_allocator *allocator, const void *memory)
-    HD_REQUIRES(&allocator->mutex)
+/* The block in use that seems to begin there: its stream's cache makes sure. The pointer may outlive
+ * this look, as descriptions live as long as the table. Whoever was given the block finds it, and no
+ * other thread changes what is looked at while he has it. */
+static hd_block *find_in_use(hd_allocator *allocator, const void *memory,
+                             hd_stream_cache **out_cache)
 {
     hd_block *block = hd_block_table_find(&allocator->blocks, memory);
-    return block != NULL && block->state == HD_BLOCK_IN_USE ? block : NULL;
+    if (block == NULL || hd_block_get_state(block) != HD_BLOCK_IN_USE) {
+        return NULL;
+    }
+    *out_cache = &allocator->caches[hd_block_get_stream(block)];
+    return block;
 }
 
 bool hd_allocator_free(hd_allocator *allocator, void *memory)
 {
-    allocator_lock(allocator);
-    hd_block *block = find_in_use(allocator, memory);
-    if (block == NULL) {
-        allocator_unlock(allocator);
-        return false;
-    }
-    hd_timeline *timeline = allocator->timelines[block->stream];
-    /* Under the lock, so that the points of a stream's free blocks never go back. */
-    block->point = hd_timeline_submitted(timeline);
-    allocator->counts.in_use_bytes -= block->size;
-    allocator->counts.cached_bytes += block->size;
-    if ((block->record_count | block->owed) == 0 || settle_records(allocator, block)) {
-        cache_append(&allocator->caches[block->stream], block);
-#if defined(HD_DEBUG_CHECKS)
-        if (hd_timeline_reached(timeline, block->point)) {
-            poison(block);
+    hd_stream_cache *cache;
+    hd_block *block = find_in_use(allocator, memory, &cache);
+    hd_block_freed freed =
+        block == NULL ? HD_BLOCK_NOT_FREED : hd_stream_cache_free(cache, block, memory);
+    if (freed == HD_BLOCK_FREED_RECORDED ||
+        (freed == HD_BLOCK_FREED && hd_load_relaxed(&allocator->seekers) > 0)) {
+        allocator_lock(allocator);
+        if (freed == HD_BLOCK_FREED_RECORDED) {
+            await_records(allocator, block); /* nobody else has it: the pointer is good */
         }
-#endif
-    } else {
-        recorded_push(allocator, block);
+        note_progress(allocator);
+        allocator_unlock(allocator);
     }
-    note_progress(allocator);
-    allocator_unlock(allocator);
-    return true;
+    return freed != HD_BLOCK_NOT_FREED;
 }
 
 bool hd_allocator_record(hd_allocator *allocator, void *memory, uint32_t stream)
 {
     HD_CHECK("SAFE.stream", stream < HD_STREAM_COUNT);
-    allocator_lock(allocator);
-    hd_block *block = find_in_use(allocator, memory);
-    if (block != NULL && block->stream != stream) {
-        hd_timeline *timeline = allocator->timelines[stream];
-        uint64_t point = hd_timeline_submitted(timeline);
-        if (!hd_timeline_reached(timeline, point)) {
-            add_record(block, stream, point);
-        }
-    }
-    allocator_unlock(allocator);
-    return block != NULL;
+    hd_stream_cache *cache;
+    hd_block *block = find_in_use(allocator, memory, &cache);
+    return block != NULL && hd_stream_cache_record(cache, block, memory, stream);
 }
 
 void hd_allocator_trim(hd_allocator *allocator)
@@ -722,6 +664,6 @@ void hd_allocator_trim(hd_allocator *allocator)
 void hd_allocator_get_statistics(hd_allocator *allocator, hd_memory_statistics *out_statistics)
 {
     allocator_lock(allocator);
-    *out_statistics = allocator->counts;
+    count(allocator, out_statistics);
     allocator_unlock(allocator);
 }

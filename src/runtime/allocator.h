@@ -9,15 +9,26 @@
  * lazily, when nothing that fits is cached. Segments that are wholly free go back to the system
  * when memory runs out, or on trim.
  *
- * Laws: in_use + cached = reserved, reserved = what the account counts as blocks (give or take what
- * is just on its way). A block is in one state (hd_block_state), no two neighbours are common.
+ * A hit, and the free of a block that was recorded on no other stream, take the lock of the block's
+ * stream only and write nothing that other streams' hits and frees touch (stream_cache.h). All that
+ * moves blocks between streams and cuts and joins them happens under the allocator's lock, with the
+ * streams' locks taken under it one at a time.
  *
- * No pointer to a block's description outlives the lock that it was found under: a block that is
- * freed, reused or given back in between cannot be mistaken for another (ABA). Memory from the
- * system is taken and given back under no lock, and after that the cache is looked at anew.
+ * Laws: in_use + cached = reserved, the sum over the streams and of what no stream has; reserved = what
+ * the account counts as blocks (give or take what is just on its way). A block is in one state
+ * (hd_block_state), no two neighbours are common.
  *
- * Thread-safety: any thread, all functions at once; create and destroy apart. One lock (rank
- * allocator). */
+ * A block's description may be looked up under no lock, since descriptions live as long as the
+ * allocator; what was found is acted upon only if, under its stream's lock, it is still that block and
+ * in use. So a block that is freed, reused or given back in between cannot be mistaken for another
+ * (ABA). Memory from the system is taken and given back under no lock, and after that the cache is
+ * looked at anew.
+ *
+ * Who finds nothing says so (seekers) and looks again before it gets memory or waits; a free that
+ * comes after that look tells it, through the allocator's lock (BOUND).
+ *
+ * Thread-safety: any thread, all functions at once; create and destroy apart. Locks: rank allocator,
+ * under it rank stream_cache. */
 #ifndef HD_RUNTIME_ALLOCATOR_H
 #define HD_RUNTIME_ALLOCATOR_H
 
@@ -38,7 +49,8 @@ void hd_allocator_destroy(hd_allocator **allocator);
 
 /* At least `size` bytes at 64 for work of `stream`. Where none are to be had: waits until
  * `deadline` (hd_clock_now's scale; 0: does not wait) for blocks that were freed and that the
- * device has not finished with. HD_OUT_OF_MEMORY, with the state of the heap in words. */
+ * device has not finished with (room for descriptions is made from the cache, but not waited for).
+ * HD_OUT_OF_MEMORY, with the state of the heap in words. */
 HD_MUST_CHECK hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t size,
                                               uint64_t deadline, void **out_memory,
                                               hd_error *error) HD_WAITS;

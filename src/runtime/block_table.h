@@ -2,22 +2,32 @@
  * themselves are never touched, as they may lie where the host cannot write.
  *
  * Descriptions come from chunks that are allocated ahead, under no lock, and live as long as the
- * table; so taking one cannot fail while hd_block_table_is_ready says so.
+ * table; so taking one cannot fail while hd_block_table_is_ready says so, and whoever has found one
+ * may look at its address and owner under no lock (REUSE: it describes the block that was looked
+ * for only if that is still so under the owner's lock).
  *
- * Thread-safety: one thread at a time (the allocator's lock); hd_block_growth_make and _free:
- * any. */
+ * Law: a block's place in the index does not change while it is in the table, and no place on the
+ * way to it becomes empty; so whoever was given the block finds it, whatever others add and remove.
+ *
+ * Thread-safety: hd_block_table_find, hd_block_growth_make and _free: any thread; the rest one thread
+ * at a time (the allocator's lock). */
 #ifndef HD_RUNTIME_BLOCK_TABLE_H
 #define HD_RUNTIME_BLOCK_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "base/atomic.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "runtime/memory_account.h"
+#include "runtime/timeline.h"
 
 #define HD_BLOCKS_PER_CALL                                                                         \
     2 /* descriptions that one allocation takes: a segment's, a remainder's */
+#define HD_BLOCK_POISON  0xDD
 #define HD_BLOCK_RECORDS 4 /* recorded streams whose points a description holds at once */
 
 typedef enum hd_block_state {
@@ -29,27 +39,63 @@ typedef enum hd_block_state {
 } hd_block_state;
 
 typedef struct hd_block {
-    _Alignas(HD_CACHE_LINE) char *address; /* first what a hit reads */
+    /* What a hit and its free touch. */
+    _Alignas(HD_CACHE_LINE) _Atomic(char *) address;
     size_t size;
-    struct hd_block *next_hashed; /* also the list of spares, and of those taken out at once */
-    struct hd_block *next;        /* of one size class, or of the recorded ones */
+    struct hd_block *next; /* of one size class, of the spares, of those that leave at once */
     struct hd_block *previous;
-    struct hd_block *newer; /* of one stream's cached ones, by point */
+    struct hd_block *newer; /* of one queue */
     struct hd_block *older;
-    uint8_t stream;
-    uint8_t state;
+    uint64_t due;           /* the point that it waits for in that queue */
+    _Atomic uint16_t owner; /* state and stream; see hd_block_set */
     uint8_t record_count;
     uint8_t record_streams[HD_BLOCK_RECORDS];
+    /* The rest. */
     uint32_t owed; /* recorded streams beyond: their points are read when a place comes free */
-    uint64_t point;          /* of its own stream when it was freed */
+    uint64_t point;          /* of its own stream when it was freed, while it is recorded */
     struct hd_block *before; /* neighbours in the segment; neither: the block is the segment */
     struct hd_block *after;
     uint64_t record_points[HD_BLOCK_RECORDS];
 } hd_block;
 
+/* relaxed: whoever relies on them holds the lock that they are written under, or looks again under
+ * it. */
+static inline char *hd_block_address(hd_block *block)
+{
+    return hd_load_relaxed(&block->address);
+}
+
+static inline hd_block_state hd_block_get_state(hd_block *block)
+{
+    return (hd_block_state)(hd_load_relaxed(&block->owner) >> 8);
+}
+
+static inline uint32_t hd_block_get_stream(hd_block *block)
+{
+    return hd_load_relaxed(&block->owner) & 0xFF;
+}
+
+static inline void hd_block_set(hd_block *block, hd_block_state state, uint32_t stream)
+{
+    hd_store_relaxed(&block->owner, (uint16_t)((uint32_t)state << 8 | stream));
+}
+
+/* Test builds show who still uses a block that was freed and that the device has finished with. */
+static inline void hd_block_poison(hd_block *block, hd_timeline *timeline)
+{
+#if defined(HD_DEBUG_CHECKS)
+    if (hd_timeline_reached(timeline, block->due)) {
+        memset(hd_block_address(block), HD_BLOCK_POISON, block->size);
+    }
+#else
+    (void)block;
+    (void)timeline;
+#endif
+}
+
 typedef struct hd_block_table {
-    hd_block **buckets;
-    uint32_t bucket_shift; /* 64 - log2 of their number */
+    _Atomic(struct hd_block_index *) index; /* NULL until the table grows for the first time */
+    hd_memory_account *account;
     struct hd_block_chunk *chunks;
     size_t block_count; /* in all chunks */
     hd_block *spare;
@@ -59,12 +105,11 @@ typedef struct hd_block_table {
 /* Memory for more descriptions, on its way into a table or out of it. */
 typedef struct hd_block_growth {
     struct hd_block_chunk *chunk;
-    hd_block **buckets;
-    uint32_t bucket_shift;
+    struct hd_block_index *index;
 } hd_block_growth;
 
-/* HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_block_table_init(hd_block_table *table);
+/* An empty table, whose memory the account counts. */
+void hd_block_table_init(hd_block_table *table, hd_memory_account *account);
 void hd_block_table_clear(hd_block_table *table);
 
 /* Whether an allocation finds its descriptions. */
@@ -73,17 +118,18 @@ static inline bool hd_block_table_is_ready(const hd_block_table *table)
     return table->spare_count >= HD_BLOCKS_PER_CALL;
 }
 
-/* Allocates what a table with these numbers needs to grow. HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_block_growth_make(size_t block_count, uint32_t bucket_shift,
+/* Allocates what a table with this number of descriptions needs to grow. HD_OUT_OF_MEMORY, also where
+ * the limit is reached. */
+HD_MUST_CHECK hd_status hd_block_growth_make(hd_memory_account *account, size_t block_count,
                                              hd_block_growth *out_growth);
 /* Joins it to the table; what is not needed any more stays in *growth, to be freed. */
 void hd_block_table_grow(hd_block_table *table, hd_block_growth *growth);
-void hd_block_growth_free(hd_block_growth *growth);
+void hd_block_growth_free(hd_memory_account *account, hd_block_growth *growth);
 
 /* A spare description for a block at this address, which is found by it from now on. */
 hd_block *hd_block_table_add(hd_block_table *table, char *address, size_t size);
-/* NULL: no block begins there. */
-hd_block *hd_block_table_find(const hd_block_table *table, const void *address);
+/* NULL: no block begins there. Takes no lock. */
+hd_block *hd_block_table_find(hd_block_table *table, const void *address);
 /* The block is found no more; its description is the caller's until hd_block_table_give. */
 void hd_block_table_remove(hd_block_table *table, hd_block *block);
 void hd_block_table_give(hd_block_table *table, hd_block *block);

@@ -292,7 +292,8 @@ hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info
                                  .weight_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_WEIGHTS]),
                                  .arena_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_ARENAS]),
                                  .plan_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_PLANS]),
-                                 .block_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_BLOCKS])};
+                                 .block_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_BLOCKS]),
+                                 .table_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_TABLES])};
     return HD_OK;
 }
 

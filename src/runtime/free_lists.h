@@ -37,8 +37,33 @@ static inline size_t hd_size_round(size_t size)
 }
 
 /* Puts a block first in its class, so that the one freed last is reused first. */
-void hd_free_lists_push(hd_free_lists *lists, hd_block *block);
-void hd_free_lists_remove(hd_free_lists *lists, hd_block *block);
+static inline void hd_free_lists_push(hd_free_lists *lists, hd_block *block)
+{
+    uint32_t class = hd_size_class(block->size);
+    block->previous = NULL;
+    block->next = lists->first[class];
+    if (block->next != NULL) {
+        block->next->previous = block;
+    }
+    lists->first[class] = block;
+    lists->filled[class / 64] |= UINT64_C(1) << class % 64;
+}
+
+static inline void hd_free_lists_remove(hd_free_lists *lists, hd_block *block)
+{
+    uint32_t class = hd_size_class(block->size);
+    if (block->next != NULL) {
+        block->next->previous = block->previous;
+    }
+    if (block->previous != NULL) {
+        block->previous->next = block->next;
+        return;
+    }
+    lists->first[class] = block->next;
+    if (block->next == NULL) {
+        lists->filled[class / 64] &= ~(UINT64_C(1) << class % 64);
+    }
+}
 
 /* A block of the lowest class from `lowest` to `highest` that has one; NULL. */
 hd_block *hd_free_lists_find(const hd_free_lists *lists, uint32_t lowest, uint32_t highest);

@@ -15,6 +15,7 @@ typedef enum hd_memory_kind {
     HD_MEMORY_ARENAS,
     HD_MEMORY_PLANS,
     HD_MEMORY_BLOCKS, /* what the allocator has reserved */
+    HD_MEMORY_TABLES, /* what it knows of its blocks */
     HD_MEMORY_KINDS
 } hd_memory_kind;
 

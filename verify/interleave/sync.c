@@ -12,7 +12,7 @@
 #include "scheduler.h"
 #include "trace.h"
 
-#define MUTEX_LIMIT 128
+#define MUTEX_LIMIT 192
 #define PLACE       ((uintptr_t)__builtin_return_address(0))
 
 typedef struct mutex_state {

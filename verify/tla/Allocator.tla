@@ -1,13 +1,18 @@
 ------------------------------ MODULE Allocator -----------------------------
 (* Models src/runtime/allocator.c: hd_allocator_allocate (take, make_segment, release_cache,         *)
-(* wait_for_progress), hd_allocator_free, hd_allocator_record, note_reached, and of timeline.c       *)
-(* hd_timeline_signal and hd_timeline_add_watch.                                                     *)
+(* wait_for_progress), hd_allocator_free, hd_allocator_record, note_reached, of stream_cache.c       *)
+(* hd_stream_cache_take, _free and _record, and of timeline.c hd_timeline_signal and                 *)
+(* hd_timeline_add_watch.                                                                            *)
 (* Promises: REUSE (nobody has a block that the device may still touch for another), BOUND (whoever  *)
 (* waits without a limit has a block in the end, where one comes), SAFE (in use + cached + on the    *)
 (* way = the limit).                                                                                 *)
 (*                                                                                                   *)
-(* Grain: what happens while the allocator's lock is held is one action; add_watch and signal are    *)
-(* one action each, as they are atomic by the timeline's lock and handshake.                         *)
+(* Grain: what happens while a stream's lock is held is one action. What happens while the           *)
+(* allocator's lock is held is one, too, but that a hit and a free, which take a stream's lock only, *)
+(* may come between the look and the announcement of one who finds nothing (Allocate, Announce).     *)
+(* Within one look the streams are looked at one after the other; a block that is freed behind the   *)
+(* look is as one that is freed after it, since blocks come to other streams under the allocator's   *)
+(* lock only. add_watch and signal are one action each, by the timeline's lock and handshake.        *)
 (* Abstracted: all blocks are of one size, each a segment of its own, and the limit is their number, *)
 (* so a block is in use, free, in somebody's hands, or the system's. Each user has a stream of his   *)
 (* own, submits at most one piece of work to it for each block that he had, and the block may be     *)
@@ -33,7 +38,9 @@ VARIABLES
     touched,   \* <<stream, point>> of works that use the block: what REUSE is about; a ghost
     submitted, completed, \* of each stream
     armed,     \* of each stream: the point that its watch waits for; 0: not armed
-    progress, waiting, transit, \* under the lock; transit: users who carry memory
+    lock, \* whose the allocator's lock is between two actions
+    progress, transit, \* under the lock; transit: users who carry memory
+    seekers, \* users who found nothing: who frees a block meanwhile tells them
     asleep,    \* waiting on the condition and not yet woken
     seen,      \* of each user: the progress that it looked at last
     carried,   \* of each user: how many segments of the system it has in hand
@@ -41,12 +48,12 @@ VARIABLES
     held,      \* of each user: the block that it has
     round, pc
 
-vars == <<state, owner, point, records, touched, submitted, completed, armed, progress, waiting, transit,
+vars == <<state, owner, point, records, touched, submitted, completed, armed, lock, progress, transit, seekers,
           asleep, seen, carried, toArm, held, round, pc>>
 blockVars == <<state, owner, point, records, touched>>
 lineVars == <<submitted, completed>>
 userVars == <<seen, carried, toArm, held, round>>
-waitVars == <<armed, progress, waiting, transit, asleep>>
+waitVars == <<armed, lock, progress, transit, seekers, asleep>>
 
 Go(u, where) == pc' = [pc EXCEPT ![u] = where]
 Reached(s, p) == completed[s] >= p
@@ -58,7 +65,8 @@ Init ==
     /\ point = [b \in Blocks |-> 0] /\ records = [b \in Blocks |-> [s \in Users |-> 0]]
     /\ touched = [b \in Blocks |-> {}]
     /\ submitted = [s \in Users |-> IF Recording THEN 1 ELSE 0] /\ completed = [s \in Users |-> 0]
-    /\ armed = [s \in Users |-> 0] /\ progress = 0 /\ waiting = {} /\ transit = {} /\ asleep = {}
+    /\ armed = [s \in Users |-> 0] /\ lock = Nobody /\ progress = 0 /\ transit = {} /\ seekers = {}
+    /\ asleep = {}
     /\ seen = [u \in Users |-> 0] /\ carried = [u \in Users |-> None] /\ toArm = [u \in Users |-> {}]
     /\ held = [u \in Users |-> None] /\ round = [u \in Users |-> 0] /\ pc = [u \in Users |-> "out"]
 
@@ -69,22 +77,52 @@ Collected == [b \in Blocks |->
     ELSE IF state[b] = "recorded" /\ Settled(b) THEN "cached" ELSE state[b]]
 Grown == \E b \in Blocks : Collected[b] # state[b]
 MayTake(u, b) == Collected[b] = "common" \/ (Collected[b] = "cached" /\ owner[b] = u)
-Wake(who) == asleep' = asleep \ who
+Unlocked == lock = Nobody \* the action takes the allocator's lock, and lets it go
+Wake == asleep' = {}
 
 TakeBlock(u, b, from) == \* the block is u's; nothing of its past matters any more
     /\ state' = [from EXCEPT ![b] = "use"] /\ owner' = [owner EXCEPT ![b] = u]
     /\ records' = [records EXCEPT ![b] = [s \in Users |-> 0]]
     /\ held' = [held EXCEPT ![u] = b] /\ UNCHANGED <<point, touched>>
 
-Allocate(u) == \* under the lock: take, from what the cache has
-    /\ pc[u] = "out" /\ round[u] < Rounds /\ Mutant # "found_then_unlocked"
-    /\ \/ \E b \in Blocks : MayTake(u, b) /\ TakeBlock(u, b, Collected) /\ Go(u, "have")
-          /\ progress' = progress + (IF Grown THEN 1 ELSE 0) /\ UNCHANGED <<seen, transit>>
-       \/ /\ \A b \in Blocks : ~MayTake(u, b)
-          /\ state' = Collected /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
-          /\ seen' = [seen EXCEPT ![u] = progress'] /\ transit' = transit \cup {u} /\ Go(u, "grow")
-          /\ UNCHANGED <<owner, point, records, touched, held>>
-    /\ UNCHANGED <<lineVars, armed, waiting, asleep, carried, toArm, round>>
+Return(u) == Go(u, "have") /\ seekers' = seekers \ {u}
+
+Hit(u) == \* under the stream's lock only
+    /\ pc[u] = "out" /\ round[u] < Rounds /\ u \notin seekers /\ Mutant \notin {"found_then_unlocked", "hit_unlocked"}
+    /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = u /\ TakeBlock(u, b, state)
+    /\ Return(u) /\ UNCHANGED <<lineVars, armed, lock, progress, transit, asleep, seen, carried, toArm, round>>
+
+HitUnlocked(u) == \* mutant: a cached block is found, and taken after the stream's lock was dropped
+    /\ Mutant = "hit_unlocked"
+    /\ \/ /\ pc[u] = "out" /\ round[u] < Rounds /\ u \notin seekers
+          /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = u /\ held' = [held EXCEPT ![u] = b]
+          /\ Go(u, "found") /\ UNCHANGED blockVars
+       \/ pc[u] = "found" /\ TakeBlock(u, held[u], state) /\ Go(u, "have")
+    /\ UNCHANGED <<lineVars, waitVars, seen, carried, toArm, round>>
+
+\* A look: takes what may be had; nothing: on to memory of the system.
+Found(u) == /\ \E b \in Blocks : MayTake(u, b) /\ TakeBlock(u, b, Collected)
+            /\ Return(u) /\ lock' = Nobody /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
+            /\ UNCHANGED <<seen, transit>>
+Nothing(u) == /\ state' = Collected /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
+              /\ seen' = [seen EXCEPT ![u] = progress'] /\ transit' = transit \cup {u} /\ Go(u, "grow")
+              /\ lock' = Nobody /\ UNCHANGED <<owner, point, records, touched, held>>
+NoneMay(u) == \A b \in Blocks : ~MayTake(u, b)
+
+Allocate(u) == \* the first look; who finds nothing keeps the lock to say so
+    /\ pc[u] = "out" /\ round[u] < Rounds /\ Unlocked /\ Mutant # "found_then_unlocked"
+    /\ \/ Found(u)
+       \/ NoneMay(u) /\ u \in seekers /\ Nothing(u) /\ UNCHANGED seekers
+       \/ /\ NoneMay(u) /\ u \notin seekers /\ state' = Collected /\ lock' = u /\ Go(u, "announce")
+          /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
+          /\ UNCHANGED <<owner, point, records, touched, held, seen, transit, seekers>>
+    /\ UNCHANGED <<lineVars, armed, asleep, carried, toArm, round>>
+
+Announce(u) == \* and looks again
+    /\ pc[u] = "announce"
+    /\ \/ Found(u)
+       \/ NoneMay(u) /\ Nothing(u) /\ seekers' = seekers \cup {u}
+    /\ UNCHANGED <<lineVars, armed, asleep, carried, toArm, round>>
 
 Find(u) == \* mutant: a block is found, and taken after the lock was dropped
     /\ Mutant = "found_then_unlocked"
@@ -105,19 +143,19 @@ TakeSegment(u) == \* under no lock: the account and the system
     /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, seen, toArm, held, round>>
 
 AddSegment(u) == \* under the lock again, and taken at once
-    /\ pc[u] = "add" /\ TakeBlock(u, carried[u], state) /\ carried' = [carried EXCEPT ![u] = None]
-    /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ asleep' = asleep \ waiting /\ Go(u, "have")
-    /\ UNCHANGED <<lineVars, armed, waiting, seen, toArm, round>>
+    /\ pc[u] = "add" /\ Unlocked /\ TakeBlock(u, carried[u], state) /\ carried' = [carried EXCEPT ![u] = None]
+    /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ Wake /\ Return(u)
+    /\ UNCHANGED <<lineVars, armed, lock, seen, toArm, round>>
 
 \* Another thread's trim, or its own release: a common block leaves the cache, and comes to the system later.
 Release(u) ==
     /\ ~Recording \* so that either model stays small
-    /\ pc[u] = "out" /\ round[u] < Rounds /\ Cardinality({b \in Blocks : Collected[b] = "common"}) > 0
+    /\ pc[u] = "out" /\ round[u] < Rounds /\ Unlocked /\ Cardinality({b \in Blocks : Collected[b] = "common"}) > 0
     /\ \E b \in Blocks : /\ Collected[b] = "common" /\ state' = [Collected EXCEPT ![b] = "hand"]
                          /\ carried' = [carried EXCEPT ![u] = b]
     /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
     /\ transit' = (IF Mutant = "release_not_counted" THEN transit ELSE transit \cup {u})
-    /\ Go(u, "give_back") /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, waiting, asleep, seen,
+    /\ Go(u, "give_back") /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, seekers, asleep, seen,
                                          toArm, held, round>>
 
 GiveBack(u) ==
@@ -126,8 +164,8 @@ GiveBack(u) ==
     /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, seen, toArm, held, round>>
 
 Given(u) ==
-    /\ pc[u] = "given" /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ asleep' = asleep \ waiting
-    /\ Go(u, "out") /\ UNCHANGED <<blockVars, lineVars, armed, waiting, userVars>>
+    /\ pc[u] = "given" /\ Unlocked /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ Wake
+    /\ Go(u, "out") /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, userVars>>
 
 \* ---- wait_for_progress: points in flight of each stream that free blocks wait for
 PointsOf(s) ==
@@ -136,49 +174,51 @@ PointsOf(s) ==
      ELSE {records[b][s] : b \in {x \in Blocks : state[x] = "recorded" /\ records[x][s] # 0}})
 Lowest(set) == CHOOSE x \in set : \A y \in set : x <= y
 InFlight == (\E s \in Users : PointsOf(s) # {}) \/ (\E b \in Blocks : state[b] = "recorded")
-\* A refusal is right when there is neither a free block nor one on its way.
-Refuse(u) == Go(u, IF \E b \in Blocks : state[b] # "use" THEN "lost" ELSE "refused")
+\* A refusal is right when there is neither a free block nor one on its way, but for one whose free has not returned.
+Refuse(u) == Go(u, IF \E b \in Blocks : state[b] # "use" /\ \A v \in Users : pc[v] = "list" => carried[v] # b
+                   THEN "lost" ELSE "refused")
 
 BeginWait(u) ==
-    /\ pc[u] = "fail"
+    /\ pc[u] = "fail" /\ Unlocked
     /\ LET others == transit \ {u}
            more == progress # seen[u] /\ Mutant # "no_second_check"
-       IN /\ transit' = others /\ asleep' = asleep \ waiting
-          /\ IF more THEN Go(u, "out") /\ UNCHANGED <<waiting, toArm, armed, seen>>
-             ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED <<waiting, toArm, armed, seen>>
-             ELSE /\ waiting' = waiting \cup {u} /\ Go(u, "arm")
+       IN /\ transit' = others /\ Wake
+          /\ IF more THEN Go(u, "out") /\ UNCHANGED <<toArm, armed, seen>>
+             ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED <<toArm, armed, seen>>
+             ELSE /\ Go(u, "arm")
                   /\ seen' = [seen EXCEPT ![u] = progress]
                   /\ LET set == {s \in Users : PointsOf(s) # {} /\ armed[s] = 0}
                      IN /\ toArm' = [toArm EXCEPT ![u] = set]
                         /\ armed' = [s \in Users |-> IF s \in set THEN Lowest(PointsOf(s)) ELSE armed[s]]
-    /\ UNCHANGED <<blockVars, lineVars, progress, carried, held, round>>
+    /\ UNCHANGED <<blockVars, lineVars, lock, seekers, progress, carried, held, round>>
 
 \* The watch is registered, unless its point is reached: then it is told at once. A watch that another user
 \* is about to register counts as armed; Signal tells registered ones only.
 Registered(s) == armed[s] # 0 /\ \A u \in Users : s \notin toArm[u]
 
 Arm(u) ==
-    /\ pc[u] = "arm" /\ toArm[u] # {}
+    /\ pc[u] = "arm" /\ toArm[u] # {} /\ Unlocked
     /\ \E s \in toArm[u] :
         /\ toArm' = [toArm EXCEPT ![u] = @ \ {s}]
         /\ IF Reached(s, armed[s])
            THEN IF Mutant = "watch_refused"
                 THEN armed' = [armed EXCEPT ![s] = Never] /\ UNCHANGED <<progress, asleep>>
-                ELSE armed' = [armed EXCEPT ![s] = 0] /\ progress' = progress + 1 /\ asleep' = asleep \ waiting
+                ELSE armed' = [armed EXCEPT ![s] = 0] /\ progress' = progress + 1 /\ Wake
            ELSE UNCHANGED <<armed, progress, asleep>>
-    /\ UNCHANGED <<blockVars, lineVars, waiting, transit, seen, carried, held, round, pc>>
+    /\ UNCHANGED <<blockVars, lineVars, lock, seekers, transit, seen, carried, held, round, pc>>
 
 Look(u) == \* the head of the loop
     /\ \/ pc[u] = "arm" /\ toArm[u] = {}
        \/ pc[u] = "sleep" /\ u \notin asleep
-    /\ IF progress # seen[u] THEN waiting' = waiting \ {u} /\ Go(u, "out") /\ UNCHANGED asleep
-       ELSE IF ~InFlight /\ transit = {} THEN waiting' = waiting \ {u} /\ Refuse(u) /\ UNCHANGED asleep
-       ELSE asleep' = asleep \cup {u} /\ Go(u, "sleep") /\ UNCHANGED waiting
-    /\ UNCHANGED <<blockVars, lineVars, armed, progress, transit, userVars>>
+    /\ Unlocked
+    /\ IF progress # seen[u] THEN Go(u, "out") /\ UNCHANGED asleep
+       ELSE IF ~InFlight /\ transit = {} THEN Refuse(u) /\ UNCHANGED asleep
+       ELSE asleep' = asleep \cup {u} /\ Go(u, "sleep")
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, progress, transit, userVars>>
 
 Refused(u) == \* nothing is on its way: OUT_OF_MEMORY
-    /\ pc[u] = "refused" /\ Go(u, "out") /\ round' = [round EXCEPT ![u] = @ + 1]
-    /\ UNCHANGED <<blockVars, lineVars, waitVars, seen, carried, toArm, held>>
+    /\ pc[u] = "refused" /\ Go(u, "out") /\ round' = [round EXCEPT ![u] = @ + 1] /\ seekers' = seekers \ {u}
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, progress, transit, asleep, seen, carried, toArm, held>>
 
 \* ---- what users do with a block
 Submit(u) == \* work that uses the block
@@ -195,34 +235,42 @@ Record(u) == \* another stream's work in flight uses it, too
         /\ records' = [records EXCEPT ![held[u]][s] = submitted[s]]
     /\ Go(u, "recorded") /\ UNCHANGED <<state, owner, point, lineVars, waitVars, userVars>>
 
+\* Under the stream's lock: the block is the stream's at once, or in the caller's hands to wait for records.
 FreeAt(u, p) ==
     LET b == held[u] IN
     /\ point' = [point EXCEPT ![b] = p]
-    /\ state' = [state EXCEPT ![b] = IF Settled(b) THEN "cached" ELSE "recorded"]
+    /\ state' = [state EXCEPT ![b] = IF Settled(b) THEN "cached" ELSE "hand"]
+    /\ carried' = [carried EXCEPT ![u] = IF Settled(b) THEN None ELSE b]
     /\ held' = [held EXCEPT ![u] = None] /\ round' = [round EXCEPT ![u] = @ + 1]
-    /\ progress' = progress + 1
-    /\ asleep' = asleep \ waiting
-    /\ Go(u, "out")
+    /\ Go(u, IF Settled(b) /\ seekers = {} THEN "out" ELSE "list")
 
 Free(u) ==
     /\ pc[u] \in {"have", "submitted", "recorded"}
     /\ FreeAt(u, IF Mutant = "point_too_early" THEN completed[u] ELSE submitted[u])
-    /\ UNCHANGED <<owner, records, touched, lineVars, armed, waiting, transit, seen, carried, toArm>>
+    /\ UNCHANGED <<owner, records, touched, lineVars, waitVars, seen, toArm>>
+
+List(u) == \* under the allocator's lock: await_records, and those who seek are told
+    /\ pc[u] = "list" /\ Unlocked /\ Go(u, "out") /\ progress' = progress + 1 /\ Wake
+    /\ IF carried[u] = None THEN UNCHANGED <<state, carried>>
+       ELSE /\ state' = [state EXCEPT ![carried[u]] = IF Settled(carried[u]) THEN "cached" ELSE "recorded"]
+            /\ carried' = [carried EXCEPT ![u] = None]
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, transit, seekers, seen, toArm, held, round>>
 
 \* ---- the device: the next point of a stream is reached, and whoever watches for it is told
 Signal(s) ==
     /\ completed[s] < submitted[s] /\ completed' = [completed EXCEPT ![s] = @ + 1]
     /\ touched' = [b \in Blocks |-> touched[b] \ {<<s, completed[s] + 1>>}]
     /\ IF Registered(s) /\ armed[s] <= completed[s] + 1
-       THEN /\ armed' = [armed EXCEPT ![s] = IF Mutant = "watch_stays_armed" THEN Never ELSE 0]
+       THEN /\ Unlocked
+            /\ armed' = [armed EXCEPT ![s] = IF Mutant = "watch_stays_armed" THEN Never ELSE 0]
             /\ progress' = progress + 1
-            /\ asleep' = (IF Mutant = "reached_not_told" THEN asleep ELSE asleep \ waiting)
+            /\ asleep' = (IF Mutant = "reached_not_told" THEN asleep ELSE {})
        ELSE UNCHANGED <<armed, progress, asleep>>
-    /\ UNCHANGED <<state, owner, point, records, submitted, waiting, transit, userVars, pc>>
+    /\ UNCHANGED <<state, owner, point, records, submitted, lock, seekers, transit, userVars, pc>>
 
 Step(u) ==
-    Allocate(u) \/ Find(u) \/ TakeSegment(u) \/ AddSegment(u) \/ Release(u) \/ GiveBack(u) \/ Given(u)
-    \/ BeginWait(u) \/ Arm(u) \/ Look(u) \/ Refused(u) \/ Submit(u) \/ Record(u) \/ Free(u)
+    Hit(u) \/ HitUnlocked(u) \/ Allocate(u) \/ Announce(u) \/ Find(u) \/ TakeSegment(u) \/ AddSegment(u)
+    \/ Release(u) \/ GiveBack(u) \/ Given(u) \/ BeginWait(u) \/ Arm(u) \/ Look(u) \/ Refused(u) \/ Submit(u) \/ Record(u) \/ Free(u) \/ List(u)
 
 Ended == \A u \in Users : pc[u] = "out" /\ round[u] = Rounds
 Next == (\E u \in Users : Step(u)) \/ (\E s \in Users : Signal(s)) \/ (Ended /\ UNCHANGED vars)

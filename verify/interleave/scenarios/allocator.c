@@ -8,6 +8,7 @@
 #include "../scenario.h"
 
 #define SEGMENT   ((size_t)4096)
+#define TABLES    (SEGMENT - 64) /* for descriptions; too little for a segment */
 #define TIMELINES 4
 
 typedef struct heap_state {
@@ -18,8 +19,8 @@ typedef struct heap_state {
     _Atomic uint32_t accepted;
 } heap_state;
 
-/* At most `segments` segments; 0: no limit. */
-static heap_state *heap_make(uint64_t segments)
+/* At most `segments` segments; 0: no limit. There are no descriptions yet. */
+static heap_state *heap_make_empty(uint64_t segments)
 {
     heap_state *state = hd_alloc_aligned(sizeof *state);
     hd_timeline *timelines[HD_STREAM_COUNT];
@@ -34,7 +35,7 @@ static heap_state *heap_make(uint64_t segments)
         atomic_init(&state->account.kinds[i], 0);
     }
     atomic_init(&state->accepted, 0);
-    state->account.limit = segments * SEGMENT;
+    state->account.limit = segments == 0 ? 0 : segments * SEGMENT + TABLES;
     scenario_require("explorer",
                      hd_allocator_create(timelines, &state->account, &state->allocator) == HD_OK);
     trace_name(state, sizeof *state, "heap");
@@ -49,8 +50,8 @@ static void heap_end(heap_state *state)
     hd_allocator_get_statistics(state->allocator, &counts);
     scenario_require("FLAT.nothing-in-use", counts.in_use_bytes == 0);
     scenario_require("FLAT.all-given-back", counts.reserved_bytes == 0);
-    scenario_require("FLAT.account", hd_load_relaxed(&state->account.total) == 0);
     hd_allocator_destroy(&state->allocator);
+    scenario_require("FLAT.account", hd_load_relaxed(&state->account.total) == 0);
     for (uint32_t i = 0; i < TIMELINES; i++) {
         hd_timeline_destroy(&state->timelines[i]);
     }
@@ -79,6 +80,15 @@ static uint64_t *must_allocate(heap_state *state, uint32_t stream, size_t size, 
 static void must_free(heap_state *state, uint64_t *block)
 {
     scenario_require("ONCE.freed", hd_allocator_free(state->allocator, block));
+}
+
+/* The same, with the descriptions of the first allocations. */
+static heap_state *heap_make(uint64_t segments)
+{
+    heap_state *state = heap_make_empty(segments);
+    must_free(state, must_allocate(state, 0, SEGMENT, 0));
+    hd_allocator_trim(state->allocator);
+    return state;
 }
 
 /* The host has a block of a stream with nothing in flight. */
@@ -237,7 +247,7 @@ static void two_users_of_parts(void)
 /* Both descriptions and segments run short at the same time. */
 static void two_growths(void)
 {
-    run_and_end(heap_make(0), small_user_1, user_2);
+    run_and_end(heap_make_empty(0), small_user_1, user_2);
 }
 
 static void allocate_against_signal(void)
@@ -353,6 +363,48 @@ static void free_ends_wait(void)
     heap_end(state);
 }
 
+/* What is freed on the waiter's own stream serves it before its point is reached. */
+static void own_free_ends_wait(void)
+{
+    heap_state *state = heap_make(2);
+    uint64_t *in_flight = must_allocate(state, 2, SEGMENT, 0);
+    state->blocks[0] = must_allocate(state, 1, SEGMENT, 0);
+    (void)hd_timeline_submit(&state->timelines[1]);
+    (void)hd_timeline_submit(&state->timelines[2]);
+    must_free(state, in_flight);
+    run_two(state, freer, waiter_1);
+    hd_timeline_signal(&state->timelines[1], 1);
+    hd_timeline_signal(&state->timelines[2], 1);
+    heap_end(state);
+}
+
+/* A hit, while another stream looks what the device has finished with. */
+static void hit_against_collect(void)
+{
+    heap_state *state = heap_make(1);
+    use(state, must_allocate(state, 1, SEGMENT, 0));
+    run_and_end(state, user_1, user_2);
+}
+
+/* Two hits on one stream, which has one such block. */
+static void two_hits(void)
+{
+    heap_state *state = heap_make(0);
+    use(state, must_allocate(state, 1, 64, 0));
+    run_and_end(state, small_user_1, small_user_1);
+}
+
+/* A block is looked up while the table's index is replaced. */
+static void free_against_growth(void)
+{
+    heap_state *state = heap_make(0);
+    state->blocks[0] = must_allocate(state, 1, 64, 0);
+    uint64_t *more = must_allocate(state, 1, 64, 0);
+    run_two(state, freer, small_user_2);
+    must_free(state, more);
+    heap_end(state);
+}
+
 static void trim_against_allocate(void)
 {
     heap_state *state = heap_make(0);
@@ -411,7 +463,7 @@ static void frees_against_submit(void)
 const scenario scenarios_allocator[] = {
     {.name = "alloc.two-users-one-segment", .run = two_users_one_segment},
     {.name = "alloc.two-users-of-parts", .run = two_users_of_parts},
-    {.name = "alloc.two-growths", .run = two_growths},
+    {.name = "alloc.two-growths", .run = two_growths, .preemptions = 2, .old_loads = 1},
     {.name = "alloc.allocate-against-signal", .run = allocate_against_signal},
     {.name = "alloc.free-against-allocate", .run = free_against_allocate},
     {.name = "alloc.wait-against-signal", .run = wait_against_signal},
@@ -423,6 +475,10 @@ const scenario scenarios_allocator[] = {
     {.name = "alloc.two-releases", .run = two_releases},
     {.name = "alloc.wait-for-two-points", .run = wait_for_two_points},
     {.name = "alloc.free-ends-wait", .run = free_ends_wait},
+    {.name = "alloc.own-free-ends-wait", .run = own_free_ends_wait},
+    {.name = "alloc.hit-against-collect", .run = hit_against_collect},
+    {.name = "alloc.two-hits", .run = two_hits},
+    {.name = "alloc.free-against-growth", .run = free_against_growth},
     {.name = "alloc.trim-against-allocate", .run = trim_against_allocate},
     {.name = "alloc.trim-against-split", .run = trim_against_split},
     {.name = "alloc.trim-against-free", .run = trim_against_free},
