@@ -28,7 +28,7 @@ struct hd_allocator {
     hd_timeline *timelines[HD_STREAM_COUNT];
     hd_memory_account *account;
     hd_block_table blocks; /* but for hd_block_table_find under the lock */
-    /* Threads that found no free block, until they return: whoever frees one meanwhile tells them. */
+    /* Threads that found no free block, until they return: who frees one meanwhile tells them. */
     _Atomic uint32_t seekers;
     _Alignas(HD_CACHE_LINE) hd_mutex mutex;
     hd_condition changed; /* progress has grown, or in_transit has shrunk */
@@ -51,8 +51,8 @@ static void allocator_lock(hd_allocator *allocator)
     hd_mutex_lock(&allocator->mutex);
 }
 
-/* No stream's lock is needed for the law: what a stream has changes under this lock only, and that it is
- * in use or cached is the stream's own law. */
+/* No stream's lock is needed for the law: what a stream has changes under this lock only, and that
+ * it is in use or cached is the stream's own law. */
 static bool law_holds(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
 {
     uint64_t bytes = allocator->common_bytes;
@@ -562,8 +562,8 @@ static hd_status allocate_slowly(hd_allocator *allocator, uint32_t stream, size_
         }
         *out_memory = take(allocator, stream, rounded, !missed);
         if (*out_memory == NULL && !seeks) {
-            /* relaxed: ordered by the streams' locks. Who frees a block on a stream after the look into
-             * its cache that follows sees that this thread seeks. */
+            /* relaxed: ordered by the streams' locks. Who frees a block on a stream after the look
+             * into its cache that follows sees that this thread seeks. */
             hd_add_relaxed(&allocator->seekers, 1);
             seeks = true;
             *out_memory = take(allocator, stream, rounded, !missed);
@@ -616,9 +616,9 @@ hd_status hd_allocator_allocate(hd_allocator *allocator, uint32_t stream, size_t
 
 /* ---- Free, record, trim, statistics. */
 
-/* The block in use that seems to begin there: its stream's cache makes sure. The pointer may outlive
- * this look, as descriptions live as long as the table. Whoever was given the block finds it, and no
- * other thread changes what is looked at while he has it. */
+/* The block in use that seems to begin there: its stream's cache makes sure. The pointer may
+ * outlive this look, as descriptions live as long as the table. Whoever was given the block finds
+ * it, and no other thread changes what is looked at while he has it. */
 static hd_block *find_in_use(hd_allocator *allocator, const void *memory,
                              hd_stream_cache **out_cache)
 {

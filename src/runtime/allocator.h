@@ -14,21 +14,21 @@
  * moves blocks between streams and cuts and joins them happens under the allocator's lock, with the
  * streams' locks taken under it one at a time.
  *
- * Laws: in_use + cached = reserved, the sum over the streams and of what no stream has; reserved = what
- * the account counts as blocks (give or take what is just on its way). A block is in one state
+ * Laws: in_use + cached = reserved, the sum over the streams and of what no stream has; reserved =
+ * what the account counts as blocks (give or take what is just on its way). A block is in one state
  * (hd_block_state), no two neighbours are common.
  *
  * A block's description may be looked up under no lock, since descriptions live as long as the
- * allocator; what was found is acted upon only if, under its stream's lock, it is still that block and
- * in use. So a block that is freed, reused or given back in between cannot be mistaken for another
- * (ABA). Memory from the system is taken and given back under no lock, and after that the cache is
- * looked at anew.
+ * allocator; what was found is acted upon only if, under its stream's lock, it is still that block
+ * and in use. So a block that is freed, reused or given back in between cannot be mistaken for
+ * another (ABA). Memory from the system is taken and given back under no lock, and after that the
+ * cache is looked at anew.
  *
  * Who finds nothing says so (seekers) and looks again before it gets memory or waits; a free that
  * comes after that look tells it, through the allocator's lock (BOUND).
  *
- * Thread-safety: any thread, all functions at once; create and destroy apart. Locks: rank allocator,
- * under it rank stream_cache. */
+ * Thread-safety: any thread, all functions at once; create and destroy apart. Locks: rank
+ * allocator, under it rank stream_cache. */
 #ifndef HD_RUNTIME_ALLOCATOR_H
 #define HD_RUNTIME_ALLOCATOR_H
 

@@ -1,6 +1,6 @@
 /* Block records: streams other than its own that use a block, and the points that they had come to.
- * A stream that finds no place is owed one: it gets the place that comes free, with the point that is
- * its last by then, which is not before the one that it was recorded at (REUSE).
+ * A stream that finds no place is owed one: it gets the place that comes free, with the point that
+ * is its last by then, which is not before the one that it was recorded at (REUSE).
  *
  * Law: no record, no stream that is owed one.
  *

@@ -215,7 +215,7 @@ void hd_block_table_remove(hd_block_table *table, hd_block *block)
     while (hd_load_relaxed(&index->slots[i]) != block) {
         i = (i + 1) & mask;
     }
-    /* relaxed, here and below: who still finds the block sees under a lock that it is not in use. */
+    /* relaxed, here and below: who still finds the block sees that it is not in use. */
     hd_store_relaxed(&index->slots[i], &removed);
     /* What stands before an empty slot is on the way to no block. */
     if (hd_load_relaxed(&index->slots[(i + 1) & mask]) == NULL) {

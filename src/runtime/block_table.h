@@ -9,8 +9,8 @@
  * Law: a block's place in the index does not change while it is in the table, and no place on the
  * way to it becomes empty; so whoever was given the block finds it, whatever others add and remove.
  *
- * Thread-safety: hd_block_table_find, hd_block_growth_make and _free: any thread; the rest one thread
- * at a time (the allocator's lock). */
+ * Thread-safety: hd_block_table_find, hd_block_growth_make and _free: any thread; the rest one
+ * thread at a time (the allocator's lock). */
 #ifndef HD_RUNTIME_BLOCK_TABLE_H
 #define HD_RUNTIME_BLOCK_TABLE_H
 
@@ -118,8 +118,8 @@ static inline bool hd_block_table_is_ready(const hd_block_table *table)
     return table->spare_count >= HD_BLOCKS_PER_CALL;
 }
 
-/* Allocates what a table with this number of descriptions needs to grow. HD_OUT_OF_MEMORY, also where
- * the limit is reached. */
+/* Allocates what a table with this number of descriptions needs to grow. HD_OUT_OF_MEMORY, also
+ * where the limit is reached. */
 HD_MUST_CHECK hd_status hd_block_growth_make(hd_memory_account *account, size_t block_count,
                                              hd_block_growth *out_growth);
 /* Joins it to the table; what is not needed any more stays in *growth, to be freed. */

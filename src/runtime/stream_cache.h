@@ -6,8 +6,8 @@
  * lock, too (functions marked so), which is enough to read it.
  *
  * A block is found by its address under no lock. So whether it is in use, and of this stream, is
- * looked at under this lock, under which alone a block of this stream comes into use and out of it: of
- * two frees one is refused, and a description that was reused meanwhile is not mistaken (ABA).
+ * looked at under this lock, under which alone a block of this stream comes into use and out of it:
+ * of two frees one is refused, and a description that was reused meanwhile is not mistaken (ABA).
  *
  * Thread-safety: any thread. The lock (rank stream_cache) is each function's own. */
 #ifndef HD_RUNTIME_STREAM_CACHE_H
@@ -37,7 +37,7 @@ typedef struct hd_stream_cache {
 typedef enum hd_block_freed {
     HD_BLOCK_NOT_FREED,
     HD_BLOCK_FREED,
-    HD_BLOCK_FREED_RECORDED /* it is the caller's, to wait for the streams that it was recorded on */
+    HD_BLOCK_FREED_RECORDED /* it is the caller's, to wait for the streams it was recorded on */
 } hd_block_freed;
 
 /* HD_OUT_OF_MEMORY. */
@@ -63,8 +63,8 @@ void hd_stream_cache_settle(hd_stream_cache *cache, hd_block *block);
 void hd_stream_cache_add(hd_stream_cache *cache, hd_block *block);
 void *hd_stream_cache_hand_out(hd_stream_cache *cache, hd_block *block, bool is_hit, bool is_split);
 
-/* Under the allocator's lock: takes a freed block from the stream, so that nobody has it: the oldest
- * one if its point is reached; one of the lowest class from `lowest` to `highest`. NULL. */
+/* Under the allocator's lock: takes a freed block from the stream, so that nobody has it: the
+ * oldest one if its point is reached; one of the lowest class from `lowest` to `highest`. NULL. */
 hd_block *hd_stream_cache_pop_reached(hd_stream_cache *cache);
 hd_block *hd_stream_cache_pop_fit(hd_stream_cache *cache, uint32_t lowest, uint32_t highest);
 

@@ -95,7 +95,8 @@ static inline void give(char *memory)
     assert_true(hd_allocator_free(allocator, memory));
 }
 
-static inline hd_status try_allocate(uint32_t stream, size_t size, uint64_t deadline, hd_error *error)
+static inline hd_status try_allocate(uint32_t stream, size_t size, uint64_t deadline,
+                                     hd_error *error)
 {
     void *memory = &memory;
     hd_status status = hd_allocator_allocate(allocator, stream, size, deadline, &memory, error);

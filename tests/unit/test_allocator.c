@@ -292,7 +292,7 @@ static void the_peak_is_bounded_by_the_streams_own_and_by_what_was_reserved(void
     (void)state;
     give(allocate(1, MB));
     give(allocate(2, MB));
-    assert_int_equal(statistics().peak_bytes, 2 * MB); /* 1 MB at a time: no stream knows of others */
+    assert_int_equal(statistics().peak_bytes, 2 * MB); /* 1 MB at a time, of each stream */
     for (uint32_t i = 0; i < 8; i++) {
         give(allocate(i, MB));
     }
