@@ -258,11 +258,8 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
         hd_stream_close(&device->streams[i]);
     }
     hd_status status = hd_slot_pool_close(&device->slots, deadline);
-    hd_timeline *rest = &device->streams[0].timeline; /* the default stream has no slot in the pool */
-    if (status == HD_OK) {
-        status = hd_timeline_wait(rest, hd_timeline_submitted(rest), deadline);
-    }
-    /* A future becomes final just after its stream's point was reached. */
+    /* The default stream has no slot in the pool, and a future becomes final just after its stream's point
+     * was reached. */
     if (status == HD_OK) {
         status = device->backend->queues_drain(device->queues, deadline);
     }
