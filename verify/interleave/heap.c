@@ -12,9 +12,9 @@
 #include "scheduler.h"
 #include "trace.h"
 
-#define BLOCK_LIMIT 256 /* a thread's, in one execution */
-#define STACKS_END  (ARENA_BASE + THREAD_LIMIT * STACK_SIZE)
-#define RED_ZONE    128
+#define BLOCK_LIMIT   256 /* a thread's, in one execution */
+#define STACKS_END    (ARENA_BASE + THREAD_LIMIT * STACK_SIZE)
+#define RED_ZONE      128
 #define STATICS_LIMIT ((size_t)4096)
 
 typedef struct block {
@@ -172,8 +172,7 @@ static void release(void *memory, uintptr_t place)
     if (at == NULL || at->address != address) {
         failure("freed", "what was never allocated is freed at %s", trace_place(place));
     }
-    /* As a write to all of it: it races with every access that is not ordered before. */
-    race_access(scheduler_current(), address, at->size, RACE_WRITE, place);
+    race_free(scheduler_current(), address, at->size, place);
     at->freed_at = place;
 }
 

@@ -55,8 +55,20 @@ static bool waits_conflict(const operation *a, const operation *b, bool spurious
     return a->kind == OPERATION_WAKE && b->kind == OPERATION_WAKE && spurious;
 }
 
+/* Operations that concern one object and nothing else. */
+static bool has_one_object(const operation *o)
+{
+    const uint32_t kinds = 1u << OPERATION_LOAD | 1u << OPERATION_STORE | 1u << OPERATION_UPDATE |
+                           1u << OPERATION_LOCK | 1u << OPERATION_UNLOCK | 1u << OPERATION_JOIN |
+                           1u << OPERATION_EXIT;
+    return (kinds >> o->kind & 1) != 0 && o->second == 0;
+}
+
 bool operations_conflict(const operation *a, const operation *b, bool spurious)
 {
+    if (a->object != b->object && has_one_object(a) && has_one_object(b)) {
+        return false; /* the usual case, found out soon */
+    }
     if (memory_conflicts(a, b) || memory_conflicts(b, a)) {
         return true;
     }

@@ -5,6 +5,7 @@
 #include "failure.h"
 #include "heap.h"
 #include "history.h"
+#include "scheduler.h"
 #include "trace.h"
 
 #define PIECE_LIMIT (1u << 18)
@@ -103,10 +104,25 @@ void race_access(uint32_t thread, uintptr_t address, uint64_t size, race_kind ki
         return;
     }
     heap_check(thread, address, size, place);
+    if (scheduler_is_alone()) {
+        return; /* all that was comes before this, and this before all that will be */
+    }
     uintptr_t end = address + size;
     for (uintptr_t word = address & ~(uintptr_t)7; word < end; word += 8) {
         uint32_t from = word < address ? (uint32_t)(address - word) : 0;
         uint32_t to = end - word < 8 ? (uint32_t)(end - word) : 8;
         access_word(thread, word, ((1u << to) - 1) & ~((1u << from) - 1), kind, place);
+    }
+}
+
+void race_free(uint32_t thread, uintptr_t address, uint64_t size, uintptr_t place)
+{
+    heap_check(thread, address, size, place);
+    uintptr_t end = address + size;
+    for (uintptr_t word = address & ~(uintptr_t)7; word < end; word += 8) {
+        for (uint32_t link = heads[(word - ARENA_BASE) / 8]; link != 0;
+             link = pieces[link - 1].next) {
+            check_piece(&pieces[link - 1], thread, word, RACE_WRITE, place);
+        }
     }
 }

@@ -17,5 +17,7 @@ void race_restart(void);
 /* Memory that is not the explorer's (constants, the C library's) is left out. */
 void race_access(uint32_t thread, uintptr_t address, uint64_t size, race_kind kind,
                  uintptr_t place);
+/* The memory is freed: a write to all of it. What comes later is told as a use of freed memory. */
+void race_free(uint32_t thread, uintptr_t address, uint64_t size, uintptr_t place);
 
 #endif

@@ -190,12 +190,6 @@ static hd_status await_callback(async_state *state, uint32_t number)
     return request->told;
 }
 
-static void require_one_of(hd_status outcome, hd_status other)
-{
-    scenario_require("ONCE.one-outcome", outcome == HD_OK || outcome == other);
-    scenario_outcome(outcome == HD_OK ? 0 : 1);
-}
-
 /* ---- the end of a run */
 
 /* The handles go while the request is in flight: what it needs lives until it has ended. */
@@ -332,34 +326,59 @@ static void cancel(void *argument)
     state->cancelled = hd_future_cancel(state->requests[0].future);
 }
 
+/* One outcome, told once by the callback, and it is the one that whoever asks finds. */
+static void require_one_outcome(async_state *state, hd_status other)
+{
+    hd_status outcome = await_callback(state, 0);
+    scenario_require("ONCE.one-outcome", outcome == HD_OK || outcome == other);
+    scenario_outcome(outcome == HD_OK ? 0 : 1);
+    if (state->requests[0].future != NULL) {
+        scenario_require("ONCE.outcome-stands", await(state, 0) == outcome);
+    }
+}
+
 static void complete_against_shutdown(void)
 {
-    async_state *state = open_and_submit(HANDLE);
+    async_state *state = open_and_submit(HANDLE | CALLBACK);
     shut_down(state);
-    scenario_require("ONCE.one-outcome", await(state, 0) == HD_OK);
+    require_one_outcome(state, HD_OK);
+    async_end(state);
+}
+
+static void cancel_and_shut_down(uint32_t with)
+{
+    async_state *state = open_and_submit(with);
+    hd_thread thread;
+    scenario_start(&thread, "shutdown", shut_down_unasked, state);
+    cancel(state);
+    hd_thread_join(&thread);
+    hd_status outcome = await(state, 0);
+    scenario_require("ONCE.one-outcome", outcome == HD_OK || outcome == HD_CANCELLED);
+    scenario_require("ONCE.outcome-stands", outcome == state->cancelled);
+    scenario_outcome(outcome == HD_OK ? 0 : 1);
+    if ((with & CALLBACK) != 0) {
+        scenario_require("ONCE.outcome-stands", await_callback(state, 0) == outcome);
+    }
     async_end(state);
 }
 
 static void cancel_against_shutdown(void)
 {
-    async_state *state = open_and_submit(HANDLE);
-    hd_thread thread;
-    scenario_start(&thread, "shutdown", shut_down, state);
-    cancel(state);
-    hd_thread_join(&thread);
-    hd_status outcome = await(state, 0);
-    require_one_of(outcome, HD_CANCELLED);
-    scenario_require("ONCE.outcome-stands", outcome == state->cancelled);
-    async_end(state);
+    cancel_and_shut_down(HANDLE);
+}
+
+static void cancel_and_callback(void)
+{
+    cancel_and_shut_down(HANDLE | CALLBACK);
 }
 
 static void deadline_against_shutdown(void)
 {
-    async_state *state = open_and_submit(HANDLE | DEADLINE);
+    async_state *state = open_and_submit(HANDLE | CALLBACK | DEADLINE);
     hd_thread thread;
     scenario_start(&thread, "time", pass_time, state);
     shut_down(state);
-    require_one_of(await(state, 0), HD_DEADLINE);
+    require_one_outcome(state, HD_DEADLINE);
     hd_thread_join(&thread);
     async_end(state);
 }
@@ -373,7 +392,7 @@ static void detach_against_shutdown(void)
     scenario_start(&thread, "shutdown", shut_down, state);
     hd_future_destroy(&handle);
     hd_thread_join(&thread);
-    scenario_require("ONCE.one-outcome", await_callback(state, 0) == HD_OK);
+    require_one_outcome(state, HD_OK);
     async_end(state);
 }
 
@@ -405,6 +424,7 @@ const scenario scenarios_model_async[] = {
     {.name = "async.shutdown-outlives-handles", .run = shutdown_outlives_handles},
     {.name = "async.complete-against-shutdown", .run = complete_against_shutdown},
     {.name = "async.cancel-against-shutdown", .run = cancel_against_shutdown, .outcomes = 3},
+    {.name = "async.cancel-and-callback", .run = cancel_and_callback, .outcomes = 3},
     {.name = "async.deadline-against-shutdown", .run = deadline_against_shutdown, .outcomes = 3},
     {.name = "async.detach-against-shutdown", .run = detach_against_shutdown},
     {.name = "async.submit-against-shutdown", .run = submit_against_shutdown, .outcomes = 3},
