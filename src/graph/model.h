@@ -18,6 +18,8 @@ typedef struct hd_memo {
     uint32_t next; /* the entry that is replaced next */
 } hd_memo;
 
+#define HD_DURATION_COUNT 64 /* as many as 6 bits of a hash tell apart */
+
 struct hd_model {
     _Atomic uint32_t reference_count;
     hd_device *device; /* with a reference */
@@ -28,9 +30,9 @@ struct hd_model {
     /* Inputs whose values steer plans: bits are only ever added, by whoever makes a plan and finds
      * one; relaxed, because a key made with too few bits finds no plan and is made again. */
     _Atomic uint64_t steering;
-    /* What a run takes when nothing disturbs it: the shortest of the last ones. relaxed: it only
-     * decides whether the next run takes turns. */
-    _Atomic uint64_t run_nanoseconds;
+    /* What a run takes when nothing disturbs it: the shortest of the last ones whose inputs' shapes
+     * have the same hash. relaxed: it only decides whether the next run takes turns. */
+    _Atomic uint64_t run_nanoseconds[HD_DURATION_COUNT];
     hd_memo memos[HD_STREAM_COUNT];
 };
 

@@ -437,13 +437,27 @@ static hd_status run_rows(run_state *run, hd_plan *whole, int64_t rows)
     return status;
 }
 
+/* Where the duration of runs with inputs of these shapes is kept. */
+static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs, size_t input_count)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < input_count; i++) {
+        for (uint32_t d = 0; d < inputs[i].rank && d < HD_MAX_RANK; d++) {
+            /* the golden ratio's bits: Knuth, The Art of Computer Programming, volume 3, 6.4 */
+            hash = (hash ^ (uint64_t)inputs[i].dims[d]) * UINT64_C(0x9e3779b97f4a7c15);
+        }
+    }
+    return &model->run_nanoseconds[hash >> 58]; /* HD_DURATION_COUNT */
+}
+
 static hd_status run_segments(run_state *run)
 {
     hd_plan *plan = NULL;
     hd_status status = find_plan(run, NULL, &plan);
     size_t keep = 0;
     int64_t rows = run->may_split && status == HD_OK && plan->is_last ? count_rows(run) : 0;
-    uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(&run->model->run_nanoseconds) / (uint64_t)rows;
+    _Atomic uint64_t *duration = find_duration(run->model, run->inputs, run->input_count);
+    uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(duration) / (uint64_t)rows;
     if (row_nanoseconds > LONG_ROW_NANOSECONDS && has_rows(run, plan, rows)) {
         hd_plan_retain(plan); /* looking up the plan of a row may push it out of the memo */
         status = run_rows(run, plan, rows);
@@ -481,12 +495,11 @@ static void drop_outputs(run_state *run)
 }
 
 /* A run among many others is stretched by them, so the shortest counts; it is forgotten slowly. */
-static void note_duration(hd_model *model, uint64_t nanoseconds)
+static void note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds)
 {
-    uint64_t known = hd_load_relaxed(&model->run_nanoseconds);
+    uint64_t known = hd_load_relaxed(duration);
     uint64_t forgetful = known + known / 1024;
-    hd_store_relaxed(&model->run_nanoseconds,
-                     known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
+    hd_store_relaxed(duration, known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
 }
 
 hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split, const hd_tensor *inputs,
@@ -535,7 +548,8 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
         return status;
     }
     hd_lease lease;
-    bool is_long = hd_load_relaxed(&model->run_nanoseconds) > LONG_NANOSECONDS;
+    _Atomic uint64_t *duration = find_duration(model, inputs, input_count);
+    bool is_long = hd_load_relaxed(duration) > LONG_NANOSECONDS;
     /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
      * before it waits for a stream. */
     hd_add_relaxed(&model->reference_count, 1);
@@ -547,7 +561,7 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
     uint64_t start = hd_clock_now();
     status = hd_model_run_on(model, lease.stream, lease.is_crowded, inputs, input_count, outputs,
                              output_count, error);
-    note_duration(model, hd_clock_now() - start);
+    note_duration(duration, hd_clock_now() - start);
     hd_device *device = model->device;
     hd_device_retain(device);
     hd_device_return(device, &lease);
