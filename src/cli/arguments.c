@@ -227,8 +227,8 @@ hd_named_value hd_arguments_named(const hd_arguments *given, const char *name, s
     return find_given(given, name, index)->named;
 }
 
-/* Reads a number from 1 to limit at *text and moves *text behind it. */
-static bool read_number(const char **text, uint64_t limit, uint64_t *out_number)
+/* Reads a number from lowest to limit at *text and moves *text behind it. */
+static bool read_number(const char **text, uint64_t lowest, uint64_t limit, uint64_t *out_number)
 {
     if (!isdigit((unsigned char)**text)) {
         return false;
@@ -236,7 +236,7 @@ static bool read_number(const char **text, uint64_t limit, uint64_t *out_number)
     char *end = NULL;
     errno = 0;
     unsigned long long number = strtoull(*text, &end, 10);
-    if (errno != 0 || number < 1 || number > limit) {
+    if (errno != 0 || number < lowest || number > limit) {
         return false;
     }
     *text = end;
@@ -244,14 +244,14 @@ static bool read_number(const char **text, uint64_t limit, uint64_t *out_number)
     return true;
 }
 
-hd_exit_code hd_arguments_number(const hd_arguments *given, const char *name, uint64_t limit,
-                                 uint64_t otherwise, uint64_t *out_number)
+hd_exit_code hd_arguments_number(const hd_arguments *given, const char *name, uint64_t lowest,
+                                 uint64_t limit, uint64_t otherwise, uint64_t *out_number)
 {
     const char *value = hd_arguments_value(given, name), *end = value;
     *out_number = otherwise;
-    if (value != NULL && (!read_number(&end, limit, out_number) || *end != '\0')) {
-        return hd_failure_print(EXIT_CODE_USAGE, "%s wants a number from 1 to %llu, not '%s'", name,
-                                (unsigned long long)limit, value);
+    if (value != NULL && (!read_number(&end, lowest, limit, out_number) || *end != '\0')) {
+        return hd_failure_print(EXIT_CODE_USAGE, "%s wants a number from %llu to %llu, not '%s'",
+                                name, (unsigned long long)lowest, (unsigned long long)limit, value);
     }
     return EXIT_CODE_OK;
 }
@@ -281,7 +281,7 @@ hd_exit_code hd_arguments_list(const hd_arguments *given, const char *name, cons
     for (;;) {
         uint64_t number = 0;
         if (out_list->count == ARGUMENTS_LIST_MAX ||
-            !read_number(&text, ARGUMENTS_THREADS_MAX, &number) ||
+            !read_number(&text, 1, ARGUMENTS_THREADS_MAX, &number) ||
             (*text != ',' && *text != '\0')) {
             return hd_failure_print(EXIT_CODE_USAGE,
                                     "%s wants numbers from 1 to %d such as 1,2,4, not '%s'", name,

@@ -41,9 +41,9 @@ hd_named_value hd_arguments_named(const hd_arguments *given, const char *name, s
 /* The index-th value of a repeatable option. */
 const char *hd_arguments_nth(const hd_arguments *given, const char *name, size_t index);
 
-/* Reads a whole number from 1 to `limit`; `otherwise` where the option was not given. */
-hd_exit_code hd_arguments_number(const hd_arguments *given, const char *name, uint64_t limit,
-                                 uint64_t otherwise, uint64_t *out_number);
+/* Reads a whole number from `lowest` to `limit`; `otherwise` where the option was not given. */
+hd_exit_code hd_arguments_number(const hd_arguments *given, const char *name, uint64_t lowest,
+                                 uint64_t limit, uint64_t otherwise, uint64_t *out_number);
 /* Reads a number of seconds above 0 and up to 86,400. */
 hd_exit_code hd_arguments_seconds(const hd_arguments *given, const char *name, double otherwise,
                                   double *out_seconds);

@@ -129,15 +129,15 @@ static hd_exit_code parse_settings(const hd_arguments *given, hd_batch_settings 
         code = hd_arguments_list(given, "--workers", "1,2", &out_settings->workers);
     }
     if (code == EXIT_CODE_OK) {
-        code = hd_arguments_number(given, "--in-flight", 1024, is_empty ? EMPTY_IN_FLIGHT : 1,
+        code = hd_arguments_number(given, "--in-flight", 1, 1024, is_empty ? EMPTY_IN_FLIGHT : 1,
                                    &out_settings->in_flight);
     }
     if (code == EXIT_CODE_OK) {
-        code = hd_arguments_number(given, "--max-rows", 4096, is_empty ? EMPTY_ROWS : MODEL_ROWS,
+        code = hd_arguments_number(given, "--max-rows", 1, 4096, is_empty ? EMPTY_ROWS : MODEL_ROWS,
                                    &out_settings->max_rows);
     }
     if (code == EXIT_CODE_OK) {
-        code = hd_arguments_number(given, "--delay-us", 1000000, 0, &out_settings->delay_us);
+        code = hd_arguments_number(given, "--delay-us", 0, 1000000, 0, &out_settings->delay_us);
     }
     if (code == EXIT_CODE_OK) {
         code = hd_arguments_seconds(given, "--seconds", 2, &out_settings->seconds);

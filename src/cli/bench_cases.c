@@ -373,7 +373,7 @@ static hd_exit_code parse_options(const hd_arguments *given, hd_case_options *ou
         code = hd_arguments_seconds(given, "--seconds", 1, &out_options->seconds);
     }
     if (code == EXIT_CODE_OK) {
-        code = hd_arguments_number(given, "--repeat", 1000000, 5, &out_options->repeats);
+        code = hd_arguments_number(given, "--repeat", 1, 1000000, 5, &out_options->repeats);
     }
     if (code == EXIT_CODE_OK) {
         code = parse_via(given, out_options);

@@ -238,9 +238,10 @@ static hd_exit_code run(const hd_arguments *given)
     hd_report report;
     hd_session session = {0};
     uint64_t threads = 1, repeats = 1;
-    hd_exit_code code = hd_arguments_number(given, "--threads", ARGUMENTS_THREADS_MAX, 1, &threads);
+    hd_exit_code code =
+        hd_arguments_number(given, "--threads", 1, ARGUMENTS_THREADS_MAX, 1, &threads);
     if (code == EXIT_CODE_OK) {
-        code = hd_arguments_number(given, "--repeat", 1000000000, 1, &repeats);
+        code = hd_arguments_number(given, "--repeat", 1, 1000000000, 1, &repeats);
     }
     if (code == EXIT_CODE_OK) {
         code = hd_report_open(given, &report);

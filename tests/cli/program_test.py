@@ -347,7 +347,7 @@ class Bench(ProgramTest):
     def test_batch_measures_the_empty_model_and_a_given_one(self):
         for words, in_flight in [([], 64), ([self.relu(), "--shape", "x=1x3"], 1)]:
             text = self.succeed("bench", "batch", *words, "--threads", "1,3", "--workers", "1,2",
-                                "--seconds", "0.04", "--json", "-")
+                                "--delay-us", "0", "--seconds", "0.04", "--json", "-")
             points = self.report(text, "bench batch")["points"]
             self.assertEqual([(point["threads"], point["workers"]) for point in points],
                              [(threads, workers) for threads in (1, 3) for workers in (0, 1, 2)])
@@ -356,6 +356,7 @@ class Bench(ProgramTest):
                 self.assertTrue(point["requests_per_s"] > 0 and point["mean_batch"] >= 1)
         self.refuse(2, "bench", "batch", "--shape", "x=1x3", says="MODEL")
         self.refuse(2, "bench", "batch", "--workers", "0", says="--workers")
+        self.refuse(2, "bench", "batch", "--delay-us", "-1", says="--delay-us wants a number from 0")
 
     def test_alloc_takes_all_allocators_in_turns(self):
         text = self.succeed("bench", "alloc", "--threads", "1,3", "--seconds", "0.01", "--json", "-")
