@@ -15,7 +15,7 @@
 static void show_plan(const hd_model *model, hd_plan *plan, uint32_t stream, int repeats)
 {
     hd_command_list *list = plan->lists[stream];
-    unsigned char *scratch = model->device->streams[stream].scratch;
+    unsigned char *scratch = model->device->workspaces[stream].scratch;
     size_t count = plan->recipe.step_count;
     uint64_t *best = calloc(count, sizeof *best), total = 0;
     for (int r = 0; r < repeats && best != NULL; r++) {
