@@ -1,4 +1,5 @@
 /* Matrix operators: MatMul, Gemm and heddle.Linear against plain loops. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -293,6 +294,28 @@ static void packed_weights_give_the_same_bits(void **state)
     hd_free(residual);
 }
 
+/* The constant's subnormals count as zeros; results and other operands keep theirs. */
+static void packed_weights_have_no_subnormals(void **state)
+{
+    (void)state;
+    float w[6] = {FLT_MIN / 2, 1.0F, -FLT_TRUE_MIN, -FLT_MIN, 2.0F, FLT_MIN};
+    hd_operand weight = {.dtype = HD_FLOAT32,
+                         .shape = {.rank = 2, .dims = {2, 3}},
+                         .data = w};
+    hd_packed *packed = NULL;
+    assert_int_equal(hd_cpu_pack(HD_PACKING_MATRIX, &weight, 1, &packed, NULL), HD_OK);
+    float x[4] = {0x1p20F, 1.0F, FLT_MIN / 2, 0.0F};
+    float y[6] = {-FLT_MIN, 0x1p20F + 2.0F, FLT_MIN, 0.0F, FLT_MIN / 2, 0.0F};
+    operation_case test = {.type = "MatMul",
+                           .input_count = 2,
+                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2, 2),
+                                      OPERATION_TENSOR(HD_FLOAT32, w, 2, 3)},
+                           .packed = {NULL, packed}};
+    hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, y, 2, 3);
+    run_and_compare(&test, &expected);
+    hd_cpu_packed_destroy(&packed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +327,7 @@ int main(void)
         cmocka_unit_test(gemm_scales_and_broadcasts),
         cmocka_unit_test(gemm_of_integers_and_doubles),
         cmocka_unit_test(packed_weights_give_the_same_bits),
+        cmocka_unit_test(packed_weights_have_no_subnormals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

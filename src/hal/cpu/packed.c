@@ -1,5 +1,7 @@
 #include "hal/cpu/packed.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -43,6 +45,18 @@ static hd_status pack_matrix(const hd_operand *constant, hd_packed *packed, hd_e
     return HD_OK;
 }
 
+/* Training leaves whole channels with subnormal weights, and each product with one takes x86
+ * processors some hundred cycles (PP-OCRv6 detection: four times the time of a run). As zeros they
+ * change an output by less than 2^-126 times the sum of its finite inputs' magnitudes. BITS: it is
+ * the constant that changes, once and for every run; runs themselves flush nothing. */
+static void clear_subnormals(hd_packed *packed)
+{
+    float *weights = packed->memory;
+    for (size_t i = 0; i < packed->size / sizeof *weights; i++) {
+        weights[i] = fabsf(weights[i]) < FLT_MIN ? 0.0F : weights[i];
+    }
+}
+
 hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t group,
                       hd_packed **out_packed, hd_error *error)
 {
@@ -62,6 +76,7 @@ hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t gr
         hd_cpu_packed_destroy(&packed);
         return status;
     }
+    clear_subnormals(packed);
     *out_packed = packed;
     return HD_OK;
 }
