@@ -232,6 +232,9 @@ static void softmax_sums_to_one_along_any_axis(void **state)
     static const char *const types[] = {"Softmax", "LogSoftmax"};
     for (int i = 0; i < 2; i++) {
         check_softmax(types[i], 13, 5, 1, 1);
+        check_softmax(types[i], 13, 1301, 2, 1);
+        check_softmax(types[i], 13, 517, 16, 1);
+        check_softmax(types[i], 13, 41, 17, 1);
         check_softmax(types[i], 13, 7, 33, 1);
         check_softmax(types[i], 13, 3, 1001, 1);
         check_softmax(types[i], 13, 3, 5, 301);

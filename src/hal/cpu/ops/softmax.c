@@ -7,7 +7,8 @@
 #include "hal/cpu/ops/reduction.h"
 #include "hal/cpu/ops/rows.h"
 
-#define COLUMNS 256 /* that are computed side by side where the axis is not the last */
+#define COLUMNS 256  /* that are computed side by side where the axis is not the last */
+#define SHORT_ROW 16 /* rows up to here are turned to columns, which fill vectors */
 
 /* A kept row must stay in a core's own cache, or writing past it gains nothing. */
 #define KEEP_BYTES ((int64_t)512 << 10)
@@ -18,6 +19,7 @@ typedef struct softmax_parameters {
     hd_axis_split split;
     softmax_kind kind;
     bool keep;
+    bool turns;     /* short rows */
     int64_t chunks; /* groups of columns, 1 for rows */
     int64_t tiles;
 } softmax_parameters;
@@ -36,9 +38,9 @@ static void hardmax_row(const float *x, float *y, int64_t size, int64_t step)
 }
 
 static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, const float *x, float *y,
-                            int64_t count, float *scratch)
+                            int64_t step, int64_t count, float *scratch)
 {
-    int64_t step = p->split.inner, size = p->split.size;
+    int64_t size = p->split.size;
     float *shift = scratch, *sum = scratch + COLUMNS;
     for (int64_t i = 0; i < count; i++) {
         shift[i] = -INFINITY;
@@ -72,6 +74,28 @@ static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, co
     }
 }
 
+/* COLUMNS short rows after the others, side by side in scratch. */
+static void softmax_short_rows(const hd_rows *rows, const softmax_parameters *p, const float *x,
+                               float *y, int64_t count, float *scratch)
+{
+    int64_t size = p->split.size;
+    float *columns = scratch + 2 * COLUMNS;
+    for (int64_t at = 0; at < count; at += COLUMNS) {
+        int64_t some = count - at < COLUMNS ? count - at : COLUMNS;
+        for (int64_t i = 0; i < some; i++) {
+            for (int64_t r = 0; r < size; r++) {
+                columns[r * COLUMNS + i] = x[(at + i) * size + r];
+            }
+        }
+        softmax_columns(rows, p, columns, columns, COLUMNS, some, scratch);
+        for (int64_t i = 0; i < some; i++) {
+            for (int64_t r = 0; r < size; r++) {
+                y[(at + i) * size + r] = columns[r * COLUMNS + i];
+            }
+        }
+    }
+}
+
 static void run_float(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                       void *scratch)
 {
@@ -79,7 +103,13 @@ static void run_float(const void *parameters, void *const *buffers, int64_t begi
     const hd_rows *rows = hd_rows_get();
     int64_t size = p->split.size, inner = p->split.inner, items = p->split.outer * p->chunks;
     int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
-    for (int64_t item = hd_cpu_tile_begin(items, p->tiles, begin); item < stop; item++) {
+    int64_t start = hd_cpu_tile_begin(items, p->tiles, begin);
+    if (p->turns) {
+        softmax_short_rows(rows, p, (const float *)buffers[0] + start * size,
+                           (float *)buffers[1] + start * size, stop - start, scratch);
+        return;
+    }
+    for (int64_t item = start; item < stop; item++) {
         int64_t at = item % p->chunks * COLUMNS;
         int64_t offset = item / p->chunks * size * inner + at;
         const float *x = (const float *)buffers[0] + offset;
@@ -90,7 +120,7 @@ static void run_float(const void *parameters, void *const *buffers, int64_t begi
                 hardmax_row(x + i, y + i, size, inner);
             }
         } else if (inner > 1) {
-            softmax_columns(rows, p, x, y, count, scratch);
+            softmax_columns(rows, p, x, y, inner, count, scratch);
         } else if (p->kind == SOFTMAX_LOG) {
             rows->log_softmax(x, y, size);
         } else {
@@ -157,7 +187,11 @@ hd_status hd_softmax_compile(hd_cpu_compilation *compilation)
               p->split.outer * row_bytes >= HD_ROWS_STREAM_BYTES;
     compilation->kernel.run = single ? run_float : run_double;
     compilation->kernel.tile_count = p->tiles;
-    compilation->kernel.scratch_size = p->keep ? (size_t)row_bytes : 2 * COLUMNS * sizeof(float);
+    p->turns = single && p->kind != SOFTMAX_HARD && p->split.inner == 1 &&
+               p->split.size <= SHORT_ROW;
+    p->keep = p->keep && !p->turns;
+    size_t columns_size = (size_t)(2 + (p->turns ? p->split.size : 0)) * COLUMNS * sizeof(float);
+    compilation->kernel.scratch_size = p->keep ? (size_t)row_bytes : columns_size;
     compilation->kernel.inplace_inputs = 1;
     return HD_OK;
 }
