@@ -11,7 +11,7 @@
 
 #include "support/operation_runner.h"
 
-#define MOST 100000
+#define MOST 250000
 
 static float source[MOST], moved[MOST], expected[MOST], again[MOST];
 static int64_t places[MOST];
@@ -120,6 +120,8 @@ static void pools_agree_with_loops_in_both_layouts(void **state)
         check_pool((pooling){19, 13, 21, 2, 1, 1, maximum, false});
         check_pool((pooling){5, 33, 40, 3, 2, 1, maximum, true});
         check_pool((pooling){33, 5, 6, 1, 2, 1, maximum, true});
+        check_pool((pooling){1100, 4, 23, 1, 1, 1, maximum, false}); /* rows of several segments */
+        check_pool((pooling){1100, 4, 23, 2, 1, 1, maximum, true});
     }
 }
 

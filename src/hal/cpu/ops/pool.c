@@ -7,6 +7,11 @@
 #include "hal/cpu/ops/spatial.h"
 #include "hal/window.h"
 
+/* Channels last: folded input columns, which should stay in the second-level cache. */
+#define SEGMENT_FLOATS ((int64_t)16 << 10)
+
+#define SHORT_PIXEL 16 /* channels: one vector */
+
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
 
 typedef struct pool_parameters {
@@ -15,6 +20,8 @@ typedef struct pool_parameters {
     bool include_pad;
     int64_t p;         /* of LpPool */
     int64_t positions; /* of a whole image */
+    bool folds_rows;   /* channels last: the window's rows are joined first, for all columns */
+    int64_t segment;   /* channels last: output pixels of a row that are computed together */
     int64_t items, tiles;
 } pool_parameters;
 
@@ -136,43 +143,107 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
     }
 }
 
-/* One item is one output pixel: all its channels. */
+/* Folds one row of input columns, from `first` on, into `count` output pixels from `column` on. */
+static void fold_pixels_row(const pool_parameters *p, const float *line, int64_t first, float *y,
+                            int64_t column, int64_t count)
+{
+    const hd_window *w = &p->window;
+    const hd_rows *rows = hd_rows_get();
+    const hd_fold fold = fold_of(p);
+    const int64_t channels = w->channels, width = w->input[2], stride = w->stride[2];
+    for (int64_t k = 0; k < w->kernel[2]; k++) {
+        /* Pixels [low, high) have their column k inside the input. */
+        int64_t from = column * stride - w->pad_begin[2] + k * w->dilation[2];
+        int64_t low = from >= 0 ? 0 : (-from + stride - 1) / stride;
+        int64_t high = from >= width ? 0 : (width - from + stride - 1) / stride;
+        high = high < count ? high : count;
+        if (stride == 1 && low < high) {
+            rows->fold_into[fold](y + low * channels, line + (from + low - first) * channels,
+                                  (high - low) * channels);
+            continue;
+        }
+        for (int64_t i = low; i < high; i++) {
+            rows->fold_into[fold](y + i * channels, line + (from + i * stride - first) * channels,
+                                  channels);
+        }
+    }
+}
+
+/* `count` neighbouring output pixels of one row, all their channels. */
+static void fold_pixels(const pool_parameters *p, const float *x, float *y, int64_t row,
+                        int64_t column, int64_t count, float *folded)
+{
+    const hd_window *w = &p->window;
+    const hd_rows *rows = hd_rows_get();
+    const hd_fold fold = fold_of(p);
+    const int64_t channels = w->channels, width = w->input[2], stride = w->stride[2];
+    int64_t first = column * stride - w->pad_begin[2];
+    int64_t last = first + (count - 1) * stride + (w->kernel[2] - 1) * w->dilation[2] + 1;
+    first = first < 0 ? 0 : first;
+    last = last > width ? width : last;
+    int64_t h0, h1;
+    hd_window_taps(w, 1, row, &h0, &h1);
+    fill(y, count * channels, hd_fold_neutral(fold));
+    if (p->folds_rows) {
+        fill(folded, (last - first) * channels, hd_fold_neutral(fold));
+    }
+    for (int64_t h = h0; h < h1 && first < last; h++) {
+        int64_t at = row * w->stride[1] - w->pad_begin[1] + h * w->dilation[1];
+        const float *line = x + (at * width + first) * channels;
+        if (p->folds_rows) {
+            rows->fold_into[fold](folded, line, (last - first) * channels);
+        } else {
+            fold_pixels_row(p, line, first, y, column, count);
+        }
+    }
+    if (p->folds_rows) {
+        fold_pixels_row(p, folded, first, y, column, count);
+    }
+    for (int64_t i = 0; i < count && p->kind == POOL_AVERAGE; i++) {
+        int64_t w0, w1;
+        hd_window_taps(w, 2, column + i, &w0, &w1);
+        int64_t taps = p->include_pad ? hd_window_padded_taps(w, 1, row) *
+                                            hd_window_padded_taps(w, 2, column + i)
+                                      : (h1 - h0) * (w1 - w0);
+        for (int64_t c = 0; c < channels; c++) {
+            y[i * channels + c] /= (float)taps;
+        }
+    }
+}
+
+/* One item is one output pixel; those of a row are computed together, `segment` at most. */
 static void run_last(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                      void *scratch)
 {
-    (void)scratch;
     const pool_parameters *p = parameters;
     const hd_window *w = &p->window;
-    const hd_rows *rows = hd_rows_get();
-    hd_fold fold = fold_of(p);
-    int64_t channels = w->channels;
-    int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
-    for (int64_t item = hd_cpu_tile_begin(p->items, p->tiles, begin); item < stop; item++) {
+    int64_t item = hd_cpu_tile_begin(p->items, p->tiles, begin);
+    const int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
+    while (item < stop) {
         int64_t column = item % w->output[2], row = item / w->output[2] % w->output[1];
         int64_t image = item / (w->output[2] * w->output[1]);
-        const float *x =
-            (const float *)buffers[0] + image * w->input[1] * w->input[2] * channels;
-        float *y = (float *)buffers[1] + item * channels;
-        int64_t h0, h1, w0, w1;
-        hd_window_taps(w, 1, row, &h0, &h1);
-        hd_window_taps(w, 2, column, &w0, &w1);
-        fill(y, channels, hd_fold_neutral(fold));
-        for (int64_t h = h0; h < h1; h++) {
-            int64_t at = row * w->stride[1] - w->pad_begin[1] + h * w->dilation[1];
-            for (int64_t k = w0; k < w1; k++) {
-                int64_t from = column * w->stride[2] - w->pad_begin[2] + k * w->dilation[2];
-                rows->fold_into[fold](y, x + (at * w->input[2] + from) * channels, channels);
-            }
-        }
-        if (p->kind == POOL_AVERAGE) {
-            int64_t taps = p->include_pad ? hd_window_padded_taps(w, 1, row) *
-                                                hd_window_padded_taps(w, 2, column)
-                                          : (h1 - h0) * (w1 - w0);
-            for (int64_t i = 0; i < channels; i++) {
-                y[i] /= (float)taps;
-            }
-        }
+        int64_t count = w->output[2] - column;
+        count = count < stop - item ? count : stop - item;
+        count = count < p->segment ? count : p->segment;
+        fold_pixels(p,
+                    (const float *)buffers[0] + image * w->input[1] * w->input[2] * w->channels,
+                    (float *)buffers[1] + item * w->channels, row, column, count, scratch);
+        item += count;
     }
+}
+
+/* Output pixels whose input columns fit SEGMENT_FLOATS, one at least; returns the floats. */
+static size_t cut_segments(pool_parameters *p)
+{
+    const hd_window *w = &p->window;
+    /* Neighbouring windows share columns, or a pixel is too short for a call. */
+    p->folds_rows = w->stride[2] == 1 || w->channels < SHORT_PIXEL;
+    int64_t reach = (w->kernel[2] - 1) * w->dilation[2] + 1;
+    int64_t columns = w->channels == 0 ? 0 : SEGMENT_FLOATS / w->channels;
+    p->segment = columns <= reach ? 1 : (columns - reach) / w->stride[2] + 1;
+    columns = (p->segment - 1) * w->stride[2] + reach;
+    columns = columns < w->input[2] ? columns : w->input[2];
+    return p->folds_rows ? (size_t)(columns * w->channels) : 0;
 }
 
 static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *run)
@@ -204,7 +275,8 @@ static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *
     p->tiles = hd_cpu_tile_count(p->items, work);
     compilation->kernel.run = run;
     compilation->kernel.tile_count = p->tiles;
-    compilation->kernel.scratch_size = last ? 0 : (size_t)w->input[2] * sizeof(float);
+    compilation->kernel.scratch_size =
+        (last ? cut_segments(p) : (size_t)w->input[2]) * sizeof(float);
     return HD_OK;
 }
 
