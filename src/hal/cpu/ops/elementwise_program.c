@@ -7,6 +7,7 @@
 #define UNIT 64       /* elements: tiles begin at cache lines of the output */
 #define BLOCK 1024    /* elements: some blocks of float32 fit into the first cache */
 #define SHORT_ROW 32  /* elements: below, blocks cross rows and inputs are gathered */
+#define PERIODIC_ROW 256 /* elements: up to here, too, where that is done once for all blocks */
 
 hd_elementwise_value hd_elementwise_emit(hd_elementwise_program *program,
                                          hd_elementwise_function *function, unsigned accepted,
@@ -104,10 +105,41 @@ static void set_dimensions(hd_elementwise_program *program, const hd_shape *shap
     }
 }
 
-static void set_accesses(hd_elementwise_program *program)
+/* The input as the outputs' last dimension, repeated along all the others. */
+static bool is_periodic(const hd_elementwise_program *program, const hd_elementwise_variable *input)
+{
+    for (uint32_t axis = 0; axis + 1 < program->rank; axis++) {
+        if (input->strides[axis] != 0) {
+            return false;
+        }
+    }
+    return program->rank > 1 && input->strides[program->rank - 1] == 1;
+}
+
+/* Blocks of whole rows all meet the same elements of periodic inputs. */
+static void set_block(hd_elementwise_program *program)
 {
     int64_t row = program->rank > 0 ? program->dims[program->rank - 1] : 1;
-    program->by_rows = row >= SHORT_ROW;
+    bool has_periodic = false, has_others = false;
+    for (size_t k = 0; k < program->input_count; k++) {
+        has_periodic |= program->variables[k].access == HD_ELEMENTWISE_PERIODIC;
+        has_others |= program->variables[k].access == HD_ELEMENTWISE_STRIDED;
+    }
+    program->by_rows = row >= SHORT_ROW && (has_others || row > PERIODIC_ROW);
+    program->block = BLOCK;
+    if (has_periodic && !program->by_rows) {
+        program->block = BLOCK / row * row;
+        return;
+    }
+    for (size_t k = 0; k < program->input_count; k++) {
+        if (program->variables[k].access == HD_ELEMENTWISE_PERIODIC) {
+            program->variables[k].access = HD_ELEMENTWISE_STRIDED;
+        }
+    }
+}
+
+static void set_accesses(hd_elementwise_program *program)
+{
     for (size_t k = 0; k < program->input_count; k++) {
         hd_elementwise_variable *input = &program->variables[k];
         if (input->access == HD_ELEMENTWISE_ABSENT) {
@@ -122,10 +154,15 @@ static void set_accesses(hd_elementwise_program *program)
         }
         input->access = is_flat     ? HD_ELEMENTWISE_FLAT
                         : is_single ? HD_ELEMENTWISE_SCALAR
-                                    : HD_ELEMENTWISE_STRIDED;
-        bool has_equal_rows = program->by_rows && program->rank > 0 &&
-                              input->strides[program->rank - 1] == 0;
-        input->is_scalar = !is_flat && (is_single || has_equal_rows);
+                        : is_periodic(program, input) ? HD_ELEMENTWISE_PERIODIC
+                                                      : HD_ELEMENTWISE_STRIDED;
+    }
+    set_block(program);
+    for (size_t k = 0; k < program->input_count; k++) {
+        hd_elementwise_variable *input = &program->variables[k];
+        input->is_scalar = input->access == HD_ELEMENTWISE_SCALAR ||
+                           (input->access == HD_ELEMENTWISE_STRIDED && program->by_rows &&
+                            input->strides[program->rank - 1] == 0);
     }
 }
 
@@ -167,7 +204,8 @@ static size_t set_scratch(hd_elementwise_program *program)
     size_t block = BLOCK * element_size + 5 * HD_CACHE_LINE;
     for (size_t v = 0; v < program->variable_count; v++) {
         hd_elementwise_variable *variable = &program->variables[v];
-        bool is_gathered = variable->access == HD_ELEMENTWISE_STRIDED && !program->by_rows;
+        bool is_gathered = variable->access == HD_ELEMENTWISE_PERIODIC ||
+                           (variable->access == HD_ELEMENTWISE_STRIDED && !program->by_rows);
         if (variable->is_expanded || is_gathered) {
             variable->scratch_offset = used;
             used += block;
@@ -338,7 +376,7 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
     if (position >= stop) {
         return;
     }
-    int64_t longest = stop - position < BLOCK ? stop - position : BLOCK;
+    int64_t longest = stop - position < program->block ? stop - position : program->block;
     for (size_t v = 0; v < program->variable_count; v++) {
         const hd_elementwise_variable *variable = &program->variables[v];
         if (variable->access == HD_ELEMENTWISE_SCALAR) {
@@ -347,6 +385,10 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
                 fill(scratch + variable->scratch_offset, at[v], variable->element_size,
                      (size_t)longest);
             }
+        } else if (variable->access == HD_ELEMENTWISE_PERIODIC) {
+            gather(program, variable, buffers[v], scratch + variable->scratch_offset, position,
+                   longest);
+            at[v] = scratch + variable->scratch_offset;
         }
     }
     size_t last = program->instructions[program->instruction_count - 1].result;
@@ -355,7 +397,7 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
     int64_t index[HD_MAX_RANK] = {0};
     split(program, position, index);
     while (position < stop) {
-        int64_t n = stop - position < BLOCK ? stop - position : BLOCK;
+        int64_t n = stop - position < program->block ? stop - position : program->block;
         if (program->by_rows) {
             int64_t rest = program->dims[program->rank - 1] - index[program->rank - 1];
             n = n < rest ? n : rest;

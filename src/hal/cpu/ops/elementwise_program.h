@@ -16,6 +16,7 @@ typedef enum hd_elementwise_access {
     HD_ELEMENTWISE_FLAT,     /* an input whose elements lie as the output's */
     HD_ELEMENTWISE_SCALAR,   /* an input of one element, or a constant */
     HD_ELEMENTWISE_STRIDED,  /* an input that is repeated along some dimension */
+    HD_ELEMENTWISE_PERIODIC, /* an input of one short row, the same for all rows */
     HD_ELEMENTWISE_COMPUTED, /* an instruction's result */
     HD_ELEMENTWISE_ABSENT    /* an input that is left out */
 } hd_elementwise_access;
@@ -57,7 +58,8 @@ typedef struct hd_elementwise_program {
     int64_t count;
     int64_t units; /* 64 elements each, of which tiles are made */
     int64_t tile_count;
-    bool by_rows; /* blocks end where the last dimension ends, else repeated inputs are gathered */
+    int64_t block; /* elements; whole rows where an input is periodic */
+    bool by_rows;  /* blocks end where the last dimension ends, else repeated inputs are gathered */
 } hd_elementwise_program;
 
 /* What is emitted beyond the capacity, or with HD_ELEMENTWISE_NO_VALUE or NULL for a function, is
