@@ -338,29 +338,58 @@ static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
     return true;
 }
 
-/* Transpose to [N, H, W, C] of a tensor that is there as a twin: the twin is its result. */
+/* Transpose from [N, H, W, C], as networks of other frameworks have it: its input is the result's
+ * twin. Who wants the result itself has it made there. */
+static bool turn_transpose_back(layout_pass *pass, const hd_plan_node *node)
+{
+    size_t count;
+    const int64_t *p = hd_operation_ints(&node->operation, "perm", &count);
+    if (!hd_plan_node_is(node, "Transpose") || count != 4 || !is_map(pass, node->inputs[0]) ||
+        p[0] != 0 || p[1] != 3 || p[2] != 1 || p[3] != 2 ||
+        tensor_of(pass, node->outputs[0])->kept) {
+        return false;
+    }
+    materialize(pass, node->inputs[0]);
+    pass->twins[node->outputs[0]] = node->inputs[0];
+    pass->missing[node->outputs[0]] = true;
+    return true;
+}
+
+static bool has_views(const layout_pass *pass, hd_tensor_id id)
+{
+    for (size_t t = 0; t < pass->planner->tensor_count; t++) {
+        if (pass->planner->tensors[t].view_of == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Transpose to [N, H, W, C] of a tensor that has a twin: who reads the result reads the twin. */
 static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
 {
     size_t count;
     const int64_t *p = hd_operation_ints(&node->operation, "perm", &count);
+    hd_tensor_id output = node->outputs[0];
     if (!hd_plan_node_is(node, "Transpose") || count != 4 || !is_missing(pass, node->inputs[0]) ||
-        p[0] != 0 || p[1] != 2 || p[2] != 3 || p[3] != 1 || tensor_of(pass, node->outputs[0])->kept) {
+        p[0] != 0 || p[1] != 2 || p[2] != 3 || p[3] != 1 || tensor_of(pass, output)->kept ||
+        has_views(pass, output)) {
         return false;
     }
-    /* The result becomes a view of the twin, where that is older: hd_planner_count_uses relies on views
-     * coming after what they view. */
-    hd_tensor_id twin = pass->twins[node->inputs[0]], output = node->outputs[0];
-    if (twin > output) {
-        return false;
+    for (hd_plan_node *reader = pass->nodes; reader < pass->nodes + pass->node_count; reader++) {
+        for (size_t i = 0; i < reader->operation.input_count; i++) {
+            if (reader->inputs[i] == output) {
+                reader->inputs[i] = pass->twins[node->inputs[0]];
+            }
+        }
     }
-    pass->planner->tensors[output].view_of = twin;
     return true;
 }
 
 static void walk_node(layout_pass *pass, const hd_plan_node *node)
 {
     if (turn_convolution(pass, node) || turn_window(pass, node) || turn_elementwise(pass, node) ||
-        turn_concat(pass, node) || turn_transpose(pass, node)) {
+        turn_concat(pass, node) || turn_transpose(pass, node) || turn_transpose_back(pass, node)) {
         return;
     }
     for (size_t i = 0; i < node->operation.input_count; i++) {

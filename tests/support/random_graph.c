@@ -384,6 +384,11 @@ static void make_gate(maker *m)
 
 static size_t make_convolution_on(maker *m, size_t x)
 {
+    if (below(m, 4) == 0) { /* as an image of channels last */
+        hd_attribute attribute = OPERATION_INTS("perm", 0, 3, 1, 2);
+        size_t turned = node_with(m, "Transpose", &x, 1, &attribute, 1);
+        x = turned == ORACLE_NONE ? x : turned;
+    }
     int64_t c = shape_of(m, x)->dims[1], kind = between(m, 0, 3);
     if (c == 0) {
         return ORACLE_NONE;
