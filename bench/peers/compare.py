@@ -31,6 +31,8 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=1, help="of the order of measurements")
     parser.add_argument("--heddle", type=Path, default=DEFAULT_HEDDLE)
     parser.add_argument("--peers-only", action="store_true", help="measure without Heddle")
+    parser.add_argument("--batch", action="store_true",
+                        help="measure callers that go through Heddle's batch queue, too")
     parser.add_argument("--tolerance", type=float, default=1e-3,
                         help="largest difference from ONNX Runtime (relative, README.md)")
     parser.add_argument("--require", type=float, metavar="RATIO",

@@ -13,7 +13,7 @@ import machine
 import outputs
 import report
 from contenders import peer_settings
-from processes import HeddleProcess, PeerProcess
+from processes import HeddleBatchProcess, HeddleProcess, PeerProcess
 
 
 class Disagreement(Exception):
@@ -58,6 +58,8 @@ def _compare(arguments, arrays, threads, contenders, folder):
         contenders.append(PeerProcess(setting, arguments.model, folder))
     if not arguments.peers_only:
         contenders.append(HeddleProcess(arguments.heddle, arguments.model, folder))
+    if arguments.batch and not arguments.peers_only:
+        contenders.append(HeddleBatchProcess(arguments.heddle, arguments.model, folder))
     answers = _prepare(contenders, arrays, result)
     result["agreement"] = _agree(contenders, arrays, answers, arguments.tolerance)
     for contender in contenders:

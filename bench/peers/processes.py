@@ -93,7 +93,7 @@ class HeddleProcess:
     def __init__(self, program, model, folder):
         self.program = str(program)
         self.model = str(model)
-        self.folder = folder
+        self.folder = folder / self.name.replace(" ", "-")
         self.inputs = {}
         version = self._call(["--version"]).strip().splitlines()
         self.description = {"version": version[0].removeprefix("heddle ") if version else "?"}
@@ -133,3 +133,23 @@ class HeddleProcess:
 
     def close(self):
         pass
+
+
+class HeddleBatchProcess(HeddleProcess):
+    """`heddle bench batch`: the callers go through a batch queue, one request each at a time.
+
+    A worker a core takes its share of the callers' requests, and waits a moment for the last of
+    them. The program has no latencies here.
+    """
+
+    name = "heddle batch"
+    delay_us = 50
+
+    def measure(self, cell, threads, seconds, warm_up):
+        workers = len(os.sched_getaffinity(0))
+        text = self._call(["bench", "batch", self.model, *self.inputs[cell], "--threads",
+                           str(threads), "--workers", str(workers), "--max-rows",
+                           str(max(1, threads // workers)), "--delay-us", str(self.delay_us),
+                           "--seconds", str(seconds), "--json", "-"])
+        (point,) = [point for point in json.loads(text)["points"] if point["workers"] > 0]
+        return {"runs_per_s": point["requests_per_s"]}

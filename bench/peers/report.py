@@ -3,6 +3,7 @@
 from statistics import median
 
 DISTURBED = 0.05
+OURS = ("heddle", "heddle batch")
 
 
 def points(result):
@@ -23,24 +24,31 @@ def points(result):
 
 def _point(cell, threads, row):
     rates = {name: [entry["runs_per_s"] for entry in entries] for name, entries in row.items()}
-    summary = {name: {"runs_per_s": median(rates[name]),
-                      "p50_ms": median(entry["p50_ms"] for entry in entries),
-                      "p95_ms": median(entry["p95_ms"] for entry in entries),
-                      "p99_ms": median(entry["p99_ms"] for entry in entries)}
+    summary = {name: {key: median(entry[key] for entry in entries)
+                      for key in ("runs_per_s", "p50_ms", "p95_ms", "p99_ms") if key in entries[0]}
                for name, entries in row.items()}
-    peers = [name for name in row if name != "heddle"]
+    peers = [name for name in row if name not in OURS]
     best = max(peers, key=lambda name: summary[name]["runs_per_s"])
     others = max(median(entry["others_share"] for entry in entries) for entries in row.values())
     point = {"cell": cell, "threads": threads, "contenders": summary, "best_peer": best,
              "others_share": others,
              "ratio": None, "ratio_min": None, "ratio_max": None, "ratio_to_round_best": None}
+    if "heddle batch" in row:
+        point["batch_ratio"] = _spread(rates["heddle batch"], rates[best])
+        point["batch_ratio_to_direct"] = _spread(rates["heddle batch"], rates["heddle"])
     if "heddle" in row:
-        ratios = [ours / theirs for ours, theirs in zip(rates["heddle"], rates[best])]
+        ratios = _spread(rates["heddle"], rates[best])
         strict = [ours / max(theirs) for ours, *theirs in
                   zip(rates["heddle"], *(rates[name] for name in peers))]
-        point.update(ratio=median(ratios), ratio_min=min(ratios), ratio_max=max(ratios),
-                     ratio_to_round_best=median(strict))
+        point.update(zip(("ratio", "ratio_min", "ratio_max"), ratios))
+        point["ratio_to_round_best"] = median(strict)
     return point
+
+
+def _spread(ours, theirs):
+    """Median, smallest and largest of the rounds' ratios."""
+    ratios = [one / other for one, other in zip(ours, theirs)]
+    return median(ratios), min(ratios), max(ratios)
 
 
 def _threads(point):
@@ -89,6 +97,8 @@ def markdown(result):
     points_ = result["points"]
     if any(point["ratio"] is not None for point in points_):
         lines += _ratio_table(points_) + [""]
+    if any("batch_ratio" in point for point in points_):
+        lines += _batch_table(points_) + [""]
     names = list(result["contenders"])
     rows = [[point["cell"], _threads(point)] +
             [_number(point["contenders"][name]["runs_per_s"]) for name in names]
@@ -108,10 +118,24 @@ def _ratio_table(points_):
         theirs = point["contenders"][point["best_peer"]]
         rows.append([point["cell"], _threads(point), _number(ours["runs_per_s"]),
                      f"{_number(theirs['runs_per_s'])} ({point['best_peer']})",
-                     f"{point['ratio']:.2f} ({point['ratio_min']:.2f}..{point['ratio_max']:.2f})",
+                     _ratio(point["ratio"], point["ratio_min"], point["ratio_max"]),
                      f"{_number(ours['p50_ms'])} / {_number(ours['p99_ms'])}",
                      f"{_number(theirs['p50_ms'])} / {_number(theirs['p99_ms'])}"])
     return ["Heddle against the best setting of either peer in each row; the ratio is the median "
             "of the rounds' ratios, with the smallest and the largest:", "",
             *_table(["cell", "T", "Heddle runs/s", "best peer runs/s", "ratio",
                      "Heddle p50 / p99 ms", "peer p50 / p99 ms"], rows)]
+
+
+def _ratio(middle, smallest, largest):
+    return f"{middle:.2f} ({smallest:.2f}..{largest:.2f})"
+
+
+def _batch_table(points_):
+    rows = [[point["cell"], _threads(point),
+             _number(point["contenders"]["heddle batch"]["runs_per_s"]),
+             _ratio(*point["batch_ratio_to_direct"]), _ratio(*point["batch_ratio"])]
+            for point in points_]
+    return ["The same callers through a batch queue of Heddle, one request each at a time:", "",
+            *_table(["cell", "T", "requests/s", "against direct calls", "against the best peer"],
+                    rows)]
