@@ -579,12 +579,14 @@ static hd_status allocate_slowly(hd_allocator *allocator, uint32_t stream, size_
         pages = make_segment(allocator, rounded, &segment_size);
         missed = pages != NULL;
         if (pages == NULL) {
-            if (!wait_for_progress(allocator, progress, deadline, &waited) || last) {
+            bool more = wait_for_progress(allocator, progress, deadline, &waited);
+            bool late = deadline == 0 || hd_clock_now() >= deadline;
+            /* One more look at the deadline: a point before the watched one may have come. And one
+             * only: others who free and allocate all the time do not keep this call (BOUND). */
+            if (last || (!more && !(waited && late))) {
                 break;
             }
-            /* Others who free and allocate all the time do not keep this call beyond its time
-             * (BOUND). */
-            last = deadline == 0 || hd_clock_now() >= deadline;
+            last = late;
         }
     }
     if (pages != NULL) {

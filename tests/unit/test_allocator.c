@@ -398,6 +398,33 @@ static void a_wait_ends_at_its_time_limit(void **state)
     assert_int_equal(try_allocate(2, MB, 0, NULL), HD_OK);
 }
 
+
+static void *signal_in_a_while(void *argument)
+{
+    late_signal *late = argument;
+    usleep(20000);
+    hd_timeline_signal(late->timeline, late->point);
+    return NULL;
+}
+
+/* A watch stands on a later point, left by who waited before. */
+static void a_point_before_the_watched_one_counts_at_the_time_limit(void **state)
+{
+    (void)state;
+    limit_blocks(6 * MB);
+    char *later = allocate(1, 2 * MB), *earlier = allocate(2, 2 * MB), *held = allocate(2, 2 * MB);
+    late_signal late = {.timeline = timelines[1], .point = hd_timeline_submit(timelines[1])};
+    assert_true(hd_allocator_record(allocator, earlier, 1));
+    (void)hd_timeline_submit(timelines[1]);
+    give(later);
+    assert_int_equal(try_allocate(3, 8 * MB, hd_clock_now() + MILLISECOND, NULL), HD_OUT_OF_MEMORY);
+    give(earlier);
+    assert_int_equal(pthread_create(&late.thread, NULL, signal_in_a_while, &late), 0);
+    assert_int_equal(try_allocate(2, 2 * MB, hd_clock_now() + 500 * MILLISECOND, NULL), HD_OK);
+    pthread_join(late.thread, NULL);
+    give(held);
+}
+
 /* --- wrong pointers */
 
 static void a_block_is_freed_once(void **state)
@@ -461,6 +488,7 @@ int main(void)
         TEST(exhaustion_waits_for_a_recorded_stream),
         TEST(a_free_by_another_thread_ends_the_wait),
         TEST(a_wait_ends_at_its_time_limit),
+        TEST(a_point_before_the_watched_one_counts_at_the_time_limit),
         TEST(a_block_is_freed_once),
         TEST(blocks_that_were_never_freed_go_with_the_allocator),
     };
