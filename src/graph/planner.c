@@ -323,6 +323,10 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     case HD_INFER_FAILED:
         return planner->error->status;
     case HD_INFER_NEEDS_VALUE:
+        if (!hd_operation_has(&operation, needed)) { /* no segment would ever compute it (BOUND) */
+            return hd_operation_fail(&operation, planner->error, HD_BAD_MODEL,
+                                     "input %zu must not be left out", needed);
+        }
         return need_value(planner, inputs[needed]);
     case HD_INFER_DONE:
         break;
