@@ -320,6 +320,28 @@ hd_status hd_graph_add_constant(hd_graph *graph, const hd_tensor *tensor, hd_val
     return HD_OK;
 }
 
+static bool is_whole(const hd_attribute *attribute)
+{
+    if (attribute->name == NULL) {
+        return false;
+    }
+    switch (attribute->kind) {
+    case HD_ATTRIBUTE_INT:
+    case HD_ATTRIBUTE_FLOAT:
+        return true;
+    case HD_ATTRIBUTE_STRING:
+        return attribute->s != NULL;
+    case HD_ATTRIBUTE_INTS:
+        return attribute->ints != NULL || attribute->count == 0;
+    case HD_ATTRIBUTE_FLOATS:
+        return attribute->floats != NULL || attribute->count == 0;
+    case HD_ATTRIBUTE_TENSOR:
+        return attribute->tensor != NULL &&
+               (attribute->tensor->data != NULL || attribute->tensor->size == 0);
+    }
+    return false;
+}
+
 hd_status hd_graph_add_node(hd_graph *graph, const char *op_type, const hd_value *inputs,
                             size_t input_count, const hd_attribute *attributes, size_t attribute_count,
                             hd_value *out_values, size_t output_count, hd_error *error)
@@ -327,6 +349,13 @@ hd_status hd_graph_add_node(hd_graph *graph, const char *op_type, const hd_value
     if (graph == NULL || op_type == NULL || out_values == NULL || (inputs == NULL && input_count > 0) ||
         (attributes == NULL && attribute_count > 0)) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "an argument of hd_graph_add_node is NULL");
+    }
+    for (size_t i = 0; i < attribute_count; i++) {
+        if (!is_whole(&attributes[i])) {
+            return hd_fail(error, HD_INVALID_ARGUMENT,
+                           "attribute %zu of '%s' has no name, an unknown kind, or a value that is NULL",
+                           i, op_type);
+        }
     }
     const hd_operator *operator = hd_operator_find(op_type);
     if (operator != NULL && (operator->flags & HD_OPERATOR_CONTROL) != 0) {

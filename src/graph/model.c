@@ -110,10 +110,12 @@ fail:
 hd_status hd_model_create(hd_device *device, const hd_graph *graph, const hd_model_options *options,
                           hd_model **out_model, hd_error *error)
 {
+    if (out_model != NULL) {
+        *out_model = NULL;
+    }
     if (device == NULL || graph == NULL || out_model == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "device, graph or out_model is NULL");
     }
-    *out_model = NULL;
     hd_status status = hd_device_check_open(device, error);
     if (status != HD_OK) {
         return status;

@@ -5,10 +5,12 @@
 hd_status hd_model_load(hd_device *device, const char *path, const hd_model_options *options,
                         hd_model **out_model, hd_error *error)
 {
+    if (out_model != NULL) {
+        *out_model = NULL;
+    }
     if (device == NULL || path == NULL || out_model == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "device, path or out_model is NULL");
     }
-    *out_model = NULL;
     hd_graph *graph = NULL;
     hd_status status = hd_device_check_open(device, error);
     if (status == HD_OK) {
@@ -20,10 +22,12 @@ hd_status hd_model_load(hd_device *device, const char *path, const hd_model_opti
 hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
                                const hd_model_options *options, hd_model **out_model, hd_error *error)
 {
+    if (out_model != NULL) {
+        *out_model = NULL;
+    }
     if (device == NULL || data == NULL || out_model == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "device, data or out_model is NULL");
     }
-    *out_model = NULL;
     const char *directory = options == NULL ? NULL : options->base_directory;
     hd_graph *graph = NULL;
     hd_status status = hd_device_check_open(device, error);

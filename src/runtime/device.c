@@ -183,6 +183,10 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
         }
         memcpy(&given, options, options->struct_size);
     }
+    if (given.sync_strategy != HD_SYNC_PER_ENCODER && given.sync_strategy != HD_SYNC_GLOBAL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "hd_device_options.sync_strategy: there is no %d",
+                       (int)given.sync_strategy);
+    }
     const hd_backend *backend;
     hd_status status = hd_backend_find(name, &backend, error);
     if (status != HD_OK) {

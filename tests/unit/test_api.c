@@ -383,11 +383,71 @@ static void options_of_another_size_are_understood_or_refused(void **state)
     assert_non_null(strstr(error.message, "struct_size"));
     options.struct_size = 0;
     assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_INVALID_ARGUMENT);
+    options.struct_size = sizeof options;
+    options.sync_strategy = (hd_sync_strategy)2;
+    assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "sync_strategy"));
     /* As an older program would have it, from before the later fields. */
     options.struct_size = offsetof(hd_device_options, queue_count);
     options.thread_count = 1;
     options.lease_wait_ms = 1;
     assert_ok(hd_device_open("cpu", &options, &device, &error));
+    hd_device_destroy(&device);
+}
+
+static void broken_attributes_are_refused(void **state)
+{
+    (void)state;
+    hd_error error = {0};
+    hd_graph *graph = NULL;
+    hd_value x, y;
+    const hd_attribute broken[] = {{.name = NULL, .kind = HD_ATTRIBUTE_INT},
+                                   {.name = "axis", .kind = (hd_attribute_kind)77},
+                                   {.name = "axes", .kind = HD_ATTRIBUTE_INTS, .count = 4},
+                                   {.name = "scales", .kind = HD_ATTRIBUTE_FLOATS, .count = 1},
+                                   {.name = "mode", .kind = HD_ATTRIBUTE_STRING},
+                                   {.name = "value", .kind = HD_ATTRIBUTE_TENSOR}};
+    assert_ok(hd_graph_create(17, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 1, (const int64_t[]){3}, &x, &error));
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        assert_int_equal(hd_graph_add_node(graph, "Relu", &x, 1, &broken[i], 1, &y, 1, &error),
+                         HD_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, "attribute 0 of 'Relu'"));
+    }
+    hd_graph_destroy(&graph);
+}
+
+/* What says how much to pad may come from other nodes, but not be missing. */
+static void a_needed_input_that_is_missing_is_named(void **state)
+{
+    (void)state;
+    float values[] = {1, 2, 3};
+    hd_error error = {0};
+    hd_device *device = NULL;
+    hd_model *model = NULL;
+    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 1, .dims = {3}, .data = values, .size = sizeof values};
+    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    for (size_t input_count = 1; input_count <= 2; input_count++) {
+        hd_graph *graph = NULL;
+        hd_tensor output = {0};
+        hd_value inputs[2] = {0, HD_VALUE_NONE}, y;
+        assert_ok(hd_graph_create(17, &graph, &error));
+        assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 1, (const int64_t[]){3}, &inputs[0], &error));
+        assert_ok(hd_graph_add_node(graph, "Pad", inputs, input_count, NULL, 0, &y, 1, &error));
+        assert_ok(hd_graph_add_output(graph, "y", y, &error));
+        hd_status status = hd_model_create(device, graph, NULL, &model, &error);
+        if (status == HD_OK) {
+            status = hd_model_run(model, &input, 1, &output, 1, &error);
+            hd_model_destroy(&model);
+        }
+        assert_int_equal(status, HD_BAD_MODEL);
+        assert_non_null(strstr(error.message, "Pad"));
+        assert_non_null(strstr(error.message, "input 1 must not be left out"));
+        hd_graph_destroy(&graph);
+    }
+    model = (hd_model *)&values; /* also what was there before is gone after a failure */
+    assert_int_equal(hd_model_create(NULL, NULL, NULL, &model, &error), HD_INVALID_ARGUMENT);
+    assert_null(model);
     hd_device_destroy(&device);
 }
 
@@ -759,6 +819,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(null_arguments_are_refused),
         cmocka_unit_test(devices_open_by_name),
         cmocka_unit_test(options_of_another_size_are_understood_or_refused),
+        cmocka_unit_test(broken_attributes_are_refused),
+        cmocka_unit_test(a_needed_input_that_is_missing_is_named),
         cmocka_unit_test(success_leaves_the_error_untouched),
         cmocka_unit_test(inputs_and_outputs_are_described),
         cmocka_unit_test(a_model_keeps_its_device_alive),
