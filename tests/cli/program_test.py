@@ -40,7 +40,7 @@ class ProgramTest(unittest.TestCase):
 
     def succeed(self, *words, disturb=None):
         done = self.call(*words, disturb=disturb)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), f"{words}: {done.stderr}")
         return done.stdout
 
     def refuse(self, code, *words, says="heddle", disturb=None):
