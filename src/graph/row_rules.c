@@ -1,10 +1,12 @@
-/* Which operators map rows to rows: one rule a family. A rule sees a node with a stacked or different
- * input, and an output whose shape is stacked along `axis`; it answers NULL only where row r of the output is
- * computed from row r of the stacked inputs and from uniform ones, as it is for that row alone. */
+/* Which operators map rows to rows: one rule a family. A rule sees a node with a stacked or
+ * different input, and an output whose shape is stacked along `axis`; it answers NULL only where
+ * row r of the output is computed from row r of the stacked inputs and from uniform ones, as it is for
+ * that row alone. */
 #include <string.h>
 
 #include "graph/rows.h"
 #include "hal/axes.h"
+#include "hal/elementwise.h"
 #include "hal/scaling.h"
 #include "hal/slicing.h"
 
@@ -46,14 +48,14 @@ static uint32_t axis_of(const hd_row_node *node, int64_t otherwise, uint32_t ran
     return hd_axis_normalize(&axis, rank) ? (uint32_t)axis : rank;
 }
 
-/* One input broadcasts along the right: stacked at the output's axis, or uniform and of size 1 there. */
-static bool is_aligned(const hd_row_node *node, size_t input, uint32_t output_rank, uint32_t axis)
+/* An operand of this shape, with which `rank` dimensions broadcast from the right: stacked at
+ * `axis` of those, or uniform and of size 1 there. */
+static bool lies_along(hd_row_state state, const hd_shape *shape, uint32_t rank, uint32_t axis)
 {
-    const hd_shape *shape = &node->many->inputs[input].shape;
-    uint32_t shift = output_rank - shape->rank; /* shapes broadcast, so it is not negative */
-    switch (node->inputs[input].kind) {
+    uint32_t shift = rank - shape->rank; /* shapes broadcast, so it is not negative */
+    switch (state.kind) {
     case HD_ROWS_STACKED:
-        return node->inputs[input].axis + shift == axis;
+        return state.axis + shift == axis;
     case HD_ROWS_UNIFORM:
         return axis < shift || shape->dims[axis - shift] == 1;
     case HD_ROWS_DIFFERENT:
@@ -62,18 +64,27 @@ static bool is_aligned(const hd_row_node *node, size_t input, uint32_t output_ra
     return false;
 }
 
+static bool is_aligned(const hd_row_node *node, size_t input, uint32_t output_rank, uint32_t axis)
+{
+    return lies_along(node->inputs[input], &node->many->inputs[input].shape, output_rank, axis);
+}
+
 static const char *elementwise(const hd_row_node *node, size_t index, uint32_t axis)
 {
     uint32_t rank = node->many->outputs[index].shape.rank;
     for (size_t i = 0; i < node->many->input_count; i++) {
-        bool left_out = !hd_operation_has(node->many, i);
-        /* Before opset 7 a smaller operand may lie elsewhere than at the right. */
-        if (!left_out && node->many->opset < 7 && rank_of(node, i) != rank &&
-            hd_shape_count(&node->many->inputs[i].shape) != 1) {
+        hd_row_state state = node->inputs[i];
+        hd_shape one, many; /* with the place that an operand may be given before opset 7 */
+        if (!hd_operation_has(node->many, i)) {
+            continue;
+        }
+        if (!hd_elementwise_shape(node->one, i, &one) ||
+            !hd_elementwise_shape(node->many, i, &many)) {
             return mixes;
         }
-        if (!left_out && !is_aligned(node, i, rank, axis)) {
-            return node->inputs[i].kind == HD_ROWS_DIFFERENT ? differs : mixes;
+        state.axis = hd_rows_axis(&one, &many, node->count);
+        if (!lies_along(state, &many, rank, axis)) {
+            return state.kind == HD_ROWS_DIFFERENT ? differs : mixes;
         }
     }
     return NULL;
@@ -173,11 +184,12 @@ static const char *layer_norm(const hd_row_node *node, size_t index, uint32_t ax
 static const char *lp_norm(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
-    return is_stacked_at(node, 0, axis) && axis != axis_of(node, -1, rank_of(node, 0)) ? NULL : mixes;
+    return is_stacked_at(node, 0, axis) && axis != axis_of(node, -1, rank_of(node, 0)) ? NULL
+                                                                                       : mixes;
 }
 
-/* Images: input 0 has them in dimension 0, parameters are uniform. Only output 0: the indices of MaxPool count
- * through the whole batch. */
+/* Images: input 0 has them in dimension 0, parameters are uniform. Only output 0: the indices of
+ * MaxPool count through the whole batch. */
 static const char *images(const hd_row_node *node, size_t index, uint32_t axis)
 {
     return index == 0 && axis == 0 && is_stacked_at(node, 0, 0) && rest_is_uniform(node, 1) ? NULL
@@ -186,7 +198,8 @@ static const char *images(const hd_row_node *node, size_t index, uint32_t axis)
 
 static const char *batch_norm(const hd_row_node *node, size_t index, uint32_t axis)
 {
-    return hd_operation_int(node->many, "training_mode", 0) != 0 ? mixes : images(node, index, axis);
+    return hd_operation_int(node->many, "training_mode", 0) != 0 ? mixes
+                                                                 : images(node, index, axis);
 }
 
 static const char *resize(const hd_row_node *node, size_t index, uint32_t axis)
@@ -271,8 +284,7 @@ static const char *slice(const hd_row_node *node, size_t index, uint32_t axis)
     hd_slicing one, many;
     hd_error ignored;
     if (!is_stacked_at(node, 0, axis) || hd_slicing_needs(node->one) != 0 ||
-        hd_slicing_needs(node->many) != 0 ||
-        hd_slicing_read(node->one, &one, &ignored) != HD_OK ||
+        hd_slicing_needs(node->many) != 0 || hd_slicing_read(node->one, &one, &ignored) != HD_OK ||
         hd_slicing_read(node->many, &many, &ignored) != HD_OK) {
         return mixes;
     }
@@ -292,11 +304,13 @@ static const char *pad(const hd_row_node *node, size_t index, uint32_t axis)
     uint32_t rank = rank_of(node, 0);
     size_t count = 0;
     const int64_t *pads = hd_operation_ints(node->many, "pads", &count);
-    if (!is_stacked_at(node, 0, axis) || !rest_is_uniform(node, 1) || hd_operation_has(node->many, 3)) {
+    if (!is_stacked_at(node, 0, axis) || !rest_is_uniform(node, 1) ||
+        hd_operation_has(node->many, 3)) {
         return mixes;
     }
     if (pads != NULL) {
-        return count == 2 * (size_t)rank && pads[axis] == 0 && pads[axis + rank] == 0 ? NULL : mixes;
+        return count == 2 * (size_t)rank && pads[axis] == 0 && pads[axis + rank] == 0 ? NULL
+                                                                                      : mixes;
     }
     if (!hd_operation_has(node->many, 1) || node->many->inputs[1].data == NULL ||
         hd_shape_count(&node->many->inputs[1].shape) != 2 * (int64_t)rank) {
@@ -338,7 +352,8 @@ static const char *one_hot(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     uint32_t along = axis_of(node, -1, rank_of(node, 0) + 1), from = node->inputs[0].axis;
-    return is_stacked(node, 0) && rest_is_uniform(node, 1) && axis == (from < along ? from : from + 1)
+    return is_stacked(node, 0) && rest_is_uniform(node, 1) &&
+                   axis == (from < along ? from : from + 1)
                ? NULL
                : mixes;
 }
@@ -371,7 +386,8 @@ static const char *triangle(const hd_row_node *node, size_t index, uint32_t axis
                : mixes;
 }
 
-/* X [T, N, I], W, R, B, lengths [N], initial states [D, N, H]; Y [T, D, N, H], the others [D, N, H]. */
+/* X [T, N, I], W, R, B, lengths [N], initial states [D, N, H]; Y [T, D, N, H], the others
+ * [D, N, H]. */
 static const char *recurrent(const hd_row_node *node, size_t index, uint32_t axis)
 {
     if (hd_operation_int(node->many, "layout", 0) != 0 || !is_stacked_at(node, 0, 1)) {
@@ -455,7 +471,8 @@ static const struct {
 
 const char *hd_row_rule(const hd_row_node *node, size_t index, uint32_t axis)
 {
-    for (const hd_operator *operator = hd_operators_elementwise; operator->type != NULL; operator++) {
+    for (const hd_operator *operator = hd_operators_elementwise; operator->type != NULL;
+         operator++) {
         if (strcmp(operator->type, node->many->type) == 0) {
             return elementwise(node, index, axis);
         }

@@ -1,31 +1,10 @@
-/* Rows: which graphs are proven to keep the entries of a batch apart, which are not, and that what is
- * proven is true: a stacked run has the bits of the runs of its rows.
- * Run with a seed and a number of graphs to check those random graphs again. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+/* Rows: which graphs are proven to keep the entries of a batch apart, which are not, and that what
+ * is proven is true: a stacked run has the bits of the runs of its rows. */
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "graph/model.h"
 #include "graph/rows.h"
-#include "random_graph.h"
-
-static hd_device *device;
-static hd_error error;
-static uint64_t first_seed = 1;
-static unsigned long graph_count = 300;
-
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        if ((call) != HD_OK) {                                                                     \
-            fail_msg("%s: %s", #call, error.message);                                              \
-        }                                                                                          \
-    } while (0)
+#include "rows_fixture.h"
 
 /* A graph with one float input x [-1, 4, 6] and what is built on it. */
 typedef struct builder {
@@ -52,8 +31,8 @@ static hd_value node(const builder *builder, const char *type, hd_value a, hd_va
 {
     hd_value inputs[] = {a, b}, output;
     size_t input_count = b == HD_VALUE_NONE ? 1 : 2;
-    assert_ok(hd_graph_add_node(builder->graph, type, inputs, input_count, attributes, count, &output,
-                                1, &error));
+    assert_ok(hd_graph_add_node(builder->graph, type, inputs, input_count, attributes, count,
+                                &output, 1, &error));
     return output;
 }
 
@@ -61,7 +40,10 @@ static hd_value ints(const builder *builder, const int64_t *values, int64_t coun
 {
     int64_t copy[8];
     memcpy(copy, values, (size_t)count * sizeof *copy);
-    hd_tensor tensor = {.dtype = HD_INT64, .rank = 1, .dims = {count}, .data = copy,
+    hd_tensor tensor = {.dtype = HD_INT64,
+                        .rank = 1,
+                        .dims = {count},
+                        .data = copy,
                         .size = (size_t)count * sizeof *copy};
     hd_value value;
     assert_ok(hd_graph_add_constant(builder->graph, &tensor, &value, &error));
@@ -93,7 +75,8 @@ static hd_attribute int_attribute(const char *name, int64_t value)
     return (hd_attribute){.name = name, .kind = HD_ATTRIBUTE_INT, .i = value};
 }
 #define INTS_ATTRIBUTE(its_name, ...)                                                              \
-    (hd_attribute){.name = (its_name), .kind = HD_ATTRIBUTE_INTS,                                  \
+    (hd_attribute){.name = (its_name),                                                             \
+                   .kind = HD_ATTRIBUTE_INTS,                                                      \
                    .ints = (const int64_t[]){__VA_ARGS__},                                         \
                    .count = sizeof((const int64_t[]){__VA_ARGS__}) / 8}
 
@@ -133,23 +116,14 @@ static hd_value places(const builder *builder, int64_t keepdims)
     return node(builder, "ArgMax", builder->x, HD_VALUE_NONE, attributes, 2);
 }
 
-static void fill(float *values, size_t count)
-{
-    uint32_t state = 12345;
-    for (size_t i = 0; i < count; i++) {
-        state = state * 1664525 + 1013904223;
-        values[i] = (float)(state >> 8) / (1 << 23) - 1;
-    }
-}
-
 /* Runs three rows stacked and one by one. */
 static void compare_runs(hd_model *model)
 {
     enum { ROW = 4 * 6, ROWS = 3 };
     float data[ROWS * ROW];
     fill(data, ROWS * ROW);
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 3, .dims = {ROWS, 4, 6}, .data = data,
-                       .size = sizeof data};
+    hd_tensor input = {
+        .dtype = HD_FLOAT32, .rank = 3, .dims = {ROWS, 4, 6}, .data = data, .size = sizeof data};
     hd_tensor stacked = {.data = NULL}, alone = {.data = NULL};
     assert_ok(hd_model_run(model, &input, 1, &stacked, 1, &error));
     for (size_t row = 0; row < ROWS; row++) {
@@ -164,15 +138,16 @@ static void compare_runs(hd_model *model)
     hd_tensor_release(&stacked);
 }
 
-/* Ends the graph with `result`; proven: the proof must succeed (then runs are compared), or fail. */
-static void check(builder *builder, hd_value result, bool proven)
+/* Ends the graph with `result`; proven: the proof must succeed for `least` to three rows (then runs
+ * are compared), or fail. */
+static void check_from(builder *builder, hd_value result, bool proven, int64_t least)
 {
     hd_model *model;
     hd_shape row = {.rank = 3, .dims = {1, 4, 6}};
     bool wanted = true;
     assert_ok(hd_graph_add_output(builder->graph, "y", result, &error));
     assert_ok(hd_model_create(device, builder->graph, NULL, &model, &error));
-    for (int64_t count = 2; count <= 3; count++) {
+    for (int64_t count = least; count <= 3; count++) {
         hd_status status = hd_model_prove_rows(model, &row, &wanted, count, &error);
         if (proven) {
             assert_ok(status);
@@ -189,6 +164,11 @@ static void check(builder *builder, hd_value result, bool proven)
     hd_graph_destroy(&builder->graph);
 }
 
+static void check(builder *builder, hd_value result, bool proven)
+{
+    check_from(builder, result, proven, 2);
+}
+
 static void elementwise_operators_keep_rows(void **state)
 {
     (void)state;
@@ -201,6 +181,43 @@ static void elementwise_operators_keep_rows(void **state)
     hd_value sums = node(&b, "ReduceSum", b.x, INTS(&b, 1, 2), NULL, 0); /* [B, 1, 1] */
     hd_value turned = node(&b, "Transpose", sums, HD_VALUE_NONE, &turn, 1);
     check(&b, node(&b, "Add", turned, sums, NULL, 0), false); /* [1, B, 1] + [B, 1, 1] */
+    b = begin(); /* just as many columns as rows, so that the shape tells nothing */
+    hd_value three = NODE(&b, "Slice", NULL, 0, 0, b.x, INTS(&b, 0), INTS(&b, 3), INTS(&b, 2));
+    sums = NODE(&b, "ReduceSum", NULL, 0, 0, b.x, INTS(&b, 1, 2)); /* [B, 1, 1] */
+    check_from(&b, node(&b, "Mul", three, RESHAPED(&b, sums, -1), NULL, 0), false, 3);
+}
+
+/* Before opset 7, `axis` tells where a smaller operand lies. */
+static void an_operand_may_lie_along_the_rows_or_across(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"Add", "Sub", "Mul", "Div", "Pow", "Less"};
+    hd_attribute along[] = {int_attribute("broadcast", 1), int_attribute("axis", 1)};
+    hd_attribute first[] = {int_attribute("broadcast", 1), int_attribute("axis", 0)};
+    hd_attribute sum[] = {INTS_ATTRIBUTE("axes", 1, 2), int_attribute("keepdims", 0)};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        builder b = begin_with(6);
+        check(&b, node(&b, types[i], b.x, FLOATS(&b, 4), along, 2), true);
+        b = begin_with(6);
+        check(&b, node(&b, types[i], b.x, FLOATS(&b, 1, 4), first, 2), true);
+        b = begin_with(6); /* at the right, without an axis */
+        check(&b, node(&b, types[i], b.x, FLOATS(&b, 6), along, 1), true);
+        b = begin_with(6); /* [B, 4, 6] and [B] at the left */
+        check(&b,
+              node(&b, types[i], b.x, node(&b, "ReduceSum", b.x, HD_VALUE_NONE, sum, 2), first, 2),
+              true);
+        b = begin_with(6); /* [4, B, 6] and [B] in the middle */
+        hd_value sums = node(&b, "ReduceSum", b.x, HD_VALUE_NONE, sum, 2);
+        check(&b, transposed(&b, node(&b, types[i], transposed(&b, b.x), sums, along, 2)), true);
+        b = begin_with(6); /* [B, 3, 6] and [B], three rows: each takes a number of every row */
+        hd_attribute cut[] = {INTS_ATTRIBUTE("axes", 1), INTS_ATTRIBUTE("starts", 0),
+                              INTS_ATTRIBUTE("ends", 3)};
+        hd_value three = node(&b, "Slice", b.x, HD_VALUE_NONE, cut, 3);
+        sums = node(&b, "ReduceSum", b.x, HD_VALUE_NONE, sum, 2);
+        check_from(&b, node(&b, types[i], three, sums, along, 2), false, 3);
+    }
+    builder b = begin_with(6); /* a slope a channel */
+    check(&b, node(&b, "PRelu", b.x, FLOATS(&b, 4), NULL, 0), true);
 }
 
 static void products_keep_rows_that_are_not_summed_over(void **state)
@@ -218,7 +235,8 @@ static void products_keep_rows_that_are_not_summed_over(void **state)
     hd_value left = node(&b, "Transpose", b.x, HD_VALUE_NONE, &turn, 1);
     hd_value right = node(&b, "Transpose", b.x, HD_VALUE_NONE, &back, 1);
     hd_value product = node(&b, "MatMul", left, right, NULL, 0);
-    check(&b, node(&b, "Add", b.x, node(&b, "ReduceSum", product, INTS(&b, 0, 1), NULL, 0), NULL, 0),
+    check(&b,
+          node(&b, "Add", b.x, node(&b, "ReduceSum", product, INTS(&b, 0, 1), NULL, 0), NULL, 0),
           false);
 }
 
@@ -269,7 +287,8 @@ static void values_that_tell_the_number_of_rows_are_found(void **state)
     builder b = begin(); /* x / B */
     hd_value shape = node(&b, "Shape", b.x, HD_VALUE_NONE, NULL, 0);
     hd_value rows = node(&b, "Gather", shape, INTS(&b, 0), NULL, 0);
-    check(&b, node(&b, "Div", b.x, node(&b, "Cast", rows, HD_VALUE_NONE, &to_float, 1), NULL, 0), false);
+    check(&b, node(&b, "Div", b.x, node(&b, "Cast", rows, HD_VALUE_NONE, &to_float, 1), NULL, 0),
+          false);
     b = begin(); /* x + its row's number */
     shape = node(&b, "Shape", b.x, HD_VALUE_NONE, NULL, 0);
     rows = node(&b, "Reshape", node(&b, "Gather", shape, INTS(&b, 0), NULL, 0),
@@ -283,7 +302,8 @@ static void values_that_tell_the_number_of_rows_are_found(void **state)
     limits[1] = rows;
     assert_ok(hd_graph_add_node(b.graph, "Range", limits, 3, NULL, 0, &numbers, 1, &error));
     numbers = node(&b, "Cast", numbers, HD_VALUE_NONE, &to_float, 1);
-    check(&b, node(&b, "Add", b.x, node(&b, "Reshape", numbers, INTS(&b, -1, 1, 1), NULL, 0), NULL, 0),
+    check(&b,
+          node(&b, "Add", b.x, node(&b, "Reshape", numbers, INTS(&b, -1, 1, 1), NULL, 0), NULL, 0),
           false);
     b = begin(); /* a target shape that names the rows says nothing of the elements */
     shape = node(&b, "Shape", b.x, HD_VALUE_NONE, NULL, 0);
@@ -303,8 +323,9 @@ static void slices_and_joins_leave_rows_in_place(void **state)
     check(&b, node(&b, "Concat", b.x, b.x, &zero, 1), false);
     for (int reversed = 0; reversed < 2; reversed++) {
         b = begin();
-        hd_value inputs[] = {b.x, INTS(&b, reversed ? -1 : 0), INTS(&b, reversed ? INT64_MIN : INT64_MAX),
-                             INTS(&b, 0), INTS(&b, reversed ? -1 : 1)};
+        hd_value inputs[] = {b.x, INTS(&b, reversed ? -1 : 0),
+                             INTS(&b, reversed ? INT64_MIN : INT64_MAX), INTS(&b, 0),
+                             INTS(&b, reversed ? -1 : 1)};
         hd_value y;
         assert_ok(hd_graph_add_node(b.graph, "Slice", inputs, 5, NULL, 0, &y, 1, &error));
         check(&b, node(&b, "Relu", y, HD_VALUE_NONE, NULL, 0), !reversed);
@@ -426,9 +447,26 @@ static void images_keep_rows_in_dimension_0(void **state)
         check(&b, node_output(&b, "BatchNormalization", inputs, 5, &group, training, 0),
               training == 0);
     }
+    static const char *const modes[] = {"DCR", "CRD"};
+    for (size_t i = 0; i < 2; i++) {
+        hd_attribute attributes[] = {block,
+                                     {.name = "mode", .kind = HD_ATTRIBUTE_STRING, .s = modes[i]}};
+        b = begin();
+        check(&b, NODE(&b, "DepthToSpace", attributes, 2, 0, RESHAPED(&b, b.x, -1, 4, 2, 3)), true);
+    }
     b = begin();
-    hd_value image = RESHAPED(&b, b.x, -1, 4, 2, 3);
-    check(&b, NODE(&b, "DepthToSpace", &block, 1, 0, image), true);
+    check(&b, NODE(&b, "SpaceToDepth", &block, 1, 0, RESHAPED(&b, b.x, -1, 2, 2, 6)), true);
+    for (int64_t p = 1; p <= 3; p++) {
+        hd_attribute norm[] = {kernel, int_attribute("p", p)};
+        b = begin();
+        check(&b, NODE(&b, "LpPool", norm, 2, 0, b.x), true);
+        b = begin();
+        check(&b, NODE(&b, "GlobalLpPool", &norm[1], 1, 0, b.x), true);
+    }
+    b = begin();
+    check(&b, NODE(&b, "GlobalMaxPool", NULL, 0, 0, b.x), true);
+    b = begin(); /* blocks that overlap */
+    check(&b, NODE(&b, "Col2Im", NULL, 0, 0, b.x, INTS(&b, 3, 4), INTS(&b, 2, 2)), true);
     b = begin();
     check(&b, NODE(&b, "LRN", &size, 1, 0, RESHAPED(&b, b.x, -1, 4, 2, 3)), true);
     b = begin();
@@ -439,6 +477,72 @@ static void images_keep_rows_in_dimension_0(void **state)
           NODE(&b, "GridSample", NULL, 0, 0, RESHAPED(&b, b.x, -1, 4, 2, 3),
                RESHAPED(&b, grid, -1, 2, 2, 2)),
           true);
+}
+
+/* What has rows as channels, or along the image, works across them. */
+static void images_made_of_several_rows_are_no_rows(void **state)
+{
+    (void)state;
+    hd_attribute pool[] = {INTS_ATTRIBUTE("kernel_shape", 2), INTS_ATTRIBUTE("strides", 2)};
+    hd_attribute block = int_attribute("blocksize", 2), groups = int_attribute("num_groups", 1);
+    hd_attribute tiles = INTS_ATTRIBUTE("strides", 1, 2);
+    builder b = begin();
+    hd_value y = NODE(&b, "LpPool", pool, 2, 0, RESHAPED(&b, b.x, 1, 1, -1));
+    check(&b, RESHAPED(&b, y, -1, 12), false);
+    b = begin();
+    check(&b, NODE(&b, "GlobalMaxPool", NULL, 0, 0, RESHAPED(&b, b.x, 1, 4, -1)), false);
+    b = begin();
+    y = NODE(&b, "DepthToSpace", &block, 1, 0, RESHAPED(&b, b.x, 1, -1, 2, 3));
+    check(&b, RESHAPED(&b, y, -1, 4, 6), false);
+    for (int channels = 0; channels < 2; channels++) {
+        b = begin();
+        y = channels ? RESHAPED(&b, b.x, 1, -1, 2, 6) : RESHAPED(&b, b.x, 1, 1, -1, 6);
+        y = NODE(&b, "SpaceToDepth", &block, 1, 0, y);
+        check(&b, RESHAPED(&b, y, -1, 24), false);
+    }
+    b = begin_with(18); /* one group */
+    y = NODE(&b, "GroupNormalization", &groups, 1, 0, RESHAPED(&b, b.x, 1, -1, 6), FLOATS(&b, 1),
+             FLOATS(&b, 1));
+    check(&b, RESHAPED(&b, y, -1, 4, 6), false);
+    b = begin(); /* [1, 4, 6 * B] to [1, 2, 1, 12 * B] */
+    hd_attribute zero = int_attribute("axis", 0);
+    hd_value columns = RESHAPED(&b, b.x, 1, 4, -1);
+    hd_value width = node(&b, "Gather", node(&b, "Shape", columns, HD_VALUE_NONE, NULL, 0),
+                          INTS(&b, 2), NULL, 0);
+    hd_value image =
+        node(&b, "Concat", INTS(&b, 1), node(&b, "Mul", width, INTS(&b, 2), NULL, 0), &zero, 1);
+    y = NODE(&b, "Col2Im", &tiles, 1, 0, columns, image, INTS(&b, 1, 2));
+    check(&b, RESHAPED(&b, y, -1, 24), false);
+}
+
+static void norms_of_groups_and_of_the_last_axes_keep_rows(void **state)
+{
+    (void)state;
+    hd_attribute kept = int_attribute("keepdims", 0);
+    for (int64_t axis = 0; axis < 3; axis++) {
+        hd_attribute from = int_attribute("axis", axis);
+        builder b = begin();
+        hd_value scale = axis == 0 ? b.x : axis == 1 ? FLOATS(&b, 4, 6) : FLOATS(&b, 6);
+        check(&b, node(&b, "RMSNormalization", b.x, scale, &from, 1), axis != 0);
+        b = begin(); /* rows in dimension 1 */
+        hd_value turned = transposed(&b, b.x);
+        scale = axis == 0   ? turned
+                : axis == 1 ? NODE(&b, "ReduceSum", &kept, 1, 0, b.x, INTS(&b, 1))
+                            : FLOATS(&b, 6);
+        hd_value y = node(&b, "RMSNormalization", turned, scale, &from, 1);
+        check(&b, transposed(&b, y), axis == 2);
+    }
+    for (int64_t count = 1; count <= 4; count *= 2) {
+        hd_attribute groups = int_attribute("num_groups", count);
+        builder b = begin_with(18); /* factors a group */
+        check(&b,
+              NODE(&b, "GroupNormalization", &groups, 1, 0, b.x, FLOATS(&b, count),
+                   FLOATS(&b, count)),
+              true);
+        b = begin_with(21); /* factors a channel */
+        check(&b, NODE(&b, "GroupNormalization", &groups, 1, 0, b.x, FLOATS(&b, 4), FLOATS(&b, 4)),
+              true);
+    }
 }
 
 static void resizing_leaves_rows_alone_or_mixes_them(void **state)
@@ -460,6 +564,33 @@ static void resizing_leaves_rows_alone_or_mixes_them(void **state)
     hd_value rows = node(&b, "Gather", shape, INTS(&b, 0), NULL, 0);
     hd_value sizes = node(&b, "Concat", rows, INTS(&b, 4, 9), &zero, 1);
     check(&b, NODE(&b, "Resize", &linear, 1, 0, b.x, HD_VALUE_NONE, HD_VALUE_NONE, sizes), true);
+}
+
+static void upsampling_leaves_rows_alone_or_mixes_them(void **state)
+{
+    (void)state;
+    static const float factors[][3] = {{1, 1, 2}, {1, 1.5f, 1.7f}, {1.2f, 1, 2}, {2, 1, 1}};
+    static const char *const modes[] = {"nearest", "linear"};
+    for (size_t i = 0; i < 8; i++) {
+        const float *scales = factors[i / 2];
+        hd_attribute attributes[] = {
+            {.name = "mode", .kind = HD_ATTRIBUTE_STRING, .s = modes[i % 2]},
+            {.name = "scales", .kind = HD_ATTRIBUTE_FLOATS, .floats = scales, .count = 3}};
+        hd_tensor tensor = {
+            .dtype = HD_FLOAT32, .rank = 1, .dims = {3}, .data = (void *)scales, .size = 12};
+        builder b = begin_with(7);
+        check(&b, NODE(&b, "Upsample", attributes, 2, 0, b.x), scales[0] == 1);
+        b = begin_with(9);
+        hd_value constant;
+        assert_ok(hd_graph_add_constant(b.graph, &tensor, &constant, &error));
+        check(&b, NODE(&b, "Upsample", attributes, 1, 0, b.x, constant), scales[0] == 1);
+    }
+    float twice[] = {1, 1, 2};
+    hd_attribute scales = {
+        .name = "scales", .kind = HD_ATTRIBUTE_FLOATS, .floats = twice, .count = 3};
+    builder b = begin_with(7); /* rows lie along the image */
+    hd_value line = NODE(&b, "Upsample", &scales, 1, 0, RESHAPED(&b, b.x, 1, 1, -1));
+    check(&b, RESHAPED(&b, line, -1, 12), false);
 }
 
 static void gathering_stays_in_the_row(void **state)
@@ -538,241 +669,11 @@ static void recurrent_layers_keep_the_batch_apart_and_not_time(void **state)
     }
 }
 
-/* A random graph's output, for three rows made from the graph's own inputs. */
-typedef struct random_case {
-    const graph_oracle *oracle;
-    hd_model *model;
-    hd_tensor inputs[ORACLE_INPUT_LIMIT];
-    size_t row_sizes[ORACLE_INPUT_LIMIT];
-} random_case;
-
-enum { CASE_ROWS = 3 };
-
-/* False: the inputs have no common dimension of rows. */
-static bool stack_inputs(random_case *random)
+int main(void)
 {
-    const graph_oracle *oracle = random->oracle;
-    for (size_t i = 0; i < oracle->input_count; i++) {
-        const oracle_value *value = &oracle->values[oracle->inputs[i]];
-        if (value->shape.rank == 0 || value->shape.dims[0] == 0) {
-            return false;
-        }
-        size_t count = (size_t)hd_shape_count_range(&value->shape, 1, value->shape.rank);
-        size_t size = count * hd_dtype_size(value->dtype);
-        char *data = malloc(size * CASE_ROWS + 1);
-        for (size_t row = 0; row < CASE_ROWS; row++) {
-            size_t from = row % (size_t)value->shape.dims[0];
-            memcpy(data + row * size, (const char *)value->data + from * size, size);
-            for (size_t e = 0; value->dtype == HD_FLOAT32 && e < count; e++) {
-                float *element = (float *)(data + row * size) + e;
-                *element = *element * (1.0f + 0.125f * (float)row);
-            }
-        }
-        random->row_sizes[i] = size;
-        random->inputs[i] = (hd_tensor){.dtype = value->dtype, .rank = value->shape.rank, .data = data};
-        memcpy(random->inputs[i].dims, value->shape.dims, sizeof value->shape.dims);
-    }
-    return true;
-}
-
-static bool compare_case(random_case *random, uint64_t seed)
-{
-    size_t inputs = random->oracle->input_count;
-    hd_tensor given[ORACLE_INPUT_LIMIT], stacked = {.data = NULL}, alone = {.data = NULL};
-    for (size_t i = 0; i < inputs; i++) {
-        given[i] = random->inputs[i];
-        given[i].dims[0] = CASE_ROWS;
-        given[i].size = random->row_sizes[i] * CASE_ROWS;
-    }
-    if (hd_model_run(random->model, given, inputs, &stacked, 1, &error) != HD_OK) {
-        return false; /* an index that is out of range for these rows, for instance */
-    }
-    for (size_t row = 0; row < CASE_ROWS; row++) {
-        for (size_t i = 0; i < inputs; i++) {
-            given[i].dims[0] = 1;
-            given[i].size = random->row_sizes[i];
-            given[i].data = (char *)random->inputs[i].data + row * random->row_sizes[i];
-        }
-        assert_ok(hd_model_run(random->model, given, inputs, &alone, 1, &error));
-        if (alone.size * CASE_ROWS != stacked.size ||
-            memcmp(alone.data, (char *)stacked.data + row * alone.size, alone.size) != 0) {
-            fail_msg("seed %llu: row %zu differs\n%s", (unsigned long long)seed, row,
-                     random->oracle->trace);
-        }
-        hd_tensor_release(&alone);
-        alone = (hd_tensor){.data = NULL};
-    }
-    hd_tensor_release(&stacked);
-    return true;
-}
-
-/* How many outputs of the graph were proven and compared. */
-static size_t check_graph(uint64_t seed, random_graph_kind kind)
-{
-    static graph_oracle oracle;
-    size_t proven = 0;
-    oracle_create(&oracle);
-    random_graph_make(&oracle, seed, kind);
-    random_case random = {.oracle = &oracle};
-    bool stacks = stack_inputs(&random);
-    for (size_t v = 0; v < oracle.value_count && stacks; v++) {
-        hd_shape rows[ORACLE_INPUT_LIMIT];
-        bool wanted = true;
-        if (oracle.values[v].constant || oracle.values[v].readers != 0) {
-            continue;
-        }
-        for (size_t i = 0; i < oracle.input_count; i++) {
-            rows[i] = oracle.values[oracle.inputs[i]].shape;
-            rows[i].dims[0] = 1;
-        }
-        assert_ok(hd_graph_add_output(oracle.graph, "y", oracle.values[v].value, &error));
-        assert_ok(hd_model_create(device, oracle.graph, NULL, &random.model, &error));
-        if (hd_model_prove_rows(random.model, rows, &wanted, CASE_ROWS, &error) == HD_OK) {
-            proven += compare_case(&random, seed);
-        }
-        hd_model_destroy(&random.model);
-        break; /* a graph's outputs cannot be taken back: one a graph */
-    }
-    for (size_t i = 0; i < oracle.input_count; i++) {
-        free(random.inputs[i].data);
-    }
-    oracle_destroy(&oracle);
-    return proven;
-}
-
-static void what_is_proven_of_random_graphs_is_true(void **state)
-{
-    (void)state;
-    size_t proven = 0;
-    for (unsigned long i = 0; i < graph_count; i++) {
-        proven += check_graph(first_seed + i, RANDOM_GRAPH_SEQUENCES);
-        proven += check_graph(first_seed + i, RANDOM_GRAPH_IMAGES);
-    }
-    print_message("%zu of %lu graphs were proven\n", proven, 2 * graph_count);
-    assert_true(graph_count < 100 || proven >= graph_count / 10);
-}
-
-static void minilm_keeps_rows(void **state)
-{
-    (void)state;
-    const char *path = getenv("HEDDLE_MINILM");
-    if (path == NULL) {
-        print_message("SKIPPED: HEDDLE_MINILM=$(tools/fetch-model) names the model\n");
-        return;
-    }
-    hd_model *model;
-    assert_ok(hd_model_load(device, path, NULL, &model, &error));
-    size_t inputs = hd_model_input_count(model), outputs = hd_model_output_count(model);
-    hd_shape rows[8];
-    bool wanted[8] = {false};
-    assert_true(inputs <= 8 && outputs <= 8);
-    for (size_t o = 0; o < outputs; o++) {
-        wanted[o] = true;
-    }
-    for (int64_t tokens = 1; tokens <= 64; tokens *= 4) {
-        for (size_t i = 0; i < inputs; i++) {
-            rows[i] = (hd_shape){.rank = 2, .dims = {1, tokens}};
-        }
-        assert_ok(hd_model_prove_rows(model, rows, wanted, 2, &error));
-        assert_ok(hd_model_prove_rows(model, rows, wanted, 8, &error));
-    }
-    hd_model_destroy(&model);
-}
-
-enum { LONG_ROWS = 8, LONG_TOKENS = 512, LONG_WIDTH = 1024 };
-
-/* y = softmax(x · w) over the given axis, over x [-1, 512, 1024]: over 40 ms for eight rows on a core. */
-static hd_model *make_long_model(hd_device *on, int64_t axis)
-{
-    static const int64_t dims[] = {-1, LONG_TOKENS, LONG_WIDTH};
-    size_t count = (size_t)LONG_WIDTH * LONG_WIDTH;
-    float *weights = malloc(count * sizeof *weights);
-    fill(weights, count);
-    hd_tensor tensor = {.dtype = HD_FLOAT32, .rank = 2, .dims = {LONG_WIDTH, LONG_WIDTH},
-                        .data = weights, .size = count * sizeof *weights};
-    hd_attribute attribute = int_attribute("axis", axis);
-    hd_graph *graph;
-    hd_value values[2], product, y;
-    hd_model *model;
-    assert_ok(hd_graph_create(0, &graph, &error));
-    assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 3, dims, &values[0], &error));
-    assert_ok(hd_graph_add_constant(graph, &tensor, &values[1], &error));
-    assert_ok(hd_graph_add_node(graph, "MatMul", values, 2, NULL, 0, &product, 1, &error));
-    assert_ok(hd_graph_add_node(graph, "Softmax", &product, 1, &attribute, 1, &y, 1, &error));
-    assert_ok(hd_graph_add_output(graph, "y", y, &error));
-    assert_ok(hd_model_create(on, graph, NULL, &model, &error));
-    hd_graph_destroy(&graph);
-    free(weights);
-    return model;
-}
-
-/* A device of one thread is crowded by one caller, so the second run, known to be long, may be split. */
-static void check_split(int64_t axis, size_t plans, bool allocates, bool steered)
-{
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
-    hd_device *single;
-    assert_ok(hd_device_open("cpu", &options, &single, &error));
-    hd_model *model = make_long_model(single, axis);
-    size_t size = (size_t)LONG_ROWS * LONG_TOKENS * LONG_WIDTH * sizeof(float);
-    float *x = malloc(size), *memory = malloc(size);
-    fill(x, size / sizeof *x);
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 3, .dims = {LONG_ROWS, LONG_TOKENS, LONG_WIDTH},
-                       .data = x, .size = size};
-    hd_tensor first = {.data = NULL}, second = {.data = allocates ? NULL : memory, .size = size};
-    assert_ok(hd_model_run(model, &input, 1, &first, 1, &error));
-    assert_int_equal(hd_plan_cache_count(model->plans), 1);
-    if (steered) { /* as by a run of other shapes */
-        atomic_fetch_or_explicit(&model->steering, 1, memory_order_relaxed);
-    }
-    assert_ok(hd_model_run(model, &input, 1, &second, 1, &error));
-    assert_int_equal(hd_plan_cache_count(model->plans), plans);
-    assert_int_equal(second.size, size);
-    assert_int_equal(second.dims[0], LONG_ROWS);
-    assert_memory_equal(first.data, second.data, size);
-    second.size = size - 4; /* too small, also row by row */
-    if (!allocates) {
-        assert_int_equal(hd_model_run(model, &input, 1, &second, 1, &error), HD_INVALID_ARGUMENT);
-    }
-    hd_tensor_release(&first);
-    if (allocates) {
-        hd_tensor_release(&second);
-    }
-    free(x);
-    free(memory);
-    hd_model_destroy(&model);
-    hd_device_destroy(&single);
-}
-
-static void a_long_batch_runs_row_by_row_with_equal_bits(void **state)
-{
-    (void)state;
-    check_split(-1, 2, false, false);
-    check_split(-1, 2, true, false);
-    check_split(0, 1, false, false); /* its rows depend on one another */
-    check_split(-1, 3, false, true); /* no row is planned with the values of the first */
-}
-
-static int open_device(void **state)
-{
-    (void)state;
-    return hd_device_open("cpu", NULL, &device, NULL) == HD_OK ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    hd_device_destroy(&device);
-    return 0;
-}
-
-int main(int argc, char **argv)
-{
-    if (argc > 1) {
-        first_seed = strtoull(argv[1], NULL, 10);
-        graph_count = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elementwise_operators_keep_rows),
+        cmocka_unit_test(an_operand_may_lie_along_the_rows_or_across),
         cmocka_unit_test(products_keep_rows_that_are_not_summed_over),
         cmocka_unit_test(views_keep_rows_where_as_much_lies_before),
         cmocka_unit_test(reductions_keep_rows_on_other_axes),
@@ -782,13 +683,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(views_end_with_rows_in_dimension_0),
         cmocka_unit_test(norms_and_searches_keep_rows_on_other_axes),
         cmocka_unit_test(images_keep_rows_in_dimension_0),
+        cmocka_unit_test(images_made_of_several_rows_are_no_rows),
+        cmocka_unit_test(norms_of_groups_and_of_the_last_axes_keep_rows),
         cmocka_unit_test(resizing_leaves_rows_alone_or_mixes_them),
+        cmocka_unit_test(upsampling_leaves_rows_alone_or_mixes_them),
         cmocka_unit_test(gathering_stays_in_the_row),
         cmocka_unit_test(moves_leave_rows_in_place),
         cmocka_unit_test(recurrent_layers_keep_the_batch_apart_and_not_time),
-        cmocka_unit_test(what_is_proven_of_random_graphs_is_true),
-        cmocka_unit_test(minilm_keeps_rows),
-        cmocka_unit_test(a_long_batch_runs_row_by_row_with_equal_bits),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
