@@ -1,7 +1,7 @@
 /* Which operators map rows to rows: one rule a family. A rule sees a node with a stacked or
  * different input, and an output whose shape is stacked along `axis`; it answers NULL only where
- * row r of the output is computed from row r of the stacked inputs and from uniform ones, as it is for
- * that row alone. */
+ * row r of the output is computed from row r of the stacked inputs and from uniform ones, as it is
+ * for that row alone. */
 #include <string.h>
 
 #include "graph/rows.h"

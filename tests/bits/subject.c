@@ -72,25 +72,37 @@ void subject_close(subject *subject)
     free(subject->tokens);
 }
 
-hd_model *subject_load(subject *subject, hd_device *device)
+static hd_model *finish_load(subject *subject, hd_model *model, hd_status status,
+                             const hd_error *error)
 {
-    hd_model *model = NULL;
-    hd_error error = {0};
-    hd_status status;
-    if (subject->definition != NULL) {
-        status = hd_case_model_create(device, subject->definition, &subject->weights, true, &model,
-                                      &error);
-    } else {
-        status = hd_model_load(device, subject_minilm_path, NULL, &model, &error);
-    }
     if (status != HD_OK) {
-        fail_msg("%s: %s", subject->name, error.message);
+        fail_msg("%s: %s", subject->name, error->message);
     }
     subject->input_count = hd_model_input_count(model);
     subject->output_count = hd_model_output_count(model);
     assert_in_range(subject->input_count, 1, 3);
     assert_in_range(subject->output_count, 1, SUBJECT_TENSORS);
     return model;
+}
+
+hd_model *subject_load(subject *subject, hd_device *device)
+{
+    hd_model *model = NULL;
+    hd_error error = {0};
+    hd_status status = subject->definition != NULL
+                           ? hd_case_model_create(device, subject->definition, &subject->weights,
+                                                  true, &model, &error)
+                           : hd_model_load(device, subject_minilm_path, NULL, &model, &error);
+    return finish_load(subject, model, status, &error);
+}
+
+hd_model *subject_load_stacked(subject *subject, hd_device *device)
+{
+    hd_model *model = NULL;
+    hd_error error = {0};
+    hd_status status = hd_case_model_create_stacked(device, subject->definition, &subject->weights,
+                                                    &model, &error);
+    return finish_load(subject, model, status, &error);
 }
 
 /* The inputs of MiniLM come in the order ids, mask, types. */
@@ -128,20 +140,19 @@ static void set_size(hd_tensor *tensor)
     }
 }
 
-/* A batch of 8 out of one input: for a case of two dimensions its rows, for one of three it is cut
- * into 8 (where the second dimension is no sequence whose elements see one another). */
-static hd_tensor batch_of(const subject *subject)
+/* The inputs of thread 0 as batches. One of three dimensions is cut into 8 rows (where the second
+ * dimension is no sequence whose elements see one another). */
+static subject_tensors batch_of(const subject *subject)
 {
-    hd_tensor batch = subject_inputs(subject, 0).tensors[0];
-    if (batch.rank == 3 && strncmp(subject->name, "transformer", 11) != 0) {
-        batch.dims[1] = batch.dims[0] * batch.dims[1] / 64;
-        batch.dims[0] = ROW_LIMIT;
-    } else if (batch.rank == 3) {
-        batch.dims[1] = 64;
-        batch.dims[0] = ROW_LIMIT;
+    subject_tensors result = subject_inputs(subject, 0);
+    hd_tensor *batch = &result.tensors[0];
+    if (batch->rank == 3 && subject->definition->input_count == 1) {
+        bool is_sequence = strncmp(subject->name, "transformer", 11) == 0;
+        batch->dims[1] = is_sequence ? 64 : batch->dims[0] * batch->dims[1] / 64;
+        batch->dims[0] = ROW_LIMIT;
+        set_size(batch);
     }
-    set_size(&batch);
-    return batch;
+    return result;
 }
 
 int64_t subject_row_count(const subject *subject)
@@ -149,9 +160,16 @@ int64_t subject_row_count(const subject *subject)
     if (subject->definition == NULL) {
         return ROW_LIMIT;
     }
-    bool independent =
-        subject->definition->input_count == 1 && subject->definition->inputs[0].rank != 4;
-    return independent ? ROW_LIMIT : 0;
+    int64_t rows = batch_of(subject).tensors[0].dims[0];
+    return rows < ROW_LIMIT ? rows : ROW_LIMIT;
+}
+
+static void take_rows(hd_tensor *tensor, int64_t first, int64_t count)
+{
+    size_t row_size = tensor->size / (size_t)tensor->dims[0];
+    tensor->data = (char *)tensor->data + (size_t)first * row_size;
+    tensor->dims[0] = count;
+    tensor->size = (size_t)count * row_size;
 }
 
 subject_tensors subject_rows(const subject *subject, int64_t first, int64_t count)
@@ -159,13 +177,40 @@ subject_tensors subject_rows(const subject *subject, int64_t first, int64_t coun
     if (subject->definition == NULL) {
         return token_rows(subject, first, count, TOKENS);
     }
-    subject_tensors result = {.tensors = {batch_of(subject)}};
-    hd_tensor *rows = &result.tensors[0];
-    size_t row_size = rows->size / (size_t)rows->dims[0];
-    rows->data = (char *)rows->data + (size_t)first * row_size;
-    rows->dims[0] = count;
-    rows->size = (size_t)count * row_size;
+    subject_tensors result = batch_of(subject);
+    take_rows(&result.tensors[0], first, count);
+    if (subject->definition->input_count == 2 && result.tensors[1].rank == 3) {
+        take_rows(&result.tensors[1], first, count);
+    }
     return result;
+}
+
+subject_tensors subject_stacked(const subject *subject, size_t first, size_t count)
+{
+    subject_tensors result = {0};
+    for (size_t i = 0; i < subject->input_count; i++) {
+        hd_tensor *stacked = &result.tensors[i];
+        for (size_t k = 0; k < count; k++) {
+            hd_tensor part = subject_inputs(subject, first + k).tensors[i];
+            if (k == 0) {
+                *stacked = part;
+                stacked->data = malloc(part.size * count);
+                assert_non_null(stacked->data);
+            }
+            memcpy((char *)stacked->data + k * part.size, part.data, part.size);
+        }
+        hd_case_stack(subject->definition, stacked);
+        stacked->dims[0] *= (int64_t)count;
+        stacked->size *= count;
+    }
+    return result;
+}
+
+void subject_free_stacked(const subject *subject, subject_tensors *stacked)
+{
+    for (size_t i = 0; i < subject->input_count; i++) {
+        free(stacked->tensors[i].data);
+    }
 }
 
 subject_tensors subject_reshaped(const subject *subject, size_t turn)

@@ -50,16 +50,22 @@ void subject_close(subject *subject);
 
 /* Its model on a device, with dimensions that may differ from run to run. Fails the test. */
 hd_model *subject_load(subject *subject, hd_device *device);
+/* One whose inputs can be stacked along dimension 0, as a batch queue does. Not for MiniLM, whose
+ * model is such a one. */
+hd_model *subject_load_stacked(subject *subject, hd_device *device);
 
 /* The inputs of a thread. */
 subject_tensors subject_inputs(const subject *subject, size_t thread);
 
-/* Rows `first` to `first + count` of the inputs of thread 0 along the first dimension: `rows` of
- * them are what the inputs are cut into, each `tokens` (the second dimension, where there is one of
- * that sense). */
+/* Rows `first` to `first + count` along dimension 0 of the inputs of thread 0, cut into
+ * subject_row_count rows. Of a product of two matrices they are the left one's; the right one stays. */
 subject_tensors subject_rows(const subject *subject, int64_t first, int64_t count);
-/* Rows that subject_rows can give; 0: its rows are not independent of one another. */
 int64_t subject_row_count(const subject *subject);
+
+/* For the stacked model: the inputs of threads `first` to `first + count`, one after the other in
+ * memory of their own, to be given to subject_free_stacked. */
+subject_tensors subject_stacked(const subject *subject, size_t first, size_t count);
+void subject_free_stacked(const subject *subject, subject_tensors *stacked);
 
 /* The `turn`-th of inputs of changing shapes, for a thread that keeps making plans. */
 subject_tensors subject_reshaped(const subject *subject, size_t turn);

@@ -6,7 +6,7 @@
 
 enum { LONG_ROWS = 8, LONG_TOKENS = 512, LONG_WIDTH = 1024 };
 
-/* y = softmax(x · w) over the given axis, x [-1, 512, 1024]: over 40 ms for eight rows on a core. */
+/* y = softmax(x · w) over an axis, x [-1, 512, 1024]: over 40 ms for eight rows on a core. */
 static hd_model *make_long_model(hd_device *on, int64_t axis)
 {
     static const int64_t dims[] = {-1, LONG_TOKENS, LONG_WIDTH};
