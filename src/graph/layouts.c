@@ -1,13 +1,14 @@
 /* Layouts: convolutions compute on channels-last tensors, [N, H, W, C]. This pass rewrites them, and what
  * stands between them, so that a tensor is turned around only where it enters or leaves such a stretch.
  *
- * Each tensor that the graph means as [N, C, H, W] may have a twin that holds the same elements as
- * [N, H, W, C]. While the nodes are walked again in order, a node that can work on twins gets one for its
- * output, and the tensor itself is made only when a node that cannot asks for it. */
+ * Each tensor that the graph means as [N, C, H, W], or [N, C, W], may have a twin that holds the same
+ * elements as [N, H, W, C], or [N, W, C]. While the nodes are walked again in order, a node that can work on
+ * twins gets one for its output, and the tensor itself is made only when a node that cannot asks for it. */
 #include "base/memory.h"
 #include "graph/model.h"
 #include "graph/planner.h"
 #include "hal/convolution.h"
+#include "hal/slicing.h"
 
 typedef struct layout_pass {
     hd_planner *planner;
@@ -24,10 +25,19 @@ static const hd_plan_tensor *tensor_of(const layout_pass *pass, hd_tensor_id id)
     return &pass->planner->tensors[id];
 }
 
+/* Where axis `axis` of a tensor of `rank` dimensions is in its twin. */
+static int64_t turned_axis(int64_t axis, uint32_t rank)
+{
+    return axis == 0 ? 0 : axis == 1 ? (int64_t)rank - 1 : axis - 1;
+}
+
 static hd_shape channels_last_shape(const hd_shape *shape)
 {
-    return (hd_shape){.rank = 4,
-                      .dims = {shape->dims[0], shape->dims[2], shape->dims[3], shape->dims[1]}};
+    hd_shape turned = {.rank = shape->rank};
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        turned.dims[turned_axis(i, shape->rank)] = shape->dims[i];
+    }
+    return turned;
 }
 
 static hd_tensor_id twin_of(const layout_pass *pass, hd_tensor_id id)
@@ -54,7 +64,7 @@ static hd_plan_node *append(layout_pass *pass, const char *type, const char *nam
 /* A tensor whose elements lie the same way in both layouts: one channel, or one position. */
 static bool turns_for_free(const hd_shape *shape)
 {
-    return shape->dims[1] == 1 || (shape->dims[2] == 1 && shape->dims[3] == 1);
+    return shape->dims[1] == 1 || hd_shape_count_range(shape, 2, shape->rank) == 1;
 }
 
 /* Makes the tensor itself from its twin. */
@@ -69,7 +79,7 @@ static void materialize(layout_pass *pass, hd_tensor_id id)
     pass->missing[id] = false;
 }
 
-/* The channels-last form of any tensor of 4 dimensions: its twin, a view, or a turned copy. */
+/* The channels-last form of any tensor of 3 or 4 dimensions: its twin, a view, or a turned copy. */
 static hd_tensor_id channels_last(layout_pass *pass, hd_tensor_id id)
 {
     if (twin_of(pass, id) != HD_TENSOR_NONE) {
@@ -118,13 +128,17 @@ static void settle(layout_pass *pass, hd_tensor_id id)
     }
 }
 
+/* A signal, [N, C, W], or an image, [N, C, H, W]. */
 static bool is_map(const layout_pass *pass, hd_tensor_id id)
 {
-    return id != HD_TENSOR_NONE && tensor_of(pass, id)->shape.rank == 4 &&
-           tensor_of(pass, id)->dtype == HD_FLOAT32;
+    if (id == HD_TENSOR_NONE) {
+        return false;
+    }
+    const hd_plan_tensor *tensor = tensor_of(pass, id);
+    return (tensor->shape.rank == 3 || tensor->shape.rank == 4) && tensor->dtype == HD_FLOAT32;
 }
 
-/* Conv and ConvTranspose of two spatial dimensions with packed weights. */
+/* Conv and ConvTranspose of one or two spatial dimensions with packed weights. */
 static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
 {
     bool transposed = hd_plan_node_is(node, "ConvTranspose");
@@ -143,7 +157,7 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
     }
     hd_fused_convolution *plain = &fused->convolution;
     plain->group = sizes.group;
-    for (size_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < sizes.spatial; i++) {
         plain->kernel[i] = sizes.kernel[i];
         plain->stride[i] = sizes.stride[i];
         plain->dilation[i] = sizes.dilation[i];
@@ -198,7 +212,7 @@ static bool has_missing_input(const layout_pass *pass, const hd_plan_node *node)
     return false;
 }
 
-/* Pooling and scaling: the same operator with another name on [N, H, W, C]. */
+/* Pooling and scaling of images: the same operator with another name on [N, H, W, C]. */
 static bool turn_window(layout_pass *pass, const hd_plan_node *node)
 {
     static const char *const names[][2] = {{"MaxPool", "heddle.MaxPool"},
@@ -210,7 +224,7 @@ static bool turn_window(layout_pass *pass, const hd_plan_node *node)
         type = hd_plan_node_is(node, names[i][0]) ? names[i][1] : type;
     }
     if (type == NULL || !is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
-        node->operation.output_count > 2 ||
+        tensor_of(pass, node->inputs[0])->shape.rank != 4 || node->operation.output_count > 2 ||
         (node->operation.output_count == 2 && node->outputs[1] != HD_TENSOR_NONE)) {
         return false;
     }
@@ -230,24 +244,24 @@ static bool turn_window(layout_pass *pass, const hd_plan_node *node)
     return true;
 }
 
-/* The operand of an elementwise node in channels-last form, for a result of `rank` 4; HD_TENSOR_NONE if
- * that takes more than a view of it and it has no twin. */
-static bool can_turn_operand(const layout_pass *pass, hd_tensor_id id)
+/* Whether turn_operand can give the operand of an elementwise node in channels-last form, for a result
+ * of `rank` 3 or 4. */
+static bool can_turn_operand(const layout_pass *pass, hd_tensor_id id, uint32_t rank)
 {
     const hd_plan_tensor *tensor = tensor_of(pass, id);
     if (hd_shape_count(&tensor->shape) == 1) {
         return true;
     }
-    if (tensor->packed != NULL || tensor->shape.rank > 4) {
+    if (tensor->packed != NULL || tensor->shape.rank > rank) {
         return false;
     }
-    return tensor->shape.rank >= 3 || tensor->shape.rank == 1;
+    return tensor->shape.rank + 1 >= rank || tensor->shape.rank == 1;
 }
 
-static hd_tensor_id turn_operand(layout_pass *pass, hd_tensor_id id)
+static hd_tensor_id turn_operand(layout_pass *pass, hd_tensor_id id, uint32_t rank)
 {
     const hd_plan_tensor *tensor = tensor_of(pass, id);
-    if (tensor->shape.rank == 4) {
+    if (tensor->shape.rank == rank) {
         return channels_last(pass, id);
     }
     materialize(pass, id);
@@ -256,9 +270,9 @@ static hd_tensor_id turn_operand(layout_pass *pass, hd_tensor_id id)
         return id;
     }
     /* Missing dimensions are 1, at the front: [C, 1, 1] is [1, C, 1, 1], [W] is [1, 1, 1, W]. */
-    hd_shape padded = {.rank = 4, .dims = {1, 1, 1, 1}};
+    hd_shape padded = {.rank = rank, .dims = {1, 1, 1, 1}};
     for (uint32_t i = 0; i < tensor->shape.rank; i++) {
-        padded.dims[4 - tensor->shape.rank + i] = tensor->shape.dims[i];
+        padded.dims[rank - tensor->shape.rank + i] = tensor->shape.dims[i];
     }
     hd_tensor_id full = hd_planner_new_view(pass->planner, id, &padded);
     if (full == HD_TENSOR_NONE) {
@@ -272,18 +286,23 @@ static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
 {
     const hd_operation *operation = &node->operation;
     if (operation->output_count != 1 || operation->input_count == 0 || operation->input_count > 4 ||
-        tensor_of(pass, node->outputs[0])->shape.rank != 4 || !has_missing_input(pass, node) ||
+        !has_missing_input(pass, node) ||
         !pass->planner->model->device->backend->fuses_elementwise(operation)) {
         return false;
     }
+    const uint32_t rank = tensor_of(pass, node->outputs[0])->shape.rank;
+    if (rank != 3 && rank != 4) {
+        return false;
+    }
     for (size_t i = 0; i < operation->input_count; i++) {
-        if (node->inputs[i] != HD_TENSOR_NONE && !can_turn_operand(pass, node->inputs[i])) {
+        if (node->inputs[i] != HD_TENSOR_NONE && !can_turn_operand(pass, node->inputs[i], rank)) {
             return false;
         }
     }
     hd_tensor_id inputs[4];
     for (size_t i = 0; i < operation->input_count && !pass->failed; i++) {
-        inputs[i] = node->inputs[i] == HD_TENSOR_NONE ? HD_TENSOR_NONE : turn_operand(pass, node->inputs[i]);
+        inputs[i] = node->inputs[i] == HD_TENSOR_NONE ? HD_TENSOR_NONE
+                                                      : turn_operand(pass, node->inputs[i], rank);
     }
     if (pass->failed) {
         return true;
@@ -302,8 +321,11 @@ static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
 static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
 {
     int64_t axis = hd_operation_int(&node->operation, "axis", 1);
-    if (!hd_plan_node_is(node, "Concat") || !is_map(pass, node->outputs[0]) ||
-        !hd_axis_normalize(&axis, 4)) {
+    if (!hd_plan_node_is(node, "Concat") || !is_map(pass, node->outputs[0])) {
+        return false;
+    }
+    const uint32_t rank = tensor_of(pass, node->outputs[0])->shape.rank;
+    if (!hd_axis_normalize(&axis, rank)) {
         return false;
     }
     size_t count = node->operation.input_count, missing = 0;
@@ -313,7 +335,6 @@ static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
     if (2 * missing < count || missing == 0) {
         return false;
     }
-    static const int64_t turned[4] = {0, 3, 1, 2};
     hd_tensor_id *inputs = hd_region_array(pass->planner->region, count, sizeof *inputs);
     hd_attribute *attribute = hd_region_alloc(pass->planner->region, sizeof *attribute);
     if (inputs == NULL || attribute == NULL) {
@@ -323,7 +344,7 @@ static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
     for (size_t i = 0; i < count && !pass->failed; i++) {
         inputs[i] = channels_last(pass, node->inputs[i]);
     }
-    *attribute = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = turned[axis]};
+    *attribute = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = turned_axis(axis, rank)};
     hd_tensor_id output = pass->failed ? HD_TENSOR_NONE : new_twin(pass, node->outputs[0]);
     if (pass->failed) {
         return true;
@@ -338,14 +359,71 @@ static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
     return true;
 }
 
+/* Slice in steps of 1, of a tensor that is there as a twin only: its bounds, which are known, become
+ * attributes, as before opset 10. */
+static bool turn_slice(layout_pass *pass, const hd_plan_node *node)
+{
+    hd_slicing slicing;
+    if (!hd_plan_node_is(node, "Slice") || !is_map(pass, node->inputs[0]) ||
+        !is_missing(pass, node->inputs[0]) || hd_slicing_needs(&node->operation) != 0 ||
+        hd_slicing_read(&node->operation, &slicing, NULL) != HD_OK) {
+        return false;
+    }
+    const uint32_t rank = tensor_of(pass, node->outputs[0])->shape.rank;
+    hd_attribute *attributes = hd_region_array(pass->planner->region, 2, sizeof *attributes);
+    int64_t *bounds = hd_region_array(pass->planner->region, 2 * (size_t)rank, sizeof *bounds);
+    if (attributes == NULL || bounds == NULL) {
+        pass->failed = true;
+        return true;
+    }
+    for (uint32_t i = 0; i < rank; i++) {
+        if (slicing.step[i] != 1) {
+            return false;
+        }
+        bounds[turned_axis(i, rank)] = slicing.start[i];
+        bounds[rank + turned_axis(i, rank)] = slicing.start[i] + slicing.count[i];
+    }
+    attributes[0] = (hd_attribute){
+        .name = "starts", .kind = HD_ATTRIBUTE_INTS, .ints = bounds, .count = rank};
+    attributes[1] = (hd_attribute){
+        .name = "ends", .kind = HD_ATTRIBUTE_INTS, .ints = bounds + rank, .count = rank};
+    hd_tensor_id input = channels_last(pass, node->inputs[0]);
+    hd_tensor_id output = new_twin(pass, node->outputs[0]);
+    if (pass->failed) {
+        return true;
+    }
+    hd_plan_node *made = append(pass, "Slice", node->operation.name, &input, 1, &output, 1);
+    copy_attributes(made, node);
+    if (made != NULL) {
+        made->operation.attributes = attributes;
+        made->operation.attribute_count = 2;
+        made->operation.opset = 1;
+    }
+    settle(pass, node->outputs[0]);
+    return true;
+}
+
+/* The order of axes by which a Transpose turns a signal or an image to channels last, or back. */
+static bool turns(const hd_plan_node *node, uint32_t rank, bool to_last)
+{
+    size_t count;
+    const int64_t *order = hd_operation_ints(&node->operation, "perm", &count);
+    if (!hd_plan_node_is(node, "Transpose") || count != rank) {
+        return false;
+    }
+    bool fits = true;
+    for (uint32_t i = 0; i < rank; i++) {
+        fits = fits && (to_last ? order[turned_axis(i, rank)] == i : order[i] == turned_axis(i, rank));
+    }
+    return fits;
+}
+
 /* Transpose from [N, H, W, C], as networks of other frameworks have it: its input is the result's
  * twin. Who wants the result itself has it made there. */
 static bool turn_transpose_back(layout_pass *pass, const hd_plan_node *node)
 {
-    size_t count;
-    const int64_t *p = hd_operation_ints(&node->operation, "perm", &count);
-    if (!hd_plan_node_is(node, "Transpose") || count != 4 || !is_map(pass, node->inputs[0]) ||
-        p[0] != 0 || p[1] != 3 || p[2] != 1 || p[3] != 2 ||
+    if (!is_map(pass, node->inputs[0]) ||
+        !turns(node, tensor_of(pass, node->inputs[0])->shape.rank, false) ||
         tensor_of(pass, node->outputs[0])->kept) {
         return false;
     }
@@ -368,11 +446,9 @@ static bool has_views(const layout_pass *pass, hd_tensor_id id)
 /* Transpose to [N, H, W, C] of a tensor that has a twin: who reads the result reads the twin. */
 static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
 {
-    size_t count;
-    const int64_t *p = hd_operation_ints(&node->operation, "perm", &count);
     hd_tensor_id output = node->outputs[0];
-    if (!hd_plan_node_is(node, "Transpose") || count != 4 || !is_missing(pass, node->inputs[0]) ||
-        p[0] != 0 || p[1] != 2 || p[2] != 3 || p[3] != 1 || tensor_of(pass, output)->kept ||
+    if (!is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
+        !turns(node, tensor_of(pass, output)->shape.rank, true) || tensor_of(pass, output)->kept ||
         has_views(pass, output)) {
         return false;
     }
@@ -389,7 +465,7 @@ static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
 static void walk_node(layout_pass *pass, const hd_plan_node *node)
 {
     if (turn_convolution(pass, node) || turn_window(pass, node) || turn_elementwise(pass, node) ||
-        turn_concat(pass, node) || turn_transpose(pass, node) || turn_transpose_back(pass, node)) {
+        turn_concat(pass, node) || turn_slice(pass, node) || turn_transpose(pass, node) || turn_transpose_back(pass, node)) {
         return;
     }
     for (size_t i = 0; i < node->operation.input_count; i++) {

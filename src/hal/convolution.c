@@ -43,9 +43,8 @@ static hd_status read_ints(const hd_operation *operation, const char *name, size
 static hd_status read_shapes(const hd_operation *operation, hd_convolution *c, hd_error *error)
 {
     const hd_shape *x = &operation->inputs[0].shape, *w = &operation->inputs[1].shape;
-    if (x->rank < 3 || x->rank > 2 + HD_CONVOLUTION_MAX_SPATIAL || w->rank < 3 ||
-        w->rank > 2 + HD_CONVOLUTION_MAX_SPATIAL ||
-        (c->channels_last ? x->rank != 4 || w->rank > 4 : w->rank != x->rank)) {
+    if (x->rank < 3 || x->rank > 2 + (c->channels_last ? 2 : HD_CONVOLUTION_MAX_SPATIAL) ||
+        w->rank != x->rank) {
         char first[96], second[96];
         return hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
                                  "input of shape %s and weight of shape %s do not fit",
@@ -59,11 +58,9 @@ static hd_status read_shapes(const hd_operation *operation, hd_convolution *c, h
     c->spatial = x->rank - 2;
     c->batch = x->dims[0];
     c->channels = c->channels_last ? x->dims[x->rank - 1] : x->dims[1];
-    /* A one-dimensional convolution that became channels-last keeps its weight [M, C, kw]. */
-    uint32_t missing = x->rank - w->rank;
     for (uint32_t i = 0; i < c->spatial; i++) {
         c->input[i] = x->dims[i + (c->channels_last ? 1 : 2)];
-        c->kernel[i] = i < missing ? 1 : w->dims[i + 2 - missing];
+        c->kernel[i] = w->dims[i + 2];
         c->stride[i] = 1;
         c->dilation[i] = 1;
     }
@@ -80,7 +77,7 @@ static void read_fused(const hd_operation *operation, hd_convolution *c, extents
                sizeof transposed->output_padding);
     }
     c->group = fused->group;
-    for (int i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < c->spatial; i++) {
         c->kernel[i] = fused->kernel[i];
         c->stride[i] = fused->stride[i];
         c->dilation[i] = fused->dilation[i];

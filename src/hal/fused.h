@@ -11,8 +11,8 @@
  *                       q [B, T, H·D]; k [B, S, H·D]; v [B, S, H·E]; mask, float32, of 4 dimensions
  *                       that broadcast to [B, H, T, S], or left out. Output [B, T, H·E].
  *                       Parameters: hd_fused_attention.
- * "heddle.Conv"         ONNX's Conv, but x and y are [N, H, W, C] (channels last, also for one
- *                       spatial dimension: [N, 1, W, C]), then bias, residual (as y) and activation as
+ * "heddle.Conv"         ONNX's Conv of one or two spatial dimensions, but x and y are [N, W, C] or
+ *                       [N, H, W, C] (channels last), then bias, residual (as y) and activation as
  *                       for Linear. w constant and packed. Parameters: hd_fused_convolution.
  * "heddle.ConvTranspose" ONNX's ConvTranspose in the same way. Parameters:
  *                       hd_fused_convolution_transposed.
@@ -60,7 +60,7 @@ typedef struct hd_fused_attention {
 
 typedef struct hd_fused_convolution {
     int64_t group;
-    int64_t kernel[2]; /* height, width */
+    int64_t kernel[2]; /* height, width; or width alone, in the first place */
     int64_t stride[2];
     int64_t dilation[2];
     int64_t pad_begin[2];

@@ -409,6 +409,30 @@ static size_t make_convolution_on(maker *m, size_t x)
     return node_with(m, flipped ? "ConvTranspose" : "Conv", operands, 2 + below(m, 2), attributes, 5);
 }
 
+static size_t make_line_convolution_on(maker *m, size_t x)
+{
+    if (below(m, 4) == 0) { /* as a signal of channels last */
+        x = transposed(m, x, true);
+    }
+    int64_t c = shape_of(m, x)->dims[1], kind = between(m, 0, 3);
+    if (c == 0) {
+        return ORACLE_NONE;
+    }
+    int64_t group = kind == 0 ? c : kind == 1 && c % 2 == 0 ? 2 : 1;
+    int64_t out = kind == 0 ? c * between(m, 1, 2) : group * between(m, 1, 18), kw = between(m, 1, 4);
+    float scale = 1.5f / (float)(c / group * kw < 4 ? 2 : c / group * kw / 2);
+    bool flipped = below(m, 6) == 0;
+    size_t operands[] = {x,
+                         flipped ? FLOATS(m, 0, scale, c, out / group, kw)
+                                 : FLOATS(m, 0, scale, out, c / group, kw),
+                         FLOATS(m, 0, 0.5f, out)};
+    int64_t pads[] = {between(m, 0, 2), between(m, 0, 1)};
+    hd_attribute attributes[] = {
+        OPERATION_INTS("strides", between(m, 1, 2)), OPERATION_INTS("dilations", between(m, 1, 3)),
+        operation_ints("pads", pads, 2), operation_int("group", group)};
+    return node_with(m, flipped ? "ConvTranspose" : "Conv", operands, 2 + below(m, 2), attributes, 4);
+}
+
 static size_t batch_norm(maker *m, size_t x)
 {
     int64_t c = shape_of(m, x)->dims[1];
@@ -435,6 +459,36 @@ static void make_convolution(maker *m)
     }
     if (y != ORACLE_NONE && below(m, 3) == 0) {
         both(m, "Add", y, below(m, 2) != 0 ? x : floats_around(m, shape_of(m, y), 0, 1));
+    }
+}
+
+/* What follows is what makes twins worth while: padding by pieces of itself, a gate, a sum. */
+static void make_line_convolution(maker *m)
+{
+    size_t x = pick_of_rank(m, 3);
+    size_t y = x == ORACLE_NONE ? x : make_line_convolution_on(m, x);
+    if (y == ORACLE_NONE) {
+        return;
+    }
+    if (below(m, 3) == 0) {
+        size_t z = both(m, below(m, 2) != 0 ? "Mul" : "Add", y,
+                        FLOATS(m, 1, 0.5f, shape_of(m, y)->dims[1], 1));
+        y = z == ORACLE_NONE ? y : z;
+    }
+    int64_t axis = between(m, 0, 2), size = shape_of(m, y)->dims[axis];
+    if (size > 0 && below(m, 2) == 0) {
+        size_t parts[] = {NODE(m, "Slice", y, INTS(m, -1), INTS(m, INT64_MAX), INTS(m, axis)), y,
+                          NODE(m, "Slice", y, INTS(m, 0), INTS(m, between(m, 0, size)), INTS(m, axis))};
+        hd_attribute attribute = operation_int("axis", below(m, 2) != 0 ? axis : axis - 3);
+        size_t z = parts[2] == ORACLE_NONE ? parts[2] : node_with(m, "Concat", parts, 3, &attribute, 1);
+        y = z == ORACLE_NONE ? y : z;
+    }
+    size_t z = below(m, 2) != 0 ? NODE(m, "Gelu", y) : NODE(m, "Relu", y);
+    if (z != ORACLE_NONE && below(m, 2) == 0) {
+        both(m, "Add", z, below(m, 2) != 0 ? x : y);
+    }
+    if (below(m, 3) == 0) {
+        transposed(m, y, true);
     }
 }
 
@@ -700,14 +754,20 @@ void random_graph_make(graph_oracle *oracle, uint64_t seed, random_graph_kind ki
         make_unary,  make_binary,     make_binary,    make_product,    make_concat,     make_slice,
         make_reshape, make_movement,  make_reduction, make_choice,     make_clip,
         make_cut};
-    maker m = {oracle, seed * 2 + (uint64_t)kind};
+    static make_function *const signals[] = {
+        make_line_convolution, make_line_convolution, make_line_convolution, make_unary, make_binary,
+        make_binary, make_clip, make_gate, make_concat, make_slice, make_reshape, make_movement,
+        make_linear, make_layer_norm, make_reduction, make_choice, make_cut};
+    maker m = {oracle, seed * 3 + (uint64_t)kind};
     make_inputs(&m, kind);
     size_t steps = 5 + below(&m, 16);
     for (size_t i = 0; i < steps && oracle->value_count + 40 < ORACLE_VALUE_LIMIT; i++) {
         if (kind == RANDOM_GRAPH_IMAGES) {
             images[below(&m, sizeof images / sizeof images[0])](&m);
-        } else {
+        } else if (kind == RANDOM_GRAPH_SEQUENCES) {
             sequences[below(&m, sizeof sequences / sizeof sequences[0])](&m);
+        } else {
+            signals[below(&m, sizeof signals / sizeof signals[0])](&m);
         }
     }
 }

@@ -9,8 +9,9 @@
 #include "graph_oracle.h"
 
 typedef enum random_graph_kind {
-    RANDOM_GRAPH_IMAGES,   /* [N, C, H, W] */
-    RANDOM_GRAPH_SEQUENCES /* [B, T, C] */
+    RANDOM_GRAPH_IMAGES,    /* [N, C, H, W] */
+    RANDOM_GRAPH_SEQUENCES, /* [B, T, C] */
+    RANDOM_GRAPH_SIGNALS    /* [N, C, W] */
 } random_graph_kind;
 
 void random_graph_make(graph_oracle *oracle, uint64_t seed, random_graph_kind kind);

@@ -248,24 +248,30 @@ static void check_fused(const shape_case *c, hd_activation activation, bool resi
     operands o = operands_make(c);
     hd_fused_convolution_transposed fused = {.convolution = {.group = c->group,
                                                              .activation = activation}};
-    for (int d = 0; d < 2; d++) {
-        fused.convolution.kernel[d] = c->kernel[d];
-        fused.convolution.stride[d] = c->stride[d];
-        fused.convolution.dilation[d] = c->dilation[d];
-        fused.convolution.pad_begin[d] = c->begin[d];
-        fused.convolution.pad_end[d] = c->end[d];
-        fused.output_padding[d] = c->output_padding[d];
+    for (int d = c->one_dimensional ? 1 : 0, to = 0; d < 2; d++, to++) {
+        fused.convolution.kernel[to] = c->kernel[d];
+        fused.convolution.stride[to] = c->stride[d];
+        fused.convolution.dilation[to] = c->dilation[d];
+        fused.convolution.pad_begin[to] = c->begin[d];
+        fused.convolution.pad_end[to] = c->end[d];
+        fused.output_padding[to] = c->output_padding[d];
     }
     const void *parameters = c->transposed ? (const void *)&fused : (const void *)&fused.convolution;
     int64_t oh = output_size(c, 0), ow = output_size(c, 1);
     operation_case test = {.type = c->transposed ? "heddle.ConvTranspose" : "heddle.Conv",
                            .input_count = residual ? 4 : 3,
                            .fused = parameters};
-    test.inputs[0] = OPERATION_TENSOR(HD_FLOAT32, o.x_last, c->batch, c->height, c->width, c->channels);
+    test.inputs[0] =
+        c->one_dimensional
+            ? OPERATION_TENSOR(HD_FLOAT32, o.x_last, c->batch, c->width, c->channels)
+            : OPERATION_TENSOR(HD_FLOAT32, o.x_last, c->batch, c->height, c->width, c->channels);
     test.inputs[1] = weight_tensor(c, o.w);
     test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, o.bias, c->outputs);
     if (residual) {
-        test.inputs[3] = OPERATION_TENSOR(HD_FLOAT32, o.residual, c->batch, oh, ow, c->outputs);
+        test.inputs[3] =
+            c->one_dimensional
+                ? OPERATION_TENSOR(HD_FLOAT32, o.residual, c->batch, ow, c->outputs)
+                : OPERATION_TENSOR(HD_FLOAT32, o.residual, c->batch, oh, ow, c->outputs);
     }
     hd_packed *packed = packed_of(&test, c->group);
     test.packed[1] = packed;

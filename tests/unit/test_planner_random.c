@@ -84,6 +84,12 @@ static void random_graphs_of_sequences_compute_what_their_nodes_do(void **state)
     check_graphs(RANDOM_GRAPH_SEQUENCES);
 }
 
+static void random_graphs_of_signals_compute_what_their_nodes_do(void **state)
+{
+    (void)state;
+    check_graphs(RANDOM_GRAPH_SIGNALS);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -93,6 +99,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs_of_images_compute_what_their_nodes_do),
         cmocka_unit_test(random_graphs_of_sequences_compute_what_their_nodes_do),
+        cmocka_unit_test(random_graphs_of_signals_compute_what_their_nodes_do),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }
