@@ -44,6 +44,7 @@ $(PRESETS):
 	@cmake --build --preset $@ -j $(JOBS)
 
 bench: release
+	@cmake --build --preset release --target peak
 	@tools/install-deps bench
 	@bench/peers/compare.py "$$(tools/fetch-model)" --json build/bench.json --markdown build/bench.md
 

@@ -54,6 +54,9 @@ def _compare(arguments, arrays, threads, contenders, folder):
               "machine": machine.describe(), "seconds": arguments.seconds,
               "cells": list(arrays), "rounds": 0, "contenders": {}, "left_out": {},
               "agreement": [], "measurements": []}
+    peak = arguments.heddle.parent / "bench" / "profile" / "peak"
+    result["machine"]["peak_gflops"] = {count: machine.peak_gflops(peak, count)
+                                        for count in {1, result["machine"]["cores"]}}
     for setting in peer_settings():
         contenders.append(PeerProcess(setting, arguments.model, folder))
     if not arguments.peers_only:

@@ -3,6 +3,8 @@
 import datetime
 import os
 import platform
+import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -43,6 +45,14 @@ class Disturbance:
         used, stolen = processor_seconds()
         others = (used - self.all) - (self.used() - self.own)
         return max(0.0, others / everything), (stolen - self.stolen) / everything
+
+
+def peak_gflops(program, threads):
+    """What the cores can do at most, by bench/profile/peak; None where it is not built."""
+    if not program.is_file():
+        return None
+    done = subprocess.run([program, str(threads), "0.5"], check=True, stdout=subprocess.PIPE, text=True)
+    return float(re.match(r"[0-9.]+", done.stdout).group())
 
 
 def describe():

@@ -80,6 +80,8 @@ def _machine_lines(result):
         f"- Machine: {machine['cpu']} (family/model/stepping "
         f"{machine['cpu_family_model_stepping']}; {' '.join(machine['cpu_flags'])}), "
         f"{machine['cores']} cores, Linux {machine['kernel']}",
+        *(f"- Fused multiply-adds on {count} {'core' if count == 1 else 'cores'}: {peak:.0f} GFLOP/s"
+          for count, peak in machine["peak_gflops"].items() if peak is not None),
         f"- Date: {machine['date']}; load average before: {machine['load_average_before']:.2f}",
         f"- Other programs used {_shares(result, 'others_share')} of the machine during the "
         f"measurements, its host took {_shares(result, 'stolen_share')}",
