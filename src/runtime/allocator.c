@@ -16,25 +16,24 @@
 #define LEAST_GRAIN  ((size_t)4096)
 #define LARGE_WASTE  3
 
-/* Tells of a point of a stream that somebody waits for. */
+/* Tells of the earliest point of a stream that somebody waits for. */
 typedef struct stream_watch {
-    hd_timeline_watch watch;
-    bool armed; /* it is registered, or about to be */
-    hd_allocator *owner;
+    hd_timeline_watch watch; /* first: the timeline's pointer to it is this one's */
+    hd_allocator *owner; /* constant */
 } stream_watch;
 
 /* A hit and its free read the first members only. */
 struct hd_allocator {
-    hd_timeline *timelines[HD_STREAM_COUNT];
-    hd_memory_account *account;
-    hd_block_table blocks; /* but for hd_block_table_find under the lock */
+    hd_timeline *timelines[HD_STREAM_COUNT]; /* constant */
+    hd_memory_account *account;              /* constant */
+    hd_block_table blocks; /* synchronized by itself, and by this lock's rank */
     /* Threads that found no free block, until they return: who frees one meanwhile tells them. */
     _Atomic uint32_t seekers;
     _Alignas(HD_CACHE_LINE) hd_mutex mutex;
     hd_condition changed; /* progress has grown, or in_transit has shrunk */
     hd_free_lists common HD_GUARDED_BY(&mutex);
     hd_block_queue recorded[HD_STREAM_COUNT] HD_GUARDED_BY(&mutex); /* by a stream they wait for */
-    stream_watch watches[HD_STREAM_COUNT] HD_GUARDED_BY(&mutex);
+    stream_watch watches[HD_STREAM_COUNT]; /* synchronized by itself: its timeline's lock */
     uint64_t progress HD_GUARDED_BY(&mutex); /* times that the free blocks have become more */
     uint32_t in_transit HD_GUARDED_BY(&mutex); /* threads that carry memory from or to the system */
     uint64_t common_bytes HD_GUARDED_BY(&mutex); /* of blocks that no stream has */
@@ -42,7 +41,7 @@ struct hd_allocator {
     uint64_t most_reserved_bytes HD_GUARDED_BY(&mutex);
     uint64_t waits HD_GUARDED_BY(&mutex);
     uint64_t releases HD_GUARDED_BY(&mutex);
-    hd_stream_cache caches[HD_STREAM_COUNT];
+    hd_stream_cache caches[HD_STREAM_COUNT]; /* synchronized by itself */
 };
 
 static void allocator_lock(hd_allocator *allocator)
@@ -53,7 +52,7 @@ static void allocator_lock(hd_allocator *allocator)
 
 /* No stream's lock is needed for the law: what a stream has changes under this lock only, and that
  * it is in use or cached is the stream's own law. */
-static bool law_holds(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+static bool law_holds(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     uint64_t bytes = allocator->common_bytes;
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
@@ -70,14 +69,14 @@ static void allocator_unlock(hd_allocator *allocator)
 }
 
 /* Tells those who wait that they may find more than before. */
-static void note_progress(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+static void note_progress(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     allocator->progress++;
     hd_condition_broadcast(&allocator->changed);
 }
 
 /* Nothing of this thread's is on its way any more: who waits for that looks again. */
-static void end_transit(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+static void end_transit(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     allocator->in_transit--;
     hd_condition_broadcast(&allocator->changed);
@@ -86,10 +85,8 @@ static void end_transit(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
 /* A point that somebody waited for is reached. */
 static void note_reached(hd_timeline_watch *watch)
 {
-    stream_watch *reached = (stream_watch *)((char *)watch - offsetof(stream_watch, watch));
-    hd_allocator *allocator = reached->owner;
+    hd_allocator *allocator = ((stream_watch *)watch)->owner;
     allocator_lock(allocator);
-    reached->armed = false;
     note_progress(allocator);
     allocator_unlock(allocator);
 }
@@ -167,7 +164,7 @@ void hd_allocator_destroy(hd_allocator **allocator) HD_NO_THREAD_SAFETY_ANALYSIS
 
 /* Joins `right` to `left`, which lies before it. */
 static void join(hd_allocator *allocator, hd_block *left, hd_block *right)
-    HD_REQUIRES(&allocator->mutex)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     HD_CHECK("SAFE.neighbours", left->after == right &&
                                     hd_block_address(left) + left->size == hd_block_address(right));
@@ -186,7 +183,7 @@ static bool is_common(hd_block *block)
 }
 
 /* The device has finished with a block that nobody has. */
-static void share(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex)
+static void share(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_block *before = block->before, *after = block->after;
     if (is_common(before)) {
@@ -204,7 +201,7 @@ static void share(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocat
 
 /* Puts a freed block that was recorded where it waits for one of its records, or into its stream's
  * cache if none is left. */
-static void await_records(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex)
+static void await_records(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     if (hd_block_records_settle(block, allocator->timelines)) {
         hd_stream_cache_settle(&allocator->caches[hd_block_get_stream(block)], block);
@@ -215,7 +212,7 @@ static void await_records(hd_allocator *allocator, hd_block *block) HD_REQUIRES(
 }
 
 /* Looks which points have been reached: makes common what the device has finished with. */
-static void collect(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+static void collect(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     bool found = false;
     hd_block *block;
@@ -270,7 +267,7 @@ static void *take_segment(hd_allocator *allocator, size_t size, size_t *out_size
 }
 
 static void add_segment(hd_allocator *allocator, void *pages, size_t size)
-    HD_REQUIRES(&allocator->mutex)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     allocator->reserved_bytes += size;
     allocator->common_bytes += size;
@@ -283,7 +280,7 @@ static void add_segment(hd_allocator *allocator, void *pages, size_t size)
 }
 
 /* Takes all segments that are wholly free out of the allocator; returns them as a list. */
-static hd_block *detach_segments(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex)
+static hd_block *detach_segments(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_block *detached = NULL;
     for (uint32_t class = 0; class < HD_SIZE_CLASS_COUNT; class++) {
@@ -333,7 +330,7 @@ static bool release_cache(hd_allocator *allocator)
 
 /* Cuts what a block that nobody has holds beyond `size` off. */
 static hd_block *split(hd_allocator *allocator, hd_block *block, size_t size)
-    HD_REQUIRES(&allocator->mutex)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_block *rest =
         hd_block_table_add(&allocator->blocks, hd_block_address(block) + size, block->size - size);
@@ -349,7 +346,7 @@ static hd_block *split(hd_allocator *allocator, hd_block *block, size_t size)
 
 /* Takes a common block of at least `size` bytes; NULL. */
 static hd_block *pop_common(hd_allocator *allocator, uint32_t class, uint32_t highest)
-    HD_REQUIRES(&allocator->mutex)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_block *block = hd_free_lists_find(&allocator->common, class, highest);
     if (block != NULL) {
@@ -360,7 +357,7 @@ static hd_block *pop_common(hd_allocator *allocator, uint32_t class, uint32_t hi
 
 /* Gives a free block of at least `size` bytes to `stream`, wherever it is from; NULL. */
 static void *take(hd_allocator *allocator, uint32_t stream, size_t size, bool is_hit)
-    HD_REQUIRES(&allocator->mutex)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_stream_cache *cache = &allocator->caches[stream];
     uint32_t class = hd_size_class(size);
@@ -415,7 +412,7 @@ static hd_status grow_table(hd_allocator *allocator, size_t block_count)
 
 /* The earliest point of each stream that free blocks wait for; 0: none. */
 static bool find_points(hd_allocator *allocator, uint64_t points[HD_STREAM_COUNT])
-    HD_REQUIRES(&allocator->mutex)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     bool any = false;
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
@@ -432,26 +429,22 @@ static bool find_points(hd_allocator *allocator, uint64_t points[HD_STREAM_COUNT
     return any;
 }
 
-/* Sets each stream's watch that is not set. */
-static void arm_watches(hd_allocator *allocator, const uint64_t points[HD_STREAM_COUNT])
+/* Has this thread, and who else waits, told when one of the points is reached. A watch that
+ * somebody else has set for a later point is moved: blocks that were freed since may come free
+ * before it. */
+static void watch_points(hd_allocator *allocator, const uint64_t points[HD_STREAM_COUNT])
 {
-    uint32_t to_arm = 0;
-    allocator_lock(allocator);
+    bool is_reached = false;
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
-        stream_watch *watch = &allocator->watches[i];
-        if (points[i] != 0 && !watch->armed) {
-            watch->armed = true;
-            watch->watch.point = points[i];
-            to_arm |= UINT32_C(1) << i;
+        if (points[i] != 0 && !hd_timeline_set_watch(allocator->timelines[i],
+                                                     &allocator->watches[i].watch, points[i])) {
+            is_reached = true;
         }
     }
-    allocator_unlock(allocator);
-    for (; to_arm != 0; to_arm &= to_arm - 1) {
-        uint32_t i = (uint32_t)__builtin_ctz(to_arm);
-        hd_timeline_watch *watch = &allocator->watches[i].watch;
-        if (!hd_timeline_add_watch(allocator->timelines[i], watch)) {
-            note_reached(watch);
-        }
+    if (is_reached) {
+        allocator_lock(allocator);
+        note_progress(allocator);
+        allocator_unlock(allocator);
     }
 }
 
@@ -474,7 +467,7 @@ static bool wait_for_progress(hd_allocator *allocator, uint64_t progress, uint64
     *waited = true;
     allocator_unlock(allocator);
     if (in_flight) {
-        arm_watches(allocator, points);
+        watch_points(allocator, points);
     }
     allocator_lock(allocator);
     while (allocator->progress == progress && (in_flight || allocator->in_transit > 0)) {
@@ -488,7 +481,7 @@ static bool wait_for_progress(hd_allocator *allocator, uint64_t progress, uint64
 }
 
 static void count(hd_allocator *allocator, hd_memory_statistics *out_counts)
-    HD_REQUIRES(&allocator->mutex)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     *out_counts = (hd_memory_statistics){.cached_bytes = allocator->common_bytes,
                                          .reserved_bytes = allocator->reserved_bytes,
@@ -581,7 +574,7 @@ static hd_status allocate_slowly(hd_allocator *allocator, uint32_t stream, size_
         if (pages == NULL) {
             bool more = wait_for_progress(allocator, progress, deadline, &waited);
             bool late = deadline == 0 || hd_clock_now() >= deadline;
-            /* One more look at the deadline: a point before the watched one may have come. And one
+            /* One more look at the deadline: who reached a point may be about to tell. And one
              * only: others who free and allocate all the time do not keep this call (BOUND). */
             if (last || (!more && !(waited && late))) {
                 break;

@@ -20,7 +20,7 @@ typedef struct event_mark {
 } event_mark;
 
 struct hd_event {
-    hd_device *device; /* with a reference */
+    hd_device *device; /* constant; with a reference */
     hd_mutex mutex;
     event_mark *last HD_GUARDED_BY(&mutex); /* with a reference; NULL: never recorded */
 };
@@ -97,9 +97,9 @@ static hd_work_result run_barrier(hd_work *work)
 {
     event_barrier *barrier = (event_barrier *)work;
     hd_timeline *timeline = mark_timeline(barrier->mark);
-    barrier->watch.point = barrier->mark->work.point;
-    if (!hd_timeline_reached(timeline, barrier->watch.point) &&
-        hd_timeline_add_watch(timeline, &barrier->watch)) {
+    uint64_t point = barrier->mark->work.point;
+    if (!hd_timeline_reached(timeline, point) &&
+        hd_timeline_set_watch(timeline, &barrier->watch, point)) {
         return HD_WORK_PARKED;
     }
     hd_device *device = barrier->device;

@@ -51,50 +51,49 @@ uint64_t hd_timeline_submitted(hd_timeline *timeline)
 
 bool hd_timeline_reached(hd_timeline *timeline, uint64_t point)
 {
-    /* seq_cst: acquires the work before the point (pairs with hd_timeline_signal), and for whoever has
-     * just counted himself as waiting it is the second half of the handshake. */
+    /* seq_cst: acquires the work before the point (pairs with hd_timeline_signal), and for
+     * whoever has just counted himself as waiting it is the second half of the handshake. */
     return hd_load_seq_cst(&timeline->completed) >= point;
 }
 
-/* Takes the watches whose points are reached off the list. */
+/* Takes a watch whose point is reached off the list; NULL: there is none. */
 static hd_timeline_watch *take_reached(hd_timeline *timeline, uint64_t point)
-    HD_REQUIRES(&timeline->mutex)
+    HD_REQUIRES(&timeline->mutex, hd_rank_timeline)
 {
-    hd_timeline_watch *taken = NULL;
     hd_timeline_watch **link = &timeline->watches;
-    while (*link != NULL) {
-        hd_timeline_watch *watch = *link;
-        if (watch->point > point) {
-            link = &watch->next;
-            continue;
-        }
+    while (*link != NULL && (*link)->point > point) {
+        link = &(*link)->next;
+    }
+    hd_timeline_watch *watch = *link;
+    if (watch != NULL) {
         *link = watch->next;
-        watch->next = taken;
-        taken = watch;
+        watch->is_set = false;
         hd_sub_relaxed(&timeline->waiting, 1);
     }
-    return taken;
+    return watch;
 }
 
 void hd_timeline_signal(hd_timeline *timeline, uint64_t point)
 {
     HD_CHECK("SAFE.timeline-in-order", hd_load_relaxed(&timeline->completed) < point &&
                                            point <= hd_load_relaxed(&timeline->submitted));
-    /* seq_cst: releases the work to whoever reaches the point, and is ordered before the look at `waiting`:
-     * either this thread sees the waiter, or the waiter sees the point (hd_timeline_wait). */
+    /* seq_cst: releases the work to whoever reaches the point, and is ordered before the look at
+     * `waiting`: either this thread sees the waiter, or the waiter sees the point
+     * (hd_timeline_wait). */
     hd_store_seq_cst(&timeline->completed, point);
     if (hd_load_seq_cst(&timeline->waiting) == 0) {
         return;
     }
     timeline_lock(timeline);
-    hd_timeline_watch *watch = take_reached(timeline, point);
     hd_condition_broadcast(&timeline->changed);
-    timeline_unlock(timeline);
-    while (watch != NULL) {
-        hd_timeline_watch *next = watch->next; /* before the call: it may free the watch */
+    hd_timeline_watch *watch;
+    /* One at a time: a watch that was taken off the list may be set again before it is told. */
+    while ((watch = take_reached(timeline, point)) != NULL) {
+        timeline_unlock(timeline);
         watch->reached(watch);
-        watch = next;
+        timeline_lock(timeline);
     }
+    timeline_unlock(timeline);
 }
 
 hd_status hd_timeline_wait(hd_timeline *timeline, uint64_t point, uint64_t deadline)
@@ -120,16 +119,21 @@ hd_status hd_timeline_wait(hd_timeline *timeline, uint64_t point, uint64_t deadl
     return status;
 }
 
-bool hd_timeline_add_watch(hd_timeline *timeline, hd_timeline_watch *watch)
+bool hd_timeline_set_watch(hd_timeline *timeline, hd_timeline_watch *watch, uint64_t point)
 {
     timeline_lock(timeline);
     hd_add_seq_cst(&timeline->waiting, 1); /* as in hd_timeline_wait */
-    bool waits = !hd_timeline_reached(timeline, watch->point);
-    if (waits) {
+    bool waits = !hd_timeline_reached(timeline, point);
+    if (waits && !watch->is_set) {
+        watch->is_set = true;
+        watch->point = point;
         watch->next = timeline->watches;
         timeline->watches = watch;
     } else {
         hd_sub_relaxed(&timeline->waiting, 1);
+        if (waits && point < watch->point) {
+            watch->point = point;
+        }
     }
     timeline_unlock(timeline);
     return waits;

@@ -1,25 +1,29 @@
-/* Timeline: how far a stream's work has come. Work gets points 1, 2, 3, ... in the order in which it is
- * submitted, and is done in that order; an event is a point.
+/* Timeline: how far a stream's work has come. Work gets points 1, 2, 3, ... in the order in which
+ * it is submitted, and is done in that order; an event is a point.
  *
- * Law: completed <= submitted, and completed never goes back. Whoever waits for a point is woken when
- * it is reached: `waiting` counts those who wait, and either a waiter sees the new `completed`, or
- * the one who signals sees the waiter.
+ * Law: completed <= submitted, and completed never goes back. Whoever waits for a point is woken
+ * when it is reached: `waiting` counts those who wait, and either a waiter sees the new
+ * `completed`, or the one who signals sees the waiter.
  *
- * Thread-safety: any thread; points are given out and signalled by one thread at a time (whoever holds
- * the stream's lock, and whoever runs its work). The lock (rank timeline) is taken to wait, and to
- * wake those who wait, only. */
+ * Thread-safety: any thread; points are given out and signalled by one thread at a time (whoever
+ * holds the stream's lock, and whoever runs its work). The lock (rank timeline) is taken to
+ * wait, and to wake those who wait, only. */
 #ifndef HD_RUNTIME_TIMELINE_H
 #define HD_RUNTIME_TIMELINE_H
+
+#include <stdbool.h>
 
 #include "base/atomic.h"
 #include "base/memory.h"
 #include "base/mutex.h"
 
-/* Somebody who must not block, such as a queue: told once, under no lock, by the thread that signals. */
+/* Somebody who must not block, such as a queue: told once each time that it was set, under no
+ * lock, by the thread that signals. All zero but for the function: not set. */
 typedef struct hd_timeline_watch {
-    struct hd_timeline_watch *next;
-    uint64_t point;
-    void (*reached)(struct hd_timeline_watch *watch); /* may free the watch */
+    struct hd_timeline_watch *next HD_GUARDED_BY(hd_rank_timeline); /* in the list while it is set */
+    uint64_t point HD_GUARDED_BY(hd_rank_timeline);
+    bool is_set HD_GUARDED_BY(hd_rank_timeline);
+    void (*reached)(struct hd_timeline_watch *watch); /* constant; may set the watch again, or free it */
 } hd_timeline_watch;
 
 typedef struct hd_timeline {
@@ -52,8 +56,8 @@ bool hd_timeline_reached(hd_timeline *timeline, uint64_t point);
 HD_MUST_CHECK hd_status hd_timeline_wait(hd_timeline *timeline, uint64_t point,
                                          uint64_t deadline) HD_WAITS;
 
-/* Registers a watch, whose point and function are set. False: the point is reached already, and the
- * function is not called. */
-bool hd_timeline_add_watch(hd_timeline *timeline, hd_timeline_watch *watch);
+/* Sets a watch for a point; one that is set already, for the earlier of the two. False: the
+ * point is reached already, and the function is not called for it. */
+bool hd_timeline_set_watch(hd_timeline *timeline, hd_timeline_watch *watch, uint64_t point);
 
 #endif

@@ -58,27 +58,69 @@ static void a_wait_ends_at_its_time_limit(void **state)
 static void count_told(hd_timeline_watch *watch)
 {
     assert_true(hd_timeline_reached(&timeline, watch->point));
+    assert_false(watch->is_set);
     told++;
 }
 
 static void a_watch_is_told_once_when_its_point_is_reached(void **state)
 {
     (void)state;
-    hd_timeline_watch first = {.point = 1, .reached = count_told};
-    hd_timeline_watch third = {.point = 3, .reached = count_told};
+    hd_timeline_watch first = {.reached = count_told}, third = {.reached = count_told};
     for (uint32_t i = 0; i < 3; i++) {
         hd_timeline_submit(&timeline);
     }
-    assert_true(hd_timeline_add_watch(&timeline, &third));
-    assert_true(hd_timeline_add_watch(&timeline, &first));
+    assert_true(hd_timeline_set_watch(&timeline, &third, 3));
+    assert_true(hd_timeline_set_watch(&timeline, &first, 1));
     hd_timeline_signal(&timeline, 1);
     assert_int_equal(told, 1);
     hd_timeline_signal(&timeline, 2);
     assert_int_equal(told, 1);
     hd_timeline_signal(&timeline, 3);
     assert_int_equal(told, 2);
-    assert_false(hd_timeline_add_watch(&timeline, &first));
+    assert_false(hd_timeline_set_watch(&timeline, &first, 1));
     assert_int_equal(told, 2);
+}
+
+static void a_watch_that_is_set_moves_to_an_earlier_point_only(void **state)
+{
+    (void)state;
+    hd_timeline_watch watch = {.reached = count_told};
+    for (uint32_t i = 0; i < 3; i++) {
+        hd_timeline_submit(&timeline);
+    }
+    assert_true(hd_timeline_set_watch(&timeline, &watch, 2));
+    assert_true(hd_timeline_set_watch(&timeline, &watch, 3));
+    assert_int_equal(watch.point, 2);
+    assert_true(hd_timeline_set_watch(&timeline, &watch, 1));
+    hd_timeline_signal(&timeline, 1);
+    assert_int_equal(told, 1);
+    assert_true(hd_timeline_set_watch(&timeline, &watch, 3));
+    assert_false(hd_timeline_set_watch(&timeline, &watch, 1)); /* still set for the third */
+    hd_timeline_signal(&timeline, 3);
+    assert_int_equal(told, 2);
+}
+
+static void set_again(hd_timeline_watch *watch)
+{
+    told++;
+    if (told < 3) {
+        assert_true(hd_timeline_set_watch(&timeline, watch, told + 1));
+    }
+}
+
+static void a_watch_may_be_set_again_when_it_is_told(void **state)
+{
+    (void)state;
+    hd_timeline_watch first = {.reached = set_again}, other = {.reached = count_told};
+    for (uint32_t i = 1; i <= 3; i++) {
+        hd_timeline_submit(&timeline);
+    }
+    assert_true(hd_timeline_set_watch(&timeline, &first, 1));
+    assert_true(hd_timeline_set_watch(&timeline, &other, 3));
+    for (uint32_t i = 1; i <= 3; i++) {
+        hd_timeline_signal(&timeline, i);
+        assert_int_equal(told, i == 3 ? 4 : i);
+    }
 }
 
 static void wait_for_all(void *argument)
@@ -119,6 +161,8 @@ int main(void)
         TEST(points_come_in_order_and_are_reached_when_signalled),
         TEST(a_wait_ends_at_its_time_limit),
         TEST(a_watch_is_told_once_when_its_point_is_reached),
+        TEST(a_watch_that_is_set_moves_to_an_earlier_point_only),
+        TEST(a_watch_may_be_set_again_when_it_is_told),
         TEST(waiters_see_what_was_done_before_each_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,12 @@ static void device_2(void *argument)
     do_work(state, 2, state->blocks[0]);
 }
 
+static void device_first(void *argument)
+{
+    heap_state *state = argument;
+    hd_timeline_signal(&state->timelines[1], 1);
+}
+
 static void device_both(void *argument)
 {
     heap_state *state = argument;
@@ -350,6 +356,34 @@ static void wait_for_two_points(void)
     heap_end(state);
 }
 
+static void large_waiter(void *argument)
+{
+    use(argument, must_allocate(argument, 3, 2 * SEGMENT, HD_FOREVER));
+}
+
+/* A watch stands on the second point of stream 1, set by one who needs both segments; then a
+ * block is freed that comes free at the first. The second point is not reached before who needs
+ * that block has it. */
+static void watch_moves_earlier(void)
+{
+    heap_state *state = heap_make(2);
+    uint64_t *later = must_allocate(state, 1, SEGMENT, 0);
+    uint64_t *earlier = must_allocate(state, 2, SEGMENT, 0);
+    hd_thread device, large;
+    (void)hd_timeline_submit(&state->timelines[1]);
+    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, earlier, 1));
+    (void)hd_timeline_submit(&state->timelines[1]);
+    must_free(state, later);
+    scenario_start(&large, "large", large_waiter, state);
+    must_free(state, earlier);
+    scenario_start(&device, "device", device_first, state);
+    use(state, must_allocate(state, 2, SEGMENT, HD_FOREVER));
+    hd_timeline_signal(&state->timelines[1], 2);
+    hd_thread_join(&device);
+    hd_thread_join(&large);
+    heap_end(state);
+}
+
 /* The point in flight comes after the waiter has ended: another thread's free ends the wait. */
 static void free_ends_wait(void)
 {
@@ -474,6 +508,7 @@ const scenario scenarios_allocator[] = {
     {.name = "alloc.two-waiters", .run = two_waiters},
     {.name = "alloc.two-releases", .run = two_releases},
     {.name = "alloc.wait-for-two-points", .run = wait_for_two_points},
+    {.name = "alloc.watch-moves-earlier", .run = watch_moves_earlier, .preemptions = 2, .old_loads = 1},
     {.name = "alloc.free-ends-wait", .run = free_ends_wait},
     {.name = "alloc.own-free-ends-wait", .run = own_free_ends_wait},
     {.name = "alloc.hit-against-collect", .run = hit_against_collect},

@@ -1,5 +1,5 @@
-/* Scenarios of the timeline. `work` is written before each signal, without a lock or atomics: who finds a
- * point reached and does not see what was done before it is a data race. */
+/* Scenarios of the timeline. `work` is written before each signal, without a lock or atomics:
+ * who finds a point reached and does not see what was done before it is a data race. */
 #include "runtime/timeline.h"
 
 #include "../scenario.h"
@@ -83,6 +83,7 @@ static void await_limited(void *argument)
 typedef struct counted_watch {
     hd_timeline_watch watch; /* first */
     timeline_state *state;
+    _Atomic uint32_t told;
 } counted_watch;
 
 /* Frees the watch, as its owner may. */
@@ -99,8 +100,8 @@ static bool add_watch(timeline_state *state, uint64_t point)
 {
     counted_watch *watch = hd_alloc(sizeof *watch);
     scenario_require("explorer", watch != NULL);
-    *watch = (counted_watch){.watch = {.point = point, .reached = note_reached}, .state = state};
-    bool waits = hd_timeline_add_watch(&state->timeline, &watch->watch);
+    *watch = (counted_watch){.watch = {.reached = note_reached}, .state = state};
+    bool waits = hd_timeline_set_watch(&state->timeline, &watch->watch, point);
     if (!waits) {
         scenario_require("SAFE.work-seen", state->work[point] == 1);
         hd_free(watch);
@@ -179,6 +180,72 @@ static void watch_and_wait(void)
     two(signal_both, add_second_watch, await_first);
 }
 
+/* Not freed: it may be set again. The point for which it was set is not read: another may set
+ * it. */
+static void count_reached(hd_timeline_watch *watch)
+{
+    counted_watch *counted = (counted_watch *)watch;
+    hd_add_relaxed(&counted->told, 1);
+}
+
+static void set_first(void *argument)
+{
+    counted_watch *watch = argument;
+    if (!hd_timeline_set_watch(&watch->state->timeline, &watch->watch, 1)) {
+        scenario_require("SAFE.work-seen", watch->state->work[1] == 1);
+        hd_add_relaxed(&watch->told, 1);
+    }
+}
+
+/* A watch stands on the second point while another thread sets it for the first, and the device
+ * reaches that, or both. Who set it for the first is told of it. */
+static void watch_moves(void (*signaller)(void *))
+{
+    timeline_state *state = timeline_open();
+    counted_watch *watch = hd_alloc_zero(1, sizeof *watch);
+    hd_thread threads[2];
+    *watch = (counted_watch){.watch = {.reached = count_reached}, .state = state};
+    scenario_require("SAFE.waits", hd_timeline_set_watch(&state->timeline, &watch->watch, 2));
+    scenario_start(&threads[0], "signaller", signaller, state);
+    scenario_start(&threads[1], "setter", set_first, watch);
+    hd_thread_join(&threads[0]);
+    hd_thread_join(&threads[1]);
+    scenario_require("ONCE.told", hd_load_relaxed(&watch->told) >= 1);
+    if (signaller == signal_first) {
+        signal_one(state, 2);
+    }
+    scenario_require("ONCE.told", hd_load_relaxed(&watch->told) <= 2);
+    timeline_end(state);
+    hd_free(watch);
+}
+
+/* Set for the second point, too, it is still told of the first. */
+static void watch_set_for_later(void)
+{
+    timeline_state *state = timeline_open();
+    counted_watch *watch = hd_alloc_zero(1, sizeof *watch);
+    hd_thread thread;
+    *watch = (counted_watch){.watch = {.reached = count_reached}, .state = state};
+    scenario_require("SAFE.waits", hd_timeline_set_watch(&state->timeline, &watch->watch, 1));
+    scenario_start(&thread, "signaller", signal_first, state);
+    scenario_require("SAFE.waits", hd_timeline_set_watch(&state->timeline, &watch->watch, 2));
+    hd_thread_join(&thread);
+    scenario_require("ONCE.told", hd_load_relaxed(&watch->told) == 1);
+    signal_one(state, 2);
+    timeline_end(state);
+    hd_free(watch);
+}
+
+static void watch_moves_to_first(void)
+{
+    watch_moves(signal_first);
+}
+
+static void watch_moves_against_both(void)
+{
+    watch_moves(signal_both);
+}
+
 const scenario scenarios_timeline[] = {
     {.name = "timeline.wait-against-signal", .run = wait_against_signal},
     {.name = "timeline.wake-without-reason", .run = wait_against_signal, .spurious = 1},
@@ -189,5 +256,8 @@ const scenario scenarios_timeline[] = {
     {.name = "timeline.watches-against-signals", .run = watches_against_signals},
     {.name = "timeline.watches-of-one-point", .run = watches_of_one_point},
     {.name = "timeline.watch-and-wait", .run = watch_and_wait},
+    {.name = "timeline.watch-set-for-later", .run = watch_set_for_later},
+    {.name = "timeline.watch-moves", .run = watch_moves_to_first},
+    {.name = "timeline.watch-moves-against-both", .run = watch_moves_against_both},
     {.name = NULL},
 };
