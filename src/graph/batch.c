@@ -203,8 +203,8 @@ static hd_status check_stackable(const hd_model *model, uint32_t max_rows, hd_er
 
 static void free_batch(hd_batch *batch)
 {
-    hd_batch_kinds_clear(&batch->kinds);
     hd_batch_queue_destroy(&batch->queue);
+    hd_batch_kinds_clear(&batch->kinds);
     hd_model_destroy(&batch->model);
     hd_free(batch->workers);
     hd_free(batch);
@@ -317,9 +317,12 @@ static hd_status prepare_entry(hd_batch *batch, hd_batch_entry *entry, const hd_
     return HD_OK;
 }
 
+/* Behind the queue's last call nothing of the batch is touched: the request may have ended meanwhile, and
+ * its callback destroyed the batch (SAFE). */
 static hd_status queue_entry(hd_batch *batch, hd_batch_entry *entry,
                              const hd_submit_options *options, hd_error *error)
 {
+    hd_batch_kind *own = entry->kind->is_listed ? NULL : entry->kind;
     /* The time limit is computed only if the queue is full: reading the clock costs as much. */
     hd_status status = hd_batch_queue_submit(&batch->queue, &entry->request, 0);
     if (status == HD_EXHAUSTED && options->wait_ms != HD_NO_WAIT) {
@@ -329,8 +332,8 @@ static hd_status queue_entry(hd_batch *batch, hd_batch_entry *entry,
     if (status == HD_OK) {
         return HD_OK;
     }
-    if (!entry->kind->is_listed) {
-        hd_batch_kind_drop(entry->kind);
+    if (own != NULL) {
+        hd_batch_kind_drop(own);
     }
     return hd_fail(error, status,
                    status == HD_CLOSED ? "the batch queue was shut down"

@@ -11,9 +11,19 @@ static void queue_lock(hd_batch_queue *queue)
     hd_mutex_lock(&queue->mutex);
 }
 
+static void check_law(hd_batch_queue *queue) HD_REQUIRES(&queue->mutex, hd_rank_batch)
+{
+    HD_CHECK("ONCE.batch-requests",
+             queue->submitted == queue->ended + queue->waiting.count + queue->taken);
+    HD_CHECK("BOUND.batch-capacity", queue->waiting.count <= queue->capacity);
+    HD_CHECK("BOUND.batch-line", queue->first_in_line == NULL ||
+                                     queue->waiting.count == queue->capacity || queue->is_closed);
+}
+
 static void queue_unlock(hd_batch_queue *queue)
     HD_RELEASE(&queue->mutex, hd_rank_batch) HD_NO_THREAD_SAFETY_ANALYSIS
 {
+    check_law(queue);
     hd_mutex_unlock(&queue->mutex);
 }
 
@@ -31,9 +41,16 @@ hd_status hd_batch_queue_init(hd_batch_queue *queue) HD_NO_THREAD_SAFETY_ANALYSI
     return HD_OK;
 }
 
-void hd_batch_queue_destroy(hd_batch_queue *queue) HD_NO_THREAD_SAFETY_ANALYSIS
+void hd_batch_queue_destroy(hd_batch_queue *queue)
 {
+    hd_check_no_lock_held();
+    queue_lock(queue);
+    queue->is_ending = true;
+    while (queue->standing + queue->watching > 0) {
+        hd_condition_wait_until(&queue->changed, &queue->mutex, HD_FOREVER);
+    }
     HD_CHECK("ONCE.batch-ended", queue->submitted == queue->ended && queue->first_in_line == NULL);
+    queue_unlock(queue);
     hd_condition_destroy(&queue->changed);
     hd_mutex_destroy(&queue->mutex);
 }
@@ -44,19 +61,10 @@ hd_status hd_batch_worker_init(hd_batch_worker *worker)
     return hd_condition_init(&worker->called);
 }
 
-void hd_batch_worker_destroy(hd_batch_worker *worker)
+void hd_batch_worker_destroy(hd_batch_worker *worker) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     HD_CHECK("ONCE.batch-worker", worker->batch.count == 0 && worker->taken == 0);
     hd_condition_destroy(&worker->called);
-}
-
-static void check_law(hd_batch_queue *queue) HD_REQUIRES(&queue->mutex)
-{
-    HD_CHECK("ONCE.batch-requests",
-             queue->submitted == queue->ended + queue->waiting.count + queue->taken);
-    HD_CHECK("BOUND.batch-capacity", queue->waiting.count <= queue->capacity);
-    HD_CHECK("BOUND.batch-line", queue->first_in_line == NULL ||
-                                     queue->waiting.count == queue->capacity || queue->is_closed);
 }
 
 static void append(hd_batch_list *list, hd_batch_request *request)
@@ -96,7 +104,7 @@ static bool fits(const hd_batch_queue *queue, const hd_batch_list *batch,
            (batch->first->kind == request->kind && batch->rows + request->rows <= queue->max_rows);
 }
 
-static void call(hd_batch_worker **link)
+static void call(hd_batch_worker **link) HD_REQUIRES(hd_rank_batch)
 {
     hd_batch_worker *worker = *link;
     *link = worker->next;
@@ -104,9 +112,9 @@ static void call(hd_batch_worker **link)
     hd_condition_signal(&worker->called);
 }
 
-/* Gives a request to a worker that waits for more of its kind, or lets it wait; the latter only where
- * there is room. */
-static void take_in(hd_batch_queue *queue, hd_batch_request *request) HD_REQUIRES(&queue->mutex)
+/* Gives a request to a worker that waits for more of its kind, or lets it wait; the latter only
+ * where there is room. */
+static void take_in(hd_batch_queue *queue, hd_batch_request *request) HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     queue->submitted++;
     for (hd_batch_worker **link = &queue->collecting; *link != NULL; link = &(*link)->next) {
@@ -129,7 +137,7 @@ static void take_in(hd_batch_queue *queue, hd_batch_request *request) HD_REQUIRE
 }
 
 static bool has_room(const hd_batch_queue *queue, const hd_batch_request *request)
-    HD_REQUIRES(&queue->mutex)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     if (queue->waiting.count < queue->capacity) {
         return true;
@@ -143,7 +151,7 @@ static bool has_room(const hd_batch_queue *queue, const hd_batch_request *reques
 }
 
 /* Moves in who stands in line, as long as there is room; false: nobody was. */
-static bool serve_line(hd_batch_queue *queue) HD_REQUIRES(&queue->mutex)
+static bool serve_line(hd_batch_queue *queue) HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     bool served = false;
     while (queue->first_in_line != NULL && queue->waiting.count < queue->capacity &&
@@ -164,7 +172,7 @@ static bool serve_line(hd_batch_queue *queue) HD_REQUIRES(&queue->mutex)
 }
 
 static void leave_line(hd_batch_queue *queue, hd_batch_submitter *submitter)
-    HD_REQUIRES(&queue->mutex)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     hd_batch_submitter **link = &queue->first_in_line, *before = NULL;
     while (*link != submitter) {
@@ -177,10 +185,20 @@ static void leave_line(hd_batch_queue *queue, hd_batch_submitter *submitter)
     }
 }
 
+/* A thread that has waited is about to leave: tells who destroys the queue. */
+static void note_gone(hd_batch_queue *queue) HD_REQUIRES(&queue->mutex, hd_rank_batch)
+{
+    if (queue->is_ending) {
+        hd_condition_broadcast(&queue->changed);
+    }
+}
+
 static hd_status stand_in_line(hd_batch_queue *queue, hd_batch_request *request, uint64_t deadline)
-    HD_REQUIRES(&queue->mutex)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     hd_batch_submitter self = {.request = request};
+    hd_status status = HD_OK;
+    queue->standing++;
     if (queue->last_in_line == NULL) {
         queue->first_in_line = &self;
     } else {
@@ -191,10 +209,13 @@ static hd_status stand_in_line(hd_batch_queue *queue, hd_batch_request *request,
         bool in_time = hd_condition_wait_until(&queue->changed, &queue->mutex, deadline);
         if (!self.is_in && (!in_time || queue->is_closed)) {
             leave_line(queue, &self);
-            return queue->is_closed ? HD_CLOSED : HD_EXHAUSTED;
+            status = queue->is_closed ? HD_CLOSED : HD_EXHAUSTED;
+            break;
         }
     }
-    return HD_OK;
+    queue->standing--;
+    note_gone(queue);
+    return status;
 }
 
 hd_status hd_batch_queue_submit(hd_batch_queue *queue, hd_batch_request *request, uint64_t deadline)
@@ -211,13 +232,12 @@ hd_status hd_batch_queue_submit(hd_batch_queue *queue, hd_batch_request *request
     } else {
         status = stand_in_line(queue, request, deadline);
     }
-    check_law(queue);
     queue_unlock(queue);
     return status;
 }
 
 /* Moves what fits from the queue into the worker's batch. */
-static void take_fitting(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQUIRES(&queue->mutex)
+static void take_fitting(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     hd_batch_list *waiting = &queue->waiting;
     hd_batch_request **link = &waiting->first, *before = NULL;
@@ -242,14 +262,14 @@ static void take_fitting(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQU
     }
 }
 
-static void fill_batch(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQUIRES(&queue->mutex)
+static void fill_batch(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     do {
         take_fitting(queue, worker);
     } while (serve_line(queue));
 }
 
-static void note_ended(hd_batch_queue *queue, uint32_t count) HD_REQUIRES(&queue->mutex)
+static void note_ended(hd_batch_queue *queue, uint32_t count) HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     queue->taken -= count;
     queue->ended += count;
@@ -260,7 +280,7 @@ static void note_ended(hd_batch_queue *queue, uint32_t count) HD_REQUIRES(&queue
 
 /* Waits in *list until called, or until `deadline`. */
 static void wait_in(hd_batch_queue *queue, hd_batch_worker **list, hd_batch_worker *worker,
-                    uint64_t deadline) HD_REQUIRES(&queue->mutex)
+                    uint64_t deadline) HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     worker->is_called = false;
     worker->next = *list;
@@ -295,7 +315,8 @@ bool hd_batch_queue_collect(hd_batch_queue *queue, hd_batch_worker *worker,
         }
         if (worker->batch.rows < queue->max_rows && queue->waiting.count == 0 &&
             queue->max_delay > 0 && !queue->is_closed) {
-            /* When it returns the batch may be empty: all was cancelled, and the queue is closed. */
+            /* When it returns the batch may be empty: all was cancelled, and the queue is
+             * closed. */
             wait_in(queue, &queue->collecting, worker, hd_clock_now() + queue->max_delay);
         }
         break;
@@ -303,9 +324,8 @@ bool hd_batch_queue_collect(hd_batch_queue *queue, hd_batch_worker *worker,
     *out_batch = worker->batch;
     worker->taken = worker->batch.count;
     worker->batch = (hd_batch_list){.count = 0};
-    check_law(queue);
     queue_unlock(queue);
-    return worker->taken > 0;
+    return out_batch->count > 0;
 }
 
 /* Puts all of *list behind *out. */
@@ -345,7 +365,6 @@ void hd_batch_queue_end(hd_batch_queue *queue, uint32_t count)
 {
     queue_lock(queue);
     note_ended(queue, count);
-    check_law(queue);
     queue_unlock(queue);
 }
 
@@ -363,6 +382,7 @@ hd_status hd_batch_queue_await(hd_batch_queue *queue, uint64_t deadline)
         }
     }
     queue->watching--;
+    note_gone(queue);
     queue_unlock(queue);
     return status;
 }
@@ -374,7 +394,6 @@ hd_batch_counts hd_batch_queue_count(hd_batch_queue *queue)
                               .ended = queue->ended,
                               .waiting = queue->waiting.count,
                               .taken = queue->taken};
-    check_law(queue);
     queue_unlock(queue);
     return counts;
 }

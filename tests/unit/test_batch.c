@@ -1,5 +1,6 @@
 /* Batch queues through the public interface: equal bits, outcomes, priorities, room, both ways to shut down. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -392,6 +393,15 @@ typedef struct last_user {
     atomic_bool gone;
 } last_user;
 
+static void destroy_in_callback(void *context, hd_status outcome, const hd_error *problem)
+{
+    (void)outcome;
+    (void)problem;
+    last_user *user = context;
+    hd_batch_destroy(&user->batch);
+    atomic_store(&user->gone, true);
+}
+
 static void shut_down_in_callback(void *context, hd_status outcome, const hd_error *problem)
 {
     (void)outcome;
@@ -421,6 +431,86 @@ static void a_callback_may_destroy_but_not_wait_for_its_batch(void **state)
         usleep(100);
     }
     free(one);
+}
+
+/* --- the last request's callback destroys the batch while its submitter leaves the queue */
+
+typedef struct late_leaver {
+    last_user user;
+    item *item;
+    hd_status status;
+    atomic_bool is_over;
+} late_leaver;
+
+static void *submit_without_haste(void *context)
+{
+    late_leaver *leaver = context;
+    struct sched_param none = {0};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .callback = destroy_in_callback, .context = &leaver->user};
+    (void)sched_setscheduler(0, SCHED_IDLE, &none); /* of this thread alone */
+    leaver->status = hd_batch_submit(leaver->user.batch, &leaver->item->input, 1, leaver->item->outputs,
+                                     1, &options, NULL, NULL);
+    return NULL;
+}
+
+static void *keep_busy(void *context)
+{
+    late_leaver *leaver = context;
+    while (!atomic_load(&leaver->is_over)) {
+    }
+    return NULL;
+}
+
+static void wait_until_pending(hd_batch *batch, uint64_t batches, uint64_t submitted)
+{
+    hd_batch_statistics counts = {0};
+    for (int i = 0; i < 5000 && (counts.batches < batches || counts.submitted < submitted); i++) {
+        usleep(1000);
+        assert_ok(hd_batch_get_statistics(batch, &counts));
+    }
+}
+
+static void a_callback_may_destroy_the_batch_under_its_submitter(void **state)
+{
+    (void)state;
+    late_leaver leaver = {.user = {.batch = open_batch((hd_batch_options){.max_rows = 2, .capacity = 1})}};
+    hd_submit_options options = {.struct_size = sizeof options};
+    item *items = calloc(3, sizeof *items);
+    hd_stream streams[31];
+    pthread_t submitter, others[4];
+    for (uint32_t i = 0; i < 3; i++) {
+        make_item(&items[i], 2, i);
+    }
+    for (size_t i = 0; i < 31; i++) { /* so that the worker waits for one, and the queue fills */
+        assert_ok(hd_stream_acquire(device, 0, &streams[i], &error));
+    }
+    leaver.item = &items[2];
+    assert_ok(submit_item(leaver.user.batch, &items[0], &options));
+    wait_until_pending(leaver.user.batch, 1, 1);
+    assert_ok(submit_item(leaver.user.batch, &items[1], &options));
+    assert_int_equal(pthread_create(&submitter, NULL, submit_without_haste, &leaver), 0);
+    usleep(50000); /* now it stands in line */
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&others[i], NULL, keep_busy, &leaver), 0);
+    }
+    for (size_t i = 0; i < 31; i++) {
+        assert_ok(hd_stream_release(device, streams[i], &error));
+    }
+    while (!atomic_load(&leaver.user.gone)) {
+        usleep(100);
+    }
+    atomic_store(&leaver.is_over, true);
+    pthread_join(submitter, NULL);
+    assert_int_equal(leaver.status, HD_OK);
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(others[i], NULL);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_ok(hd_future_wait(items[i].future, FOREVER, &error));
+        hd_future_destroy(&items[i].future);
+    }
+    free(items);
 }
 
 #define THREADS   8
@@ -593,6 +683,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses_times_out_or_lets_wait),
         cmocka_unit_test(destroying_a_batch_ends_what_waits),
         cmocka_unit_test(a_callback_may_destroy_but_not_wait_for_its_batch),
+        cmocka_unit_test(a_callback_may_destroy_the_batch_under_its_submitter),
         cmocka_unit_test(bits_are_equal_under_load),
         cmocka_unit_test(shutting_down_races_with_submitting),
         cmocka_unit_test(many_shapes_are_bounded),

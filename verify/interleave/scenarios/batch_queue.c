@@ -1,6 +1,6 @@
-/* Scenarios of the batch queue. `used` counts in each request, without a lock or atomics, how often it was
- * ended: two who end one request, or a worker who does not see what the submitter wrote, are a data
- * race. */
+/* Scenarios of the batch queue. `used` counts in each request, without a lock or atomics, how
+ * often it was ended: two who end one request, or a worker who does not see what the submitter
+ * wrote, are a data race. */
 #include "runtime/batch_queue.h"
 
 #include "../scenario.h"
@@ -249,6 +249,62 @@ static void drain_against_cancel(void)
     batch_end(state);
 }
 
+/* A queue in a block of its own, and a request whose end lets another thread destroy it. */
+typedef struct ending_state {
+    hd_batch_queue *queue;
+    hd_batch_worker worker;
+    hd_batch_request requests[2];
+    _Atomic uint32_t has_ended; /* the second request */
+    char kind;
+} ending_state;
+
+static void stand_in_line(void *argument)
+{
+    ending_state *state = argument;
+    scenario_require("BOUND.room", hd_batch_queue_submit(state->queue, &state->requests[1],
+                                                         HD_FOREVER) == HD_OK);
+}
+
+static void work_and_tell(void *argument)
+{
+    ending_state *state = argument;
+    hd_batch_list batch;
+    while (hd_batch_queue_collect(state->queue, &state->worker, &batch)) {
+        if (batch.first == &state->requests[1]) {
+            hd_store_release(&state->has_ended, 1);
+        }
+    }
+}
+
+/* The queue is destroyed as soon as the last request has ended, while the thread that put it in
+ * may still be on its way out. */
+static void destroy_against_line(void)
+{
+    ending_state *state = hd_alloc_zero(1, sizeof *state);
+    hd_thread submitter, worker;
+    state->queue = hd_alloc_zero(1, sizeof *state->queue);
+    state->queue->max_rows = 1;
+    state->queue->capacity = 1;
+    scenario_require("explorer", hd_batch_queue_init(state->queue) == HD_OK);
+    scenario_require("explorer", hd_batch_worker_init(&state->worker) == HD_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        state->requests[i] = (hd_batch_request){.kind = &state->kind, .rows = 1};
+    }
+    scenario_require("SAFE.room", hd_batch_queue_submit(state->queue, &state->requests[0], 0) == HD_OK);
+    scenario_start(&submitter, "submitter", stand_in_line, state);
+    scenario_start(&worker, "worker", work_and_tell, state);
+    while (hd_load_acquire(&state->has_ended) == 0) {
+        hd_thread_yield();
+    }
+    hd_batch_queue_close(state->queue, NULL);
+    hd_thread_join(&worker);
+    hd_batch_queue_destroy(state->queue);
+    hd_free(state->queue);
+    hd_thread_join(&submitter);
+    hd_batch_worker_destroy(&state->worker);
+    hd_free(state);
+}
+
 const scenario scenarios_batch_queue[] = {
     {.name = "batch.one-request", .run = one_request},
     {.name = "batch.two-requests", .run = two_requests},
@@ -265,5 +321,6 @@ const scenario scenarios_batch_queue[] = {
     {.name = "batch.cancel-against-line", .run = cancel_against_line},
     {.name = "batch.cancel-against-collect", .run = cancel_against_collect},
     {.name = "batch.drain-against-cancel", .run = drain_against_cancel},
+    {.name = "batch.destroy-against-line", .run = destroy_against_line},
     {.name = NULL},
 };
