@@ -26,6 +26,9 @@ typedef struct hd_condition {
     pthread_cond_t handle;
 } hd_condition;
 
+/* Likewise; for waits without a limit only. */
+#define HD_CONDITION_INITIALIZER {PTHREAD_COND_INITIALIZER}
+
 /* HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_mutex_init(hd_mutex *mutex, hd_rank rank);
 void hd_mutex_destroy(hd_mutex *mutex);

@@ -1,8 +1,8 @@
 /* Once: starts something when it is first needed, by exactly one of those who need it at once.
  *
- * State: one word: not started, starting, started. Who moves it from the first to the second starts; the
- * others give their time slices away until it is known how that ended (BOUND: starting never waits for
- * them). A start that failed is tried again by the next who comes.
+ * State: one word: not started, starting, started. Who moves it from the first to the second starts;
+ * the others sleep until it is known how that ended (BOUND: starting never waits for them). A start
+ * that failed is tried again by the next who comes.
  *
  * Thread-safety: any thread; an hd_once that is all zero has not started. */
 #ifndef HD_BASE_ONCE_H

@@ -42,8 +42,8 @@ heddle_add_mutant(slot_returned_before_the_run early_slot graph/model_run.c
     "hd_device_return(device, &lease)" "(void)device"
     "status = hd_model_run_on(model" "hd_device_return(model->device, &lease), status = hd_model_run_on(model")
 heddle_add_mutant(caller_leaves_before_the_last_tiles leaving_caller hal/cpu/team.c
-    "hd_load_acquire(&job->done) + own < (uint32_t)tile_count" "false")
+    "await_number(team, &job->done, (uint32_t)tile_count - own)" "(void)own")
 heddle_add_mutant(caller_leaves_before_its_workers leaving_caller hal/cpu/team.c
-    "hd_load_acquire(&job->state) != 0" "false")
+    "await_number(team, &job->state, 0)" "(void)team")
 heddle_add_mutant(tile_done_without_release leaving_caller hal/cpu/team.c
     "hd_add_release(&job->done, 1)" "hd_add_relaxed(&job->done, 1)")

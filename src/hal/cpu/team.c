@@ -7,7 +7,10 @@
 #include "base/clock.h"
 #include "base/float_environment.h"
 
-#define JOB_OPEN (UINT32_C(1) << 31)
+/* hd_job.state and hd_job.done: flags above a number. */
+#define JOB_OPEN   (UINT32_C(1) << 31)
+#define JOB_WAITED (UINT32_C(1) << 30)
+#define JOB_NUMBER (JOB_WAITED - 1)
 #define TILE_BITS 24
 #define TILE_MASK ((UINT64_C(1) << TILE_BITS) - 1)
 #define STEP_LIMIT ((size_t)1 << 16)
@@ -19,8 +22,10 @@
 /* A sleeping worker is woken when so many steps in a row found a core to spare: a caller between two
  * of its runs is no reason to put a third thread on two cores. */
 #define SPARE_STEPS_TO_WAKE 3
-/* Spins of a caller that waits for the last tile of another before it gives its time slice away. */
+/* Spins of a caller that waits for the last tile of another before it gives its time slice away, and how
+ * often it does that before it sleeps: together about a millisecond. */
 #define SPINS_PER_YIELD 4096
+#define YIELDS_BEFORE_SLEEP 8
 
 typedef struct team_worker {
     hd_team *team;
@@ -29,15 +34,16 @@ typedef struct team_worker {
 } team_worker;
 
 struct hd_team {
-    uint32_t core_count;
-    uint32_t worker_count;
-    team_worker *workers;
-    hd_job jobs[HD_JOB_COUNT];
+    uint32_t core_count;       /* constant */
+    uint32_t worker_count;     /* constant; no worker reads it */
+    team_worker *workers;      /* constant */
+    hd_job jobs[HD_JOB_COUNT]; /* synchronized by itself */
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t busy; /* callers computing + workers inside */
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t sleepers;
     _Atomic bool stopping;
     hd_mutex mutex; /* for sleeping only */
-    hd_condition work;
+    hd_condition work; /* for workers */
+    hd_condition left; /* for callers that wait for workers */
 };
 
 static void team_lock(hd_team *team) HD_ACQUIRE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
@@ -93,6 +99,16 @@ static void run_tiles(const hd_command_list *list, size_t step_index, int64_t be
     step->kernel.run(step->kernel.parameters, list->buffers + step->first_reference, begin, end, scratch);
 }
 
+/* A worker has changed a word that its caller may wait for; `before`: what the word was. */
+static void tell_caller(hd_team *team, uint32_t before)
+{
+    if ((before & JOB_WAITED) != 0) {
+        team_lock(team);
+        hd_condition_broadcast(&team->left);
+        team_unlock(team);
+    }
+}
+
 /* A worker inside a job: takes tiles until the job closes or its core is wanted elsewhere. Returns
  * whether it did anything. */
 static bool help(hd_team *team, hd_job *job, uint32_t number)
@@ -112,8 +128,8 @@ static bool help(hd_team *team, hd_job *job, uint32_t number)
             continue;
         }
         run_tiles(job->list, (size_t)(ticket >> (2 * TILE_BITS)), tile, tile + 1, scratch);
-        /* release: pairs with the caller's acquire in run_shared_step. */
-        hd_add_release(&job->done, 1);
+        /* release: pairs with the caller's acquire in await_number. */
+        tell_caller(team, hd_add_release(&job->done, 1));
         worked = true;
         idle = 0;
     }
@@ -146,8 +162,8 @@ static bool look_for_work(hd_team *team, uint32_t number)
         if ((hd_add_acquire(&job->state, 1) & JOB_OPEN) != 0) {
             worked = help(team, job, number) || worked;
         }
-        /* release: all reads of the list come before; pairs with close_job's acquire. */
-        hd_sub_release(&job->state, 1);
+        /* release: all reads of the list come before; pairs with the caller's acquire in await_number. */
+        tell_caller(team, hd_sub_release(&job->state, 1));
         hd_sub_relaxed(&team->busy, 1);
     }
     return worked;
@@ -226,6 +242,36 @@ static void wake_sleepers(hd_team *team, hd_job *job)
     team_unlock(team);
 }
 
+static void sleep_until_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
+{
+    team_lock(team);
+    /* Under the lock and in the same word: either this thread finds the worker's change, or the worker finds
+     * the bit, and takes the lock to wake it only when this thread sleeps. acquire: as in await_number. */
+    hd_or_acq_rel(word, JOB_WAITED);
+    while ((hd_load_acquire(word) & JOB_NUMBER) != number) {
+        hd_condition_wait_until(&team->left, &team->mutex, HD_FOREVER);
+    }
+    hd_and_acq_rel(word, ~JOB_WAITED);
+    team_unlock(team);
+}
+
+/* A caller waits until workers have brought the number in one of its job's words to `number`. */
+static void await_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
+{
+    uint32_t spins = 0;
+    /* acquire: pairs with the workers' releases; what they did is seen, and was read, from here on. */
+    while ((hd_load_acquire(word) & JOB_NUMBER) != number) {
+        if (++spins % SPINS_PER_YIELD != 0) {
+            hd_spin_pause();
+        } else if (spins / SPINS_PER_YIELD <= YIELDS_BEFORE_SLEEP) {
+            hd_thread_yield();
+        } else {
+            sleep_until_number(team, word, number);
+            return;
+        }
+    }
+}
+
 /* Computes one step: its tiles go to whoever takes a ticket; returns when all are done. */
 static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *list, size_t step_index,
                             unsigned char *scratch)
@@ -242,26 +288,14 @@ static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *l
         run_tiles(list, step_index, tile, tile + 1, scratch);
         own++;
     }
-    /* acquire: pairs with the workers' release; their results are seen from here on. */
-    for (uint32_t spins = 1; hd_load_acquire(&job->done) + own < (uint32_t)tile_count; spins++) {
-        hd_spin_pause();
-        if (spins % SPINS_PER_YIELD == 0) {
-            hd_thread_yield();
-        }
-    }
+    await_number(team, &job->done, (uint32_t)tile_count - own);
     HD_CHECK("ONCE.tiles", hd_load_relaxed(&job->done) + own == (uint32_t)tile_count);
 }
 
-static void close_job(hd_job *job)
+static void close_job(hd_team *team, hd_job *job)
 {
     hd_and_acq_rel(&job->state, ~JOB_OPEN);
-    /* acquire: pairs with the release by which each worker leaves. */
-    for (uint32_t spins = 1; hd_load_acquire(&job->state) != 0; spins++) {
-        hd_spin_pause();
-        if (spins % SPINS_PER_YIELD == 0) {
-            hd_thread_yield();
-        }
-    }
+    await_number(team, &job->state, 0);
 }
 
 /* Computes the whole list. */
@@ -289,13 +323,14 @@ static void run_list(hd_team *team, hd_job *job, const hd_command_list *list, un
         }
     }
     if (shared) {
-        close_job(job);
+        close_job(team, job);
     }
 }
 
 void hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list, unsigned char *scratch,
                  size_t scratch_stride)
 {
+    hd_check_no_lock_held();
     hd_add_relaxed(&team->busy, 1);
     run_list(team, &team->jobs[job_number], list, scratch, scratch_stride);
     hd_sub_relaxed(&team->busy, 1);
@@ -325,6 +360,9 @@ hd_status hd_team_create(uint32_t core_count, hd_team **out_team)
     if (hd_condition_init(&team->work) != HD_OK) {
         goto fail_mutex;
     }
+    if (hd_condition_init(&team->left) != HD_OK) {
+        goto fail_work;
+    }
     for (uint32_t i = 0; i + 1 < core_count; i++) {
         team_worker *worker = &team->workers[i];
         char name[16];
@@ -337,6 +375,8 @@ hd_status hd_team_create(uint32_t core_count, hd_team **out_team)
     }
     *out_team = team;
     return HD_OK;
+fail_work:
+    hd_condition_destroy(&team->work);
 fail_mutex:
     hd_mutex_destroy(&team->mutex);
 fail_memory:
@@ -359,6 +399,7 @@ void hd_team_destroy(hd_team **team)
     for (uint32_t i = 0; i < dead->worker_count; i++) {
         hd_thread_join(&dead->workers[i].thread);
     }
+    hd_condition_destroy(&dead->left);
     hd_condition_destroy(&dead->work);
     hd_mutex_destroy(&dead->mutex);
     hd_free(dead->workers);

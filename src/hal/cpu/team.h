@@ -6,15 +6,19 @@
  * busy < cores and leaves when busy > cores, so that with as many callers as cores nobody helps.
  *
  * Protocol of a job (one a stream, it lives as long as the team):
- *   state   OPEN bit | number of workers inside. A worker adds itself first and looks at OPEN then; the
- *           caller clears OPEN and then waits until the number is 0. So nobody reads a list that its
- *           caller has left (REUSE). Nobody inside ever blocks, so that wait is bounded (BOUND).
+ *   state   OPEN bit | WAITED bit | number of workers inside. A worker adds itself first and looks at
+ *           OPEN then; the caller clears OPEN and then waits until the number is 0. So nobody reads a
+ *           list that its caller has left (REUSE). Nobody inside ever blocks, so that wait is bounded
+ *           (BOUND).
  *   ticket  step (16 bits) | front (24) | back (24): the tiles [front, back) of this step are still to
  *           be had. The caller takes them from the front, workers with an odd number from the back, so
  *           that from step to step a thread meets the rows that lie in its own caches. Taking is one
  *           compare-and-swap of the whole word: no tile is given out twice, none of another step.
- *   done    tiles of this step that workers have finished. The caller leaves a step only when all its
- *           tiles are done, so a ticket never moves on under a tile in work.
+ *   done    WAITED bit | tiles of this step that workers have finished. The caller leaves a step only
+ *           when all its tiles are done, so a ticket never moves on under a tile in work.
+ * A caller that waits spins for a while, then sets WAITED in that word and sleeps: a worker's next change
+ * of the word sees the bit, and wakes it. So a caller that has the higher priority does not keep the worker
+ * for which it waits from its core (BOUND).
  * Law: tiles of a step = those run by the caller + done, when the step ends.
  *
  * Thread-safety: any thread; a job is used by one caller at a time. */
@@ -55,6 +59,6 @@ uint32_t hd_team_size(const hd_team *team);
  * job: its number below HD_JOB_COUNT, used by no other thread meanwhile. scratch: hd_team_size pieces
  * of scratch_stride bytes. The caller has entered the run's float environment. */
 void hd_team_run(hd_team *team, uint32_t job, const hd_command_list *list, unsigned char *scratch,
-                 size_t scratch_stride);
+                 size_t scratch_stride) HD_WAITS;
 
 #endif
