@@ -52,6 +52,15 @@ HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool m
                                         const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                                         size_t output_count, hd_error *error);
 
+/* Public, and may wait: for a stream, a plan, a place in a queue; to end a device, its threads. */
+HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                                     hd_tensor *outputs, size_t output_count, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                                           hd_tensor *outputs, size_t output_count,
+                                           const hd_submit_options *options, hd_future **out_future,
+                                           hd_error *error) HD_WAITS;
+void hd_model_destroy(hd_model **model) HD_WAITS;
+
 /* Reads options, NULL meaning defaults. HD_INVALID_ARGUMENT. */
 HD_MUST_CHECK hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_options *out,
                                                hd_error *error);

@@ -318,8 +318,8 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
         return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
     }
     hd_command_list_bind(*list, run->input_data, run->output_data);
-    device->backend->executor_run(device->executor, run->stream_number, *list, workspace->scratch,
-                                  recipe->scratch_size);
+    hd_backend_run(device->backend, device->executor, run->stream_number, *list, workspace->scratch,
+                   recipe->scratch_size);
     return HD_OK;
 }
 

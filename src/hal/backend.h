@@ -5,6 +5,7 @@
 #ifndef HD_HAL_BACKEND_H
 #define HD_HAL_BACKEND_H
 
+#include "base/rank.h"
 #include "base/region.h"
 #include "hal/command_list.h"
 #include "hal/packed.h"
@@ -56,6 +57,37 @@ typedef struct hd_backend {
     /* The operation may be a step of a "heddle.Elementwise" chain. */
     bool (*fuses_elementwise)(const hd_operation *operation);
 } hd_backend;
+
+/* Functions of the table that may wait are called through these: the analysis does not see what is said of
+ * a pointer to a function. */
+static inline void hd_backend_destroy_executor(const hd_backend *backend, hd_executor **executor) HD_WAITS
+{
+    backend->executor_destroy(executor);
+}
+
+static inline void hd_backend_run(const hd_backend *backend, hd_executor *executor, uint32_t stream,
+                                  const hd_command_list *list, unsigned char *scratch,
+                                  size_t scratch_stride) HD_WAITS
+{
+    backend->executor_run(executor, stream, list, scratch, scratch_stride);
+}
+
+static inline void hd_backend_destroy_queues(const hd_backend *backend, hd_queues **queues) HD_WAITS
+{
+    backend->queues_destroy(queues);
+}
+
+static inline HD_MUST_CHECK hd_status hd_backend_start_queues(const hd_backend *backend,
+                                                              hd_queues *queues) HD_WAITS
+{
+    return backend->queues_start(queues);
+}
+
+static inline HD_MUST_CHECK hd_status hd_backend_drain_queues(const hd_backend *backend, hd_queues *queues,
+                                                              uint64_t deadline) HD_WAITS
+{
+    return backend->queues_drain(queues, deadline);
+}
 
 /* The processor: always there, also for what is computed while a model is loaded or planned. */
 extern const hd_backend hd_backend_cpu;

@@ -53,8 +53,9 @@ typedef struct hd_block {
     /* The rest. */
     uint32_t owed; /* recorded streams beyond: their points are read when a place comes free */
     uint64_t point;          /* of its own stream when it was freed, while it is recorded */
-    struct hd_block *before; /* neighbours in the segment; neither: the block is the segment */
-    struct hd_block *after;
+    /* Neighbours in the segment; neither: the block is the segment. */
+    struct hd_block *before HD_GUARDED_BY(hd_rank_allocator);
+    struct hd_block *after HD_GUARDED_BY(hd_rank_allocator);
     uint64_t record_points[HD_BLOCK_RECORDS];
 } hd_block;
 
@@ -95,11 +96,11 @@ static inline void hd_block_poison(hd_block *block, hd_timeline *timeline)
 
 typedef struct hd_block_table {
     _Atomic(struct hd_block_index *) index; /* NULL until the table grows for the first time */
-    hd_memory_account *account;
-    struct hd_block_chunk *chunks;
-    size_t block_count; /* in all chunks */
-    hd_block *spare;
-    size_t spare_count;
+    hd_memory_account *account; /* constant */
+    struct hd_block_chunk *chunks HD_GUARDED_BY(hd_rank_allocator);
+    size_t block_count HD_GUARDED_BY(hd_rank_allocator); /* in all chunks */
+    hd_block *spare HD_GUARDED_BY(hd_rank_allocator);
+    size_t spare_count HD_GUARDED_BY(hd_rank_allocator);
 } hd_block_table;
 
 /* Memory for more descriptions, on its way into a table or out of it. */
@@ -110,10 +111,11 @@ typedef struct hd_block_growth {
 
 /* An empty table, whose memory the account counts. */
 void hd_block_table_init(hd_block_table *table, hd_memory_account *account);
-void hd_block_table_clear(hd_block_table *table);
+void hd_block_table_clear(hd_block_table *table) HD_REQUIRES(hd_rank_allocator);
 
 /* Whether an allocation finds its descriptions. */
 static inline bool hd_block_table_is_ready(const hd_block_table *table)
+    HD_REQUIRES(hd_rank_allocator)
 {
     return table->spare_count >= HD_BLOCKS_PER_CALL;
 }
@@ -123,20 +125,22 @@ static inline bool hd_block_table_is_ready(const hd_block_table *table)
 HD_MUST_CHECK hd_status hd_block_growth_make(hd_memory_account *account, size_t block_count,
                                              hd_block_growth *out_growth);
 /* Joins it to the table; what is not needed any more stays in *growth, to be freed. */
-void hd_block_table_grow(hd_block_table *table, hd_block_growth *growth);
+void hd_block_table_grow(hd_block_table *table, hd_block_growth *growth)
+    HD_REQUIRES(hd_rank_allocator);
 void hd_block_growth_free(hd_memory_account *account, hd_block_growth *growth);
 
 /* A spare description for a block at this address, which is found by it from now on. */
-hd_block *hd_block_table_add(hd_block_table *table, char *address, size_t size);
+hd_block *hd_block_table_add(hd_block_table *table, char *address, size_t size)
+    HD_REQUIRES(hd_rank_allocator);
 /* NULL: no block begins there. Takes no lock. */
 hd_block *hd_block_table_find(hd_block_table *table, const void *address);
 /* The block is found no more; its description is the caller's until hd_block_table_give. */
-void hd_block_table_remove(hd_block_table *table, hd_block *block);
-void hd_block_table_give(hd_block_table *table, hd_block *block);
+void hd_block_table_remove(hd_block_table *table, hd_block *block) HD_REQUIRES(hd_rank_allocator);
+void hd_block_table_give(hd_block_table *table, hd_block *block) HD_REQUIRES(hd_rank_allocator);
 
 /* Calls visit for each segment that holds blocks: its beginning and size. */
 void hd_block_table_visit_segments(const hd_block_table *table,
                                    void (*visit)(void *context, char *address, size_t size),
-                                   void *context);
+                                   void *context) HD_REQUIRES(hd_rank_allocator);
 
 #endif

@@ -25,7 +25,7 @@ typedef struct hd_callback {
 typedef struct hd_callbacks {
     hd_mutex mutex;
     hd_condition posted;
-    hd_thread thread;
+    hd_thread thread; /* constant once `started` is */
     hd_once started;
     bool *gone HD_GUARDED_BY(&mutex); /* on the thread's own stack */
     bool stopping HD_GUARDED_BY(&mutex);
@@ -42,7 +42,7 @@ HD_MUST_CHECK hd_status hd_callbacks_init(hd_callbacks *callbacks);
 void hd_callbacks_destroy(hd_callbacks *callbacks) HD_WAITS;
 
 /* Takes a place. HD_EXHAUSTED: none is free. HD_OUT_OF_MEMORY: the thread could not be started. */
-HD_MUST_CHECK hd_status hd_callbacks_reserve(hd_callbacks *callbacks);
+HD_MUST_CHECK hd_status hd_callbacks_reserve(hd_callbacks *callbacks) HD_WAITS;
 /* Gives a place back that was not used. */
 void hd_callbacks_cancel(hd_callbacks *callbacks);
 

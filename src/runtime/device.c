@@ -156,7 +156,7 @@ fail_allocator:
 fail_streams:
     destroy_streams(device, HD_STREAM_COUNT);
 fail_queues:
-    backend->queues_destroy(&device->queues);
+    hd_backend_destroy_queues(backend, &device->queues);
 fail_callbacks:
     hd_callbacks_destroy(&device->callbacks);
 fail_submission:
@@ -228,9 +228,9 @@ void hd_device_destroy(hd_device **device)
     }
     hd_registry_remove(&dead->registry_entry);
     /* A runner or the callback thread may be the one that calls this: it had the last reference. */
-    dead->backend->queues_destroy(&dead->queues);
+    hd_backend_destroy_queues(dead->backend, &dead->queues);
     hd_callbacks_destroy(&dead->callbacks);
-    dead->backend->executor_destroy(&dead->executor);
+    hd_backend_destroy_executor(dead->backend, &dead->executor);
     hd_allocator_destroy(&dead->allocator);
     destroy_streams(dead, HD_STREAM_COUNT);
     for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
@@ -265,7 +265,7 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
     /* The default stream has no slot in the pool, and a future becomes final just after its stream's point
      * was reached. */
     if (status == HD_OK) {
-        status = device->backend->queues_drain(device->queues, deadline);
+        status = hd_backend_drain_queues(device->backend, device->queues, deadline);
     }
     hd_device_destroy(&device);
     if (status != HD_OK) {
@@ -385,7 +385,7 @@ hd_status hd_device_fail_stream(hd_status status, hd_error *error)
 
 hd_status hd_device_start_queues(hd_device *device, hd_error *error)
 {
-    if (device->backend->queues_start(device->queues) != HD_OK) {
+    if (hd_backend_start_queues(device->backend, device->queues) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no thread could be started for asynchronous work");
     }
     return HD_OK;

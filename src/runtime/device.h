@@ -4,6 +4,8 @@
 
 #include "hal/backend.h"
 #include "heddle/device.h"
+#include "heddle/event.h"
+#include "heddle/memory.h"
 #include "runtime/allocator.h"
 #include "runtime/future.h"
 #include "runtime/memory_account.h"
@@ -67,5 +69,21 @@ HD_MUST_CHECK hd_status hd_device_check_open(hd_device *device, hd_error *error)
 HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lease,
                                         hd_error *error) HD_WAITS;
 void hd_device_return(hd_device *device, const hd_lease *lease);
+
+/* Public, and may wait: a thread that gives the last reference back joins the device's threads. */
+void hd_device_destroy(hd_device **device) HD_WAITS;
+HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_stream,
+                                          hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_stream_synchronize(hd_device *device, hd_stream stream, uint32_t timeout_ms,
+                                              hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size,
+                                           uint32_t wait_ms, void **out_memory, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_event_record(hd_event *event, hd_stream stream, uint32_t wait_ms,
+                                        hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_event_wait_on_stream(hd_event *event, hd_stream stream, uint32_t wait_ms,
+                                                hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_event_wait(hd_event *event, uint32_t timeout_ms, hd_error *error) HD_WAITS;
+void hd_event_destroy(hd_event **event) HD_WAITS;
 
 #endif

@@ -28,26 +28,27 @@ typedef struct hd_future_home {
 struct hd_future {
     _Atomic uint32_t reference_count;
     _Atomic uint32_t state; /* outcome + 1 (0: pending), and the bits FINAL and WAITED_FOR */
-    uint64_t deadline;      /* hd_clock_now's scale; HD_FOREVER: none */
+    uint64_t deadline; /* constant; hd_clock_now's scale; HD_FOREVER: none */
     hd_mutex mutex; /* for waiting only: all that is shared is in the two words above */
     hd_condition changed;
-    hd_error error; /* written before FINAL is set, read after */
-    const hd_future_home *home; /* for the callback; NULL: there is none */
-    hd_callback callback;
-    hd_future_callback *function;
-    void *context;
+    hd_error error; /* by the word `state`: written before FINAL is set, read after */
+    const hd_future_home *home;   /* constant; for the callback; NULL: there is none */
+    hd_callback callback;         /* by the word `state`: handed over after FINAL is set */
+    hd_future_callback *function; /* constant */
+    void *context;                /* constant */
 };
 
 /* Creates a pending future with the request's reference and, if out_handle is asked for by the caller, a
  * second one for the handle: with_handle. deadline_ms 0: none. HD_OUT_OF_MEMORY; HD_EXHAUSTED: no
  * callback can be taken. */
 HD_MUST_CHECK hd_status hd_future_create(const hd_future_home *home, const hd_submit_options *options,
-                                         bool with_handle, hd_future **out_future);
+                                         bool with_handle, hd_future **out_future) HD_WAITS;
 
 /* The same with `room` bytes behind the future for what the request needs, which live as long as it. */
 HD_MUST_CHECK hd_status hd_future_create_with_room(const hd_future_home *home,
                                                    const hd_submit_options *options, bool with_handle,
-                                                   size_t room, hd_future **out_future, void **out_room);
+                                                   size_t room, hd_future **out_future,
+                                                   void **out_room) HD_WAITS;
 
 /* Undoes hd_future_create for a request that was not submitted: frees it, handle included. */
 void hd_future_discard(hd_future *future);
@@ -60,5 +61,8 @@ bool hd_future_is_decided(hd_future *future);
  * the outcome unless it was fixed before; error (NULL: none) is copied. Wakes those who wait, posts the
  * callback, and gives the request's reference back. */
 void hd_future_finish(hd_future *future, hd_status status, const hd_error *error);
+
+/* Public, and may wait. */
+HD_MUST_CHECK hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms, hd_error *error) HD_WAITS;
 
 #endif

@@ -6,10 +6,10 @@
 #include "base/memory.h"
 
 typedef struct cache_entry {
-    struct cache_entry *next;
-    void *plan; /* NULL while it is being made */
-    uint64_t last_used;
-    size_t key_size;
+    struct cache_entry *next HD_GUARDED_BY(hd_rank_plan_cache);
+    void *plan HD_GUARDED_BY(hd_rank_plan_cache); /* NULL while it is being made */
+    uint64_t last_used HD_GUARDED_BY(hd_rank_plan_cache);
+    size_t key_size; /* constant, as the next two */
     uint64_t hash;
     unsigned char key[];
 } cache_entry;
@@ -17,8 +17,8 @@ typedef struct cache_entry {
 struct hd_plan_cache {
     hd_mutex mutex;
     hd_condition changed; /* some making has ended */
-    hd_plan_cache_functions functions;
-    size_t capacity;
+    hd_plan_cache_functions functions; /* constant */
+    size_t capacity;                   /* constant */
     cache_entry *entries HD_GUARDED_BY(&mutex);
     size_t ready HD_GUARDED_BY(&mutex);
     uint64_t clock HD_GUARDED_BY(&mutex);
@@ -91,7 +91,7 @@ void hd_plan_cache_destroy(hd_plan_cache **cache) HD_NO_THREAD_SAFETY_ANALYSIS
 }
 
 static cache_entry *find_entry(hd_plan_cache *cache, const void *key, size_t key_size, uint64_t hash)
-    HD_REQUIRES(&cache->mutex)
+    HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
 {
     for (cache_entry *entry = cache->entries; entry != NULL; entry = entry->next) {
         if (entry->hash == hash && entry->key_size == key_size && memcmp(entry->key, key, key_size) == 0) {
@@ -101,7 +101,7 @@ static cache_entry *find_entry(hd_plan_cache *cache, const void *key, size_t key
     return NULL;
 }
 
-static void remove_entry(hd_plan_cache *cache, cache_entry *dead) HD_REQUIRES(&cache->mutex)
+static void remove_entry(hd_plan_cache *cache, cache_entry *dead) HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
 {
     cache_entry **link = &cache->entries;
     while (*link != dead) {
@@ -158,7 +158,7 @@ hd_status hd_plan_cache_find(hd_plan_cache *cache, const void *key, size_t key_s
 }
 
 /* The least recently used of the plans that are ready. */
-static cache_entry *oldest_entry(hd_plan_cache *cache) HD_REQUIRES(&cache->mutex)
+static cache_entry *oldest_entry(hd_plan_cache *cache) HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
 {
     cache_entry *oldest = NULL;
     for (cache_entry *entry = cache->entries; entry != NULL; entry = entry->next) {
@@ -172,6 +172,7 @@ static cache_entry *oldest_entry(hd_plan_cache *cache) HD_REQUIRES(&cache->mutex
 void hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size, void *plan)
 {
     cache_entry *dropped = NULL;
+    void *dropped_plan = NULL;
     cache_lock(cache);
     cache_entry *entry = find_entry(cache, key, key_size, hash_key(key, key_size));
     HD_CHECK("ONCE.finish-what-was-begun", entry != NULL && entry->plan == NULL);
@@ -186,18 +187,17 @@ void hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size
         if (cache->ready > cache->capacity) {
             dropped = oldest_entry(cache);
             remove_entry(cache, dropped);
+            dropped_plan = dropped->plan;
             cache->ready--;
         }
     }
     HD_CHECK("FLAT.plans-bounded", cache->ready <= cache->capacity);
     hd_condition_broadcast(&cache->changed);
     cache_unlock(cache);
-    if (dropped != NULL) {
-        if (dropped->plan != NULL) {
-            cache->functions.release(dropped->plan);
-        }
-        hd_free(dropped);
+    if (dropped_plan != NULL) {
+        cache->functions.release(dropped_plan);
     }
+    hd_free(dropped);
 }
 
 size_t hd_plan_cache_count(hd_plan_cache *cache)

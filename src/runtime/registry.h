@@ -11,8 +11,8 @@
 
 /* A device's place in the list; part of the device. */
 typedef struct hd_registry_entry {
-    struct hd_registry_entry *next;
-    uint64_t serial;
+    struct hd_registry_entry *next HD_GUARDED_BY(hd_rank_device);
+    uint64_t serial; /* constant, as the next */
     hd_slot_pool *slots;
 } hd_registry_entry;
 

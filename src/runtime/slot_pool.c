@@ -87,7 +87,7 @@ static void put_back(hd_slot_pool *pool, uint32_t slot, uint32_t shift)
 }
 
 /* Hands idle slots to those who wait, first come first served. */
-static void serve(hd_slot_pool *pool) HD_REQUIRES(&pool->mutex)
+static void serve(hd_slot_pool *pool) HD_REQUIRES(&pool->mutex, hd_rank_slot_pool)
 {
     bool served = false;
     while (pool->first != NULL) {
@@ -134,7 +134,7 @@ void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot)
     }
 }
 
-static void leave_queue(hd_slot_pool *pool, hd_slot_waiter *waiter) HD_REQUIRES(&pool->mutex)
+static void leave_queue(hd_slot_pool *pool, hd_slot_waiter *waiter) HD_REQUIRES(&pool->mutex, hd_rank_slot_pool)
 {
     hd_slot_waiter **link = &pool->first, *before = NULL;
     while (*link != waiter) {
@@ -174,8 +174,8 @@ static hd_status lease_slowly(hd_slot_pool *pool, uint64_t deadline, uint32_t *o
             break;
         }
     }
-    pool_unlock(pool);
     *out_slot = self.granted;
+    pool_unlock(pool);
     return status;
 }
 

@@ -25,8 +25,8 @@
 #define HD_SLOT_NONE UINT32_MAX
 
 typedef struct hd_slot_waiter {
-    struct hd_slot_waiter *next;
-    uint32_t granted; /* HD_SLOT_NONE until a slot is handed over */
+    struct hd_slot_waiter *next HD_GUARDED_BY(hd_rank_slot_pool);
+    uint32_t granted HD_GUARDED_BY(hd_rank_slot_pool); /* HD_SLOT_NONE until a slot is handed over */
 } hd_slot_waiter;
 
 typedef struct hd_slot_pool {

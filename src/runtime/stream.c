@@ -153,13 +153,18 @@ hd_status hd_stream_try_submit(const hd_stream_ref *ref, hd_stream_work *work, u
     return status;
 }
 
+/* A look without the lock. seq_cst: with the timeline's store one half of a handshake. Either this thread
+ * sees that the stream has no owner any more, or the one who ended the ownership saw the last work's end. */
+static bool is_leaving(hd_stream_state *stream) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    return hd_load_seq_cst(&stream->leaving);
+}
+
 void hd_stream_complete(hd_stream_work *work)
 {
     hd_stream_state *stream = work->stream;
     hd_timeline_signal(&stream->timeline, work->point);
-    /* seq_cst: with the timeline's store one half of a handshake. Either this thread sees that the stream
-     * has no owner any more, or the one who ended the ownership saw the last work's end. */
-    if (!hd_load_seq_cst(&stream->leaving)) {
+    if (!is_leaving(stream)) {
         return;
     }
     stream_lock(stream);

@@ -21,19 +21,19 @@
 #define HD_STREAM_GENERATION_MASK UINT32_C(0x7FFFFFF)
 
 typedef struct hd_stream_state {
-    uint32_t number;       /* of the slot; 0: the default stream. Immutable, as the next four */
-    uint32_t queue_number; /* the hardware queue that it submits to */
-    uint32_t depth;        /* work in flight at most */
-    hd_queues *queues;
-    const hd_backend *backend;
-    hd_slot_pool *slots;
-    hd_timeline timeline;
+    uint32_t number;           /* constant; of the slot; 0: the default stream */
+    uint32_t queue_number;     /* constant; the hardware queue that it submits to */
+    uint32_t depth;            /* constant; work in flight at most */
+    hd_queues *queues;         /* constant */
+    const hd_backend *backend; /* constant */
+    hd_slot_pool *slots;       /* constant */
+    hd_timeline timeline;      /* synchronized by itself */
     hd_mutex mutex;
     /* generation, closed, owned; hd_stream_check reads them without the lock. */
     _Atomic uint32_t ownership HD_GUARDED_BY(&mutex);
     /* It waits for its last work to go back to the pool. Set under the lock; seq_cst with the timeline,
-     * so that the last work's end sees it, or whoever sets it sees that end. */
-    _Atomic bool leaving;
+     * so that the last work's end sees it (is_leaving), or whoever sets it sees that end. */
+    _Atomic bool leaving HD_GUARDED_BY(&mutex);
 } hd_stream_state;
 
 /* A stream as one of its owners sees it. */

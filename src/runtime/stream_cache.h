@@ -21,8 +21,8 @@
 
 typedef struct hd_stream_cache {
     _Alignas(HD_CACHE_LINE) hd_mutex mutex;
-    uint32_t stream; /* immutable, as the next */
-    hd_timeline *const *timelines;
+    uint32_t stream;                /* constant */
+    hd_timeline *const *timelines; /* constant */
     hd_free_lists lists HD_GUARDED_BY(&mutex);
     hd_block_queue freed HD_GUARDED_BY(&mutex); /* the same blocks */
     uint64_t in_use_bytes HD_GUARDED_BY(&mutex);
@@ -55,21 +55,23 @@ hd_block_freed hd_stream_cache_free(hd_stream_cache *cache, hd_block *block, con
 bool hd_stream_cache_record(hd_stream_cache *cache, hd_block *block, const void *memory,
                             uint32_t stream);
 
-/* The streams that a block was recorded on have finished with it, after it was freed. */
-void hd_stream_cache_settle(hd_stream_cache *cache, hd_block *block);
+/* Under the allocator's lock: the streams that a freed block was recorded on have finished with it. */
+void hd_stream_cache_settle(hd_stream_cache *cache, hd_block *block) HD_REQUIRES(hd_rank_allocator);
 
 /* Under the allocator's lock: the stream gets a block that nobody has, which is freed since
  * block->due, or is handed out. */
-void hd_stream_cache_add(hd_stream_cache *cache, hd_block *block);
-void *hd_stream_cache_hand_out(hd_stream_cache *cache, hd_block *block, bool is_hit, bool is_split);
+void hd_stream_cache_add(hd_stream_cache *cache, hd_block *block) HD_REQUIRES(hd_rank_allocator);
+void *hd_stream_cache_hand_out(hd_stream_cache *cache, hd_block *block, bool is_hit, bool is_split)
+    HD_REQUIRES(hd_rank_allocator);
 
 /* Under the allocator's lock: takes a freed block from the stream, so that nobody has it: the
  * oldest one if its point is reached; one of the lowest class from `lowest` to `highest`. NULL. */
-hd_block *hd_stream_cache_pop_reached(hd_stream_cache *cache);
-hd_block *hd_stream_cache_pop_fit(hd_stream_cache *cache, uint32_t lowest, uint32_t highest);
+hd_block *hd_stream_cache_pop_reached(hd_stream_cache *cache) HD_REQUIRES(hd_rank_allocator);
+hd_block *hd_stream_cache_pop_fit(hd_stream_cache *cache, uint32_t lowest, uint32_t highest)
+    HD_REQUIRES(hd_rank_allocator);
 
 /* Under the allocator's lock: bytes that the stream has. */
-uint64_t hd_stream_cache_reserved(hd_stream_cache *cache);
+uint64_t hd_stream_cache_reserved(hd_stream_cache *cache) HD_REQUIRES(hd_rank_allocator);
 
 /* The earliest point that a freed block waits for; false: there is none. */
 bool hd_stream_cache_get_point(hd_stream_cache *cache, uint64_t *out_point);

@@ -13,7 +13,7 @@
 #include "runtime/stream.h"
 
 typedef struct hd_submission {
-    hd_sync_strategy strategy; /* immutable */
+    hd_sync_strategy strategy; /* constant */
     hd_mutex mutex; /* for recording only: keeps recorders apart */
 } hd_submission;
 

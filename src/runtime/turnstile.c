@@ -38,7 +38,7 @@ void hd_turnstile_destroy(hd_turnstile *turnstile) HD_NO_THREAD_SAFETY_ANALYSIS
 }
 
 static void leave_queue(hd_turnstile *turnstile, hd_turnstile_waiter *waiter)
-    HD_REQUIRES(&turnstile->mutex)
+    HD_REQUIRES(&turnstile->mutex, hd_rank_turnstile)
 {
     hd_turnstile_waiter **link = &turnstile->first, *before = NULL;
     while (*link != waiter) {

@@ -13,14 +13,14 @@
 #include "base/mutex.h"
 
 typedef struct hd_turnstile_waiter {
-    struct hd_turnstile_waiter *next;
-    bool granted;
+    struct hd_turnstile_waiter *next HD_GUARDED_BY(hd_rank_turnstile);
+    bool granted HD_GUARDED_BY(hd_rank_turnstile);
 } hd_turnstile_waiter;
 
 typedef struct hd_turnstile {
     hd_mutex mutex;
     hd_condition granted; /* some waiter may go in */
-    uint32_t width;
+    uint32_t width; /* constant */
     uint32_t inside HD_GUARDED_BY(&mutex);
     hd_turnstile_waiter *first HD_GUARDED_BY(&mutex);
     hd_turnstile_waiter *last HD_GUARDED_BY(&mutex);

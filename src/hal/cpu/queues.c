@@ -22,7 +22,7 @@ typedef struct cpu_queue {
     bool resumed HD_GUARDED_BY(&mutex); /* since its first work was begun */
     hd_work *first HD_GUARDED_BY(&mutex);
     hd_work *last HD_GUARDED_BY(&mutex);
-    struct cpu_queue *next_ready; /* of the list, under the lock of hd_queues */
+    struct cpu_queue *next_ready HD_GUARDED_BY(hd_rank_runners); /* of the list */
 } cpu_queue;
 
 typedef struct cpu_runner {
@@ -32,11 +32,11 @@ typedef struct cpu_runner {
 } cpu_runner;
 
 struct hd_queues {
-    uint32_t queue_count;
-    uint32_t runner_limit;
-    uint32_t runner_count; /* set by start_runners */
-    cpu_queue *queues;
-    cpu_runner *runners;
+    uint32_t queue_count;  /* constant */
+    uint32_t runner_limit; /* constant */
+    uint32_t runner_count; /* constant once `started` is, as what it counts */
+    cpu_queue *queues;     /* constant */
+    cpu_runner *runners;   /* constant */
     hd_once started;
     hd_mutex mutex;
     hd_condition ready;
@@ -73,8 +73,8 @@ static void runners_unlock(hd_queues *queues) HD_RELEASE(&queues->mutex, hd_rank
 /* Puts a queue that has just become ready behind the others. */
 static void add_ready(hd_queues *queues, cpu_queue *queue)
 {
-    queue->next_ready = NULL;
     runners_lock(queues);
+    queue->next_ready = NULL;
     if (queues->last == NULL) {
         queues->first = queue;
     } else {
