@@ -1,7 +1,8 @@
 /* Device: where models run. Immutable once opened; counts references, so models keep it alive.
  *
- * Thread-safety: any thread, all functions at once; hd_device_destroy is for the last user of the
- * handle. */
+ * Thread-safety: any thread, all functions at once; hd_device_destroy is for the last user of
+ * the handle. In a forked child all functions answer HD_FORKED (where a device was opened before
+ * the fork), and hd_device_destroy does nothing. */
 #ifndef HEDDLE_DEVICE_H
 #define HEDDLE_DEVICE_H
 
@@ -43,28 +44,39 @@ typedef struct hd_device_info {
     uint64_t memory_bytes;
 } hd_device_info;
 
-/* Opens a device. name: "cpu", "cuda", "cuda:1" or "auto" (the fastest that is present); NULL: "auto".
- * On success *out_device holds a reference that hd_device_destroy gives back; on failure NULL.
- * HD_NOT_FOUND: no such name. HD_UNAVAILABLE: no such hardware or driver. HD_OUT_OF_MEMORY. */
+/* Opens a device. name: "cpu", "cuda", "cuda:1" or "auto" (the fastest that is present); NULL:
+ * "auto".
+ * On success *out_device holds a reference that hd_device_destroy gives back; on failure NULL. Each
+ * call opens a device of its own, with its own threads, streams and memory.
+ * HD_NOT_FOUND: no such name. HD_UNAVAILABLE: no such hardware or driver. HD_INVALID_ARGUMENT:
+ * out_device is NULL, struct_size is not known, or there is no such strategy. HD_OUT_OF_MEMORY,
+ * HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_open(const char *name, const hd_device_options *options,
                                               hd_device **out_device, hd_error *error);
 
-/* Gives the caller's reference back and sets *device to NULL (NULL is allowed). The device itself
- * ends when the last model and the last run on it have ended. */
+/* Gives the caller's reference back and sets *device to NULL (NULL is allowed). The device
+ * itself ends when the last model, event, batch and run on it have ended: that call, here or
+ * there, waits until the device's threads have ended. May be called from a callback. */
 HD_API void hd_device_destroy(hd_device **device);
 
-/* Refuses all new work on the device with HD_CLOSED and waits at most timeout_ms (UINT32_MAX: until
- * done) for the work in flight, until its futures are final (callbacks may still be to come; batch
- * queues have a shutdown of their own). May race with anything; calling it again is harmless.
+/* Refuses all new work on the device with HD_CLOSED and waits at most timeout_ms milliseconds
+ * (UINT32_MAX: until done; 0: not at all) for the work in flight, until its futures are final
+ * (callbacks may still be to come; batch queues have a shutdown of their own). The handle stays the
+ * caller's, and what was allocated stays valid. May race with anything; calling it again is
+ * harmless.
  * HD_NOT_YET: work was still in flight when the time was over; it goes on to its end.
- * HD_BUSY: called from one of the device's own callbacks. */
+ * HD_BUSY: called from one of the device's own callbacks. HD_INVALID_ARGUMENT: device is NULL.
+ * HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error);
 
-/* What this device is. */
+/* Writes what this device is to *out_info, which stays as it was on failure. Does not block;
+ * works after a shutdown, too. HD_INVALID_ARGUMENT: an argument is NULL. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_get_info(const hd_device *device, hd_device_info *out_info);
 
 /* Writes at most `capacity` descriptions of the devices that this process could open, and their
- * number to *out_count, which may be larger. Does not open them. */
+ * number to *out_count, which may be larger (infos may be NULL where capacity is 0). Does not open
+ * them, does not block.
+ * HD_INVALID_ARGUMENT: out_count or infos is NULL. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_count,
                                               hd_error *error);
 
@@ -78,6 +90,9 @@ typedef struct hd_memory_info {
     uint64_t table_bytes; /* what is kept about those blocks; stays until the device is destroyed */
 } hd_memory_info;
 
+/* Writes what the device holds to *out_info, which stays as it was on failure; the numbers are
+ * read one after another while other threads go on. Does not block. HD_INVALID_ARGUMENT: an
+ * argument is NULL. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info);
 
 #ifdef __cplusplus

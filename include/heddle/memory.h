@@ -1,11 +1,12 @@
-/* Memory: blocks of a device's memory for the operations of a stream. Allocating and freeing are events in
- * the stream's order: a freed block may serve later operations of the same stream at once, and another
- * stream only when the device has finished with it (REUSE).
+/* Memory: blocks of a device's memory for the operations of a stream. Allocating and freeing are
+ * events in the stream's order: a freed block may serve later operations of the same stream at
+ * once, and another stream only when the device has finished with it (REUSE).
  *
- * On the CPU a block is ordinary memory. The host may touch it once the operations that were submitted to
- * the stream before the allocation are done (hd_stream_synchronize).
+ * On the CPU a block is ordinary memory. The host may touch it once the operations that were
+ * submitted to the stream before the allocation are done (hd_stream_synchronize).
  *
- * Thread-safety: any thread, all functions at once. */
+ * Thread-safety: any thread, all functions at once. Only hd_memory_allocate may block. In a
+ * forked child all functions answer HD_FORKED. */
 #ifndef HEDDLE_MEMORY_H
 #define HEDDLE_MEMORY_H
 
@@ -15,25 +16,32 @@
 extern "C" {
 #endif
 
-/* At least `size` bytes (0 counts as 1), aligned to 64 bytes, not cleared. When the device's limit
- * or the system's memory is reached, unused cached blocks are given back to the system, then the call
- * waits, at most wait_ms (0: not at all), for blocks that the device is about to finish with.
+/* Takes a block of at least `size` bytes (0 counts as 1), aligned to 64 bytes, not cleared, for
+ * operations of `stream`. When the device's limit or the system's memory is reached, unused cached
+ * blocks are given back to the system, then the call waits, at most wait_ms milliseconds (0: not at
+ * all; UINT32_MAX: as long as something is in flight), for blocks that the device is about to
+ * finish with.
  * On success *out_memory is the caller's until hd_memory_free; on failure NULL.
- * HD_OUT_OF_MEMORY: the message tells the state of the heap. HD_INVALID_ARGUMENT, HD_CLOSED, HD_FORKED. */
+ * HD_OUT_OF_MEMORY: the message tells the state of the heap. HD_INVALID_ARGUMENT: device or
+ * out_memory is NULL, or the stream is none of the device. HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size,
                                                   uint32_t wait_ms, void **out_memory, hd_error *error);
 
-/* Frees a block in its own stream's order; NULL is allowed. Does not wait and does not fail for lack of
- * memory. HD_INVALID_ARGUMENT: no block of this device begins there (freed before, for example); nothing
- * has changed then. HD_FORKED. Works after hd_device_shutdown, too. */
+/* Frees a block, in the order of the stream that it was allocated for; NULL is allowed. The
+ * memory is not the caller's any more. Does not block and does not fail for lack of memory.
+ * HD_INVALID_ARGUMENT: device is NULL, or no block of this device begins there (freed before,
+ * for example); nothing has changed then. HD_FORKED. Works after hd_device_shutdown, too. */
 HD_API HD_MUST_CHECK hd_status hd_memory_free(hd_device *device, void *memory, hd_error *error);
 
-/* Says that operations submitted to `stream` so far use the block, which belongs to another stream: once
- * freed, it is not reused before they are done. HD_INVALID_ARGUMENT, HD_FORKED. */
+/* Says that operations submitted to `stream` so far use the block, which belongs to another
+ * stream: once freed, it is not reused before they are done. The block stays the caller's. Does
+ * not block and does not fail for lack of memory. HD_INVALID_ARGUMENT: device is NULL, no block
+ * begins there, or the stream is none of the device. HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_record_stream(hd_device *device, void *memory, hd_stream stream,
                                                        hd_error *error);
 
-/* Gives every cached block that the device has finished with back to the system. */
+/* Gives the cached memory that the device has finished with back to the system: segments with no
+ * block in use or in flight. Does not block. HD_INVALID_ARGUMENT: device is NULL. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_trim(hd_device *device, hd_error *error);
 
 /* Bytes and counts of a device's blocks: of each stream at one moment, added up. in_use + cached =
@@ -51,6 +59,8 @@ typedef struct hd_memory_statistics {
     uint64_t releases;       /* times that the cache was given back to the system */
 } hd_memory_statistics;
 
+/* Writes the numbers to *out_statistics, which stays as it was on failure. Does not block. Works
+ * after hd_device_shutdown, too. HD_INVALID_ARGUMENT: an argument is NULL. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_get_statistics(hd_device *device,
                                                         hd_memory_statistics *out_statistics);
 

@@ -50,6 +50,9 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
     if (out_count == NULL || (infos == NULL && capacity > 0)) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "infos or out_count is NULL");
     }
+    if (hd_thread_is_forked()) {
+        return hd_fail(error, HD_FORKED, "the process was forked after a device was opened");
+    }
     if (capacity > 0) {
         hd_backend_cpu.describe(&infos[0]);
     }
@@ -279,6 +282,9 @@ hd_status hd_device_get_info(const hd_device *device, hd_device_info *out_info)
     if (device == NULL || out_info == NULL) {
         return HD_INVALID_ARGUMENT;
     }
+    if (hd_thread_is_forked()) {
+        return HD_FORKED;
+    }
     *out_info = device->info;
     return HD_OK;
 }
@@ -287,6 +293,9 @@ hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info
 {
     if (device == NULL || out_info == NULL) {
         return HD_INVALID_ARGUMENT;
+    }
+    if (hd_thread_is_forked()) {
+        return HD_FORKED;
     }
     const hd_memory_account *account = &device->memory;
     *out_info = (hd_memory_info){.limit_bytes = account->limit,

@@ -228,6 +228,9 @@ hd_status hd_future_cancel(hd_future *future)
     if (future == NULL) {
         return HD_INVALID_ARGUMENT;
     }
+    if (hd_thread_is_forked()) {
+        return HD_FORKED;
+    }
     if (hd_future_is_decided(future)) {
         return (hd_status)((hd_load_relaxed(&future->state) & OUTCOME_MASK) - 1);
     }

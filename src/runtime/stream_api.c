@@ -13,7 +13,8 @@ hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_
         return status;
     }
     uint32_t slot, generation;
-    uint64_t deadline = wait_ms == 0 ? 0 : hd_clock_after_ms(wait_ms);
+    uint64_t deadline = wait_ms == 0 ? 0 : hd_clock_after_ms(wait_ms), serial = device->serial;
+    hd_device_retain(device); /* the last run may end the device while this thread waits */
     status = hd_slot_pool_lease(&device->slots, HD_SLOT_NONE, deadline, &slot);
     if (status == HD_OK) {
         status = hd_stream_begin(&device->streams[slot], &generation);
@@ -21,6 +22,7 @@ hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_
             hd_slot_pool_return(&device->slots, slot);
         }
     }
+    hd_device_destroy(&device);
     if (status == HD_EXHAUSTED) {
         return hd_fail(error, status, "no stream came free within %u ms", wait_ms);
     }
@@ -28,7 +30,7 @@ hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_
         return hd_device_fail_stream(status, error);
     }
     /* serial's lower half | generation (27 bits) | slot (5 bits); hd_device_find_stream takes it apart. */
-    out_stream->value = device->serial << 32 | (uint64_t)generation * HD_STREAM_COUNT | slot;
+    out_stream->value = serial << 32 | (uint64_t)generation * HD_STREAM_COUNT | slot;
     return HD_OK;
 }
 
