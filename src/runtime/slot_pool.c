@@ -18,9 +18,52 @@ static void pool_unlock(hd_slot_pool *pool) HD_RELEASE(&pool->mutex, hd_rank_slo
     hd_mutex_unlock(&pool->mutex);
 }
 
+#if defined(HD_DEBUG_CHECKS)
+/* relaxed, here and below: the word `idle` orders what owners do. */
+static void note_leased(hd_slot_pool *pool, uint32_t slot)
+{
+    uint32_t before = hd_add_relaxed(&pool->leased, UINT32_C(1) << slot);
+    HD_CHECK("ONCE.slot-leased-once", (before >> slot & 1) == 0);
+}
+
+static void note_returned(hd_slot_pool *pool, uint32_t slot)
+{
+    uint32_t before = hd_sub_relaxed(&pool->leased, UINT32_C(1) << slot);
+    HD_CHECK("ONCE.slot-returned-once", (before >> slot & 1) != 0);
+}
+
+static void check_all_known(hd_slot_pool *pool)
+{
+    uint64_t idle = hd_load_relaxed(&pool->idle);
+    uint32_t is_free = (uint32_t)idle, is_remembered = (uint32_t)(idle >> REMEMBERED_SHIFT);
+    uint32_t is_leased = hd_load_relaxed(&pool->leased);
+    HD_CHECK("ONCE.slots", (is_free | is_remembered | is_leased) == SLOT_MASK &&
+                               (is_free & is_remembered) == 0 &&
+                               ((is_free | is_remembered) & is_leased) == 0);
+}
+#else
+static void note_leased(hd_slot_pool *pool, uint32_t slot)
+{
+    (void)pool;
+    (void)slot;
+}
+
+static void note_returned(hd_slot_pool *pool, uint32_t slot)
+{
+    (void)pool;
+    (void)slot;
+}
+
+static void check_all_known(hd_slot_pool *pool)
+{
+    (void)pool;
+}
+#endif
+
 hd_status hd_slot_pool_init(hd_slot_pool *pool) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     atomic_init(&pool->idle, SLOT_MASK);
+    atomic_init(&pool->leased, 0);
     atomic_init(&pool->waiting, 0);
     atomic_init(&pool->closed, false);
     pool->first = NULL;
@@ -38,6 +81,7 @@ hd_status hd_slot_pool_init(hd_slot_pool *pool) HD_NO_THREAD_SAFETY_ANALYSIS
 
 void hd_slot_pool_destroy(hd_slot_pool *pool)
 {
+    check_all_known(pool);
     hd_condition_destroy(&pool->changed);
     hd_mutex_destroy(&pool->mutex);
 }
@@ -72,6 +116,7 @@ static uint32_t try_take(hd_slot_pool *pool, uint32_t hint)
         /* seq_cst: acquires what the slot's last owner did with its stream (pairs with put_back), and
          * is ordered before the look at `closed` that follows (pairs with hd_slot_pool_close). */
         if (hd_cas_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
+            note_leased(pool, slot);
             return slot;
         }
     }
@@ -79,10 +124,11 @@ static uint32_t try_take(hd_slot_pool *pool, uint32_t hint)
 
 static void put_back(hd_slot_pool *pool, uint32_t slot, uint32_t shift)
 {
+    note_returned(pool, slot);
     /* seq_cst: releases the stream to its next owner, and is ordered before the look at `waiting` and
      * `closed` that follows (pairs with those who wait, see serve). */
     uint64_t before = hd_add_seq_cst(&pool->idle, UINT64_C(1) << (slot + shift));
-    HD_CHECK("ONCE.slot-returned-once", (before & bits_of(slot)) == 0);
+    HD_CHECK("ONCE.slot-returned-leased", (before & bits_of(slot)) == 0);
     (void)before;
 }
 

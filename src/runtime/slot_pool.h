@@ -3,7 +3,9 @@
  *
  * State: one 64-bit word, bit i: slot i is free; bit 32 + i: slot i is remembered, that is, idle but
  * dear to some thread, and any other thread may take it. A slot that is neither is leased.
- * Law: free + remembered + leased = 31, and no slot is free and remembered at once.
+ * Law: free + remembered + leased = 31, and no slot is free and remembered at once. Since the word says
+ * of a leased slot nothing, builds with HD_DEBUG_CHECKS keep a second one, `leased`, by which who takes a
+ * slot and who returns it check that it was what they took it for.
  *
  * Whose memory a slot is remembered in does not matter: a thread whose slot was taken finds its bit
  * clear, or set again by another, and either takes a slot that is idle or looks for one. So no owner
@@ -31,6 +33,7 @@ typedef struct hd_slot_waiter {
 
 typedef struct hd_slot_pool {
     _Alignas(HD_CACHE_LINE) _Atomic uint64_t idle;
+    _Atomic uint32_t leased; /* bit i: slot i, with HD_DEBUG_CHECKS; by its owner, from lease to return */
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t waiting; /* length of the queue, set under the lock */
     _Atomic bool closed;
     hd_mutex mutex;
@@ -42,7 +45,7 @@ typedef struct hd_slot_pool {
 
 /* HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_slot_pool_init(hd_slot_pool *pool);
-/* No thread may be inside. */
+/* No thread may be inside; slots may still be leased. */
 void hd_slot_pool_destroy(hd_slot_pool *pool);
 
 /* Leases a slot: the one in `hint` if it is idle, else (also with HD_SLOT_NONE: no wish) the idle

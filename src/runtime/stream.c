@@ -147,6 +147,9 @@ hd_status hd_stream_try_submit(const hd_stream_ref *ref, hd_stream_work *work, u
     }
     if (status == HD_OK) {
         work->point = hd_timeline_submit(&stream->timeline);
+        HD_CHECK("BOUND.stream-depth",
+                 work->point <= stream->depth ||
+                     hd_timeline_reached(&stream->timeline, work->point - stream->depth));
         stream->backend->queues_submit(stream->queues, stream->queue_number, &work->work);
     }
     stream_unlock(stream);
