@@ -24,6 +24,7 @@
 
 static const scenario *const tables[] = {
     scenarios_allocator,
+    scenarios_batch,
     scenarios_batch_kind,
     scenarios_batch_queue,
     scenarios_callbacks,

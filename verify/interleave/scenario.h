@@ -28,6 +28,7 @@ typedef struct scenario {
 
 /* One table a file of scenarios, ended by a row without a name. */
 extern const scenario scenarios_allocator[];
+extern const scenario scenarios_batch[];
 extern const scenario scenarios_batch_kind[];
 extern const scenario scenarios_batch_queue[];
 extern const scenario scenarios_callbacks[];

@@ -338,6 +338,23 @@ static void two_releases(void)
     heap_end(state);
 }
 
+static void refused_2(void *argument)
+{
+    uint64_t *block;
+    scenario_require("STATUS.refused", allocate(argument, 2, SEGMENT, HD_FOREVER, &block) ==
+                                           HD_OUT_OF_MEMORY);
+}
+
+/* Nothing is to come, which each of two finds out only when the other has looked for memory, too. */
+static void two_refused(void)
+{
+    heap_state *state = heap_make(1);
+    uint64_t *held = must_allocate(state, 1, SEGMENT, 0);
+    run_two(state, refused_2, refused_2);
+    must_free(state, held);
+    heap_end(state);
+}
+
 /* One needs both segments, freed at two points. */
 static void wait_for_two_points(void)
 {
@@ -507,6 +524,7 @@ const scenario scenarios_allocator[] = {
     {.name = "alloc.record-and-wait", .run = record_and_wait},
     {.name = "alloc.two-waiters", .run = two_waiters},
     {.name = "alloc.two-releases", .run = two_releases},
+    {.name = "alloc.two-refused", .run = two_refused},
     {.name = "alloc.wait-for-two-points", .run = wait_for_two_points},
     {.name = "alloc.watch-moves-earlier", .run = watch_moves_earlier, .preemptions = 2, .old_loads = 1},
     {.name = "alloc.free-ends-wait", .run = free_ends_wait},

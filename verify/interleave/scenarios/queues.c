@@ -13,7 +13,7 @@ typedef struct test_work {
     queues_state *state;
     uint32_t queue;
     uint32_t number; /* on its queue, from 1 */
-    bool parks; /* until `go` */
+    uint32_t parks; /* until `go` has come to this */
     uint32_t runs;
     bool done;
 } test_work;
@@ -33,7 +33,7 @@ static hd_work_result run_work(hd_work *work)
     scenario_require("ONCE.not-after-its-end", !self->done);
     self->runs++;
     scenario_require("SAFE.in-order", state->order[self->queue] == self->number - 1);
-    if (self->parks && hd_load_acquire(&state->go) == 0) {
+    if (hd_load_acquire(&state->go) < self->parks) {
         return HD_WORK_PARKED;
     }
     state->order[self->queue] = self->number;
@@ -75,7 +75,7 @@ static void queues_end(queues_state *state, uint32_t count)
     hd_queues_destroy(&state->queues);
     for (uint32_t i = 0; i < count; i++) {
         test_work *work = &state->works[i];
-        scenario_require("ONCE.work-done", work->done && work->runs <= (work->parks ? 2 : 1));
+        scenario_require("ONCE.work-done", work->done && work->runs <= work->parks + 1);
     }
     hd_free(state);
 }
@@ -100,7 +100,7 @@ static void resume(void *argument)
 static void park_against_resume(void)
 {
     queues_state *state = queues_open(1, 1);
-    state->works[0].parks = true;
+    state->works[0].parks = 1;
     submit(state, 0, 0, 1);
     resume(state);
     queues_end(state, 1);
@@ -110,8 +110,33 @@ static void park_and_more_work(void)
 {
     queues_state *state = queues_open(1, 1);
     hd_thread thread;
-    state->works[0].parks = true;
+    state->works[0].parks = 1;
     scenario_start(&thread, "resumer", resume, state);
+    submit(state, 0, 0, 1);
+    submit(state, 1, 0, 2);
+    hd_thread_join(&thread);
+    queues_end(state, 2);
+}
+
+static void resume_both(void *argument)
+{
+    queues_state *state = argument;
+    resume(state);
+    await(&state->ended, 1);
+    hd_store_release(&state->go, 2);
+    hd_queues_resume(state->queues, 0);
+}
+
+/* Each of two works parks, and is run again when it is resumed, and not before. A resumption for which the
+ * first did not wait any more may find the second. */
+static void two_parkings(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_thread thread;
+    for (uint32_t i = 0; i < 2; i++) {
+        state->works[i].parks = i + 1;
+    }
+    scenario_start(&thread, "resumer", resume_both, state);
     submit(state, 0, 0, 1);
     submit(state, 1, 0, 2);
     hd_thread_join(&thread);
@@ -129,7 +154,7 @@ static hd_work_result run_and_resume(hd_work *work)
 static void one_runner_two_queues(void)
 {
     queues_state *state = queues_open(1, 2);
-    state->works[0].parks = true;
+    state->works[0].parks = 1;
     submit(state, 0, 0, 1);
     test_work *second = &state->works[1];
     *second = (test_work){.work = {.run = run_and_resume}, .state = state, .queue = 1, .number = 1};
@@ -148,7 +173,7 @@ static void two_runners_one_queue(void)
 static void two_runners_park(void)
 {
     queues_state *state = queues_open(2, 1);
-    state->works[0].parks = true;
+    state->works[0].parks = 1;
     submit(state, 0, 0, 1);
     resume(state);
     queues_end(state, 1);
@@ -249,7 +274,7 @@ static void drain_against_resume(void)
 {
     queues_state *state = queues_open(1, 1);
     hd_thread thread;
-    state->works[0].parks = true;
+    state->works[0].parks = 1;
     submit(state, 0, 0, 1);
     scenario_start(&thread, "resumer", resume, state);
     drain(state);
@@ -281,6 +306,7 @@ const scenario scenarios_queues[] = {
     {.name = "queues.wake-without-reason", .run = submit_against_idle, .spurious = 1},
     {.name = "queues.park-against-resume", .run = park_against_resume},
     {.name = "queues.park-and-more-work", .run = park_and_more_work},
+    {.name = "queues.two-parkings", .run = two_parkings},
     {.name = "queues.one-runner-two-queues", .run = one_runner_two_queues},
     {.name = "queues.two-runners-one-queue", .run = two_runners_one_queue},
     {.name = "queues.two-runners-park", .run = two_runners_park},

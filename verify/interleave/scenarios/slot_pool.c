@@ -221,6 +221,23 @@ static void return_against_two(void)
     pool_end(state);
 }
 
+/* One that has waited for longest stays when one behind it leaves, and one more comes: both are served. */
+static void limit_leaves_the_end(void)
+{
+    pool_state *state = pool_open(1);
+    uint32_t slot;
+    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    hd_thread threads[3];
+    scenario_start(&threads[0], "first", run_waiting, state);
+    scenario_start(&threads[1], "second", run_limited, state);
+    scenario_start(&threads[2], "third", run_waiting, state);
+    hd_slot_pool_return(&state->pool, slot);
+    for (uint32_t i = 0; i < 3; i++) {
+        hd_thread_join(&threads[i]);
+    }
+    pool_end(state);
+}
+
 const scenario scenarios_slot_pool[] = {
     {.name = "pool.two-threads-two-slots", .run = two_threads_two_slots},
     {.name = "pool.two-threads-one-slot", .run = two_threads_one_slot},
@@ -234,6 +251,7 @@ const scenario scenarios_slot_pool[] = {
     {.name = "pool.forget-against-two", .run = forget_against_two},
     {.name = "pool.return-against-limit", .run = return_against_limit},
     {.name = "pool.return-against-two", .run = return_against_two},
+    {.name = "pool.limit-leaves-the-end", .run = limit_leaves_the_end, .preemptions = 2, .old_loads = 1},
     {.name = "pool.close-against-lease", .run = close_against_lease},
     {.name = "pool.close-against-waiter", .run = close_against_waiter},
     {.name = "pool.close-with-limit", .run = close_with_limit},

@@ -83,10 +83,29 @@ static void two_limits(void)
     run_turns(3, (void (*const[])(void *)){wait_for_turn, limited_turn, limited_turn});
 }
 
+/* One that has waited for longest stays when one behind it leaves, and one more comes: both go in. */
+static void limit_leaves_the_end(void)
+{
+    turn_state *state = turn_open(1);
+    void (*const runs[])(void *) = {wait_for_turn, limited_turn, wait_for_turn};
+    hd_thread threads[3];
+    bool full;
+    scenario_require("BOUND.turn", hd_turnstile_enter(&state->turnstile, 0, &full) == HD_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        scenario_start(&threads[i], "caller", runs[i], state);
+    }
+    hd_turnstile_leave(&state->turnstile);
+    for (uint32_t i = 0; i < 3; i++) {
+        hd_thread_join(&threads[i]);
+    }
+    turn_end(state);
+}
+
 const scenario scenarios_turnstile[] = {
     {.name = "turnstile.two", .run = two_turns, .spurious = 1},
     {.name = "turnstile.three", .run = three_turns},
     {.name = "turnstile.grant-against-limit", .run = grant_against_limit},
     {.name = "turnstile.two-limits", .run = two_limits},
+    {.name = "turnstile.limit-leaves-the-end", .run = limit_leaves_the_end, .preemptions = 2, .old_loads = 1},
     {.name = NULL},
 };
