@@ -188,7 +188,7 @@ RunMark(s) ==
     /\ UNCHANGED <<device, event, last, refs, frees, stream, point, target, wanted, lineVars, cur, taken, ownVars,
                    got, pc>>
 
-RunBarrier(s) == \* looks, or registers its watch: hd_timeline_add_watch looks once more
+RunBarrier(s) == \* looks, or registers its watch: hd_timeline_set_watch looks once more
     LET b == cur[s]
         m == IF Mutant = "mark_read_late" THEN last ELSE target[b]
     IN  /\ run[s] = "begin" /\ target[b] # None /\ Note(Broken({b, m}, TRUE))

@@ -1,6 +1,6 @@
 ------------------------------ MODULE Timeline ------------------------------
 (* Models src/runtime/timeline.c: hd_timeline_signal (with take_reached), hd_timeline_wait,          *)
-(* hd_timeline_add_watch.                                                                            *)
+(* hd_timeline_set_watch.                                                                            *)
 (* Promises: ONCE (a watch is told once, or refused), BOUND (no lost wake-up).                       *)
 (*                                                                                                   *)
 (* Grain: one action is one atomic operation on completed or waiting; the list changes together with *)
@@ -79,7 +79,7 @@ Tell ==
                              /\ UNCHANGED pc
     /\ UNCHANGED <<completed, waiting, lock, listed, asleep, wanted, saw>>
 
-\* ---- hd_timeline_wait, and the same beginning of hd_timeline_add_watch
+\* ---- hd_timeline_wait, and the same beginning of hd_timeline_set_watch
 FirstLook(t) ==
     /\ t \in Waiters /\ pc[t] = "begin"
     /\ Go(t, IF completed >= wanted[t] THEN "done" ELSE "enter")
