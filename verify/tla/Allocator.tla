@@ -28,7 +28,7 @@ CONSTANTS Users, \* each with a stream
 
 Nobody == "nobody"
 None == "none"
-Never == 99 \* a point that is never reached: of a watch that is armed but not registered
+Never == 99 \* a point that is never reached: of a watch that is taken for set and is in no list
 
 VARIABLES
     state,     \* of each block: "system", "use", "cached", "recorded", "common"
@@ -44,7 +44,7 @@ VARIABLES
     asleep,    \* waiting on the condition and not yet woken
     seen,      \* of each user: the progress that it looked at last
     carried,   \* of each user: how many segments of the system it has in hand
-    toArm,     \* of each user: streams whose watches it is about to register
+    toArm,     \* of each user: <<stream, point>> for which it is about to set the stream's watch
     held,      \* of each user: the block that it has
     round, pc
 
@@ -183,28 +183,25 @@ BeginWait(u) ==
     /\ LET others == transit \ {u}
            more == progress # seen[u] /\ Mutant # "no_second_check"
        IN /\ transit' = others /\ Wake
-          /\ IF more THEN Go(u, "out") /\ UNCHANGED <<toArm, armed, seen>>
-             ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED <<toArm, armed, seen>>
+          /\ IF more THEN Go(u, "out") /\ UNCHANGED <<toArm, seen>>
+             ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED <<toArm, seen>>
              ELSE /\ Go(u, "arm")
                   /\ seen' = [seen EXCEPT ![u] = progress]
-                  /\ LET set == {s \in Users : PointsOf(s) # {} /\ armed[s] = 0}
-                     IN /\ toArm' = [toArm EXCEPT ![u] = set]
-                        /\ armed' = [s \in Users |-> IF s \in set THEN Lowest(PointsOf(s)) ELSE armed[s]]
-    /\ UNCHANGED <<blockVars, lineVars, lock, seekers, progress, carried, held, round>>
+                  /\ toArm' = [toArm EXCEPT ![u] = {<<s, Lowest(PointsOf(s))>> : s \in {x \in Users : PointsOf(x) # {}}}]
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, progress, carried, held, round>>
 
-\* The watch is registered, unless its point is reached: then it is told at once. A watch that another user
-\* is about to register counts as armed; Signal tells registered ones only.
-Registered(s) == armed[s] # 0 /\ \A u \in Users : s \notin toArm[u]
-
+\* hd_timeline_set_watch: unless the point is reached, of which all are told at once, the watch is set for it,
+\* or for the earlier one that it is set for already.
+Earlier(s, p) == IF armed[s] = 0 \/ (p < armed[s] /\ armed[s] # Never) THEN p ELSE armed[s]
 Arm(u) ==
     /\ pc[u] = "arm" /\ toArm[u] # {} /\ Unlocked
-    /\ \E s \in toArm[u] :
-        /\ toArm' = [toArm EXCEPT ![u] = @ \ {s}]
-        /\ IF Reached(s, armed[s])
-           THEN IF Mutant = "watch_refused"
-                THEN armed' = [armed EXCEPT ![s] = Never] /\ UNCHANGED <<progress, asleep>>
-                ELSE armed' = [armed EXCEPT ![s] = 0] /\ progress' = progress + 1 /\ Wake
-           ELSE UNCHANGED <<armed, progress, asleep>>
+    /\ \E w \in toArm[u] :
+        /\ toArm' = [toArm EXCEPT ![u] = @ \ {w}]
+        /\ IF Reached(w[1], w[2])
+           THEN /\ UNCHANGED armed
+                /\ IF Mutant = "watch_refused" THEN UNCHANGED <<progress, asleep>>
+                   ELSE progress' = progress + 1 /\ Wake
+           ELSE armed' = [armed EXCEPT ![w[1]] = Earlier(w[1], w[2])] /\ UNCHANGED <<progress, asleep>>
     /\ UNCHANGED <<blockVars, lineVars, lock, seekers, transit, seen, carried, held, round, pc>>
 
 Look(u) == \* the head of the loop
@@ -260,7 +257,7 @@ List(u) == \* under the allocator's lock: await_records, and those who seek are 
 Signal(s) ==
     /\ completed[s] < submitted[s] /\ completed' = [completed EXCEPT ![s] = @ + 1]
     /\ touched' = [b \in Blocks |-> touched[b] \ {<<s, completed[s] + 1>>}]
-    /\ IF Registered(s) /\ armed[s] <= completed[s] + 1
+    /\ IF armed[s] # 0 /\ armed[s] <= completed[s] + 1
        THEN /\ Unlocked
             /\ armed' = [armed EXCEPT ![s] = IF Mutant = "watch_stays_armed" THEN Never ELSE 0]
             /\ progress' = progress + 1

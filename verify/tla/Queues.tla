@@ -1,16 +1,18 @@
 ------------------------------- MODULE Queues -------------------------------
 (* Models src/hal/cpu/queues.c: hd_queues_submit, hd_queues_resume, add_ready, take_ready, run_queue *)
-(* (with take_work and park).                                                                        *)
+(* (with take_work and park), hd_queues_drain.                                                       *)
 (* Promises: SAFE (one runner a queue, in order), ONCE (each work ends once), BOUND (no lost         *)
 (* wake-up, no lost resumption: all work ends).                                                      *)
 (*                                                                                                   *)
 (* Grain: one action is what is done under one lock, or one call of work outside.                    *)
 (* Abstracted: any work may park once; what it waits for is armed when it runs and comes at any      *)
-(* later time, also before the queue rests. Neither the end of the runners nor                       *)
-(* hd_queues_drain is modelled: the explorer runs both.                                              *)
+(* later time, also before the queue rests. One thread drains, beginning at any time, without a      *)
+(* limit. The end of the runners is not modelled: the explorer runs it.                              *)
 EXTENDS Naturals, Sequences, FiniteSets
 
-CONSTANTS Runners, QueueCount, WorkCount, TurnLength, Mutant
+CONSTANTS Runners, QueueCount, WorkCount, TurnLength,
+    Draining, \* whether a thread drains
+    Mutant
 
 Queues == 1..QueueCount
 Submitter(q) == <<"submitter", q>>
@@ -23,9 +25,12 @@ VARIABLES
     list, asleep,            \* under the lock of the runners
     sent, done,              \* of each queue: works handed over, works ended
     parked, armed,           \* of each queue: a work has parked; a resumption is to come
-    pc, at, cur, turn        \* at: the queue that a runner has
+    pc, at, cur, turn,       \* at: the queue that a runner has
+    drain                    \* where: the queue that is awaited, 0 before, QueueCount + 1 after;
+                             \* asleep: on its condition; sent: of each queue, when it began (a ghost)
 
-vars == <<state, resumed, pending, list, asleep, sent, done, parked, armed, pc, at, cur, turn>>
+runVars == <<state, resumed, pending, list, asleep, sent, done, parked, armed, pc, at, cur, turn>>
+vars == <<runVars, drain>>
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 Set(q, s) == state' = [state EXCEPT ![q] = s]
 
@@ -37,6 +42,7 @@ Init ==
     /\ pc = [t \in Runners \cup Helpers |-> IF t \in Runners THEN "take" ELSE "out"]
     /\ at = [r \in Runners |-> None] /\ cur = [r \in Runners |-> None]
     /\ turn = [r \in Runners |-> 0]
+    /\ drain = [where |-> 0, asleep |-> FALSE, sent |-> [q \in Queues |-> 0]]
 
 \* ---- add_ready, by whoever made the queue ready
 Append1(q) ==
@@ -124,11 +130,29 @@ AddAgain(r) ==
     /\ pc[r] = "add" /\ Append1(at[r]) /\ Go(r, "take") /\ at' = [at EXCEPT ![r] = None]
     /\ UNCHANGED <<state, resumed, pending, sent, done, parked, armed, cur, turn>>
 
-RunnerSteps(r) == TakeReady(r) \/ Wake(r) \/ Begin(r) \/ Run(r) \/ After(r) \/ AddAgain(r) \/ IdleLate(r)
-HelperSteps(q) == Submit(q) \/ Resume(q) \/ Add(Submitter(q), q) \/ Add(Resumer(q), q)
-AllDone == (\A q \in Queues : done[q] = WorkCount) /\ (\A r \in Runners : r \in asleep) /\ UNCHANGED vars
-Next == (\E r \in Runners : RunnerSteps(r)) \/ (\E q \in Queues : HelperSteps(q)) \/ AllDone
-Spec == Init /\ [][Next]_vars /\ (\A r \in Runners : WF_vars(RunnerSteps(r)))
+\* ---- hd_queues_drain. Whoever lets a queue go idle wakes who waits for that.
+BeginDrain ==
+    /\ Draining /\ drain.where = 0 /\ drain' = [where |-> 1, asleep |-> FALSE, sent |-> sent]
+    /\ UNCHANGED runVars
+
+Looks(q) == IF Mutant = "drain_looks_at_work" THEN pending[q] = <<>> ELSE state[q] = "idle"
+Drain ==
+    /\ drain.where \in Queues /\ ~drain.asleep
+    /\ drain' = IF Looks(drain.where) THEN [drain EXCEPT !.where = @ + 1] ELSE [drain EXCEPT !.asleep = TRUE]
+    /\ UNCHANGED runVars
+
+Woken == \* with each step of a runner or helper
+    drain' = IF drain.asleep /\ state[drain.where] # "idle" /\ state'[drain.where] = "idle"
+                /\ Mutant # "drain_not_told"
+             THEN [drain EXCEPT !.asleep = FALSE] ELSE drain
+
+RunnerSteps(r) == (TakeReady(r) \/ Wake(r) \/ Begin(r) \/ Run(r) \/ After(r) \/ AddAgain(r) \/ IdleLate(r)) /\ Woken
+HelperSteps(q) == (Submit(q) \/ Resume(q) \/ Add(Submitter(q), q) \/ Add(Resumer(q), q)) /\ Woken
+AllDone ==
+    /\ (\A q \in Queues : done[q] = WorkCount) /\ (\A r \in Runners : r \in asleep)
+    /\ drain.where \in {0, QueueCount + 1} /\ UNCHANGED vars
+Next == (\E r \in Runners : RunnerSteps(r)) \/ (\E q \in Queues : HelperSteps(q)) \/ BeginDrain \/ Drain \/ AllDone
+Spec == Init /\ [][Next]_vars /\ (\A r \in Runners : WF_vars(RunnerSteps(r))) /\ WF_vars(Drain)
              /\ \A q \in Queues : WF_vars(HelperSteps(q))
 
 \* ---- what must hold
@@ -140,5 +164,8 @@ Listed(q) == Cardinality({i \in 1..Len(list) : list[i] = q})
              + Cardinality({r \in Runners : at[r] = q /\ pc[r] \in {"add", "begin"}})
 ListedWhileReady == \A q \in Queues : Listed(q) = IF state[q] = "ready" THEN 1 ELSE 0
 WorkIsNotIdle == \A q \in Queues : pending[q] # <<>> => state[q] # "idle"
+DrainedIsDone == \* what was submitted before the drain began has ended when it is past the queue
+    \A q \in Queues : q < drain.where => done[q] >= drain.sent[q]
+DrainEnds == (drain.where = 1) ~> (drain.where = QueueCount + 1)
 AllWorkEnds == <>(\A q \in Queues : done[q] = WorkCount)
 =============================================================================
