@@ -1,6 +1,8 @@
 #include "base/fault.h"
 
 #if defined(HD_FAULT)
+#include <string.h>
+
 #include "base/atomic.h"
 
 /* Relaxed throughout: a test arms before its threads start and reads after they have ended. */
@@ -38,18 +40,55 @@ static uint64_t next_random(void)
     return z ^ (z >> 31);
 }
 
-bool hd_fault_hits(const char *site)
+/* A place is taken by the first call of its site that fails. */
+static struct {
+    _Atomic(const char *) name;
+    _Atomic uint64_t count;
+} fault_sites[HD_FAULT_SITES];
+
+static void note_hit(const char *site)
 {
-    (void)site;
-    if (!hd_load_relaxed(&fault_armed)) {
-        return false;
+    for (size_t i = 0; i < HD_FAULT_SITES; i++) {
+        const char *there = NULL;
+        if (hd_cas_relaxed(&fault_sites[i].name, &there, site) || strcmp(there, site) == 0) {
+            hd_add_relaxed(&fault_sites[i].count, 1);
+            return;
+        }
     }
+}
+
+uint64_t hd_fault_hit_count(const char *site)
+{
+    for (size_t i = 0; i < HD_FAULT_SITES; i++) {
+        const char *there = hd_load_relaxed(&fault_sites[i].name);
+        if (there != NULL && strcmp(there, site) == 0) {
+            return hd_load_relaxed(&fault_sites[i].count);
+        }
+    }
+    return 0;
+}
+
+/* Whether this call is one that fails. */
+static bool is_due(void)
+{
     uint64_t number = hd_add_relaxed(&fault_count, 1) + 1;
     if (number == hd_load_relaxed(&fault_nth)) {
         return true;
     }
     uint32_t every = hd_load_relaxed(&fault_every);
     return every != 0 && next_random() % every == 0;
+}
+
+bool hd_fault_hits(const char *site)
+{
+    if (!hd_load_relaxed(&fault_armed)) {
+        return false;
+    }
+    bool hits = is_due();
+    if (hits) {
+        note_hit(site);
+    }
+    return hits;
 }
 #else
 typedef int hd_fault_is_empty_without_faults;

@@ -13,7 +13,10 @@ void hd_fault_arm(uint64_t nth, uint32_t every_random, uint64_t seed);
 void hd_fault_disarm(void);
 /* How many fallible calls were made since hd_fault_arm. */
 uint64_t hd_fault_count(void);
-/* Asked by each fallible call in src/base and src/hal; `site` names it in a debugger. */
+/* How many calls of a site were made to fail since the process began. */
+uint64_t hd_fault_hit_count(const char *site);
+/* Asked by each fallible call of ours; `site` names its kind. At most HD_FAULT_SITES kinds are counted. */
+#define HD_FAULT_SITES 32
 bool hd_fault_hits(const char *site);
 #else
 static inline bool hd_fault_hits(const char *site)

@@ -1,6 +1,7 @@
 /* Faults: in each public function the first fallible call of ours fails, then the second, and so on until
  * none is left. Each time it answers a status, or a correct result with less help; nothing is left
- * behind, and the same call without a fault succeeds (STATUS). Leaks are seen by AddressSanitizer. */
+ * behind, and the same call without a fault succeeds (STATUS). Each says which kinds of calls it reaches,
+ * and each kind that the sources name is reached. Leaks are seen by AddressSanitizer (preset: fault-asan). */
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,9 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "graph/model.h"
 #include "support/block_graph.h"
+#include "support/fault_attempt.h"
 #include "support/operation_runner.h"
 
 #if !defined(HD_FAULT)
@@ -26,48 +29,7 @@ int main(void)
 }
 #else
 
-#define NTH_LIMIT 100000
-
 static hd_device *device;
-
-/* A call under test: does it once, checks a success, and cleans up. */
-typedef hd_status attempt(hd_error *error);
-
-static void fail_each_call_once(attempt *function, uint64_t least)
-{
-    uint64_t degraded = 0, refused = 0;
-    for (uint64_t nth = 1; nth < NTH_LIMIT; nth++) {
-        hd_error error;
-        memset(&error, 0x5A, sizeof error);
-        hd_fault_arm(nth, 0, 0);
-        hd_status status = function(&error);
-        bool reached = hd_fault_count() >= nth;
-        hd_fault_disarm();
-        if (!reached) {
-            assert_int_equal(status, HD_OK);
-            assert_true(refused + degraded == nth - 1);
-            assert_true(nth > least);
-            return;
-        }
-        degraded += status == HD_OK;
-        refused += status != HD_OK;
-        if (status != HD_OK) {
-            if (status != HD_OUT_OF_MEMORY && status != HD_IO) { /* HD_IO: no file handle was left */
-                fail_msg("fault %llu answered %s: %s", (unsigned long long)nth, hd_status_name(status),
-                         error.message);
-            }
-            assert_int_equal(error.status, status);
-            assert_true(strlen(error.message) > 0);
-        }
-        if (nth % 8 == 1) {
-            status = function(&error);
-            if (status != HD_OK) {
-                fail_msg("after fault %llu: %s", (unsigned long long)nth, error.message);
-            }
-        }
-    }
-    fail_msg("more than %d calls", NTH_LIMIT);
-}
 
 static int open_device(void **state)
 {
@@ -105,7 +67,7 @@ static hd_status attempt_open(hd_error *error)
 static void opening_a_device(void **state)
 {
     (void)state;
-    fail_each_call_once(attempt_open, 5);
+    fault_each_call_once(attempt_open, 5, "alloc mutex condition thread");
 }
 
 /* x: [-1, 8]; y = relu(x w + b) with a constant that is folded; every kind of attribute once. */
@@ -167,7 +129,7 @@ static hd_status attempt_build(hd_error *error)
 static void building_a_graph(void **state)
 {
     (void)state;
-    fail_each_call_once(attempt_build, 8);
+    fault_each_call_once(attempt_build, 8, "alloc");
 }
 
 static void one_graph_goes_on_after_a_node_was_refused(void **state)
@@ -214,7 +176,7 @@ static void making_a_model_of_a_graph(void **state)
 {
     (void)state;
     assert_int_equal(build_graph(&shared_graph, NULL), HD_OK);
-    fail_each_call_once(attempt_create, 20);
+    fault_each_call_once(attempt_create, 20, "alloc mutex condition");
     hd_graph_destroy(&shared_graph);
 }
 
@@ -340,6 +302,40 @@ static void runs_in_segments(void **state)
         }
     }
     fail_msg("a run makes more than 400 fallible calls");
+}
+
+/* A long run among others does its rows one after the other. */
+static void row_by_row(void **state)
+{
+    (void)state;
+    hd_device *shared = device;
+    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
+    assert_int_equal(hd_device_open("cpu", &options, &device, NULL), HD_OK);
+    assert_int_equal(build_graph(&shared_graph, NULL), HD_OK);
+    bool reached = true;
+    run_rows = 6;
+    for (uint64_t nth = 1; reached; nth++) {
+        hd_error error;
+        run_owned = nth % 2 == 0;
+        assert_int_equal(hd_model_create(device, shared_graph, NULL, &shared_model, NULL), HD_OK);
+        for (size_t i = 0; i < HD_DURATION_COUNT; i++) { /* as if runs took a second */
+            atomic_store(&shared_model->run_nanoseconds[i], UINT64_C(1000000000));
+        }
+        hd_fault_arm(nth, 0, 0);
+        hd_status status = run_shared(&error);
+        reached = hd_fault_count() >= nth;
+        hd_fault_disarm();
+        assert_true(status == HD_OK || status == HD_OUT_OF_MEMORY);
+        assert_true(reached || (status == HD_OK && nth > 4));
+        assert_true(reached || hd_plan_cache_count(shared_model->plans) == 2); /* of all rows, of one */
+        assert_int_equal(run_shared(&error), HD_OK);
+        hd_model_destroy(&shared_model);
+        check_nothing_is_held();
+        assert_true(nth < 2000);
+    }
+    hd_graph_destroy(&shared_graph);
+    hd_device_destroy(&device);
+    device = shared;
 }
 
 /* --- work that goes on without its caller */
@@ -506,10 +502,48 @@ static hd_status attempt_memory(hd_error *error)
     return status;
 }
 
+/* A block that comes free only when the device has ended what uses it: the call waits for that. */
+static hd_status attempt_memory_wait(hd_error *error)
+{
+    static const size_t size = 8 << 20;
+    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1, .memory_limit = 12 << 20};
+    hd_device *own = NULL;
+    hd_stream streams[2];
+    void *first = NULL, *second = NULL;
+    hd_event *event = NULL;
+    hd_status status = hd_device_open("cpu", &options, &own, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < 2 && status == HD_OK; i++) {
+        status = hd_stream_acquire(own, 0, &streams[i], error);
+    }
+    if (status == HD_OK) {
+        status = hd_memory_allocate(own, streams[0], size, 0, &first, error);
+    }
+    if (status == HD_OK) {
+        status = hd_event_create(own, &event, error);
+    }
+    for (size_t i = 0; i < 20 && status == HD_OK; i++) { /* work that is perhaps still in flight then */
+        status = hd_event_record(event, streams[0], UINT32_MAX, error);
+    }
+    assert_int_equal(hd_memory_free(own, first, NULL), HD_OK);
+    if (status == HD_OK) {
+        status = hd_memory_allocate(own, streams[1], size, UINT32_MAX, &second, error);
+        assert_true((status == HD_OK) == (second != NULL));
+    }
+    assert_int_equal(hd_memory_free(own, second, NULL), HD_OK);
+    hd_event_destroy(&event);
+    assert_int_equal(hd_device_shutdown(own, UINT32_MAX, NULL), HD_OK);
+    hd_device_destroy(&own);
+    return status;
+}
+
 static void blocks_of_memory(void **state)
 {
     (void)state;
-    fail_each_call_once(attempt_memory, 2);
+    fault_each_call_once(attempt_memory_wait, 80, "alloc mutex condition thread pages");
+    fault_each_call_once(attempt_memory, 2, "alloc pages");
 }
 
 static void open_shared_model(void)
@@ -530,10 +564,10 @@ static void streams_events_and_later_runs(void **state)
 {
     (void)state;
     open_shared_model();
-    fail_each_call_once(attempt_run_later, 2);
-    fail_each_call_once(attempt_event, 3);
-    fail_each_call_once(attempt_stream, 2);
-    fail_each_call_once(attempt_session, 80);
+    fault_each_call_once(attempt_run_later, 2, "alloc mutex condition");
+    fault_each_call_once(attempt_event, 3, "alloc mutex");
+    fault_each_call_once(attempt_stream, 2, "alloc mutex condition");
+    fault_each_call_once(attempt_session, 80, "alloc mutex condition thread");
     close_shared_model();
 }
 
@@ -541,7 +575,7 @@ static void batches(void **state)
 {
     (void)state;
     open_shared_model();
-    fail_each_call_once(attempt_batch, 10);
+    fault_each_call_once(attempt_batch, 10, "alloc mutex condition thread");
     close_shared_model();
 }
 
@@ -549,7 +583,7 @@ static void batches(void **state)
 static void sessions_with_many_faults(void **state)
 {
     (void)state;
-    attempt *const attempts[] = {attempt_session, attempt_batch, attempt_stream, attempt_event, attempt_memory};
+    fault_attempt *const attempts[] = {attempt_session, attempt_batch, attempt_stream, attempt_event, attempt_memory};
     open_shared_model();
     for (uint64_t seed = 0; seed < 400; seed++) {
         hd_error error;
@@ -606,8 +640,8 @@ static void loading_models(void **state)
         fclose(file);
         model_path = path;
         found++;
-        fail_each_call_once(attempt_load, 10);
-        fail_each_call_once(attempt_load_memory, 10);
+        fault_each_call_once(attempt_load, 10, "alloc open pread mutex condition");
+        fault_each_call_once(attempt_load_memory, 10, "alloc mutex condition");
     }
     assert_true(found >= 3);
 }
@@ -636,13 +670,64 @@ static hd_status attempt_load_tensor(hd_error *error)
     return status;
 }
 
+/* The bytes of a file of a tensor of floats. */
+static unsigned char tensor_bytes[4096];
+static size_t tensor_size;
+
+static hd_status attempt_load_tensor_memory(hd_error *error)
+{
+    hd_tensor tensor = {.name = "as it was"};
+    hd_status status = hd_tensor_load_memory(tensor_bytes, tensor_size, &tensor, error);
+    if (status == HD_OK) {
+        assert_true(tensor.dtype == HD_FLOAT32 && tensor.size > 0 && tensor.name == NULL);
+        hd_tensor_release(&tensor);
+    } else {
+        assert_string_equal(tensor.name, "as it was");
+    }
+    return status;
+}
+
+static hd_status attempt_load_any_tensor(hd_error *error)
+{
+    hd_tensor tensor;
+    hd_status status = hd_tensor_load(HD_TEST_ONNX_DIR "/node/test_relu/test_data_set_0/input_0.pb",
+                                      &tensor, error);
+    if (status == HD_OK) {
+        assert_int_equal(tensor.size, 3 * 4 * 5 * sizeof(float));
+        hd_tensor_release(&tensor);
+    }
+    return status;
+}
+
+static void read_tensor(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    tensor_size = fread(tensor_bytes, 1, sizeof tensor_bytes, file);
+    fclose(file);
+}
+
 static void tensor_files(void **state)
 {
     (void)state;
     snprintf(tensor_path, sizeof tensor_path, "/tmp/heddle-faults-%ld.npy", (long)getpid());
-    fail_each_call_once(attempt_save, 0);
-    fail_each_call_once(attempt_load_tensor, 1);
+    fault_each_call_once(attempt_save, 0, "open");
+    fault_each_call_once(attempt_load_tensor, 1, "alloc open pread");
+    read_tensor(tensor_path);
     unlink(tensor_path);
+    fault_each_call_once(attempt_load_tensor_memory, 1, "alloc");
+    if (access(HD_TEST_ONNX_DIR "/node/test_relu/test_data_set_0/input_0.pb", R_OK) == 0) {
+        read_tensor(HD_TEST_ONNX_DIR "/node/test_relu/test_data_set_0/input_0.pb");
+        fault_each_call_once(attempt_load_tensor_memory, 1, "alloc");
+        fault_each_call_once(attempt_load_any_tensor, 2, "alloc open pread");
+    }
+}
+
+/* Every kind of fallible call that the sources name has failed in some function above. */
+static void every_site_was_reached(void **state)
+{
+    (void)state;
+    fault_require_all_kinds();
 }
 
 int main(void)
@@ -661,6 +746,8 @@ int main(void)
         cmocka_unit_test(sessions_with_many_faults),
         cmocka_unit_test(loading_models),
         cmocka_unit_test(tensor_files),
+        cmocka_unit_test(row_by_row),
+        cmocka_unit_test(every_site_was_reached), /* last */
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
