@@ -10,8 +10,8 @@
 (* Abstracted: a job is its caller's own; the scan for waiting tiles before sleep is one step (each  *)
 (* job's handshake stands for itself); how long a worker spins, and in which steps a caller with a   *)
 (* core to spare wakes sleepers, is left open; that a caller's long wait for workers sleeps, marked  *)
-(* in the word that it waits for, is left to the explorer and its four mutants of that; memory is sequentially consistent, and the mutant     *)
-(* no_fence shows what the fences are for.                                                           *)
+(* in the word that it waits for, is left to the explorer and its four mutants of that; memory is    *)
+(* sequentially consistent, and the mutant no_fence shows what the fences are for.                   *)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Callers, Workers, Cores,
