@@ -13,8 +13,9 @@
 #define HD_MEMO_COUNT 4
 typedef struct hd_memo {
     hd_plan *plans[HD_MEMO_COUNT]; /* with a reference each */
-    void *keys[HD_MEMO_COUNT];
+    void *keys[HD_MEMO_COUNT]; /* in memory that later keys use again (FLAT) */
     size_t key_sizes[HD_MEMO_COUNT];
+    size_t key_capacities[HD_MEMO_COUNT];
     uint32_t next; /* the entry that is replaced next */
 } hd_memo;
 

@@ -161,11 +161,10 @@ static hd_plan *add_memo(const run_state *run, hd_plan *plan, const void *key, s
     uint32_t i = memo->next;
     memo->next = (i + 1) % HD_MEMO_COUNT;
     hd_plan_release(memo->plans[i]);
-    hd_free(memo->keys[i]);
     memo->plans[i] = plan;
     memo->key_sizes[i] = 0;
-    memo->keys[i] = hd_alloc(key_size);
-    if (memo->keys[i] != NULL) { /* without a key it is kept, but found through the cache only */
+    /* without a key it is kept, but found through the cache only */
+    if (hd_array_reserve(&memo->keys[i], &memo->key_capacities[i], key_size, 1)) {
         memcpy(memo->keys[i], key, key_size);
         memo->key_sizes[i] = key_size;
     }

@@ -2,3 +2,5 @@
 target_link_options(unit_test_api PRIVATE -Wl,--wrap=hd_plan_cache_finish)
 # It opens and closes libheddle.so.
 add_dependencies(unit_test_lifecycle heddle)
+# It counts the calls of malloc.
+target_sources(unit_test_warm PRIVATE ${PROJECT_SOURCE_DIR}/src/cli/malloc_count.c)
