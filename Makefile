@@ -5,10 +5,11 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
 BITS_REPEATS ?= 200
+FLAT_RUNS ?= 100000
 SHUTDOWN_ROUNDS ?= 10000
 PRESETS := release debug tsan asan fuzz fault fault-asan
 
-.PHONY: help demo test bench verify test-cuda install clean bits-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
+.PHONY: help demo test bench verify test-cuda install clean bits-long flat-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
@@ -18,6 +19,7 @@ help:
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
 	@echo "make verify      analyse all locking, explore every schedule, check every model"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
+	@echo "make flat-long   resident memory over FLAT_RUNS=$(FLAT_RUNS) runs, and what they allocate"
 	@echo "make fault-long  each fallible call fails, and the library's own tests, under AddressSanitizer"
 	@echo "make shutdown-long  shutdown under load, SHUTDOWN_ROUNDS=$(SHUTDOWN_ROUNDS) times"
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
@@ -61,12 +63,17 @@ test-cuda: test-deps
 
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
+	@export PATH=$$PATH:/usr/sbin:/sbin; \
+	if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ] && command -v ldconfig >/dev/null; then ldconfig; fi
 
 bits-long: release
 	@HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=$(BITS_REPEATS) ctest --preset release -L '^bits$$' --no-tests=error
 
 fault-long: fault-asan
 	@ctest --preset fault-asan -L '^(unit|fault)$$' --no-tests=error -j $(JOBS)
+
+flat-long: release
+	@build/release/tests/bits_test_flat $(FLAT_RUNS)
 
 shutdown-long: release
 	@build/release/tests/shutdown $(SHUTDOWN_ROUNDS) 1
