@@ -1,7 +1,8 @@
 #include "base/status.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "base/message.h"
 
 static const struct {
     hd_status status;
@@ -42,34 +43,11 @@ const char *hd_status_text(hd_status status)
     return "no such status";
 }
 
-/* Ends the text after a cut at `size` bytes on the border of a UTF-8 character. */
-static void cut_at_character(char *text, size_t size)
-{
-    size_t end = size - 1;
-    if (text[end - 1] == '\0') {
-        return;
-    }
-    size_t start = end - 1;
-    while (start > 0 && ((unsigned char)text[start] & 0xC0) == 0x80) {
-        start--;
-    }
-    unsigned char lead = (unsigned char)text[start];
-    size_t length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (start + length > end) {
-        text[start] = '\0';
-    }
-}
-
 static void write_message(hd_error *error, const char *format, va_list arguments)
 {
-    char text[sizeof error->message];
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    if (length < 0) {
-        text[0] = '\0';
-    } else if ((size_t)length >= sizeof text) {
-        cut_at_character(text, sizeof text);
-    }
-    memcpy(error->message, text, sizeof text);
+    char text[sizeof error->message]; /* an argument may be the old message */
+    size_t length = hd_message_write(text, sizeof text, format, arguments);
+    memcpy(error->message, text, length + 1);
 }
 
 hd_status hd_fail_list(hd_error *error, hd_status status, const char *format, va_list arguments)
@@ -90,6 +68,18 @@ hd_status hd_fail(hd_error *error, hd_status status, const char *format, ...)
     return status;
 }
 
+hd_status hd_fail_suffix(hd_error *error, hd_status status, const char *format, ...)
+{
+    if (error != NULL) {
+        size_t used = strlen(error->message);
+        va_list arguments;
+        va_start(arguments, format);
+        hd_message_write(error->message + used, sizeof error->message - used, format, arguments);
+        va_end(arguments);
+    }
+    return status;
+}
+
 hd_status hd_fail_prefix(hd_error *error, hd_status status, const char *format, ...)
 {
     if (error == NULL) {
@@ -101,11 +91,6 @@ hd_status hd_fail_prefix(hd_error *error, hd_status status, const char *format, 
     va_start(arguments, format);
     write_message(error, format, arguments);
     va_end(arguments);
-    size_t used = strlen(error->message);
-    int length = snprintf(error->message + used, sizeof error->message - used, ": %s", rest);
-    if (length > 0 && (size_t)length >= sizeof error->message - used) {
-        cut_at_character(error->message, sizeof error->message);
-    }
     error->status = status;
-    return status;
+    return hd_fail_suffix(error, status, ": %s", rest);
 }

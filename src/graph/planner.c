@@ -306,6 +306,21 @@ static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_oper
     return HD_OK;
 }
 
+/* Adds to a message what a node's inputs are: "input 1" alone says little to who has the file. */
+static hd_status name_inputs(const hd_planner *planner, const hd_node *node, const hd_operation *operation,
+                             hd_status status)
+{
+    for (size_t i = 0; i < node->input_count && i < 4; i++) {
+        const hd_operand *input = &operation->inputs[i];
+        if (input->dtype != HD_DTYPE_NONE) {
+            hd_fail_suffix(planner->error, status, "%s '%s' %s %s", i == 0 ? "; inputs:" : ",",
+                           planner->graph->values[node->inputs[i]].name, hd_dtype_name(input->dtype),
+                           hd_shape_text(&input->shape, (char[128]){0}, 128));
+        }
+    }
+    return status;
+}
+
 static hd_status walk_operator(hd_planner *planner, const hd_node *node)
 {
     hd_operation operation;
@@ -316,12 +331,12 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     }
     status = hd_operator_check_types(&operation, planner->error);
     if (status != HD_OK) {
-        return status;
+        return name_inputs(planner, node, &operation, status);
     }
     size_t needed = 0;
     switch (node->operator->infer(&operation, &needed, planner->error)) {
     case HD_INFER_FAILED:
-        return planner->error->status;
+        return name_inputs(planner, node, &operation, planner->error->status);
     case HD_INFER_NEEDS_VALUE:
         if (!hd_operation_has(&operation, needed)) { /* no segment would ever compute it (BOUND) */
             return hd_operation_fail(&operation, planner->error, HD_BAD_MODEL,

@@ -100,6 +100,44 @@ static void prefixes_stand_before_and_cut_behind(void **state)
     assert_int_equal(hd_fail(NULL, HD_IO, "nobody listens"), HD_IO);
 }
 
+static void names_are_shortened_in_their_middle(void **state)
+{
+    (void)state;
+    char name[300];
+    for (size_t length = 0; length < sizeof name; length++) {
+        /* characters of two bytes: wherever it is cut, whole ones are left */
+        for (size_t i = 0; i < length; i++) {
+            name[i] = i % 2 == 0 ? '\xC3' : '\xA4';
+        }
+        name[length & ~(size_t)1] = '\0';
+        hd_error error;
+        hd_fail(&error, HD_IO, "node '%s' (%s): the reason", name, name);
+        assert_true(is_utf8(error.message));
+        assert_non_null(strstr(error.message, "): the reason"));
+        assert_int_equal(strstr(error.message, "\xE2\x80\xA6") != NULL, length > 65);
+        assert_in_range(strlen(error.message), 0, 2 * 64 + 40);
+    }
+}
+
+static void bytes_that_a_terminal_obeys_are_escaped(void **state)
+{
+    (void)state;
+    hd_error error;
+    hd_fail(&error, HD_IO, "'%s' %s", "a\x1b[2Jb\nc\x7f", "\xC2\x9B" "2J \xFF \xC3");
+    assert_string_equal(error.message, "'a\\x1b[2Jb\\x0ac\\x7f' \\xc2\\x9b2J \\xff \\xc3");
+    hd_fail_prefix(&error, HD_IO, "'%s'", "\t");
+    assert_string_equal(error.message, "'\\x09': 'a\\x1b[2Jb\\x0ac\\x7f' \\xc2\\x9b2J \\xff \\xc3");
+}
+
+static void numbers_are_written_as_printf_writes_them(void **state)
+{
+    (void)state;
+    hd_error error;
+    hd_fail(&error, HD_IO, "%d %u %lld %llu %zu %ld %5.2f %g %c %% %.3s %.*s|%s", -1, 4000000000u, -5LL, 6ULL,
+            (size_t)7, 8L, 1.5, 0.25, 'x', "abcdef", 2, "abcdef", "end");
+    assert_string_equal(error.message, "-1 4000000000 -5 6 7 8  1.50 0.25 x % abc ab|end");
+}
+
 static void dtypes_have_sizes_and_names(void **state)
 {
     (void)state;
@@ -121,6 +159,9 @@ int main(void)
         cmocka_unit_test(long_messages_end_at_a_characters_border),
         cmocka_unit_test(messages_that_just_fit_are_whole),
         cmocka_unit_test(prefixes_stand_before_and_cut_behind),
+        cmocka_unit_test(names_are_shortened_in_their_middle),
+        cmocka_unit_test(bytes_that_a_terminal_obeys_are_escaped),
+        cmocka_unit_test(numbers_are_written_as_printf_writes_them),
         cmocka_unit_test(dtypes_have_sizes_and_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
