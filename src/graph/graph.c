@@ -174,6 +174,14 @@ hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
     }
     hd_status status =
         check_operands(graph, operator, name, inputs, input_count, output_count, error);
+    if (status == HD_OK) {
+        hd_operation operation = {.type = op_type,
+                                  .name = name,
+                                  .opset = graph->opset,
+                                  .attributes = attributes,
+                                  .attribute_count = attribute_count};
+        status = hd_operator_check_attributes(&operation, error);
+    }
     if (status != HD_OK) {
         return status;
     }

@@ -72,7 +72,8 @@ hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype
 
 /* Appends a node of operator `op_type` to a block. Arrays and texts are copied, tensors in attributes
  * too; the outputs are values that hd_graph_new_value gave. *out_node (may be NULL) is valid until the
- * next append. HD_UNSUPPORTED: no such operator. HD_BAD_MODEL: a wrong number of operands. */
+ * next append. HD_UNSUPPORTED: no such operator. HD_BAD_MODEL: a wrong number of operands, wrong
+ * attributes, or an operator that is newer than the graph's opset. */
 HD_MUST_CHECK hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
                                         const char *name, const hd_value *inputs, size_t input_count,
                                         const hd_value *outputs, size_t output_count,

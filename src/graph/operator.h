@@ -63,6 +63,11 @@ const hd_operator *hd_operator_find(const char *type);
 HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, hd_error *error);
 
 /* Inference that several operators share. */
+/* The operator exists at the operation's opset, and its attributes are ONNX's, of ONNX's kinds, and none
+ * that it needs is missing; HD_BAD_MODEL or HD_UNSUPPORTED names the one that is not. Looks at neither
+ * inputs nor outputs. */
+HD_MUST_CHECK hd_status hd_operator_check_attributes(const hd_operation *operation, hd_error *error);
+
 hd_infer hd_infer_same;      /* one output like input 0 */
 hd_infer hd_infer_broadcast; /* one output: input 0's dtype, all inputs' shapes broadcast */
 

@@ -209,6 +209,10 @@ static hd_status check_inner(importer *import, const hd_onnx_scope_node *entry, 
     const hd_onnx_scope *first = entry->inner[0];
     const hd_onnx_scope *second = entry->inner[1];
     const char *type = hd_onnx_node_type(entry->node);
+    bool has_graphs = strcmp(type, "If") == 0 || strcmp(type, "Loop") == 0;
+    if (!has_graphs && first != NULL) {
+        return fail_node(import, entry->node, HD_BAD_MODEL, "the operator has no inner graphs");
+    }
     if (strcmp(type, "If") == 0) {
         if (first == NULL || second == NULL) {
             return fail_node(import, entry->node, HD_BAD_MODEL, "a branch is missing");

@@ -45,7 +45,7 @@ static void loads_inputs_nodes_weights_and_outputs(void **state)
     bytes graph = {0};
     add_input(&graph, "x");
     add_tensor(&graph, make_floats("w", 2, (const float[]){3, 4}));
-    add_node(&graph, make_node("Concat", "join", "x,w", "y"));
+    add_node(&graph, make_node("Sum", "join", "x,w", "y"));
     add_output(&graph, "y");
     hd_graph *made = load(make_model(graph, 13));
     assert_int_equal(made->opset, 13);
@@ -54,7 +54,7 @@ static void loads_inputs_nodes_weights_and_outputs(void **state)
     assert_int_equal(made->root->output_count, 1);
     assert_string_equal(made->root->output_names[0], "y");
     const hd_node *node = node_at(made->root, 0, "join");
-    assert_string_equal(node->operator->type, "Concat");
+    assert_string_equal(node->operator->type, "Sum");
     assert_int_equal(node->input_count, 2);
     assert_int_equal(node->inputs[0], made->root->inputs[0]);
     assert_int_equal(node->outputs[0], made->root->outputs[0]);
@@ -126,7 +126,7 @@ static void an_initializer_among_the_inputs_is_a_constant(void **state)
     add_input(&graph, "w");
     add_input(&graph, "x");
     add_tensor(&graph, make_floats("w", 2, (const float[]){3, 4}));
-    add_node(&graph, make_node("Concat", "n", "x,w", "y"));
+    add_node(&graph, make_node("Sum", "n", "x,w", "y"));
     add_output(&graph, "y");
     hd_graph *made = load(make_model(graph, 6));
     assert_int_equal(made->root->input_count, 1);
@@ -294,7 +294,7 @@ static void branches_of_if_see_outer_names_and_hide_them_with_their_own(void **s
     add_input(&graph, "x");
     add_tensor(&graph, make_floats("w", 2, (const float[]){1, 2}));
     add_node(&graph, node);
-    add_node(&graph, make_node("Concat", "maker", "x,w", "late"));
+    add_node(&graph, make_node("Sum", "maker", "x,w", "late"));
     add_output(&graph, "y");
     hd_graph *made = load(make_model(graph, 13));
     const hd_node *maker = node_at(made->root, 0, "maker");
@@ -385,7 +385,7 @@ static void every_allocation_that_fails_is_a_status(void **state)
         add_input(&graph, "x");
         add_tensor(&graph, make_floats("w", 2, (const float[]){3, 4}));
         add_node(&graph, call);
-        add_node(&graph, make_node("Concat", "n", "t,w", "y"));
+        add_node(&graph, make_node("Sum", "n", "t,w", "y"));
         add_output(&graph, "y");
         bytes model = make_model(graph, 15);
         put_message(&model, 25, make_function());

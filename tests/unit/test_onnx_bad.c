@@ -41,13 +41,13 @@ static void refuses(bytes model, hd_status expected, const char *words)
     }
 }
 
-/* A graph y = Concat(x, w) whose weight is `tensor`. */
+/* A graph y = Sum(x, w) whose weight is `tensor`. */
 static bytes with_weight(bytes tensor)
 {
     bytes graph = {0};
     add_input(&graph, "x");
     add_tensor(&graph, tensor);
-    add_node(&graph, make_node("Concat", "join", "x,w", "y"));
+    add_node(&graph, make_node("Sum", "join", "x,w", "y"));
     add_output(&graph, "y");
     return make_model(graph, 13);
 }
@@ -97,7 +97,7 @@ static void nodes_in_a_circle_are_named(void **state)
     (void)state;
     bytes graph = {0};
     add_input(&graph, "x");
-    add_node(&graph, make_node("Concat", "ring_a", "x,b", "a"));
+    add_node(&graph, make_node("Sum", "ring_a", "x,b", "a"));
     add_node(&graph, make_node("Identity", "ring_b", "a", "b"));
     add_output(&graph, "b");
     refuses(make_model(graph, 13), HD_BAD_MODEL, "ring_|own output");
@@ -147,7 +147,7 @@ static void a_foreign_domain_is_named(void **state)
 {
     (void)state;
     bytes graph = {0};
-    bytes node = make_node("Concat", "foreign", "x", "y");
+    bytes node = make_node("Sum", "foreign", "x", "y");
     put_text(&node, 7, "com.example");
     add_input(&graph, "x");
     add_node(&graph, node);
@@ -316,6 +316,100 @@ static void graphs_of_if_and_loop_must_fit_their_node(void **state)
     refuses(make_model(graph, 13), HD_BAD_MODEL, "choose|branch");
 }
 
+/* y = op(x) with one attribute more, which is freed. */
+static bytes with_attribute(const char *type, const char *name, bytes attribute, int64_t opset)
+{
+    bytes node = make_node(type, name, "x", "y");
+    put_message(&node, 5, attribute);
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, node);
+    add_output(&graph, "y");
+    return make_model(graph, opset);
+}
+
+static bytes make_text_attribute(const char *name)
+{
+    bytes attribute = make_attribute(name, 3);
+    put_text(&attribute, 4, "hello");
+    return attribute;
+}
+
+static bytes make_int_attribute(const char *name, int64_t value)
+{
+    bytes attribute = make_attribute(name, 2);
+    put_int(&attribute, 3, value);
+    return attribute;
+}
+
+static bytes make_float_attribute(const char *name)
+{
+    bytes attribute = make_attribute(name, 1);
+    put_varint(&attribute, 2 << 3 | 5);
+    put(&attribute, (const float[]){1}, sizeof(float));
+    return attribute;
+}
+
+static void attributes_that_the_operator_does_not_have_are_refused(void **state)
+{
+    (void)state;
+    refuses(with_attribute("Softmax", "soft", make_text_attribute("axis"), 13), HD_BAD_MODEL,
+            "soft|Softmax|'axis'|a text|an integer");
+    refuses(with_attribute("Clip", "clip", make_float_attribute("min"), 13), HD_BAD_MODEL,
+            "clip|Clip|'min'|opset 13");
+    refuses(with_attribute("Relu", "rectify", make_int_attribute("frob", 1), 13), HD_BAD_MODEL,
+            "rectify|Relu|'frob'");
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("Concat", "join", "x,x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "join|Concat|'axis'|missing");
+    bytes inner = make_attribute("body", 5);
+    put_message(&inner, 6, (bytes){0});
+    refuses(with_attribute("Relu", "rectify", inner, 13), HD_BAD_MODEL, "rectify|Relu|inner graphs");
+}
+
+static void attributes_of_their_opset_are_accepted(void **state)
+{
+    (void)state;
+    bytes models[] = {with_attribute("Clip", "clip", make_float_attribute("min"), 10),
+                      with_attribute("Softmax", "soft", make_int_attribute("axis", 0), 13),
+                      with_attribute("Relu", "rectify", make_int_attribute("__private", 1), 13)};
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        hd_graph *graph = NULL;
+        assert_int_equal(hd_onnx_load_memory(models[i].data, models[i].size, NULL, &graph, NULL), HD_OK);
+        hd_graph_destroy(&graph);
+        free(models[i].data);
+    }
+}
+
+static void operators_before_their_time_and_inner_ones_are_refused(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("Gelu", "young", "x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 19), HD_BAD_MODEL, "young|Gelu|opset 20|opset 19");
+    graph = (bytes){0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("heddle.Elementwise", "sly", "x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_UNSUPPORTED, "sly|heddle.Elementwise|not supported");
+}
+
+static void long_and_wild_names_leave_the_reason(void **state)
+{
+    (void)state;
+    char name[2000] = "\x1b[31m";
+    memset(name + 5, 'n', sizeof name - 6);
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_node(&graph, make_node("Concat", name, "x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "\\x1b[31mnnn|\xE2\x80\xA6nnn|'axis'|missing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +430,10 @@ int main(void)
         cmocka_unit_test(a_field_of_the_wrong_wire_type_is_refused),
         cmocka_unit_test(what_is_no_model_at_all_is_refused),
         cmocka_unit_test(graphs_of_if_and_loop_must_fit_their_node),
+        cmocka_unit_test(attributes_that_the_operator_does_not_have_are_refused),
+        cmocka_unit_test(attributes_of_their_opset_are_accepted),
+        cmocka_unit_test(operators_before_their_time_and_inner_ones_are_refused),
+        cmocka_unit_test(long_and_wild_names_leave_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
