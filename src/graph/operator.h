@@ -26,7 +26,8 @@ enum {
     HD_OPERATOR_ANY_DTYPE = 4,  /* moves elements without computing: float16 needs no conversion */
     HD_OPERATOR_DYNAMIC = 8,    /* outputs' true shapes are known after the run; inference gives the
                                    largest possible ones */
-    HD_OPERATOR_CONTROL = 16    /* If, Loop, Scan: the planner's own */
+    HD_OPERATOR_CONTROL = 16,   /* If, Loop, Scan: the planner's own */
+    HD_OPERATOR_HEAVY = 32      /* does more than a few steps for each element of its operands */
 };
 
 typedef struct hd_operator {
@@ -62,12 +63,12 @@ const hd_operator *hd_operator_find(const char *type);
 /* The inputs' types fit together; HD_BAD_MODEL names the one that does not. Asked before inference. */
 HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, hd_error *error);
 
-/* Inference that several operators share. */
 /* The operator exists at the operation's opset, and its attributes are ONNX's, of ONNX's kinds, and none
  * that it needs is missing; HD_BAD_MODEL or HD_UNSUPPORTED names the one that is not. Looks at neither
  * inputs nor outputs. */
 HD_MUST_CHECK hd_status hd_operator_check_attributes(const hd_operation *operation, hd_error *error);
 
+/* Inference that several operators share. */
 hd_infer hd_infer_same;      /* one output like input 0 */
 hd_infer hd_infer_broadcast; /* one output: input 0's dtype, all inputs' shapes broadcast */
 

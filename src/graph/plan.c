@@ -89,10 +89,12 @@ static void keep_what_lives_on(hd_planner *planner)
     }
 }
 
-/* The map from graph values to tensors, all of them unknown. */
+/* The map from graph values to tensors, all of them unknown, and what may be folded. */
 static bool create_map(hd_planner *planner)
 {
     size_t count = planner->graph->value_count;
+    hd_device *device = planner->model->device;
+    hd_folding_start(&planner->folding, planner->model->weight_size, 0, &device->memory);
     planner->map = hd_region_array(planner->region, count, sizeof *planner->map);
     if (planner->map != NULL) {
         memset(planner->map, 0xFF, count * sizeof *planner->map);
@@ -162,6 +164,7 @@ static bool continue_planner(hd_planner *planner, const hd_plan_request *request
     planner->frame_count = before->frame_count;
     planner->arena_size = before->arena_size;
     planner->follows = true;
+    planner->size_before = request->before->chain_size;
     for (size_t i = 0; i < before->cut_count; i++) {
         hd_plan_tensor *read = &planner->tensors[before->cut[i]];
         size_t size = (size_t)hd_shape_count(&read->shape) * hd_dtype_size(read->dtype);
@@ -218,7 +221,10 @@ static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, 
     if (!fits) {
         return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
     }
-    hd_status status = hd_planner_walk(planner);
+    hd_status status = hd_planner_check_size(planner, NULL);
+    if (status == HD_OK) {
+        status = hd_planner_walk(planner);
+    }
     if (status != HD_OK || planner->steering != 0) {
         return status;
     }
@@ -264,6 +270,7 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
         return status;
     }
     plan->memory_size = plan->region.total + sizeof *plan;
+    plan->chain_size = plan->memory_size + (plan->before == NULL ? 0 : plan->before->chain_size);
     if (!hd_memory_account_take(&request->model->device->memory, HD_MEMORY_PLANS, plan->memory_size)) {
         hd_plan_release(plan);
         return hd_fail(error, HD_OUT_OF_MEMORY, "the device's memory limit leaves no room for a plan");

@@ -54,6 +54,7 @@ typedef struct hd_plan {
                                read here, and lie in its region (REUSE) */
     struct hd_memory_account *account; /* the device's, where memory_size is counted */
     size_t memory_size;                /* bytes of the region */
+    size_t chain_size;                 /* the same of this plan and those before it */
     hd_command_list *lists[HD_STREAM_COUNT];
 } hd_plan;
 

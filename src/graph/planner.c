@@ -8,10 +8,12 @@
 
 /* Values of up to this many elements may steer a plan: branch conditions, target shapes, rates. */
 #define STEERING_COUNT_LIMIT 64
-/* What is folded may have this many bytes, or twice those of its inputs. */
-#define FOLD_SIZE_LIMIT ((int64_t)1 << 20)
+/* What is folded may have this many bytes more than its inputs. */
+#define FOLD_GROWTH_LIMIT ((int64_t)1 << 20)
 /* A Loop that is taken apart further than this is refused (FLAT). */
 #define NODE_COUNT_LIMIT ((size_t)1 << 18)
+/* What the plans of one graph may take, all segments of a run together. */
+#define PLAN_SIZE_LIMIT ((size_t)512 << 20)
 
 static hd_status out_of_memory(hd_planner *planner)
 {
@@ -195,26 +197,15 @@ static bool moves_nothing(const hd_operation *operation, uint8_t flags)
                     (strcmp(type, "Concat") == 0 && operation->input_count == 1));
 }
 
-static bool is_foldable(const hd_operation *operation, uint8_t flags)
+static bool is_known(const hd_operation *operation, uint8_t flags)
 {
-    int64_t input_bytes = 0, output_bytes = 0;
-    for (size_t i = 0; i < operation->input_count; i++) {
+    for (size_t i = 0; i < operation->input_count && (flags & HD_OPERATOR_SHAPE_ONLY) == 0; i++) {
         const hd_operand *input = &operation->inputs[i];
-        if (input->dtype == HD_DTYPE_NONE || (flags & HD_OPERATOR_SHAPE_ONLY) != 0) {
-            continue;
-        }
-        if (input->data == NULL && hd_shape_count(&input->shape) > 0) {
+        if (input->dtype != HD_DTYPE_NONE && input->data == NULL && hd_shape_count(&input->shape) > 0) {
             return false;
         }
-        input_bytes += hd_shape_count(&input->shape) * (int64_t)hd_dtype_size(input->dtype);
     }
-    for (size_t i = 0; i < operation->output_count; i++) {
-        const hd_operand *output = &operation->outputs[i];
-        if (output->dtype != HD_DTYPE_NONE) {
-            output_bytes += hd_shape_count(&output->shape) * (int64_t)hd_dtype_size(output->dtype);
-        }
-    }
-    return output_bytes <= FOLD_SIZE_LIMIT || output_bytes <= 2 * input_bytes;
+    return true;
 }
 
 /* Gives a node's outputs their tensors and maps its values to them. */
@@ -370,7 +361,8 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         view->data = planner->tensors[inputs[0]].data;
         return HD_OK;
     }
-    if (is_foldable(&operation, flags)) {
+    if (is_known(&operation, flags) &&
+        hd_folding_take(&planner->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return fold_node(planner, &operation, outputs);
     }
     hd_plan_node *made = hd_planner_new_node(planner, operation.type, operation.name, inputs,
@@ -599,6 +591,23 @@ static bool reserve_scans(hd_planner *planner, hd_frame *frame, size_t more)
     return true;
 }
 
+hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node)
+{
+    uint64_t device_limit = planner->model->device->memory.limit;
+    size_t size = planner->size_before + planner->region->total +
+                  planner->tensor_capacity * sizeof *planner->tensors +
+                  planner->node_capacity * sizeof *planner->nodes;
+    if (size <= PLAN_SIZE_LIMIT && (device_limit == 0 || size <= device_limit)) {
+        return HD_OK;
+    }
+    hd_status status = size <= PLAN_SIZE_LIMIT ? HD_OUT_OF_MEMORY : HD_UNSUPPORTED;
+    size_t limit = status == HD_UNSUPPORTED ? PLAN_SIZE_LIMIT : (size_t)device_limit;
+    return node == NULL
+               ? hd_fail(planner->error, status, "the plans of this run's segments pass %zu MB", limit >> 20)
+               : hd_fail(planner->error, status, "node '%s' (Loop): its iterations take a plan of over %zu MB",
+                         node->name, limit >> 20);
+}
+
 /* The end of a Loop's body: another iteration, or the loop's outputs. */
 static hd_status end_iteration(hd_planner *planner, hd_frame *frame)
 {
@@ -612,8 +621,13 @@ static hd_status end_iteration(hd_planner *planner, hd_frame *frame)
         return status;
     }
     if (planner->node_count > NODE_COUNT_LIMIT) {
-        return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s' (Loop): too many iterations",
-                       frame->node->name);
+        return hd_fail(planner->error, HD_UNSUPPORTED,
+                       "node '%s' (Loop): its iterations take more than %zu steps", frame->node->name,
+                       NODE_COUNT_LIMIT);
+    }
+    status = hd_planner_check_size(planner, frame->node);
+    if (status != HD_OK) {
+        return status;
     }
     if (!reserve_scans(planner, frame, scans)) {
         return out_of_memory(planner);

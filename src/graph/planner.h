@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "graph/folding.h"
 #include "graph/plan.h"
 #include "hal/packed.h"
 #include "hal/fused.h"
@@ -68,6 +69,8 @@ typedef struct hd_planner {
     size_t node_capacity;
     hd_frame frames[HD_FRAME_LIMIT];
     size_t frame_count;
+    hd_folding folding; /* of this segment */
+    size_t size_before; /* bytes of the plans of the segments before */
     uint64_t steering; /* inputs whose values must be known, found while walking */
     hd_tensor_id *cut; /* tensors to be read at the end of this segment */
     size_t cut_count;
@@ -148,6 +151,11 @@ bool hd_planner_start(hd_planner *planner, const hd_plan_request *request);
 
 /* Walks the graph until its end, a cut or further steering inputs. */
 HD_MUST_CHECK hd_status hd_planner_walk(hd_planner *planner);
+
+/* Whether this plan and those before it take more memory than a graph's plans may (BOUND): a Loop is
+ * taken apart iteration by iteration, and a file may ask for any number of them. `node` is the Loop or
+ * NULL. HD_OUT_OF_MEMORY: the device's limit; HD_UNSUPPORTED. */
+HD_MUST_CHECK hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node);
 
 /* Gives every tensor its place and lists the steps; see memory_plan.c. */
 HD_MUST_CHECK hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan);

@@ -3,10 +3,18 @@
 
 #include "base/memory.h"
 #include "graph/evaluate.h"
+#include "graph/folding.h"
 #include "graph/model.h"
 
 /* A folded constant may have this many bytes more than what it is made of. */
 #define FOLD_GROWTH_LIMIT ((int64_t)4 << 20)
+
+/* Folding a model's constants. */
+typedef struct fold_state {
+    hd_graph *graph;
+    hd_folding folding;
+    uint32_t *readers; /* of each value: the nodes and outputs that still read it */
+} fold_state;
 
 static size_t value_size(const hd_graph_value *value)
 {
@@ -46,29 +54,42 @@ static bool constant_operation(const hd_graph *graph, const hd_node *node, hd_re
     return true;
 }
 
-static bool grows_too_much(const hd_operation *operation)
+/* FLAT: a constant that only folded nodes have read goes at once. */
+static void drop_inputs(fold_state *state, const hd_node *node)
 {
-    int64_t grown = 0;
-    for (size_t i = 0; i < operation->output_count; i++) {
-        const hd_operand *output = &operation->outputs[i];
-        if (output->dtype != HD_DTYPE_NONE) {
-            if (!hd_shape_is_valid(&output->shape, output->dtype)) {
-                return true;
-            }
-            grown += hd_shape_count(&output->shape) * (int64_t)hd_dtype_size(output->dtype);
+    for (size_t i = 0; i < node->input_count; i++) {
+        hd_graph_value *value = &state->graph->values[node->inputs[i]];
+        if (--state->readers[node->inputs[i]] == 0 && value->data != NULL) {
+            hd_folding_give(&state->folding, value_size(value));
+            hd_free(value->data);
+            value->data = NULL;
         }
     }
-    for (size_t i = 0; i < operation->input_count; i++) {
-        const hd_operand *input = &operation->inputs[i];
-        grown -= hd_shape_count(&input->shape) * (int64_t)hd_dtype_size(input->dtype);
+}
+
+static hd_status compute_node(const hd_node *node, hd_operation *operation)
+{
+    if ((node->operator->flags & HD_OPERATOR_VIEW) == 0 || node->output_count != 1) {
+        return hd_evaluate(operation, NULL);
     }
-    return grown > FOLD_GROWTH_LIMIT;
+    size_t size =
+        (size_t)hd_shape_count(&operation->outputs[0].shape) * hd_dtype_size(operation->outputs[0].dtype);
+    void *copy = hd_alloc_aligned(size);
+    if (copy == NULL) {
+        return HD_OUT_OF_MEMORY;
+    }
+    if (size > 0) {
+        memcpy(copy, operation->inputs[0].data, size);
+    }
+    operation->outputs[0].data = copy;
+    return HD_OK;
 }
 
 /* Folds one node; *folded says whether its outputs are constants now. What cannot be folded here stays
  * for the plan, which says why it fails, if it does. */
-static hd_status fold_one(hd_graph *graph, const hd_node *node, hd_region *region, bool *folded)
+static hd_status fold_one(fold_state *state, const hd_node *node, hd_region *region, bool *folded)
 {
+    hd_graph *graph = state->graph;
     hd_operation operation;
     size_t needed;
     *folded = false;
@@ -82,25 +103,12 @@ static hd_status fold_one(hd_graph *graph, const hd_node *node, hd_region *regio
             operation.outputs[i].dtype = HD_DTYPE_NONE;
         }
     }
-    if (grows_too_much(&operation)) {
+    if (!hd_folding_take(&state->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return HD_OK;
     }
-    if ((node->operator->flags & HD_OPERATOR_VIEW) != 0 && node->output_count == 1) {
-        size_t size =
-            (size_t)hd_shape_count(&operation.outputs[0].shape) * hd_dtype_size(operation.outputs[0].dtype);
-        void *copy = hd_alloc_aligned(size);
-        if (copy == NULL) {
-            return HD_OUT_OF_MEMORY;
-        }
-        if (size > 0) {
-            memcpy(copy, operation.inputs[0].data, size);
-        }
-        operation.outputs[0].data = copy;
-    } else {
-        hd_status status = hd_evaluate(&operation, NULL);
-        if (status != HD_OK) {
-            return status == HD_OUT_OF_MEMORY ? status : HD_OK;
-        }
+    hd_status status = compute_node(node, &operation);
+    if (status != HD_OK) {
+        return status == HD_OUT_OF_MEMORY ? status : HD_OK;
     }
     for (size_t i = 0; i < node->output_count; i++) {
         if (node->outputs[i] != HD_VALUE_NONE) {
@@ -111,23 +119,24 @@ static hd_status fold_one(hd_graph *graph, const hd_node *node, hd_region *regio
             value->data = (void *)(uintptr_t)operation.outputs[i].data;
         }
     }
+    drop_inputs(state, node);
     *folded = true;
     return HD_OK;
 }
 
-static hd_status fold_block(hd_graph *graph, hd_block *block)
+static hd_status fold_block(fold_state *state, hd_block *block)
 {
     size_t kept = 0;
     for (size_t n = 0; n < block->node_count; n++) {
         hd_region region = {0};
         bool folded;
-        hd_status status = fold_one(graph, &block->nodes[n], &region, &folded);
+        hd_status status = fold_one(state, &block->nodes[n], &region, &folded);
         hd_region_clear(&region);
         if (status != HD_OK) {
             return status;
         }
         for (size_t b = 0; b < 2 && block->nodes[n].blocks[b] != NULL; b++) {
-            status = fold_block(graph, block->nodes[n].blocks[b]);
+            status = fold_block(state, block->nodes[n].blocks[b]);
             if (status != HD_OK) {
                 return status;
             }
@@ -138,6 +147,40 @@ static hd_status fold_block(hd_graph *graph, hd_block *block)
     }
     block->node_count = kept;
     return HD_OK;
+}
+
+static void count_readers(const hd_graph *graph, uint32_t *readers)
+{
+    for (size_t b = 0; b < graph->block_count; b++) {
+        const hd_block *block = graph->blocks[b];
+        for (size_t n = 0; n < block->node_count; n++) {
+            for (size_t i = 0; i < block->nodes[n].input_count; i++) {
+                readers[block->nodes[n].inputs[i]]++;
+            }
+        }
+        for (size_t i = 0; i < block->output_count; i++) {
+            readers[block->outputs[i]]++;
+        }
+    }
+}
+
+static hd_status fold_constants(hd_model *model)
+{
+    hd_graph *graph = model->graph;
+    fold_state state = {.graph = graph,
+                        .readers = hd_alloc_zero(graph->value_count, sizeof *state.readers)};
+    if (state.readers == NULL) {
+        return HD_OUT_OF_MEMORY;
+    }
+    size_t constant_bytes = 0;
+    for (size_t v = 1; v < graph->value_count; v++) {
+        constant_bytes += graph->values[v].data == NULL ? 0 : value_size(&graph->values[v]);
+    }
+    count_readers(graph, state.readers);
+    hd_folding_start(&state.folding, constant_bytes, constant_bytes, &model->device->memory);
+    hd_status status = fold_block(&state, graph->root);
+    hd_free(state.readers);
+    return status;
 }
 
 /* How the readers of a constant want it. */
@@ -240,7 +283,7 @@ hd_status hd_model_prepare(hd_model *model, hd_error *error)
     if (status != HD_OK) {
         return status;
     }
-    if (fold_block(model->graph, model->graph->root) != HD_OK ||
+    if (fold_constants(model) != HD_OK ||
         hd_graph_join_affine(model->graph) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
