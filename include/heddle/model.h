@@ -23,7 +23,10 @@ typedef struct hd_model_options {
 
 #define HD_RANK_UNKNOWN UINT32_MAX
 
-/* Type and shape of an input or output as the model declares it. Pointers live as long as the model. */
+/* Type and shape of an input or output as the model declares it. Pointers live as long as the model.
+ * An input's are what a run holds its tensors to. An output's type holds, too: where the graph gives
+ * another, no run succeeds (HD_BAD_MODEL). An output's shape is the file's word, which exporters get
+ * wrong: it is not checked, and what a run writes into hd_tensor's dims counts. */
 typedef struct hd_value_info {
     const char *name;
     hd_dtype dtype;

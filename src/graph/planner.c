@@ -281,6 +281,18 @@ static hd_status cut_after_dynamic(hd_planner *planner, hd_plan_node *node)
     return HD_OK;
 }
 
+/* What the file declares of a value's type is held to be true; of its shape, see hd_model_output_info. */
+static hd_status check_declared(hd_planner *planner, const hd_node *node, size_t index, hd_dtype dtype)
+{
+    const hd_graph_value *value = &planner->graph->values[node->outputs[index]];
+    return value->dtype == HD_DTYPE_NONE || value->dtype == dtype
+               ? HD_OK
+               : hd_fail(planner->error, HD_BAD_MODEL,
+                         "node '%s' (%s): its output '%s' is declared %s, but it gives %s", node->name,
+                         node->operator->type, value->name, hd_dtype_name(value->dtype),
+                         hd_dtype_name(dtype));
+}
+
 static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_operation *operation)
 {
     for (size_t i = 0; i < node->output_count; i++) {
@@ -292,6 +304,10 @@ static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_oper
         if (!hd_shape_is_valid(&output->shape, output->dtype)) {
             return hd_operation_fail(operation, planner->error, HD_INVALID_ARGUMENT,
                                      "the size of output %zu overflows", i);
+        }
+        hd_status status = check_declared(planner, node, i, output->dtype);
+        if (status != HD_OK) {
+            return status;
         }
     }
     return HD_OK;
@@ -660,8 +676,16 @@ static hd_status end_frame(hd_planner *planner, hd_frame *frame)
         return end_iteration(planner, frame);
     }
     for (size_t i = 0; i < node->output_count; i++) {
-        if (node->outputs[i] != HD_VALUE_NONE) {
-            planner->map[node->outputs[i]] = planner->map[frame->block->outputs[i]];
+        hd_tensor_id tensor = planner->map[frame->block->outputs[i]];
+        if (node->outputs[i] == HD_VALUE_NONE) {
+            continue;
+        }
+        planner->map[node->outputs[i]] = tensor;
+        hd_status status = tensor == HD_TENSOR_NONE
+                               ? HD_OK /* who reads it says that it is never computed */
+                               : check_declared(planner, node, i, planner->tensors[tensor].dtype);
+        if (status != HD_OK) {
+            return status;
         }
     }
     planner->frame_count--;

@@ -67,6 +67,18 @@ static void drop_inputs(fold_state *state, const hd_node *node)
     }
 }
 
+/* Whether an output has the type that the file declares; the plan says so where it has not. */
+static bool is_as_declared(const hd_graph *graph, const hd_node *node, const hd_operation *operation)
+{
+    for (size_t i = 0; i < node->output_count; i++) {
+        hd_dtype declared = graph->values[node->outputs[i]].dtype;
+        if (declared != HD_DTYPE_NONE && operation->outputs[i].dtype != declared) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static hd_status compute_node(const hd_node *node, hd_operation *operation)
 {
     if ((node->operator->flags & HD_OPERATOR_VIEW) == 0 || node->output_count != 1) {
@@ -103,7 +115,8 @@ static hd_status fold_one(fold_state *state, const hd_node *node, hd_region *reg
             operation.outputs[i].dtype = HD_DTYPE_NONE;
         }
     }
-    if (!hd_folding_take(&state->folding, &operation, FOLD_GROWTH_LIMIT)) {
+    if (!is_as_declared(graph, node, &operation) ||
+        !hd_folding_take(&state->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return HD_OK;
     }
     hd_status status = compute_node(node, &operation);

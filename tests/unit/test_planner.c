@@ -324,6 +324,34 @@ static void convolutions_over_no_columns_give_the_bias(void **state)
     }
 }
 
+static void refuses(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_status wanted,
+                    const char *words)
+{
+    hd_error error = {0};
+    hd_tensor output = {0};
+    assert_int_equal(hd_model_run(model, inputs, input_count, &output, 1, &error), wanted);
+    assert_string_equal(error.message, words);
+    assert_null(output.data);
+}
+
+static void outputs_have_the_types_that_are_declared(void **state)
+{
+    (void)state;
+    for (int constant = 0; constant < 2; constant++) {
+        hd_graph *graph = new_graph();
+        hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32);
+        hd_value from = constant == 0 ? x : block_floats(graph, 4, one_to_four);
+        hd_value y = NODE(graph, graph->root, "Relu", from);
+        graph->values[y].dtype = HD_INT64; /* as a file may say */
+        block_output(graph, graph->root, "y", y);
+        hd_model *model = block_model(device, graph, 0);
+        hd_tensor input = block_tensor(HD_FLOAT32, 4, one_to_four);
+        refuses(model, &input, 1, HD_BAD_MODEL,
+                "node 'Relu' (Relu): its output '' is declared int64, but it gives float32");
+        hd_model_destroy(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +364,7 @@ int main(void)
         cmocka_unit_test(one_value_may_be_an_output_twice_and_an_input_or_a_constant_may_be_one),
         cmocka_unit_test(empty_tensors_flow_through),
         cmocka_unit_test(convolutions_over_no_columns_give_the_bias),
+        cmocka_unit_test(outputs_have_the_types_that_are_declared),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
