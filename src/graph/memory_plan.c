@@ -410,6 +410,9 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
                 reference_to(planner, planner->map[planner->graph->root->outputs[output->index]]);
         }
     }
+    for (size_t i = 0; status == HD_OK && i < plan->check_count; i++) {
+        plan->checks[i].source = reference_to(planner, plan->checks[i].tensor);
+    }
     plan->recipe.arena_size = planner->arena_size;
     return status;
 }

@@ -6,6 +6,7 @@
 #include "base/float_environment.h"
 #include "base/memory.h"
 #include "graph/binding.h"
+#include "graph/index_checks.h"
 #include "graph/model.h"
 #include "graph/rows.h"
 
@@ -319,7 +320,7 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
     hd_command_list_bind(*list, run->input_data, run->output_data);
     hd_backend_run(device->backend, device->executor, run->stream_number, *list, workspace->scratch,
                    recipe->scratch_size);
-    return HD_OK;
+    return hd_plan_read_checks(plan, workspace->arena, run->error);
 }
 
 /* Copies what no step wrote in place. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/index_checks.h"
 #include "graph/model.h"
 #include "graph/planner.h"
 
@@ -231,6 +232,9 @@ static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, 
     plan->is_last = planner->cut_count == 0;
     keep_what_lives_on(planner);
     status = optimize(planner);
+    if (status == HD_OK) {
+        status = hd_planner_add_index_checks(planner, plan);
+    }
     if (status == HD_OK) {
         status = hd_planner_finish(planner, plan);
     }

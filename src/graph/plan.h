@@ -35,6 +35,14 @@ typedef struct hd_plan_boundary {
     size_t size;
 } hd_plan_boundary;
 
+/* A step that looks at indices: what it found lies at `source`. */
+typedef struct hd_plan_check {
+    const char *name; /* of the node that goes by the indices */
+    const char *type;
+    hd_tensor_id tensor;
+    hd_reference source; /* in the arena */
+} hd_plan_check;
+
 /* What is known of a plan's rows (the entries along dimension 0 of its inputs). */
 enum { HD_PLAN_ROWS_UNKNOWN, HD_PLAN_ROWS_APART, HD_PLAN_ROWS_MIXED };
 
@@ -49,6 +57,8 @@ typedef struct hd_plan {
     bool is_last;
     hd_plan_boundary *boundaries;
     size_t boundary_count;
+    hd_plan_check *checks;
+    size_t check_count;
     struct hd_planner *continuation; /* how planning goes on after the boundary */
     struct hd_plan *before; /* the segment before, with a reference: values that were known there are
                                read here, and lie in its region (REUSE) */

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "graph/evaluate.h"
+#include "graph/index_checks.h"
 #include "graph/model.h"
 
 /* Values of up to this many elements may steer a plan: branch conditions, target shapes, rates. */
@@ -356,6 +357,10 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     hd_tensor_id *outputs = hd_region_array(planner->region, node->output_count, sizeof *outputs);
     if (outputs == NULL) {
         return out_of_memory(planner);
+    }
+    status = hd_index_check_known(&operation, planner->error);
+    if (status != HD_OK) {
+        return status;
     }
     status = check_outputs(planner, node, &operation);
     uint8_t flags = node->operator->flags;

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "graph/evaluate.h"
 #include "graph/folding.h"
+#include "graph/index_checks.h"
 #include "graph/model.h"
 
 /* A folded constant may have this many bytes more than what it is made of. */
@@ -115,7 +116,7 @@ static hd_status fold_one(fold_state *state, const hd_node *node, hd_region *reg
             operation.outputs[i].dtype = HD_DTYPE_NONE;
         }
     }
-    if (!is_as_declared(graph, node, &operation) ||
+    if (!is_as_declared(graph, node, &operation) || hd_index_check_known(&operation, NULL) != HD_OK ||
         !hd_folding_take(&state->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return HD_OK;
     }

@@ -18,6 +18,8 @@
  *                       hd_fused_convolution_transposed.
  * "heddle.Elementwise"  a chain of elementwise operators in one pass. Parameters:
  *                       hd_fused_elementwise.
+ * "heddle.IndexCheck"   finds out whether indices, int32 or int64, are within bounds. Output: int64
+ *                       [HD_INDEX_CHECK_COUNT]. Parameters: hd_fused_index_check.
  *
  * Thread-safety: immutable. */
 #ifndef HD_HAL_FUSED_H
@@ -90,5 +92,19 @@ typedef struct hd_fused_elementwise {
     const hd_elementwise_step *steps;
     size_t step_count;
 } hd_fused_elementwise;
+
+/* Index i of the list goes by an axis of dims[i % depth] elements: it is in [-dim, dim). */
+typedef struct hd_fused_index_check {
+    uint32_t depth;
+    int64_t dims[HD_MAX_RANK];
+} hd_fused_index_check;
+
+/* What a check writes: whether an index is outside and, then, the first such index and its bound. */
+enum {
+    HD_INDEX_CHECK_OUTSIDE,
+    HD_INDEX_CHECK_INDEX,
+    HD_INDEX_CHECK_DIM,
+    HD_INDEX_CHECK_COUNT
+};
 
 #endif

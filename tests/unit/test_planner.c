@@ -352,6 +352,81 @@ static void outputs_have_the_types_that_are_declared(void **state)
     }
 }
 
+/* y = Gather(x, places), places an input or, if `computed`, the input plus zero. */
+static hd_model *make_gather(const char *type, bool computed)
+{
+    hd_graph *graph = new_graph();
+    hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32);
+    hd_value places = block_input(graph, graph->root, "places", HD_INT64);
+    if (computed) {
+        places = NODE(graph, graph->root, "Add", places, block_ints(graph, 0, (int64_t[]){0}));
+    }
+    block_output(graph, graph->root, "y", NODE(graph, graph->root, type, x, places));
+    return block_model(device, graph, 0);
+}
+
+static void indices_outside_fail_the_run(void **state)
+{
+    (void)state;
+    const char *const types[] = {"Gather", "GatherElements"};
+    for (size_t i = 0; i < 4; i++) {
+        hd_model *model = make_gather(types[i / 2], i % 2 != 0);
+        for (int repeat = 0; repeat < 3; repeat++) {
+            hd_tensor inputs[] = {block_tensor(HD_FLOAT32, 4, one_to_four),
+                                  block_tensor(HD_INT64, 3, (int64_t[]){3, -4, 0})};
+            hd_tensor y;
+            block_run(model, inputs, 2, &y, 1);
+            block_expect_floats(&y, 3, (float[]){4, 1, 1});
+            hd_tensor_release(&y);
+            inputs[1].data = (int64_t[]){0, 4, -9};
+            refuses(model, inputs, 2, HD_INVALID_ARGUMENT,
+                    i / 2 == 0 ? "node 'Gather' (Gather): index 4 is not in -4 to 3"
+                               : "node 'GatherElements' (GatherElements): index 4 is not in -4 to 3");
+            inputs[1].data = (int64_t[]){0, 3, INT64_MIN};
+            refuses(model, inputs, 2, HD_INVALID_ARGUMENT,
+                    i / 2 == 0 ? "node 'Gather' (Gather): index -9223372036854775808 is not in -4 to 3"
+                               : "node 'GatherElements' (GatherElements): index -9223372036854775808 is not in -4 to 3");
+        }
+        hd_model_destroy(&model);
+    }
+}
+
+static void constant_indices_outside_fail_the_plan(void **state)
+{
+    (void)state;
+    for (int constant = 0; constant < 2; constant++) {
+        hd_graph *graph = new_graph();
+        hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32);
+        hd_value from = constant == 0 ? x : block_floats(graph, 4, one_to_four);
+        hd_value places = block_ints(graph, 2, (int64_t[]){0, 99});
+        block_output(graph, graph->root, "y", NODE(graph, graph->root, "Gather", from, places));
+        hd_model *model = block_model(device, graph, 0);
+        hd_tensor input = block_tensor(HD_FLOAT32, 4, one_to_four);
+        refuses(model, &input, 1, HD_INVALID_ARGUMENT, "node 'Gather' (Gather): index 99 is not in -4 to 3");
+        hd_model_destroy(&model);
+    }
+}
+
+static void index_vectors_outside_fail_the_run(void **state)
+{
+    (void)state;
+    hd_graph *graph = new_graph();
+    hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32);
+    hd_value places = block_input(graph, graph->root, "places", HD_INT64);
+    hd_value square = NODE(graph, graph->root, "Reshape", x, block_ints(graph, 2, (int64_t[]){2, 2}));
+    hd_value pairs = NODE(graph, graph->root, "Reshape", places, block_ints(graph, 2, (int64_t[]){-1, 2}));
+    block_output(graph, graph->root, "y", NODE(graph, graph->root, "GatherND", square, pairs));
+    hd_model *model = block_model(device, graph, 0);
+    hd_tensor y, inputs[] = {block_tensor(HD_FLOAT32, 4, one_to_four),
+                             block_tensor(HD_INT64, 4, (int64_t[]){1, 1, -2, 1})};
+    block_run(model, inputs, 2, &y, 1);
+    block_expect_floats(&y, 2, (float[]){4, 2});
+    hd_tensor_release(&y);
+    inputs[1].data = (int64_t[]){1, 1, -2, 2};
+    refuses(model, inputs, 2, HD_INVALID_ARGUMENT, "node 'GatherND' (GatherND): index 2 is not in -2 to 1");
+    hd_model_destroy(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +440,9 @@ int main(void)
         cmocka_unit_test(empty_tensors_flow_through),
         cmocka_unit_test(convolutions_over_no_columns_give_the_bias),
         cmocka_unit_test(outputs_have_the_types_that_are_declared),
+        cmocka_unit_test(indices_outside_fail_the_run),
+        cmocka_unit_test(constant_indices_outside_fail_the_plan),
+        cmocka_unit_test(index_vectors_outside_fail_the_run),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

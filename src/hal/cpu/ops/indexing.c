@@ -293,5 +293,6 @@ const hd_cpu_operator hd_cpu_operators_indexing[] = {
     {"Unique", hd_cpu_compile_unique},
     {"Compress", hd_cpu_compile_compress},
     {"CumSum", hd_cpu_compile_cum_sum},
+    {"heddle.IndexCheck", hd_cpu_compile_index_check},
     {0},
 };

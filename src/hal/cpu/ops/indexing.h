@@ -1,13 +1,16 @@
 /* Indexing: compile functions of the operators that go by indices, and what they share.
  *
- * Indices that come as data cannot fail a run: one below -dim counts as 0, one above dim - 1 as
- * dim - 1, so that every access stays inside. */
+ * Indices that come as data cannot fail a kernel: one below -dim counts as 0, one above dim - 1 as
+ * dim - 1, so that every access stays inside (SAFE); "heddle.IndexCheck" beside it fails the run. */
 #ifndef HD_HAL_CPU_OPS_INDEXING_H
 #define HD_HAL_CPU_OPS_INDEXING_H
 
 #include <string.h>
 
 #include "hal/cpu/kernel.h"
+
+/* hal/cpu/ops/index_check.c */
+hd_cpu_compile hd_cpu_compile_index_check;
 
 /* hal/cpu/ops/indexing_scatter.c */
 hd_cpu_compile hd_cpu_compile_scatter_elements;
