@@ -38,13 +38,16 @@ typedef struct hd_value_info {
 /* Loads an ONNX file. External weights are read from the file's own folder only. The file may change
  * or go once the call has returned. May block on the file; packs weights on the calling thread.
  * On success *out_model holds a reference that hd_model_destroy gives back; on failure NULL.
- * HD_NOT_FOUND, HD_IO, HD_BAD_MODEL, HD_UNSUPPORTED (names node and operator), HD_OUT_OF_MEMORY,
- * HD_CLOSED, HD_FORKED. */
+ * While it loads, memory peaks at no more than twice the bytes that hd_memory_info then counts as
+ * weights, and 64 MB. float16 and bfloat16 weights that are computed with are kept as float32.
+ * HD_INVALID_ARGUMENT, HD_NOT_FOUND and HD_IO (the file, its folder or external data), HD_BAD_MODEL and
+ * HD_UNSUPPORTED (name node and tensor), HD_OUT_OF_MEMORY (also the device's limit), HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_model_load(hd_device *device, const char *path,
                                              const hd_model_options *options, hd_model **out_model,
                                              hd_error *error);
 
-/* The same from `size` bytes of memory, which are the caller's again when the call returns. */
+/* The same from `size` bytes of memory, which are the caller's again when the call returns. The same
+ * statuses; HD_NOT_FOUND and HD_IO concern the base directory and external data. */
 HD_API HD_MUST_CHECK hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
                                                     const hd_model_options *options,
                                                     hd_model **out_model, hd_error *error);
@@ -67,8 +70,14 @@ HD_API HD_MUST_CHECK hd_status hd_model_output_info(const hd_model *model, size_
  * see hd_tensor for who owns what. Outputs must not overlap inputs or one another.
  * The first run of new input shapes makes a plan; later ones allocate nothing when the outputs'
  * memory is the caller's (FLAT). Equal inputs give equal bits, whatever runs beside it (BITS).
- * HD_INVALID_ARGUMENT (names the tensor), HD_UNSUPPORTED, HD_OUT_OF_MEMORY, HD_EXHAUSTED, HD_CLOSED,
- * HD_FORKED, HD_LOST. On failure no output struct has changed and nothing is left to free. */
+ * Where shapes depend on what is computed (NonZero, a computed Reshape or Loop), there is a plan for each
+ * value that they have, so that data which differs from run to run makes each run plan anew.
+ * HD_INVALID_ARGUMENT (names the tensor; also an index of Gather and its like that is out of bounds, and
+ * shapes that do not fit together), HD_NOT_FOUND (no input or output of that name), HD_BAD_MODEL,
+ * HD_UNSUPPORTED (name the node; found when a plan is made), HD_OUT_OF_MEMORY (also the device's limit),
+ * HD_EXHAUSTED (no stream came free), HD_NOT_YET (another thread has not finished the plan in ten minutes),
+ * HD_CLOSED, HD_FORKED, HD_LOST. On failure no output struct has changed and nothing is left to free;
+ * memory that the caller gave for outputs may be written to. */
 HD_API HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
                                             hd_tensor *outputs, size_t output_count, hd_error *error);
 
