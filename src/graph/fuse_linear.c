@@ -20,12 +20,16 @@ bool hd_activation_of(const hd_planner *planner, const hd_plan_node *node, hd_ac
     } else if (hd_plan_node_is(node, "Swish") && hd_operation_float(operation, "alpha", 1.0f) == 1.0f) {
         out->kind = HD_ACTIVATION_SILU;
     } else if (hd_plan_node_is(node, "LeakyRelu")) {
-        *out = (hd_activation){HD_ACTIVATION_LEAKY_RELU, hd_operation_float(operation, "alpha", 0.01f), 0};
+        out->kind = HD_ACTIVATION_LEAKY_RELU;
+        out->alpha = hd_operation_float(operation, "alpha", 0.01f);
     } else if (hd_plan_node_is(node, "HardSwish")) {
-        *out = (hd_activation){HD_ACTIVATION_HARD_SWISH, 1.0f / 6.0f, 0.5f};
+        out->kind = HD_ACTIVATION_HARD_SWISH;
+        out->alpha = 1.0f / 6.0f;
+        out->beta = 0.5f;
     } else if (hd_plan_node_is(node, "HardSigmoid")) {
-        *out = (hd_activation){HD_ACTIVATION_HARD_SIGMOID, hd_operation_float(operation, "alpha", 0.2f),
-                               hd_operation_float(operation, "beta", 0.5f)};
+        out->kind = HD_ACTIVATION_HARD_SIGMOID;
+        out->alpha = hd_operation_float(operation, "alpha", 0.2f);
+        out->beta = hd_operation_float(operation, "beta", 0.5f);
     } else if (hd_plan_node_is(node, "Clip") && operation->input_count == 3) {
         if (hd_planner_scalar(planner, node->inputs[1], &out->alpha) &&
             hd_planner_scalar(planner, node->inputs[2], &out->beta)) {
@@ -61,6 +65,21 @@ static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
     }
     *parts = (linear_parts){
         .inputs = {node->inputs[0], node->inputs[1], node->inputs[2], HD_TENSOR_NONE}, };
+    return true;
+}
+
+/* Takes in Mul or Add of one constant behind the activation. */
+static bool take_constant(const hd_planner *planner, linear_parts *parts, const hd_shape *shape,
+                          const char *type, float *out)
+{
+    hd_tensor_id output = parts->last->outputs[0];
+    hd_plan_node *user = hd_planner_only_user(planner, output);
+    if (!hd_plan_node_is(user, type) || user->inputs[0] == user->inputs[1] ||
+        !hd_shape_equal(&planner->tensors[user->outputs[0]].shape, shape) ||
+        !hd_planner_scalar(planner, hd_plan_node_other(user, output), out)) {
+        return false;
+    }
+    parts->last = user;
     return true;
 }
 
@@ -134,9 +153,17 @@ bool hd_fuse_convolution(hd_planner *planner)
             continue;
         }
         parts.last = node;
-        extend(planner, &parts, &planner->tensors[node->outputs[0]].shape);
+        const hd_shape shape = planner->tensors[node->outputs[0]].shape;
+        extend(planner, &parts, &shape);
         if (parts.last == node) {
             continue;
+        }
+        hd_activation *activation = &parts.activation;
+        if (activation->kind != HD_ACTIVATION_NONE &&
+            take_constant(planner, &parts, &shape, "Mul", &activation->scale)) {
+            activation->scales = true;
+            activation->shift = -0.0f; /* adds nothing */
+            (void)take_constant(planner, &parts, &shape, "Add", &activation->shift);
         }
         /* hd_fused_convolution_transposed begins with hd_fused_convolution. */
         const char *type = node->operation.type;

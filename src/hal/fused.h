@@ -45,6 +45,9 @@ typedef struct hd_activation {
     hd_activation_kind kind;
     float alpha;
     float beta;
+    bool scales; /* then y = activation · scale + shift, each step rounded; not with NONE */
+    float scale;
+    float shift;
 } hd_activation;
 
 typedef struct hd_fused_linear {

@@ -455,6 +455,10 @@ static void make_convolution(maker *m)
     }
     if (y != ORACLE_NONE && below(m, 3) == 0) {
         size_t z = below(m, 2) != 0 ? NODE(m, "Relu", y) : NODE(m, "HardSwish", y);
+        if (below(m, 2) != 0) { /* a learnt scale and shift */
+            z = both(m, "Mul", z, scalar(m, 0.75f));
+            z = below(m, 2) != 0 ? both(m, "Add", FLOATS(m, 0.5f, 0, 1), z) : z;
+        }
         y = z == ORACLE_NONE ? y : z;
     }
     if (y != ORACLE_NONE && below(m, 3) == 0) {

@@ -78,7 +78,7 @@ static void reference(const shape_case *c, const float *x, const float *w, const
     }
 }
 
-static double activated(const hd_activation *a, double x)
+static double activated_alone(const hd_activation *a, double x)
 {
     double gate = fmin(fmax((double)a->alpha * x + (double)a->beta, 0.0), 1.0);
     switch (a->kind) {
@@ -99,6 +99,12 @@ static double activated(const hd_activation *a, double x)
     default:
         return x;
     }
+}
+
+static double activated(const hd_activation *a, double x)
+{
+    double y = activated_alone(a, x);
+    return a->scales ? y * (double)a->scale + (double)a->shift : y;
 }
 
 static float *floats(int64_t count, uint32_t seed)
@@ -434,6 +440,9 @@ static void transposed_with_the_stride_of_its_kernel_is_folded(void **state)
         hd_activation silu = {.kind = HD_ACTIVATION_SILU};
         check_fused(&c, silu, false);
         check_fused(&c, silu, true);
+        hd_activation scaled = {HD_ACTIVATION_HARD_SWISH, 1.0F / 6.0F, 0.5F, true, 1.25F, 0.5F};
+        check_fused(&c, scaled, false);
+        check_fused(&c, scaled, true);
         c.kernel[0] = c.stride[0] = 3;
         c.kernel[1] = c.stride[1] = 1;
         check(&c);
@@ -456,14 +465,20 @@ static void activations(void **state)
                           .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}};
     shape_case depth = product;
     depth.channels = depth.outputs = depth.group = 43;
-    const hd_activation all[] = {{HD_ACTIVATION_CLIP, -0.25F, 0.5F},
-                                 {HD_ACTIVATION_LEAKY_RELU, 0.1F, 0.0F},
-                                 {HD_ACTIVATION_HARD_SIGMOID, 0.2F, 0.5F},
-                                 {HD_ACTIVATION_HARD_SWISH, 1.0F / 6.0F, 0.5F},
-                                 {HD_ACTIVATION_GELU, 0.0F, 0.0F},
-                                 {HD_ACTIVATION_SILU, 0.0F, 0.0F}};
+    const hd_activation all[] = {{.kind = HD_ACTIVATION_CLIP, .alpha = -0.25F, .beta = 0.5F},
+                                 {.kind = HD_ACTIVATION_LEAKY_RELU, .alpha = 0.1F, .beta = 0.0F},
+                                 {.kind = HD_ACTIVATION_HARD_SIGMOID, .alpha = 0.2F, .beta = 0.5F},
+                                 {.kind = HD_ACTIVATION_HARD_SWISH, .alpha = 1.0F / 6.0F, .beta = 0.5F},
+                                 {.kind = HD_ACTIVATION_GELU, .alpha = 0.0F, .beta = 0.0F},
+                                 {.kind = HD_ACTIVATION_SILU, .alpha = 0.0F, .beta = 0.0F},
+                                 {HD_ACTIVATION_RELU, 0.0F, 0.0F, true, 0.75F, -0.5F},
+                                 {HD_ACTIVATION_CLIP, -0.25F, 0.5F, true, -1.5F, 0.25F},
+                                 {HD_ACTIVATION_HARD_SWISH, 1.0F / 6.0F, 0.5F, true, 1.25F, 0.5F},
+                                 {HD_ACTIVATION_SILU, 0.0F, 0.0F, true, 1.25F, 0.5F}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         check_fused(&product, all[i], false);
+        check_fused(&product, all[i], true);
+        check_fused(&depth, all[i], false);
         check_fused(&depth, all[i], true);
     }
 }

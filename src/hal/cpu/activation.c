@@ -40,4 +40,9 @@ void hd_activation_apply(const hd_activation *activation, float *x, size_t n)
         functions->hard_swish(x, x, n, alpha, beta);
         break;
     }
+    if (activation->scales) {
+        for (size_t i = 0; i < n; i++) {
+            x[i] = x[i] * activation->scale + activation->shift;
+        }
+    }
 }

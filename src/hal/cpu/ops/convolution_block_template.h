@@ -36,6 +36,9 @@ INLINE void finish_kind(const hd_convolution_block *block, int64_t offset, const
                         int64_t vectors, hd_activation_kind kind)
 {
     const vector alpha = vector_set(block->activation.alpha), beta = vector_set(block->activation.beta);
+    /* Multiplying by 1 and adding -0 change no value. */
+    const vector scale = vector_set(block->activation.scales ? block->activation.scale : 1.0F);
+    const vector shift = vector_set(block->activation.scales ? block->activation.shift : -0.0F);
     const int64_t pixels = block->pixels;
     for (int64_t v = 0; v < vectors; v++) {
         const int64_t column = v * LANES, some = block->columns - column;
@@ -44,15 +47,15 @@ INLINE void finish_kind(const hd_convolution_block *block, int64_t offset, const
         }
         const float *sum = sums + column, *residual = block->residual;
         float *output = block->output + offset + column;
-        /* Adding a bias of -0 changes no value. */
         const vector bias = block->bias == NULL ? vector_set(-0.0F)
                             : some >= LANES     ? vector_load(block->bias + column)
                                                 : vector_load_some(block->bias + column, some);
         if (some >= LANES && residual == NULL) {
             for (int64_t p = 0; p < pixels; p++) {
+                vector x = activate(kind, alpha, beta,
+                                    vector_add(vector_load(sum + p * vectors * LANES), bias));
                 vector_store(output + p * block->output_pixel,
-                             activate(kind, alpha, beta,
-                                      vector_add(vector_load(sum + p * vectors * LANES), bias)));
+                             vector_add(vector_multiply(x, scale), shift));
             }
             continue;
         }
@@ -62,7 +65,7 @@ INLINE void finish_kind(const hd_convolution_block *block, int64_t offset, const
                 const float *from = residual + offset + column + p * block->output_pixel;
                 x = vector_add(x, some >= LANES ? vector_load(from) : vector_load_some(from, some));
             }
-            x = activate(kind, alpha, beta, x);
+            x = vector_add(vector_multiply(activate(kind, alpha, beta, x), scale), shift);
             if (some >= LANES) {
                 vector_store(output + p * block->output_pixel, x);
             } else {

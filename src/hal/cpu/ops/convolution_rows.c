@@ -150,16 +150,16 @@ static hd_convolution_block block_begin(const hd_convolution_work *work)
     switch (work->activation.kind) {
     case HD_ACTIVATION_RELU:
         block.low = 0.0F;
-        block.clips = true;
+        block.clips = !work->activation.scales;
         break;
     case HD_ACTIVATION_CLIP:
         block.low = work->activation.alpha;
         block.high = work->activation.beta;
-        block.clips = true;
+        block.clips = !work->activation.scales;
         break;
     default:
         if (!hd_convolution_activates(work->activation.kind)) {
-            block.activation.kind = HD_ACTIVATION_NONE;
+            block.activation = (hd_activation){.kind = HD_ACTIVATION_NONE};
         }
         block.clips = block.activation.kind == HD_ACTIVATION_NONE;
         break;
@@ -279,7 +279,7 @@ static void product_folded(const hd_convolution_work *work, const hd_convolution
     scratch.output = image->folded;
     scratch.residual = NULL;
     if (image->residual != NULL) {
-        block->activation.kind = HD_ACTIVATION_NONE;
+        block->activation = (hd_activation){.kind = HD_ACTIVATION_NONE};
         block->clips = true;
         block->low = -INFINITY;
         block->high = INFINITY;
