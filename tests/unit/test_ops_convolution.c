@@ -483,6 +483,23 @@ static void activations(void **state)
     }
 }
 
+/* Wide enough that they are computed over planes, in several tiles, with groups of unequal size. */
+static void few_outputs(void **state)
+{
+    (void)state;
+    const int64_t outputs[] = {1, 3, 7, 12, 13, 24, 25, 37, 40};
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
+        check(&(shape_case){PLAIN, .batch = 2, .channels = 19, .outputs = outputs[i], .height = 21,
+                            .width = 45, .kernel = {5, 3}, .begin = {2, 1}, .end = {2, 1}});
+        check(&(shape_case){.group = 1, .stride = {1, 1}, .dilation = {2, 3}, .batch = 1,
+                            .channels = 16, .outputs = outputs[i], .height = 20, .width = 64,
+                            .kernel = {3, 5}, .begin = {-1, 14}, .end = {3, -2}});
+    }
+    shape_case gated = {PLAIN, .batch = 1, .channels = 20, .outputs = 12, .height = 17, .width = 61,
+                        .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}};
+    check_fused(&gated, (hd_activation){.kind = HD_ACTIVATION_SILU}, true);
+}
+
 static void weights_beyond_one_tile_of_panels(void **state)
 {
     (void)state;
@@ -634,6 +651,7 @@ int main(void)
         cmocka_unit_test(transposed_with_the_stride_of_its_kernel_is_folded),
         cmocka_unit_test(transposed_with_dilation_takes_the_plain_kernel),
         cmocka_unit_test(activations),
+        cmocka_unit_test(few_outputs),
         cmocka_unit_test(weights_beyond_one_tile_of_panels),
         cmocka_unit_test(automatic_padding),
         cmocka_unit_test(three_dimensions_and_double),

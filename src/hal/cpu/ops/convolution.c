@@ -305,6 +305,8 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         work->block_tiles =
             hd_cpu_tile_count(rows, depth * width * sizes->channels / STEP_PRODUCTS);
         kernel->tile_count = work->block_tiles;
+    } else if (hd_convolution_cut_planes(work, kernel)) {
+        work->edge_floats = 0;
     } else if (sizes->channels_last) {
         kernel->run = run_channels_last;
         int64_t sets = (work->panels + work->tile_panels - 1) / work->tile_panels;

@@ -13,6 +13,9 @@ typedef __m256 vector;
 #define KERNELS          hd_convolution_kernels_avx2
 #define PIXEL_LIST(X)           X(1) X(2) X(3) X(4) X(5) X(6)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#define PLANE_OUTPUTS 6
+#define PLANE_LIST(X)      X(1) X(2) X(3) X(4) X(5) X(6)
+#define PLANE_LIST_WIDE(X) X(1) X(2) X(3)
 /* Keeps the compiler from making one pointer a pixel of the few that address them all. */
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 

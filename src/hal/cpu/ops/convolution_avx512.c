@@ -13,6 +13,9 @@ typedef __m512 vector;
 #define KERNELS          hd_convolution_kernels_avx512
 #define PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define PLANE_OUTPUTS 12
+#define PLANE_LIST(X)      X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#define PLANE_LIST_WIDE(X) X(1) X(2) X(3) X(4) X(5) X(6)
 /* Keeps the compiler from making one pointer a pixel of the few that address them all. */
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 

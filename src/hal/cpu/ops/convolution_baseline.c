@@ -12,6 +12,9 @@
 #define KERNELS          hd_convolution_kernels_baseline
 #define PIXEL_LIST(X)           X(1) X(2) X(3) X(4)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4)
+#define PLANE_OUTPUTS           4
+#define PLANE_LIST(X)           X(1) X(2) X(3) X(4)
+#define PLANE_LIST_WIDE(X)      X(1) X(2)
 #define HIDE(pointer)           ((void)(pointer))
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float))));

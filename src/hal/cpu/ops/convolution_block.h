@@ -50,6 +50,25 @@ typedef struct hd_convolution_block {
 
 typedef void hd_convolution_run_block(const hd_convolution_block *block);
 
+/* The other way around, for few output channels, of which a vector would hold more: lanes are pixels of a
+ * plane a channel, side by side, and the elements of a weight go to all of them. */
+typedef struct hd_convolution_planes {
+    const float *input;   /* plane of the first channel: what the first tap of the first pixel reads */
+    const float *weights; /* the panel, from the first output channel on */
+    const float *bias;    /* of that channel, or NULL */
+    float *output;        /* plane of that channel: the first pixel */
+    int64_t rows;         /* kernel rows, columns and channels */
+    int64_t taps;
+    int64_t channels;
+    int64_t input_plane;
+    int64_t input_row;
+    int64_t input_tap;
+    int64_t weight_step;
+    int64_t output_plane;
+    int64_t outputs; /* at most plane_outputs */
+    bool wide;       /* 4 vectors of pixels, for at most half as many outputs, else 2 */
+} hd_convolution_planes;
+
 /* The kernels of one instruction set. */
 typedef struct hd_convolution_kernels {
     int64_t lanes;             /* floats of a vector; a panel holds 2·lanes columns, the last may hold lanes */
@@ -57,6 +76,8 @@ typedef struct hd_convolution_kernels {
     int64_t depthwise_pixels;  /* most pixels of a depthwise block */
     hd_convolution_run_block *product;   /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
     hd_convolution_run_block *depthwise; /* columns ≤ 2·lanes; weights: [rows][taps], by the strides */
+    int64_t plane_outputs;               /* most output channels of a block of planes */
+    void (*planes)(const hd_convolution_planes *block); /* adds the bias, but does not activate */
     /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows; streams: past the caches, all
      * addresses of vectors aligned */
     void (*transpose)(const float *input, int64_t input_stride, int64_t rows, int64_t columns,

@@ -435,14 +435,37 @@ static void run_depthwise(const hd_convolution_block *line)
     depthwise_vector(&part, way, 1);
 }
 
+#include "hal/cpu/ops/convolution_planes_template.h"
+
+/* A block of a transpose with fewer rows or columns than a vector has lanes. */
+static void transpose_some(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
+                           float *output, int64_t output_stride)
+{
+    float from[LANES * LANES] = {0}, to[LANES * LANES];
+    for (int64_t row = 0; row < rows; row++) {
+        vector_store(from + row * LANES, vector_load_some(input + row * input_stride, columns));
+    }
+    transpose_block(from, LANES, to, LANES, false);
+    for (int64_t column = 0; column < columns; column++) {
+        vector_store_some(output + column * output_stride, vector_load(to + column * LANES), rows);
+    }
+}
+
 /* Columns outside, so that only as many lines of the output are being filled as a vector has lanes. */
 static void transpose(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
                       float *output, int64_t output_stride, bool streams)
 {
     const int64_t whole_rows = rows - rows % LANES;
-    int64_t column = 0;
-    for (; column + LANES <= columns; column += LANES) {
+    for (int64_t column = 0; column < columns; column += LANES) {
+        const int64_t some = columns - column < LANES ? columns - column : LANES;
         float *to = output + column * output_stride;
+        if (some < LANES) {
+            for (int64_t row = 0; row < rows; row += LANES) {
+                transpose_some(input + row * input_stride + column, input_stride,
+                               rows - row < LANES ? rows - row : LANES, some, to + row, output_stride);
+            }
+            break;
+        }
         for (int64_t row = 0; row < whole_rows; row += LANES) {
             const float *from = input + row * input_stride + column;
             if (streams) {
@@ -451,15 +474,9 @@ static void transpose(const float *input, int64_t input_stride, int64_t rows, in
                 transpose_block(from, input_stride, to + row, output_stride, false);
             }
         }
-        for (int64_t row = whole_rows; row < rows; row++) {
-            for (int64_t i = 0; i < LANES; i++) {
-                to[i * output_stride + row] = input[row * input_stride + column + i];
-            }
-        }
-    }
-    for (; column < columns; column++) {
-        for (int64_t row = 0; row < rows; row++) {
-            output[column * output_stride + row] = input[row * input_stride + column];
+        if (whole_rows < rows) {
+            transpose_some(input + whole_rows * input_stride + column, input_stride,
+                           rows - whole_rows, LANES, to + whole_rows, output_stride);
         }
     }
 }
@@ -470,5 +487,7 @@ const hd_convolution_kernels KERNELS = {
     .depthwise_pixels = DEPTHWISE_PIXELS,
     .product = run_product,
     .depthwise = run_depthwise,
+    .plane_outputs = PLANE_OUTPUTS,
+    .planes = run_planes,
     .transpose = transpose,
 };

@@ -42,6 +42,9 @@ typedef struct hd_convolution_work {
     size_t edge_floats;   /* of scratch: padded input columns of a block */
     size_t bias_floats;   /* of scratch, folded: the bias, once a column */
     size_t folded_floats; /* of scratch, folded: results of a block */
+    int64_t plane;        /* planes: floats of one, and of one of its rows; padding is part of them */
+    int64_t plane_row;
+    int64_t plane_pixels; /* planes: pixels of a chunk, in whole blocks: floats of an output plane */
 } hd_convolution_work;
 
 /* Where a run reads and writes. Rows are those of one image; `first_row` is the one that `input` (and
@@ -73,6 +76,10 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
 void hd_convolution_depthwise_rows(const hd_convolution_work *work,
                                    const hd_convolution_image *image, int64_t begin, int64_t end,
                                    int64_t channel, int64_t some);
+
+/* Chooses the way over planes, if it is faster: kernel's function and tiles, and the scratch of `work`.
+ * false: it is not. (convolution_planes.c) */
+bool hd_convolution_cut_planes(hd_convolution_work *work, hd_kernel *kernel);
 
 /* Packing (packed_convolution.c): which, its floats, and the packing itself. */
 hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed);
