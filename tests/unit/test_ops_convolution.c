@@ -428,6 +428,25 @@ static void transposed(void **state)
                         .height = 1, .width = 6, .kernel = {1, 4}, .begin = {0, 1}, .end = {0, 1}});
 }
 
+/* Found by fuzzing: each run went through all phases of the stride, also those of no output. */
+static void transposed_with_a_stride_beyond_its_output_is_quick(void **state)
+{
+    (void)state;
+    const int64_t stride = (int64_t)1 << 27;
+    shape_case c = {.transposed = true, .group = 1, .stride = {stride, stride}, .dilation = {1, 1},
+                    .batch = 1, .channels = 3, .outputs = 5, .height = 3, .width = 3,
+                    .kernel = {3, 3}, .begin = {stride - 2, stride - 1},
+                    .end = {stride - 4, stride - 2}};
+    check(&c);
+    c.begin[1] = 5; /* all outputs lie between the kernels */
+    c.end[1] = 2 * stride - 9;
+    check(&c);
+    c.begin[1] = 1;
+    c.stride[1] = 50; /* one kernel inside, the next cut off */
+    c.end[1] = 60;
+    check(&c);
+}
+
 static void transposed_with_the_stride_of_its_kernel_is_folded(void **state)
 {
     (void)state;
@@ -648,6 +667,7 @@ int main(void)
         cmocka_unit_test(depthwise),
         cmocka_unit_test(one_dimension),
         cmocka_unit_test(transposed),
+        cmocka_unit_test(transposed_with_a_stride_beyond_its_output_is_quick),
         cmocka_unit_test(transposed_with_the_stride_of_its_kernel_is_folded),
         cmocka_unit_test(transposed_with_dilation_takes_the_plain_kernel),
         cmocka_unit_test(activations),

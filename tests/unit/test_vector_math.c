@@ -293,19 +293,19 @@ static void activations_take_their_parameters(void **state)
 {
     (void)state;
     float in[5] = {-4.0f, -0.5f, 0.0f, 0.5f, 7.0f}, x[5];
-    hd_activation clip = {HD_ACTIVATION_CLIP, 0.0f, 6.0f};
+    hd_activation clip = {.kind = HD_ACTIVATION_CLIP, .alpha = 0.0f, .beta = 6.0f};
     memcpy(x, in, sizeof in);
     hd_activation_apply(&clip, x, 5);
     assert_true(x[0] == 0.0f && x[3] == 0.5f && x[4] == 6.0f);
-    hd_activation swish = {HD_ACTIVATION_HARD_SWISH, 1.0f / 6.0f, 0.5f};
+    hd_activation swish = {.kind = HD_ACTIVATION_HARD_SWISH, .alpha = 1.0f / 6.0f, .beta = 0.5f};
     memcpy(x, in, sizeof in);
     hd_activation_apply(&swish, x, 5);
     assert_true(x[0] == 0.0f && x[4] == 7.0f && fabsf(x[3] - 0.5f * (0.5f / 6.0f + 0.5f)) < 1e-6f);
-    hd_activation leaky = {HD_ACTIVATION_LEAKY_RELU, 0.1f, 0.0f};
+    hd_activation leaky = {.kind = HD_ACTIVATION_LEAKY_RELU, .alpha = 0.1f, .beta = 0.0f};
     memcpy(x, in, sizeof in);
     hd_activation_apply(&leaky, x, 5);
     assert_true(x[0] == 0.1f * -4.0f && x[4] == 7.0f);
-    hd_activation none = {HD_ACTIVATION_NONE, 0.0f, 0.0f};
+    hd_activation none = {.kind = HD_ACTIVATION_NONE, .alpha = 0.0f, .beta = 0.0f};
     memcpy(x, in, sizeof in);
     hd_activation_apply(&none, x, 5);
     assert_memory_equal(x, in, sizeof in);

@@ -262,6 +262,9 @@ static void cut_blocks(hd_convolution_work *work)
     const int64_t panel = 2 * work->kernels->lanes;
     const int64_t most = work->kernels->pixels;
     work->phases = sizes->transposed ? sizes->stride[1] : 1;
+    if (work->phases > sizes->output[1]) {
+        work->phases = sizes->output[1]; /* a pixel each; the others would be empty */
+    }
     work->phase_pixels = (sizes->output[1] + work->phases - 1) / work->phases;
     work->phase_blocks = (work->phase_pixels + most - 1) / most;
     work->group_panels = (sizes->output_channels / sizes->group + panel - 1) / panel;
@@ -274,8 +277,9 @@ static void cut_blocks(hd_convolution_work *work)
     work->tile_panels = work->tile_panels > work->panels ? work->panels : work->tile_panels;
     work->tile_panels = work->tile_panels < 1 ? 1 : work->tile_panels;
     if (!depthwise) {
+        int64_t longest = work->block_pixels + (work->longer_blocks > 0);
         int64_t columns = (sizes->kernel[1] - 1) * sizes->dilation[1] +
-                          (most - 1) * (sizes->transposed ? 1 : sizes->stride[1]) + 1;
+                          (longest - 1) * (sizes->transposed ? 1 : sizes->stride[1]) + 1;
         work->edge_floats =
             (size_t)hd_convolution_padded(sizes->kernel[0] * columns * sizes->channels, 16);
     }

@@ -25,7 +25,7 @@ typedef struct hd_convolution_work {
      * 1x1 product whose output channels are (kernel row, kernel column, channel), and a result pixel
      * is fold[0] rows of fold[1] output pixels. Else 1. */
     int64_t fold[2];
-    int64_t phases;       /* output columns of one phase meet the same kernel columns: stride, or 1 */
+    int64_t phases;       /* output columns of one phase meet the same kernel columns */
     int64_t phase_pixels; /* most pixels of a phase in an output row */
     int64_t phase_blocks; /* register blocks of such pixels */
     int64_t block_pixels; /* pixels of a register block; the first longer_blocks have one more */
