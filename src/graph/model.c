@@ -19,7 +19,7 @@ static void release_plan(void *plan)
 
 static void clear_memos(hd_model *model)
 {
-    for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
+    for (size_t i = 0; i < HD_LANE_COUNT; i++) {
         for (size_t j = 0; j < HD_MEMO_COUNT; j++) {
             hd_plan_release(model->memos[i].plans[j]);
             hd_free(model->memos[i].keys[j]);

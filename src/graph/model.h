@@ -8,8 +8,8 @@
 #include "runtime/device.h"
 #include "runtime/plan_cache.h"
 
-/* Plans that a stream found last, so that a warm run asks nobody. Entry i of hd_model.memos belongs to
- * whoever leases stream i. */
+/* Plans that a lane found last, so that a warm run asks nobody. Entry i of hd_model.memos belongs to
+ * whoever has lane i. */
 #define HD_MEMO_COUNT 4
 typedef struct hd_memo {
     hd_plan *plans[HD_MEMO_COUNT]; /* with a reference each */
@@ -32,9 +32,9 @@ struct hd_model {
      * one; relaxed, because a key made with too few bits finds no plan and is made again. */
     _Atomic uint64_t steering;
     /* What a run takes when nothing disturbs it: the shortest of the last ones whose inputs' shapes
-     * have the same hash. relaxed: it only decides whether the next run takes turns. */
+     * have the same hash. relaxed: it only decides who computes the next run. */
     _Atomic uint64_t run_nanoseconds[HD_DURATION_COUNT];
-    hd_memo memos[HD_STREAM_COUNT];
+    hd_memo memos[HD_LANE_COUNT];
 };
 
 /* Makes a model of a graph, which it takes over in any case. Constants are folded and packed. */
@@ -46,10 +46,10 @@ HD_MUST_CHECK hd_status hd_model_check_run(const hd_model *model, const hd_tenso
                                            size_t input_count, const hd_tensor *outputs,
                                            size_t output_count, hd_error *error);
 
-/* One run, as hd_model_run says, on the calling thread and on a stream that it has to itself; the
+/* One run, as hd_model_run says, on the calling thread and on a lane that it has to itself; the
  * caller keeps the model. may_split: independent rows may run one after the other; that is faster where
  * every core has a caller of its own. */
-HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split,
+HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split,
                                         const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                                         size_t output_count, hd_error *error);
 

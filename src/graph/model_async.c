@@ -28,14 +28,14 @@ static void record_run(hd_stream_work *work)
     }
 }
 
-static hd_work_result execute_run(hd_work *work)
+static hd_work_result execute_run(hd_work *work, uint32_t runner)
 {
     async_run *run = (async_run *)work;
     hd_model *model = run->model;
     hd_error error = {.status = HD_OK};
     hd_status status = HD_OK;
     if (!hd_future_is_decided(run->future)) {
-        status = hd_model_run_on(model, run->work.stream->number, false, run->inputs, run->input_count,
+        status = hd_model_run_on(model, hd_lane_of_runner(runner), false, run->inputs, run->input_count,
                                  run->outputs, run->output_count, &error);
     }
     /* In this order: whoever finds the future final finds the stream's point reached, too, and nothing

@@ -1,5 +1,6 @@
 /* One run of a model: the caller's tensors are checked and bound, the plan is found or made, its
- * command list replayed on a leased stream. Warm, it takes no lock and allocates nothing (FLAT). */
+ * command list replayed on a lane of its own. Warm, it allocates nothing (FLAT) and takes no lock, unless a
+ * runner computes it. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -12,9 +13,9 @@
 
 /* How long a run waits for another thread that makes the plan which it needs, too. */
 #define PLAN_WAIT_MS 600000
-/* Runs of a model that take this long take turns: several time slices of the system, so that
- * waking the next one costs little beside it. */
-#define LONG_NANOSECONDS UINT64_C(40000000)
+/* A run that takes this long is left to the device's runners while more of its kind are under way than the
+ * device has cores: it would be interrupted, since it is longer than a time slice of the system. */
+#define LONG_NANOSECONDS UINT64_C(3000000)
 /* A row that takes this long is worth a run of its own where every core has a caller: what it works on
  * stays in the core's caches, as a whole batch's does not. */
 #define LONG_ROW_NANOSECONDS UINT64_C(3000000)
@@ -26,7 +27,7 @@ typedef struct run_state {
     hd_tensor *outputs;
     size_t output_count;
     hd_error *error;
-    uint32_t stream_number;
+    uint32_t lane;
     hd_workspace *workspace;
     /* In the workspace's pointers: one entry a model input or output each. */
     void **input_data;
@@ -145,7 +146,7 @@ static bool make_following_key(run_state *run, const hd_plan *before)
 
 static hd_plan *find_memo(const run_state *run)
 {
-    const hd_memo *memo = &run->model->memos[run->stream_number];
+    const hd_memo *memo = &run->model->memos[run->lane];
     for (size_t i = 0; i < HD_MEMO_COUNT; i++) {
         if (memo->key_sizes[i] == run->key_size && memo->plans[i] != NULL &&
             memcmp(memo->keys[i], run->workspace->key, run->key_size) == 0) {
@@ -155,10 +156,10 @@ static hd_plan *find_memo(const run_state *run)
     return NULL;
 }
 
-/* Remembers a plan for this stream; takes the reference over in any case. Returns the plan. */
+/* Remembers a plan for this lane; takes the reference over in any case. Returns the plan. */
 static hd_plan *add_memo(const run_state *run, hd_plan *plan, const void *key, size_t key_size)
 {
-    hd_memo *memo = &run->model->memos[run->stream_number];
+    hd_memo *memo = &run->model->memos[run->lane];
     uint32_t i = memo->next;
     memo->next = (i + 1) % HD_MEMO_COUNT;
     hd_plan_release(memo->plans[i]);
@@ -244,8 +245,8 @@ static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering
     return HD_OK;
 }
 
-/* Finds the plan of the first segment (before NULL) or of the one that follows. The memo of this stream
- * holds a reference as long as the stream is leased and few other plans are looked up. */
+/* Finds the plan of the first segment (before NULL) or of the one that follows. The memo of this lane
+ * holds a reference as long as the lane is this run's and few other plans are looked up. */
 static hd_status find_plan(run_state *run, hd_plan *before, hd_plan **out_plan)
 {
     for (;;) {
@@ -303,7 +304,7 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
     const hd_recipe *recipe = &plan->recipe;
     hd_device *device = run->model->device;
     hd_workspace *workspace = run->workspace;
-    hd_command_list **list = &plan->lists[run->stream_number];
+    hd_command_list **list = &plan->lists[run->lane];
     hd_status status = hd_workspace_reserve_arena(workspace, &device->memory, recipe->arena_size, keep);
     if (status == HD_OK) {
         status = hd_workspace_reserve_scratch(workspace, &device->memory,
@@ -318,7 +319,7 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
         return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
     }
     hd_command_list_bind(*list, run->input_data, run->output_data);
-    hd_backend_run(device->backend, device->executor, run->stream_number, *list, workspace->scratch,
+    hd_backend_run(device->backend, device->executor, run->lane, *list, workspace->scratch,
                    recipe->scratch_size);
     return hd_plan_read_checks(plan, workspace->arena, run->error);
 }
@@ -502,7 +503,7 @@ static void note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds)
     hd_store_relaxed(duration, known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
 }
 
-hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split, const hd_tensor *inputs,
+hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_tensor *inputs,
                           size_t input_count, hd_tensor *outputs, size_t output_count, hd_error *error)
 {
     run_state run = {.model = model,
@@ -512,8 +513,9 @@ hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split, cons
                      .output_count = output_count,
                      .error = error,
                      .may_split = may_split,
-                     .stream_number = stream,
-                     .workspace = &model->device->workspaces[stream]};
+                     .lane = lane,
+                     .workspace = &model->device->workspaces[lane]};
+    uint64_t start = hd_clock_now();
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
     hd_status status = reserve_tables(&run);
@@ -527,6 +529,9 @@ hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split, cons
         }
     }
     hd_float_environment_leave(&saved);
+    if (status == HD_OK) {
+        note_duration(find_duration(model, inputs, input_count), hd_clock_now() - start);
+    }
     return status;
 }
 
@@ -540,6 +545,26 @@ hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs, siz
     return HD_OK;
 }
 
+/* The arguments of a run that a runner computes for its caller, who waits. */
+typedef struct delegated_run {
+    hd_work work; /* first: the queue's pointer to it is the run's */
+    hd_model *model;
+    const hd_tensor *inputs;
+    size_t input_count;
+    hd_tensor *outputs;
+    size_t output_count;
+    hd_error *error;
+    hd_status status;
+} delegated_run;
+
+static hd_work_result execute_delegated(hd_work *work, uint32_t runner)
+{
+    delegated_run *run = (delegated_run *)work;
+    run->status = hd_model_run_on(run->model, hd_lane_of_runner(runner), true, run->inputs,
+                                  run->input_count, run->outputs, run->output_count, run->error);
+    return HD_WORK_DONE;
+}
+
 hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                        size_t output_count, hd_error *error)
 {
@@ -548,8 +573,7 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
         return status;
     }
     hd_lease lease;
-    _Atomic uint64_t *duration = find_duration(model, inputs, input_count);
-    bool is_long = hd_load_relaxed(duration) > LONG_NANOSECONDS;
+    bool is_long = hd_load_relaxed(find_duration(model, inputs, input_count)) > LONG_NANOSECONDS;
     /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
      * before it waits for a stream. */
     hd_add_relaxed(&model->reference_count, 1);
@@ -558,11 +582,21 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
         hd_model_destroy(&model);
         return status;
     }
-    uint64_t start = hd_clock_now();
-    status = hd_model_run_on(model, lease.stream, lease.is_crowded, inputs, input_count, outputs,
-                             output_count, error);
-    note_duration(duration, hd_clock_now() - start);
     hd_device *device = model->device;
+    if (lease.is_delegated) {
+        delegated_run run = {.work = {.run = execute_delegated},
+                             .model = model,
+                             .inputs = inputs,
+                             .input_count = input_count,
+                             .outputs = outputs,
+                             .output_count = output_count,
+                             .error = error};
+        hd_device_delegate(device, &lease, &run.work);
+        status = run.status;
+    } else {
+        status = hd_model_run_on(model, lease.stream, lease.is_crowded, inputs, input_count, outputs,
+                                 output_count, error);
+    }
     hd_device_retain(device);
     hd_device_return(device, &lease);
     hd_model_destroy(&model);

@@ -20,7 +20,7 @@ void hd_plan_release(hd_plan *plan)
     /* acq_rel: the last holder sees what the others did with the plan before it is freed. */
     while (plan != NULL && hd_sub_acq_rel(&plan->reference_count, 1) == 1) {
         hd_plan *before = plan->before;
-        for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
+        for (size_t i = 0; i < HD_LANE_COUNT; i++) {
             hd_command_list_destroy(&plan->lists[i]);
         }
         if (plan->account != NULL) {

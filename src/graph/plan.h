@@ -5,7 +5,7 @@
  * be read, and the plan that follows it is found under that value.
  *
  * Thread-safety: immutable once made, except for the reference count, `rows`, and `lists`, whose entry i belongs
- * to whoever leases stream i. */
+ * to whoever has lane i. */
 #ifndef HD_GRAPH_PLAN_H
 #define HD_GRAPH_PLAN_H
 
@@ -65,7 +65,7 @@ typedef struct hd_plan {
     struct hd_memory_account *account; /* the device's, where memory_size is counted */
     size_t memory_size;                /* bytes of the region */
     size_t chain_size;                 /* the same of this plan and those before it */
-    hd_command_list *lists[HD_STREAM_COUNT];
+    hd_command_list *lists[HD_LANE_COUNT];
 } hd_plan;
 
 /* What a plan is made for. */

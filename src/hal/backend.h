@@ -8,6 +8,7 @@
 #include "base/rank.h"
 #include "base/region.h"
 #include "hal/command_list.h"
+#include "hal/lane.h"
 #include "hal/packed.h"
 #include "hal/work.h"
 #include "heddle/device.h"
@@ -23,15 +24,15 @@ typedef struct hd_backend {
     /* Fills *info with what the device is. */
     void (*describe)(hd_device_info *info);
 
-    /* An executor of `thread_count` threads, the caller included, for HD_STREAM_COUNT streams.
+    /* An executor of `thread_count` threads, the caller included, for HD_LANE_COUNT lanes.
      * HD_OUT_OF_MEMORY. No run may be in flight when it is destroyed; *executor may be NULL. */
     hd_status (*executor_create)(uint32_t thread_count, hd_executor **out_executor);
     void (*executor_destroy)(hd_executor **executor);
     /* Pieces of scratch memory that one run needs. */
     uint32_t (*executor_size)(const hd_executor *executor);
-    /* Replays a bound list and returns when it is done. `stream` is leased by the caller; scratch has
+    /* Replays a bound list and returns when it is done. The `lane` is the caller's; scratch has
      * executor_size pieces of scratch_stride bytes. */
-    void (*executor_run)(hd_executor *executor, uint32_t stream, const hd_command_list *list,
+    void (*executor_run)(hd_executor *executor, uint32_t lane, const hd_command_list *list,
                          unsigned char *scratch, size_t scratch_stride);
 
     /* In-order asynchronous queues, as hal/cpu/queues.h says of the CPU's. */
@@ -39,6 +40,7 @@ typedef struct hd_backend {
     void (*queues_destroy)(hd_queues **queues);
     hd_status (*queues_start)(hd_queues *queues);
     void (*queues_submit)(hd_queues *queues, uint32_t number, hd_work *work);
+    void (*queues_run)(hd_queues *queues, uint32_t number, hd_work *work);
     void (*queues_resume)(hd_queues *queues, uint32_t number);
     hd_status (*queues_drain)(hd_queues *queues, uint64_t deadline);
 
@@ -65,11 +67,11 @@ static inline void hd_backend_destroy_executor(const hd_backend *backend, hd_exe
     backend->executor_destroy(executor);
 }
 
-static inline void hd_backend_run(const hd_backend *backend, hd_executor *executor, uint32_t stream,
+static inline void hd_backend_run(const hd_backend *backend, hd_executor *executor, uint32_t lane,
                                   const hd_command_list *list, unsigned char *scratch,
                                   size_t scratch_stride) HD_WAITS
 {
-    backend->executor_run(executor, stream, list, scratch, scratch_stride);
+    backend->executor_run(executor, lane, list, scratch, scratch_stride);
 }
 
 static inline void hd_backend_destroy_queues(const hd_backend *backend, hd_queues **queues) HD_WAITS
@@ -81,6 +83,12 @@ static inline HD_MUST_CHECK hd_status hd_backend_start_queues(const hd_backend *
                                                               hd_queues *queues) HD_WAITS
 {
     return backend->queues_start(queues);
+}
+
+static inline void hd_backend_run_in_queue(const hd_backend *backend, hd_queues *queues, uint32_t number,
+                                           hd_work *work) HD_WAITS
+{
+    backend->queues_run(queues, number, work);
 }
 
 static inline HD_MUST_CHECK hd_status hd_backend_drain_queues(const hd_backend *backend, hd_queues *queues,

@@ -5,6 +5,8 @@
 #ifndef HD_HAL_WORK_H
 #define HD_HAL_WORK_H
 
+#include <stdint.h>
+
 typedef enum hd_work_result {
     HD_WORK_DONE,  /* the queue goes on; the work may be freed already */
     HD_WORK_PARKED /* the queue rests until it is resumed, then calls `run` again */
@@ -12,7 +14,8 @@ typedef enum hd_work_result {
 
 typedef struct hd_work {
     struct hd_work *next;
-    hd_work_result (*run)(struct hd_work *work);
+    /* runner: the number of the one that calls it, below HD_RUNNER_LIMIT. */
+    hd_work_result (*run)(struct hd_work *work, uint32_t runner);
 } hd_work;
 
 #endif

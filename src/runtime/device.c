@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -132,11 +133,8 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given)
     if (hd_slot_pool_init(&device->slots) != HD_OK) {
         return HD_OUT_OF_MEMORY;
     }
-    if (hd_turnstile_init(&device->turns, cores) != HD_OK) {
-        goto fail_slots;
-    }
     if (hd_submission_init(&device->submission, given->sync_strategy) != HD_OK) {
-        goto fail_turns;
+        goto fail_slots;
     }
     if (hd_callbacks_init(&device->callbacks) != HD_OK) {
         goto fail_submission;
@@ -164,8 +162,6 @@ fail_callbacks:
     hd_callbacks_destroy(&device->callbacks);
 fail_submission:
     hd_submission_destroy(&device->submission);
-fail_turns:
-    hd_turnstile_destroy(&device->turns);
 fail_slots:
     hd_slot_pool_destroy(&device->slots);
     return HD_OUT_OF_MEMORY;
@@ -229,6 +225,7 @@ void hd_device_destroy(hd_device **device)
     if (hd_thread_is_forked()) {
         return; /* its workers live in the parent only; its memory goes with this process */
     }
+    HD_CHECK("ONCE.long-runs", hd_load_relaxed(&dead->long_runs) == 0);
     hd_registry_remove(&dead->registry_entry);
     /* A runner or the callback thread may be the one that calls this: it had the last reference. */
     hd_backend_destroy_queues(dead->backend, &dead->queues);
@@ -236,11 +233,10 @@ void hd_device_destroy(hd_device **device)
     hd_backend_destroy_executor(dead->backend, &dead->executor);
     hd_allocator_destroy(&dead->allocator);
     destroy_streams(dead, HD_STREAM_COUNT);
-    for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
+    for (size_t i = 0; i < HD_LANE_COUNT; i++) {
         hd_workspace_clear(&dead->workspaces[i], &dead->memory);
     }
     hd_submission_destroy(&dead->submission);
-    hd_turnstile_destroy(&dead->turns);
     hd_slot_pool_destroy(&dead->slots);
     hd_free(dead);
 }
@@ -315,48 +311,61 @@ hd_status hd_device_check_open(hd_device *device, hd_error *error)
     return hd_slot_pool_is_closed(&device->slots) ? hd_fail(error, HD_CLOSED, "the device was shut down") : HD_OK;
 }
 
-hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lease, hd_error *error)
+/* Counts a long run in, and decides who computes it. With hardware queues that streams share, a caller would
+ * wait for what others submit, too. */
+static void begin_long_run(hd_device *device, hd_lease *lease)
+{
+    uint32_t others = hd_add_relaxed(&device->long_runs, 1);
+    lease->is_crowded = others + 1 >= device->info.core_count;
+    lease->is_delegated = others >= device->info.core_count &&
+                          device->info.queue_count == HD_STREAM_COUNT &&
+                          hd_backend_start_queues(device->backend, device->queues) == HD_OK;
+}
+
+static void end_long_run(hd_device *device, const hd_lease *lease)
+{
+    if (lease->is_long) {
+        hd_sub_relaxed(&device->long_runs, 1);
+    }
+}
+
+hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease, hd_error *error)
 {
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
     }
-    *out_lease = (hd_lease){.takes_turns = takes_turns};
+    *out_lease = (hd_lease){.is_long = is_long};
+    if (is_long) {
+        begin_long_run(device, out_lease);
+    }
     uint32_t hint = remembered.serial == device->serial ? remembered.slot : HD_SLOT_NONE;
-    uint64_t deadline = 0;
-    hd_status status = HD_OK;
-    if (takes_turns) {
-        /* Those who take turns share the few arenas that are warm already. */
-        hint = HD_SLOT_NONE;
-        deadline = hd_clock_after_ms(device->lease_wait_ms);
-        status = hd_turnstile_enter(&device->turns, deadline, &out_lease->is_crowded);
-    }
     /* The time limit is computed only if the fast way fails: reading the clock costs as much. */
-    if (status == HD_OK) {
-        status = hd_slot_pool_lease(&device->slots, hint, 0, &out_lease->stream);
-        if (status == HD_EXHAUSTED) {
-            deadline = deadline == 0 ? hd_clock_after_ms(device->lease_wait_ms) : deadline;
-            status = hd_slot_pool_lease(&device->slots, hint, deadline, &out_lease->stream);
-        }
-        if (status != HD_OK && takes_turns) {
-            hd_turnstile_leave(&device->turns);
-        }
+    hd_status status = hd_slot_pool_lease(&device->slots, hint, 0, &out_lease->stream);
+    if (status == HD_EXHAUSTED) {
+        status = hd_slot_pool_lease(&device->slots, hint, hd_clock_after_ms(device->lease_wait_ms),
+                                    &out_lease->stream);
     }
+    if (status == HD_OK) {
+        remember_slot(device, out_lease->stream);
+        return HD_OK;
+    }
+    end_long_run(device, out_lease);
     if (status == HD_EXHAUSTED) {
         return hd_fail(error, status, "no stream came free within %u ms", device->lease_wait_ms);
     }
-    if (status != HD_OK) {
-        return hd_fail(error, status, "the device was shut down");
-    }
-    remember_slot(device, out_lease->stream);
-    return HD_OK;
+    return hd_fail(error, status, "the device was shut down");
+}
+
+void hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work)
+{
+    hd_backend_run_in_queue(device->backend, device->queues,
+                            device->streams[lease->stream].queue_number, work);
 }
 
 void hd_device_return(hd_device *device, const hd_lease *lease)
 {
     hd_slot_pool_return(&device->slots, lease->stream);
-    if (lease->takes_turns) {
-        hd_turnstile_leave(&device->turns);
-    }
+    end_long_run(device, lease);
 }
 
 hd_status hd_device_find_stream(hd_device *device, hd_stream handle, hd_stream_ref *out_ref,

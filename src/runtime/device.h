@@ -13,7 +13,6 @@
 #include "runtime/slot_pool.h"
 #include "runtime/stream.h"
 #include "runtime/submission.h"
-#include "runtime/turnstile.h"
 #include "runtime/workspace.h"
 
 struct hd_device {
@@ -30,10 +29,11 @@ struct hd_device {
     hd_registry_entry registry_entry;
     hd_submission submission;
     hd_slot_pool slots;
-    hd_turnstile turns;
+    /* Long runs under way whose callers wait for them. relaxed: it only decides who computes the next. */
+    _Atomic uint32_t long_runs;
     hd_stream_state streams[HD_STREAM_COUNT];
     hd_allocator *allocator;
-    hd_workspace workspaces[HD_STREAM_COUNT]; /* entry i belongs to whoever leases slot i */
+    hd_workspace workspaces[HD_LANE_COUNT]; /* entry i belongs to whoever has lane i */
 };
 
 void hd_device_retain(hd_device *device);
@@ -57,17 +57,20 @@ hd_status hd_device_fail_stream(hd_status status, hd_error *error);
 /* A stream for one run. */
 typedef struct hd_lease {
     uint32_t stream;
-    bool takes_turns; /* the run is inside the turnstile */
-    bool is_crowded;  /* so many took turns when it went in that every core has a run of its own */
+    bool is_long;
+    bool is_crowded;   /* with so many long runs under way that every core has one of its own */
+    bool is_delegated; /* with more of them than cores: a runner is to compute it */
 } hd_lease;
 
 /* Whether new work may begin: HD_OK, HD_FORKED, HD_CLOSED. */
 HD_MUST_CHECK hd_status hd_device_check_open(hd_device *device, hd_error *error);
 
-/* Leases a stream. takes_turns: the run will be long, so it waits for its turn first.
+/* Leases a stream. is_long: the run will be long.
  * HD_FORKED, HD_CLOSED, HD_EXHAUSTED. */
-HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, bool takes_turns, hd_lease *out_lease,
+HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease,
                                         hd_error *error) HD_WAITS;
+/* Has a runner do the work of a lease that is_delegated, and waits until it is done. */
+void hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work) HD_WAITS;
 void hd_device_return(hd_device *device, const hd_lease *lease);
 
 /* Public, and may wait: a thread that gives the last reference back joins the device's threads. */

@@ -75,8 +75,9 @@ static hd_timeline *mark_timeline(const event_mark *mark)
     return &mark->work.stream->timeline;
 }
 
-static hd_work_result run_mark(hd_work *work)
+static hd_work_result run_mark(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     event_mark *mark = (event_mark *)work;
     mark->reached_at = hd_clock_now();
     hd_stream_complete(&mark->work);
@@ -93,8 +94,9 @@ static void resume_barrier(hd_timeline_watch *watch)
     stream->backend->queues_resume(stream->queues, stream->queue_number);
 }
 
-static hd_work_result run_barrier(hd_work *work)
+static hd_work_result run_barrier(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     event_barrier *barrier = (event_barrier *)work;
     hd_timeline *timeline = mark_timeline(barrier->mark);
     uint64_t point = barrier->mark->work.point;

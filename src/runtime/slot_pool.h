@@ -22,8 +22,8 @@
 #include "base/atomic.h"
 #include "base/memory.h"
 #include "base/mutex.h"
+#include "hal/lane.h"
 
-#define HD_STREAM_COUNT 32
 #define HD_SLOT_NONE UINT32_MAX
 
 typedef struct hd_slot_waiter {

@@ -2,7 +2,7 @@
  * Law: arena_generation changes whenever the arena moves; a command list that carries another
  * generation is recorded anew.
  *
- * Thread-safety: exclusive: whoever leases its slot. */
+ * Thread-safety: exclusive: whoever has its lane. */
 #ifndef HD_RUNTIME_WORKSPACE_H
 #define HD_RUNTIME_WORKSPACE_H
 

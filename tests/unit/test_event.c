@@ -22,8 +22,9 @@ static hd_event *event;
 static _Atomic bool is_open;
 static hd_stream_work gate;
 
-static hd_work_result hold(hd_work *work)
+static hd_work_result hold(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     while (!atomic_load(&is_open)) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }

@@ -22,7 +22,6 @@
 #include "runtime/slot_pool.h"
 #include "runtime/stream_cache.h"
 #include "runtime/timeline.h"
-#include "runtime/turnstile.h"
 
 #if !defined(HD_DEBUG_CHECKS)
 int main(void)
@@ -262,30 +261,6 @@ static void destroy_plans_in_the_making(void)
     hd_plan_cache_destroy(&plans);
 }
 
-static hd_turnstile turnstile;
-
-static void enter(void)
-{
-    bool full;
-    need(hd_turnstile_init(&turnstile, 1));
-    need(hd_turnstile_enter(&turnstile, 0, &full));
-}
-
-static void let_too_many_in(void)
-{
-    bool full;
-    enter();
-    turnstile.width = 0;
-    turnstile.inside = 1;
-    (void)!hd_turnstile_enter(&turnstile, hd_clock_now(), &full);
-}
-
-static void destroy_an_entered_turnstile(void)
-{
-    enter();
-    hd_turnstile_destroy(&turnstile);
-}
-
 /* ---- streams and points */
 
 static void signal_what_was_not_submitted(void)
@@ -370,8 +345,6 @@ static const struct {
     {"ONCE.callbacks-empty", end_callbacks_that_are_to_come},
     {"ONCE.finish-what-was-begun", finish_a_plan_that_nobody_began},
     {"ONCE.no-making-at-destroy", destroy_plans_in_the_making},
-    {"BOUND.turnstile", let_too_many_in},
-    {"ONCE.turnstile-empty", destroy_an_entered_turnstile},
     {"SAFE.timeline-in-order", signal_what_was_not_submitted},
     {"BOUND.timeline-nobody-waits", destroy_a_watched_timeline},
     {"SAFE.stream-one-owner", own_a_stream_twice},

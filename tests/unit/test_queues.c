@@ -1,4 +1,5 @@
 /* Queues: order within a queue, parking, many queues on few runners, the end by a runner. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,9 +30,12 @@ static uint32_t last[QUEUES]; /* no atomics: two runners of one queue show under
 static _Atomic uint32_t wrong;
 static _Atomic uint32_t parked;
 
-static hd_work_result run_counted(hd_work *work)
+static hd_work_result run_counted(hd_work *work, uint32_t runner)
 {
     counted_work *self = (counted_work *)work;
+    if (runner >= 2) {
+        hd_add_relaxed(&wrong, 1);
+    }
     if (self->parks) {
         self->parks = false;
         hd_add_relaxed(&parked, 1);
@@ -73,14 +77,16 @@ static void many_queues_on_few_runners_keep_their_order(void **state)
 
 static _Atomic uint32_t is_open;
 
-static hd_work_result park_until_open(hd_work *work)
+static hd_work_result park_until_open(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     (void)work;
     return hd_load_acquire(&is_open) ? HD_WORK_DONE : HD_WORK_PARKED;
 }
 
-static hd_work_result open_other(hd_work *work)
+static hd_work_result open_other(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     counted_work *self = (counted_work *)work;
     hd_store_release(&is_open, 1);
     hd_queues_resume(self->queues, 0);
@@ -104,8 +110,9 @@ static void parked_work_does_not_keep_the_only_runner(void **state)
 
 static _Atomic uint32_t destroyed;
 
-static hd_work_result destroy_own_queues(hd_work *work)
+static hd_work_result destroy_own_queues(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     counted_work *self = (counted_work *)work;
     hd_queues_destroy(&self->queues);
     hd_free(self);
@@ -142,12 +149,66 @@ static void queues_that_were_never_used_have_no_runners_to_end(void **state)
     hd_queues_destroy(&queues);
 }
 
+#define WAITING_CALLERS 8
+
+typedef struct waiting_caller {
+    pthread_t thread;
+    hd_queues *queues;
+    uint32_t queue;
+    uint64_t sum;
+} waiting_caller;
+
+typedef struct waited_work {
+    hd_work work; /* first */
+    uint64_t result;
+} waited_work;
+
+static uint64_t of_runner[3]; /* no atomics: what a runner alone has */
+
+static hd_work_result run_waited(hd_work *work, uint32_t runner)
+{
+    ((waited_work *)work)->result = 1;
+    of_runner[runner]++;
+    return HD_WORK_DONE;
+}
+
+static void *run_and_wait(void *argument)
+{
+    waiting_caller *self = argument;
+    for (uint32_t i = 0; i < 300; i++) {
+        waited_work work = {.work.run = run_waited};
+        hd_queues_run(self->queues, self->queue, &work.work);
+        self->sum += work.result;
+    }
+    return NULL;
+}
+
+static void callers_wait_for_work_on_their_stacks(void **state)
+{
+    (void)state;
+    hd_queues *queues;
+    waiting_caller callers[WAITING_CALLERS];
+    assert_int_equal(hd_queues_create(3, WAITING_CALLERS, &queues), HD_OK);
+    assert_int_equal(hd_queues_start(queues), HD_OK);
+    for (uint32_t i = 0; i < WAITING_CALLERS; i++) {
+        callers[i] = (waiting_caller){.queues = queues, .queue = i};
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, run_and_wait, &callers[i]), 0);
+    }
+    for (uint32_t i = 0; i < WAITING_CALLERS; i++) {
+        pthread_join(callers[i].thread, NULL);
+        assert_int_equal(callers[i].sum, 300);
+    }
+    hd_queues_destroy(&queues);
+    assert_int_equal(of_runner[0] + of_runner[1] + of_runner[2], WAITING_CALLERS * 300);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_queues_on_few_runners_keep_their_order),
         cmocka_unit_test(parked_work_does_not_keep_the_only_runner),
         cmocka_unit_test(work_may_destroy_its_own_queues),
+        cmocka_unit_test(callers_wait_for_work_on_their_stacks),
         cmocka_unit_test(queues_that_were_never_used_have_no_runners_to_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Team and turnstile: each tile once, in whatever hands; helpers leave; sleepers wake. */
+/* Team: each tile once, in whatever hands; helpers leave; sleepers wake. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "hal/cpu/team.h"
-#include "runtime/turnstile.h"
 
 #define STEP_COUNT 40
 #define TILE_LIMIT 300
@@ -274,96 +273,6 @@ static void a_team_without_its_threads_still_computes(void **state)
 #endif
 }
 
-/* --- turnstile */
-
-static hd_turnstile turnstile;
-static _Atomic uint32_t at_once, place_source;
-
-static void *pass_often(void *argument)
-{
-    uint32_t *passed = argument;
-    for (uint32_t i = 0; i < 200; i++) {
-        if (hd_turnstile_enter(&turnstile, hd_clock_after_ms(60000), &(bool){false}) != HD_OK) {
-            break;
-        }
-        if (hd_add_seq_cst(&at_once, 1) >= 3) {
-            hd_store_relaxed(&violated, true);
-        }
-        if (i % 5 == 0) {
-            sched_yield();
-        }
-        hd_sub_seq_cst(&at_once, 1);
-        hd_turnstile_leave(&turnstile);
-        (*passed)++;
-    }
-    return NULL;
-}
-
-static void a_turnstile_lets_in_as_many_as_it_is_wide(void **state)
-{
-    (void)state;
-    pthread_t threads[24];
-    uint32_t passed[24] = {0};
-    assert_int_equal(hd_turnstile_init(&turnstile, 3), HD_OK);
-    for (size_t i = 0; i < 24; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, pass_often, &passed[i]), 0);
-    }
-    for (size_t i = 0; i < 24; i++) {
-        pthread_join(threads[i], NULL);
-        assert_int_equal(passed[i], 200);
-    }
-    assert_false(hd_load_relaxed(&violated));
-    hd_turnstile_destroy(&turnstile);
-}
-
-typedef struct turn {
-    pthread_t thread;
-    uint32_t wait_ms;
-    uint32_t place;
-    hd_status status;
-} turn;
-
-static void *take_turn(void *argument)
-{
-    turn *self = argument;
-    self->status = hd_turnstile_enter(&turnstile, hd_clock_after_ms(self->wait_ms), &(bool){false});
-    self->place = hd_add_seq_cst(&place_source, 1);
-    if (self->status == HD_OK) {
-        hd_turnstile_leave(&turnstile);
-    }
-    return NULL;
-}
-
-static void turns_come_in_order_and_waits_end(void **state)
-{
-    (void)state;
-    static const uint32_t wait_ms[] = {20000, 30, 20000, 20000, 30};
-    turn turns[5];
-    assert_int_equal(hd_turnstile_init(&turnstile, 1), HD_OK);
-    bool full = false;
-    assert_int_equal(hd_turnstile_enter(&turnstile, 0, &full), HD_OK);
-    assert_true(full);
-    assert_int_equal(hd_turnstile_enter(&turnstile, 0, &full), HD_EXHAUSTED);
-    for (size_t i = 0; i < 5; i++) {
-        turns[i] = (turn){.wait_ms = wait_ms[i]};
-        assert_int_equal(pthread_create(&turns[i].thread, NULL, take_turn, &turns[i]), 0);
-        usleep(4000);
-    }
-    pthread_join(turns[1].thread, NULL);
-    pthread_join(turns[4].thread, NULL);
-    assert_int_equal(turns[1].status, HD_EXHAUSTED);
-    assert_int_equal(turns[4].status, HD_EXHAUSTED);
-    hd_turnstile_leave(&turnstile);
-    for (size_t i = 0; i < 4; i += i == 0 ? 2 : 1) {
-        pthread_join(turns[i].thread, NULL);
-        assert_int_equal(turns[i].status, HD_OK);
-    }
-    assert_true(turns[0].place < turns[2].place && turns[2].place < turns[3].place);
-    assert_int_equal(hd_turnstile_enter(&turnstile, 0, &full), HD_OK);
-    hd_turnstile_leave(&turnstile);
-    hd_turnstile_destroy(&turnstile);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,8 +281,6 @@ int main(void)
         cmocka_unit_test(workers_sleep_when_idle_and_wake_to_help),
         cmocka_unit_test(teams_come_and_go),
         cmocka_unit_test(a_team_without_its_threads_still_computes),
-        cmocka_unit_test(a_turnstile_lets_in_as_many_as_it_is_wide),
-        cmocka_unit_test(turns_come_in_order_and_waits_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,6 @@ static const scenario *const tables[] = {
     scenarios_stream,
     scenarios_team,
     scenarios_timeline,
-    scenarios_turnstile,
 };
 
 static char failure_text[2000];

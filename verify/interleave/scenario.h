@@ -46,7 +46,6 @@ extern const scenario scenarios_strategies[];
 extern const scenario scenarios_stream[];
 extern const scenario scenarios_team[];
 extern const scenario scenarios_timeline[];
-extern const scenario scenarios_turnstile[];
 
 /* Fails with `law` unless `holds`. */
 #define scenario_require(law, holds)                                                               \

@@ -38,7 +38,7 @@ static void describe(hd_device_info *info)
     snprintf(info->name, sizeof info->name, "cpu");
     read_processor_name(info->description, sizeof info->description);
     snprintf(info->driver, sizeof info->driver, "%s", instruction_sets[hd_cpu_isa()]);
-    info->queue_count = HD_JOB_COUNT;
+    info->queue_count = HD_STREAM_COUNT;
     long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page_size > 0) {
         info->memory_bytes = (uint64_t)pages * (uint64_t)page_size;
@@ -61,10 +61,10 @@ static uint32_t executor_size(const hd_executor *executor)
     return hd_team_size((const hd_team *)executor);
 }
 
-static void executor_run(hd_executor *executor, uint32_t stream, const hd_command_list *list,
+static void executor_run(hd_executor *executor, uint32_t lane, const hd_command_list *list,
                          unsigned char *scratch, size_t scratch_stride)
 {
-    hd_team_run((hd_team *)executor, stream, list, scratch, scratch_stride);
+    hd_team_run((hd_team *)executor, lane, list, scratch, scratch_stride);
 }
 
 const hd_backend hd_backend_cpu = {.kind = HD_DEVICE_CPU,
@@ -77,6 +77,7 @@ const hd_backend hd_backend_cpu = {.kind = HD_DEVICE_CPU,
                                    .queues_destroy = hd_queues_destroy,
                                    .queues_start = hd_queues_start,
                                    .queues_submit = hd_queues_submit,
+                                   .queues_run = hd_queues_run,
                                    .queues_resume = hd_queues_resume,
                                    .queues_drain = hd_queues_drain,
                                    .packing = hd_cpu_packing,

@@ -8,6 +8,7 @@
 #include "base/mutex.h"
 #include "base/once.h"
 #include "base/thread.h"
+#include "hal/lane.h"
 
 /* Pieces of work that a runner does before it looks after other queues. */
 #define TURN_LENGTH 16
@@ -27,6 +28,7 @@ typedef struct cpu_queue {
 
 typedef struct cpu_runner {
     hd_queues *queues;
+    uint32_t number;
     hd_thread thread;
     bool *gone; /* on the runner's own stack, used by itself only: its work destroyed the queues */
 } cpu_runner;
@@ -136,8 +138,10 @@ static bool park(cpu_queue *queue, hd_work *work) HD_REQUIRES(&queue->mutex)
 }
 
 /* Does a queue's work for one turn. */
-static void run_queue(hd_queues *queues, cpu_queue *queue, const bool *gone)
+static void run_queue(cpu_runner *runner, cpu_queue *queue, const bool *gone)
 {
+    hd_queues *queues = runner->queues;
+    uint32_t number = runner->number;
     bool again = false;
     queue_lock(queue);
     HD_CHECK("SAFE.one-runner-a-queue", queue->state == QUEUE_READY);
@@ -148,7 +152,7 @@ static void run_queue(hd_queues *queues, cpu_queue *queue, const bool *gone)
             break;
         }
         queue_unlock(queue);
-        hd_work_result result = work->run(work);
+        hd_work_result result = work->run(work, number);
         if (*gone) {
             return;
         }
@@ -177,7 +181,7 @@ __attribute__((noinline)) static void run_queues(cpu_runner *runner, bool *gone)
         if (queue == NULL) {
             return;
         }
-        run_queue(queues, queue, gone);
+        run_queue(runner, queue, gone);
     }
 }
 
@@ -195,6 +199,7 @@ static hd_status start_runners(void *argument)
         char name[16];
         snprintf(name, sizeof name, "heddle-run-%u", i % 1000);
         runner->queues = queues;
+        runner->number = i;
         if (hd_thread_start(&runner->thread, name, runner_main, runner) != HD_OK) {
             break; /* fewer runners do all the work, too */
         }
@@ -260,6 +265,13 @@ static bool await_idle(cpu_queue *queue, uint64_t deadline)
     return idle;
 }
 
+void hd_queues_run(hd_queues *queues, uint32_t number, hd_work *work)
+{
+    hd_check_no_lock_held();
+    hd_queues_submit(queues, number, work);
+    (void)await_idle(&queues->queues[number], HD_FOREVER);
+}
+
 hd_status hd_queues_drain(hd_queues *queues, uint64_t deadline)
 {
     hd_check_no_lock_held();
@@ -305,7 +317,7 @@ hd_status hd_queues_create(uint32_t runner_count, uint32_t queue_count,
     }
     uint32_t initialized = 0;
     queues->queue_count = queue_count;
-    queues->runner_limit = runner_count;
+    queues->runner_limit = runner_count < HD_RUNNER_LIMIT ? runner_count : HD_RUNNER_LIMIT;
     queues->runners = hd_alloc_zero(runner_count, sizeof *queues->runners);
     queues->queues = hd_alloc_aligned(queue_count * sizeof *queues->queues);
     if (queues->runners == NULL || queues->queues == NULL) {

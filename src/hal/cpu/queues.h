@@ -34,6 +34,10 @@ HD_MUST_CHECK hd_status hd_queues_start(hd_queues *queues) HD_WAITS;
 /* Appends work to queue `number`. Never waits, cannot fail. */
 void hd_queues_submit(hd_queues *queues, uint32_t number, hd_work *work);
 
+/* Appends work to queue `number`, to which nobody else submits meanwhile, and waits until it is done: what it did
+ * is visible then. The work may be on the caller's stack. */
+void hd_queues_run(hd_queues *queues, uint32_t number, hd_work *work) HD_WAITS;
+
 /* Lets a queue whose first work is parked, or is about to be, try again: once per parking. */
 void hd_queues_resume(hd_queues *queues, uint32_t number);
 

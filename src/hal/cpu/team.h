@@ -5,7 +5,7 @@
  * core is to spare: busy = callers computing + workers inside, and a worker enters only while
  * busy < cores and leaves when busy > cores, so that with as many callers as cores nobody helps.
  *
- * Protocol of a job (one a stream, it lives as long as the team):
+ * Protocol of a job (one a lane, it lives as long as the team):
  *   state   OPEN bit | WAITED bit | number of workers inside. A worker adds itself first and looks at
  *           OPEN then; the caller clears OPEN and then waits until the number is 0. So nobody reads a
  *           list that its caller has left (REUSE). Nobody inside ever blocks, so that wait is bounded
@@ -31,7 +31,7 @@
 #include "base/thread.h"
 #include "hal/command_list.h"
 
-#define HD_JOB_COUNT 32
+#define HD_JOB_COUNT 64
 
 typedef struct hd_job {
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t state;

@@ -44,8 +44,26 @@ const hd_backend scenario_backend = {.describe = describe,
                                      .queues_destroy = hd_queues_destroy,
                                      .queues_start = hd_queues_start,
                                      .queues_submit = hd_queues_submit,
+                                     .queues_run = hd_queues_run,
                                      .queues_resume = hd_queues_resume,
                                      .queues_drain = hd_queues_drain};
+
+static void describe_private_queues(hd_device_info *info)
+{
+    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
+}
+
+/* A queue for each stream, so that runners may compute for callers. */
+static const hd_backend private_queues_backend = {.describe = describe_private_queues,
+                                                  .executor_create = scenario_executor_create,
+                                                  .executor_destroy = scenario_executor_destroy,
+                                                  .queues_create = hd_queues_create,
+                                                  .queues_destroy = hd_queues_destroy,
+                                                  .queues_start = hd_queues_start,
+                                                  .queues_submit = hd_queues_submit,
+                                                  .queues_run = hd_queues_run,
+                                                  .queues_resume = hd_queues_resume,
+                                                  .queues_drain = hd_queues_drain};
 
 /* device.c lists it; no scenario asks for the list. */
 const hd_backend hd_backend_cpu = {.describe = describe};
@@ -85,8 +103,9 @@ static void device_end(device_state *state)
     hd_free(state);
 }
 
-static hd_work_result use(hd_work *work)
+static hd_work_result use(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     device_state *state = (device_state *)((char *)work - offsetof(device_state, work));
     state->used++;
     hd_stream_complete(&state->work);
@@ -150,6 +169,55 @@ static void lease_and_return(void *argument)
 static void lease_against_shutdown(void)
 {
     shut_down_against(device_open(1), lease_and_return);
+}
+
+typedef struct long_run {
+    hd_work work; /* first */
+    device_state *state;
+    bool done;
+} long_run;
+
+static hd_work_result compute(hd_work *work, uint32_t runner)
+{
+    long_run *run = (long_run *)work;
+    scenario_require("SAFE.one-runner", runner == 0);
+    run->state->used++;
+    run->done = true;
+    return HD_WORK_DONE;
+}
+
+/* One core, which another long run has: the runner computes, on arguments on the caller's stack. */
+static void delegate(void *argument)
+{
+    device_state *state = argument;
+    hd_lease lease;
+    hd_status status = hd_device_lease(state->device, true, &lease, NULL);
+    scenario_require("SAFE.lease", status == HD_OK || status == HD_CLOSED);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+    if (status == HD_OK) {
+        long_run run = {.work = {.run = compute}, .state = state};
+        scenario_require("BOUND.delegated", lease.is_delegated && lease.is_crowded);
+        hd_device_delegate(state->device, &lease, &run.work);
+        scenario_require("ONCE.delegated", run.done);
+        hd_device_return(state->device, &lease);
+    }
+}
+
+static void delegate_against_shutdown(void)
+{
+    device_state *state = hd_alloc_zero(1, sizeof *state);
+    hd_lease lease;
+    hd_thread thread;
+    state->device = scenario_device_open(&private_queues_backend, 0);
+    trace_name(&state->used, sizeof state->used, "used");
+    scenario_require("SAFE.lease", hd_device_lease(state->device, true, &lease, NULL) == HD_OK);
+    scenario_require("BOUND.own-core", !lease.is_delegated && lease.is_crowded);
+    scenario_start(&thread, "caller", delegate, state);
+    hd_slot_pool_refuse(&state->device->slots);
+    hd_thread_join(&thread);
+    hd_device_return(state->device, &lease);
+    shut_down(state);
+    device_end(state);
 }
 
 static void acquire_and_work(void *argument)
@@ -259,6 +327,7 @@ static void parked_against_shutdown(void)
 
 const scenario scenarios_device[] = {
     {.name = "device.lease-against-shutdown", .run = lease_against_shutdown, .outcomes = 3},
+    {.name = "device.delegate-against-shutdown", .run = delegate_against_shutdown, .outcomes = 3},
     {.name = "device.acquire-against-shutdown", .run = acquire_against_shutdown, .outcomes = 15},
     {.name = "device.release-against-shutdown", .run = release_against_shutdown, .outcomes = 3},
     {.name = "device.synchronize-against-shutdown",

@@ -105,7 +105,7 @@ static void run_stream(event_state *state, uint32_t stream, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         hd_work *work = state->queued[stream - 1][i];
-        while (work->run(work) == HD_WORK_PARKED) {
+        while (work->run(work, 0) == HD_WORK_PARKED) {
             hd_mutex_lock(&state->mutex);
             while (!state->is_resumed) {
                 hd_condition_wait_until(&state->resumed, &state->mutex, HD_FOREVER);
@@ -189,7 +189,7 @@ static void wait_against_record(void)
     hd_thread runner;
     scenario_start(&runner, "runner", wait_for_event, state);
     hd_work *mark = state->queued[0][1];
-    mark->run(mark);
+    mark->run(mark, 0);
     hd_thread_join(&runner);
     event_end(state);
 }

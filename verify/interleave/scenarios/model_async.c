@@ -81,12 +81,12 @@ hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs, siz
     return HD_OK;
 }
 
-hd_status hd_model_run_on(hd_model *model, uint32_t stream, bool may_split, const hd_tensor *inputs,
+hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_tensor *inputs,
                           size_t input_count, hd_tensor *outputs, size_t output_count,
                           hd_error *error)
 {
     (void)may_split, (void)error;
-    hd_memo *memo = &model->memos[stream];
+    hd_memo *memo = &model->memos[lane];
     if (memo->plans[0] == NULL) {
         memo->plans[0] = hd_alloc_zero(1, sizeof *memo->plans[0]);
         atomic_init(&memo->plans[0]->reference_count, 1);

@@ -26,8 +26,9 @@ struct queues_state {
     _Atomic uint32_t ended; /* works */
 };
 
-static hd_work_result run_work(hd_work *work)
+static hd_work_result run_work(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     test_work *self = (test_work *)work;
     queues_state *state = self->state;
     scenario_require("ONCE.not-after-its-end", !self->done);
@@ -144,11 +145,11 @@ static void two_parkings(void)
 }
 
 /* Work of a parked queue must not keep the runner. */
-static hd_work_result run_and_resume(hd_work *work)
+static hd_work_result run_and_resume(hd_work *work, uint32_t runner)
 {
     test_work *self = (test_work *)work;
     resume(self->state);
-    return run_work(work);
+    return run_work(work, runner);
 }
 
 static void one_runner_two_queues(void)
@@ -192,8 +193,9 @@ typedef struct last_work {
     _Atomic uint32_t *gone;
 } last_work;
 
-static hd_work_result run_and_destroy(hd_work *work)
+static hd_work_result run_and_destroy(hd_work *work, uint32_t runner)
 {
+    (void)runner;
     last_work *self = (last_work *)work;
     _Atomic uint32_t *gone = self->gone;
     hd_queues_destroy(&self->work.state->queues);
@@ -295,6 +297,52 @@ static void drain_with_limit(void)
     queues_end(state, 1);
 }
 
+/* The caller's stack holds the work, which is over when the call returns. */
+static void run_and_wait(queues_state *state, uint32_t queue, uint32_t number)
+{
+    test_work own = {.work = {.run = run_work}, .state = state, .queue = queue, .number = number};
+    hd_queues_run(state->queues, queue, &own.work);
+    scenario_require("ONCE.waited-for", own.done && own.runs == 1);
+    own.runs = 0;
+}
+
+static void run_twice(void)
+{
+    queues_state *state = queues_open(1, 1);
+    run_and_wait(state, 0, 1);
+    run_and_wait(state, 0, 2);
+    hd_queues_destroy(&state->queues);
+    hd_free(state);
+}
+
+static void run_second(void *argument)
+{
+    run_and_wait(argument, 1, 1);
+}
+
+static void two_run(void)
+{
+    queues_state *state = queues_open(1, 2);
+    hd_thread thread;
+    scenario_start(&thread, "caller", run_second, state);
+    run_and_wait(state, 0, 1);
+    hd_thread_join(&thread);
+    hd_queues_destroy(&state->queues);
+    hd_free(state);
+}
+
+/* The runner may still be on its way out of what an earlier owner of the queue submitted. */
+static void run_behind_ended_work(void)
+{
+    queues_state *state = queues_open(1, 1);
+    submit(state, 0, 0, 1);
+    await(&state->ended, 1);
+    run_and_wait(state, 0, 2);
+    scenario_require("ONCE.work-done", state->works[0].done);
+    hd_queues_destroy(&state->queues);
+    hd_free(state);
+}
+
 static void destroy_unused(void)
 {
     queues_state *state = queues_open(2, 1);
@@ -319,6 +367,10 @@ const scenario scenarios_queues[] = {
     {.name = "queues.two-drain", .run = two_drain},
     {.name = "queues.drain-against-resume", .run = drain_against_resume},
     {.name = "queues.drain-with-limit", .run = drain_with_limit, .outcomes = 3},
+    {.name = "queues.run-twice", .run = run_twice},
+    {.name = "queues.run-without-reason", .run = run_twice, .spurious = 1},
+    {.name = "queues.two-run", .run = two_run},
+    {.name = "queues.run-behind-ended-work", .run = run_behind_ended_work},
     {.name = "queues.destroy-unused", .run = destroy_unused},
     {.name = NULL},
 };

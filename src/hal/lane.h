@@ -1,0 +1,20 @@
+/* Lanes: what a run has to itself while it computes: a workspace, command lists, the plans that it found last,
+ * a job of the team. A run that its caller computes uses the lane of the stream that the caller has leased;
+ * one that a runner computes uses the runner's. So the arenas are as many as threads that compute, not as many
+ * as streams that have work. */
+#ifndef HD_HAL_LANE_H
+#define HD_HAL_LANE_H
+
+#include <stdint.h>
+
+#define HD_STREAM_COUNT 32
+#define HD_RUNNER_LIMIT 32 /* runners of a device at most */
+#define HD_LANE_COUNT (HD_STREAM_COUNT + HD_RUNNER_LIMIT)
+
+/* The lane of runner `runner`; that of stream i is i. */
+static inline uint32_t hd_lane_of_runner(uint32_t runner)
+{
+    return HD_STREAM_COUNT + runner;
+}
+
+#endif
