@@ -46,6 +46,9 @@ HD_MUST_CHECK hd_status hd_model_check_run(const hd_model *model, const hd_tenso
                                            size_t input_count, const hd_tensor *outputs,
                                            size_t output_count, hd_error *error);
 
+/* Whether runs with inputs of these shapes take some milliseconds, by what the last ones took. */
+bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input_count);
+
 /* One run, as hd_model_run says, on the calling thread and on a lane that it has to itself; the
  * caller keeps the model. may_split: independent rows may run one after the other; that is faster where
  * every core has a caller of its own. */

@@ -108,7 +108,8 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
         hd_future_discard(future);
         return fail_future(HD_OUT_OF_MEMORY, error);
     }
-    *run = (async_run){.work = {.work = {.run = execute_run}},
+    bool is_long = hd_model_run_is_long(model, inputs, input_count);
+    *run = (async_run){.work = {.work = {.run = execute_run, .is_long = is_long}},
                        .model = model,
                        .future = future,
                        .given = inputs,

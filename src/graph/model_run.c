@@ -14,7 +14,8 @@
 /* How long a run waits for another thread that makes the plan which it needs, too. */
 #define PLAN_WAIT_MS 600000
 /* A run that takes this long is left to the device's runners while more of its kind are under way than the
- * device has cores: it would be interrupted, since it is longer than a time slice of the system. */
+ * device has cores, since it is longer than a time slice of the system and would be interrupted. On a
+ * runner it is all that its queue gets done before other queues have their turn. */
 #define LONG_NANOSECONDS UINT64_C(3000000)
 /* A row that takes this long is worth a run of its own where every core has a caller: what it works on
  * stays in the core's caches, as a whole batch's does not. */
@@ -535,6 +536,11 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
     return status;
 }
 
+bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input_count)
+{
+    return hd_load_relaxed(find_duration(model, inputs, input_count)) > LONG_NANOSECONDS;
+}
+
 hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs, size_t input_count,
                              const hd_tensor *outputs, size_t output_count, hd_error *error)
 {
@@ -573,18 +579,17 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
         return status;
     }
     hd_lease lease;
-    bool is_long = hd_load_relaxed(find_duration(model, inputs, input_count)) > LONG_NANOSECONDS;
     /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
      * before it waits for a stream. */
     hd_add_relaxed(&model->reference_count, 1);
-    status = hd_device_lease(model->device, is_long, &lease, error);
+    status = hd_device_lease(model->device, hd_model_run_is_long(model, inputs, input_count), &lease, error);
     if (status != HD_OK) {
         hd_model_destroy(&model);
         return status;
     }
     hd_device *device = model->device;
     if (lease.is_delegated) {
-        delegated_run run = {.work = {.run = execute_delegated},
+        delegated_run run = {.work = {.run = execute_delegated, .is_long = true},
                              .model = model,
                              .inputs = inputs,
                              .input_count = input_count,

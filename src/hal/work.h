@@ -5,6 +5,7 @@
 #ifndef HD_HAL_WORK_H
 #define HD_HAL_WORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum hd_work_result {
@@ -16,6 +17,7 @@ typedef struct hd_work {
     struct hd_work *next;
     /* runner: the number of the one that calls it, below HD_RUNNER_LIMIT. */
     hd_work_result (*run)(struct hd_work *work, uint32_t runner);
+    bool is_long; /* other queues come next: it takes milliseconds */
 } hd_work;
 
 #endif

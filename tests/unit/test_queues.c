@@ -75,6 +75,40 @@ static void many_queues_on_few_runners_keep_their_order(void **state)
     }
 }
 
+static uint32_t turns[8], turn_count; /* queues in the order of their works; the only runner's */
+
+static hd_work_result note_turn(hd_work *work, uint32_t runner)
+{
+    (void)runner;
+    turns[turn_count++] = ((counted_work *)work)->queue;
+    return HD_WORK_DONE;
+}
+
+/* Queue 0 has four works, queue 1 three, before the only runner starts. */
+static void check_turns(bool is_long, const uint32_t *expected)
+{
+    hd_queues *queues;
+    counted_work waiting[7];
+    turn_count = 0;
+    assert_int_equal(hd_queues_create(1, 2, &queues), HD_OK);
+    for (uint32_t i = 0; i < 7; i++) {
+        waiting[i] = (counted_work){.work = {.run = note_turn, .is_long = is_long}, .queue = i / 4};
+        hd_queues_submit(queues, i / 4, &waiting[i].work);
+    }
+    assert_int_equal(hd_queues_start(queues), HD_OK);
+    assert_int_equal(hd_queues_drain(queues, HD_FOREVER), HD_OK);
+    hd_queues_destroy(&queues);
+    assert_int_equal(turn_count, 7);
+    assert_memory_equal(turns, expected, 7 * sizeof *turns);
+}
+
+static void long_work_lets_other_queues_have_their_turn(void **state)
+{
+    (void)state;
+    check_turns(false, (uint32_t[]){0, 0, 0, 0, 1, 1, 1});
+    check_turns(true, (uint32_t[]){0, 1, 0, 1, 0, 1, 0});
+}
+
 static _Atomic uint32_t is_open;
 
 static hd_work_result park_until_open(hd_work *work, uint32_t runner)
@@ -208,6 +242,7 @@ int main(void)
         cmocka_unit_test(many_queues_on_few_runners_keep_their_order),
         cmocka_unit_test(parked_work_does_not_keep_the_only_runner),
         cmocka_unit_test(work_may_destroy_its_own_queues),
+        cmocka_unit_test(long_work_lets_other_queues_have_their_turn),
         cmocka_unit_test(callers_wait_for_work_on_their_stacks),
         cmocka_unit_test(queues_that_were_never_used_have_no_runners_to_end),
     };

@@ -7,8 +7,9 @@
 (* Grain: one action is what is done under one lock, or one call of work outside.                    *)
 (* Abstracted: any work may park once; what it waits for is armed when it runs and comes at any      *)
 (* later time, also before the queue rests. One thread drains, beginning at any time, without a      *)
-(* limit. hd_queues_run is a submission and that thread's wait for one queue. The end of the         *)
-(* runners is not modelled: the explorer runs it.                                                    *)
+(* limit. A long work ends its queue's turn, as the last of TurnLength works does. hd_queues_run is  *)
+(* a submission and that thread's wait for one queue. The end of the runners is not modelled: the    *)
+(* explorer runs it.                                                                                 *)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Runners, QueueCount, WorkCount, TurnLength,

@@ -10,7 +10,7 @@
 #include "base/thread.h"
 #include "hal/lane.h"
 
-/* Pieces of work that a runner does before it looks after other queues. */
+/* Pieces of work, none of them long, that a runner does before it looks after other queues. */
 #define TURN_LENGTH 16
 
 typedef enum queue_state { QUEUE_IDLE, QUEUE_READY, QUEUE_RUNNING, QUEUE_PARKED } queue_state;
@@ -152,6 +152,7 @@ static void run_queue(cpu_runner *runner, cpu_queue *queue, const bool *gone)
             break;
         }
         queue_unlock(queue);
+        bool was_long = work->is_long; /* the work may be freed when it returns */
         hd_work_result result = work->run(work, number);
         if (*gone) {
             return;
@@ -160,7 +161,7 @@ static void run_queue(cpu_runner *runner, cpu_queue *queue, const bool *gone)
         if (result == HD_WORK_PARKED && park(queue, work)) {
             break;
         }
-        again = turn + 1 >= TURN_LENGTH && queue->first != NULL;
+        again = (was_long || turn + 1 >= TURN_LENGTH) && queue->first != NULL;
     }
     if (again) {
         queue->state = QUEUE_READY;

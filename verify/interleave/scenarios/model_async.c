@@ -81,6 +81,12 @@ hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs, siz
     return HD_OK;
 }
 
+bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input_count)
+{
+    (void)model, (void)inputs, (void)input_count;
+    return false;
+}
+
 hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_tensor *inputs,
                           size_t input_count, hd_tensor *outputs, size_t output_count,
                           hd_error *error)
