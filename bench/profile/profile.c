@@ -12,10 +12,10 @@
 #include "heddle/file.h"
 #include "heddle/heddle.h"
 
-static void show_plan(const hd_model *model, hd_plan *plan, uint32_t stream, int repeats)
+static void show_plan(const hd_model *model, hd_plan *plan, uint32_t lane, int repeats)
 {
-    hd_command_list *list = plan->lists[stream];
-    unsigned char *scratch = model->device->workspaces[stream].scratch;
+    hd_command_list *list = plan->lists[lane];
+    unsigned char *scratch = model->device->workspaces[lane].scratch;
     size_t count = plan->recipe.step_count;
     uint64_t *best = calloc(count, sizeof *best), total = 0;
     for (int r = 0; r < repeats && best != NULL; r++) {
@@ -76,11 +76,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }
-    for (uint32_t stream = 0; stream < HD_STREAM_COUNT; stream++) {
+    for (uint32_t lane = 0; lane < HD_LANE_COUNT; lane++) {
         for (size_t i = 0; i < HD_MEMO_COUNT; i++) {
-            hd_plan *plan = model->memos[stream].plans[i];
-            if (plan != NULL && plan->lists[stream] != NULL) {
-                show_plan(model, plan, stream, repeats);
+            hd_plan *plan = model->memos[lane].plans[i];
+            if (plan != NULL && plan->lists[lane] != NULL) {
+                show_plan(model, plan, lane, repeats);
             }
         }
     }

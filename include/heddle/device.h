@@ -25,7 +25,8 @@ typedef struct hd_device_options {
     size_t struct_size;     /* sizeof(hd_device_options), so that later fields can be added */
     uint32_t thread_count;  /* cpu: threads that compute for one run at most, the caller included;
                                0: one per core of the affinity mask and the cgroup's quota */
-    uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream */
+    uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream. With fewer,
+                               callers whose long runs outnumber the cores all compute at once */
     uint64_t memory_limit;  /* bytes for weights, arenas, plans and blocks together; 0: no limit */
     uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000 */
     uint32_t queue_depth;   /* operations in flight on one stream at most; 0: 64 */

@@ -67,7 +67,8 @@ HD_API HD_MUST_CHECK hd_status hd_model_output_info(const hd_model *model, size_
 /* Runs the model once and returns when the outputs are written. Any thread; blocks for the time of
  * the run, and before it at most hd_device_options.lease_wait_ms for a stream slot. The calling thread computes,
  * and idle workers help; with more long runs (some milliseconds) under way than the device has cores, the
- * device's own threads compute them, each as soon as one has ended, and their callers sleep.
+ * device's own threads compute them, first come first served, and their callers sleep; that wait is bounded by
+ * what is under way, not by lease_wait_ms.
  * inputs: every input of the model, by name or by position. outputs: those that are wanted, likewise;
  * see hd_tensor for who owns what. Outputs must not overlap inputs or one another.
  * The first run of new input shapes makes a plan; later ones allocate nothing when the outputs'

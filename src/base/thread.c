@@ -63,6 +63,21 @@ void hd_thread_yield(void)
     sched_yield();
 }
 
+_Static_assert(sizeof(cpu_set_t) == sizeof((hd_thread_cores){0}.mask), "a mask of 1024 cores");
+
+void hd_thread_read_cores(hd_thread_cores *out_cores)
+{
+    out_cores->known =
+        pthread_getaffinity_np(pthread_self(), sizeof out_cores->mask, (cpu_set_t *)out_cores->mask) == 0;
+}
+
+void hd_thread_use_cores(const hd_thread_cores *cores)
+{
+    if (cores->known) {
+        pthread_setaffinity_np(pthread_self(), sizeof cores->mask, (const cpu_set_t *)cores->mask);
+    }
+}
+
 /* One key a process; its value is the function to call. */
 static pthread_key_t exit_key;
 static bool exit_key_exists;

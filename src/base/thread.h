@@ -35,6 +35,18 @@ void hd_thread_yield(void);
  * the last call. Best effort: without memory for it nothing is called. */
 void hd_thread_call_at_exit(void (*function)(void));
 
+/* The cores that a thread may run on. For threads that are started late, by whichever caller is the first to
+ * need them: they are to run where the device's opener did. */
+typedef struct hd_thread_cores {
+    bool known;
+    unsigned long mask[1024 / (8 * sizeof(unsigned long))];
+} hd_thread_cores;
+
+/* The calling thread's. */
+void hd_thread_read_cores(hd_thread_cores *out_cores);
+/* Lets the calling thread run on these; best effort. */
+void hd_thread_use_cores(const hd_thread_cores *cores);
+
 /* Cores that this process may use: affinity mask and cgroup quota (v1 and v2), at least 1. */
 uint32_t hd_thread_core_count(void);
 

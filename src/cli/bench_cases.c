@@ -186,6 +186,7 @@ typedef struct hd_case_point {
     size_t element;
 } hd_case_point;
 
+/* EXIT_CODE_CHECK: one thread got other bits and another an error; the first is told (exit code 1 wins). */
 static hd_exit_code run_point(hd_case_bench *bench, size_t threads, double seconds,
                               hd_case_point *out_point)
 {
@@ -198,20 +199,20 @@ static hd_exit_code run_point(hd_case_bench *bench, size_t threads, double secon
     }
     *out_point = (hd_case_point){.equal_bits = true};
     hd_exit_code code = hd_process_run_threads(threads, run_compared, callers, sizeof *callers);
-    for (size_t i = 0; i < threads && code == EXIT_CODE_OK; i++) {
-        if (callers[i].error.status != HD_OK) {
-            code = hd_failure_print_error(&callers[i].error);
-        }
-    }
-    if (code == EXIT_CODE_OK) {
-        code = measure_case(bench, callers, threads, seconds, &out_point->ops_per_s);
-    }
     for (size_t i = threads; i-- > 0 && code == EXIT_CODE_OK;) {
         if (callers[i].differs) {
             out_point->equal_bits = false;
             out_point->thread = i;
             out_point->element = callers[i].element;
         }
+    }
+    for (size_t i = 0; i < threads && code == EXIT_CODE_OK; i++) {
+        if (callers[i].error.status != HD_OK) {
+            code = out_point->equal_bits ? hd_failure_print_error(&callers[i].error) : EXIT_CODE_CHECK;
+        }
+    }
+    if (code == EXIT_CODE_OK) {
+        code = measure_case(bench, callers, threads, seconds, &out_point->ops_per_s);
     }
     if (code == EXIT_CODE_OK) {
         out_point->max_error =
@@ -317,7 +318,7 @@ static hd_exit_code bench_case(const hd_session *session, const hd_case_definiti
             code = run_point(&bench, threads, options->seconds, &point);
         }
         close_via(&bench, options->most_threads);
-        if (code == EXIT_CODE_OK) {
+        if (code == EXIT_CODE_OK || code == EXIT_CODE_CHECK) {
             write_point(report, definition->name, threads, workers, &point);
             if (*verdict == EXIT_CODE_OK) {
                 *verdict = judge(definition->name, threads, &point);

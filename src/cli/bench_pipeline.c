@@ -6,13 +6,9 @@
 
 #define OPERATIONS 500 /* of a thread, at least */
 
-typedef struct hd_pipeline_part {
-    uint32_t threads;
-    uint32_t depth;
-} hd_pipeline_part;
-
-static const hd_pipeline_part parts[] = {{1, 1}, {1, 2}, {1, 4}, {1, 8}, {1, 16},
-                                         {1, 32}, {8, 1}, {8, 2}, {8, 4}, {8, 8}};
+/* Operations in flight; the deeper ones for one thread only, since many threads are deep together. */
+static const uint32_t depths[] = {1, 2, 4, 8, 16, 32};
+#define DEPTHS_OF_MANY 4
 
 static const char *const operation_names[] = {"kernel", "empty"};
 
@@ -33,38 +29,28 @@ static void write_point(hd_report *report, const hd_queue_load *load, double ops
     }
 }
 
-static bool is_chosen(const hd_thread_list *threads, uint32_t count)
-{
-    for (size_t i = 0; i < threads->count; i++) {
-        if (threads->counts[i] == count) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static hd_exit_code bench_operation(const hd_session *session, hd_load_operation operation,
                                     const hd_thread_list *threads, double seconds,
                                     hd_report *report)
 {
     hd_model *model = NULL;
     hd_exit_code code = hd_queue_load_model(session->device, operation, &model);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && code == EXIT_CODE_OK; i++) {
-        hd_queue_load load = {.device = session->device,
-                              .model = model,
-                              .operation = operation,
-                              .threads = parts[i].threads,
-                              .in_flight = parts[i].depth,
-                              .operations = OPERATIONS,
-                              .seconds = seconds};
-        double ops_per_s;
-        if (!is_chosen(threads, load.threads)) {
-            continue;
-        }
-        hd_report_progress("%u threads, depth %u …", load.threads, load.in_flight);
-        code = hd_queue_load_run(&load, &ops_per_s);
-        if (code == EXIT_CODE_OK) {
-            write_point(report, &load, ops_per_s);
+    for (size_t i = 0; i < threads->count && code == EXIT_CODE_OK; i++) {
+        size_t count = threads->counts[i] == 1 ? sizeof depths / sizeof depths[0] : DEPTHS_OF_MANY;
+        for (size_t j = 0; j < count && code == EXIT_CODE_OK; j++) {
+            hd_queue_load load = {.device = session->device,
+                                  .model = model,
+                                  .operation = operation,
+                                  .threads = threads->counts[i],
+                                  .in_flight = depths[j],
+                                  .operations = OPERATIONS,
+                                  .seconds = seconds};
+            double ops_per_s;
+            hd_report_progress("%u threads, depth %u …", load.threads, load.in_flight);
+            code = hd_queue_load_run(&load, &ops_per_s);
+            if (code == EXIT_CODE_OK) {
+                write_point(report, &load, ops_per_s);
+            }
         }
     }
     hd_report_progress(NULL);
@@ -79,6 +65,9 @@ static hd_exit_code run(const hd_arguments *given)
     hd_thread_list threads;
     double seconds;
     hd_exit_code code = hd_arguments_threads(given, "1,8", &threads);
+    if (code == EXIT_CODE_OK) {
+        code = hd_queue_load_check_threads(&threads);
+    }
     if (code == EXIT_CODE_OK) {
         code = hd_arguments_seconds(given, "--seconds", 0.5, &seconds);
     }
@@ -97,6 +86,9 @@ static hd_exit_code run(const hd_arguments *given)
         code = bench_operation(&session, LOAD_OPERATION_KERNEL, &threads, seconds, &report);
     }
     if (code == EXIT_CODE_OK) {
+        /* In an array of their own: a point is known by its threads and depth. */
+        hd_report_end_points(&report);
+        hd_json_begin_array(&report.json, "empty_points");
         code = bench_operation(&session, LOAD_OPERATION_EMPTY, &threads, seconds, &report);
     }
     if (code == EXIT_CODE_OK) {
@@ -115,8 +107,8 @@ const hd_command hd_command_bench_pipeline = {
     .details =
         "Each thread submits to a stream of its own, 500 times at least and for S seconds: 'kernel'\n"
         "is v = sin(v)·cos(v) + v on 65,536 floats, ten times over, 'empty' passes one float on.\n"
-        "One thread with 1 to 32 in flight, and eight threads with 1 to 8.",
-    .options = {{"--threads", "LIST", false, "which of 1 and 8 threads (default: 1,8)"},
+        "One thread has 1 to 32 in flight, more threads 1 to 8 each.",
+    .options = {{"--threads", "LIST", false, "numbers of threads, at most 31 (default: 1,8)"},
                 {"--seconds", "S", false, "length of a measurement (default: 0.5)"},
                 {NULL, NULL, false, NULL}},
     .examples = {"heddle bench pipeline --seconds 1 --json pipeline.json", NULL},

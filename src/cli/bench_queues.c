@@ -92,6 +92,9 @@ static hd_exit_code run(const hd_arguments *given)
     double seconds;
     hd_exit_code code = hd_arguments_threads(given, "1,2,4,8,16", &threads);
     if (code == EXIT_CODE_OK) {
+        code = hd_queue_load_check_threads(&threads);
+    }
+    if (code == EXIT_CODE_OK) {
         code = hd_arguments_seconds(given, "--seconds", 0.5, &seconds);
     }
     if (code == EXIT_CODE_OK) {
@@ -132,7 +135,7 @@ const hd_command hd_command_bench_queues = {
         "Each thread has a stream of its own and submits v = sin(v)·cos(v) + v on 65,536 floats, ten\n"
         "times over, for S seconds and 50 times at least: waiting for each (in flight: 0), or with\n"
         "eight in flight. The last result of each is compared with a blocking run's, bit by bit.",
-    .options = {{"--threads", "LIST", false, "numbers of threads (default: 1,2,4,8,16)"},
+    .options = {{"--threads", "LIST", false, "numbers of threads, at most 31 (default: 1,2,4,8,16)"},
                 {"--seconds", "S", false, "length of a measurement (default: 0.5)"},
                 {NULL, NULL, false, NULL}},
     .examples = {"heddle bench queues --threads 1,8 --json queues.json", NULL},

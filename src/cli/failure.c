@@ -7,9 +7,24 @@
 /* What fails after the first failure, such as writing its results, would hide it. */
 static bool printed;
 
+/* Names from files and arguments may hold anything; a sentence stays one line. */
+static void put_line(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char character = (unsigned char)*text;
+        if (character < 0x20 || character == 0x7F) {
+            fprintf(stderr, "\\x%02x", character);
+        } else {
+            fputc(character, stderr);
+        }
+    }
+    fputc('\n', stderr);
+}
+
 hd_exit_code hd_failure_print(hd_exit_code code, const char *format, ...)
 {
     va_list values;
+    char text[4096];
     if (printed) {
         return code;
     }
@@ -17,9 +32,9 @@ hd_exit_code hd_failure_print(hd_exit_code code, const char *format, ...)
     fflush(stdout); /* so that the sentence stands below what led to it */
     fputs("heddle: ", stderr);
     va_start(values, format);
-    vfprintf(stderr, format, values);
+    vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    fputc('\n', stderr);
+    put_line(text);
     return code;
 }
 

@@ -158,7 +158,19 @@ static hd_exit_code open_thread(const hd_queue_load *load, hd_load_thread *threa
     return EXIT_CODE_OK;
 }
 
-/* The last result of each thread against that of a blocking run. */
+hd_exit_code hd_queue_load_check_threads(const hd_thread_list *threads)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        if (threads->counts[i] > QUEUE_LOAD_THREADS) {
+            return hd_failure_print(EXIT_CODE_USAGE,
+                                    "--threads: at most %d threads have a stream each, not %u",
+                                    QUEUE_LOAD_THREADS, threads->counts[i]);
+        }
+    }
+    return EXIT_CODE_OK;
+}
+
+/* The last result of each thread that got through against that of a blocking run. */
 static hd_exit_code check_results(const hd_queue_load *load, hd_load_thread *threads)
 {
     hd_error error = {0};
@@ -169,7 +181,8 @@ static hd_exit_code check_results(const hd_queue_load *load, hd_load_thread *thr
     }
     hd_exit_code code = EXIT_CODE_OK;
     for (uint32_t i = 0; i < load->threads && code == EXIT_CODE_OK; i++) {
-        if (memcmp(threads[i].output.data, expected.data, expected.size) != 0) {
+        if (threads[i].error.status == HD_OK &&
+            memcmp(threads[i].output.data, expected.data, expected.size) != 0) {
             code = hd_failure_print(EXIT_CODE_CHECK,
                                     "thread %u of %u got other bits than a blocking run", i,
                                     load->threads);
@@ -184,6 +197,10 @@ static hd_exit_code summarize(const hd_queue_load *load, hd_load_thread *threads
 {
     double began = threads[0].began, ended = threads[0].ended;
     uint64_t done = 0;
+    hd_exit_code code = check_results(load, threads); /* first: its exit code wins */
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
     for (uint32_t i = 0; i < load->threads; i++) {
         if (threads[i].error.status != HD_OK) {
             return hd_failure_print_error(&threads[i].error);
@@ -193,7 +210,7 @@ static hd_exit_code summarize(const hd_queue_load *load, hd_load_thread *threads
         done += threads[i].done;
     }
     *out_ops_per_s = (double)done / (ended - began);
-    return check_results(load, threads);
+    return EXIT_CODE_OK;
 }
 
 hd_exit_code hd_queue_load_run(const hd_queue_load *load, double *out_ops_per_s)

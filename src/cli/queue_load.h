@@ -5,8 +5,11 @@
 #ifndef HEDDLE_CLI_QUEUE_LOAD_H
 #define HEDDLE_CLI_QUEUE_LOAD_H
 
+#include "cli/arguments.h"
 #include "cli/failure.h"
 #include "heddle/model.h"
+
+#define QUEUE_LOAD_THREADS 31 /* as many as a device has streams to acquire */
 
 /* What an operation is. */
 typedef enum hd_load_operation {
@@ -27,6 +30,9 @@ typedef struct hd_queue_load {
     uint64_t operations; /* of a thread, at least */
     double seconds; /* each thread goes on for so long, at least */
 } hd_queue_load;
+
+/* EXIT_CODE_USAGE with a sentence where there are more threads than streams. */
+hd_exit_code hd_queue_load_check_threads(const hd_thread_list *threads);
 
 /* EXIT_CODE_CHECK with a sentence: a result had other bits. */
 hd_exit_code hd_queue_load_run(const hd_queue_load *load, double *out_ops_per_s);

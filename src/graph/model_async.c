@@ -38,13 +38,14 @@ static hd_work_result execute_run(hd_work *work, uint32_t runner)
         status = hd_model_run_on(model, hd_lane_of_runner(runner), false, run->inputs, run->input_count,
                                  run->outputs, run->output_count, &error);
     }
+    bool was_long = hd_model_run_is_long(model, run->inputs, run->input_count);
     /* In this order: whoever finds the future final finds the stream's point reached, too, and nothing
      * is touched any more when the last reference goes. */
     hd_stream_complete(&run->work);
     hd_future_finish(run->future, status, &error);
     hd_free(run);
     hd_model_destroy(&model);
-    return HD_WORK_DONE;
+    return was_long ? HD_WORK_DONE_LONG : HD_WORK_DONE;
 }
 
 hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_options *out,
@@ -108,8 +109,7 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
         hd_future_discard(future);
         return fail_future(HD_OUT_OF_MEMORY, error);
     }
-    bool is_long = hd_model_run_is_long(model, inputs, input_count);
-    *run = (async_run){.work = {.work = {.run = execute_run, .is_long = is_long}},
+    *run = (async_run){.work = {.work = {.run = execute_run}},
                        .model = model,
                        .future = future,
                        .given = inputs,

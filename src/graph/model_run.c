@@ -433,6 +433,9 @@ static hd_status run_rows(run_state *run, hd_plan *whole, int64_t rows)
     }
     run->is_row = false;
     memcpy(run->output_data, run->whole_outputs, outputs * sizeof *run->output_data);
+    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+        run->input_data[i] = run->input_tensors[i]->data;
+    }
     if (status == HD_OK) {
         describe_outputs(run, whole);
     }
@@ -452,21 +455,12 @@ static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs,
     return &model->run_nanoseconds[hash >> 58]; /* HD_DURATION_COUNT */
 }
 
-static hd_status run_segments(run_state *run)
+/* Runs segment after segment, the first on `plan`. */
+static hd_status run_whole(run_state *run, hd_plan *plan)
 {
-    hd_plan *plan = NULL;
-    hd_status status = find_plan(run, NULL, &plan);
     size_t keep = 0;
-    int64_t rows = run->may_split && status == HD_OK && plan->is_last ? count_rows(run) : 0;
-    _Atomic uint64_t *duration = find_duration(run->model, run->inputs, run->input_count);
-    uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(duration) / (uint64_t)rows;
-    if (row_nanoseconds > LONG_ROW_NANOSECONDS && has_rows(run, plan, rows)) {
-        hd_plan_retain(plan); /* looking up the plan of a row may push it out of the memo */
-        status = run_rows(run, plan, rows);
-        hd_plan_release(plan);
-        return status;
-    }
-    while (status == HD_OK) {
+    hd_status status;
+    for (;;) {
         status = provide_outputs(run, plan);
         if (status == HD_OK) {
             status = replay(run, plan, keep);
@@ -476,11 +470,41 @@ static hd_status run_segments(run_state *run)
         }
         keep = plan->recipe.arena_size;
         status = find_plan(run, plan, &plan);
+        if (status != HD_OK) {
+            break;
+        }
     }
     if (status == HD_OK) {
         deliver(run, plan);
         describe_outputs(run, plan);
     }
+    return status;
+}
+
+static hd_status run_segments(run_state *run)
+{
+    hd_plan *plan = NULL;
+    hd_status status = find_plan(run, NULL, &plan);
+    if (status != HD_OK) {
+        return status;
+    }
+    int64_t rows = run->may_split && plan->is_last ? count_rows(run) : 0;
+    _Atomic uint64_t *duration = find_duration(run->model, run->inputs, run->input_count);
+    uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(duration) / (uint64_t)rows;
+    if (row_nanoseconds <= LONG_ROW_NANOSECONDS || !has_rows(run, plan, rows)) {
+        return run_whole(run, plan);
+    }
+    hd_error own, *given = run->error;
+    hd_plan_retain(plan); /* looking up the plan of a row may push it out of the memo */
+    run->error = &own;
+    status = run_rows(run, plan, rows);
+    run->error = given;
+    if (status == HD_OUT_OF_MEMORY) {
+        status = run_whole(run, plan); /* that memory may have been for the plan of a row */
+    } else if (status != HD_OK && given != NULL) {
+        *given = own;
+    }
+    hd_plan_release(plan);
     return status;
 }
 
@@ -559,7 +583,7 @@ typedef struct delegated_run {
     size_t input_count;
     hd_tensor *outputs;
     size_t output_count;
-    hd_error *error;
+    hd_error error;
     hd_status status;
 } delegated_run;
 
@@ -567,8 +591,28 @@ static hd_work_result execute_delegated(hd_work *work, uint32_t runner)
 {
     delegated_run *run = (delegated_run *)work;
     run->status = hd_model_run_on(run->model, hd_lane_of_runner(runner), true, run->inputs,
-                                  run->input_count, run->outputs, run->output_count, run->error);
+                                  run->input_count, run->outputs, run->output_count, &run->error);
     return HD_WORK_DONE;
+}
+
+static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_tensor *inputs, size_t input_count,
+                          hd_tensor *outputs, size_t output_count, hd_error *error)
+{
+    delegated_run run = {.work = {.run = execute_delegated},
+                         .model = model,
+                         .inputs = inputs,
+                         .input_count = input_count,
+                         .outputs = outputs,
+                         .output_count = output_count};
+    hd_device_delegate(model->device, lease, &run.work);
+    if (run.status == HD_OUT_OF_MEMORY) {
+        /* The runner's lane may lack what the caller's has already. */
+        return hd_model_run_on(model, lease->stream, true, inputs, input_count, outputs, output_count, error);
+    }
+    if (run.status != HD_OK && error != NULL) {
+        *error = run.error;
+    }
+    return run.status;
 }
 
 hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
@@ -589,15 +633,7 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
     }
     hd_device *device = model->device;
     if (lease.is_delegated) {
-        delegated_run run = {.work = {.run = execute_delegated, .is_long = true},
-                             .model = model,
-                             .inputs = inputs,
-                             .input_count = input_count,
-                             .outputs = outputs,
-                             .output_count = output_count,
-                             .error = error};
-        hd_device_delegate(device, &lease, &run.work);
-        status = run.status;
+        status = delegate(model, &lease, inputs, input_count, outputs, output_count, error);
     } else {
         status = hd_model_run_on(model, lease.stream, lease.is_crowded, inputs, input_count, outputs,
                                  output_count, error);

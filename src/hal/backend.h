@@ -39,6 +39,7 @@ typedef struct hd_backend {
     hd_status (*queues_create)(uint32_t runner_count, uint32_t queue_count, hd_queues **out_queues);
     void (*queues_destroy)(hd_queues **queues);
     hd_status (*queues_start)(hd_queues *queues);
+    bool (*queues_start_all)(hd_queues *queues);
     void (*queues_submit)(hd_queues *queues, uint32_t number, hd_work *work);
     void (*queues_run)(hd_queues *queues, uint32_t number, hd_work *work);
     void (*queues_resume)(hd_queues *queues, uint32_t number);
@@ -83,6 +84,11 @@ static inline HD_MUST_CHECK hd_status hd_backend_start_queues(const hd_backend *
                                                               hd_queues *queues) HD_WAITS
 {
     return backend->queues_start(queues);
+}
+
+static inline bool hd_backend_start_all_queues(const hd_backend *backend, hd_queues *queues) HD_WAITS
+{
+    return backend->queues_start_all(queues);
 }
 
 static inline void hd_backend_run_in_queue(const hd_backend *backend, hd_queues *queues, uint32_t number,

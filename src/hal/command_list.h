@@ -1,7 +1,7 @@
-/* Command list: the kernels of a plan with every pointer in place, for one stream. It is recorded once
+/* Command list: the kernels of a plan with every pointer in place, for one lane. It is recorded once
  * and replayed: a run only changes the pointers to the caller's inputs and outputs (its binding slots).
  *
- * Thread-safety: a recipe is immutable; a command list belongs to the owner of its stream. */
+ * Thread-safety: a recipe is immutable; a command list belongs to the owner of its lane. */
 #ifndef HD_HAL_COMMAND_LIST_H
 #define HD_HAL_COMMAND_LIST_H
 
@@ -14,7 +14,7 @@
 typedef enum hd_space {
     HD_SPACE_NONE,     /* left out: a NULL pointer */
     HD_SPACE_CONSTANT, /* memory of the model or of the plan */
-    HD_SPACE_ARENA,    /* the stream's arena */
+    HD_SPACE_ARENA,    /* the lane's arena */
     HD_SPACE_INPUT,    /* the caller's input `index` */
     HD_SPACE_OUTPUT    /* the caller's output `index` */
 } hd_space;

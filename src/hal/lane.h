@@ -1,7 +1,6 @@
 /* Lanes: what a run has to itself while it computes: a workspace, command lists, the plans that it found last,
  * a job of the team. A run that its caller computes uses the lane of the stream that the caller has leased;
- * one that a runner computes uses the runner's. So the arenas are as many as threads that compute, not as many
- * as streams that have work. */
+ * one that a runner computes uses the runner's. So work that waits for its turn holds no arena. */
 #ifndef HD_HAL_LANE_H
 #define HD_HAL_LANE_H
 

@@ -312,14 +312,14 @@ hd_status hd_device_check_open(hd_device *device, hd_error *error)
 }
 
 /* Counts a long run in, and decides who computes it. With hardware queues that streams share, a caller would
- * wait for what others submit, too. */
+ * wait for what others submit, too; fewer runners than cores would leave cores idle. */
 static void begin_long_run(hd_device *device, hd_lease *lease)
 {
     uint32_t others = hd_add_relaxed(&device->long_runs, 1);
     lease->is_crowded = others + 1 >= device->info.core_count;
     lease->is_delegated = others >= device->info.core_count &&
                           device->info.queue_count == HD_STREAM_COUNT &&
-                          hd_backend_start_queues(device->backend, device->queues) == HD_OK;
+                          hd_backend_start_all_queues(device->backend, device->queues);
 }
 
 static void end_long_run(hd_device *device, const hd_lease *lease)

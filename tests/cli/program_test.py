@@ -221,6 +221,7 @@ class Run(ProgramTest):
     def test_missing_and_unknown_inputs_are_usage_errors(self):
         model, x = self.relu(), self.input()
         self.refuse(2, "run", model, says="input 'x' is missing")
+        self.refuse(2, "run", model, "--input", f"z\ny={x}", says=r"no input 'z\\x0ay'")
         self.refuse(2, "run", model, "--input", f"z={x}", says="no input 'z'; it has x")
         self.refuse(2, "run", model, "--input", f"x={x}", "--input", f"x={x}", says="twice")
 
@@ -338,11 +339,18 @@ class Bench(ProgramTest):
     @unittest.skipIf(SANITIZED, "500 operations a point take minutes there")
     def test_pipeline_has_the_whole_curve(self):
         text = self.succeed("bench", "pipeline", "--seconds", "0.02", "--json", "-")
-        points = self.report(text, "bench pipeline")["points"]
+        report = self.report(text, "bench pipeline")
         curve = [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 32), (8, 1), (8, 2), (8, 4), (8, 8)]
-        self.assertEqual([(point["operation"], point["threads"], point["depth"]) for point in points],
-                         [(operation, *part) for operation in ("kernel", "empty") for part in curve])
-        self.assertTrue(all(point["ops_per_s"] > 0 for point in points))
+        for operation, points in ("kernel", report["points"]), ("empty", report["empty_points"]):
+            self.assertEqual([(point["operation"], point["threads"], point["depth"]) for point in points],
+                             [(operation, *part) for part in curve])
+            self.assertTrue(all(point["ops_per_s"] > 0 for point in points))
+        text = self.succeed("bench", "pipeline", "--threads", "3", "--seconds", "0.02", "--json", "-")
+        points = self.report(text, "bench pipeline")["points"]
+        self.assertEqual([(point["threads"], point["depth"]) for point in points],
+                         [(3, 1), (3, 2), (3, 4), (3, 8)])
+        for command in "queues", "pipeline":
+            self.refuse(2, "bench", command, "--threads", "1,32", says="at most 31 threads")
 
     def test_batch_measures_the_empty_model_and_a_given_one(self):
         for words, in_flight in [([], 64), ([self.relu(), "--shape", "x=1x3"], 1)]:

@@ -114,6 +114,28 @@ static void errors_come_from_the_runner_too(void **state)
     end_model();
 }
 
+/* The runner's lane needs an arena, which the caller's has already. */
+static void the_caller_computes_when_the_runner_lacks_memory(void **state)
+{
+    (void)state;
+    hd_memory_info info;
+    make_model(0);
+    run_first();
+    assert_int_equal(hd_device_get_memory(device, &info), HD_OK);
+    device->memory.limit = info.weight_bytes + info.arena_bytes + info.plan_bytes + info.block_bytes +
+                           info.table_bytes;
+    float y[ROWS * WIDTH] = {0};
+    pretend_long();
+    hd_add_relaxed(&device->long_runs, 1);
+    hd_error own = {.status = HD_OK};
+    assert_int_equal(run(0, y, sizeof y, &own), HD_OK);
+    assert_int_equal(own.status, HD_OK);
+    assert_memory_equal(y, expected[0], sizeof y);
+    hd_sub_relaxed(&device->long_runs, 1);
+    assert_null(device->workspaces[hd_lane_of_runner(0)].arena);
+    end_model();
+}
+
 static void callers_compute_where_streams_share_a_queue(void **state)
 {
     (void)state;
@@ -168,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_runner_computes_what_the_cores_are_too_few_for),
         cmocka_unit_test(errors_come_from_the_runner_too),
+        cmocka_unit_test(the_caller_computes_when_the_runner_lacks_memory),
         cmocka_unit_test(callers_compute_where_streams_share_a_queue),
         cmocka_unit_test(callers_and_runners_take_turns_with_equal_bits),
     };

@@ -81,7 +81,7 @@ static hd_work_result note_turn(hd_work *work, uint32_t runner)
 {
     (void)runner;
     turns[turn_count++] = ((counted_work *)work)->queue;
-    return HD_WORK_DONE;
+    return ((counted_work *)work)->number == 0 ? HD_WORK_DONE : HD_WORK_DONE_LONG;
 }
 
 /* Queue 0 has four works, queue 1 three, before the only runner starts. */
@@ -92,7 +92,7 @@ static void check_turns(bool is_long, const uint32_t *expected)
     turn_count = 0;
     assert_int_equal(hd_queues_create(1, 2, &queues), HD_OK);
     for (uint32_t i = 0; i < 7; i++) {
-        waiting[i] = (counted_work){.work = {.run = note_turn, .is_long = is_long}, .queue = i / 4};
+        waiting[i] = (counted_work){.work = {.run = note_turn}, .number = is_long, .queue = i / 4};
         hd_queues_submit(queues, i / 4, &waiting[i].work);
     }
     assert_int_equal(hd_queues_start(queues), HD_OK);
@@ -107,6 +107,41 @@ static void long_work_lets_other_queues_have_their_turn(void **state)
     (void)state;
     check_turns(false, (uint32_t[]){0, 0, 0, 0, 1, 1, 1});
     check_turns(true, (uint32_t[]){0, 1, 0, 1, 0, 1, 0});
+}
+
+static hd_thread_cores seen_cores;
+
+static hd_work_result note_cores(hd_work *work, uint32_t runner)
+{
+    (void)work, (void)runner;
+    hd_thread_read_cores(&seen_cores);
+    return HD_WORK_DONE;
+}
+
+/* Whoever is first to need the runners does not decide where they run. */
+static void runners_run_where_their_queues_were_created(void **state)
+{
+    (void)state;
+    hd_queues *queues;
+    hd_work work = {.run = note_cores};
+    hd_thread_cores before, one;
+    hd_thread_read_cores(&before);
+    assert_true(before.known);
+    one = before;
+    bool kept = false;
+    for (size_t i = 0; i < sizeof one.mask / sizeof *one.mask; i++) { /* the lowest core only */
+        unsigned long lowest = one.mask[i] & -one.mask[i];
+        one.mask[i] = kept ? 0 : lowest;
+        kept = kept || lowest != 0;
+    }
+    assert_int_equal(hd_queues_create(1, 1, &queues), HD_OK);
+    hd_thread_use_cores(&one);
+    assert_true(hd_queues_start_all(queues));
+    hd_thread_use_cores(&before);
+    hd_queues_run(queues, 0, &work);
+    hd_queues_destroy(&queues);
+    assert_true(seen_cores.known);
+    assert_memory_equal(seen_cores.mask, before.mask, sizeof before.mask);
 }
 
 static _Atomic uint32_t is_open;
@@ -243,6 +278,7 @@ int main(void)
         cmocka_unit_test(parked_work_does_not_keep_the_only_runner),
         cmocka_unit_test(work_may_destroy_its_own_queues),
         cmocka_unit_test(long_work_lets_other_queues_have_their_turn),
+        cmocka_unit_test(runners_run_where_their_queues_were_created),
         cmocka_unit_test(callers_wait_for_work_on_their_stacks),
         cmocka_unit_test(queues_that_were_never_used_have_no_runners_to_end),
     };

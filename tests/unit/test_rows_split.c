@@ -75,6 +75,41 @@ static void check_split(int64_t axis, size_t plans, bool allocates, bool steered
     hd_device_destroy(&single);
 }
 
+/* Without memory for the plan of a row the batch runs as a whole. */
+static void a_long_batch_runs_whole_where_memory_is_short(void **state)
+{
+    (void)state;
+    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
+    hd_device *single;
+    hd_memory_info info;
+    assert_ok(hd_device_open("cpu", &options, &single, &error));
+    hd_model *model = make_long_model(single, -1);
+    size_t size = (size_t)2 * LONG_TOKENS * LONG_WIDTH * sizeof(float);
+    float *x = malloc(size), *first = malloc(size), *second = calloc(1, size);
+    fill(x, size / sizeof *x);
+    hd_tensor input = {
+        .dtype = HD_FLOAT32, .rank = 3, .dims = {2, LONG_TOKENS, LONG_WIDTH}, .data = x, .size = size};
+    hd_tensor output = {.data = first, .size = size};
+    assert_ok(hd_model_run(model, &input, 1, &output, 1, &error));
+    for (size_t i = 0; i < HD_DURATION_COUNT; i++) { /* as if runs took a second */
+        hd_store_relaxed(&model->run_nanoseconds[i], UINT64_C(1000000000));
+    }
+    assert_ok(hd_device_get_memory(single, &info));
+    single->memory.limit = info.weight_bytes + info.arena_bytes + info.plan_bytes + info.block_bytes +
+                           info.table_bytes;
+    output.data = second;
+    hd_error own = {.status = HD_OK};
+    assert_int_equal(hd_model_run(model, &input, 1, &output, 1, &own), HD_OK);
+    assert_int_equal(own.status, HD_OK);
+    assert_int_equal(hd_plan_cache_count(model->plans), 1);
+    assert_memory_equal(first, second, size);
+    free(x);
+    free(first);
+    free(second);
+    hd_model_destroy(&model);
+    hd_device_destroy(&single);
+}
+
 static void a_long_batch_runs_row_by_row_with_equal_bits(void **state)
 {
     (void)state;
@@ -88,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_long_batch_runs_row_by_row_with_equal_bits),
+        cmocka_unit_test(a_long_batch_runs_whole_where_memory_is_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -250,6 +250,16 @@ void interleave_pause(void)
     scheduler_pause(PLACE);
 }
 
+void hd_thread_read_cores(hd_thread_cores *out_cores)
+{
+    out_cores->known = false;
+}
+
+void hd_thread_use_cores(const hd_thread_cores *cores)
+{
+    (void)cores;
+}
+
 uint32_t hd_thread_core_count(void)
 {
     return 2;

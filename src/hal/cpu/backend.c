@@ -67,6 +67,8 @@ static void executor_run(hd_executor *executor, uint32_t lane, const hd_command_
     hd_team_run((hd_team *)executor, lane, list, scratch, scratch_stride);
 }
 
+_Static_assert(HD_JOB_COUNT == HD_LANE_COUNT, "each lane has a job");
+
 const hd_backend hd_backend_cpu = {.kind = HD_DEVICE_CPU,
                                    .describe = describe,
                                    .executor_create = executor_create,
@@ -76,6 +78,7 @@ const hd_backend hd_backend_cpu = {.kind = HD_DEVICE_CPU,
                                    .queues_create = hd_queues_create,
                                    .queues_destroy = hd_queues_destroy,
                                    .queues_start = hd_queues_start,
+                                   .queues_start_all = hd_queues_start_all,
                                    .queues_submit = hd_queues_submit,
                                    .queues_run = hd_queues_run,
                                    .queues_resume = hd_queues_resume,

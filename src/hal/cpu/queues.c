@@ -10,7 +10,7 @@
 #include "base/thread.h"
 #include "hal/lane.h"
 
-/* Pieces of work, none of them long, that a runner does before it looks after other queues. */
+/* Pieces of work that a runner does before it looks after other queues, if none of them is long. */
 #define TURN_LENGTH 16
 
 typedef enum queue_state { QUEUE_IDLE, QUEUE_READY, QUEUE_RUNNING, QUEUE_PARKED } queue_state;
@@ -39,6 +39,7 @@ struct hd_queues {
     uint32_t runner_count; /* constant once `started` is, as what it counts */
     cpu_queue *queues;     /* constant */
     cpu_runner *runners;   /* constant */
+    hd_thread_cores cores; /* constant; where the runners run */
     hd_once started;
     hd_mutex mutex;
     hd_condition ready;
@@ -152,7 +153,6 @@ static void run_queue(cpu_runner *runner, cpu_queue *queue, const bool *gone)
             break;
         }
         queue_unlock(queue);
-        bool was_long = work->is_long; /* the work may be freed when it returns */
         hd_work_result result = work->run(work, number);
         if (*gone) {
             return;
@@ -161,7 +161,7 @@ static void run_queue(cpu_runner *runner, cpu_queue *queue, const bool *gone)
         if (result == HD_WORK_PARKED && park(queue, work)) {
             break;
         }
-        again = (was_long || turn + 1 >= TURN_LENGTH) && queue->first != NULL;
+        again = (result == HD_WORK_DONE_LONG || turn + 1 >= TURN_LENGTH) && queue->first != NULL;
     }
     if (again) {
         queue->state = QUEUE_READY;
@@ -188,8 +188,10 @@ __attribute__((noinline)) static void run_queues(cpu_runner *runner, bool *gone)
 
 static void runner_main(void *argument)
 {
+    cpu_runner *runner = argument;
     bool gone = false;
-    run_queues(argument, &gone);
+    hd_thread_use_cores(&runner->queues->cores);
+    run_queues(runner, &gone);
 }
 
 static hd_status start_runners(void *argument)
@@ -212,6 +214,11 @@ static hd_status start_runners(void *argument)
 hd_status hd_queues_start(hd_queues *queues)
 {
     return hd_once_start(&queues->started, start_runners, queues);
+}
+
+bool hd_queues_start_all(hd_queues *queues)
+{
+    return hd_queues_start(queues) == HD_OK && queues->runner_count == queues->runner_limit;
 }
 
 void hd_queues_submit(hd_queues *queues, uint32_t number, hd_work *work)
@@ -318,6 +325,7 @@ hd_status hd_queues_create(uint32_t runner_count, uint32_t queue_count,
     }
     uint32_t initialized = 0;
     queues->queue_count = queue_count;
+    hd_thread_read_cores(&queues->cores);
     queues->runner_limit = runner_count < HD_RUNNER_LIMIT ? runner_count : HD_RUNNER_LIMIT;
     queues->runners = hd_alloc_zero(runner_count, sizeof *queues->runners);
     queues->queues = hd_alloc_aligned(queue_count * sizeof *queues->queues);

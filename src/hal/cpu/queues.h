@@ -9,9 +9,11 @@
  * has work is never idle (ONCE).
  *
  * Thread-safety: any thread. Ranks: queue (a queue's work and state), runners (the list of ready
- * queues). The runners start with the first work. */
+ * queues). The runners start with the first work, on the cores on which the queues' creator ran. */
 #ifndef HD_HAL_CPU_QUEUES_H
 #define HD_HAL_CPU_QUEUES_H
+
+#include <stdbool.h>
 
 #include "base/status.h"
 #include "base/rank.h"
@@ -30,6 +32,9 @@ void hd_queues_destroy(hd_queues **queues) HD_WAITS;
 /* Makes sure that runners are there; before work is handed over. Fewer than asked for are enough.
  * HD_OUT_OF_MEMORY: there is none. */
 HD_MUST_CHECK hd_status hd_queues_start(hd_queues *queues) HD_WAITS;
+
+/* The same, where fewer would not do: whether as many are there as hd_queues_create was asked for. */
+bool hd_queues_start_all(hd_queues *queues) HD_WAITS;
 
 /* Appends work to queue `number`. Never waits, cannot fail. */
 void hd_queues_submit(hd_queues *queues, uint32_t number, hd_work *work);

@@ -237,7 +237,7 @@ static void callback_ends_all(void)
     async_end(state);
 }
 
-/* In the stream's order: the second finds the first one's output, and the model's memo as it left it. */
+/* In the stream's order: the second finds the first one's output, and the runner's memo as it left it. */
 static void two_in_order(void)
 {
     async_state *state = open_and_submit(HANDLE);
