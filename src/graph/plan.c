@@ -210,8 +210,9 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
 
 static hd_status optimize(hd_planner *planner)
 {
-    bool fits = hd_fuse_activations(planner) && hd_fuse_norms(planner) && hd_fuse_attention(planner) && hd_fuse_linear(planner) &&
-                hd_choose_layouts(planner) && hd_fuse_convolution(planner) && hd_fuse_elementwise(planner);
+    bool fits = hd_fuse_activations(planner) && hd_fuse_norms(planner) && hd_fuse_attention(planner) &&
+                hd_fuse_linear(planner) && hd_choose_layouts(planner) && hd_fuse_convolution(planner) &&
+                hd_fuse_repeats(planner) && hd_fuse_elementwise(planner);
     return fits ? HD_OK : hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
 }
 

@@ -144,6 +144,7 @@ bool hd_fuse_attention(hd_planner *planner);
 bool hd_fuse_linear(hd_planner *planner);
 bool hd_choose_layouts(hd_planner *planner);
 bool hd_fuse_convolution(hd_planner *planner);
+bool hd_fuse_repeats(hd_planner *planner);
 bool hd_fuse_elementwise(hd_planner *planner);
 
 /* Gives constants and inputs their tensors, before the first node; false when out of memory. */

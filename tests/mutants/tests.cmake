@@ -40,7 +40,7 @@ endforeach()
 
 heddle_add_mutant(slot_returned_before_the_run early_slot graph/model_run.c
     "hd_device_return(device, &lease)" "(void)device"
-    "status = hd_model_run_on(model" "hd_device_return(model->device, &lease), status = hd_model_run_on(model")
+    "if (lease.is_delegated)" "if (hd_device_return(device, &lease), lease.is_delegated)")
 heddle_add_mutant(caller_leaves_before_the_last_tiles leaving_caller hal/cpu/team.c
     "await_number(team, &job->done, (uint32_t)tile_count - own)" "(void)own")
 heddle_add_mutant(caller_leaves_before_its_workers leaving_caller hal/cpu/team.c

@@ -182,6 +182,49 @@ static void reshape_rejects_another_element_count(void **state)
     }
 }
 
+/* Parts [2, 4, 6, c] and others, each repeated until it is [2, 8, 18, c], joined along the last axis. */
+static void check_repeated(hd_dtype dtype, const int64_t channels[3])
+{
+    static const int64_t parts[3][3] = {{2, 4, 6}, {2, 8, 18}, {1, 2, 9}};
+    static const int64_t repeats[12] = {1, 2, 3, 1, 1, 1, 1, 1, 2, 4, 2, 1};
+    size_t element = hd_dtype_size(dtype), row = (size_t)(channels[0] + channels[1] + channels[2]) * element;
+    hd_attribute attributes[] = {
+        operation_int("axis", -1),
+        {.name = "repeats", .kind = HD_ATTRIBUTE_INTS, .ints = repeats, .count = 12}};
+    operation_case test = {.type = "heddle.ConcatRepeated",
+                           .attributes = attributes,
+                           .attribute_count = 2,
+                           .input_count = 3};
+    unsigned char *to = expected_bytes;
+    for (int64_t pixel = 0; pixel < 2 * 8 * 18; pixel++) {
+        int64_t n = pixel / (8 * 18), y = pixel / 18 % 8, x = pixel % 18;
+        for (size_t i = 0; i < 3; i++) {
+            size_t size = (size_t)channels[i] * element;
+            const int64_t *part = parts[i], *factor = &repeats[4 * i];
+            int64_t from = (n / factor[0] * part[1] + y / factor[1]) * part[2] + x / factor[2];
+            memcpy(to, source_bytes + 1000 * i + (size_t)from * size, size);
+            to += size;
+        }
+    }
+    assert_ptr_equal(to, expected_bytes + 2 * 8 * 18 * row);
+    for (size_t i = 0; i < 3; i++) {
+        int64_t dims[4] = {parts[i][0], parts[i][1], parts[i][2], channels[i]};
+        test.inputs[i] = operation_tensor(dtype, source_bytes + 1000 * i, 4, dims);
+    }
+    check(&test, dtype, 4, (int64_t[]){2, 8, 18, channels[0] + channels[1] + channels[2]});
+    test.inputs[1].dims[1] = 7;
+    expect_status(&test, HD_INVALID_ARGUMENT);
+}
+
+static void repeated_parts_are_joined(void **state)
+{
+    (void)state;
+    check_repeated(HD_FLOAT32, (int64_t[]){5, 3, 16});
+    check_repeated(HD_FLOAT32, (int64_t[]){24, 1, 132}); /* 528 bytes: a long row */
+    check_repeated(HD_INT64, (int64_t[]){1, 2, 6});
+    check_repeated(HD_UINT8, (int64_t[]){3, 32, 7});
+}
+
 static void concat_and_split_are_inverse(void **state)
 {
     (void)state;
@@ -477,6 +520,7 @@ int main(void)
         cmocka_unit_test(channels_last_and_back_is_the_identity),
         cmocka_unit_test(reshape_keeps_zero_and_infers_minus_one),
         cmocka_unit_test(reshape_rejects_another_element_count),
+        cmocka_unit_test(repeated_parts_are_joined),
         cmocka_unit_test(concat_and_split_are_inverse),
         cmocka_unit_test(split_skips_an_unwanted_output),
         cmocka_unit_test(slice_takes_what_numpy_takes),

@@ -83,6 +83,37 @@ static hd_infer_result infer_concat(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
+/* "heddle.ConcatRepeated": see graph/fuse_repeats.c. */
+static hd_infer_result infer_concat_repeated(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    hd_shape shape = operation->inputs[0].shape;
+    int64_t axis = hd_operation_int(operation, "axis", 1);
+    size_t count;
+    const int64_t *repeats = hd_operation_ints(operation, "repeats", &count);
+    if (!hd_axis_normalize(&axis, shape.rank) || count != operation->input_count * shape.rank) {
+        return hd_infer_reject(operation, error, "axis or repeats do not fit the rank");
+    }
+    for (uint32_t j = 0; j < shape.rank; j++) {
+        shape.dims[j] = (int64_t)j == axis ? 0 : shape.dims[j] * repeats[j];
+    }
+    for (size_t i = 0; i < operation->input_count; i++) {
+        const hd_operand *input = &operation->inputs[i];
+        bool fits = input->dtype == operation->inputs[0].dtype && input->shape.rank == shape.rank;
+        for (uint32_t j = 0; fits && j < shape.rank; j++) {
+            fits = (int64_t)j == axis ? repeats[i * shape.rank + j] == 1
+                                      : input->shape.dims[j] * repeats[i * shape.rank + j] == shape.dims[j];
+        }
+        if (!fits) {
+            return hd_infer_reject(operation, error, "the inputs do not fit one another");
+        }
+        shape.dims[axis] += input->shape.dims[axis];
+    }
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
+    operation->outputs[0].shape = shape;
+    return HD_INFER_DONE;
+}
+
 /* The size of output `index` when the sizes are not given: equal ones, the last smaller (opset 18). */
 static int64_t equal_part(int64_t dim, int64_t parts, int64_t index)
 {
@@ -303,6 +334,7 @@ const hd_operator hd_operators_movement[] = {
     {"heddle.ToChannelsLast", 1, 1, 1, MOVES, infer_channels},
     {"heddle.FromChannelsLast", 1, 1, 1, MOVES, infer_channels},
     {"Concat", 1, 255, 1, MOVES, infer_concat},
+    {"heddle.ConcatRepeated", 1, 255, 1, MOVES, infer_concat_repeated},
     {"Split", 1, 2, 255, MOVES, infer_split},
     {"Slice", 1, 5, 1, MOVES, infer_slice},
     {"Pad", 1, 4, 1, MOVES, infer_pad},

@@ -158,6 +158,50 @@ static hd_status compile_concat(hd_cpu_compilation *compilation)
     return compile_parts(compilation, true);
 }
 
+/* Each axis in front of the joined one becomes two: the axis itself and its repeats, which stand still in the
+ * input. */
+static hd_status compile_concat_repeated(hd_cpu_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    const hd_shape *whole = &operation->outputs[0].shape;
+    size_t element = hd_dtype_size(operation->inputs[0].dtype), count;
+    int64_t axis = hd_operation_int(operation, "axis", 1), offset = 0;
+    const int64_t *repeats = hd_operation_ints(operation, "repeats", &count);
+    int64_t from[HD_MAX_RANK], to[HD_MAX_RANK];
+    move *m = move_create(compilation, operation->input_count);
+    if (m == NULL) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    hd_axis_normalize(&axis, whole->rank);
+    hd_shape_strides(whole, to);
+    for (size_t i = 0; i < operation->input_count; i++) {
+        const hd_shape *shape = &operation->inputs[i].shape;
+        int64_t dims[2 * HD_MAX_RANK], source[2 * HD_MAX_RANK], target[2 * HD_MAX_RANK];
+        int64_t row = hd_shape_count_range(shape, (uint32_t)axis, shape->rank);
+        uint32_t rank = 0;
+        hd_shape_strides(shape, from);
+        for (uint32_t j = 0; j < (uint32_t)axis; j++) {
+            int64_t factor = repeats[i * shape->rank + j];
+            dims[rank] = shape->dims[j];
+            source[rank] = from[j];
+            target[rank++] = to[j] * factor;
+            if (factor > 1) {
+                dims[rank] = factor;
+                source[rank] = 0;
+                target[rank++] = to[j];
+            }
+        }
+        dims[rank] = row;
+        source[rank] = target[rank] = 1;
+        m->parts[i].source = i;
+        m->parts[i].target = operation->input_count;
+        m->parts[i].target_offset = offset * (int64_t)element;
+        hd_strided_copy_prepare(&m->parts[i].copy, rank + 1, dims, source, target, element);
+        offset += row;
+    }
+    return move_finish(compilation, m);
+}
+
 static hd_status compile_split(hd_cpu_compilation *compilation)
 {
     return compile_parts(compilation, false);
@@ -247,6 +291,7 @@ const hd_cpu_operator hd_cpu_operators_movement[] = {
     {"heddle.ToChannelsLast", compile_channels},
     {"heddle.FromChannelsLast", compile_channels},
     {"Concat", compile_concat},
+    {"heddle.ConcatRepeated", compile_concat_repeated},
     {"Split", compile_split},
     {"Slice", compile_slice},
     {"Pad", hd_cpu_compile_pad},
