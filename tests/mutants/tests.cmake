@@ -27,7 +27,7 @@ function(heddle_add_mutant name program file)
     target_link_libraries(mutants_${name} PRIVATE heddle_test_support)
     add_test(NAME mutants.${name}
         COMMAND ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/check-report race $<TARGET_FILE:mutants_${name}>)
-    set_tests_properties(mutants.${name} PROPERTIES LABELS mutants TIMEOUT 60)
+    set_tests_properties(mutants.${name} PROPERTIES LABELS mutants TIMEOUT 120)
 endfunction()
 
 foreach(program early_slot leaving_caller)
@@ -35,7 +35,7 @@ foreach(program early_slot leaving_caller)
     target_link_libraries(mutants_none_${program} PRIVATE heddle_test_support)
     add_test(NAME mutants.none_${program}
         COMMAND ${CMAKE_CURRENT_LIST_DIR}/check-report clean $<TARGET_FILE:mutants_none_${program}>)
-    set_tests_properties(mutants.none_${program} PROPERTIES LABELS mutants TIMEOUT 60)
+    set_tests_properties(mutants.none_${program} PROPERTIES LABELS mutants TIMEOUT 120)
 endforeach()
 
 heddle_add_mutant(slot_returned_before_the_run early_slot graph/model_run.c

@@ -1,35 +1,11 @@
 /* Fusing of Resize into Concat: where it repeats whole elements, and nowhere else; with equal bits. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "graph/model.h"
+#include "rows_fixture.h"
 #include "support/operation_runner.h"
 
 enum { SMALL = 6, CHANNELS = 3, FIRST = 24, SECOND = 5 };
-
-static hd_error error;
-
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        if ((call) != HD_OK) {                                                                     \
-            fail_msg("%s: %s", #call, error.message);                                              \
-        }                                                                                          \
-    } while (0)
-
-static void fill(float *values, size_t count)
-{
-    uint32_t random = 7;
-    for (size_t i = 0; i < count; i++) {
-        random = random * 1664525U + 1013904223U;
-        values[i] = (float)(random >> 8) / (1 << 23) - 1;
-    }
-}
 
 typedef struct resize_case {
     const char *mode, *transformation, *nearest;
@@ -59,7 +35,7 @@ static hd_value add_conv(hd_graph *graph, const char *name, int64_t outputs)
 }
 
 /* concat(resize(conv(x)), conv(z)); the resized tensor is an output, too, where it is `kept`. */
-static hd_model *make_model(hd_device *device, const resize_case *test, bool kept)
+static hd_model *make_model(const resize_case *test, bool kept)
 {
     hd_graph *graph;
     hd_model *model;
@@ -99,7 +75,7 @@ static bool has_step(const hd_model *model, const char *type)
     return false;
 }
 
-static void check_fusing(hd_device *device, const resize_case *test)
+static void check_fusing(const resize_case *test)
 {
     int64_t large = SMALL * test->factor;
     size_t x_count = 2 * CHANNELS * SMALL * SMALL, z_count = (size_t)(2 * CHANNELS * large * large);
@@ -110,7 +86,7 @@ static void check_fusing(hd_device *device, const resize_case *test)
                           OPERATION_TENSOR(HD_FLOAT32, z, 2, CHANNELS, large, large)};
     hd_tensor outputs[2][2] = {{{.data = NULL}}};
     for (int kept = 0; kept < 2; kept++) {
-        hd_model *model = make_model(device, test, kept != 0);
+        hd_model *model = make_model(test, kept != 0);
         assert_ok(hd_model_run(model, inputs, 2, outputs[kept], 1 + (size_t)kept, &error));
         assert_int_equal(has_step(model, "heddle.ConcatRepeated"), test->fuses && kept == 0);
         hd_model_destroy(&model);
@@ -138,12 +114,9 @@ static void resizes_that_repeat_are_read_where_they_are_joined(void **state)
         {"nearest", "align_corners", "floor", 2, false},
         {"linear", "half_pixel", "floor", 2, false},
     };
-    hd_device *device;
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        check_fusing(device, &cases[i]);
+        check_fusing(&cases[i]);
     }
-    hd_device_destroy(&device);
 }
 
 int main(void)
@@ -151,5 +124,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resizes_that_repeat_are_read_where_they_are_joined),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_device, close_device);
 }
