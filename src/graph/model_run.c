@@ -459,8 +459,8 @@ static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs,
 static hd_status run_whole(run_state *run, hd_plan *plan)
 {
     size_t keep = 0;
-    hd_status status;
-    for (;;) {
+    hd_status status = HD_OK;
+    while (status == HD_OK) {
         status = provide_outputs(run, plan);
         if (status == HD_OK) {
             status = replay(run, plan, keep);
@@ -470,9 +470,6 @@ static hd_status run_whole(run_state *run, hd_plan *plan)
         }
         keep = plan->recipe.arena_size;
         status = find_plan(run, plan, &plan);
-        if (status != HD_OK) {
-            break;
-        }
     }
     if (status == HD_OK) {
         deliver(run, plan);

@@ -22,7 +22,7 @@ void hd_thread_call_at_exit(void (*function)(void))
 
 static void describe(hd_device_info *info)
 {
-    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = 2};
+    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
 }
 
 hd_status scenario_executor_create(uint32_t thread_count, hd_executor **out_executor)
@@ -48,24 +48,6 @@ const hd_backend scenario_backend = {.describe = describe,
                                      .queues_run = hd_queues_run,
                                      .queues_resume = hd_queues_resume,
                                      .queues_drain = hd_queues_drain};
-
-static void describe_private_queues(hd_device_info *info)
-{
-    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
-}
-
-/* A queue for each stream, so that runners may compute for callers. */
-static const hd_backend private_queues_backend = {.describe = describe_private_queues,
-                                                  .executor_create = scenario_executor_create,
-                                                  .executor_destroy = scenario_executor_destroy,
-                                                  .queues_create = hd_queues_create,
-                                                  .queues_destroy = hd_queues_destroy,
-                                                  .queues_start = hd_queues_start,
-                                                  .queues_start_all = hd_queues_start_all,
-                                                  .queues_submit = hd_queues_submit,
-                                                  .queues_run = hd_queues_run,
-                                                  .queues_resume = hd_queues_resume,
-                                                  .queues_drain = hd_queues_drain};
 
 /* device.c lists it; no scenario asks for the list. */
 const hd_backend hd_backend_cpu = {.describe = describe};
@@ -207,11 +189,9 @@ static void delegate(void *argument)
 
 static void delegate_against_shutdown(void)
 {
-    device_state *state = hd_alloc_zero(1, sizeof *state);
+    device_state *state = device_open(0); /* a queue for each stream, so that runners may compute for callers */
     hd_lease lease;
     hd_thread thread;
-    state->device = scenario_device_open(&private_queues_backend, 0);
-    trace_name(&state->used, sizeof state->used, "used");
     scenario_require("SAFE.lease", hd_device_lease(state->device, true, &lease, NULL) == HD_OK);
     scenario_require("BOUND.own-core", !lease.is_delegated && lease.is_crowded);
     scenario_start(&thread, "caller", delegate, state);
