@@ -9,8 +9,14 @@
  *   products: [group][panel][kernel row][kernel column][channel][columns of the panel], where a panel
  *     holds 2·lanes output channels and a group's last panel lanes, if they suffice;
  *   folded: as for products, with the columns (kernel row, kernel column, output channel);
+ *   Winograd: [panel][16 positions][channel][columns of the panel], see ops/convolution_winograd.c;
  *   depthwise: [kernel row][kernel column][channels, up to a multiple of lanes].
  * Columns that do not exist are zero. `lanes` is the process's, so the layout never leaves it. */
+
+#define WINOGRAD_POSITIONS 16
+#define WINOGRAD_LEAST     16
+#define WINOGRAD_FEWEST    (16 * 32)  /* channels times outputs */
+#define WINOGRAD_MOST      (256 * 512)
 
 typedef struct weight_sizes {
     int64_t taps;           /* kernel positions */
@@ -38,6 +44,9 @@ int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, i
     weight_sizes sizes = sizes_of(packing, shape, group);
     if (packing == HD_PACKING_DEPTHWISE) {
         return sizes.taps * hd_convolution_padded(group, lanes);
+    }
+    if (packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
+        sizes.taps = WINOGRAD_POSITIONS;
     }
     return group * sizes.taps * sizes.group_channels *
            hd_convolution_padded(sizes.group_outputs, lanes);
@@ -72,6 +81,47 @@ static void pack_folded(const float *weights, int64_t taps, int64_t channels, in
     }
 }
 
+/* G w G^T of one kernel, in double precision, rounded once. */
+static void transform_kernel(const float *w, float *to)
+{
+    double rows[4][3];
+    for (int i = 0; i < 3; i++) {
+        const double a = (double)w[i], b = (double)w[3 + i], c = (double)w[6 + i];
+        rows[0][i] = a;
+        rows[1][i] = (a + b + c) / 2.0;
+        rows[2][i] = (a - b + c) / 2.0;
+        rows[3][i] = c;
+    }
+    for (int i = 0; i < 4; i++) {
+        const double a = rows[i][0], b = rows[i][1], c = rows[i][2];
+        to[4 * i] = (float)a;
+        to[4 * i + 1] = (float)((a + b + c) / 2.0);
+        to[4 * i + 2] = (float)((a - b + c) / 2.0);
+        to[4 * i + 3] = (float)c;
+    }
+}
+
+static void pack_winograd(const float *weights, int64_t channels, int64_t outputs, int64_t lanes,
+                          float *packed)
+{
+    for (int64_t first = 0; first < outputs; first += 2 * lanes) {
+        const int64_t columns = outputs - first < 2 * lanes ? outputs - first : 2 * lanes;
+        const int64_t width = hd_convolution_padded(columns, lanes);
+        for (int64_t channel = 0; channel < channels; channel++) {
+            for (int64_t column = 0; column < width; column++) {
+                float transformed[WINOGRAD_POSITIONS] = {0};
+                if (column < columns) {
+                    transform_kernel(weights + ((first + column) * channels + channel) * 9, transformed);
+                }
+                for (int64_t i = 0; i < WINOGRAD_POSITIONS; i++) {
+                    packed[(i * channels + channel) * width + column] = transformed[i];
+                }
+            }
+        }
+        packed += WINOGRAD_POSITIONS * channels * width;
+    }
+}
+
 void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
                          const float *weights, float *packed)
 {
@@ -79,6 +129,10 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
     weight_sizes sizes = sizes_of(packing, shape, group);
     if (packing == HD_PACKING_DEPTHWISE) {
         pack_depthwise(weights, sizes.taps, group, lanes, packed);
+        return;
+    }
+    if (packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
+        pack_winograd(weights, sizes.group_channels, sizes.group_outputs, lanes, packed);
         return;
     }
     if (packing == HD_PACKING_CONVOLUTION_FOLDED) {
@@ -109,7 +163,17 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
     }
 }
 
-hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed)
+/* Enough channels and outputs that the products saved outweigh the transforms. The transformed weights have
+ * 16/9 of the size, and where they are large, images are small: then reading them is what takes the time. */
+static bool is_winograd(const hd_shape *shape)
+{
+    return shape->rank == 4 && shape->dims[2] == 3 && shape->dims[3] == 3 &&
+           shape->dims[0] >= WINOGRAD_LEAST && shape->dims[1] >= WINOGRAD_LEAST &&
+           shape->dims[0] * shape->dims[1] >= WINOGRAD_FEWEST &&
+           shape->dims[0] * shape->dims[1] <= WINOGRAD_MOST;
+}
+
+hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed, bool steps)
 {
     if (transposed) {
         return HD_PACKING_CONVOLUTION_TRANSPOSED;
@@ -117,7 +181,9 @@ hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool tra
     if (group > 1 && shape->dims[1] == 1 && shape->dims[0] == group) {
         return HD_PACKING_DEPTHWISE;
     }
-    return group == 1 ? HD_PACKING_CONVOLUTION : HD_PACKING_CONVOLUTION_GROUPS;
+    return group != 1                     ? HD_PACKING_CONVOLUTION_GROUPS
+           : !steps && is_winograd(shape) ? HD_PACKING_CONVOLUTION_WINOGRAD
+                                          : HD_PACKING_CONVOLUTION;
 }
 
 /* All of an attribute's values are `value`, or it is not there. */
@@ -171,20 +237,16 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
     }
     const hd_operand *weight = &operation->inputs[1];
     const hd_shape *shape = &weight->shape;
-    size_t dilation_count = 0;
-    const int64_t *dilations = hd_operation_ints(operation, "dilations", &dilation_count);
+    bool dilated = !ints_are(operation, "dilations", 1);
+    bool steps = !ints_are(operation, "strides", 1);
     int64_t group = hd_operation_int(operation, "group", 1);
     if (fused) {
         const hd_fused_convolution *convolution = operation->fused;
         const hd_fused_convolution_transposed *other = operation->fused;
         convolution = transposed ? &other->convolution : convolution;
         group = convolution->group;
-        dilations = convolution->dilation;
-        dilation_count = 2;
-    }
-    bool dilated = false;
-    for (size_t i = 0; i < dilation_count; i++) {
-        dilated = dilated || dilations[i] != 1;
+        dilated = convolution->dilation[0] != 1 || convolution->dilation[1] != 1;
+        steps = convolution->stride[0] != 1 || convolution->stride[1] != 1;
     }
     if (weight->dtype != HD_FLOAT32 || shape->rank < 3 || shape->rank > 4 || group < 1 ||
         shape->dims[0] % group != 0 || hd_shape_count(shape) == 0 || (transposed && dilated)) {
@@ -193,7 +255,7 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
     if (transposed && folds(operation, fused)) {
         return HD_PACKING_CONVOLUTION_FOLDED;
     }
-    return hd_convolution_packing(shape, group, transposed);
+    return hd_convolution_packing(shape, group, transposed, steps || dilated);
 }
 
 hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group, hd_packed *packed,

@@ -14,6 +14,8 @@
 #define STREAMED_BYTES (16 << 20)
 /* Multiply-adds of a product that take about as long as one of hd_cpu_tile_count's steps. */
 #define STEP_PRODUCTS 8
+/* Tiles that keep many threads busy. */
+#define MANY_TILES 16
 
 static bool is_aligned(const void *memory)
 {
@@ -53,6 +55,7 @@ static void begin_run(const hd_convolution_work *work, void *const *buffers, voi
                                     .edge = *output + work->output_floats};
     float *bias = image->edge + work->edge_floats;
     image->folded = bias + work->bias_floats;
+    image->winograd = image->folded + work->folded_floats;
     if (work->bias_floats != 0) {
         const int64_t taps = work->fold[0] * work->fold[1];
         const int64_t channels = work->sizes.output_channels / taps;
@@ -110,6 +113,38 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
     hd_convolution_fence();
 }
 
+/* Channels-last, Winograd: a tile is a range of 2x2 tiles times some panels. */
+static void run_winograd(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                         void *scratch)
+{
+    const hd_convolution_work *work = parameters;
+    const hd_convolution *sizes = &work->sizes;
+    hd_convolution_image image;
+    float *input_rows, *output_rows;
+    begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
+    const float *residual = work->residual == 0 ? NULL : buffers[work->residual];
+    const int64_t each = (sizes->output[0] + 1) / 2 * hd_convolution_winograd_columns(sizes);
+    const int64_t items = sizes->batch * each;
+    const int64_t input_size = sizes->input[0] * sizes->input[1] * sizes->channels;
+    const int64_t output_size = sizes->output[0] * sizes->output[1] * sizes->output_channels;
+    for (int64_t tile = begin; tile < end; tile++) {
+        const int64_t first_panel = tile / work->block_tiles * work->tile_panels;
+        int64_t last_panel = first_panel + work->tile_panels;
+        last_panel = last_panel < work->panels ? last_panel : work->panels;
+        int64_t item = hd_cpu_tile_begin(items, work->block_tiles, tile % work->block_tiles);
+        const int64_t last = hd_cpu_tile_begin(items, work->block_tiles, tile % work->block_tiles + 1);
+        while (item < last) {
+            const int64_t picture = item / each, first = item % each;
+            const int64_t count = each - first < last - item ? each - first : last - item;
+            image.input = (const float *)buffers[0] + picture * input_size;
+            image.output = (float *)buffers[work->output] + picture * output_size;
+            image.residual = residual == NULL ? NULL : residual + picture * output_size;
+            hd_convolution_winograd_tiles(work, &image, first, first + count, first_panel, last_panel);
+            item += count;
+        }
+    }
+}
+
 /* Channels-last, depthwise: a tile is a range of rows. */
 static void run_depthwise(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                           void *scratch)
@@ -152,6 +187,29 @@ static void input_range(const hd_convolution *sizes, int64_t begin, int64_t end,
     *last = *last > sizes->input[0] ? sizes->input[0] : *last < *first ? *first : *last;
 }
 
+/* Output rows [begin, end) of an image, of all channels; `begin` is even. */
+static void compute_rows(const hd_convolution_work *work, const hd_convolution_image *image,
+                         int64_t begin, int64_t end)
+{
+    if (work->packing == HD_PACKING_DEPTHWISE) {
+        compute_depthwise(work, image, begin, end);
+        return;
+    }
+    if (work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
+        const int64_t across = hd_convolution_winograd_columns(&work->sizes);
+        hd_convolution_winograd_tiles(work, image, begin / 2 * across, (end + 1) / 2 * across, 0,
+                                      work->panels);
+        return;
+    }
+    for (int64_t panel = 0; panel < work->panels; panel += work->tile_panels) {
+        int64_t next = panel + work->tile_panels;
+        next = next < work->panels ? next : work->panels;
+        for (int64_t row = begin; row < end; row++) {
+            hd_convolution_product_row(work, image, row, 0, blocks_of_row(work), panel, next);
+        }
+    }
+}
+
 /* Planar ([N, C, H, W]): a tile is some output rows of one image. It takes the input rows that it needs
  * to channels-last in scratch, computes there, and takes the result back. */
 static void run_planar(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
@@ -182,16 +240,7 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         image.input_first_row = first_input;
         image.output = output_rows;
         image.output_first_row = first * work->fold[0];
-        if (work->packing == HD_PACKING_DEPTHWISE) {
-            compute_depthwise(work, &image, first, last);
-        }
-        for (int64_t panel = 0; panel < work->panels; panel += work->tile_panels) {
-            int64_t next = panel + work->tile_panels;
-            next = next < work->panels ? next : work->panels;
-            for (int64_t row = first; row < last; row++) {
-                hd_convolution_product_row(work, &image, row, 0, blocks_of_row(work), panel, next);
-            }
-        }
+        compute_rows(work, &image, first, last);
         float *output = (float *)buffers[work->output] + picture * output_channels * output_plane +
                         first * work->fold[0] * width;
         work->kernels->transpose(output_rows, output_channels,
@@ -283,12 +332,35 @@ static void cut_blocks(hd_convolution_work *work)
         work->edge_floats =
             (size_t)hd_convolution_padded(sizes->kernel[0] * columns * sizes->channels, 16);
     }
+    if (work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
+        work->edge_floats = 0;
+        hd_convolution_winograd_cut(work);
+    }
     if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
         work->edge_floats = 0;
         work->bias_floats =
             work->has_bias ? (size_t)hd_convolution_padded(sizes->output_channels, 16) : 0;
         work->folded_floats = (size_t)(most * sizes->output_channels);
     }
+}
+
+/* Blocks of tiles as large as they should be where that gives work to many threads, else smaller ones, and few
+ * of them times sets of panels, each of which transforms the inputs again. */
+static void cut_winograd(hd_convolution_work *work, hd_kernel *kernel)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t items =
+        sizes->batch * ((sizes->output[0] + 1) / 2) * hd_convolution_winograd_columns(sizes);
+    int64_t blocks = items / work->winograd_tiles;
+    if (blocks < MANY_TILES) {
+        blocks = items / work->kernels->pixels;
+        blocks = blocks > MANY_TILES ? MANY_TILES : blocks < 1 ? 1 : blocks;
+    }
+    const int64_t sets = MANY_TILES / 2 / blocks;
+    work->block_tiles = blocks;
+    work->tile_panels = sets <= 1 ? work->panels : (work->panels + sets - 1) / sets;
+    kernel->run = run_winograd;
+    kernel->tile_count = blocks * ((work->panels + work->tile_panels - 1) / work->tile_panels);
 }
 
 static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
@@ -309,6 +381,8 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         work->block_tiles =
             hd_cpu_tile_count(rows, depth * width * sizes->channels / STEP_PRODUCTS);
         kernel->tile_count = work->block_tiles;
+    } else if (sizes->channels_last && work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
+        cut_winograd(work, kernel);
     } else if (hd_convolution_cut_planes(work, kernel)) {
         work->edge_floats = 0;
     } else if (sizes->channels_last) {
@@ -327,6 +401,9 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
                             (int64_t)sizeof(float);
         int64_t rows = CHUNK_BYTES / row_bytes;
         work->chunk_rows = rows < 1 ? 1 : rows > height ? height : rows;
+        if (work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
+            work->chunk_rows += work->chunk_rows % 2;
+        }
         kernel->tile_count = sizes->batch * ((height + work->chunk_rows - 1) / work->chunk_rows);
         int64_t most = 0;
         for (int64_t first = 0; first < height; first += work->chunk_rows) {
@@ -341,7 +418,8 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
             (size_t)hd_convolution_padded(work->chunk_rows * width * sizes->output_channels, 16);
     }
     kernel->scratch_size = (work->weight_floats + work->input_floats + work->output_floats +
-                            work->edge_floats + work->bias_floats + work->folded_floats) *
+                            work->edge_floats + work->bias_floats + work->folded_floats +
+                            work->winograd_floats) *
                            sizeof(float);
 }
 
@@ -358,8 +436,12 @@ static void read_operands(hd_convolution_work *work, const hd_operation *operati
                                      ->convolution.activation
                                : ((const hd_fused_convolution *)operation->fused)->activation;
     }
+    bool steps = false;
+    for (uint32_t i = 0; i < work->sizes.spatial; i++) {
+        steps = steps || work->sizes.stride[i] != 1 || work->sizes.dilation[i] != 1;
+    }
     work->packing =
-        hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed);
+        hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed, steps);
     work->fold[0] = work->fold[1] = 1;
     if (weight->packed != NULL) {
         work->weights = weight->packed->memory;

@@ -25,6 +25,7 @@ typedef __m256 vector;
 #define vector_stream(to, x) _mm256_stream_ps((to), (x))
 #define vector_fma(a, b, c)   _mm256_fmadd_ps((a), (b), (c))
 #define vector_add(a, b)      _mm256_add_ps((a), (b))
+#define vector_subtract(a, b)      _mm256_sub_ps((a), (b))
 #define vector_multiply(a, b) _mm256_mul_ps((a), (b))
 #define vector_max(a, b)      _mm256_max_ps((a), (b))
 #define vector_min(a, b)      _mm256_min_ps((a), (b))

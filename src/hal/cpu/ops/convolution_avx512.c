@@ -25,6 +25,7 @@ typedef __m512 vector;
 #define vector_stream(to, x) _mm512_stream_ps((to), (x))
 #define vector_fma(a, b, c)        _mm512_fmadd_ps((a), (b), (c))
 #define vector_add(a, b)           _mm512_add_ps((a), (b))
+#define vector_subtract(a, b)      _mm512_sub_ps((a), (b))
 #define vector_multiply(a, b)      _mm512_mul_ps((a), (b))
 #define vector_max(a, b)           _mm512_max_ps((a), (b))
 #define vector_min(a, b)           _mm512_min_ps((a), (b))

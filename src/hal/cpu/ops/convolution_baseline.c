@@ -23,6 +23,7 @@ typedef int32_t mask __attribute__((vector_size(LANES * sizeof(int32_t))));
 #define vector_stream(to, x)  vector_store((to), (x))
 #define vector_fma(a, b, c)   ((a) * (b) + (c))
 #define vector_add(a, b)      ((a) + (b))
+#define vector_subtract(a, b) ((a) - (b))
 #define vector_multiply(a, b) ((a) * (b))
 
 static inline vector vector_set(float x)

@@ -69,6 +69,16 @@ typedef struct hd_convolution_planes {
     bool wide;       /* 4 vectors of pixels, for at most half as many outputs, else 2 */
 } hd_convolution_planes;
 
+/* Winograd: the last step of some 2x2 tiles of output, side by side. */
+typedef struct hd_convolution_winograd {
+    const float *products; /* [16][tiles][panel], of the first tile */
+    int64_t step;          /* floats from one of the 16 to the next */
+    int64_t rows;          /* output rows that exist: 1 or 2 */
+    int64_t output_row;
+    hd_convolution_block block; /* residual, output: the first pixel; pixels: of a row, at most as many as
+                                   a product's; what is not about the output does not count */
+} hd_convolution_winograd;
+
 /* The kernels of one instruction set. */
 typedef struct hd_convolution_kernels {
     int64_t lanes;             /* floats of a vector; a panel holds 2·lanes columns, the last may hold lanes */
@@ -78,6 +88,10 @@ typedef struct hd_convolution_kernels {
     hd_convolution_run_block *depthwise; /* columns ≤ 2·lanes; weights: [rows][taps], by the strides */
     int64_t plane_outputs;               /* most output channels of a block of planes */
     void (*planes)(const hd_convolution_planes *block); /* adds the bias, but does not activate */
+    /* The 16 transformed elements of a tile for each channel: element i of channel c goes to
+     * to[i*step + c], for c < channels rounded up to whole vectors. pixels: the 4x4 inputs, row by row. */
+    void (*winograd_input)(const float *const *pixels, int64_t channels, float *to, int64_t step);
+    void (*winograd_output)(const hd_convolution_winograd *tiles);
     /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows; streams: past the caches, all
      * addresses of vectors aligned */
     void (*transpose)(const float *input, int64_t input_stride, int64_t rows, int64_t columns,

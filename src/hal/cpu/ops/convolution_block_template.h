@@ -2,7 +2,7 @@
  *   vector, LANES, PIXELS, DEPTHWISE_PIXELS, DEPTHWISE_VECTORS (sizes of the register blocks), KERNELS (the table's name),
  *   vector_set, vector_load, vector_store, vector_load_some, vector_store_some (first n lanes; n may be
  *   LANES), vector_stream (past the caches, at an address
- *   aligned to the vector), vector_fma, vector_add, vector_multiply, vector_max, vector_min (of two equal or of a NaN:
+ *   aligned to the vector), vector_fma, vector_add, vector_subtract, vector_multiply, vector_max, vector_min (of two equal or of a NaN:
  *   the second operand, as on x86), vector_select_negative (x < 0 ? a : b), transpose_block. */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -436,6 +436,7 @@ static void run_depthwise(const hd_convolution_block *line)
 }
 
 #include "hal/cpu/ops/convolution_planes_template.h"
+#include "hal/cpu/ops/convolution_winograd_template.h"
 
 /* A block of a transpose with fewer rows or columns than a vector has lanes. */
 static void transpose_some(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
@@ -489,5 +490,7 @@ const hd_convolution_kernels KERNELS = {
     .depthwise = run_depthwise,
     .plane_outputs = PLANE_OUTPUTS,
     .planes = run_planes,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
     .transpose = transpose,
 };

@@ -127,9 +127,8 @@ static void copy_edge(const hd_convolution_work *work, const hd_convolution_imag
     }
 }
 
-/* An activation that the block kernels do not know, over the block while it is in the cache. */
-static void activate_late(const hd_convolution_work *work, float *output, int64_t pixels,
-                          int64_t pixel_step, int64_t columns)
+void hd_convolution_activate_late(const hd_convolution_work *work, float *output, int64_t pixels,
+                                  int64_t pixel_step, int64_t columns)
 {
     if (columns == pixel_step) {
         hd_activation_apply(&work->activation, output, (size_t)(pixels * columns));
@@ -140,8 +139,7 @@ static void activate_late(const hd_convolution_work *work, float *output, int64_
     }
 }
 
-/* What all blocks of a row share. */
-static hd_convolution_block block_begin(const hd_convolution_work *work)
+hd_convolution_block hd_convolution_block_begin(const hd_convolution_work *work)
 {
     hd_convolution_block block = {.output_pixel = work->phases * work->sizes.output_channels,
                                   .activation = work->activation,
@@ -286,7 +284,8 @@ static void product_folded(const hd_convolution_work *work, const hd_convolution
     }
     product_panels(work, &scratch, pixels, block, 0, first_panel, last_panel);
     if (image->residual == NULL && !hd_convolution_activates(work->activation.kind)) {
-        activate_late(work, image->folded + first, pixels->pixels, columns, last - first);
+        hd_convolution_activate_late(work, image->folded + first, pixels->pixels, columns,
+                                     last - first);
     }
     unfold(work, image, row, pixels, first, last);
 }
@@ -300,7 +299,7 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
     const int64_t first = panel_output(work, first_panel);
     const int64_t columns =
         (last_panel == work->panels ? outputs : panel_output(work, last_panel)) - first;
-    hd_convolution_block block = block_begin(work);
+    hd_convolution_block block = hd_convolution_block_begin(work);
     for (int64_t index = begin; index < end; index++) {
         pixel_block pixels;
         if (!pixel_block_make(work, row, index, &pixels)) {
@@ -323,8 +322,8 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
             ((row - image->output_first_row) * sizes->output[1] + pixels.output) * outputs;
         product_panels(work, image, &pixels, &block, at, first_panel, last_panel);
         if (!hd_convolution_activates(work->activation.kind)) {
-            activate_late(work, image->output + at + first, pixels.pixels, block.output_pixel,
-                          columns);
+            hd_convolution_activate_late(work, image->output + at + first, pixels.pixels,
+                                         block.output_pixel, columns);
         }
     }
 }
@@ -344,7 +343,7 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
     const int64_t most = work->kernels->depthwise_pixels, stride = sizes->stride[1];
     const int64_t padded = hd_convolution_padded(channels, work->kernels->lanes);
     const int64_t reach = (sizes->kernel[1] - 1) * sizes->dilation[1];
-    hd_convolution_block line = block_begin(work);
+    hd_convolution_block line = hd_convolution_block_begin(work);
     line.columns = some;
     line.bias = image->bias == NULL ? NULL : image->bias + channel;
     line.taps = sizes->kernel[1];
@@ -383,7 +382,7 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
             pixel += line.blocks * line.pixels;
         }
         if (!hd_convolution_activates(work->activation.kind)) {
-            activate_late(work, image->output + at, pixels, channels, some);
+            hd_convolution_activate_late(work, image->output + at, pixels, channels, some);
         }
     }
 }

@@ -42,9 +42,12 @@ typedef struct hd_convolution_work {
     size_t edge_floats;   /* of scratch: padded input columns of a block */
     size_t bias_floats;   /* of scratch, folded: the bias, once a column */
     size_t folded_floats; /* of scratch, folded: results of a block */
+    size_t winograd_floats; /* of scratch, Winograd: its parts */
     int64_t plane;        /* planes: floats of one, and of one of its rows; padding is part of them */
     int64_t plane_row;
     int64_t plane_pixels; /* planes: pixels of a chunk, in whole blocks: floats of an output plane */
+    int64_t winograd_tiles;    /* Winograd: most tiles that are transformed before they are multiplied */
+    int64_t winograd_channels; /* Winograd: floats of a transformed tile's channels */
 } hd_convolution_work;
 
 /* Where a run reads and writes. Rows are those of one image; `first_row` is the one that `input` (and
@@ -60,6 +63,7 @@ typedef struct hd_convolution_image {
     bool streams;
     float *edge; /* scratch */
     float *folded; /* scratch: a block's results before they go to their rows */
+    float *winograd; /* scratch: zeros, transformed inputs, products */
 } hd_convolution_image;
 
 static inline int64_t hd_convolution_padded(int64_t count, int64_t lanes)
@@ -77,12 +81,28 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
                                    const hd_convolution_image *image, int64_t begin, int64_t end,
                                    int64_t channel, int64_t some);
 
+/* A block with its activation (one that the kernels apply themselves, or none) and the step from one pixel of
+ * a row to the next; and the activation that they do not know, over `columns` channels of some pixels
+ * while these are in the cache. */
+hd_convolution_block hd_convolution_block_begin(const hd_convolution_work *work);
+void hd_convolution_activate_late(const hd_convolution_work *work, float *output, int64_t pixels,
+                                  int64_t pixel_step, int64_t columns);
+
+/* Winograd (convolution_winograd.c): 2x2 tiles of output, counted row by row over an image. Computes tiles
+ * [begin, end), panels [first_panel, last_panel). cut: the sizes of blocks and scratch. */
+int64_t hd_convolution_winograd_columns(const hd_convolution *sizes);
+void hd_convolution_winograd_cut(hd_convolution_work *work);
+void hd_convolution_winograd_tiles(const hd_convolution_work *work, const hd_convolution_image *image,
+                                   int64_t begin, int64_t end, int64_t first_panel,
+                                   int64_t last_panel);
+
 /* Chooses the way over planes, if it is faster: kernel's function and tiles, and the scratch of `work`.
  * false: it is not. (convolution_planes.c) */
 bool hd_convolution_cut_planes(hd_convolution_work *work, hd_kernel *kernel);
 
-/* Packing (packed_convolution.c): which, its floats, and the packing itself. */
-hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed);
+/* Packing (packed_convolution.c): which, its floats, and the packing itself. steps: a stride or a dilation is
+ * not 1. */
+hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed, bool steps);
 int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, int64_t group);
 void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
                          const float *weights, float *packed);
