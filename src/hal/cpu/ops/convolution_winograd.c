@@ -6,7 +6,8 @@
  * ascending, of fused multiply-adds that start from zero; then + bias, + residual, activation. Tiles begin
  * at even rows and columns of an image, whatever is computed together.
  *
- * Errors are about twice those of the plain way, and infinities become NaN in the whole tile. */
+ * Errors are smaller than the plain way's, whose chains are nine times as long; an infinite input makes
+ * the whole tile NaN. */
 #include <math.h>
 #include <string.h>
 
