@@ -67,7 +67,7 @@ install: release
 	if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ] && command -v ldconfig >/dev/null; then ldconfig; fi
 
 bits-long: release
-	@HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=$(BITS_REPEATS) ctest --preset release -L '^bits$$' --no-tests=error
+	@HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=$(BITS_REPEATS) build/release/tests/bits_test_bits
 
 fault-long: fault-asan
 	@ctest --preset fault-asan -L '^(unit|fault)$$' --no-tests=error -j $(JOBS)
