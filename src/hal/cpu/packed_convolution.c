@@ -163,17 +163,7 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
     }
 }
 
-/* Enough channels and outputs that the products saved outweigh the transforms. The transformed weights have
- * 16/9 of the size, and where they are large, images are small: then reading them is what takes the time. */
-static bool is_winograd(const hd_shape *shape)
-{
-    return shape->rank == 4 && shape->dims[2] == 3 && shape->dims[3] == 3 &&
-           shape->dims[0] >= WINOGRAD_LEAST && shape->dims[1] >= WINOGRAD_LEAST &&
-           shape->dims[0] * shape->dims[1] >= WINOGRAD_FEWEST &&
-           shape->dims[0] * shape->dims[1] <= WINOGRAD_MOST;
-}
-
-hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed, bool steps)
+hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed)
 {
     if (transposed) {
         return HD_PACKING_CONVOLUTION_TRANSPOSED;
@@ -181,9 +171,18 @@ hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool tra
     if (group > 1 && shape->dims[1] == 1 && shape->dims[0] == group) {
         return HD_PACKING_DEPTHWISE;
     }
-    return group != 1                     ? HD_PACKING_CONVOLUTION_GROUPS
-           : !steps && is_winograd(shape) ? HD_PACKING_CONVOLUTION_WINOGRAD
-                                          : HD_PACKING_CONVOLUTION;
+    return group == 1 ? HD_PACKING_CONVOLUTION : HD_PACKING_CONVOLUTION_GROUPS;
+}
+
+/* Enough channels and outputs that the products saved outweigh the transforms of images; that of the weight
+ * itself, only a constant is worth. It has 16/9 of the weight's size, and where weights are large, images are
+ * small: then reading them is what takes the time. */
+static bool is_winograd(const hd_shape *shape)
+{
+    return shape->rank == 4 && shape->dims[2] == 3 && shape->dims[3] == 3 &&
+           shape->dims[0] >= WINOGRAD_LEAST && shape->dims[1] >= WINOGRAD_LEAST &&
+           shape->dims[0] * shape->dims[1] >= WINOGRAD_FEWEST &&
+           shape->dims[0] * shape->dims[1] <= WINOGRAD_MOST;
 }
 
 /* All of an attribute's values are `value`, or it is not there. */
@@ -255,7 +254,9 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
     if (transposed && folds(operation, fused)) {
         return HD_PACKING_CONVOLUTION_FOLDED;
     }
-    return hd_convolution_packing(shape, group, transposed, steps || dilated);
+    hd_packing packing = hd_convolution_packing(shape, group, transposed);
+    bool plain = packing != HD_PACKING_CONVOLUTION || steps || dilated;
+    return !plain && is_winograd(shape) ? HD_PACKING_CONVOLUTION_WINOGRAD : packing;
 }
 
 hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group, hd_packed *packed,

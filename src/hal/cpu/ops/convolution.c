@@ -436,12 +436,8 @@ static void read_operands(hd_convolution_work *work, const hd_operation *operati
                                      ->convolution.activation
                                : ((const hd_fused_convolution *)operation->fused)->activation;
     }
-    bool steps = false;
-    for (uint32_t i = 0; i < work->sizes.spatial; i++) {
-        steps = steps || work->sizes.stride[i] != 1 || work->sizes.dilation[i] != 1;
-    }
     work->packing =
-        hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed, steps);
+        hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed);
     work->fold[0] = work->fold[1] = 1;
     if (weight->packed != NULL) {
         work->weights = weight->packed->memory;

@@ -100,9 +100,9 @@ void hd_convolution_winograd_tiles(const hd_convolution_work *work, const hd_con
  * false: it is not. (convolution_planes.c) */
 bool hd_convolution_cut_planes(hd_convolution_work *work, hd_kernel *kernel);
 
-/* Packing (packed_convolution.c): which, its floats, and the packing itself. steps: a stride or a dilation is
- * not 1. */
-hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed, bool steps);
+/* Packing (packed_convolution.c): which one of a weight that is no constant, its floats, and the packing
+ * itself. */
+hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed);
 int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, int64_t group);
 void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
                          const float *weights, float *packed);
