@@ -559,6 +559,22 @@ static void winograd_sizes(void **state)
                         .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}});
 }
 
+static void steps_and_groups_take_no_tiles(void **state)
+{
+    (void)state;
+    for (int64_t i = 0; i < 2; i++) {
+        check(&(shape_case){.group = 1, .stride = {1 + i, 2 - i}, .dilation = {1, 1}, .batch = 1,
+                            .channels = 20, .outputs = 28, .height = 9, .width = 15,
+                            .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}});
+        check(&(shape_case){.group = 1, .stride = {1, 1}, .dilation = {1 + i, 2 - i}, .batch = 1,
+                            .channels = 20, .outputs = 28, .height = 9, .width = 15,
+                            .kernel = {3, 3}, .begin = {1, 1}, .end = {1, 1}});
+    }
+    check(&(shape_case){.group = 2, .stride = {1, 1}, .dilation = {1, 1}, .batch = 1, .channels = 40,
+                        .outputs = 56, .height = 9, .width = 15, .kernel = {3, 3}, .begin = {1, 1},
+                        .end = {1, 1}});
+}
+
 /* F(2x2, 3x3) as its definition has it: y = A^T ((G w G^T) (B^T x B)) A, channels ascending. */
 static float winograd_element(const float *x, int64_t channels, int64_t height, int64_t width,
                               const float *w, float bias, int64_t oy, int64_t ox)
@@ -802,6 +818,7 @@ int main(void)
         cmocka_unit_test(activations),
         cmocka_unit_test(few_outputs),
         cmocka_unit_test(winograd_sizes),
+        cmocka_unit_test(steps_and_groups_take_no_tiles),
         cmocka_unit_test(winograd_has_the_bits_of_its_definition),
         cmocka_unit_test(weights_beyond_one_tile_of_panels),
         cmocka_unit_test(automatic_padding),
