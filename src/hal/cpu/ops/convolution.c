@@ -71,6 +71,23 @@ static void begin_run(const hd_convolution_work *work, void *const *buffers, voi
     }
 }
 
+/* Channels-last, `each` items a picture: points the image at the picture of `item`, and returns how many items
+ * before `last` are in it. */
+static int64_t select_picture(const hd_convolution_work *work, void *const *buffers, int64_t each,
+                              int64_t item, int64_t last, hd_convolution_image *image)
+{
+    const hd_convolution *sizes = &work->sizes;
+    const int64_t picture = item / each, rest = each - item % each;
+    const int64_t output =
+        picture * sizes->output[0] * sizes->output[1] * sizes->output_channels;
+    image->input = (const float *)buffers[0] +
+                   picture * sizes->input[0] * sizes->input[1] * sizes->channels;
+    image->output = (float *)buffers[work->output] + output;
+    image->residual =
+        work->residual == 0 ? NULL : (const float *)buffers[work->residual] + output;
+    return rest < last - item ? rest : last - item;
+}
+
 /* Channels-last: a tile is a range of register blocks times some panels. */
 static void run_channels_last(const void *parameters, void *const *buffers, int64_t begin,
                               int64_t end, void *scratch)
@@ -80,16 +97,11 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
     hd_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
-    const float *input = buffers[0];
-    const float *residual = work->residual == 0 ? NULL : buffers[work->residual];
-    float *output = buffers[work->output];
-    image.streams = work->large && residual == NULL && is_aligned(output) &&
+    image.streams = work->large && work->residual == 0 && is_aligned(buffers[work->output]) &&
                     sizes->output_channels / sizes->group % work->kernels->lanes == 0 &&
                     work->packing != HD_PACKING_CONVOLUTION_FOLDED;
     const int64_t row_blocks = blocks_of_row(work), height = sizes->output[0];
     const int64_t items = sizes->batch * height * row_blocks;
-    const int64_t input_size = sizes->input[0] * sizes->input[1] * sizes->channels;
-    const int64_t output_size = height * sizes->output[1] * sizes->output_channels;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t first_panel = tile / work->block_tiles * work->tile_panels;
         int64_t last_panel = first_panel + work->tile_panels;
@@ -98,14 +110,10 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
         int64_t item = hd_cpu_tile_begin(items, work->block_tiles, part);
         int64_t last = hd_cpu_tile_begin(items, work->block_tiles, part + 1);
         while (item < last) {
-            int64_t row = item / row_blocks, first_block = item % row_blocks;
-            int64_t count = row_blocks - first_block;
-            count = count < last - item ? count : last - item;
-            int64_t picture = row / height;
-            image.input = input + picture * input_size;
-            image.output = output + picture * output_size;
-            image.residual = residual == NULL ? NULL : residual + picture * output_size;
-            hd_convolution_product_row(work, &image, row % height, first_block,
+            int64_t first_block = item % row_blocks, rest = row_blocks - first_block;
+            int64_t count = select_picture(work, buffers, height * row_blocks, item, last, &image);
+            count = count < rest ? count : rest;
+            hd_convolution_product_row(work, &image, item / row_blocks % height, first_block,
                                        first_block + count, first_panel, last_panel);
             item += count;
         }
@@ -122,11 +130,8 @@ static void run_winograd(const void *parameters, void *const *buffers, int64_t b
     hd_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
-    const float *residual = work->residual == 0 ? NULL : buffers[work->residual];
     const int64_t each = (sizes->output[0] + 1) / 2 * hd_convolution_winograd_columns(sizes);
     const int64_t items = sizes->batch * each;
-    const int64_t input_size = sizes->input[0] * sizes->input[1] * sizes->channels;
-    const int64_t output_size = sizes->output[0] * sizes->output[1] * sizes->output_channels;
     for (int64_t tile = begin; tile < end; tile++) {
         const int64_t first_panel = tile / work->block_tiles * work->tile_panels;
         int64_t last_panel = first_panel + work->tile_panels;
@@ -134,11 +139,8 @@ static void run_winograd(const void *parameters, void *const *buffers, int64_t b
         int64_t item = hd_cpu_tile_begin(items, work->block_tiles, tile % work->block_tiles);
         const int64_t last = hd_cpu_tile_begin(items, work->block_tiles, tile % work->block_tiles + 1);
         while (item < last) {
-            const int64_t picture = item / each, first = item % each;
-            const int64_t count = each - first < last - item ? each - first : last - item;
-            image.input = (const float *)buffers[0] + picture * input_size;
-            image.output = (float *)buffers[work->output] + picture * output_size;
-            image.residual = residual == NULL ? NULL : residual + picture * output_size;
+            const int64_t first = item % each;
+            const int64_t count = select_picture(work, buffers, each, item, last, &image);
             hd_convolution_winograd_tiles(work, &image, first, first + count, first_panel, last_panel);
             item += count;
         }
@@ -154,18 +156,12 @@ static void run_depthwise(const void *parameters, void *const *buffers, int64_t 
     hd_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
-    const float *residual = work->residual == 0 ? NULL : buffers[work->residual];
     const int64_t height = sizes->output[0], rows = sizes->batch * height;
-    const int64_t input_size = sizes->input[0] * sizes->input[1] * sizes->channels;
-    const int64_t output_size = height * sizes->output[1] * sizes->channels;
     int64_t row = hd_cpu_tile_begin(rows, work->block_tiles, begin);
     const int64_t last = hd_cpu_tile_begin(rows, work->block_tiles, end);
     while (row < last) {
-        int64_t picture = row / height, first = row % height;
-        int64_t count = height - first < last - row ? height - first : last - row;
-        image.input = (const float *)buffers[0] + picture * input_size;
-        image.output = (float *)buffers[work->output] + picture * output_size;
-        image.residual = residual == NULL ? NULL : residual + picture * output_size;
+        const int64_t first = row % height;
+        const int64_t count = select_picture(work, buffers, height, row, last, &image);
         compute_depthwise(work, &image, first, first + count);
         row += count;
     }
