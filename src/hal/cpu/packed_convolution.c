@@ -13,9 +13,9 @@
  *   depthwise: [kernel row][kernel column][channels, up to a multiple of lanes].
  * Columns that do not exist are zero. `lanes` is the process's, so the layout never leaves it. */
 
-#define WINOGRAD_POSITIONS 16
+/* Channels and outputs from which on, and up to which product of them, tiles pay (docs/performance.md). */
 #define WINOGRAD_LEAST     16
-#define WINOGRAD_FEWEST    (16 * 32)  /* channels times outputs */
+#define WINOGRAD_FEWEST    (16 * 32)
 #define WINOGRAD_MOST      (256 * 512)
 
 typedef struct weight_sizes {
@@ -46,7 +46,7 @@ int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, i
         return sizes.taps * hd_convolution_padded(group, lanes);
     }
     if (packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
-        sizes.taps = WINOGRAD_POSITIONS;
+        sizes.taps = HD_WINOGRAD_POSITIONS;
     }
     return group * sizes.taps * sizes.group_channels *
            hd_convolution_padded(sizes.group_outputs, lanes);
@@ -109,16 +109,16 @@ static void pack_winograd(const float *weights, int64_t channels, int64_t output
         const int64_t width = hd_convolution_padded(columns, lanes);
         for (int64_t channel = 0; channel < channels; channel++) {
             for (int64_t column = 0; column < width; column++) {
-                float transformed[WINOGRAD_POSITIONS] = {0};
+                float transformed[HD_WINOGRAD_POSITIONS] = {0};
                 if (column < columns) {
                     transform_kernel(weights + ((first + column) * channels + channel) * 9, transformed);
                 }
-                for (int64_t i = 0; i < WINOGRAD_POSITIONS; i++) {
+                for (int64_t i = 0; i < HD_WINOGRAD_POSITIONS; i++) {
                     packed[(i * channels + channel) * width + column] = transformed[i];
                 }
             }
         }
-        packed += WINOGRAD_POSITIONS * channels * width;
+        packed += HD_WINOGRAD_POSITIONS * channels * width;
     }
 }
 

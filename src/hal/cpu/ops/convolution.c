@@ -88,7 +88,7 @@ static int64_t select_picture(const hd_convolution_work *work, void *const *buff
     return rest < last - item ? rest : last - item;
 }
 
-/* Channels-last: a tile is a range of register blocks times some panels. */
+/* Channels-last: a tile is a range of register blocks, or of 2x2 tiles (Winograd), times some panels. */
 static void run_channels_last(const void *parameters, void *const *buffers, int64_t begin,
                               int64_t end, void *scratch)
 {
@@ -97,11 +97,13 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
     hd_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
+    const bool winograd = work->packing == HD_PACKING_CONVOLUTION_WINOGRAD;
     image.streams = work->large && work->residual == 0 && is_aligned(buffers[work->output]) &&
                     sizes->output_channels / sizes->group % work->kernels->lanes == 0 &&
                     work->packing != HD_PACKING_CONVOLUTION_FOLDED;
-    const int64_t row_blocks = blocks_of_row(work), height = sizes->output[0];
-    const int64_t items = sizes->batch * height * row_blocks;
+    const int64_t row_blocks = blocks_of_row(work);
+    const int64_t each = winograd ? hd_convolution_winograd_count(sizes) : sizes->output[0] * row_blocks;
+    const int64_t items = sizes->batch * each;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t first_panel = tile / work->block_tiles * work->tile_panels;
         int64_t last_panel = first_panel + work->tile_panels;
@@ -110,41 +112,23 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
         int64_t item = hd_cpu_tile_begin(items, work->block_tiles, part);
         int64_t last = hd_cpu_tile_begin(items, work->block_tiles, part + 1);
         while (item < last) {
-            int64_t first_block = item % row_blocks, rest = row_blocks - first_block;
-            int64_t count = select_picture(work, buffers, height * row_blocks, item, last, &image);
-            count = count < rest ? count : rest;
-            hd_convolution_product_row(work, &image, item / row_blocks % height, first_block,
-                                       first_block + count, first_panel, last_panel);
+            int64_t first = item % each;
+            int64_t count = select_picture(work, buffers, each, item, last, &image);
             item += count;
+            if (winograd) {
+                hd_convolution_winograd_tiles(work, &image, first, first + count, first_panel,
+                                              last_panel);
+                continue;
+            }
+            for (int64_t end_item = first + count, some; first < end_item; first += some) {
+                const int64_t block = first % row_blocks;
+                some = row_blocks - block < end_item - first ? row_blocks - block : end_item - first;
+                hd_convolution_product_row(work, &image, first / row_blocks, block, block + some,
+                                           first_panel, last_panel);
+            }
         }
     }
     hd_convolution_fence();
-}
-
-/* Channels-last, Winograd: a tile is a range of 2x2 tiles times some panels. */
-static void run_winograd(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                         void *scratch)
-{
-    const hd_convolution_work *work = parameters;
-    const hd_convolution *sizes = &work->sizes;
-    hd_convolution_image image;
-    float *input_rows, *output_rows;
-    begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
-    const int64_t each = (sizes->output[0] + 1) / 2 * hd_convolution_winograd_columns(sizes);
-    const int64_t items = sizes->batch * each;
-    for (int64_t tile = begin; tile < end; tile++) {
-        const int64_t first_panel = tile / work->block_tiles * work->tile_panels;
-        int64_t last_panel = first_panel + work->tile_panels;
-        last_panel = last_panel < work->panels ? last_panel : work->panels;
-        int64_t item = hd_cpu_tile_begin(items, work->block_tiles, tile % work->block_tiles);
-        const int64_t last = hd_cpu_tile_begin(items, work->block_tiles, tile % work->block_tiles + 1);
-        while (item < last) {
-            const int64_t first = item % each;
-            const int64_t count = select_picture(work, buffers, each, item, last, &image);
-            hd_convolution_winograd_tiles(work, &image, first, first + count, first_panel, last_panel);
-            item += count;
-        }
-    }
 }
 
 /* Channels-last, depthwise: a tile is a range of rows. */
@@ -345,8 +329,7 @@ static void cut_blocks(hd_convolution_work *work)
 static void cut_winograd(hd_convolution_work *work, hd_kernel *kernel)
 {
     const hd_convolution *sizes = &work->sizes;
-    const int64_t items =
-        sizes->batch * ((sizes->output[0] + 1) / 2) * hd_convolution_winograd_columns(sizes);
+    const int64_t items = sizes->batch * hd_convolution_winograd_count(sizes);
     int64_t blocks = items / work->winograd_tiles;
     if (blocks < MANY_TILES) {
         blocks = items / work->kernels->pixels;
@@ -355,7 +338,7 @@ static void cut_winograd(hd_convolution_work *work, hd_kernel *kernel)
     const int64_t sets = MANY_TILES / 2 / blocks;
     work->block_tiles = blocks;
     work->tile_panels = sets <= 1 ? work->panels : (work->panels + sets - 1) / sets;
-    kernel->run = run_winograd;
+    kernel->run = run_channels_last;
     kernel->tile_count = blocks * ((work->panels + work->tile_panels - 1) / work->tile_panels);
 }
 

@@ -16,7 +16,7 @@
 /* Transformed inputs of the tiles that are multiplied together; they and a panel of the weights should stay in
  * the second-level cache. */
 #define BLOCK_BYTES (384 << 10)
-#define POSITIONS 16
+#define POSITIONS HD_WINOGRAD_POSITIONS
 
 /* Floats of a transformed position of all tiles of a block; the line more keeps the 16 out of one set of a
  * cache. */
@@ -33,6 +33,11 @@ static int64_t product_step(const hd_convolution_work *work)
 int64_t hd_convolution_winograd_columns(const hd_convolution *sizes)
 {
     return (sizes->output[1] + 1) / 2;
+}
+
+int64_t hd_convolution_winograd_count(const hd_convolution *sizes)
+{
+    return (sizes->output[0] + 1) / 2 * hd_convolution_winograd_columns(sizes);
 }
 
 void hd_convolution_winograd_cut(hd_convolution_work *work)

@@ -90,7 +90,9 @@ void hd_convolution_activate_late(const hd_convolution_work *work, float *output
 
 /* Winograd (convolution_winograd.c): 2x2 tiles of output, counted row by row over an image. Computes tiles
  * [begin, end), panels [first_panel, last_panel). cut: the sizes of blocks and scratch. */
-int64_t hd_convolution_winograd_columns(const hd_convolution *sizes);
+#define HD_WINOGRAD_POSITIONS 16
+int64_t hd_convolution_winograd_columns(const hd_convolution *sizes); /* tiles of a row, of an image */
+int64_t hd_convolution_winograd_count(const hd_convolution *sizes);
 void hd_convolution_winograd_cut(hd_convolution_work *work);
 void hd_convolution_winograd_tiles(const hd_convolution_work *work, const hd_convolution_image *image,
                                    int64_t begin, int64_t end, int64_t first_panel,
