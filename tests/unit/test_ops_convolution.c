@@ -153,6 +153,28 @@ static void one_dimension(void **state)
                                           .kernel = {1, 64}});
 }
 
+/* Images of one column, which products take for one row; padding beyond it makes them two columns again. */
+static void one_column(void **state)
+{
+    (void)state;
+    for (int64_t stride = 1; stride <= 2; stride++) {
+        for (int64_t dilation = 1; dilation <= 2; dilation++) {
+            for (int64_t group = 1; group <= 6; group += 5) {
+                convolution_case c = {.group = group, .stride = {stride, 3}, .dilation = {dilation, 2},
+                                      .batch = 2, .channels = 6, .outputs = 36, .height = 31,
+                                      .width = 1, .kernel = {5, 1}, .begin = {2, 0}, .end = {1, 0}};
+                convolution_check(&c);
+                c.begin[1] = 1;
+                convolution_check(&c);
+            }
+        }
+        convolution_case t = {.transposed = true, .group = 1, .stride = {stride, 1}, .dilation = {1, 1},
+                              .batch = 2, .channels = 7, .outputs = 35, .height = 13, .width = 1,
+                              .kernel = {3, 1}, .begin = {1, 0}, .end = {0, 0}};
+        convolution_check(&t);
+    }
+}
+
 static void transposed(void **state)
 {
     (void)state;
@@ -488,6 +510,7 @@ int main(void)
         cmocka_unit_test(groups),
         cmocka_unit_test(depthwise),
         cmocka_unit_test(one_dimension),
+        cmocka_unit_test(one_column),
         cmocka_unit_test(transposed),
         cmocka_unit_test(transposed_with_a_stride_beyond_its_output_is_quick),
         cmocka_unit_test(transposed_with_the_stride_of_its_kernel_is_folded),

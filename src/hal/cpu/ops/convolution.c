@@ -255,6 +255,22 @@ static void make_two_dimensional(hd_convolution *sizes)
     }
 }
 
+/* Register blocks lie along rows, so an image of one column becomes one row: in memory they are the same. Depthwise
+ * ones and planar ones stay, whose tiles are rows. */
+static void lay_down_column(hd_convolution *sizes)
+{
+    if (sizes->input[1] != 1 || sizes->output[1] != 1 || sizes->kernel[1] != 1 || sizes->pad_begin[1] != 0) {
+        return;
+    }
+    int64_t *const members[] = {sizes->input,  sizes->output,   sizes->kernel,
+                                sizes->stride, sizes->dilation, sizes->pad_begin};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const int64_t height = members[i][0];
+        members[i][0] = members[i][1];
+        members[i][1] = height;
+    }
+}
+
 /* A 1x1 convolution that neither steps nor pads sees one long row of pixels. */
 static void make_flat(hd_convolution *sizes)
 {
@@ -459,6 +475,9 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
     if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
         make_folded(work);
     } else if (sizes.channels_last) {
+        if (work->packing != HD_PACKING_DEPTHWISE) {
+            lay_down_column(&work->sizes);
+        }
         make_flat(&work->sizes);
     }
     work->large = hd_shape_count(&operation->outputs[0].shape) >=
