@@ -10,8 +10,6 @@
 /* Channels last: folded input columns, which should stay in the second-level cache. */
 #define SEGMENT_FLOATS ((int64_t)16 << 10)
 
-#define SHORT_PIXEL 16 /* channels: one vector */
-
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
 
 typedef struct pool_parameters {
@@ -143,28 +141,75 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
     }
 }
 
-/* Folds one row of input columns, from `first` on, into `count` output pixels from `column` on. */
-static void fold_pixels_row(const pool_parameters *p, const float *line, int64_t first, float *y,
-                            int64_t column, int64_t count)
+/* Output pixels [*low, *high) of `count` from `column` on have their kernel column k inside the input. */
+static void pixels_inside(const hd_window *w, int64_t k, int64_t column, int64_t count, int64_t *low,
+                          int64_t *high)
+{
+    const int64_t width = w->input[2], stride = w->stride[2];
+    const int64_t from = column * stride - w->pad_begin[2] + k * w->dilation[2];
+    *low = from >= 0 ? 0 : (-from + stride - 1) / stride;
+    *high = from >= width ? 0 : (width - from + stride - 1) / stride;
+    *high = *high < count ? *high : count;
+}
+
+/* Output pixels whose windows step and lie inside the input, between its first and last column. */
+typedef struct inner_pixels {
+    int64_t begin;
+    int64_t end;
+} inner_pixels;
+
+static inner_pixels find_inner(const hd_window *w, int64_t column, int64_t count)
+{
+    inner_pixels inner = {0};
+    int64_t ignored;
+    if (w->stride[2] > 1) {
+        pixels_inside(w, 0, column, count, &inner.begin, &ignored);
+        pixels_inside(w, w->kernel[2] - 1, column, count, &ignored, &inner.end);
+    }
+    return inner.begin < inner.end ? inner : (inner_pixels){0};
+}
+
+/* Folds `height` rows of input columns, row_step floats apart and from column `first` on, into the inner ones of
+ * the output pixels from `column` on. */
+static void fold_inner(const pool_parameters *p, inner_pixels inner, const float *line, int64_t first,
+                       int64_t height, int64_t row_step, float *y, int64_t column)
+{
+    const hd_window *w = &p->window;
+    const int64_t channels = w->channels, stride = w->stride[2];
+    if (inner.begin < inner.end) {
+        const int64_t from = (column + inner.begin) * stride - w->pad_begin[2] - first;
+        hd_rows_get()->fold_windows[fold_of(p)](y + inner.begin * channels, line + from * channels,
+                                                &(hd_fold_windows){.pixels = inner.end - inner.begin,
+                                                                   .pixel_step = stride * channels,
+                                                                   .rows = height,
+                                                                   .row_step = row_step,
+                                                                   .taps = w->kernel[2],
+                                                                   .tap_step = w->dilation[2] * channels,
+                                                                   .channels = channels});
+    }
+}
+
+/* Folds one row of input columns, from `first` on, into the other output pixels of `count` from `column` on. */
+static void fold_outer(const pool_parameters *p, inner_pixels inner, const float *line, int64_t first, float *y,
+                       int64_t column, int64_t count)
 {
     const hd_window *w = &p->window;
     const hd_rows *rows = hd_rows_get();
     const hd_fold fold = fold_of(p);
-    const int64_t channels = w->channels, width = w->input[2], stride = w->stride[2];
+    const int64_t channels = w->channels, stride = w->stride[2];
     for (int64_t k = 0; k < w->kernel[2]; k++) {
-        /* Pixels [low, high) have their column k inside the input. */
-        int64_t from = column * stride - w->pad_begin[2] + k * w->dilation[2];
-        int64_t low = from >= 0 ? 0 : (-from + stride - 1) / stride;
-        int64_t high = from >= width ? 0 : (width - from + stride - 1) / stride;
-        high = high < count ? high : count;
+        const int64_t from = column * stride - w->pad_begin[2] + k * w->dilation[2] - first;
+        int64_t low, high;
+        pixels_inside(w, k, column, count, &low, &high);
         if (stride == 1 && low < high) {
-            rows->fold_into[fold](y + low * channels, line + (from + low - first) * channels,
+            rows->fold_into[fold](y + low * channels, line + (from + low) * channels,
                                   (high - low) * channels);
             continue;
         }
         for (int64_t i = low; i < high; i++) {
-            rows->fold_into[fold](y + i * channels, line + (from + i * stride - first) * channels,
-                                  channels);
+            if (i < inner.begin || i >= inner.end) {
+                rows->fold_into[fold](y + i * channels, line + (from + i * stride) * channels, channels);
+            }
         }
     }
 }
@@ -183,21 +228,27 @@ static void fold_pixels(const pool_parameters *p, const float *x, float *y, int6
     last = last > width ? width : last;
     int64_t h0, h1;
     hd_window_taps(w, 1, row, &h0, &h1);
-    fill(y, count * channels, hd_fold_neutral(fold));
+    const inner_pixels inner = h0 < h1 ? find_inner(w, column, count) : (inner_pixels){0};
+    fill(y, inner.begin * channels, hd_fold_neutral(fold));
+    fill(y + inner.end * channels, (count - inner.end) * channels, hd_fold_neutral(fold));
     if (p->folds_rows) {
         fill(folded, (last - first) * channels, hd_fold_neutral(fold));
     }
+    const int64_t top = row * w->stride[1] - w->pad_begin[1];
     for (int64_t h = h0; h < h1 && first < last; h++) {
-        int64_t at = row * w->stride[1] - w->pad_begin[1] + h * w->dilation[1];
-        const float *line = x + (at * width + first) * channels;
+        const float *line = x + ((top + h * w->dilation[1]) * width + first) * channels;
         if (p->folds_rows) {
             rows->fold_into[fold](folded, line, (last - first) * channels);
         } else {
-            fold_pixels_row(p, line, first, y, column, count);
+            fold_outer(p, inner, line, first, y, column, count);
         }
     }
     if (p->folds_rows) {
-        fold_pixels_row(p, folded, first, y, column, count);
+        fold_inner(p, inner, folded, first, 1, 0, y, column);
+        fold_outer(p, inner, folded, first, y, column, count);
+    } else {
+        fold_inner(p, inner, x + ((top + h0 * w->dilation[1]) * width + first) * channels, first, h1 - h0,
+                   w->dilation[1] * width * channels, y, column);
     }
     for (int64_t i = 0; i < count && p->kind == POOL_AVERAGE; i++) {
         int64_t w0, w1;
@@ -236,8 +287,7 @@ static void run_last(const void *parameters, void *const *buffers, int64_t begin
 static size_t cut_segments(pool_parameters *p)
 {
     const hd_window *w = &p->window;
-    /* Neighbouring windows share columns, or a pixel is too short for a call. */
-    p->folds_rows = w->stride[2] == 1 || w->channels < SHORT_PIXEL;
+    p->folds_rows = w->stride[2] == 1; /* neighbouring windows share columns */
     int64_t reach = (w->kernel[2] - 1) * w->dilation[2] + 1;
     int64_t columns = w->channels == 0 ? 0 : SEGMENT_FLOATS / w->channels;
     p->segment = columns <= reach ? 1 : (columns - reach) / w->stride[2] + 1;

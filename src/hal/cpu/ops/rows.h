@@ -22,6 +22,17 @@ typedef enum hd_fold {
 /* What a fold of nothing gives. */
 float hd_fold_neutral(hd_fold fold);
 
+/* Windows of channels-last pixels, side by side. */
+typedef struct hd_fold_windows {
+    int64_t pixels;
+    int64_t pixel_step; /* elements */
+    int64_t rows;       /* of a window */
+    int64_t row_step;
+    int64_t taps; /* of a row */
+    int64_t tap_step;
+    int64_t channels;
+} hd_fold_windows;
+
 typedef struct hd_norm_row {
     const float *x;
     const float *residual; /* or NULL */
@@ -38,6 +49,10 @@ typedef struct hd_rows {
     float (*fold[HD_FOLD_COUNT])(const float *x, int64_t count);
     /* into[i] = fold(into[i], x[i]) */
     void (*fold_into[HD_FOLD_COUNT])(float *restrict into, const float *restrict x, int64_t count);
+    /* y[p · channels + c]: the fold of x[p · pixel_step + row · row_step + tap · tap_step + c], row after row, tap
+     * after tap, for each pixel p and channel c. */
+    void (*fold_windows[HD_FOLD_COUNT])(float *restrict y, const float *restrict x,
+                                        const hd_fold_windows *windows);
     /* Sum of e^(x - shift). */
     float (*sum_exp)(const float *x, int64_t count, float shift);
     /* into[i] += e^(x[i] - shift[i]) */

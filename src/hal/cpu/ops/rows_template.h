@@ -3,6 +3,20 @@
 #include "hal/cpu/ops/lanes.h"
 #include "hal/cpu/ops/rows.h"
 
+static inline hd_lanes load_at(const float *x, int64_t i, int64_t count, float fill)
+{
+    return i + HD_LANES <= count ? hd_lanes_load(x + i) : hd_lanes_load_part(x + i, count - i, fill);
+}
+
+static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
+{
+    if (i + HD_LANES <= count) {
+        hd_lanes_store(y + i, value);
+    } else {
+        hd_lanes_store_part(y + i, count - i, value);
+    }
+}
+
 /* Folds: four vectors at a time, then one, then the tail filled up with neutral values. */
 #define FOLD(name, fill, step, join, across)                                                       \
     static float fold_##name(const float *x, int64_t count)                                        \
@@ -34,6 +48,32 @@
             hd_lanes_store_part(into + i, count - i,                                               \
                                 step(old, hd_lanes_load_part(x + i, count - i, fill)));            \
         }                                                                                          \
+    }                                                                                              \
+    static inline __attribute__((always_inline)) hd_lanes fold_##name##_window(                    \
+        const float *x, const hd_fold_windows *w, const int64_t lanes)                             \
+    {                                                                                              \
+        hd_lanes v = hd_lanes_set(fill);                                                           \
+        for (int64_t row = 0; row < w->rows; row++, x += w->row_step) {                            \
+            for (int64_t tap = 0; tap < w->taps; tap++) {                                          \
+                v = step(v, load_at(x + tap * w->tap_step, 0, lanes, fill));                       \
+            }                                                                                      \
+        }                                                                                          \
+        return v;                                                                                  \
+    }                                                                                              \
+    static void fold_##name##_windows(float *restrict y, const float *restrict x,                  \
+                                      const hd_fold_windows *w)                                    \
+    {                                                                                              \
+        for (int64_t pixel = 0; pixel < w->pixels; pixel++, x += w->pixel_step) {                  \
+            int64_t i = 0;                                                                         \
+            for (; i + HD_LANES <= w->channels; i += HD_LANES) {                                   \
+                hd_lanes_store(y + i, fold_##name##_window(x + i, w, HD_LANES));                   \
+            }                                                                                      \
+            const int64_t rest = w->channels - i;                                                  \
+            if (rest > 0) {                                                                        \
+                hd_lanes_store_part(y + i, rest, fold_##name##_window(x + i, w, rest));            \
+            }                                                                                      \
+            y += w->channels;                                                                      \
+        }                                                                                          \
     }
 
 static inline hd_lanes step_sum(hd_lanes sum, hd_lanes x)
@@ -62,20 +102,6 @@ FOLD(absolute, 0.0f, step_absolute, step_sum, hd_lanes_across_sum)
 FOLD(product, 1.0f, step_product, step_product, hd_lanes_across_product)
 FOLD(max, -INFINITY, hd_lanes_max, hd_lanes_max, hd_lanes_across_max)
 FOLD(min, INFINITY, hd_lanes_min, hd_lanes_min, hd_lanes_across_min)
-
-static inline hd_lanes load_at(const float *x, int64_t i, int64_t count, float fill)
-{
-    return i + HD_LANES <= count ? hd_lanes_load(x + i) : hd_lanes_load_part(x + i, count - i, fill);
-}
-
-static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
-{
-    if (i + HD_LANES <= count) {
-        hd_lanes_store(y + i, value);
-    } else {
-        hd_lanes_store_part(y + i, count - i, value);
-    }
-}
 
 static float sum_deviations(const float *x, int64_t count, float mean)
 {
@@ -327,6 +353,8 @@ const hd_rows HD_ROWS_SET = {
     .fold = {fold_sum, fold_squares, fold_absolute, fold_product, fold_max, fold_min},
     .fold_into = {fold_sum_into, fold_squares_into, fold_absolute_into, fold_product_into,
                   fold_max_into, fold_min_into},
+    .fold_windows = {fold_sum_windows, fold_squares_windows, fold_absolute_windows,
+                     fold_product_windows, fold_max_windows, fold_min_windows},
     .sum_exp = sum_exp,
     .sum_exp_into = sum_exp_into,
     .sum_deviations = sum_deviations,
