@@ -168,6 +168,11 @@ static void one_column(void **state)
                 convolution_check(&c);
             }
         }
+        convolution_case few = {CONVOLUTION_PLAIN, .batch = 2, .channels = 20, .outputs = 7,
+                                .height = 700, .width = 1, .kernel = {5, 1}, .begin = {2, 0},
+                                .end = {2, 0}};
+        few.stride[0] = stride;
+        convolution_check(&few);
         convolution_case t = {.transposed = true, .group = 1, .stride = {stride, 1}, .dilation = {1, 1},
                               .batch = 2, .channels = 7, .outputs = 35, .height = 13, .width = 1,
                               .kernel = {3, 1}, .begin = {1, 0}, .end = {0, 0}};
