@@ -240,10 +240,19 @@ static void run_nothing(const void *parameters, void *const *buffers, int64_t be
     (void)scratch;
 }
 
-/* One-dimensional convolutions get a height of 1. */
-static void make_two_dimensional(hd_convolution *sizes)
+/* Register blocks lie along rows, so an image of one column may become one row: in memory they are the same. Depthwise
+ * and planar ones stay, whose tiles are rows. */
+static bool lies_down(const hd_convolution *sizes, hd_packing packing)
 {
-    if (sizes->spatial == 2) {
+    return sizes->channels_last && packing != HD_PACKING_DEPTHWISE &&
+           packing != HD_PACKING_CONVOLUTION_FOLDED && sizes->input[1] == 1 && sizes->output[1] == 1 &&
+           sizes->kernel[1] == 1 && sizes->pad_begin[1] == 0;
+}
+
+/* One-dimensional convolutions get a height of 1. */
+static void make_two_dimensional(hd_convolution *sizes, hd_packing packing)
+{
+    if (sizes->spatial == 2 && !lies_down(sizes, packing)) {
         return;
     }
     sizes->spatial = 2;
@@ -252,22 +261,6 @@ static void make_two_dimensional(hd_convolution *sizes)
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         members[i][1] = members[i][0];
         members[i][0] = members[i] == sizes->pad_begin ? 0 : 1;
-    }
-}
-
-/* Register blocks lie along rows, so an image of one column becomes one row: in memory they are the same. Depthwise
- * ones and planar ones stay, whose tiles are rows. */
-static void lay_down_column(hd_convolution *sizes)
-{
-    if (sizes->input[1] != 1 || sizes->output[1] != 1 || sizes->kernel[1] != 1 || sizes->pad_begin[1] != 0) {
-        return;
-    }
-    int64_t *const members[] = {sizes->input,  sizes->output,   sizes->kernel,
-                                sizes->stride, sizes->dilation, sizes->pad_begin};
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        const int64_t height = members[i][0];
-        members[i][0] = members[i][1];
-        members[i][1] = height;
     }
 }
 
@@ -471,13 +464,10 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
     work->sizes = sizes;
     work->kernels = hd_convolution_kernels_get();
     read_operands(work, operation);
-    make_two_dimensional(&work->sizes);
+    make_two_dimensional(&work->sizes, work->packing);
     if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
         make_folded(work);
     } else if (sizes.channels_last) {
-        if (work->packing != HD_PACKING_DEPTHWISE) {
-            lay_down_column(&work->sizes);
-        }
         make_flat(&work->sizes);
     }
     work->large = hd_shape_count(&operation->outputs[0].shape) >=
