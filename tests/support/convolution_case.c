@@ -153,6 +153,18 @@ static void assert_near(float value, double expected, const char *what, int64_t 
     }
 }
 
+/* Pictures of an operand, channels first or last, without the height where there is one dimension. */
+static hd_tensor pictures(const convolution_case *c, const float *data, int64_t channels,
+                          int64_t height, int64_t width, bool last)
+{
+    if (c->one_dimensional) {
+        return last ? OPERATION_TENSOR(HD_FLOAT32, data, c->batch, width, channels)
+                    : OPERATION_TENSOR(HD_FLOAT32, data, c->batch, channels, width);
+    }
+    return last ? OPERATION_TENSOR(HD_FLOAT32, data, c->batch, height, width, channels)
+                : OPERATION_TENSOR(HD_FLOAT32, data, c->batch, channels, height, width);
+}
+
 hd_tensor convolution_weights(const convolution_case *c, const float *w)
 {
     int64_t first = c->transposed ? c->channels : c->outputs;
@@ -203,10 +215,7 @@ static void check_planar(const convolution_case *c)
                            .attributes = attributes,
                            .attribute_count = c->transposed ? 5 : 4,
                            .input_count = 3};
-    test.inputs[0] =
-        c->one_dimensional
-            ? OPERATION_TENSOR(HD_FLOAT32, o.x, c->batch, c->channels, c->width)
-            : OPERATION_TENSOR(HD_FLOAT32, o.x, c->batch, c->channels, c->height, c->width);
+    test.inputs[0] = pictures(c, o.x, c->channels, c->height, c->width, false);
     test.inputs[1] = convolution_weights(c, o.w);
     test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, o.bias, c->outputs);
     operation_result result;
@@ -261,17 +270,11 @@ void convolution_check_fused(const convolution_case *c, hd_activation activation
     operation_case test = {.type = c->transposed ? "heddle.ConvTranspose" : "heddle.Conv",
                            .input_count = residual ? 4 : 3,
                            .fused = parameters};
-    test.inputs[0] =
-        c->one_dimensional
-            ? OPERATION_TENSOR(HD_FLOAT32, o.x_last, c->batch, c->width, c->channels)
-            : OPERATION_TENSOR(HD_FLOAT32, o.x_last, c->batch, c->height, c->width, c->channels);
+    test.inputs[0] = pictures(c, o.x_last, c->channels, c->height, c->width, true);
     test.inputs[1] = convolution_weights(c, o.w);
     test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, o.bias, c->outputs);
     if (residual) {
-        test.inputs[3] =
-            c->one_dimensional
-                ? OPERATION_TENSOR(HD_FLOAT32, o.residual, c->batch, ow, c->outputs)
-                : OPERATION_TENSOR(HD_FLOAT32, o.residual, c->batch, oh, ow, c->outputs);
+        test.inputs[3] = pictures(c, o.residual, c->outputs, oh, ow, true);
     }
     hd_packed *packed = convolution_pack_weights(&test, c->group);
     test.packed[1] = packed;

@@ -8,7 +8,7 @@
 #include "hal/fused.h"
 #include "support/operation_runner.h"
 
-/* Two spatial dimensions, or one (height 1 in the reference), or three by `depth`. */
+/* Two spatial dimensions, or one (the width; height 1). */
 typedef struct convolution_case {
     bool transposed;
     bool one_dimensional;

@@ -153,29 +153,61 @@ static void one_dimension(void **state)
                                           .kernel = {1, 64}});
 }
 
-/* Images of one column, which products take for one row; padding beyond it makes them two columns again. */
+/* Images of one column, which products take for one row, and others that only look so. */
 static void one_column(void **state)
 {
     (void)state;
     for (int64_t stride = 1; stride <= 2; stride++) {
-        for (int64_t dilation = 1; dilation <= 2; dilation++) {
-            for (int64_t group = 1; group <= 6; group += 5) {
-                convolution_case c = {.group = group, .stride = {stride, 3}, .dilation = {dilation, 2},
-                                      .batch = 2, .channels = 6, .outputs = 36, .height = 31,
-                                      .width = 1, .kernel = {5, 1}, .begin = {2, 0}, .end = {1, 0}};
-                convolution_check(&c);
-                c.begin[1] = 1;
-                convolution_check(&c);
-            }
-        }
-        convolution_case few = {CONVOLUTION_PLAIN, .batch = 2, .channels = 20, .outputs = 7,
-                                .height = 700, .width = 1, .kernel = {5, 1}, .begin = {2, 0},
-                                .end = {2, 0}};
-        few.stride[0] = stride;
-        convolution_check(&few);
-        convolution_case t = {.transposed = true, .group = 1, .stride = {stride, 1}, .dilation = {1, 1},
-                              .batch = 2, .channels = 7, .outputs = 35, .height = 13, .width = 1,
-                              .kernel = {3, 1}, .begin = {1, 0}, .end = {0, 0}};
+        convolution_case c = {.group = 1,
+                              .stride = {stride, 3},
+                              .dilation = {1, 2},
+                              .batch = 2,
+                              .channels = 6,
+                              .outputs = 36,
+                              .height = 31,
+                              .width = 1,
+                              .kernel = {5, 1},
+                              .begin = {2, 0},
+                              .end = {1, 0}};
+        convolution_check(&c);
+        convolution_case other = c;
+        other.dilation[0] = 2;
+        convolution_check(&other);
+        other.group = 6;
+        convolution_check(&other);
+        other = c;
+        other.begin[1] = 1;
+        convolution_check(&other);
+        other = c;
+        other.end[1] = 4;
+        convolution_check(&other);
+        other = c;
+        other.width = 2;
+        convolution_check(&other);
+        other.kernel[1] = 2;
+        other.dilation[1] = 1;
+        convolution_check(&other);
+        other.width = other.end[1] = 1;
+        convolution_check(&other);
+        other = c; /* over planes */
+        other.height = 700;
+        other.outputs = 7;
+        other.channels = 20;
+        convolution_check(&other);
+    }
+    for (int64_t stride = 1; stride <= 3; stride++) {
+        convolution_case t = {.transposed = true,
+                              .group = 1,
+                              .stride = {stride, 1},
+                              .dilation = {1, 1},
+                              .batch = 2,
+                              .channels = 7,
+                              .outputs = 35,
+                              .height = 13,
+                              .width = 1,
+                              .kernel = {3, 1}};
+        convolution_check(&t); /* folded with a stride of 3 */
+        t.begin[0] = 1;
         convolution_check(&t);
     }
 }

@@ -121,6 +121,7 @@ static void pools_agree_with_loops_in_both_layouts(void **state)
         check_pool((pooling){5, 33, 40, 3, 2, 1, maximum, true});
         check_pool((pooling){16, 9, 14, 4, 1, 1, maximum, false});
         check_pool((pooling){48, 8, 2, 2, 1, 1, maximum, true}); /* no window inside */
+        check_pool((pooling){33, 800, 3, 2, 3, 3, maximum, true}); /* tiles end before such a row does */
         check_pool((pooling){33, 5, 6, 1, 2, 1, maximum, true});
         check_pool((pooling){1100, 4, 23, 1, 1, 1, maximum, false}); /* rows of several segments */
         check_pool((pooling){1100, 4, 23, 2, 1, 1, maximum, true});

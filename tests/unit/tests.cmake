@@ -1,5 +1,5 @@
 # Lets the test count how many plans are made.
-target_link_options(unit_test_api PRIVATE -Wl,--wrap=hd_plan_cache_finish)
+target_link_options(unit_test_flights PRIVATE -Wl,--wrap=hd_plan_cache_finish)
 # It opens and closes libheddle.so.
 add_dependencies(unit_test_lifecycle heddle)
 # It counts the calls of malloc.

@@ -244,9 +244,8 @@ static void run_nothing(const void *parameters, void *const *buffers, int64_t be
  * and planar ones stay, whose tiles are rows. */
 static bool lies_down(const hd_convolution *sizes, hd_packing packing)
 {
-    return sizes->channels_last && packing != HD_PACKING_DEPTHWISE &&
-           packing != HD_PACKING_CONVOLUTION_FOLDED && sizes->input[1] == 1 && sizes->output[1] == 1 &&
-           sizes->kernel[1] == 1 && sizes->pad_begin[1] == 0;
+    return sizes->channels_last && packing != HD_PACKING_DEPTHWISE && sizes->input[1] == 1 &&
+           sizes->output[1] == 1 && sizes->kernel[1] == 1 && sizes->pad_begin[1] == 0;
 }
 
 /* One-dimensional convolutions get a height of 1. */

@@ -152,7 +152,8 @@ static void pixels_inside(const hd_window *w, int64_t k, int64_t column, int64_t
     *high = *high < count ? *high : count;
 }
 
-/* Output pixels whose windows step and lie inside the input, between its first and last column. */
+/* Output pixels of a step of more than 1 whose windows lie between the input's first and last column: none, or
+ * within the pixels asked about. */
 typedef struct inner_pixels {
     int64_t begin;
     int64_t end;
@@ -169,23 +170,23 @@ static inner_pixels find_inner(const hd_window *w, int64_t column, int64_t count
     return inner.begin < inner.end ? inner : (inner_pixels){0};
 }
 
-/* Folds `height` rows of input columns, row_step floats apart and from column `first` on, into the inner ones of
- * the output pixels from `column` on. */
+/* Folds whole windows, whose first row of input columns `line` is from `first` on, into the inner ones of the output
+ * pixels from `column` on. */
 static void fold_inner(const pool_parameters *p, inner_pixels inner, const float *line, int64_t first,
-                       int64_t height, int64_t row_step, float *y, int64_t column)
+                       int64_t height, float *y, int64_t column)
 {
     const hd_window *w = &p->window;
     const int64_t channels = w->channels, stride = w->stride[2];
-    if (inner.begin < inner.end) {
+    const hd_fold_windows windows = {.pixels = inner.end - inner.begin,
+                                     .pixel_step = stride * channels,
+                                     .rows = height,
+                                     .row_step = w->dilation[1] * w->input[2] * channels,
+                                     .taps = w->kernel[2],
+                                     .tap_step = w->dilation[2] * channels,
+                                     .channels = channels};
+    if (windows.pixels > 0) {
         const int64_t from = (column + inner.begin) * stride - w->pad_begin[2] - first;
-        hd_rows_get()->fold_windows[fold_of(p)](y + inner.begin * channels, line + from * channels,
-                                                &(hd_fold_windows){.pixels = inner.end - inner.begin,
-                                                                   .pixel_step = stride * channels,
-                                                                   .rows = height,
-                                                                   .row_step = row_step,
-                                                                   .taps = w->kernel[2],
-                                                                   .tap_step = w->dilation[2] * channels,
-                                                                   .channels = channels});
+        hd_rows_get()->fold_windows[fold_of(p)](y + inner.begin * channels, line + from * channels, &windows);
     }
 }
 
@@ -244,11 +245,10 @@ static void fold_pixels(const pool_parameters *p, const float *x, float *y, int6
         }
     }
     if (p->folds_rows) {
-        fold_inner(p, inner, folded, first, 1, 0, y, column);
         fold_outer(p, inner, folded, first, y, column, count);
     } else {
-        fold_inner(p, inner, x + ((top + h0 * w->dilation[1]) * width + first) * channels, first, h1 - h0,
-                   w->dilation[1] * width * channels, y, column);
+        fold_inner(p, inner, x + ((top + h0 * w->dilation[1]) * width + first) * channels, first, h1 - h0, y,
+                   column);
     }
     for (int64_t i = 0; i < count && p->kind == POOL_AVERAGE; i++) {
         int64_t w0, w1;
