@@ -16,7 +16,7 @@
 /* Channels and outputs from which on, and up to which product of them, tiles pay (docs/performance.md). */
 #define WINOGRAD_LEAST     16
 #define WINOGRAD_FEWEST    (16 * 32)
-#define WINOGRAD_MOST      (256 * 512)
+#define WINOGRAD_MOST      (512 * 512)
 
 typedef struct weight_sizes {
     int64_t taps;           /* kernel positions */

@@ -31,6 +31,9 @@ typedef struct hd_convolution_block {
     int64_t weight_row;
     int64_t weight_tap;
     int64_t output_pixel;
+    const float *prefetch; /* weights that are read next, for the second-level cache: every four products
+                              of a run fetch prefetch_lines lines of 64 bytes from there on */
+    int64_t prefetch_lines;
     int64_t pixels;  /* at most hd_convolution_kernels.pixels */
     int64_t columns; /* output channels of the panel that exist */
     /* Depthwise: input and output point to the first of `blocks` blocks side by side, as if the taps

@@ -177,7 +177,8 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
         sums[i] = vector_set(0.0F);
     }
     const int64_t stride = block->input_pixel, run = block->run;
-    const int64_t panel = vectors * LANES;
+    const int64_t panel = vectors * LANES, lines = block->prefetch_lines;
+    const float *prefetch = block->prefetch;
     for (int64_t row = 0; row < block->rows; row++) {
         for (int64_t tap = 0; tap < block->taps; tap++) {
             const float *first = block->input + row * block->input_row + tap * block->input_tap;
@@ -189,6 +190,9 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
             }
             int64_t k = 0;
             for (; k + 4 <= run; k += 4) {
+                for (int64_t line = 0; line < lines; line++, prefetch += 16) {
+                    __builtin_prefetch(prefetch, 0, 2);
+                }
                 UNROLL
                 for (int i = 0; i < 4; i++) {
                     product_step(sums, x, stride, i, weights + i * panel, pixels, vectors);
