@@ -109,6 +109,7 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
         int64_t last_panel = first_panel + work->tile_panels;
         last_panel = last_panel < work->panels ? last_panel : work->panels;
         int64_t part = tile % work->block_tiles;
+        image.fetches = true; /* the first block is the one that waits for the weights */
         int64_t item = hd_cpu_tile_begin(items, work->block_tiles, part);
         int64_t last = hd_cpu_tile_begin(items, work->block_tiles, part + 1);
         while (item < last) {
@@ -123,8 +124,10 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
             for (int64_t end_item = first + count, some; first < end_item; first += some) {
                 const int64_t block = first % row_blocks;
                 some = row_blocks - block < end_item - first ? row_blocks - block : end_item - first;
+                some = image.fetches ? 1 : some;
                 hd_convolution_product_row(work, &image, first / row_blocks, block, block + some,
                                            first_panel, last_panel);
+                image.fetches = false;
             }
         }
     }

@@ -14,6 +14,9 @@
 
 #include "hal/fused.h"
 
+/* Products of a run between two looks at its end and at what is to be prefetched. */
+#define HD_CONVOLUTION_STEPS 4
+
 /* Strides count floats. Taps of a row that lie side by side in memory are one run; so a run is the
  * channels of one tap, or of all taps of a kernel row. */
 typedef struct hd_convolution_block {
@@ -31,8 +34,8 @@ typedef struct hd_convolution_block {
     int64_t weight_row;
     int64_t weight_tap;
     int64_t output_pixel;
-    const float *prefetch; /* weights that are read next, for the second-level cache: every four products
-                              of a run fetch prefetch_lines lines of 64 bytes from there on */
+    const float *prefetch; /* weights that are read next, for the second-level cache: every
+                              HD_CONVOLUTION_STEPS products fetch so many lines of 16 floats */
     int64_t prefetch_lines;
     int64_t pixels;  /* at most hd_convolution_kernels.pixels */
     int64_t columns; /* output channels of the panel that exist */

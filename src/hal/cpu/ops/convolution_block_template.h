@@ -189,18 +189,18 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
                 x[i] = first + 3 * i * stride;
             }
             int64_t k = 0;
-            for (; k + 4 <= run; k += 4) {
+            for (; k + HD_CONVOLUTION_STEPS <= run; k += HD_CONVOLUTION_STEPS) {
                 for (int64_t line = 0; line < lines; line++, prefetch += 16) {
                     __builtin_prefetch(prefetch, 0, 2);
                 }
                 UNROLL
-                for (int i = 0; i < 4; i++) {
+                for (int i = 0; i < HD_CONVOLUTION_STEPS; i++) {
                     product_step(sums, x, stride, i, weights + i * panel, pixels, vectors);
                 }
-                weights += 4 * panel;
+                weights += HD_CONVOLUTION_STEPS * panel;
                 UNROLL
                 for (int i = 0; i < (pixels + 2) / 3; i++) {
-                    x[i] += 4;
+                    x[i] += HD_CONVOLUTION_STEPS;
                     HIDE(x[i]);
                 }
             }

@@ -212,9 +212,12 @@ static void product_panels(const hd_convolution_work *work, const hd_convolution
         int64_t width = columns > lanes ? 2 * lanes : lanes;
         int64_t output = group * outputs + column;
         int64_t first_tap = pixels->rows.kernel * sizes->kernel[1] + pixels->columns.kernel;
-        block->weights = image->weights + (group * padded_outputs + column) * depth + first_tap * channels * width;
+        const float *weights = image->weights + (group * padded_outputs + column) * depth;
+        block->weights = weights + first_tap * channels * width;
         block->weight_tap = pixels->columns.kernel_step * channels * width;
         block->weight_row = pixels->rows.kernel_step * sizes->kernel[1] * channels * width;
+        block->prefetch = weights + depth * width; /* the next panel */
+        block->prefetch_lines = image->fetches ? HD_CONVOLUTION_STEPS * width / 16 : 0;
         block->columns = columns;
         if (block->rows > 0) {
             block->input = input + group * channels;

@@ -89,12 +89,13 @@ static void multiply(const hd_convolution_work *work, const float *inputs, int64
                                   .clips = true,
                                   .low = -INFINITY,
                                   .high = INFINITY,
-                                  .prefetch_lines = (4 * width / 16 + blocks - 1) / blocks};
+                                  .prefetch_lines =
+                                      (HD_CONVOLUTION_STEPS * width / 16 + blocks - 1) / blocks};
     for (int64_t position = 0; position < POSITIONS; position++) {
         block.weights = weights + position * block.run * width;
-        const int64_t next_lines = block.run * width / 16;
+        const float *next = block.weights + block.run * width;
         for (int64_t i = 0; i < blocks; i++) {
-            block.prefetch = block.weights + block.run * width + i * next_lines / blocks * 16;
+            block.prefetch = next + block.run * width / 16 * i / blocks * 16; /* its share */
             const int64_t first = hd_cpu_tile_begin(count, blocks, i);
             block.pixels = hd_cpu_tile_begin(count, blocks, i + 1) - first;
             block.input = inputs + position * input_step(work) + first * work->winograd_channels;

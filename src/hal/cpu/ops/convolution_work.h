@@ -61,6 +61,7 @@ typedef struct hd_convolution_image {
     float *output;
     int64_t output_first_row;
     bool streams;
+    bool fetches; /* each panel brings the next one's weights to the second-level cache */
     float *edge; /* scratch */
     float *folded; /* scratch: a block's results before they go to their rows */
     float *winograd; /* scratch: zeros, transformed inputs, products */
