@@ -123,6 +123,18 @@ static void transpose_cuts_large_tensors_into_tiles(void **state)
     check_transpose(HD_UINT8, 2, (int64_t[]){301, 603}, (int64_t[]){1, 0});
 }
 
+static void transpose_interleaves_few_planes(void **state)
+{
+    (void)state;
+    for (int64_t planes = 1; planes <= 5; planes++) {
+        for (int64_t pixels = 1; pixels <= 9; pixels++) {
+            check_transpose(HD_FLOAT32, 3, (int64_t[]){2, planes, pixels}, (int64_t[]){0, 2, 1});
+        }
+        check_transpose(HD_FLOAT32, 4, (int64_t[]){2, planes, 113, 101}, (int64_t[]){0, 2, 3, 1});
+        check_transpose(HD_FLOAT32, 4, (int64_t[]){2, 113, 101, planes}, (int64_t[]){0, 3, 1, 2});
+    }
+}
+
 static void transpose_rejects_what_is_no_permutation(void **state)
 {
     (void)state;
@@ -516,6 +528,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transpose_moves_every_element_of_every_dtype_and_permutation),
         cmocka_unit_test(transpose_cuts_large_tensors_into_tiles),
+        cmocka_unit_test(transpose_interleaves_few_planes),
         cmocka_unit_test(transpose_rejects_what_is_no_permutation),
         cmocka_unit_test(channels_last_and_back_is_the_identity),
         cmocka_unit_test(reshape_keeps_zero_and_infers_minus_one),

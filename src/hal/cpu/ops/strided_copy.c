@@ -3,6 +3,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "hal/cpu/isa.h"
 #include "hal/cpu/kernel.h"
 
@@ -41,6 +45,33 @@ static hd_plane_copy *const fill_planes[] = {plane_fill_1, plane_fill_2, plane_f
                                              plane_fill_16};
 static hd_plane_copy *const transpose_planes[] = {
     plane_transpose_1, plane_transpose_2, plane_transpose_4, plane_transpose_8, plane_transpose_16};
+
+/* The source's columns (2 to 4, of 4-byte elements) are contiguous along the rows, and the target has no gaps:
+ * planes of a picture to pixels. */
+static void plane_interleave(const unsigned char *source, unsigned char *target, int64_t rows,
+                             int64_t columns, const int64_t source_strides[2],
+                             const int64_t target_strides[2])
+{
+    int64_t row = 0;
+#if defined(__SSE2__)
+    /* Four rows at a time are stored with four columns each: the next row overwrites what is too much, and the
+     * last rows are left to the loop below. */
+    for (; (row + 3) * columns + 4 <= rows * columns; row += 4) {
+        const unsigned char *from = source + row * 4;
+        __m128 lines[4];
+        for (int64_t i = 0; i < 4; i++) {
+            lines[i] = i < columns ? _mm_loadu_ps((const void *)(from + i * source_strides[1]))
+                                   : _mm_setzero_ps();
+        }
+        _MM_TRANSPOSE4_PS(lines[0], lines[1], lines[2], lines[3]);
+        for (int64_t i = 0; i < 4; i++) {
+            _mm_storeu_ps((void *)(target + (row + i) * target_strides[0]), lines[i]);
+        }
+    }
+#endif
+    plane_gather_4(source + row * 4, target + row * target_strides[0], rows - row, columns,
+                   source_strides, target_strides);
+}
 
 /* Rows of bytes: here `columns` counts bytes. */
 static void plane_bytes(const unsigned char *source, unsigned char *target, int64_t rows,
@@ -146,11 +177,30 @@ static int64_t find_transposed(const box *b)
     return -1;
 }
 
+/* The last two dimensions are what plane_interleave copies. */
+static bool is_interleaved(const box *b)
+{
+    if (b->rank < 2 || b->element != 4) {
+        return false;
+    }
+    const uint32_t row = b->rank - 2, column = b->rank - 1;
+    return b->dims[column] >= 2 && b->dims[column] <= 4 && b->target[column] == 4 &&
+           b->target[row] == 4 * b->dims[column] && b->source[row] == 4;
+}
+
 static void choose_plane(hd_strided_copy *copy, box *b)
 {
     uint32_t index = element_index(b->element);
-    int64_t transposed = find_transposed(b);
     copy->rows = copy->columns = 1;
+    if (is_interleaved(b)) {
+        copy->plane = plane_interleave;
+        take_dimension(copy, b, b->rank - 1, 1);
+        take_dimension(copy, b, b->rank - 1, 0);
+        copy->column_block = copy->columns;
+        copy->row_block = ROW_BYTES / 4 / (copy->columns * 4);
+        return;
+    }
+    int64_t transposed = find_transposed(b);
     if (transposed >= 0) {
         copy->plane = transpose_planes[index];
         take_dimension(copy, b, b->rank - 1, 1);
