@@ -62,6 +62,28 @@ static void steps_and_groups_take_no_tiles(void **state)
     convolution_check(&c);
 }
 
+static void only_so_many_channels_take_tiles(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t outputs, channels;
+        bool tiles;
+    } cases[] = {{16, 31, false},  {16, 32, true},    {15, 64, false},  {64, 15, false},
+                 {32, 16, true},   {512, 512, true},  {513, 512, false}, {256, 1024, true}};
+    hd_fused_convolution fused = {
+        .group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hd_operand inputs[2] = {{0}};
+        inputs[1].dtype = HD_FLOAT32;
+        inputs[1].shape =
+            (hd_shape){.rank = 4, .dims = {cases[i].outputs, cases[i].channels, 3, 3}};
+        const hd_operation operation = {
+            .type = "heddle.Conv", .inputs = inputs, .input_count = 2, .fused = &fused};
+        assert_int_equal(hd_cpu_packing(&operation, 1) == HD_PACKING_CONVOLUTION_WINOGRAD,
+                         cases[i].tiles);
+    }
+}
+
 /* F(2x2, 3x3) as its definition has it: y = A^T ((G w G^T) (B^T x B)) A, channels ascending. */
 static float winograd_element(const float *x, int64_t channels, int64_t height, int64_t width,
                               const float *w, float bias, int64_t oy, int64_t ox)
@@ -159,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(winograd_sizes),
         cmocka_unit_test(steps_and_groups_take_no_tiles),
+        cmocka_unit_test(only_so_many_channels_take_tiles),
         cmocka_unit_test(winograd_has_the_bits_of_its_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
