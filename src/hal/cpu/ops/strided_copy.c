@@ -54,8 +54,8 @@ static void plane_interleave(const unsigned char *source, unsigned char *target,
 {
     int64_t row = 0;
 #if defined(__SSE2__)
-    /* Four rows at a time are stored with four columns each: the next row overwrites what is too much, and the
-     * last rows are left to the loop below. */
+    /* Four rows at a time are stored with four columns each: the next row overwrites what is too much, so the
+     * last rows, behind which another tile's begin, are gathered. */
     for (; (row + 3) * columns + 4 <= rows * columns; row += 4) {
         const unsigned char *from = source + row * 4;
         __m128 lines[4];
