@@ -144,18 +144,17 @@ static hd_status check_operands(const hd_graph *graph, const hd_operator *operat
 {
     if (input_count < operator->min_inputs ||
         (operator->max_inputs != 255 && input_count > operator->max_inputs) ||
-        (operator->max_outputs != 255 && output_count > operator->max_outputs) || output_count == 0) {
+        (operator->max_outputs != 255 && output_count > operator->max_outputs) ||
+        (output_count == 0 && (operator->flags & HD_OPERATOR_CONTROL) == 0)) {
         return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): %zu inputs and %zu outputs are not allowed",
                        name, operator->type, input_count, output_count);
     }
-    /* A Loop's limit and condition may be left out, but not their places: its other inputs follow. */
-    size_t required = strcmp(operator->type, "Loop") == 0 ? 0 : operator->min_inputs;
     for (size_t i = 0; i < input_count; i++) {
         if (inputs[i] >= graph->value_count) {
             return hd_fail(error, HD_INVALID_ARGUMENT, "node '%s' (%s): input %zu is no value of this graph",
                            name, operator->type, i);
         }
-        if (inputs[i] == HD_VALUE_NONE && i < required) {
+        if (inputs[i] == HD_VALUE_NONE && i < operator->min_inputs) {
             return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): input %zu must not be left out", name,
                            operator->type, i);
         }

@@ -40,24 +40,38 @@ static void keep_value(hd_planner *planner, hd_value value)
     }
 }
 
-static void keep_block(hd_planner *planner, const hd_block *block, size_t first)
+/* Keeps what the nodes of a block from `first` on read, and those of the blocks within them, which are
+ * walked from a list: no depth of nesting takes any of the thread's stack. false: out of memory. */
+static bool keep_block(hd_planner *planner, const hd_block *block, size_t first)
 {
-    for (size_t n = first; n < block->node_count; n++) {
-        const hd_node *node = &block->nodes[n];
-        for (size_t i = 0; i < node->input_count; i++) {
-            keep_value(planner, node->inputs[i]);
+    const hd_block **open = NULL;
+    size_t count = 0, capacity = 0;
+    bool fits = true;
+    while (block != NULL) {
+        for (size_t n = first; n < block->node_count && fits; n++) {
+            const hd_node *node = &block->nodes[n];
+            for (size_t i = 0; i < node->input_count; i++) {
+                keep_value(planner, node->inputs[i]);
+            }
+            for (size_t b = 0; b < 2 && node->blocks[b] != NULL && fits; b++) {
+                fits = hd_array_reserve((void **)&open, &capacity, count + 1, sizeof *open);
+                if (fits) {
+                    open[count++] = node->blocks[b];
+                }
+            }
         }
-        for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
-            keep_block(planner, node->blocks[b], 0);
+        for (size_t i = 0; i < block->output_count; i++) {
+            keep_value(planner, block->outputs[i]);
         }
+        block = fits && count > 0 ? open[--count] : NULL;
+        first = 0;
     }
-    for (size_t i = 0; i < block->output_count; i++) {
-        keep_value(planner, block->outputs[i]);
-    }
+    hd_free(open);
+    return fits;
 }
 
 /* Marks what a later segment or an output reads. */
-static void keep_what_lives_on(hd_planner *planner)
+static bool keep_what_lives_on(hd_planner *planner)
 {
     const hd_block *root = planner->graph->root;
     for (size_t t = 0; t < planner->tensor_count; t++) {
@@ -69,7 +83,7 @@ static void keep_what_lives_on(hd_planner *planner)
         }
     }
     if (planner->cut_count == 0) {
-        return;
+        return true;
     }
     for (size_t i = 0; i < planner->cut_count; i++) {
         planner->tensors[planner->cut[i]].kept = true;
@@ -79,7 +93,9 @@ static void keep_what_lives_on(hd_planner *planner)
         const hd_frame *frame = &planner->frames[f];
         /* A Loop (one block) may walk its body again, a branch of If only goes on. */
         bool is_loop = frame->node != NULL && frame->node->blocks[1] == NULL;
-        keep_block(planner, frame->block, is_loop ? 0 : frame->next);
+        if (!keep_block(planner, frame->block, is_loop ? 0 : frame->next)) {
+            return false;
+        }
         for (size_t i = 0; i < frame->block->input_count; i++) {
             keep_value(planner, frame->block->inputs[i]);
         }
@@ -88,6 +104,7 @@ static void keep_what_lives_on(hd_planner *planner)
             planner->tensors[hd_planner_root(planner, frame->scans[i])].kept = true;
         }
     }
+    return true;
 }
 
 /* The map from graph values to tensors, all of them unknown, and what may be folded. */
@@ -142,9 +159,7 @@ bool hd_planner_start(hd_planner *planner, const hd_plan_request *request)
         }
         planner->map[graph->root->inputs[i]] = id;
     }
-    planner->frames[0] = (hd_frame){.block = graph->root};
-    planner->frame_count = 1;
-    return true;
+    return hd_planner_push_frame(planner, graph->root, NULL);
 }
 
 /* Goes on where the segment before ended, with the values that were read there. */
@@ -161,7 +176,11 @@ static bool continue_planner(hd_planner *planner, const hd_plan_request *request
     }
     memcpy(planner->tensors, before->tensors, before->tensor_count * sizeof *planner->tensors);
     planner->tensor_count = before->tensor_count;
-    memcpy(planner->frames, before->frames, sizeof planner->frames);
+    if (!hd_array_reserve((void **)&planner->frames, &planner->frame_capacity, before->frame_count,
+                          sizeof *planner->frames)) {
+        return false;
+    }
+    memcpy(planner->frames, before->frames, before->frame_count * sizeof *planner->frames);
     planner->frame_count = before->frame_count;
     planner->arena_size = before->arena_size;
     planner->follows = true;
@@ -201,11 +220,17 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     saved->cut = hd_region_copy(planner->region, planner->cut, planner->cut_count * sizeof *planner->cut);
     saved->cut_capacity = 0;
     saved->tensor_capacity = 0;
+    saved->frames = hd_region_copy(planner->region, planner->frames,
+                                   planner->frame_count * sizeof *planner->frames);
+    saved->frame_capacity = 0;
+    if (saved->tensors == NULL || saved->cut == NULL || saved->frames == NULL) {
+        return false;
+    }
     for (size_t f = 0; f < saved->frame_count; f++) {
         saved->frames[f].scan_capacity = saved->frames[f].scan_count;
     }
     plan->continuation = saved;
-    return saved->tensors != NULL && saved->cut != NULL;
+    return true;
 }
 
 static hd_status optimize(hd_planner *planner)
@@ -231,8 +256,9 @@ static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, 
         return status;
     }
     plan->is_last = planner->cut_count == 0;
-    keep_what_lives_on(planner);
-    status = optimize(planner);
+    status = keep_what_lives_on(planner)
+                 ? optimize(planner)
+                 : hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
     if (status == HD_OK) {
         status = hd_planner_add_index_checks(planner, plan);
     }
@@ -266,9 +292,7 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
     }
     plan->serial = hd_add_relaxed(&plan_serial, 1);
     hd_status status = fill_plan(&planner, request, plan);
-    hd_free(planner.tensors);
-    hd_free(planner.nodes);
-    hd_free(planner.cut);
+    hd_planner_clear(&planner);
     if (status != HD_OK || planner.steering != 0) {
         *steering |= planner.steering;
         hd_plan_release(plan);

@@ -11,8 +11,6 @@
 #define STEERING_COUNT_LIMIT 64
 /* What is folded may have this many bytes more than its inputs. */
 #define FOLD_GROWTH_LIMIT ((int64_t)1 << 20)
-/* A Loop that is taken apart further than this is refused (FLAT). */
-#define NODE_COUNT_LIMIT ((size_t)1 << 18)
 /* What the plans of one graph may take, all segments of a run together. */
 #define PLAN_SIZE_LIMIT ((size_t)512 << 20)
 
@@ -90,9 +88,7 @@ hd_tensor_id hd_planner_root(const hd_planner *planner, hd_tensor_id tensor)
     return tensor;
 }
 
-/* Ends a walk because the elements of `needed` must be known: they come from small inputs, which then
- * steer the plan, or they are computed, and the segment is cut before this node. */
-static hd_status need_value(hd_planner *planner, hd_tensor_id needed)
+hd_status hd_planner_need_value(hd_planner *planner, hd_tensor_id needed)
 {
     const hd_plan_tensor *tensor = &planner->tensors[needed];
     bool small = tensor->origin != 0 && planner->cut_count == 0 && (tensor->origin >> 63) == 0;
@@ -282,15 +278,15 @@ static hd_status cut_after_dynamic(hd_planner *planner, hd_plan_node *node)
     return HD_OK;
 }
 
-/* What the file declares of a value's type is held to be true; of its shape, see hd_model_output_info. */
-static hd_status check_declared(hd_planner *planner, const hd_node *node, size_t index, hd_dtype dtype)
+hd_status hd_planner_check_declared(const hd_planner *planner, const hd_node *node, const char *what,
+                                    hd_value value, hd_dtype dtype)
 {
-    const hd_graph_value *value = &planner->graph->values[node->outputs[index]];
-    return value->dtype == HD_DTYPE_NONE || value->dtype == dtype
+    const hd_graph_value *entry = &planner->graph->values[value];
+    return entry->dtype == HD_DTYPE_NONE || entry->dtype == dtype
                ? HD_OK
                : hd_fail(planner->error, HD_BAD_MODEL,
-                         "node '%s' (%s): its output '%s' is declared %s, but it gives %s", node->name,
-                         node->operator->type, value->name, hd_dtype_name(value->dtype),
+                         "node '%s' (%s): its %s '%s' is declared %s, but it gives %s", node->name,
+                         node->operator->type, what, entry->name, hd_dtype_name(entry->dtype),
                          hd_dtype_name(dtype));
 }
 
@@ -306,7 +302,7 @@ static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_oper
             return hd_operation_fail(operation, planner->error, HD_INVALID_ARGUMENT,
                                      "the size of output %zu overflows", i);
         }
-        hd_status status = check_declared(planner, node, i, output->dtype);
+        hd_status status = hd_planner_check_declared(planner, node, "output", node->outputs[i], output->dtype);
         if (status != HD_OK) {
             return status;
         }
@@ -350,7 +346,7 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
             return hd_operation_fail(&operation, planner->error, HD_BAD_MODEL,
                                      "input %zu must not be left out", needed);
         }
-        return need_value(planner, inputs[needed]);
+        return hd_planner_need_value(planner, inputs[needed]);
     case HD_INFER_DONE:
         break;
     }
@@ -397,221 +393,6 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     return (flags & HD_OPERATOR_DYNAMIC) != 0 ? cut_after_dynamic(planner, made) : HD_OK;
 }
 
-static hd_status push_frame(hd_planner *planner, const hd_block *block, const hd_node *node)
-{
-    if (planner->frame_count == HD_FRAME_LIMIT) {
-        return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s': inner graphs nest deeper than %d",
-                       node->name, HD_FRAME_LIMIT);
-    }
-    planner->frames[planner->frame_count++] = (hd_frame){.block = block, .node = node};
-    return HD_OK;
-}
-
-/* Reads a known scalar; *is_known is false, and the walk has stopped, where it is not known yet. */
-static hd_status known_scalar(hd_planner *planner, const hd_node *node, hd_tensor_id tensor, int64_t *out,
-                              bool *is_known)
-{
-    *is_known = false;
-    if (tensor == HD_TENSOR_NONE) {
-        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its condition is never computed",
-                       node->name, node->operator->type);
-    }
-    const hd_plan_tensor *entry = &planner->tensors[tensor];
-    if (hd_shape_count(&entry->shape) != 1) {
-        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its condition is no single value",
-                       node->name, node->operator->type);
-    }
-    if (entry->data == NULL) {
-        return need_value(planner, tensor);
-    }
-    hd_operand operand = hd_planner_operand(planner, tensor);
-    *out = hd_operand_int(&operand, 0);
-    *is_known = true;
-    return HD_OK;
-}
-
-static hd_status walk_if(hd_planner *planner, const hd_node *node, bool *done)
-{
-    int64_t condition;
-    bool known;
-    hd_status status = known_scalar(planner, node, planner->map[node->inputs[0]], &condition, &known);
-    if (status != HD_OK || !known) {
-        return status;
-    }
-    const hd_block *branch = node->blocks[condition != 0 ? 0 : 1];
-    if (branch == NULL || branch->output_count < node->output_count) {
-        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (If): a branch is missing or too short",
-                       node->name);
-    }
-    *done = true;
-    return push_frame(planner, branch, node);
-}
-
-static hd_tensor_id new_known(hd_planner *planner, hd_dtype dtype, const void *data, size_t size)
-{
-    hd_shape scalar = {.rank = 0};
-    hd_tensor_id id = hd_planner_new_tensor(planner, dtype, &scalar);
-    void *copy = hd_region_copy(planner->region, data, size);
-    if (id == HD_TENSOR_NONE || copy == NULL) {
-        return HD_TENSOR_NONE;
-    }
-    planner->tensors[id].data = copy;
-    return id;
-}
-
-/* Binds the body's first two inputs for the next iteration. */
-static hd_status bind_iteration(hd_planner *planner, hd_frame *frame)
-{
-    uint8_t yes = 1;
-    hd_tensor_id number = new_known(planner, HD_INT64, &frame->iteration, sizeof frame->iteration);
-    hd_tensor_id condition = new_known(planner, HD_BOOL, &yes, sizeof yes);
-    if (number == HD_TENSOR_NONE || condition == HD_TENSOR_NONE) {
-        return out_of_memory(planner);
-    }
-    planner->map[frame->block->inputs[0]] = number;
-    planner->map[frame->block->inputs[1]] = condition;
-    frame->next = 0;
-    return HD_OK;
-}
-
-/* ONNX: Loop(M, cond, carried...) -> (carried..., scans...); body(i, cond, carried...) -> (cond,
- * carried..., scans...). */
-static hd_status finish_loop(hd_planner *planner, hd_frame *frame);
-
-static hd_status walk_loop(hd_planner *planner, const hd_node *node, bool *done)
-{
-    const hd_block *body = node->blocks[0];
-    size_t carried = node->input_count - 2;
-    if (body == NULL || body->input_count != carried + 2 || body->output_count < carried + 1 ||
-        node->output_count > body->output_count - 1) {
-        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (Loop): its body does not fit", node->name);
-    }
-    int64_t trips = -1, condition = 1;
-    bool known;
-    if (node->inputs[0] != HD_VALUE_NONE) {
-        hd_status status = known_scalar(planner, node, planner->map[node->inputs[0]], &trips, &known);
-        if (status != HD_OK || !known) {
-            return status;
-        }
-        trips = trips < 0 ? 0 : trips;
-    }
-    if (node->inputs[1] != HD_VALUE_NONE) {
-        hd_status status = known_scalar(planner, node, planner->map[node->inputs[1]], &condition, &known);
-        if (status != HD_OK || !known) {
-            return status;
-        }
-    }
-    hd_status status = push_frame(planner, body, node);
-    if (status != HD_OK) {
-        return status;
-    }
-    hd_frame *frame = &planner->frames[planner->frame_count - 1];
-    frame->trip_count = condition == 0 ? 0 : trips;
-    for (size_t i = 0; i < carried; i++) {
-        planner->map[body->inputs[i + 2]] = planner->map[node->inputs[i + 2]];
-    }
-    *done = true;
-    if (frame->trip_count == 0) {
-        return finish_loop(planner, frame);
-    }
-    return bind_iteration(planner, frame);
-}
-
-/* Stacks the iterations' values of scan output `scan` along a new first axis. */
-static hd_status join_scan(hd_planner *planner, const hd_frame *frame, size_t scan, size_t scan_total,
-                           hd_value output)
-{
-    size_t iterations = (size_t)frame->iteration;
-    const hd_node *node = frame->node;
-    if (iterations == 0) {
-        return hd_fail(planner->error, HD_UNSUPPORTED,
-                       "node '%s' (Loop): a scan output of no iterations has no known shape", node->name);
-    }
-    hd_tensor_id *parts = hd_region_array(planner->region, iterations, sizeof *parts);
-    hd_attribute *axis = hd_region_alloc(planner->region, sizeof *axis);
-    if (parts == NULL || axis == NULL) {
-        return out_of_memory(planner);
-    }
-    hd_shape shape = {.rank = 0};
-    for (size_t i = 0; i < iterations; i++) {
-        hd_tensor_id part = frame->scans[i * scan_total + scan];
-        const hd_plan_tensor *entry = &planner->tensors[part];
-        if (entry->shape.rank + 1 > HD_MAX_RANK ||
-            (i > 0 && entry->shape.rank + 1 != shape.rank)) {
-            return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s' (Loop): scan shapes differ",
-                           node->name);
-        }
-        shape.rank = entry->shape.rank + 1;
-        shape.dims[0] = 1;
-        memcpy(&shape.dims[1], entry->shape.dims, entry->shape.rank * sizeof *shape.dims);
-        hd_dtype dtype = entry->dtype;
-        parts[i] = hd_planner_new_tensor(planner, dtype, &shape);
-        if (parts[i] == HD_TENSOR_NONE) {
-            return out_of_memory(planner);
-        }
-        planner->tensors[parts[i]].view_of = part;
-        planner->tensors[parts[i]].data = planner->tensors[part].data;
-        planner->tensors[parts[i]].origin = planner->tensors[part].origin;
-    }
-    shape.dims[0] = (int64_t)iterations;
-    hd_tensor_id joined = hd_planner_new_tensor(planner, planner->tensors[parts[0]].dtype, &shape);
-    hd_plan_node *concat = joined == HD_TENSOR_NONE
-                               ? NULL
-                               : hd_planner_new_node(planner, "Concat", node->name, parts, iterations,
-                                                     &joined, 1);
-    if (concat == NULL) {
-        return out_of_memory(planner);
-    }
-    *axis = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = 0};
-    concat->operation.attributes = axis;
-    concat->operation.attribute_count = 1;
-    concat->flags = HD_OPERATOR_ANY_DTYPE;
-    planner->tensors[joined].origin = UINT64_MAX;
-    planner->map[output] = joined;
-    return HD_OK;
-}
-
-static hd_status finish_loop(hd_planner *planner, hd_frame *frame)
-{
-    const hd_node *node = frame->node;
-    const hd_block *body = frame->block;
-    size_t carried = node->input_count - 2, scan_total = body->output_count - 1 - carried;
-    for (size_t i = 0; i < node->output_count; i++) {
-        if (node->outputs[i] == HD_VALUE_NONE) {
-            continue;
-        }
-        if (i < carried) {
-            planner->map[node->outputs[i]] = planner->map[body->inputs[i + 2]];
-            continue;
-        }
-        hd_status status = join_scan(planner, frame, i - carried, scan_total, node->outputs[i]);
-        if (status != HD_OK) {
-            return status;
-        }
-    }
-    planner->frame_count--;
-    return HD_OK;
-}
-
-/* Room for `more` scan values, in the region because continuations share what is there already. */
-static bool reserve_scans(hd_planner *planner, hd_frame *frame, size_t more)
-{
-    if (frame->scan_count + more <= frame->scan_capacity) {
-        return true;
-    }
-    size_t capacity = 2 * (frame->scan_count + more);
-    hd_tensor_id *grown = hd_region_array(planner->region, capacity, sizeof *grown);
-    if (grown == NULL) {
-        return false;
-    }
-    if (frame->scan_count > 0) {
-        memcpy(grown, frame->scans, frame->scan_count * sizeof *grown);
-    }
-    frame->scans = grown;
-    frame->scan_capacity = capacity;
-    return true;
-}
-
 hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node)
 {
     uint64_t device_limit = planner->model->device->memory.limit;
@@ -629,74 +410,6 @@ hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node)
                          node->name, limit >> 20);
 }
 
-/* The end of a Loop's body: another iteration, or the loop's outputs. */
-static hd_status end_iteration(hd_planner *planner, hd_frame *frame)
-{
-    const hd_block *body = frame->block;
-    size_t carried = frame->node->input_count - 2, scans = body->output_count - 1 - carried;
-    int64_t condition;
-    bool known;
-    hd_status status =
-        known_scalar(planner, frame->node, planner->map[body->outputs[0]], &condition, &known);
-    if (status != HD_OK || !known) {
-        return status;
-    }
-    if (planner->node_count > NODE_COUNT_LIMIT) {
-        return hd_fail(planner->error, HD_UNSUPPORTED,
-                       "node '%s' (Loop): its iterations take more than %zu steps", frame->node->name,
-                       NODE_COUNT_LIMIT);
-    }
-    status = hd_planner_check_size(planner, frame->node);
-    if (status != HD_OK) {
-        return status;
-    }
-    if (!reserve_scans(planner, frame, scans)) {
-        return out_of_memory(planner);
-    }
-    for (size_t i = 0; i < scans; i++) {
-        frame->scans[frame->scan_count++] = planner->map[body->outputs[1 + carried + i]];
-    }
-    /* All are read before any is bound: a body may swap its carried values. */
-    hd_tensor_id *next = hd_region_array(planner->region, carried, sizeof *next);
-    if (next == NULL) {
-        return out_of_memory(planner);
-    }
-    for (size_t i = 0; i < carried; i++) {
-        next[i] = planner->map[body->outputs[1 + i]];
-    }
-    for (size_t i = 0; i < carried; i++) {
-        planner->map[body->inputs[2 + i]] = next[i];
-    }
-    frame->iteration++;
-    if (condition == 0 || (frame->trip_count >= 0 && frame->iteration >= frame->trip_count)) {
-        return finish_loop(planner, frame);
-    }
-    return bind_iteration(planner, frame);
-}
-
-static hd_status end_frame(hd_planner *planner, hd_frame *frame)
-{
-    const hd_node *node = frame->node;
-    if (strcmp(node->operator->type, "Loop") == 0) {
-        return end_iteration(planner, frame);
-    }
-    for (size_t i = 0; i < node->output_count; i++) {
-        hd_tensor_id tensor = planner->map[frame->block->outputs[i]];
-        if (node->outputs[i] == HD_VALUE_NONE) {
-            continue;
-        }
-        planner->map[node->outputs[i]] = tensor;
-        hd_status status = tensor == HD_TENSOR_NONE
-                               ? HD_OK /* who reads it says that it is never computed */
-                               : check_declared(planner, node, i, planner->tensors[tensor].dtype);
-        if (status != HD_OK) {
-            return status;
-        }
-    }
-    planner->frame_count--;
-    return HD_OK;
-}
-
 /* Walks one node; *done says that the frame goes on behind it. */
 static hd_status walk_node(hd_planner *planner, const hd_node *node, bool *done)
 {
@@ -707,14 +420,29 @@ static hd_status walk_node(hd_planner *planner, const hd_node *node, bool *done)
         *done = !walk_stopped(planner) || planner->node_count > nodes_before;
         return status;
     }
-    if (strcmp(node->operator->type, "If") == 0) {
-        return walk_if(planner, node, done);
+    return hd_planner_open_control(planner, node, done);
+}
+
+bool hd_planner_push_frame(hd_planner *planner, const hd_block *block, const hd_node *node)
+{
+    if (!hd_array_reserve((void **)&planner->frames, &planner->frame_capacity, planner->frame_count + 1,
+                          sizeof *planner->frames)) {
+        return false;
     }
-    if (strcmp(node->operator->type, "Loop") == 0) {
-        return walk_loop(planner, node, done);
-    }
-    return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", node->name,
-                   node->operator->type);
+    planner->frames[planner->frame_count++] = (hd_frame){.block = block, .node = node};
+    return true;
+}
+
+void hd_planner_clear(hd_planner *planner)
+{
+    hd_free(planner->tensors);
+    hd_free(planner->nodes);
+    hd_free(planner->frames);
+    hd_free(planner->cut);
+    planner->tensors = NULL;
+    planner->nodes = NULL;
+    planner->frames = NULL;
+    planner->cut = NULL;
 }
 
 hd_status hd_planner_walk(hd_planner *planner)
@@ -726,7 +454,7 @@ hd_status hd_planner_walk(hd_planner *planner)
             if (index == 0) {
                 return HD_OK;
             }
-            hd_status status = end_frame(planner, frame);
+            hd_status status = hd_planner_end_block(planner);
             if (status != HD_OK) {
                 return status;
             }

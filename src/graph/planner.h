@@ -53,8 +53,6 @@ typedef struct hd_frame {
     size_t scan_count;
 } hd_frame;
 
-#define HD_FRAME_LIMIT 16
-
 typedef struct hd_planner {
     const struct hd_model *model;
     const hd_graph *graph;
@@ -67,8 +65,9 @@ typedef struct hd_planner {
     hd_plan_node *nodes;
     size_t node_count;
     size_t node_capacity;
-    hd_frame frames[HD_FRAME_LIMIT];
+    hd_frame *frames; /* blocks within one another, the one being walked last */
     size_t frame_count;
+    size_t frame_capacity;
     hd_folding folding; /* of this segment */
     size_t size_before; /* bytes of the plans of the segments before */
     uint64_t steering; /* inputs whose values must be known, found while walking */
@@ -152,6 +151,27 @@ bool hd_planner_start(hd_planner *planner, const hd_plan_request *request);
 
 /* Walks the graph until its end, a cut or further steering inputs. */
 HD_MUST_CHECK hd_status hd_planner_walk(hd_planner *planner);
+
+/* Frees what lies outside the plan's region. */
+void hd_planner_clear(hd_planner *planner);
+
+/* Makes the walk stop because the elements of `needed` must be known: they come from small inputs, which
+ * then steer the plan, or they are computed, and the segment is cut before the node. */
+HD_MUST_CHECK hd_status hd_planner_need_value(hd_planner *planner, hd_tensor_id needed);
+
+/* What the file declares of a value's type is held to be true; of its shape, see hd_model_output_info.
+ * what: the value is to the node, for the message ("output"). */
+HD_MUST_CHECK hd_status hd_planner_check_declared(const hd_planner *planner, const hd_node *node,
+                                                  const char *what, hd_value value, hd_dtype dtype);
+
+/* Opens a block on top of the others; false when out of memory. Pointers to frames are void afterwards. */
+bool hd_planner_push_frame(hd_planner *planner, const hd_block *block, const hd_node *node);
+
+/* Walks an If or Loop: opens the block that comes first. *done: the node is not to be walked again. */
+HD_MUST_CHECK hd_status hd_planner_open_control(hd_planner *planner, const hd_node *node, bool *done);
+
+/* The end of the block on top, which an If or Loop opened: another iteration, or the node's outputs. */
+HD_MUST_CHECK hd_status hd_planner_end_block(hd_planner *planner);
 
 /* Whether this plan and those before it take more memory than a graph's plans may (BOUND): a Loop is
  * taken apart iteration by iteration, and a file may ask for any number of them. `node` is the Loop or

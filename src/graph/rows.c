@@ -74,9 +74,7 @@ static hd_status walk(row_walk *walk, const hd_model *model, const hd_shape *row
 
 static void end_walk(row_walk *walk)
 {
-    hd_free(walk->planner.tensors);
-    hd_free(walk->planner.nodes);
-    hd_free(walk->planner.cut);
+    hd_planner_clear(&walk->planner);
     hd_region_clear(&walk->region);
 }
 
