@@ -1,6 +1,7 @@
 /* Elementwise functions of every type, and the choice among float32's. */
 #include <math.h>
 
+#include "hal/cpu/extremes.h"
 #include "hal/cpu/isa.h"
 #include "hal/cpu/ops/elementwise_loop.inc"
 
@@ -34,6 +35,8 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 #define TYPE_IS_FLOAT 1
 #define TYPE_IS_SIGNED 1
 #define FLOAT_ABSOLUTE fabs
+#define FLOAT_MAXIMUM hd_maximum_float64
+#define FLOAT_MINIMUM hd_minimum_float64
 #define FLOAT_REMAINDER fmod
 #define POWER power_float64
 #include "hal/cpu/ops/elementwise_type.inc"

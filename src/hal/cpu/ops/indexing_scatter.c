@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/indexing.h"
 
 /* Several updates of one element are applied in their order, so a tile owns a range of the output and
@@ -8,14 +9,24 @@
 /* Lets `count` updates meet as many elements; NULL: they replace them. */
 typedef void combine(unsigned char *target, const unsigned char *update, int64_t count);
 
+#define MAXIMUM      hd_maximum_float32
+#define MINIMUM      hd_minimum_float32
 #define TYPE         float
 #define WIDE         float
 #define NAME(suffix) combine_##suffix##_float32
 #include "hal/cpu/ops/indexing_combine.inc"
+#undef MAXIMUM
+#undef MINIMUM
+#define MAXIMUM      hd_maximum_float64
+#define MINIMUM      hd_minimum_float64
 #define TYPE         double
 #define WIDE         double
 #define NAME(suffix) combine_##suffix##_float64
 #include "hal/cpu/ops/indexing_combine.inc"
+#undef MAXIMUM
+#undef MINIMUM
+#define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
+#define MINIMUM(a, b) ((a) < (b) ? (a) : (b))
 #define TYPE         int8_t
 #define WIDE         uint64_t
 #define NAME(suffix) combine_##suffix##_int8

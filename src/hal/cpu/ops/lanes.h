@@ -120,8 +120,8 @@ static inline hd_lanes hd_lanes_select(hd_lane_ints mask, hd_lanes a, hd_lanes b
 }
 #endif
 
-/* The larger (smaller) of each pair; b where one is not a number. */
-static inline hd_lanes hd_lanes_max(hd_lanes a, hd_lanes b)
+/* The larger (smaller) of each pair; b where one is not a number or both are zeros. */
+static inline hd_lanes hd_lanes_larger(hd_lanes a, hd_lanes b)
 {
 #if defined(__AVX512F__)
     return _mm512_max_ps(a, b);
@@ -132,7 +132,7 @@ static inline hd_lanes hd_lanes_max(hd_lanes a, hd_lanes b)
 #endif
 }
 
-static inline hd_lanes hd_lanes_min(hd_lanes a, hd_lanes b)
+static inline hd_lanes hd_lanes_smaller(hd_lanes a, hd_lanes b)
 {
 #if defined(__AVX512F__)
     return _mm512_min_ps(a, b);
@@ -140,6 +140,37 @@ static inline hd_lanes hd_lanes_min(hd_lanes a, hd_lanes b)
     return _mm256_min_ps(a, b);
 #else
     return hd_lanes_select(a < b, a, b);
+#endif
+}
+
+/* The maximum (minimum) of each pair, as extremes.h has them. */
+static inline hd_lanes hd_lanes_max(hd_lanes a, hd_lanes b)
+{
+    hd_lanes nan = hd_lanes_set(NAN);
+#if defined(__AVX512F__)
+    hd_lanes number = _mm512_range_ps(a, b, 5); /* the maximum with its sign */
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q), number, nan);
+#elif defined(__AVX2__)
+    hd_lanes number = _mm256_and_ps(_mm256_max_ps(a, b), _mm256_max_ps(b, a));
+    return _mm256_blendv_ps(number, nan, _mm256_cmp_ps(a, b, _CMP_UNORD_Q));
+#else
+    hd_lanes number = (hd_lanes)((hd_lane_ints)hd_lanes_larger(a, b) & (hd_lane_ints)hd_lanes_larger(b, a));
+    return hd_lanes_select((a != a) | (b != b), nan, number);
+#endif
+}
+
+static inline hd_lanes hd_lanes_min(hd_lanes a, hd_lanes b)
+{
+    hd_lanes nan = hd_lanes_set(NAN);
+#if defined(__AVX512F__)
+    hd_lanes number = _mm512_range_ps(a, b, 4);
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q), number, nan);
+#elif defined(__AVX2__)
+    hd_lanes number = _mm256_or_ps(_mm256_min_ps(a, b), _mm256_min_ps(b, a));
+    return _mm256_blendv_ps(number, nan, _mm256_cmp_ps(a, b, _CMP_UNORD_Q));
+#else
+    hd_lanes number = (hd_lanes)((hd_lane_ints)hd_lanes_smaller(a, b) | (hd_lane_ints)hd_lanes_smaller(b, a));
+    return hd_lanes_select((a != a) | (b != b), nan, number);
 #endif
 }
 
@@ -181,7 +212,7 @@ static inline hd_lanes hd_lanes_scale(hd_lanes value, hd_lanes n)
 static inline hd_lanes hd_lanes_exp(hd_lanes x)
 {
     hd_lanes high = hd_lanes_set(89.0f), low = hd_lanes_set(-105.0f);
-    hd_lanes bounded = hd_lanes_max(low, hd_lanes_min(high, x));
+    hd_lanes bounded = hd_lanes_larger(low, hd_lanes_smaller(high, x));
     /* Adding and taking away 1.5 · 2^23 rounds to a whole number. */
     hd_lanes magic = hd_lanes_set(12582912.0f);
     hd_lanes n = hd_lanes_fma(bounded, hd_lanes_set(1.442695040888963407f), magic) - magic;
@@ -223,8 +254,6 @@ static inline hd_lanes hd_lanes_exp(hd_lanes x)
 #endif
 #define HD_LANES_ADD_(width, a, b) _mm##width##_add_ps(a, b)
 #define HD_LANES_MUL_(width, a, b) _mm##width##_mul_ps(a, b)
-#define HD_LANES_MAX_(width, a, b) _mm##width##_max_ps(a, b)
-#define HD_LANES_MIN_(width, a, b) _mm##width##_min_ps(a, b)
 
 static inline float hd_lane_sum(float a, float b)
 {
@@ -236,20 +265,42 @@ static inline float hd_lane_product(float a, float b)
     return a * b;
 }
 
-static inline float hd_lane_max(float a, float b)
-{
-    return a > b ? a : b;
-}
-
-static inline float hd_lane_min(float a, float b)
-{
-    return a < b ? a : b;
-}
-
 HD_LANES_ACROSS(across_sum, HD_LANES_ADD_, hd_lane_sum)
 HD_LANES_ACROSS(across_product, HD_LANES_MUL_, hd_lane_product)
-HD_LANES_ACROSS(across_max, HD_LANES_MAX_, hd_lane_max)
-HD_LANES_ACROSS(across_min, HD_LANES_MIN_, hd_lane_min)
+
+/* Each lane with the one that lies `distance`, a power of two, from it. */
+static inline hd_lanes hd_lanes_swap(hd_lanes value, const int distance)
+{
+#if defined(__AVX512F__)
+    return distance == 8   ? _mm512_shuffle_f32x4(value, value, 0x4E)
+           : distance == 4 ? _mm512_shuffle_f32x4(value, value, 0xB1)
+           : distance == 2 ? _mm512_permute_ps(value, 0x4E)
+                           : _mm512_permute_ps(value, 0xB1);
+#elif defined(__AVX2__)
+    return distance == 4   ? _mm256_permute2f128_ps(value, value, 1)
+           : distance == 2 ? _mm256_permute_ps(value, 0x4E)
+                           : _mm256_permute_ps(value, 0xB1);
+#else
+    return distance == 2 ? (hd_lanes){value[2], value[3], value[0], value[1]}
+                         : (hd_lanes){value[1], value[0], value[3], value[2]};
+#endif
+}
+
+static inline float hd_lanes_across_max(hd_lanes value)
+{
+    for (int distance = HD_LANES / 2; distance > 0; distance /= 2) {
+        value = hd_lanes_max(value, hd_lanes_swap(value, distance));
+    }
+    return value[0];
+}
+
+static inline float hd_lanes_across_min(hd_lanes value)
+{
+    for (int distance = HD_LANES / 2; distance > 0; distance /= 2) {
+        value = hd_lanes_min(value, hd_lanes_swap(value, distance));
+    }
+    return value[0];
+}
 
 /* Before a loop of few and constant steps, whose arrays shall lie in registers. */
 #if defined(__clang__)

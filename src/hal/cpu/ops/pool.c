@@ -3,6 +3,7 @@
 #include <sleef.h>
 #include <string.h>
 
+#include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/rows.h"
 #include "hal/cpu/ops/spatial.h"
 #include "hal/window.h"
@@ -83,8 +84,7 @@ static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, 
             rows->fold_into[join](y + low, folded + low + offset, high - low);
         } else if (join == HD_FOLD_MAX) {
             for (int64_t i = low; i < high; i++) {
-                float value = folded[i * stride + offset];
-                y[i] = y[i] > value ? y[i] : value;
+                y[i] = hd_maximum_float32(y[i], folded[i * stride + offset]);
             }
         } else {
             for (int64_t i = low; i < high; i++) {

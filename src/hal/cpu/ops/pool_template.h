@@ -1,11 +1,12 @@
 /* MaxPool for one element type T, with the maxima's places; included once a type by pool_types.c,
- * which defines T and NAME. */
+ * which defines T, NAME, LOWEST and MAXIMUM(a, b). */
 #define JOIN__(a, b) a##b
 #define JOIN_(a, b) JOIN__(a, b)
 #define FUNCTION(name) JOIN_(name, NAME)
 
-/* The place of the largest value of one window; -1 where it lies in the padding altogether. */
-static int64_t FUNCTION(best_)(const hd_window *w, const T *x, const int64_t position[3])
+/* The maximum of one window goes to *y; returns the first place of it (of NaN, which is the largest; of zeros
+ * whatever their signs), or -1 where the window lies in the padding altogether. */
+static int64_t FUNCTION(best_)(const hd_window *w, const T *x, const int64_t position[3], T *y)
 {
     int64_t begin[3], end[3], start[3], best = -1;
     for (int i = 0; i < 3; i++) {
@@ -20,9 +21,10 @@ static int64_t FUNCTION(best_)(const hd_window *w, const T *x, const int64_t pos
                           start[2];
             for (int64_t k = begin[2]; k < end[2]; k++) {
                 int64_t at = row + k * w->dilation[2];
-                if (best < 0 || x[at] > x[best]) {
+                if (best < 0 || x[at] > x[best] || (x[at] != x[at] && x[best] == x[best])) {
                     best = at;
                 }
+                *y = MAXIMUM(*y, x[at]);
             }
         }
     }
@@ -45,8 +47,8 @@ static void FUNCTION(run_)(const void *parameters, void *const *buffers, int64_t
         for (int64_t i = 0; i < out; i++) {
             int64_t position[3] = {i / (w->output[1] * w->output[2]), i / w->output[2] % w->output[1],
                                    i % w->output[2]};
-            int64_t best = FUNCTION(best_)(w, x, position);
-            y[i] = best < 0 ? LOWEST : x[best];
+            y[i] = LOWEST;
+            int64_t best = FUNCTION(best_)(w, x, position, &y[i]);
             if (indices != NULL) {
                 indices[plane * out + i] = plane * in + place_of(p, best < 0 ? 0 : best);
             }
@@ -60,3 +62,4 @@ static void FUNCTION(run_)(const void *parameters, void *const *buffers, int64_t
 #undef T
 #undef NAME
 #undef LOWEST
+#undef MAXIMUM

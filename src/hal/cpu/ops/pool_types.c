@@ -1,6 +1,7 @@
 /* Pool, for MaxPool's indices and its other element types. */
 #include <math.h>
 
+#include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/spatial.h"
 #include "hal/window.h"
 
@@ -25,18 +26,22 @@ static int64_t place_of(const pool_parameters *p, int64_t at)
 #define T float
 #define NAME float32
 #define LOWEST (-INFINITY)
+#define MAXIMUM hd_maximum_float32
 #include "hal/cpu/ops/pool_template.h"
 #define T double
 #define NAME float64
 #define LOWEST (-INFINITY)
+#define MAXIMUM hd_maximum_float64
 #include "hal/cpu/ops/pool_template.h"
 #define T int8_t
 #define NAME int8
 #define LOWEST INT8_MIN
+#define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 #include "hal/cpu/ops/pool_template.h"
 #define T uint8_t
 #define NAME uint8
 #define LOWEST 0
+#define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 #include "hal/cpu/ops/pool_template.h"
 
 hd_status hd_pool_indexed_compile(hd_cpu_compilation *compilation)

@@ -1,6 +1,7 @@
 /* Reduce for one element type T, included once a type by reduce_types.c, which defines
  *   T, NAME    the type and what the function's name ends with
  *   ACC        what sums are kept in: double, or int64_t or uint64_t, which wrap around
+ *   ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM  of two ACCs
  *   LOWEST, HIGHEST  what the maximum and the minimum of nothing are */
 #define JOIN__(a, b) a##b
 #define JOIN_(a, b) JOIN__(a, b)
@@ -11,9 +12,9 @@ static ACC FUNCTION(step_)(hd_reduce_kind kind, ACC sum, T x)
     switch (kind) {
     case HD_REDUCE_MAX:
     case HD_REDUCE_LOG_SUM_EXP:
-        return (ACC)x > sum ? (ACC)x : sum;
+        return MAXIMUM(sum, (ACC)x);
     case HD_REDUCE_MIN:
-        return (ACC)x < sum ? (ACC)x : sum;
+        return MINIMUM(sum, (ACC)x);
     case HD_REDUCE_PROD:
         return MULTIPLY(sum, (ACC)x);
     case HD_REDUCE_L1:

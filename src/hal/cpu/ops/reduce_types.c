@@ -2,6 +2,7 @@
 #include <math.h>
 #include <sleef.h>
 
+#include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/reduction.h"
 
 /* Logarithms and roots of integers, cut to whole numbers; out of range there is nothing to be said of
@@ -16,6 +17,8 @@ static double whole_or_zero(double value)
 #define ADD(a, b) ((a) + (b))
 #define SUBTRACT(a, b) ((a) - (b))
 #define MULTIPLY(a, b) ((a) * (b))
+#define MAXIMUM        hd_maximum_float64
+#define MINIMUM        hd_minimum_float64
 #define FROM_DOUBLE(value) (value)
 #define T double
 #define NAME float64
@@ -26,12 +29,16 @@ static double whole_or_zero(double value)
 #undef ADD
 #undef SUBTRACT
 #undef MULTIPLY
+#undef MAXIMUM
+#undef MINIMUM
 #undef FROM_DOUBLE
 
 /* Integers wrap around: they are added as unsigned ones, for which that is defined. */
 #define ADD(a, b) ((ACC)((uint64_t)(a) + (uint64_t)(b)))
 #define SUBTRACT(a, b) ((ACC)((uint64_t)(a) - (uint64_t)(b)))
 #define MULTIPLY(a, b) ((ACC)((uint64_t)(a) * (uint64_t)(b)))
+#define MAXIMUM(a, b)  ((a) > (b) ? (a) : (b))
+#define MINIMUM(a, b)  ((a) < (b) ? (a) : (b))
 #define FROM_DOUBLE(value) ((T)(int64_t)whole_or_zero(value))
 
 #define ACC int64_t

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/spatial.h"
 
 /* Samples of one bin along one dimension are bounded, whatever a region's size claims. */
@@ -42,7 +43,7 @@ static void pool_region(const roi_parameters *p, const float *roi, const float *
         float best = empty ? 0.0f : -INFINITY;
         for (int64_t r = begin[0]; r < end[0]; r++) {
             for (int64_t c = begin[1]; c < end[1]; c++) {
-                best = x[r * p->in[1] + c] > best ? x[r * p->in[1] + c] : best;
+                best = hd_maximum_float32(best, x[r * p->in[1] + c]);
             }
         }
         y[bin] = best;
@@ -87,8 +88,9 @@ static float align_bin(const roi_parameters *p, const float *x, const float begi
         }
         sum += parts[0] + parts[1] + parts[2] + parts[3];
         /* The maximum is one of the weighted corners, as the operator's reference has it. */
-        float largest = fmaxf(fmaxf(parts[0], parts[1]), fmaxf(parts[2], parts[3]));
-        best = i == 0 || largest > best ? largest : best;
+        float largest = hd_maximum_float32(hd_maximum_float32(parts[0], parts[1]),
+                                           hd_maximum_float32(parts[2], parts[3]));
+        best = i == 0 ? largest : hd_maximum_float32(best, largest);
     }
     int64_t count = samples[0] * samples[1];
     return p->maximum ? best : count > 0 ? sum / (float)count : 0.0f;

@@ -17,8 +17,8 @@ static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
     }
 }
 
-/* Folds: four vectors at a time, then one, then the tail filled up with neutral values. */
-#define FOLD(name, fill, step, join, across)                                                       \
+/* Folds of a row: four vectors at a time, then one, then the tail filled up with neutral values. */
+#define FOLD_ROW(name, fill, step, join, across)                                                   \
     static float fold_##name(const float *x, int64_t count)                                        \
     {                                                                                              \
         hd_lanes v0 = hd_lanes_set(fill), v1 = v0, v2 = v0, v3 = v0;                               \
@@ -36,7 +36,10 @@ static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
             v1 = step(v1, hd_lanes_load_part(x + i, count - i, fill));                             \
         }                                                                                          \
         return across(join(join(v0, v1), join(v2, v3)));                                           \
-    }                                                                                              \
+    }
+
+#define FOLD(name, fill, step, join, across)                                                       \
+    FOLD_ROW(name, fill, step, join, across)                                                       \
     static void fold_##name##_into(float *restrict into, const float *restrict x, int64_t count)   \
     {                                                                                              \
         int64_t i = 0;                                                                             \
@@ -102,6 +105,8 @@ FOLD(absolute, 0.0f, step_absolute, step_sum, hd_lanes_across_sum)
 FOLD(product, 1.0f, step_product, step_product, hd_lanes_across_product)
 FOLD(max, -INFINITY, hd_lanes_max, hd_lanes_max, hd_lanes_across_max)
 FOLD(min, INFINITY, hd_lanes_min, hd_lanes_min, hd_lanes_across_min)
+/* For softmax: a NaN may be lost here, since it comes back by the sum. */
+FOLD_ROW(largest, -INFINITY, hd_lanes_larger, hd_lanes_larger, hd_lanes_across_max)
 
 static float sum_deviations(const float *x, int64_t count, float mean)
 {
@@ -238,7 +243,7 @@ static void scale_stream(float *y, const float *x, float factor, int64_t count)
 static void softmax(const float *x, float *y, int64_t count, float *keep)
 {
     float *to = keep != NULL ? keep : y;
-    float shift = fold_max(x, count);
+    float shift = fold_largest(x, count);
     if (keep != NULL) {
         float sum = exp_and_sum(to, x, shift, count, true);
         scale_stream(y, keep, 1.0f / sum, count);
@@ -252,7 +257,7 @@ static void softmax(const float *x, float *y, int64_t count, float *keep)
 
 static void log_softmax(const float *x, float *y, int64_t count)
 {
-    float shift = fold_max(x, count);
+    float shift = fold_largest(x, count);
     hd_lanes a = hd_lanes_set(shift), b = hd_lanes_set(Sleef_logf_u10(sum_exp(x, count, shift)));
     for (int64_t i = 0; i < count; i += HD_LANES) {
         store_at(y, i, count, load_at(x, i, count, 0.0f) - a - b);

@@ -24,11 +24,13 @@ typedef struct softmax_parameters {
     int64_t tiles;
 } softmax_parameters;
 
+/* The first of the largest; NaN is the largest, as NumPy's argmax has it. */
 static void hardmax_row(const float *x, float *y, int64_t size, int64_t step)
 {
     int64_t best = 0;
     for (int64_t i = 1; i < size; i++) {
-        if (x[i * step] > x[best * step]) {
+        float now = x[best * step], next = x[i * step];
+        if (next > now || (next != next && now == now)) {
             best = i;
         }
     }
@@ -143,10 +145,9 @@ static void run_double(const void *parameters, void *const *buffers, int64_t beg
         double shift = -INFINITY, sum = 0;
         int64_t best = 0;
         for (int64_t i = 0; i < size; i++) {
-            if (x[i * step] > shift) {
-                shift = x[i * step];
-                best = i;
-            }
+            double value = x[i * step];
+            best = value > x[best * step] || (value != value && x[best * step] == x[best * step]) ? i : best;
+            shift = value > shift ? value : shift;
         }
         for (int64_t i = 0; i < size; i++) {
             sum += Sleef_exp_u10(x[i * step] - shift);
