@@ -48,25 +48,21 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-/* ONNX's rule: negative bounds count from the end, all are clamped to the axis. */
+/* ONNX's rule: negative bounds count from the end; a start is clamped to an element (forwards, or to the axis' end),
+ * an end to one before or behind. So a backward slice takes element 0 from a start far below, unlike Python's. */
 static void slice_axis(hd_slicing *slicing, int64_t axis, int64_t dim, int64_t start, int64_t end,
                        int64_t step)
 {
-    if (start < 0) {
-        start = start < -dim ? -1 : start + dim;
-        start = step > 0 && start < 0 ? 0 : start;
-    }
-    if (end < 0) {
-        end = end < -dim ? -1 : end + dim;
-    }
+    start = start >= 0 ? start : start < -dim ? 0 : start + dim;
+    end = end >= 0 ? end : end < -dim ? -1 : end + dim;
     int64_t count = 0;
     if (step > 0) {
-        start = clamp(start, 0, dim);
+        start = start > dim ? dim : start;
         end = clamp(end, 0, dim);
         count = end > start ? (end - start - 1) / step + 1 : 0;
     } else {
-        start = clamp(start, -1, dim - 1);
-        end = clamp(end, -1, dim - 1);
+        start = start > dim - 1 ? dim - 1 : start;
+        end = end > dim - 1 ? dim - 1 : end;
         /* -(step + 1) + 1 as unsigned, since the least int64_t has no opposite. */
         uint64_t stride = (uint64_t)(-(step + 1)) + 1;
         count = start > end ? (int64_t)(((uint64_t)(start - end) - 1) / stride) + 1 : 0;

@@ -282,7 +282,7 @@ static void split_skips_an_unwanted_output(void **state)
     operation_result_clear(&parts);
 }
 
-static void slice_takes_what_numpy_takes(void **state)
+static void slice_clamps_its_bounds(void **state)
 {
     (void)state;
     static const int64_t cases[][4] = {/* start, end, step, count of 20 */
@@ -293,8 +293,17 @@ static void slice_takes_what_numpy_takes(void **state)
                                        {5, 5, 1, 0},
                                        {-100, 100, 3, 7},
                                        {INT64_MAX, INT64_MIN, INT64_MIN, 1},
-                                       {0, INT64_MAX, INT64_MAX, 1}};
-    static const int64_t first[] = {0, 3, 19, 18, 0, 0, 19, 0};
+                                       {0, INT64_MAX, INT64_MAX, 1},
+                                       {INT64_MIN, INT64_MAX, 19, 2},
+                                       {INT64_MIN, INT64_MAX, -1, 0},
+                                       {INT64_MAX, INT64_MIN, 1, 0},
+                                       {-1, INT64_MIN, -19, 2},
+                                       /* a backward start is an element, also far below: no rule of NumPy */
+                                       {-21, INT64_MIN, -1, 1},
+                                       {INT64_MIN, -21, INT64_MIN, 1},
+                                       {-21, -20, -1, 0},
+                                       {-20, -21, -3, 1}};
+    static const int64_t first[] = {0, 3, 19, 18, 0, 0, 19, 0, 0, 0, 0, 19, 0, 0, 0, 0};
     static const int64_t axis[] = {-2};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         const int64_t *row = cases[c];
@@ -536,7 +545,7 @@ int main(void)
         cmocka_unit_test(repeated_parts_are_joined),
         cmocka_unit_test(concat_and_split_are_inverse),
         cmocka_unit_test(split_skips_an_unwanted_output),
-        cmocka_unit_test(slice_takes_what_numpy_takes),
+        cmocka_unit_test(slice_clamps_its_bounds),
         cmocka_unit_test(slice_reads_attributes_before_opset_10),
         cmocka_unit_test(pad_extends_by_every_mode_and_cuts),
         cmocka_unit_test(pad_rejects_cutting_more_than_there_is),
