@@ -112,6 +112,14 @@ static void note_half(half_state *state, hd_value value, hd_dtype found)
 
 static void note_block(half_state *state, const hd_block *block);
 
+/* Others only move elements; a reduction makes Scatter compute. */
+static bool computes(const hd_node *node)
+{
+    const hd_attribute *reduction = find_attribute(node, "reduction");
+    return (node->operator->flags & HD_OPERATOR_ANY_DTYPE) == 0 ||
+           (reduction != NULL && reduction->kind == HD_ATTRIBUTE_STRING && strcmp(reduction->s, "none") != 0);
+}
+
 static void note_control(half_state *state, const hd_node *node)
 {
     bool loops = node_is(node, "Loop");
@@ -150,7 +158,7 @@ static void note_block(half_state *state, const hd_block *block)
             note_half(state, node->outputs[i], half_of_output(state, node, i));
             touches |= state->halves[node->outputs[i]] != HD_DTYPE_NONE;
         }
-        state->computes |= touches && (node->operator->flags & HD_OPERATOR_ANY_DTYPE) == 0;
+        state->computes |= touches && computes(node);
         state->converts_weight |= touches && node_is(node, "Cast") &&
                                   is_half(state->graph->values[node->inputs[0]].dtype) &&
                                   state->graph->values[node->inputs[0]].data != NULL;

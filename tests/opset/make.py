@@ -361,6 +361,18 @@ def of_20():
         order=["x", "", "axis"])
 
 
+# --- numbers that other engines once got wrong ---------------------------------------------------------
+def scatter_reductions():
+    """Of float16, which moves without conversion elsewhere; some indices come twice."""
+    x, places = floats(3, 5, dtype=np.float16), np.array([[0, 2, 2], [1, 0, 2]])
+    rows = np.array([[1], [0], [1]])
+    for reduction in ("add", "mul", "max", "min"):
+        one(f"ScatterElements_half_{reduction}", 18, "ScatterElements",
+            {"x": x, "i": places, "u": floats(2, 3, dtype=np.float16)}, output=TensorProto.FLOAT16, reduction=reduction)
+        one(f"ScatterND_half_{reduction}", 18, "ScatterND", {"x": x, "i": rows, "u": floats(3, 5, dtype=np.float16)},
+            output=TensorProto.FLOAT16, reduction=reduction)
+
+
 # --- all of a network ----------------------------------------------------------------------------------
 def blocks():
     """What exporters of today write: a GELU block, group norm in a CNN, an upsampler, an axes chain."""
@@ -390,6 +402,7 @@ def main():
     for opset in (19, 21):
         control(opset)
         types_of(opset)
+    scatter_reductions()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     size = 0

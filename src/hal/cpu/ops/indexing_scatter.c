@@ -60,9 +60,15 @@ typedef void combine(unsigned char *target, const unsigned char *update, int64_t
 #define NAME(suffix) combine_##suffix##_uint64
 #include "hal/cpu/ops/indexing_combine.inc"
 
+/* Bool is 0 or 1: its sum is "or", its product "and", as in NumPy. */
+static combine *const combine_all_bool[] = {combine_maximum_uint8, combine_minimum_uint8, combine_maximum_uint8,
+                                            combine_minimum_uint8};
+
 static combine *const *combines_of(hd_dtype dtype)
 {
     switch (dtype) {
+    case HD_BOOL:
+        return combine_all_bool;
     case HD_FLOAT32:
         return combine_all_float32;
     case HD_FLOAT64:
