@@ -6,19 +6,19 @@
 #include "graph/operator.h"
 #include "hal/backend.h"
 
-/* inputs, outputs and extents of one operation */
-#define BUFFER_LIMIT 512
-#define OUTPUT_LIMIT 64
 /* A constant is small, so what it takes on the way is too; attributes without sense (a stride of ten
  * million) ask for gigabytes, which only a plan counts against the device's limit. */
 #define SCRATCH_LIMIT ((size_t)64 << 20)
 
-static hd_status run_kernel(hd_operation *operation, const hd_kernel *kernel, void **made,
+static hd_status run_kernel(hd_operation *operation, const hd_kernel *kernel, hd_region *region, void **made,
                             hd_error *error)
 {
     size_t input_count = operation->input_count, output_count = operation->output_count;
-    void *buffers[BUFFER_LIMIT] = {NULL};
-    int64_t extents[OUTPUT_LIMIT][HD_MAX_RANK] = {{0}};
+    void **buffers = hd_region_array(region, input_count + 2 * output_count, sizeof *buffers);
+    int64_t(*extents)[HD_MAX_RANK] = hd_region_array(region, output_count, sizeof *extents);
+    if (buffers == NULL || extents == NULL) {
+        return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
+    }
     if (kernel->scratch_size > SCRATCH_LIMIT) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED,
                                  "folding it would take %zu bytes of scratch memory",
@@ -51,11 +51,10 @@ static hd_status run_kernel(hd_operation *operation, const hd_kernel *kernel, vo
 hd_status hd_evaluate(hd_operation *operation, hd_error *error)
 {
     hd_region region = {0};
-    void *made[OUTPUT_LIMIT] = {NULL};
     hd_kernel kernel;
-    if (operation->output_count > OUTPUT_LIMIT ||
-        operation->input_count + 2 * operation->output_count > BUFFER_LIMIT) {
-        return hd_operation_fail(operation, error, HD_UNSUPPORTED, "it has too many operands to fold");
+    void **made = hd_region_array(&region, operation->output_count, sizeof *made);
+    if (made == NULL) {
+        return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
     }
     hd_status status = hd_backend_cpu.compile(operation, &region, &kernel, error);
     if (status != HD_OK) {
@@ -72,7 +71,7 @@ hd_status hd_evaluate(hd_operation *operation, hd_error *error)
             goto fail;
         }
     }
-    status = run_kernel(operation, &kernel, made, error);
+    status = run_kernel(operation, &kernel, &region, made, error);
     if (status != HD_OK) {
         goto fail;
     }
@@ -82,7 +81,7 @@ hd_status hd_evaluate(hd_operation *operation, hd_error *error)
     hd_region_clear(&region);
     return HD_OK;
 fail:
-    for (size_t i = 0; i < OUTPUT_LIMIT; i++) {
+    for (size_t i = 0; i < operation->output_count; i++) {
         hd_free(made[i]);
     }
     hd_region_clear(&region);

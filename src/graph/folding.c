@@ -1,7 +1,9 @@
 #include "graph/folding.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "graph/operator.h"
 
 /* What a graph without weights may fold; one with weights as many bytes more as they have. */
@@ -34,15 +36,39 @@ static int64_t operand_bytes(const hd_operand *operand)
     return operand_count(operand) * (int64_t)hd_dtype_size(operand->dtype);
 }
 
-/* An input that is given twice counts once, so that Concat(x, x) is seen to double. */
-static bool is_repeated(const hd_operation *operation, size_t index)
+static int compare_data(const void *a, const void *b)
 {
-    for (size_t i = 0; i < index; i++) {
-        if (operation->inputs[i].data == operation->inputs[index].data) {
-            return true;
+    uintptr_t first = (uintptr_t)(*(const hd_operand *const *)a)->data;
+    uintptr_t second = (uintptr_t)(*(const hd_operand *const *)b)->data;
+    return first < second ? -1 : first > second;
+}
+
+/* Adds up the inputs. One that is given twice counts once, so that Concat(x, x) is seen to double. false when
+ * out of memory. */
+static bool count_inputs(const hd_operation *operation, int64_t *bytes, int64_t *elements)
+{
+    const hd_operand *few[16], **order = few;
+    size_t count = operation->input_count;
+    if (count > sizeof few / sizeof few[0]) {
+        order = hd_alloc_zero(count, sizeof *order);
+    }
+    if (order == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        order[i] = &operation->inputs[i];
+    }
+    qsort(order, count, sizeof *order, compare_data);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || order[i]->data != order[i - 1]->data) {
+            *bytes += operand_bytes(order[i]);
+            *elements += operand_count(order[i]);
         }
     }
-    return false;
+    if (order != few) {
+        hd_free(order);
+    }
+    return true;
 }
 
 static int64_t multiply(int64_t a, int64_t b)
@@ -97,11 +123,8 @@ bool hd_folding_take(hd_folding *folding, const hd_operation *operation, int64_t
         output_bytes += operand_bytes(output);
         elements += operand_count(output);
     }
-    for (size_t i = 0; i < operation->input_count && (entry->flags & HD_OPERATOR_SHAPE_ONLY) == 0; i++) {
-        if (!is_repeated(operation, i)) {
-            input_bytes += operand_bytes(&operation->inputs[i]);
-            elements += operand_count(&operation->inputs[i]);
-        }
+    if ((entry->flags & HD_OPERATOR_SHAPE_ONLY) == 0 && !count_inputs(operation, &input_bytes, &elements)) {
+        return false;
     }
     int64_t work = (entry->flags & HD_OPERATOR_HEAVY) != 0 ? heavy_work(operation, elements) : elements;
     if (output_bytes - input_bytes > slack || work > folding->work) {

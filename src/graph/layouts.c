@@ -13,8 +13,9 @@
 typedef struct layout_pass {
     hd_planner *planner;
     hd_tensor_id *twins;  /* of each tensor, HD_TENSOR_NONE: none */
+    hd_tensor_id *instead; /* of each tensor: what its readers read, HD_TENSOR_NONE: itself */
     bool *missing;        /* the tensor itself is not made yet, only its twin */
-    size_t tensor_limit;  /* entries of the two tables */
+    size_t tensor_limit;  /* entries of the tables */
     hd_plan_node *nodes;  /* the nodes as they were */
     size_t node_count;
     bool failed; /* out of memory */
@@ -433,37 +434,27 @@ static bool turn_transpose_back(layout_pass *pass, const hd_plan_node *node)
     return true;
 }
 
-static bool has_views(const layout_pass *pass, hd_tensor_id id)
-{
-    for (size_t t = 0; t < pass->planner->tensor_count; t++) {
-        if (pass->planner->tensors[t].view_of == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Transpose to [N, H, W, C] of a tensor that has a twin: who reads the result reads the twin. */
 static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
 {
     hd_tensor_id output = node->outputs[0];
     if (!is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
         !turns(node, tensor_of(pass, output)->shape.rank, true) || tensor_of(pass, output)->kept ||
-        has_views(pass, output)) {
+        tensor_of(pass, output)->viewed) {
         return false;
     }
-    for (hd_plan_node *reader = pass->nodes; reader < pass->nodes + pass->node_count; reader++) {
-        for (size_t i = 0; i < reader->operation.input_count; i++) {
-            if (reader->inputs[i] == output) {
-                reader->inputs[i] = pass->twins[node->inputs[0]];
-            }
-        }
-    }
+    pass->instead[output] = pass->twins[node->inputs[0]];
     return true;
 }
 
 static void walk_node(layout_pass *pass, const hd_plan_node *node)
 {
+    for (size_t i = 0; i < node->operation.input_count; i++) {
+        hd_tensor_id id = node->inputs[i];
+        if (id < pass->tensor_limit && pass->instead[id] != HD_TENSOR_NONE) {
+            node->inputs[i] = pass->instead[id];
+        }
+    }
     if (turn_convolution(pass, node) || turn_window(pass, node) || turn_elementwise(pass, node) ||
         turn_concat(pass, node) || turn_slice(pass, node) || turn_transpose(pass, node) || turn_transpose_back(pass, node)) {
         return;
@@ -503,14 +494,15 @@ bool hd_choose_layouts(hd_planner *planner)
                         .tensor_limit = planner->tensor_count,
                         .nodes = planner->nodes,
                         .node_count = planner->node_count};
-    pass.twins = hd_alloc(pass.tensor_limit * sizeof *pass.twins);
+    pass.twins = hd_alloc(2 * pass.tensor_limit * sizeof *pass.twins);
     pass.missing = hd_alloc_zero(pass.tensor_limit, sizeof *pass.missing);
     if (pass.twins == NULL || pass.missing == NULL) {
         hd_free(pass.twins);
         hd_free(pass.missing);
         return false;
     }
-    memset(pass.twins, 0xFF, pass.tensor_limit * sizeof *pass.twins);
+    memset(pass.twins, 0xFF, 2 * pass.tensor_limit * sizeof *pass.twins);
+    pass.instead = pass.twins + pass.tensor_limit;
     planner->nodes = NULL;
     planner->node_count = 0;
     planner->node_capacity = 0;
@@ -522,6 +514,7 @@ bool hd_choose_layouts(hd_planner *planner)
     hd_free(pass.nodes);
     hd_free(pass.twins);
     hd_free(pass.missing);
+    planner->uses_known = false;
     hd_planner_count_uses(planner);
     return !pass.failed;
 }

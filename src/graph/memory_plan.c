@@ -2,10 +2,14 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/arena_places.h"
 #include "graph/model.h"
 #include "graph/planner.h"
 
 #define STEP_END UINT32_MAX /* lives past the segment */
+/* More tensors than this are placed in the order of the steps; up to it, the largest first and each compared
+ * with all, which takes a smaller arena. */
+#define COMPARED_LIMIT 2048
 
 /* When a tensor with memory of its own is alive: from the step that writes it to its last reader. */
 typedef struct lifetime {
@@ -229,20 +233,11 @@ static void sort_by_size(const lifetime *lives, uint32_t *order, size_t count)
     }
 }
 
-static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
+/* Puts the largest first, each at the lowest gap. */
+static void place_by_size(hd_planner *planner, const lifetime *lives, size_t count, uint32_t *order,
+                          uint32_t *placed)
 {
-    size_t total = planner->tensor_count;
-    lifetime *lives = hd_alloc_zero(total, sizeof *lives);
-    uint32_t *index_of = hd_alloc_zero(3 * total, sizeof *index_of);
-    if (lives == NULL || index_of == NULL) {
-        hd_free(lives);
-        hd_free(index_of);
-        return out_of_memory(planner);
-    }
-    uint32_t *order = index_of + total, *placed = index_of + 2 * total;
-    size_t count = 0, order_count = 0, placed_count = 0;
-    find_lifetimes(planner, lives, &count, index_of);
-    share_in_place(planner, plan, lives, index_of);
+    size_t order_count = 0, placed_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (planner->tensors[lives[i].tensor].placed) {
             insert_placed(planner, lives, placed, &placed_count, i);
@@ -255,6 +250,55 @@ static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
         place_one(planner, lives, placed, placed_count, &lives[order[i]]);
         insert_placed(planner, lives, placed, &placed_count, order[i]);
     }
+}
+
+/* Places in the order of the steps, in which `lives` are. */
+static bool place_by_step(hd_planner *planner, const lifetime *lives, size_t count)
+{
+    hd_arena_span *spans = hd_alloc_zero(count, sizeof *spans);
+    if (spans == NULL) {
+        return false;
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        const hd_plan_tensor *tensor = &planner->tensors[lives[i].tensor];
+        if (lives[i].shares == HD_TENSOR_NONE) {
+            spans[used++] = (hd_arena_span){.first = lives[i].first,
+                                            .last = lives[i].last,
+                                            .size = lives[i].size,
+                                            .offset = tensor->offset,
+                                            .is_fixed = tensor->placed};
+        }
+    }
+    bool fits = hd_arena_place(spans, used, (uint32_t)planner->node_count + 1);
+    used = 0;
+    for (size_t i = 0; i < count && fits; i++) {
+        if (lives[i].shares == HD_TENSOR_NONE) {
+            planner->tensors[lives[i].tensor].offset = spans[used++].offset;
+        }
+    }
+    hd_free(spans);
+    return fits;
+}
+
+static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
+{
+    size_t total = planner->tensor_count, count = 0;
+    lifetime *lives = hd_alloc_zero(total, sizeof *lives);
+    uint32_t *index_of = hd_alloc_zero(3 * total, sizeof *index_of);
+    hd_status status = HD_OK;
+    if (lives == NULL || index_of == NULL) {
+        status = out_of_memory(planner);
+        goto done;
+    }
+    find_lifetimes(planner, lives, &count, index_of);
+    share_in_place(planner, plan, lives, index_of);
+    if (count <= COMPARED_LIMIT) {
+        place_by_size(planner, lives, count, index_of + total, index_of + 2 * total);
+    } else if (!place_by_step(planner, lives, count)) {
+        status = out_of_memory(planner);
+        goto done;
+    }
     for (size_t i = 0; i < count; i++) {
         hd_plan_tensor *tensor = &planner->tensors[lives[i].tensor];
         if (lives[i].shares != HD_TENSOR_NONE) {
@@ -264,9 +308,10 @@ static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
         size_t end = tensor->offset + lives[i].size;
         planner->arena_size = end > planner->arena_size ? end : planner->arena_size;
     }
+done:
     hd_free(lives);
     hd_free(index_of);
-    return HD_OK;
+    return status;
 }
 
 static hd_reference reference_to(const hd_planner *planner, hd_tensor_id id)
@@ -389,6 +434,7 @@ static hd_status list_boundaries(hd_planner *planner, hd_plan *plan)
 
 hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
 {
+    planner->uses_known = false;
     hd_planner_count_uses(planner);
     hd_status status = list_outputs(planner, plan);
     if (status == HD_OK) {

@@ -214,6 +214,10 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     saved->nodes = NULL;
     saved->node_count = 0;
     saved->node_capacity = 0;
+    saved->uses = NULL;
+    saved->use_total = 0;
+    saved->use_capacity = 0;
+    saved->uses_known = false;
     saved->wanted = NULL;
     saved->tensors = hd_region_copy(planner->region, planner->tensors,
                                     planner->tensor_count * sizeof *planner->tensors);

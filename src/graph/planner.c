@@ -32,6 +32,7 @@ hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd
                                                                .extent = HD_TENSOR_NONE,
                                                                .input_index = -1,
                                                                .output_index = -1,
+                                                               .first_use = UINT32_MAX,
                                                                .producer = UINT32_MAX};
     return (hd_tensor_id)planner->tensor_count++;
 }
@@ -53,7 +54,8 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const c
                                   const hd_tensor_id *outputs, size_t output_count)
 {
     if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity, planner->node_count + 1,
-                          sizeof *planner->nodes)) {
+                          sizeof *planner->nodes) ||
+        !hd_planner_reserve_uses(planner, input_count)) {
         return NULL;
     }
     hd_plan_node node = {
@@ -76,6 +78,8 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const c
     for (size_t i = 0; i < output_count; i++) {
         node.operation.outputs[i] = hd_planner_operand(planner, outputs[i]);
     }
+    planner->use_total += input_count;
+    planner->uses_known = false;
     planner->nodes[planner->node_count] = node;
     return &planner->nodes[planner->node_count++];
 }
@@ -374,8 +378,9 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     }
     if (still) {
         hd_plan_tensor *view = &planner->tensors[outputs[0]];
-        view->view_of = inputs[0];
+        view->view_of = hd_planner_root(planner, inputs[0]);
         view->data = planner->tensors[inputs[0]].data;
+        planner->tensors[view->view_of].viewed = true;
         return HD_OK;
     }
     if (is_known(&operation, flags) &&
@@ -438,10 +443,12 @@ void hd_planner_clear(hd_planner *planner)
     hd_free(planner->tensors);
     hd_free(planner->nodes);
     hd_free(planner->frames);
+    hd_free(planner->uses);
     hd_free(planner->cut);
     planner->tensors = NULL;
     planner->nodes = NULL;
     planner->frames = NULL;
+    planner->uses = NULL;
     planner->cut = NULL;
 }
 

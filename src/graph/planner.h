@@ -22,15 +22,18 @@ typedef struct hd_plan_tensor {
     const void *data; /* its elements, where they are known */
     const hd_packed *packed;
     uint64_t origin;       /* bit i: depends on the elements of model input i (63: any later one) */
-    hd_tensor_id view_of;  /* shares that tensor's memory; HD_TENSOR_NONE: has its own */
+    hd_tensor_id view_of;  /* shares the memory of that tensor, no view itself; HD_TENSOR_NONE: has its own */
     hd_tensor_id extent;   /* int64[HD_MAX_RANK] with its true dimensions, or HD_TENSOR_NONE */
     int32_t input_index;   /* it is this model input; -1 */
     int32_t output_index;  /* it is written straight to this model output; -1 */
     bool placed;           /* it has its place in the arena already */
     bool kept;             /* a later segment or an output reads it */
+    bool viewed;           /* another one is a view of it */
     size_t offset;         /* in the arena */
-    uint32_t use_count;    /* by live nodes of this segment; set by hd_planner_count_uses */
-    uint32_t producer;     /* the node of this segment that writes it, or UINT32_MAX */
+    /* While planner->uses_known: */
+    uint32_t use_count;    /* by live nodes of this segment, and views that are in use */
+    uint32_t first_use;    /* in planner->uses, by those nodes, in their order; UINT32_MAX: none */
+    uint32_t producer;     /* the live node of this segment that writes it, or UINT32_MAX */
 } hd_plan_tensor;
 
 typedef struct hd_plan_node {
@@ -39,7 +42,16 @@ typedef struct hd_plan_node {
     hd_tensor_id *outputs;  /* HD_TENSOR_NONE: nobody wants it */
     uint8_t flags;          /* of the operator */
     bool dead;
+    uint32_t first_use; /* of as many entries of planner->uses as it has inputs, while uses_known */
+    uint32_t next_dead; /* in the list of those that have just died */
 } hd_plan_node;
+
+/* That a live node reads a tensor, as input `index - node.first_use`; entry of a list for each tensor. */
+typedef struct hd_plan_use {
+    uint32_t node;
+    uint32_t next;
+    uint32_t previous; /* UINT32_MAX: the first */
+} hd_plan_use;
 
 /* A block being walked. */
 typedef struct hd_frame {
@@ -65,6 +77,10 @@ typedef struct hd_planner {
     hd_plan_node *nodes;
     size_t node_count;
     size_t node_capacity;
+    hd_plan_use *uses;
+    size_t use_total; /* entries taken, or to be taken when uses are counted: one an input */
+    size_t use_capacity;
+    bool uses_known; /* they are true, and hd_planner_replace keeps them so */
     hd_frame *frames; /* blocks within one another, the one being walked last */
     size_t frame_count;
     size_t frame_capacity;
@@ -95,8 +111,12 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const c
 /* The tensor whose memory `tensor` shares in the end. */
 hd_tensor_id hd_planner_root(const hd_planner *planner, hd_tensor_id tensor);
 
-/* Recomputes use_count and producer; marks nodes dead whose outputs nobody uses. */
+/* Finds out who reads and who writes each tensor, unless that is known; marks nodes dead whose outputs nobody
+ * uses. hd_planner_replace keeps it known, so that a pass takes time in proportion to the nodes. */
 void hd_planner_count_uses(hd_planner *planner);
+
+/* Room for the uses of `count` more inputs, so that counting cannot fail; false when out of memory. */
+bool hd_planner_reserve_uses(hd_planner *planner, size_t count);
 
 /* The live node that writes `tensor` itself (not a view of it), or NULL. */
 hd_plan_node *hd_planner_producer(const hd_planner *planner, hd_tensor_id tensor);
@@ -108,16 +128,17 @@ hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id ten
  * and nothing keeps it; else NULL. */
 hd_plan_node *hd_planner_only_user(const hd_planner *planner, hd_tensor_id tensor);
 
-/* Writes at most `capacity` of the live nodes that read `tensor` itself; returns their number, or
- * SIZE_MAX when something else reads it, too (a view, a later segment, an output). */
+/* Writes at most `capacity` of the live nodes that read `tensor` itself; returns their number, where it is
+ * more than that capacity + 1, or SIZE_MAX when something else reads it, too (a view, a later segment, an
+ * output). */
 size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_node **users,
                         size_t capacity);
 
 /* A view of a whole tensor in another shape of the same size; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape);
 
-/* Puts an operation in the place of `node`, which keeps its outputs; its flags are cleared. Pointers to
- * nodes stay valid. false when out of memory. */
+/* Puts an operation in the place of `node`, which keeps its outputs; its flags are cleared. Nodes whose outputs
+ * nobody uses any more die. Pointers to nodes stay valid. false when out of memory. */
 bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const char *type,
                         const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
                         size_t attribute_count);

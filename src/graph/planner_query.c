@@ -1,36 +1,55 @@
 /* What passes ask of a planner: who writes a tensor, who reads it. */
 #include <string.h>
 
+#include "base/memory.h"
 #include "graph/planner.h"
 
-static void count_once(hd_planner *planner)
+#define NO_USE UINT32_MAX
+
+/* Counts a use of a tensor; the first one of a view is a use of what it views. */
+static void add_count(hd_planner *planner, hd_tensor_id id)
 {
-    for (size_t t = 0; t < planner->tensor_count; t++) {
-        planner->tensors[t].use_count = 0;
-        planner->tensors[t].producer = UINT32_MAX;
+    hd_plan_tensor *tensor = &planner->tensors[id];
+    if (tensor->use_count++ == 0 && !tensor->kept && tensor->view_of != HD_TENSOR_NONE) {
+        planner->tensors[tensor->view_of].use_count++;
     }
-    for (size_t n = 0; n < planner->node_count; n++) {
-        const hd_plan_node *node = &planner->nodes[n];
-        if (node->dead) {
-            continue;
-        }
-        for (size_t i = 0; i < node->operation.input_count; i++) {
-            if (node->inputs[i] != HD_TENSOR_NONE) {
-                planner->tensors[node->inputs[i]].use_count++;
-            }
-        }
-        for (size_t i = 0; i < node->operation.output_count; i++) {
-            if (node->outputs[i] != HD_TENSOR_NONE) {
-                planner->tensors[node->outputs[i]].producer = (uint32_t)n;
-            }
-        }
+}
+
+/* Takes a use back; returns the tensor with memory of its own that nobody uses any more, HD_TENSOR_NONE. */
+static hd_tensor_id drop_count(hd_planner *planner, hd_tensor_id id)
+{
+    hd_plan_tensor *tensor = &planner->tensors[id];
+    if (--tensor->use_count > 0 || tensor->kept) {
+        return HD_TENSOR_NONE;
     }
-    /* A view that somebody reads, or that is kept, is a use of what it views. Views come after. */
-    for (size_t t = planner->tensor_count; t-- > 0;) {
-        const hd_plan_tensor *tensor = &planner->tensors[t];
-        if (tensor->view_of != HD_TENSOR_NONE && (tensor->use_count > 0 || tensor->kept)) {
-            planner->tensors[tensor->view_of].use_count++;
-        }
+    if (tensor->view_of == HD_TENSOR_NONE) {
+        return id;
+    }
+    hd_plan_tensor *viewed = &planner->tensors[tensor->view_of];
+    return --viewed->use_count == 0 && !viewed->kept ? tensor->view_of : HD_TENSOR_NONE;
+}
+
+/* Enters entry `index` into the list of a tensor, in front. */
+static void link_use(hd_planner *planner, uint32_t index, uint32_t node, hd_tensor_id id)
+{
+    hd_plan_tensor *tensor = &planner->tensors[id];
+    planner->uses[index] = (hd_plan_use){.node = node, .next = tensor->first_use, .previous = NO_USE};
+    if (tensor->first_use != NO_USE) {
+        planner->uses[tensor->first_use].previous = index;
+    }
+    tensor->first_use = index;
+}
+
+static void unlink_use(hd_planner *planner, uint32_t index, hd_tensor_id id)
+{
+    const hd_plan_use *use = &planner->uses[index];
+    if (use->next != NO_USE) {
+        planner->uses[use->next].previous = use->previous;
+    }
+    if (use->previous != NO_USE) {
+        planner->uses[use->previous].next = use->next;
+    } else {
+        planner->tensors[id].first_use = use->next;
     }
 }
 
@@ -47,27 +66,95 @@ static bool is_needed(const hd_planner *planner, const hd_plan_node *node)
     return false;
 }
 
+static void take_uses(hd_planner *planner, uint32_t number, uint32_t first_use, const hd_tensor_id *inputs,
+                      size_t input_count)
+{
+    planner->nodes[number].first_use = first_use;
+    /* Backwards, so that a list that is made from the last node to the first is in their order. */
+    for (size_t i = input_count; i-- > 0;) {
+        if (inputs[i] != HD_TENSOR_NONE) {
+            link_use(planner, first_use + (uint32_t)i, number, inputs[i]);
+            add_count(planner, inputs[i]);
+        }
+    }
+}
+
+/* Takes back the uses of a node's inputs, and those of all nodes that die thereby. */
+static void give_uses(hd_planner *planner, uint32_t first_use, const hd_tensor_id *inputs, size_t input_count)
+{
+    uint32_t dead = NO_USE;
+    for (;;) {
+        for (size_t i = 0; i < input_count; i++) {
+            if (inputs[i] == HD_TENSOR_NONE) {
+                continue;
+            }
+            unlink_use(planner, first_use + (uint32_t)i, inputs[i]);
+            hd_tensor_id unused = drop_count(planner, inputs[i]);
+            uint32_t producer = unused == HD_TENSOR_NONE ? UINT32_MAX : planner->tensors[unused].producer;
+            if (producer != UINT32_MAX && !planner->nodes[producer].dead &&
+                !is_needed(planner, &planner->nodes[producer])) {
+                planner->nodes[producer].dead = true;
+                planner->nodes[producer].next_dead = dead;
+                dead = producer;
+            }
+        }
+        if (dead == NO_USE) {
+            return;
+        }
+        const hd_plan_node *node = &planner->nodes[dead];
+        for (size_t i = 0; i < node->operation.output_count; i++) {
+            if (node->outputs[i] != HD_TENSOR_NONE) {
+                planner->tensors[node->outputs[i]].producer = UINT32_MAX;
+            }
+        }
+        dead = node->next_dead;
+        first_use = node->first_use;
+        inputs = node->inputs;
+        input_count = node->operation.input_count;
+    }
+}
+
 void hd_planner_count_uses(hd_planner *planner)
 {
-    bool changed = true;
-    while (changed) {
-        changed = false;
-        count_once(planner);
-        /* Backwards, so that a chain of dead nodes falls in few rounds. */
-        for (size_t n = planner->node_count; n-- > 0;) {
-            hd_plan_node *node = &planner->nodes[n];
-            if (!node->dead && !is_needed(planner, node)) {
-                node->dead = true;
-                changed = true;
-                for (size_t i = 0; i < node->operation.input_count; i++) {
-                    hd_tensor_id id = node->inputs[i];
-                    if (id != HD_TENSOR_NONE && planner->tensors[id].use_count > 0) {
-                        planner->tensors[id].use_count--;
-                    }
-                }
+    if (planner->uses_known) {
+        return;
+    }
+    for (size_t t = 0; t < planner->tensor_count; t++) {
+        hd_plan_tensor *tensor = &planner->tensors[t];
+        tensor->use_count = 0;
+        tensor->first_use = NO_USE;
+        tensor->producer = UINT32_MAX;
+    }
+    for (size_t t = 0; t < planner->tensor_count; t++) {
+        const hd_plan_tensor *tensor = &planner->tensors[t];
+        if (tensor->view_of != HD_TENSOR_NONE && tensor->kept) {
+            planner->tensors[tensor->view_of].use_count++;
+        }
+    }
+    planner->use_total = 0;
+    /* Backwards: whether a node is needed is known when all that stand behind it have been counted. */
+    for (size_t n = planner->node_count; n-- > 0;) {
+        hd_plan_node *node = &planner->nodes[n];
+        node->dead = node->dead || !is_needed(planner, node);
+        if (node->dead) {
+            continue;
+        }
+        take_uses(planner, (uint32_t)n, (uint32_t)planner->use_total, node->inputs, node->operation.input_count);
+        planner->use_total += node->operation.input_count;
+        for (size_t i = 0; i < node->operation.output_count; i++) {
+            if (node->outputs[i] != HD_TENSOR_NONE) {
+                planner->tensors[node->outputs[i]].producer = (uint32_t)n;
             }
         }
     }
+    planner->uses_known = true;
+}
+
+bool hd_planner_reserve_uses(hd_planner *planner, size_t count)
+{
+    return hd_array_reserve((void **)&planner->uses, &planner->use_capacity, planner->use_total + count,
+                            sizeof *planner->uses) &&
+           planner->use_total + count < NO_USE;
 }
 
 hd_plan_node *hd_planner_producer(const hd_planner *planner, hd_tensor_id tensor)
@@ -87,22 +174,9 @@ hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id ten
 hd_plan_node *hd_planner_only_user(const hd_planner *planner, hd_tensor_id tensor)
 {
     const hd_plan_tensor *entry = &planner->tensors[tensor];
-    if (entry->use_count != 1 || entry->kept) {
-        return NULL;
-    }
-    size_t first = entry->producer == UINT32_MAX ? 0 : entry->producer;
-    for (size_t n = first; n < planner->node_count; n++) {
-        hd_plan_node *node = &planner->nodes[n];
-        if (node->dead) {
-            continue;
-        }
-        for (size_t i = 0; i < node->operation.input_count; i++) {
-            if (node->inputs[i] == tensor) {
-                return node;
-            }
-        }
-    }
-    return NULL;
+    return entry->use_count == 1 && !entry->kept && entry->first_use != NO_USE
+               ? &planner->nodes[planner->uses[entry->first_use].node]
+               : NULL;
 }
 
 size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_node **users,
@@ -110,36 +184,31 @@ size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_
 {
     const hd_plan_tensor *entry = &planner->tensors[tensor];
     size_t reads = 0, count = 0;
+    uint32_t last = UINT32_MAX;
     if (entry->kept) {
         return SIZE_MAX;
     }
-    for (size_t n = entry->producer == UINT32_MAX ? 0 : entry->producer;
-         n < planner->node_count && reads < entry->use_count; n++) {
-        hd_plan_node *node = &planner->nodes[n];
-        if (node->dead) {
-            continue;
+    for (uint32_t use = entry->first_use; use != NO_USE && count <= capacity; use = planner->uses[use].next) {
+        reads++;
+        if (planner->uses[use].node == last) {
+            continue; /* the reads of one node stand together */
         }
-        bool counted = false;
-        for (size_t i = 0; i < node->operation.input_count; i++) {
-            if (node->inputs[i] != tensor) {
-                continue;
-            }
-            reads++;
-            if (!counted && count < capacity) {
-                users[count] = node;
-            }
-            count += !counted;
-            counted = true;
+        last = planner->uses[use].node;
+        if (count < capacity) {
+            users[count] = &planner->nodes[last];
         }
+        count++;
     }
-    return reads == entry->use_count ? count : SIZE_MAX;
+    return count > capacity || reads == entry->use_count ? count : SIZE_MAX;
 }
 
 hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape)
 {
     hd_tensor_id view = hd_planner_new_tensor(planner, planner->tensors[tensor].dtype, shape);
     if (view != HD_TENSOR_NONE) {
-        planner->tensors[view].view_of = tensor;
+        hd_tensor_id root = hd_planner_root(planner, tensor);
+        planner->tensors[view].view_of = root;
+        planner->tensors[root].viewed = true;
         planner->tensors[view].data = planner->tensors[tensor].data;
         planner->tensors[view].origin = planner->tensors[tensor].origin;
     }
@@ -154,12 +223,18 @@ bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const char *typ
     hd_tensor_id *ids = hd_region_copy(planner->region, inputs, input_count * sizeof *inputs);
     hd_attribute *copies =
         hd_region_copy(planner->region, attributes, attribute_count * sizeof *attributes);
-    if (operands == NULL || ids == NULL || copies == NULL) {
+    if (operands == NULL || ids == NULL || copies == NULL || !hd_planner_reserve_uses(planner, input_count)) {
         return false;
     }
     for (size_t i = 0; i < input_count; i++) {
         operands[i] = hd_planner_operand(planner, inputs[i]);
     }
+    if (planner->uses_known) {
+        uint32_t old_first = node->first_use;
+        take_uses(planner, (uint32_t)(node - planner->nodes), (uint32_t)planner->use_total, ids, input_count);
+        give_uses(planner, old_first, node->inputs, node->operation.input_count);
+    }
+    planner->use_total += input_count;
     node->operation.type = type;
     node->operation.opset = 21;
     node->operation.attributes = copies;

@@ -23,7 +23,16 @@ static void run_move(const void *parameters, void *const *buffers, int64_t begin
 {
     (void)scratch;
     const move *m = parameters;
-    for (size_t i = 0; i < m->count; i++) {
+    size_t first = 0, behind = m->count; /* the last part that begins at `begin` or before lies between */
+    while (behind - first > 1) {
+        size_t middle = first + (behind - first) / 2;
+        if (m->parts[middle].first_tile <= begin) {
+            first = middle;
+        } else {
+            behind = middle;
+        }
+    }
+    for (size_t i = first; i < m->count && m->parts[i].first_tile < end; i++) {
         const move_part *part = &m->parts[i];
         int64_t from = begin > part->first_tile ? begin - part->first_tile : 0;
         int64_t to = end - part->first_tile;
