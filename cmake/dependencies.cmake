@@ -31,11 +31,25 @@ heddle_require("sleef.h" HEDDLE_SLEEF_INCLUDE_DIR libsleef-dev)
 # Sources include the generated header as "onnx.pb-c.h"; the messages are Onnx__ModelProto and kin.
 set(HEDDLE_GENERATED_DIR ${PROJECT_BINARY_DIR}/generated)
 file(MAKE_DIRECTORY ${HEDDLE_GENERATED_DIR})
+# Debian's is of IR version 8; functions have had default values since version 9 and overloads since 10.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${HEDDLE_ONNX_PROTO_DIR}/onnx/onnx.proto)
+file(READ ${HEDDLE_ONNX_PROTO_DIR}/onnx/onnx.proto proto)
+if(NOT proto MATCHES "attribute_proto = 11")
+    string(REPLACE "optional string domain = 10;" "optional string domain = 10;
+  repeated AttributeProto attribute_proto = 11;" proto "${proto}")
+endif()
+if(NOT proto MATCHES "overload = 13")
+    string(REPLACE "optional string domain = 10;" "optional string domain = 10;
+  optional string overload = 13;" proto "${proto}")
+    string(REPLACE "optional string domain = 7;" "optional string domain = 7;
+  optional string overload = 8;" proto "${proto}")
+endif()
+file(GENERATE OUTPUT ${HEDDLE_GENERATED_DIR}/onnx.proto CONTENT "${proto}")
 add_custom_command(
     OUTPUT ${HEDDLE_GENERATED_DIR}/onnx.pb-c.c ${HEDDLE_GENERATED_DIR}/onnx.pb-c.h
-    COMMAND ${HEDDLE_PROTOC_C} --proto_path=${HEDDLE_ONNX_PROTO_DIR}/onnx
+    COMMAND ${HEDDLE_PROTOC_C} --proto_path=${HEDDLE_GENERATED_DIR}
             --c_out=${HEDDLE_GENERATED_DIR} onnx.proto
-    DEPENDS ${HEDDLE_ONNX_PROTO_DIR}/onnx/onnx.proto
+    DEPENDS ${HEDDLE_GENERATED_DIR}/onnx.proto
     COMMENT "Generating onnx.pb-c.c from onnx.proto"
     VERBATIM)
 

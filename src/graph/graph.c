@@ -190,6 +190,7 @@ hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
     }
     hd_region *region = &graph->region;
     hd_node node = {.operator = operator,
+                    .opset = graph->opset,
                     .name = hd_region_copy_text(region, name),
                     .inputs = hd_region_copy(region, inputs, input_count * sizeof *inputs),
                     .input_count = input_count,
@@ -429,6 +430,7 @@ static bool clone_block(const hd_graph *from, const hd_block *source, hd_graph *
     for (size_t i = 0; i < source->node_count; i++) {
         const hd_node *node = &source->nodes[i];
         hd_node *made;
+        to->opset = node->opset;
         if (hd_graph_append(to, copy, node->operator->type, node->name, node->inputs, node->input_count,
                             node->outputs, node->output_count, node->attributes, node->attribute_count,
                             &made, NULL) != HD_OK) {
@@ -463,6 +465,8 @@ hd_graph *hd_graph_clone(const hd_graph *graph)
     }
     if (!clone_values(graph, copy) || !clone_block(graph, graph->root, copy, copy->root)) {
         hd_graph_destroy(&copy);
+        return NULL;
     }
+    copy->opset = graph->opset;
     return copy;
 }

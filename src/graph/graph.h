@@ -23,6 +23,7 @@ typedef struct hd_block hd_block;
 
 typedef struct hd_node {
     const hd_operator *operator;
+    uint32_t opset;   /* version of ONNX's operator set that gives it its meaning */
     const char *name; /* "" for one without */
     hd_value *inputs; /* HD_VALUE_NONE: left out */
     size_t input_count;
@@ -49,7 +50,7 @@ struct hd_block {
 
 struct hd_graph {
     hd_region region; /* names, nodes' arrays, blocks; not the constants' elements */
-    uint32_t opset;
+    uint32_t opset; /* of nodes that are appended; a file's functions may have others than its graph */
     hd_graph_value *values; /* [0] stands for HD_VALUE_NONE */
     size_t value_count;
     size_t value_capacity;

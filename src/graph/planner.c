@@ -127,7 +127,7 @@ static hd_status operation_of_node(hd_planner *planner, const hd_node *node, hd_
     *operation = (hd_operation){
         .type = node->operator->type,
         .name = node->name,
-        .opset = planner->graph->opset,
+        .opset = node->opset,
         .attributes = node->attributes,
         .attribute_count = node->attribute_count,
         .inputs = hd_region_array(planner->region, node->input_count, sizeof(hd_operand)),
@@ -392,6 +392,7 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     if (made == NULL) {
         return out_of_memory(planner);
     }
+    made->operation.opset = node->opset;
     made->operation.attributes = node->attributes;
     made->operation.attribute_count = node->attribute_count;
     made->flags = flags;

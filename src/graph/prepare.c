@@ -37,7 +37,7 @@ static bool constant_operation(const hd_graph *graph, const hd_node *node, hd_re
     *operation =
         (hd_operation){.type = node->operator->type,
                        .name = node->name,
-                       .opset = graph->opset,
+                       .opset = node->opset,
                        .attributes = node->attributes,
                        .attribute_count = node->attribute_count,
                        .inputs = hd_region_array(region, node->input_count, sizeof(hd_operand)),
@@ -212,7 +212,7 @@ static void note_reader(const hd_backend *backend, const hd_graph *graph, const 
     hd_packing packing = HD_PACKING_NONE;
     hd_operation operation = {.type = node->operator->type,
                               .name = node->name,
-                              .opset = graph->opset,
+                              .opset = node->opset,
                               .attributes = node->attributes,
                               .attribute_count = node->attribute_count,
                               .inputs = operands,

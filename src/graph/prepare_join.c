@@ -107,7 +107,7 @@ static bool read_affine(const join_state *state, const hd_node *node, hd_value i
     }
     bool multiplies = strcmp(type, "Mul") == 0;
     if ((!multiplies && strcmp(type, "Add") != 0) || node->input_count != 2 ||
-        find_attribute(node, "broadcast") != NULL || state->graph->opset < 7) {
+        find_attribute(node, "broadcast") != NULL || node->opset < 7) {
         return false;
     }
     const hd_graph_value *constant =

@@ -6,24 +6,25 @@
 
 #define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
-/* Follows a function's reference to an attribute of the call, which may be a reference itself;
- * NULL: the call does not give it. A function's scope lies deeper than its caller's, so this
- * ends. */
+/* Follows a function's reference to an attribute of the call, which may be a reference itself, or
+ * to the function's own value for it; NULL: there is neither. A call's scope lies less deep than
+ * the function's, so this ends. */
 static const Onnx__AttributeProto *follow(const hd_onnx_scope *scope,
                                           const Onnx__AttributeProto *attribute)
 {
     while (attribute != NULL && attribute->ref_attr_name != NULL &&
            attribute->ref_attr_name[0] != '\0') {
-        const Onnx__NodeProto *caller = scope->caller;
-        const char *wanted = attribute->ref_attr_name;
-        attribute = NULL;
-        for (size_t i = 0; caller != NULL && i < caller->n_attribute && attribute == NULL; i++) {
-            const Onnx__AttributeProto *candidate = caller->attribute[i];
-            if (candidate->name != NULL && strcmp(candidate->name, wanted) == 0) {
-                attribute = candidate;
-            }
+        const hd_onnx_call *call = scope->part_of;
+        if (call == NULL) {
+            return NULL;
         }
-        scope = scope->caller_scope;
+        const char *wanted = attribute->ref_attr_name;
+        const hd_onnx_name *found = hd_onnx_names_find(&call->attributes, wanted);
+        if (found == NULL) {
+            found = hd_onnx_names_find(&call->function->defaults, wanted);
+        }
+        attribute = found == NULL ? NULL : found->item;
+        scope = call->scope;
     }
     return attribute;
 }
@@ -40,8 +41,7 @@ const Onnx__AttributeProto *hd_onnx_attribute_find(const hd_onnx_scope *scope,
     return NULL;
 }
 
-/* What the attribute holds. The first files (IR version 1) do not say, so it is what is there. */
-static Onnx__AttributeProto__AttributeType kind_of(const Onnx__AttributeProto *attribute)
+Onnx__AttributeProto__AttributeType hd_onnx_attribute_kind(const Onnx__AttributeProto *attribute)
 {
     if (attribute->has_type && attribute->type != KIND(UNDEFINED)) {
         return attribute->type;
@@ -99,7 +99,7 @@ static hd_status convert_tensor(const hd_onnx_origin *origin, hd_region *region,
 static hd_status convert(const hd_onnx_origin *origin, hd_region *region,
                          const Onnx__AttributeProto *from, hd_attribute *to, hd_error *error)
 {
-    switch (kind_of(from)) {
+    switch (hd_onnx_attribute_kind(from)) {
     case KIND(INT):
         to->kind = HD_ATTRIBUTE_INT;
         to->i = from->i;

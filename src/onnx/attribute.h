@@ -24,6 +24,9 @@ HD_MUST_CHECK hd_status hd_onnx_attributes_read(const hd_onnx_origin *origin, hd
                                                 hd_onnx_attributes *out, hd_error *error);
 void hd_onnx_attributes_clear(hd_onnx_attributes *attributes);
 
+/* What an attribute holds. The first files (IR version 1) do not say, so it is what is there. */
+Onnx__AttributeProto__AttributeType hd_onnx_attribute_kind(const Onnx__AttributeProto *attribute);
+
 /* The attribute of that name as the file has it, references to a call's followed; NULL: none. */
 const Onnx__AttributeProto *hd_onnx_attribute_find(const hd_onnx_scope *scope,
                                                    const Onnx__NodeProto *node, const char *name);

@@ -1,5 +1,6 @@
 #include "onnx/import.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -8,8 +9,8 @@
 
 typedef struct importer {
     const hd_onnx_origin *origin;
-    int64_t opset; /* of the file */
     hd_graph *graph;
+    hd_onnx_names constants; /* hd_value of what calls share, by the address of the message */
     hd_region region; /* operands and attributes on their way into the graph, which copies them */
     hd_error *error;
 } importer;
@@ -34,6 +35,27 @@ static hd_status make_constant(importer *import, const char *name, hd_tensor *te
     return HD_OK;
 }
 
+/* Where the constant that a tensor or an attribute of the file becomes is kept: calls of one
+ * function share it, outside of them it is `own`. NULL when out of memory. */
+static hd_value *shared_constant(importer *import, const hd_onnx_scope *scope, const void *message,
+                                 hd_value *own)
+{
+    if (scope->part_of == NULL) {
+        return own;
+    }
+    char address[24];
+    snprintf(address, sizeof address, "%p", message);
+    hd_onnx_name *entry = hd_onnx_names_find(&import->constants, address);
+    if (entry == NULL) {
+        const char *text = hd_region_copy_text(&import->region, address);
+        entry = text == NULL ? NULL : hd_onnx_names_put(&import->constants, &import->region, text);
+    }
+    if (entry != NULL && entry->item == NULL) {
+        entry->item = hd_region_alloc(&import->region, sizeof(hd_value));
+    }
+    return entry == NULL ? NULL : entry->item;
+}
+
 /* The value of a definition; HD_VALUE_NONE for one that is left out. An initializer is read when
  * its value is first asked for: what nobody uses costs nothing. */
 static hd_status value_of(importer *import, hd_onnx_definition *definition, hd_value *out)
@@ -46,15 +68,21 @@ static hd_status value_of(importer *import, hd_onnx_definition *definition, hd_v
         return HD_OK;
     }
     if (definition->value == HD_VALUE_NONE && definition->kind == HD_ONNX_BY_TENSOR) {
-        hd_tensor tensor;
-        hd_status status =
-            hd_onnx_elements_read(import->origin, definition->tensor, &tensor, import->error);
-        if (status == HD_OK) {
-            status = make_constant(import, definition->name, &tensor, &definition->value);
+        hd_value *made =
+            shared_constant(import, definition->scope, definition->tensor, &definition->value);
+        hd_status status = made == NULL ? fail_memory(import, definition->name) : HD_OK;
+        if (status == HD_OK && *made == HD_VALUE_NONE) {
+            hd_tensor tensor;
+            status =
+                hd_onnx_elements_read(import->origin, definition->tensor, &tensor, import->error);
+            if (status == HD_OK) {
+                status = make_constant(import, definition->name, &tensor, made);
+            }
         }
         if (status != HD_OK) {
             return status;
         }
+        definition->value = *made;
     }
     *out = definition->value;
     return HD_OK;
@@ -90,32 +118,40 @@ static hd_status fail_node(importer *import, const Onnx__NodeProto *node, hd_sta
                    hd_onnx_node_type(node), reason);
 }
 
-/* A `Constant` node with a number or a list of numbers in place of a tensor. */
-static hd_status number_constant(importer *import, hd_onnx_scope *scope,
-                                 const Onnx__NodeProto *node, hd_tensor *out)
+#define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
+
+/* The elements of a `Constant` node: a tensor, a number or a list of numbers. */
+static hd_status read_constant(importer *import, const Onnx__NodeProto *node,
+                               const Onnx__AttributeProto *value, hd_tensor *out)
 {
-    const Onnx__AttributeProto *found = NULL;
-    const void *elements = NULL;
-    size_t count = 0;
-    if ((found = hd_onnx_attribute_find(scope, node, "value_float")) != NULL) {
-        *out = (hd_tensor){.dtype = HD_FLOAT32, .rank = 0};
-        elements = &found->f;
-        count = 1;
-    } else if ((found = hd_onnx_attribute_find(scope, node, "value_int")) != NULL) {
-        *out = (hd_tensor){.dtype = HD_INT64, .rank = 0};
-        elements = &found->i;
-        count = 1;
-    } else if ((found = hd_onnx_attribute_find(scope, node, "value_floats")) != NULL) {
-        *out = (hd_tensor){.dtype = HD_FLOAT32, .rank = 1, .dims = {(int64_t)found->n_floats}};
-        elements = found->floats;
-        count = found->n_floats;
-    } else if ((found = hd_onnx_attribute_find(scope, node, "value_ints")) != NULL) {
-        *out = (hd_tensor){.dtype = HD_INT64, .rank = 1, .dims = {(int64_t)found->n_ints}};
-        elements = found->ints;
-        count = found->n_ints;
-    } else {
-        return fail_node(import, node, HD_UNSUPPORTED, "its value is a text, sparse or missing");
+    const void *elements = &value->f;
+    size_t count = 1;
+    *out = (hd_tensor){.dtype = HD_FLOAT32};
+    switch (hd_onnx_attribute_kind(value)) {
+    case KIND(TENSOR): {
+        hd_status status = hd_onnx_elements_read(import->origin, value->t, out, import->error);
+        return status == HD_OK ? HD_OK
+                               : hd_fail_prefix(import->error, status, "node '%s' (Constant)",
+                                                hd_onnx_node_name(node));
     }
+    case KIND(INT):
+        out->dtype = HD_INT64;
+        elements = &value->i;
+        break;
+    case KIND(FLOATS):
+        out->rank = 1;
+        count = value->n_floats;
+        elements = value->floats;
+        break;
+    case KIND(INTS):
+        *out = (hd_tensor){.dtype = HD_INT64, .rank = 1};
+        count = value->n_ints;
+        elements = value->ints;
+        break;
+    default:
+        break;
+    }
+    out->dims[0] = out->rank == 1 ? (int64_t)count : 0;
     out->size = count * hd_dtype_size(out->dtype);
     out->data = hd_alloc_aligned(out->size);
     if (out->data == NULL) {
@@ -127,26 +163,52 @@ static hd_status number_constant(importer *import, hd_onnx_scope *scope,
     return HD_OK;
 }
 
+/* The attribute of a `Constant` node that is its value. */
+static hd_status find_value(importer *import, hd_onnx_scope *scope, const Onnx__NodeProto *node,
+                            const Onnx__AttributeProto **out)
+{
+    static const struct {
+        const char *name;
+        Onnx__AttributeProto__AttributeType kind;
+    } forms[] = {{"value", KIND(TENSOR)},
+                 {"value_float", KIND(FLOAT)},
+                 {"value_int", KIND(INT)},
+                 {"value_floats", KIND(FLOATS)},
+                 {"value_ints", KIND(INTS)}};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        *out = hd_onnx_attribute_find(scope, node, forms[i].name);
+        if (*out != NULL) {
+            bool fits = hd_onnx_attribute_kind(*out) == forms[i].kind &&
+                        (forms[i].kind != KIND(TENSOR) || (*out)->t != NULL);
+            return fits ? HD_OK
+                        : fail_node(import, node, HD_BAD_MODEL, "its value is not of its kind");
+        }
+    }
+    return fail_node(import, node, HD_UNSUPPORTED, "its value is a text, sparse or missing");
+}
+
 static hd_status import_constant(importer *import, hd_onnx_scope *scope, hd_onnx_scope_node *entry)
 {
     const Onnx__NodeProto *node = entry->node;
-    const Onnx__AttributeProto *value = hd_onnx_attribute_find(scope, node, "value");
-    hd_tensor tensor;
-    hd_status status;
-    if (value != NULL && value->t != NULL) {
-        status = hd_onnx_elements_read(import->origin, value->t, &tensor, import->error);
-        if (status != HD_OK) {
-            return hd_fail_prefix(import->error, status, "node '%s' (Constant)",
-                                  hd_onnx_node_name(node));
-        }
-    } else {
-        status = number_constant(import, scope, node, &tensor);
-        if (status != HD_OK) {
-            return status;
-        }
+    const Onnx__AttributeProto *value;
+    hd_status status = find_value(import, scope, node, &value);
+    if (status != HD_OK) {
+        return status;
     }
     hd_onnx_definition *output = entry->outputs[0]; /* the node is needed, and by this output */
-    return make_constant(import, output->name, &tensor, &output->value);
+    hd_value *made = shared_constant(import, scope, value, &output->value);
+    if (made == NULL) {
+        return fail_memory(import, output->name);
+    }
+    if (*made == HD_VALUE_NONE) {
+        hd_tensor tensor;
+        status = read_constant(import, node, value, &tensor);
+        if (status == HD_OK) {
+            status = make_constant(import, output->name, &tensor, made);
+        }
+    }
+    output->value = *made;
+    return status;
 }
 
 /* Adds an input that `definition` stands for to a block. */
@@ -294,9 +356,6 @@ static hd_status import_operator(importer *import, hd_onnx_scope *scope, hd_onnx
     size_t input_count;
     size_t output_count;
     hd_block *blocks[2] = {NULL, NULL};
-    if (hd_operator_find(hd_onnx_node_type(node)) == NULL) {
-        return fail_node(import, node, HD_UNSUPPORTED, "the operator is not supported");
-    }
     hd_status status = values_of(import, entry->inputs, node->n_input, &inputs, &input_count);
     if (status == HD_OK) {
         status = make_outputs(import, entry, &outputs, &output_count);
@@ -328,11 +387,21 @@ static hd_status import_operator(importer *import, hd_onnx_scope *scope, hd_onnx
     return status;
 }
 
-/* A call's nodes become nodes of the block that it stands in. */
+/* A graph begins with opset HD_ONNX_OPSET_MIN. */
+static uint32_t graph_opset(int64_t opset)
+{
+    return (uint32_t)(opset < HD_ONNX_OPSET_MIN ? HD_ONNX_OPSET_MIN : opset);
+}
+
+/* A call's nodes become nodes of the block that it stands in, and keep the meaning that their
+ * opset gives them. */
 static hd_status import_call(importer *import, hd_onnx_scope_node *entry, hd_block *block)
 {
     hd_onnx_scope *call = entry->call;
+    uint32_t opset = import->graph->opset;
+    import->graph->opset = graph_opset(call->opset);
     hd_status status = import_nodes(import, call, block);
+    import->graph->opset = opset;
     for (size_t i = 0; i < entry->node->n_output && status == HD_OK; i++) {
         if (entry->outputs[i] == NULL) {
             continue;
@@ -376,17 +445,13 @@ static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *
         const Onnx__NodeProto *node = entry->node;
         if (entry->call != NULL) {
             status = import_call(import, entry, block);
-        } else if (!hd_onnx_is_default_domain(node->domain)) {
-            status = hd_fail(import->error, HD_UNSUPPORTED,
-                             "node '%s' (%s): operators of domain '%s' are not supported",
-                             hd_onnx_node_name(node), hd_onnx_node_type(node), node->domain);
-        } else if (import->opset < HD_ONNX_OPSET_MIN &&
+        } else if (scope->opset < HD_ONNX_OPSET_MIN &&
                    !is_unchanged_until_6(hd_onnx_node_type(node))) {
             status = hd_fail(import->error, HD_UNSUPPORTED,
                              "node '%s' (%s): the operator as of opset %lld is not supported; "
-                             "%d to 21 are",
+                             "%d to %d are",
                              hd_onnx_node_name(node), hd_onnx_node_type(node),
-                             (long long)import->opset, HD_ONNX_OPSET_MIN);
+                             (long long)scope->opset, HD_ONNX_OPSET_MIN, HD_ONNX_OPSET_MAX);
         } else if (strcmp(hd_onnx_node_type(node), "Constant") == 0 && node->n_output == 1) {
             status = import_constant(import, scope, entry);
         } else {
@@ -396,10 +461,10 @@ static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *
     return status;
 }
 
-hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, int64_t opset,
-                         hd_graph *graph, hd_error *error)
+hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, hd_graph *graph,
+                         hd_error *error)
 {
-    importer import = {.origin = origin, .opset = opset, .graph = graph, .error = error};
+    importer import = {.origin = origin, .graph = graph, .error = error};
     hd_status status = import_scope(&import, root, graph->root);
     hd_region_clear(&import.region);
     return status;

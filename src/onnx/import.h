@@ -8,14 +8,11 @@
 #include "onnx/elements.h"
 #include "onnx/scope.h"
 
-#define HD_ONNX_OPSET_MIN 6
-
 /* Adds the root scope's inputs, needed nodes and outputs to an empty graph, reading each tensor
- * once where a node first uses it. On failure the graph is half filled, to be destroyed. opset:
- * the file's; one below HD_ONNX_OPSET_MIN may use only the operators that mean there what they
- * mean in that one.
- * HD_UNSUPPORTED names node and operator; HD_BAD_MODEL, HD_OUT_OF_MEMORY, HD_IO. */
+ * once where a node first uses it. On failure the graph is half filled, to be destroyed.
+ * HD_UNSUPPORTED names node and operator, or all operators that are missing; HD_BAD_MODEL,
+ * HD_OUT_OF_MEMORY, HD_IO. */
 HD_MUST_CHECK hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root,
-                                       int64_t opset, hd_graph *graph, hd_error *error);
+                                       hd_graph *graph, hd_error *error);
 
 #endif

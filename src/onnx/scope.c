@@ -5,10 +5,6 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-/* What functions that call functions may grow to (BOUND). */
-#define NODE_LIMIT ((size_t)2 << 20)
-#define CALL_LIMIT 32u
-
 const char *hd_onnx_node_name(const Onnx__NodeProto *node)
 {
     if (node->name != NULL && node->name[0] != '\0') {
@@ -37,52 +33,24 @@ static hd_status fail_memory(hd_onnx_resolver *resolver)
     return hd_fail(resolver->error, HD_OUT_OF_MEMORY, "no memory for the names of the graph");
 }
 
-/* FNV-1a (isthe.com/chongo/tech/comp/fnv). */
-static uint64_t hash_text(const char *text)
-{
-    uint64_t hash = 14695981039346656037u;
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-    }
-    return hash ^ (hash >> 29);
-}
-
-/* The place of `name` in the table: its definition's, or an empty one. */
-static hd_onnx_definition **find_slot(const hd_onnx_scope *scope, const char *name)
-{
-    size_t at = (size_t)hash_text(name) & (scope->table_size - 1);
-    while (scope->table[at] != NULL && strcmp(scope->table[at]->name, name) != 0) {
-        at = (at + 1) & (scope->table_size - 1);
-    }
-    return &scope->table[at];
-}
-
-/* Makes a table for `count` names, at most half full. */
-static bool make_table(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t count)
-{
-    scope->table_size = 8;
-    while (scope->table_size < 2 * count) {
-        scope->table_size *= 2;
-    }
-    scope->table =
-        hd_region_array(resolver->region, scope->table_size, sizeof(hd_onnx_definition *));
-    return scope->table != NULL;
-}
-
 /* The definition of `name` in this scope: a new one, or the one that is there (*out_is_new false);
  * NULL when out of memory. */
 static hd_onnx_definition *define(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
                                   const char *name, hd_onnx_definition_kind kind, bool *out_is_new)
 {
-    hd_onnx_definition **slot = find_slot(scope, name);
-    *out_is_new = *slot == NULL;
-    if (*slot == NULL) {
-        *slot = hd_region_alloc(resolver->region, sizeof **slot);
-        if (*slot != NULL) {
-            **slot = (hd_onnx_definition){.name = name, .kind = kind, .scope = scope};
-        }
+    hd_onnx_name *entry = hd_onnx_names_put(&scope->names, resolver->region, name);
+    if (entry == NULL) {
+        return NULL;
     }
-    return *slot;
+    *out_is_new = entry->item == NULL;
+    if (entry->item == NULL) {
+        hd_onnx_definition *made = hd_region_alloc(resolver->region, sizeof *made);
+        if (made != NULL) {
+            *made = (hd_onnx_definition){.name = name, .kind = kind, .scope = scope};
+        }
+        entry->item = made;
+    }
+    return entry->item;
 }
 
 static hd_status define_tensors(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
@@ -104,7 +72,11 @@ static hd_status define_tensors(hd_onnx_resolver *resolver, hd_onnx_scope *scope
         if (made == NULL) {
             return fail_memory(resolver);
         }
-        made->tensor = tensor; /* of two with one name the later counts, as in other runtimes */
+        if (!is_new) {
+            return hd_fail(resolver->error, HD_BAD_MODEL, "initializer '%s' is there twice",
+                           tensor->name);
+        }
+        made->tensor = tensor;
     }
     return HD_OK;
 }
@@ -177,18 +149,9 @@ static hd_status define_all(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
 {
     const Onnx__GraphProto *graph = scope->graph;
     Onnx__NodeProto **nodes = graph != NULL ? graph->node : scope->function->node;
-    size_t names = graph != NULL ? graph->n_initializer + graph->n_input : scope->function->n_input;
     scope->node_count = graph != NULL ? graph->n_node : scope->function->n_node;
-    resolver->node_count += scope->node_count;
-    if (resolver->node_count > NODE_LIMIT) {
-        return hd_fail(resolver->error, HD_UNSUPPORTED, "the model has more than %zu nodes",
-                       NODE_LIMIT);
-    }
     scope->nodes = hd_region_array(resolver->region, scope->node_count, sizeof *scope->nodes);
-    for (size_t i = 0; i < scope->node_count; i++) {
-        names += nodes[i]->n_output;
-    }
-    if (scope->nodes == NULL || !make_table(resolver, scope, names)) {
+    if (scope->nodes == NULL) {
         return fail_memory(resolver);
     }
     hd_status status = graph != NULL ? define_tensors(resolver, scope) : HD_OK;
@@ -225,10 +188,11 @@ static hd_status look_up(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_
                          const char *name, hd_onnx_definition **out)
 {
     for (hd_onnx_scope *at = scope; at != NULL; reader = at->outer_node, at = at->outer) {
-        hd_onnx_definition *found = *find_slot(at, name);
-        if (found == NULL) {
+        const hd_onnx_name *entry = hd_onnx_names_find(&at->names, name);
+        if (entry == NULL) {
             continue;
         }
+        hd_onnx_definition *found = entry->item;
         *out = found;
         if (found->kind == HD_ONNX_BY_NODE && reader != NO_NODE &&
             !add_edge(resolver, at, reader, found->index)) {
@@ -259,8 +223,8 @@ static hd_status resolve_inner(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
     *inner = (hd_onnx_scope){.outer = scope,
                              .outer_node = index,
                              .graph = attribute->g,
-                             .caller = scope->caller,
-                             .caller_scope = scope->caller_scope};
+                             .part_of = scope->part_of,
+                             .opset = scope->opset};
     entry->inner[place] = inner;
     hd_status status = resolve_scope(resolver, inner);
     return status == HD_OK || scope->outer != NULL /* one place is enough for a sentence */
@@ -269,69 +233,31 @@ static hd_status resolve_inner(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
                                 hd_onnx_node_name(entry->node));
 }
 
-static const Onnx__FunctionProto *find_function(const hd_onnx_resolver *resolver,
-                                                const Onnx__NodeProto *node)
-{
-    const char *domain = node->domain == NULL ? "" : node->domain;
-    for (size_t i = 0; i < resolver->model->n_functions; i++) {
-        const Onnx__FunctionProto *function = resolver->model->functions[i];
-        if (function->name != NULL && strcmp(function->name, hd_onnx_node_type(node)) == 0 &&
-            strcmp(function->domain == NULL ? "" : function->domain, domain) == 0) {
-            return function;
-        }
-    }
-    return NULL;
-}
-
-/* A function's nodes are read by the model's version of the operators, so its own must be the
- * same. */
-static hd_status check_function(hd_onnx_resolver *resolver, const Onnx__FunctionProto *function)
-{
-    for (size_t i = 0; i < function->n_opset_import; i++) {
-        const Onnx__OperatorSetIdProto *set = function->opset_import[i];
-        if (hd_onnx_is_default_domain(set->domain) && set->has_version &&
-            set->version != resolver->opset) {
-            return hd_fail(resolver->error, HD_UNSUPPORTED,
-                           "function '%s' uses opset %lld, but the model %lld", function->name,
-                           (long long)set->version, (long long)resolver->opset);
-        }
-    }
-    return HD_OK;
-}
-
 static hd_status resolve_call(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
-                              hd_onnx_scope_node *entry, const Onnx__FunctionProto *function)
+                              hd_onnx_scope_node *entry, const hd_onnx_function *function)
 {
-    const char *name = hd_onnx_node_name(entry->node);
-    const char *type = hd_onnx_node_type(entry->node);
-    if (resolver->call_depth >= CALL_LIMIT) {
-        return hd_fail(resolver->error, HD_BAD_MODEL,
-                       "node '%s' (%s): functions call one another more than %u deep", name, type,
-                       CALL_LIMIT);
-    }
-    if (entry->node->n_input > function->n_input || entry->node->n_output > function->n_output) {
-        return hd_fail(resolver->error, HD_BAD_MODEL,
-                       "node '%s' (%s): it has more inputs or outputs than the function", name,
-                       type);
-    }
-    hd_onnx_scope *call = hd_region_alloc(resolver->region, sizeof *call);
-    if (call == NULL) {
+    hd_onnx_call *call;
+    hd_onnx_scope *body = hd_region_alloc(resolver->region, sizeof *body);
+    if (body == NULL) {
         return fail_memory(resolver);
     }
-    *call = (hd_onnx_scope){.function = function, .caller = entry->node, .caller_scope = scope};
-    entry->call = call;
-    resolver->call_depth++;
-    hd_status status = check_function(resolver, function);
+    hd_status status = hd_onnx_call_make(resolver, function, scope, entry->node, &call);
     if (status == HD_OK) {
-        status = resolve_scope(resolver, call);
+        *body = (hd_onnx_scope){.function = function->proto,
+                                .part_of = call,
+                                .opset = function->opset != 0 ? function->opset : resolver->opset};
+        entry->call = body;
+        resolver->call_depth++;
+        status = resolve_scope(resolver, body);
+        resolver->call_depth--;
     }
-    resolver->call_depth--;
     for (size_t i = 0; i < entry->node->n_input && status == HD_OK; i++) {
-        call->inputs[i]->argument = entry->inputs[i];
+        body->inputs[i]->argument = entry->inputs[i];
     }
     return status == HD_OK || resolver->call_depth > 0 /* one place is enough for a sentence */
                ? status
-               : hd_fail_prefix(resolver->error, status, "node '%s' (%s)", name, type);
+               : hd_fail_prefix(resolver->error, status, "node '%s' (%s)",
+                                hd_onnx_node_name(entry->node), hd_onnx_node_type(entry->node));
 }
 
 static hd_status resolve_node(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t index)
@@ -365,7 +291,7 @@ static hd_status resolve_node(hd_onnx_resolver *resolver, hd_onnx_scope *scope, 
             }
         }
     }
-    const Onnx__FunctionProto *function = find_function(resolver, node);
+    const hd_onnx_function *function = hd_onnx_function_of(resolver, node);
     return function == NULL ? HD_OK : resolve_call(resolver, scope, entry, function);
 }
 
@@ -395,6 +321,12 @@ static hd_status resolve_outputs(hd_onnx_resolver *resolver, hd_onnx_scope *scop
 
 static hd_status resolve_scope(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
 {
+    if (resolver->depth >= HD_ONNX_DEPTH_LIMIT) {
+        return hd_fail(resolver->error, HD_BAD_MODEL,
+                       "inner graphs and functions are more than %u deep in one another",
+                       HD_ONNX_DEPTH_LIMIT);
+    }
+    resolver->depth++;
     hd_status status = define_all(resolver, scope);
     for (size_t i = 0; i < scope->node_count && status == HD_OK; i++) {
         status = resolve_node(resolver, scope, i);
@@ -402,6 +334,7 @@ static hd_status resolve_scope(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
     if (status == HD_OK) {
         status = resolve_outputs(resolver, scope);
     }
+    resolver->depth--;
     return status == HD_OK ? hd_onnx_order(resolver, scope) : status;
 }
 
@@ -411,7 +344,8 @@ hd_status hd_onnx_resolve(hd_onnx_resolver *resolver, hd_onnx_scope **out_root)
     if (root == NULL) {
         return fail_memory(resolver);
     }
-    *root = (hd_onnx_scope){.graph = resolver->model->graph};
+    *root = (hd_onnx_scope){.graph = resolver->model->graph, .opset = resolver->opset};
     *out_root = root;
-    return resolve_scope(resolver, root);
+    hd_status status = hd_onnx_functions_find(resolver);
+    return status == HD_OK ? resolve_scope(resolver, root) : status;
 }

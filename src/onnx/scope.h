@@ -14,6 +14,18 @@
 #include "base/region.h"
 #include "heddle/graph.h"
 #include "onnx.pb-c.h"
+#include "onnx/names.h"
+
+/* Of opsets before HD_ONNX_OPSET_MIN, only operators that mean there what they mean in that one. */
+#define HD_ONNX_OPSET_OLDEST 1
+#define HD_ONNX_OPSET_MIN    6
+#define HD_ONNX_OPSET_MAX    21
+/* What calls of functions may add to a graph, in bytes as measured in scope.c: each call copies the
+ * function's nodes, operands, names and attributes, and a few lines of functions that call functions
+ * may ask for any number of them (BOUND). */
+#define HD_ONNX_EXPANSION_LIMIT ((size_t)128 << 20)
+/* Graphs in nodes and functions in calls, in one another: each is a level of recursion. */
+#define HD_ONNX_DEPTH_LIMIT 100u
 
 typedef struct hd_onnx_scope hd_onnx_scope;
 
@@ -42,6 +54,14 @@ typedef struct hd_onnx_edge {
     size_t producer;
 } hd_onnx_edge;
 
+/* A function of the model, by its domain, name and overload. */
+typedef struct hd_onnx_function {
+    const Onnx__FunctionProto *proto;
+    int64_t opset; /* of ONNX's operators in it; 0: the model's */
+    size_t size; /* of what a call copies */
+    hd_onnx_names defaults; /* Onnx__AttributeProto of attributes that a call may leave out */
+} hd_onnx_function;
+
 typedef struct hd_onnx_scope_node {
     const Onnx__NodeProto *node;
     hd_onnx_definition **inputs; /* as many as the node has; NULL: left out */
@@ -57,8 +77,8 @@ struct hd_onnx_scope {
     size_t outer_node; /* the node of `outer` that holds this graph */
     const Onnx__GraphProto *graph; /* NULL: a function */
     const Onnx__FunctionProto *function; /* NULL: a graph */
-    const Onnx__NodeProto *caller; /* of the function that this scope is part of, or NULL */
-    const hd_onnx_scope *caller_scope; /* that of `caller` */
+    struct hd_onnx_call *part_of; /* the call that made this scope and those in it, or NULL */
+    int64_t opset; /* of ONNX's operators in it */
     hd_onnx_scope_node *nodes;
     size_t node_count;
     size_t *order; /* indices of the nodes that are needed, each after what it reads */
@@ -67,15 +87,25 @@ struct hd_onnx_scope {
     size_t input_count;
     hd_onnx_definition **outputs;
     size_t output_count;
-    hd_onnx_definition **table; /* by the hash of the name */
-    size_t table_size; /* a power of two */
+    hd_onnx_names names; /* hd_onnx_definition */
 };
+
+/* A function where it is called. */
+typedef struct hd_onnx_call {
+    const hd_onnx_function *function;
+    const hd_onnx_scope *scope; /* in which the caller stands */
+    hd_onnx_names attributes; /* Onnx__AttributeProto of the caller */
+} hd_onnx_call;
 
 typedef struct hd_onnx_resolver {
     hd_region *region; /* of the scopes */
     const Onnx__ModelProto *model;
     int64_t opset;
-    size_t node_count; /* in all scopes so far */
+    hd_onnx_names functions; /* hd_onnx_function; a text of domain, name and overload */
+    char *key; /* room for the longest such text */
+    size_t key_size;
+    size_t expanded; /* by calls so far */
+    unsigned int depth; /* of the scope that is resolved */
     unsigned int call_depth;
     hd_error *error;
 } hd_onnx_resolver;
@@ -83,6 +113,20 @@ typedef struct hd_onnx_resolver {
 /* Resolves all names of the model's graph. HD_BAD_MODEL names node and tensor: a name that nothing
  * defines, one defined twice, nodes in a circle. HD_UNSUPPORTED, HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_onnx_resolve(hd_onnx_resolver *resolver, hd_onnx_scope **out_root);
+
+/* Finds a model's functions, before names are resolved (onnx/function.c). HD_BAD_MODEL: two with one
+ * name. HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_onnx_functions_find(hd_onnx_resolver *resolver);
+/* The function that a node calls; NULL: its operator is none of the model's functions. */
+const hd_onnx_function *hd_onnx_function_of(const hd_onnx_resolver *resolver,
+                                            const Onnx__NodeProto *node);
+/* A call of a function by a node of `scope`, counted towards the limit. HD_UNSUPPORTED: over it, or
+ * the function's opset is none of ours. HD_BAD_MODEL: more operands than it has.
+ * HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_onnx_call_make(hd_onnx_resolver *resolver,
+                                          const hd_onnx_function *function,
+                                          const hd_onnx_scope *scope, const Onnx__NodeProto *caller,
+                                          hd_onnx_call **out_call);
 
 /* Fills `order` of a scope whose names are resolved (onnx/order.c). HD_BAD_MODEL: a circle. */
 HD_MUST_CHECK hd_status hd_onnx_order(hd_onnx_resolver *resolver, hd_onnx_scope *scope);
