@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "onnx/attribute.h"
 #include "onnx/declaration.h"
+#include "onnx/missing.h"
 
 typedef struct importer {
     const hd_onnx_origin *origin;
@@ -465,7 +466,10 @@ hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, hd_g
                          hd_error *error)
 {
     importer import = {.origin = origin, .graph = graph, .error = error};
-    hd_status status = import_scope(&import, root, graph->root);
+    hd_status status = hd_onnx_check_operators(root, error);
+    if (status == HD_OK) {
+        status = import_scope(&import, root, graph->root);
+    }
     hd_region_clear(&import.region);
     return status;
 }

@@ -11,24 +11,33 @@
 #include "onnx/import.h"
 #include "onnx/unpack.h"
 
-/* Of opsets before HD_ONNX_OPSET_MIN, the operators that did not change until then. */
-#define OPSET_OLDEST 1
-#define OPSET_MAX 21
+#define IR_VERSION_WITH_OPSETS 3 /* onnx.proto: each model has one from then on */
 
 /* The version of ONNX's own operators that the model asks for. */
 static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
 {
+    bool is_given = false;
     *out = 1; /* a model that says nothing is from before there were versions */
     for (size_t i = 0; i < model->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *set = model->opset_import[i];
-        if (hd_onnx_is_default_domain(set->domain) && set->has_version) {
-            *out = set->version;
+        if (!hd_onnx_is_default_domain(set->domain) || !set->has_version) {
+            continue;
         }
+        if (is_given && *out != set->version) {
+            return hd_fail(error, HD_BAD_MODEL, "the model uses opset %lld and opset %lld",
+                           (long long)*out, (long long)set->version);
+        }
+        is_given = true;
+        *out = set->version;
     }
-    return *out >= OPSET_OLDEST && *out <= OPSET_MAX
+    if (!is_given && model->ir_version >= IR_VERSION_WITH_OPSETS) {
+        return hd_fail(error, HD_BAD_MODEL,
+                       "the model does not say which opset of ONNX's operators it uses");
+    }
+    return *out >= HD_ONNX_OPSET_OLDEST && *out <= HD_ONNX_OPSET_MAX
                ? HD_OK
                : hd_fail(error, HD_UNSUPPORTED, "the model uses opset %lld; %d to %d are supported",
-                         (long long)*out, HD_ONNX_OPSET_MIN, OPSET_MAX);
+                         (long long)*out, HD_ONNX_OPSET_MIN, HD_ONNX_OPSET_MAX);
 }
 
 static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelProto *model,
@@ -51,7 +60,7 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
         status = hd_graph_create((uint32_t)opset, &graph, error);
     }
     if (status == HD_OK) {
-        status = hd_onnx_import(origin, root, resolver.opset, graph, error);
+        status = hd_onnx_import(origin, root, graph, error);
     }
     hd_region_clear(&region);
     if (status != HD_OK) {

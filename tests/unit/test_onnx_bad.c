@@ -143,6 +143,100 @@ static void an_unknown_operator_is_named_with_its_node(void **state)
     refuses(make_model(graph, 13), HD_UNSUPPORTED, "strange|Frobnicate");
 }
 
+static void every_missing_operator_is_counted(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    char last[16] = "x";
+    for (int i = 0; i < 6; i++) {
+        char name[16], output[16];
+        snprintf(name, sizeof name, "node%d", i);
+        snprintf(output, sizeof output, "t%d", i);
+        bytes node = make_node(i % 3 == 0 ? "Frobnicate" : i % 3 == 1 ? "Abs" : "Widget", name, last,
+                               output);
+        if (i % 3 == 2) {
+            put_text(&node, 7, "com.example");
+        }
+        add_node(&graph, node);
+        snprintf(last, sizeof last, "%s", output);
+    }
+    add_node(&graph, make_node("Unneeded", "aside", "x", "nobody"));
+    add_node(&graph, make_node("Frobnicate", "end", last, "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_UNSUPPORTED,
+            "Frobnicate x 3|Widget of domain com.example x 2|'node0'");
+}
+
+static void missing_operators_beyond_a_dozen_are_counted(void **state)
+{
+    (void)state;
+    bytes graph = {0};
+    add_input(&graph, "x");
+    for (int i = 0; i < 40; i++) {
+        char type[16], from[16], to[16];
+        snprintf(type, sizeof type, "Odd%d", i);
+        snprintf(from, sizeof from, "t%d", i);
+        snprintf(to, sizeof to, "t%d", i + 1);
+        add_node(&graph, make_node(type, "", i == 0 ? "x" : from, i == 39 ? "y" : to));
+    }
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_UNSUPPORTED, "Odd0 x 1|Odd11 x 1|28 more|'t1'");
+}
+
+static void an_initializer_that_is_there_twice_is_named(void **state)
+{
+    (void)state;
+    for (int value = 0; value < 2; value++) {
+        bytes graph = {0};
+        add_input(&graph, "x");
+        add_tensor(&graph, make_floats("w", 2, (const float[]){3, 4}));
+        add_tensor(&graph, make_floats("w", 2, (const float[]){3, (float)(4 + value)}));
+        add_node(&graph, make_node("Sum", "n", "x,w", "y"));
+        add_output(&graph, "y");
+        refuses(make_model(graph, 13), HD_BAD_MODEL, "initializer 'w'");
+    }
+    bytes graph = {0};
+    add_input(&graph, "x");
+    add_tensor(&graph, make_floats("y", 2, (const float[]){3, 4}));
+    add_node(&graph, make_node("Abs", "n", "x", "y"));
+    add_output(&graph, "y");
+    refuses(make_model(graph, 13), HD_BAD_MODEL, "n|'y'");
+}
+
+static void opsets_that_contradict_or_are_missing_are_refused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        bytes graph = {0};
+        add_input(&graph, "x");
+        add_node(&graph, make_node("Abs", "n", "x", "y"));
+        add_output(&graph, "y");
+        bytes model = {0};
+        put_int(&model, 1, i == 3 ? 2 : 8);
+        put_message(&model, 7, graph);
+        if (i == 0) { /* once more, by ONNX's other name; and one that nobody uses */
+            put_message(&model, 8, make_operator_set("ai.onnx.preview.training", 1));
+            put_message(&model, 8, make_operator_set("ai.onnx", 17));
+            put_message(&model, 8, make_operator_set("", 17));
+            hd_graph *made = NULL;
+            assert_int_equal(hd_onnx_load_memory(model.data, model.size, NULL, &made, NULL), HD_OK);
+            assert_int_equal(made->opset, 17);
+            hd_graph_destroy(&made);
+            free(model.data);
+        } else if (i == 1) {
+            put_message(&model, 8, make_operator_set("ai.onnx", 17));
+            put_message(&model, 8, make_operator_set("", 12));
+            refuses(model, HD_BAD_MODEL, "17|12");
+        } else if (i == 2) {
+            put_message(&model, 8, make_operator_set("com.example", 1));
+            refuses(model, HD_BAD_MODEL, "opset");
+        } else { /* from before there were opsets */
+            refuses(model, HD_UNSUPPORTED, "opset 1");
+        }
+    }
+}
+
 static void a_foreign_domain_is_named(void **state)
 {
     (void)state;
@@ -420,6 +514,10 @@ int main(void)
         cmocka_unit_test(an_output_that_nothing_makes_is_named),
         cmocka_unit_test(two_definitions_of_a_name_are_refused),
         cmocka_unit_test(an_unknown_operator_is_named_with_its_node),
+        cmocka_unit_test(every_missing_operator_is_counted),
+        cmocka_unit_test(missing_operators_beyond_a_dozen_are_counted),
+        cmocka_unit_test(an_initializer_that_is_there_twice_is_named),
+        cmocka_unit_test(opsets_that_contradict_or_are_missing_are_refused),
         cmocka_unit_test(a_foreign_domain_is_named),
         cmocka_unit_test(elements_that_do_not_fit_the_shape_are_refused),
         cmocka_unit_test(sizes_that_overflow_are_refused),
