@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "graph/arena_places.h"
 #include "graph/model.h"
+#include "graph/operator.h"
 #include "graph/planner.h"
 
 #define STEP_END UINT32_MAX /* lives past the segment */
@@ -432,8 +433,17 @@ static hd_status list_boundaries(hd_planner *planner, hd_plan *plan)
     return HD_OK;
 }
 
+static void drop_empty_steps(hd_planner *planner)
+{
+    for (size_t n = 0; n < planner->node_count; n++) {
+        hd_plan_node *node = &planner->nodes[n];
+        node->dead = node->dead || hd_operation_gives_nothing(&node->operation);
+    }
+}
+
 hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
 {
+    drop_empty_steps(planner);
     planner->uses_known = false;
     hd_planner_count_uses(planner);
     hd_status status = list_outputs(planner, plan);

@@ -20,6 +20,18 @@ const hd_operator *hd_operator_find(const char *type)
     return NULL;
 }
 
+bool hd_operation_gives_nothing(const hd_operation *operation)
+{
+    for (size_t i = 0; i < operation->output_count; i++) {
+        const hd_operand *output = &operation->outputs[i];
+        if (output->dtype != HD_DTYPE_NONE && hd_shape_count(&output->shape) > 0) {
+            return false;
+        }
+    }
+    const hd_operator *entry = hd_operator_find(operation->type);
+    return entry == NULL || (entry->flags & HD_OPERATOR_DYNAMIC) == 0;
+}
+
 hd_infer_result hd_infer_same(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;

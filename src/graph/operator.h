@@ -60,6 +60,10 @@ HD_OPERATOR_FAMILY_LIST(HD_OPERATOR_FAMILY_DECLARE_)
 /* NULL: there is no such operator. */
 const hd_operator *hd_operator_find(const char *type);
 
+/* No element of an output is computed: there is nothing to run, however large the other dimensions. Not for
+ * operators whose outputs' true shapes the run gives. */
+bool hd_operation_gives_nothing(const hd_operation *operation);
+
 /* The inputs' types fit together; HD_BAD_MODEL names the one that does not. Asked before inference. */
 HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, hd_error *error);
 

@@ -136,7 +136,9 @@ bool hd_planner_start(hd_planner *planner, const hd_plan_request *request)
         if (id == HD_TENSOR_NONE) {
             return false;
         }
-        planner->tensors[id].data = value->data;
+        if (value->data != NULL) {
+            planner->tensors[id].data = value->data;
+        }
         planner->tensors[id].packed = packed;
         planner->map[v] = id;
     }
@@ -197,6 +199,12 @@ static bool continue_planner(hd_planner *planner, const hd_plan_request *request
             if (tensor->extent == before->cut[i]) {
                 memcpy(tensor->shape.dims, read->data, tensor->shape.rank * sizeof *tensor->shape.dims);
                 tensor->extent = HD_TENSOR_NONE;
+                if (hd_shape_count(&tensor->shape) == 0 && tensor->data == NULL) {
+                    tensor->data = hd_region_alloc(planner->region, 0);
+                    if (tensor->data == NULL) {
+                        return false;
+                    }
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ static hd_status out_of_memory(hd_planner *planner)
 
 hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape)
 {
+    static const _Alignas(HD_CACHE_LINE) unsigned char nothing[1] = {0};
     hd_shape copy = *shape; /* it may lie in the array that grows */
     if (!hd_array_reserve((void **)&planner->tensors, &planner->tensor_capacity,
                           planner->tensor_count + 1, sizeof *planner->tensors)) {
@@ -28,6 +29,7 @@ hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd
     }
     planner->tensors[planner->tensor_count] = (hd_plan_tensor){.dtype = dtype,
                                                                .shape = copy,
+                                                               .data = hd_shape_count(&copy) == 0 ? nothing : NULL,
                                                                .view_of = HD_TENSOR_NONE,
                                                                .extent = HD_TENSOR_NONE,
                                                                .input_index = -1,
@@ -202,11 +204,20 @@ static bool is_known(const hd_operation *operation, uint8_t flags)
 {
     for (size_t i = 0; i < operation->input_count && (flags & HD_OPERATOR_SHAPE_ONLY) == 0; i++) {
         const hd_operand *input = &operation->inputs[i];
-        if (input->dtype != HD_DTYPE_NONE && input->data == NULL && hd_shape_count(&input->shape) > 0) {
+        if (input->dtype != HD_DTYPE_NONE && input->data == NULL) {
             return false;
         }
     }
     return true;
+}
+
+/* Of CastLike's second input only the type counts, and inference has taken it. */
+static void forget_types(hd_operation *operation)
+{
+    if (strcmp(operation->type, "CastLike") == 0) {
+        operation->type = "Cast";
+        operation->input_count = 1;
+    }
 }
 
 /* Gives a node's outputs their tensors and maps its values to them. */
@@ -214,7 +225,7 @@ static hd_status make_outputs(hd_planner *planner, const hd_node *node, const hd
                               const hd_tensor_id *inputs, hd_tensor_id *outputs)
 {
     uint64_t origin = 0;
-    for (size_t i = 0; i < node->input_count; i++) {
+    for (size_t i = 0; i < operation->input_count; i++) {
         if (inputs[i] != HD_TENSOR_NONE && operation->inputs[i].data == NULL) {
             origin |= planner->tensors[inputs[i]].origin;
         }
@@ -363,6 +374,7 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         return status;
     }
     status = check_outputs(planner, node, &operation);
+    forget_types(&operation);
     uint8_t flags = node->operator->flags;
     bool still = status == HD_OK && moves_nothing(&operation, flags) &&
                  !(planner->keeps_moves && operation.inputs[0].data == NULL);
@@ -388,7 +400,7 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         return fold_node(planner, &operation, outputs);
     }
     hd_plan_node *made = hd_planner_new_node(planner, operation.type, operation.name, inputs,
-                                             node->input_count, outputs, node->output_count);
+                                             operation.input_count, outputs, node->output_count);
     if (made == NULL) {
         return out_of_memory(planner);
     }

@@ -19,7 +19,7 @@ struct hd_model;
 typedef struct hd_plan_tensor {
     hd_dtype dtype;
     hd_shape shape;
-    const void *data; /* its elements, where they are known */
+    const void *data; /* its elements, where they are known; those of an empty tensor always are */
     const hd_packed *packed;
     uint64_t origin;       /* bit i: depends on the elements of model input i (63: any later one) */
     hd_tensor_id view_of;  /* shares the memory of that tensor, no view itself; HD_TENSOR_NONE: has its own */

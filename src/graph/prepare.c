@@ -224,7 +224,7 @@ static void note_reader(const hd_backend *backend, const hd_graph *graph, const 
         packing = backend->packing(&operation, index);
     }
     int64_t group = hd_operation_int(&operation, "group", 1);
-    if (packing == HD_PACKING_NONE ||
+    if (packing == HD_PACKING_NONE || hd_shape_count(&value->shape) == 0 ||
         (use->packing != HD_PACKING_NONE && (use->packing != packing || use->group != group))) {
         use->raw = true;
         return;

@@ -1,6 +1,8 @@
 /* Elementwise: the family's kernels on the CPU: single operators, and chains of them. */
 #include "hal/cpu/ops/elementwise.h"
 
+#include <string.h>
+
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/elementwise_select.h"
 #include "hal/elementwise.h"
@@ -67,9 +69,10 @@ static hd_status compile_one(hd_cpu_compilation *compilation)
     }
     hd_elementwise_value values[MAX_OPERANDS];
     hd_shape shapes[MAX_OPERANDS];
+    bool is_like = strcmp(operation->type, "CastLike") == 0; /* its second input gives the type only */
     for (size_t i = 0; i < count; i++) {
-        bool is_given = hd_operation_has(operation, i);
-        add_input(program, operation->inputs[i].dtype);
+        bool is_given = hd_operation_has(operation, i) && !(is_like && i == 1);
+        add_input(program, is_given ? operation->inputs[i].dtype : HD_DTYPE_NONE);
         values[i] = is_given ? (hd_elementwise_value)i : HD_ELEMENTWISE_NO_VALUE;
         shapes[i] = (hd_shape){0};
         if (is_given && !hd_elementwise_shape(operation, i, &shapes[i])) {

@@ -377,9 +377,7 @@ static value select_where(const selection *s)
 
 static value select_cast(const selection *s)
 {
-    hd_dtype to = strcmp(s->operation->type, "CastLike") == 0
-                      ? hd_elementwise_dtype(s->program, operand(s, 1))
-                      : (hd_dtype)hd_operation_int(s->operation, "to", HD_DTYPE_NONE);
+    hd_dtype to = s->operation->outputs[0].dtype;
     if (hd_dtype_size(to) == 0) {
         return NO_VALUE;
     }
