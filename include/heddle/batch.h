@@ -33,7 +33,8 @@ typedef struct hd_batch_options {
     size_t struct_size;    /* sizeof(hd_batch_options) */
     uint32_t worker_count; /* threads that run batches, at most 64; 0: 1 */
     uint32_t max_rows;     /* rows of a batch at most, at most 4,096; 0: 8 */
-    uint32_t max_delay_us; /* how long a worker waits for more requests than are there; 0: not at all */
+    uint32_t max_delay_us; /* how long a worker waits for more requests than are there; 0: not at all,
+                              as HD_NO_WAIT; HD_WAIT_FOREVER: until a batch is full or another kind waits */
     uint32_t capacity;     /* requests that wait at most, at most 1,048,576; 0: 1,024 */
 } hd_batch_options;
 
@@ -74,8 +75,8 @@ typedef enum hd_batch_shutdown_mode {
     HD_BATCH_CANCEL = 1 /* what waits ends as HD_CANCELLED; what runs is finished */
 } hd_batch_shutdown_mode;
 
-/* Refuses new requests with HD_CLOSED and waits at most timeout_ms milliseconds (UINT32_MAX:
- * until done; 0: not at all) until every request has ended. The handle stays the caller's. May
+/* Refuses new requests with HD_CLOSED and waits at most timeout_ms milliseconds
+ * (HD_WAIT_FOREVER: until done; 0: not at all) until every request has ended. The handle stays the caller's. May
  * be called again, also with the other mode, and from several threads. HD_NOT_YET: some had not
  * ended; they go on. HD_BUSY: called from one of the device's callbacks; nothing has changed.
  * HD_INVALID_ARGUMENT: batch is NULL, or there is no such mode. HD_FORKED. */

@@ -7,6 +7,7 @@
 #define HEDDLE_DEVICE_H
 
 #include "heddle/status.h"
+#include "heddle/wait.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,7 +29,8 @@ typedef struct hd_device_options {
     uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream. With fewer,
                                callers whose long runs outnumber the cores all compute at once */
     uint64_t memory_limit;  /* bytes for weights, arenas, plans and blocks together; 0: no limit */
-    uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000 */
+    uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000; HD_NO_WAIT,
+                               HD_WAIT_FOREVER (heddle/wait.h) */
     uint32_t queue_depth;   /* operations in flight on one stream at most; 0: 64 */
     hd_sync_strategy sync_strategy;
 } hd_device_options;
@@ -61,7 +63,7 @@ HD_API HD_MUST_CHECK hd_status hd_device_open(const char *name, const hd_device_
 HD_API void hd_device_destroy(hd_device **device);
 
 /* Refuses all new work on the device with HD_CLOSED and waits at most timeout_ms milliseconds
- * (UINT32_MAX: until done; 0: not at all) for the work in flight, until its futures are final
+ * (HD_WAIT_FOREVER: until done; 0: not at all) for the work in flight, until its futures are final
  * (callbacks may still be to come; batch queues have a shutdown of their own). The handle stays the
  * caller's, and what was allocated stays valid. May race with anything; calling it again is
  * harmless.

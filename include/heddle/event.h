@@ -28,7 +28,7 @@ HD_API void hd_event_destroy(hd_event **event);
 /* Marks the end of what was submitted to `stream` so far. Recording again moves the event;
  * whoever waits already still waits for the earlier point. Of two threads that record at once,
  * either may be last. Waits for a place in the stream's queue at most wait_ms milliseconds (0:
- * not at all; UINT32_MAX: until one comes). On failure the event marks what it marked before.
+ * not at all; HD_WAIT_FOREVER: until one comes). On failure the event marks what it marked before.
  * HD_INVALID_ARGUMENT: event is NULL, or the stream is none of its device. HD_EXHAUSTED: no
  * place came. HD_OUT_OF_MEMORY, HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_event_record(hd_event *event, hd_stream stream, uint32_t wait_ms,
@@ -44,7 +44,7 @@ HD_API HD_MUST_CHECK hd_status hd_event_wait_on_stream(hd_event *event, hd_strea
                                                        uint32_t wait_ms, hd_error *error);
 
 /* Blocks the caller until the point that the event marks at this moment is reached, at most
- * timeout_ms milliseconds (UINT32_MAX: until then; 0: asks only). What was done on the stream
+ * timeout_ms milliseconds (HD_WAIT_FOREVER: until then; 0: asks only). What was done on the stream
  * before the point is visible to the caller then. HD_OK, at once, also where it was never
  * recorded. HD_NOT_YET: not reached in time; the event stays as it is. HD_INVALID_ARGUMENT:
  * event is NULL. HD_FORKED. Works after hd_device_shutdown, too. */

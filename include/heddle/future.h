@@ -26,14 +26,13 @@ typedef struct hd_future hd_future;
  * hd_submit_options; `error` is valid during the call and NULL when the outcome is HD_OK. */
 typedef void hd_future_callback(void *context, hd_status outcome, const hd_error *error);
 
-#define HD_NO_WAIT UINT32_MAX /* in hd_submit_options.wait_ms */
-
 /* Zero means the default; NULL means all defaults. */
 typedef struct hd_submit_options {
     size_t struct_size;   /* sizeof(hd_submit_options) */
     hd_stream stream;     /* hd_model_run_async: the order that the run is part of */
-    uint32_t wait_ms;     /* how long to wait for a place in a full queue; 0: 60,000; HD_NO_WAIT: refuse */
-    uint32_t deadline_ms; /* from the call on; 0: none */
+    uint32_t wait_ms;     /* how long to wait for a place in a full queue; 0: 60,000; HD_NO_WAIT: refuse;
+                             HD_WAIT_FOREVER (heddle/wait.h) */
+    uint32_t deadline_ms; /* from the call on; 0: none, as HD_WAIT_FOREVER; HD_NO_WAIT: passed already */
     int32_t priority;     /* batch queue: higher ones go first */
     hd_future_callback *callback;
     void *context;        /* for the callback; must live until it was called */
@@ -53,8 +52,8 @@ HD_API HD_MUST_CHECK hd_status hd_model_run_async(hd_model *model, const hd_tens
                                                   size_t output_count, const hd_submit_options *options,
                                                   hd_future **out_future, hd_error *error);
 
-/* Waits until the future is final, at most timeout_ms milliseconds (UINT32_MAX: until then; 0:
- * asks only), and returns its outcome: HD_OK, HD_CANCELLED, HD_DEADLINE or what failed, with the
+/* Waits until the future is final, at most timeout_ms milliseconds (HD_WAIT_FOREVER: until then;
+ * 0: asks only), and returns its outcome: HD_OK, HD_CANCELLED, HD_DEADLINE or what failed, with the
  * message. Outputs are visible to the caller then, and the future stays the caller's.
  * HD_NOT_YET: it is not final yet and stays as it is. May be called again, and by several
  * threads. HD_INVALID_ARGUMENT: future is NULL. HD_FORKED. */

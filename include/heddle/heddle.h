@@ -17,5 +17,6 @@
 #include "heddle/status.h"
 #include "heddle/stream.h"
 #include "heddle/tensor.h"
+#include "heddle/wait.h"
 
 #endif

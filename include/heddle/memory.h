@@ -19,7 +19,7 @@ extern "C" {
 /* Takes a block of at least `size` bytes (0 counts as 1), aligned to 64 bytes, not cleared, for
  * operations of `stream`. When the device's limit or the system's memory is reached, unused cached
  * blocks are given back to the system, then the call waits, at most wait_ms milliseconds (0: not at
- * all; UINT32_MAX: as long as something is in flight), for blocks that the device is about to
+ * all; HD_WAIT_FOREVER: as long as something is in flight), for blocks that the device is about to
  * finish with.
  * On success *out_memory is the caller's until hd_memory_free; on failure NULL.
  * HD_OUT_OF_MEMORY: the message tells the state of the heap. HD_INVALID_ARGUMENT: device or

@@ -48,7 +48,7 @@ static hd_status finish(hd_load_thread *thread, size_t place)
 {
     hd_status status = HD_OK;
     if (thread->futures[place] != NULL) {
-        status = hd_future_wait(thread->futures[place], UINT32_MAX, &thread->error);
+        status = hd_future_wait(thread->futures[place], HD_WAIT_FOREVER, &thread->error);
         hd_future_destroy(&thread->futures[place]);
         thread->done += status == HD_OK;
     }

@@ -73,7 +73,7 @@ hd_status hd_measure_run_once(const hd_measure_caller *caller, hd_error *error)
     hd_status status = hd_batch_submit(caller->batch, caller->inputs, caller->input_count,
                                        caller->outputs, caller->output_count, NULL, &future, error);
     if (status == HD_OK) {
-        status = hd_future_wait(future, UINT32_MAX, error);
+        status = hd_future_wait(future, HD_WAIT_FOREVER, error);
         hd_future_destroy(&future);
     }
     return status;

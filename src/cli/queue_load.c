@@ -90,7 +90,7 @@ static hd_status submit(hd_load_thread *thread, hd_future **out_future)
 /* Waits for the operation in a place of the ring. */
 static hd_status finish(hd_load_thread *thread, size_t place)
 {
-    hd_status status = hd_future_wait(thread->futures[place], UINT32_MAX, &thread->error);
+    hd_status status = hd_future_wait(thread->futures[place], HD_WAIT_FOREVER, &thread->error);
     hd_future_destroy(&thread->futures[place]);
     thread->done += status == HD_OK;
     return status;

@@ -234,7 +234,8 @@ hd_status hd_batch_create(hd_model *model, const hd_batch_options *options, hd_b
     }
     batch->queue.max_rows = given.max_rows;
     batch->queue.capacity = given.capacity;
-    batch->queue.max_delay = (uint64_t)given.max_delay_us * 1000;
+    uint32_t delay = hd_wait_of_argument(given.max_delay_us); /* its default is 0, too */
+    batch->queue.max_delay = delay == HD_WAIT_FOREVER ? HD_FOREVER : (uint64_t)delay * 1000;
     batch->kinds.max_rows = given.max_rows;
     batch->workers = hd_alloc_zero(given.worker_count, sizeof *batch->workers);
     if (batch->workers == NULL || hd_batch_queue_init(&batch->queue) != HD_OK) {
@@ -325,7 +326,7 @@ static hd_status queue_entry(hd_batch *batch, hd_batch_entry *entry,
     hd_batch_kind *own = entry->kind->is_listed ? NULL : entry->kind;
     /* The time limit is computed only if the queue is full: reading the clock costs as much. */
     hd_status status = hd_batch_queue_submit(&batch->queue, &entry->request, 0);
-    if (status == HD_EXHAUSTED && options->wait_ms != HD_NO_WAIT) {
+    if (status == HD_EXHAUSTED) {
         status =
             hd_batch_queue_submit(&batch->queue, &entry->request, hd_submit_options_limit(options));
     }
@@ -425,6 +426,7 @@ hd_status hd_batch_shutdown(hd_batch *batch, hd_batch_shutdown_mode mode, uint32
     hd_batch_list cancelled = {.count = 0};
     hd_batch_queue_close(&batch->queue, mode == HD_BATCH_CANCEL ? &cancelled : NULL);
     finish_cancelled(batch, &cancelled);
+    timeout_ms = hd_wait_of_argument(timeout_ms);
     if (hd_batch_queue_await(&batch->queue, hd_clock_after_ms(timeout_ms)) != HD_OK) {
         return hd_fail(error, HD_NOT_YET, "requests are still in flight after %u ms", timeout_ms);
     }

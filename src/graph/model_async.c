@@ -64,10 +64,7 @@ hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_opt
 
 uint64_t hd_submit_options_limit(const hd_submit_options *options)
 {
-    if (options->wait_ms == HD_NO_WAIT) {
-        return 0;
-    }
-    return hd_clock_after_ms(options->wait_ms == 0 ? SUBMIT_WAIT_MS : options->wait_ms);
+    return hd_clock_after_ms(hd_wait_of_option(options->wait_ms, SUBMIT_WAIT_MS));
 }
 
 static hd_status fail_future(hd_status status, hd_error *error)

@@ -317,7 +317,8 @@ bool hd_batch_queue_collect(hd_batch_queue *queue, hd_batch_worker *worker,
             queue->max_delay > 0 && !queue->is_closed) {
             /* When it returns the batch may be empty: all was cancelled, and the queue is
              * closed. */
-            wait_in(queue, &queue->collecting, worker, hd_clock_now() + queue->max_delay);
+            wait_in(queue, &queue->collecting, worker,
+                    queue->max_delay == HD_FOREVER ? HD_FOREVER : hd_clock_now() + queue->max_delay);
         }
         break;
     }

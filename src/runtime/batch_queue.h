@@ -60,7 +60,8 @@ typedef struct hd_batch_queue {
     hd_condition changed; /* somebody was moved in, all has ended, or it was closed */
     uint32_t max_rows; /* constant */
     uint32_t capacity; /* constant */
-    uint64_t max_delay; /* constant; nanoseconds that a worker waits for more than is there */
+    uint64_t max_delay; /* constant; nanoseconds that a worker waits for more than is there, or
+                         HD_FOREVER */
     bool is_closed HD_GUARDED_BY(&mutex); /* nothing is taken in; what waits is still collected */
     bool is_ending HD_GUARDED_BY(&mutex); /* it is being destroyed */
     uint32_t watching HD_GUARDED_BY(&mutex); /* threads in hd_batch_queue_await */

@@ -83,7 +83,7 @@ static void apply_options(hd_device *device, const hd_device_options *given)
     if (given->queue_count != 0 && given->queue_count < device->info.queue_count) {
         device->info.queue_count = given->queue_count;
     }
-    device->lease_wait_ms = given->lease_wait_ms == 0 ? LEASE_WAIT_MS : given->lease_wait_ms;
+    device->lease_wait_ms = hd_wait_of_option(given->lease_wait_ms, LEASE_WAIT_MS);
     device->memory.limit = given->memory_limit;
     device->future_home = (hd_future_home){.callbacks = &device->callbacks,
                                            .owner = device,
@@ -252,6 +252,7 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
     if (hd_callbacks_is_current(&device->callbacks)) {
         return hd_fail(error, HD_BUSY, "a callback of the device cannot shut it down");
     }
+    timeout_ms = hd_wait_of_argument(timeout_ms);
     uint64_t deadline = hd_clock_after_ms(timeout_ms);
     /* The last run and the last handle may go while this thread still waits (SAFE). */
     hd_device_retain(device);

@@ -168,7 +168,7 @@ hd_status hd_event_record(hd_event *event, hd_stream stream, uint32_t wait_ms, h
     mark->device = event->device;
     hd_device_retain(event->device);
     atomic_init(&mark->reference_count, 2); /* the event's and the stream's */
-    uint64_t deadline = wait_ms == 0 ? 0 : hd_clock_after_ms(wait_ms);
+    uint64_t deadline = hd_clock_after_ms(hd_wait_of_argument(wait_ms));
     status = hd_device_submit(event->device, &ref, &mark->work, NULL, deadline, error);
     if (status != HD_OK) {
         hd_device *device = mark->device;
@@ -211,7 +211,7 @@ hd_status hd_event_wait_on_stream(hd_event *event, hd_stream stream, uint32_t wa
     barrier->mark = mark;
     barrier->device = event->device;
     hd_device_retain(event->device);
-    uint64_t deadline = wait_ms == 0 ? 0 : hd_clock_after_ms(wait_ms);
+    uint64_t deadline = hd_clock_after_ms(hd_wait_of_argument(wait_ms));
     status = hd_device_submit(event->device, &ref, &barrier->work, NULL, deadline, error);
     if (status != HD_OK) {
         hd_device *device = barrier->device;
@@ -234,8 +234,9 @@ hd_status hd_event_wait(hd_event *event, uint32_t timeout_ms, hd_error *error)
     if (mark == NULL) {
         return HD_OK;
     }
-    uint64_t deadline = timeout_ms == 0 ? 0 : hd_clock_after_ms(timeout_ms);
-    hd_status status = hd_timeline_wait(mark_timeline(mark), mark->work.point, deadline);
+    timeout_ms = hd_wait_of_argument(timeout_ms);
+    hd_status status =
+        hd_timeline_wait(mark_timeline(mark), mark->work.point, hd_clock_after_ms(timeout_ms));
     release_mark(mark);
     if (status != HD_OK) {
         return hd_fail(error, HD_NOT_YET, "the event has not happened after %u ms", timeout_ms);

@@ -82,8 +82,9 @@ hd_status hd_future_create_with_room(const hd_future_home *home, const hd_submit
     atomic_init(&future->reference_count, with_handle ? 2 : 1);
     atomic_init(&future->state, 0);
     future->deadline = HD_FOREVER;
-    if (options != NULL && options->deadline_ms != 0) {
-        future->deadline = hd_clock_after_ms(options->deadline_ms);
+    if (options != NULL) {
+        future->deadline =
+            hd_clock_after_ms(hd_wait_of_option(options->deadline_ms, HD_WAIT_FOREVER));
     }
     future->error.status = HD_OK;
     future->error.message[0] = '\0';
@@ -211,6 +212,7 @@ hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms, hd_error *error
     /* acquire: pairs with hd_future_finish; the results are visible once FINAL is. */
     uint32_t state = hd_load_acquire(&future->state);
     if ((state & FINAL) == 0) {
+        timeout_ms = hd_wait_of_argument(timeout_ms);
         if (timeout_ms == 0 || !await_final(future, hd_clock_after_ms(timeout_ms))) {
             return hd_fail(error, HD_NOT_YET, "the request has not ended after %u ms", timeout_ms);
         }

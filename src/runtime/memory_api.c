@@ -36,6 +36,7 @@ hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size, u
     if (status != HD_OK) {
         return status;
     }
+    wait_ms = hd_wait_of_argument(wait_ms);
     if (wait_ms == 0) {
         return hd_allocator_allocate(device->allocator, ref.stream->number, size, 0, out_memory,
                                      error);

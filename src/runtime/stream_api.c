@@ -13,7 +13,8 @@ hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_
         return status;
     }
     uint32_t slot, generation;
-    uint64_t deadline = wait_ms == 0 ? 0 : hd_clock_after_ms(wait_ms), serial = device->serial;
+    wait_ms = hd_wait_of_argument(wait_ms);
+    uint64_t deadline = hd_clock_after_ms(wait_ms), serial = device->serial;
     hd_device_retain(device); /* the last run may end the device while this thread waits */
     status = hd_slot_pool_lease(&device->slots, HD_SLOT_NONE, deadline, &slot);
     if (status == HD_OK) {
@@ -53,7 +54,8 @@ hd_status hd_stream_synchronize(hd_device *device, hd_stream stream, uint32_t ti
         return status;
     }
     hd_timeline *timeline = &ref.stream->timeline;
-    uint64_t deadline = timeout_ms == 0 ? 0 : hd_clock_after_ms(timeout_ms);
+    timeout_ms = hd_wait_of_argument(timeout_ms);
+    uint64_t deadline = hd_clock_after_ms(timeout_ms);
     hd_device_retain(device); /* the last run may end the device while this thread waits */
     status = hd_timeline_wait(timeline, hd_timeline_submitted(timeline), deadline);
     hd_device_destroy(&device);

@@ -22,7 +22,7 @@
 #define SIZE         64
 #define WARM_ROUNDS  50
 #define HANG_SECONDS 120
-#define FOREVER      UINT32_MAX
+#define FOREVER      HD_WAIT_FOREVER
 
 typedef struct round round;
 

@@ -518,7 +518,7 @@ static void a_device_that_was_shut_down_refuses_work(void **state)
     assert_ok(hd_device_shutdown(fixture.device, 1000, &error));
     refuse(&fixture, HD_CLOSED, "shut down");
     assert_ok(hd_device_shutdown(fixture.device, 0, &error));
-    assert_ok(hd_device_shutdown(fixture.device, UINT32_MAX, &error));
+    assert_ok(hd_device_shutdown(fixture.device, HD_WAIT_FOREVER, &error));
     close_fixture(&fixture);
 }
 

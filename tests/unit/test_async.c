@@ -13,7 +13,7 @@
 #include "heddle/heddle.h"
 
 #define SIZE 4096
-#define FOREVER UINT32_MAX
+#define FOREVER HD_WAIT_FOREVER
 
 /* A device and a model y = x + 1 over floats [-1]. */
 typedef struct fixture {

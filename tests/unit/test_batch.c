@@ -17,7 +17,7 @@
 
 #define WIDTH   24
 #define HIDDEN  40
-#define FOREVER UINT32_MAX
+#define FOREVER HD_WAIT_FOREVER
 
 static hd_device *device;
 static hd_model *model; /* y = softmax(relu(x w) v), z = x + 1, over rows of x: [-1, WIDTH] */

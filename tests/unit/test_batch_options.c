@@ -8,7 +8,7 @@
 
 #include "heddle/heddle.h"
 
-#define FOREVER  UINT32_MAX
+#define FOREVER  HD_WAIT_FOREVER
 #define STREAMS  31
 #define CAPACITY 1024
 #define ROWS     8

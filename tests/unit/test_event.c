@@ -13,7 +13,7 @@
 #include "heddle/heddle.h"
 #include "runtime/device.h"
 
-#define FOREVER UINT32_MAX
+#define FOREVER HD_WAIT_FOREVER
 #define WAITERS 8
 
 static hd_device *device;

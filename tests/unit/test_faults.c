@@ -383,7 +383,7 @@ static hd_status run_later(hd_model *model, hd_stream stream, hd_batch *batch, h
         assert_null(future);
         return status;
     }
-    status = hd_future_wait(future, UINT32_MAX, error);
+    status = hd_future_wait(future, HD_WAIT_FOREVER, error);
     hd_future_destroy(&future);
     while (atomic_load(&callbacks) == before) {
         sched_yield();
@@ -403,12 +403,12 @@ static hd_status attempt_run_later(hd_error *error)
 static hd_status use_event(hd_event *event, hd_stream stream, hd_error *error)
 {
     double milliseconds;
-    hd_status status = hd_event_record(event, stream, UINT32_MAX, error);
+    hd_status status = hd_event_record(event, stream, HD_WAIT_FOREVER, error);
     if (status == HD_OK) {
-        status = hd_event_wait_on_stream(event, (hd_stream){0}, UINT32_MAX, error);
+        status = hd_event_wait_on_stream(event, (hd_stream){0}, HD_WAIT_FOREVER, error);
     }
     if (status == HD_OK) {
-        status = hd_event_wait(event, UINT32_MAX, error);
+        status = hd_event_wait(event, HD_WAIT_FOREVER, error);
     }
     if (status == HD_OK) {
         status = hd_event_elapsed(event, event, &milliseconds, error);
@@ -434,7 +434,7 @@ static hd_status attempt_stream(hd_error *error)
     hd_status status = hd_stream_acquire(device, 0, &stream, error);
     if (status == HD_OK) {
         status = run_later(shared_model, stream, NULL, error);
-        assert_int_equal(hd_stream_synchronize(device, stream, UINT32_MAX, NULL), HD_OK);
+        assert_int_equal(hd_stream_synchronize(device, stream, HD_WAIT_FOREVER, NULL), HD_OK);
         assert_int_equal(hd_stream_release(device, stream, NULL), HD_OK);
     }
     return status;
@@ -468,7 +468,7 @@ static hd_status attempt_session(hd_error *error)
         status = run_later(model, (hd_stream){0}, NULL, error);
     }
     if (own != NULL) {
-        assert_int_equal(hd_device_shutdown(own, UINT32_MAX, NULL), HD_OK);
+        assert_int_equal(hd_device_shutdown(own, HD_WAIT_FOREVER, NULL), HD_OK);
     }
     hd_event_destroy(&event);
     hd_model_destroy(&model);
@@ -484,7 +484,7 @@ static hd_status attempt_batch(hd_error *error)
     assert_true((status == HD_OK) == (batch != NULL));
     if (status == HD_OK) {
         status = run_later(shared_model, (hd_stream){0}, batch, error);
-        assert_int_equal(hd_batch_shutdown(batch, HD_BATCH_DRAIN, UINT32_MAX, NULL), HD_OK);
+        assert_int_equal(hd_batch_shutdown(batch, HD_BATCH_DRAIN, HD_WAIT_FOREVER, NULL), HD_OK);
     }
     hd_batch_destroy(&batch);
     return status;
@@ -540,16 +540,16 @@ static hd_status attempt_memory_wait(hd_error *error)
         status = hd_event_create(own, &event, error);
     }
     for (size_t i = 0; i < 20 && status == HD_OK; i++) { /* work that is perhaps still in flight then */
-        status = hd_event_record(event, streams[0], UINT32_MAX, error);
+        status = hd_event_record(event, streams[0], HD_WAIT_FOREVER, error);
     }
     assert_int_equal(hd_memory_free(own, first, NULL), HD_OK);
     if (status == HD_OK) {
-        status = hd_memory_allocate(own, streams[1], size, UINT32_MAX, &second, error);
+        status = hd_memory_allocate(own, streams[1], size, HD_WAIT_FOREVER, &second, error);
         assert_true((status == HD_OK) == (second != NULL));
     }
     assert_int_equal(hd_memory_free(own, second, NULL), HD_OK);
     hd_event_destroy(&event);
-    assert_int_equal(hd_device_shutdown(own, UINT32_MAX, NULL), HD_OK);
+    assert_int_equal(hd_device_shutdown(own, HD_WAIT_FOREVER, NULL), HD_OK);
     hd_device_destroy(&own);
     return status;
 }

@@ -143,7 +143,7 @@ static void shutdown_waits_for_runs_in_flight_no_longer_than_told(void **state)
     hd_status status = hd_device_shutdown(device, 0, &error);
     assert_true(status == HD_NOT_YET || status == HD_OK);
     assert_true(status == HD_OK || strstr(error.message, "in flight") != NULL);
-    assert_ok(hd_device_shutdown(device, UINT32_MAX, &error));
+    assert_ok(hd_device_shutdown(device, HD_WAIT_FOREVER, &error));
     /* What was in flight goes on to its end. */
     land(&flight, 1);
     assert_int_equal(flight.status, HD_OK);

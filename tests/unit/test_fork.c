@@ -19,7 +19,7 @@
 #include "heddle/heddle.h"
 
 #define SIZE    64
-#define FOREVER UINT32_MAX
+#define FOREVER HD_WAIT_FOREVER
 
 /* All that the parent had. */
 static hd_error error;

@@ -113,7 +113,7 @@ static void who_waits_sees_the_result(void **state)
         hd_future *future = make_future();
         hd_thread thread;
         assert_int_equal(hd_thread_start(&thread, "finisher", finish, future), HD_OK);
-        assert_int_equal(hd_future_wait(future, UINT32_MAX, NULL), HD_OK);
+        assert_int_equal(hd_future_wait(future, HD_WAIT_FOREVER, NULL), HD_OK);
         assert_int_equal(result, round);
         hd_future_destroy(&future); /* perhaps before the finisher has left */
         hd_thread_join(&thread);
@@ -248,7 +248,7 @@ static void cancel_and_wait(void *argument)
 {
     canceller *self = argument;
     self->answer = hd_future_cancel(self->future);
-    self->outcome = hd_future_wait(self->future, UINT32_MAX, NULL);
+    self->outcome = hd_future_wait(self->future, HD_WAIT_FOREVER, NULL);
 }
 
 static void many_that_end_a_future_agree(void **state)

@@ -21,7 +21,7 @@
 #include "runtime/device.h"
 
 #define SIZE    256
-#define FOREVER UINT32_MAX
+#define FOREVER HD_WAIT_FOREVER
 #define MANY    256 /* threads, on 31 slots */
 
 static hd_error error;

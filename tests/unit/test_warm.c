@@ -270,7 +270,7 @@ static void run_async_round(hd_model *model, hd_stream stream, bool calls_back)
                          HD_OK);
     }
     for (size_t i = 0; i < IN_FLIGHT && !calls_back; i++) {
-        assert_int_equal(hd_future_wait(futures[i], UINT32_MAX, NULL), HD_OK);
+        assert_int_equal(hd_future_wait(futures[i], HD_WAIT_FOREVER, NULL), HD_OK);
         hd_future_destroy(&futures[i]);
     }
     while (calls_back && atomic_load(&called) - before < IN_FLIGHT) {
@@ -290,7 +290,7 @@ static void asynchronous_runs_allocate_two_objects_each(void **state)
         for (int i = 0; i < 10; i++) {
             run_async_round(model, stream, calls_back);
         }
-        assert_int_equal(hd_stream_synchronize(device, stream, UINT32_MAX, NULL), HD_OK);
+        assert_int_equal(hd_stream_synchronize(device, stream, HD_WAIT_FOREVER, NULL), HD_OK);
         rest(20 * MILLISECOND); /* what the last ones free */
         int64_t before = hd_malloc_count_read(), expected = INT64_C(4) * IN_FLIGHT * ROUNDS;
         for (int i = 0; i < ROUNDS; i++) {
@@ -313,7 +313,7 @@ static void submit_round(hd_batch *batch, size_t count, int64_t rows)
                          HD_OK);
     }
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(hd_future_wait(futures[i], UINT32_MAX, NULL), HD_OK);
+        assert_int_equal(hd_future_wait(futures[i], HD_WAIT_FOREVER, NULL), HD_OK);
         hd_future_destroy(&futures[i]);
     }
 }
