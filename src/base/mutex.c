@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/thread.h"
 
 #if defined(HD_DEBUG_CHECKS)
 /* The ranks that this thread holds, as a set: two locks of one rank are never held together. */
@@ -116,11 +117,19 @@ void hd_condition_broadcast(hd_condition *condition)
 bool hd_condition_wait_until(hd_condition *condition, hd_mutex *mutex, uint64_t deadline)
 {
     note_waiting(mutex->rank);
+    if (deadline == 0) {
+        return false;
+    }
+    /* A thread that was cancelled here would leave the lock taken, and itself in the list of those who wait. */
+    int cancelling = hd_thread_hold_cancelling();
+    int failed = 0;
     if (deadline == HD_FOREVER) {
         pthread_cond_wait(&condition->handle, &mutex->handle);
-        return true;
+    } else {
+        struct timespec limit = {.tv_sec = (time_t)(deadline / UINT64_C(1000000000)),
+                                 .tv_nsec = (long)(deadline % UINT64_C(1000000000))};
+        failed = pthread_cond_timedwait(&condition->handle, &mutex->handle, &limit);
     }
-    struct timespec limit = {.tv_sec = (time_t)(deadline / UINT64_C(1000000000)),
-                             .tv_nsec = (long)(deadline % UINT64_C(1000000000))};
-    return pthread_cond_timedwait(&condition->handle, &mutex->handle, &limit) != ETIMEDOUT;
+    hd_thread_restore_cancelling(cancelling);
+    return failed != ETIMEDOUT;
 }

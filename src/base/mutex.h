@@ -40,9 +40,9 @@ void hd_condition_destroy(hd_condition *condition);
 void hd_condition_signal(hd_condition *condition);
 void hd_condition_broadcast(hd_condition *condition);
 
-/* Waits until woken or until `deadline` (hd_clock_now's scale, HD_FOREVER allowed); false when the
- * deadline passed. Wakes without a reason too, so callers loop over their condition. The caller holds
- * `mutex` and no other lock (BOUND). */
+/* Waits until woken or until `deadline` (hd_clock_now's scale, HD_FOREVER allowed; 0: not at all); false when
+ * the deadline passed. Wakes without a reason too, so callers loop over their condition. The caller holds
+ * `mutex` and no other lock (BOUND), and is not cancelled meanwhile (heddle/wait.h). */
 bool hd_condition_wait_until(hd_condition *condition, hd_mutex *mutex, uint64_t deadline)
     HD_REQUIRES(mutex);
 

@@ -19,6 +19,7 @@ static void *thread_main(void *argument)
 {
     thread_start start = *(thread_start *)argument;
     hd_free(argument);
+    (void)hd_thread_hold_cancelling(); /* a callback of the program's may have told it this thread's name */
     start.run(start.argument);
     return NULL;
 }
@@ -43,9 +44,23 @@ hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void 
     return HD_OK;
 }
 
+int hd_thread_hold_cancelling(void)
+{
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+void hd_thread_restore_cancelling(int before)
+{
+    pthread_setcancelstate(before, NULL);
+}
+
 void hd_thread_join(hd_thread *thread)
 {
+    int cancelling = hd_thread_hold_cancelling();
     pthread_join(thread->handle, NULL);
+    hd_thread_restore_cancelling(cancelling);
 }
 
 void hd_thread_detach(hd_thread *thread)

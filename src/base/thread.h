@@ -19,6 +19,12 @@ typedef struct hd_thread {
 HD_MUST_CHECK hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void *),
                                         void *argument);
 
+/* Keeps the calling thread from being cancelled (pthread_cancel) until what was there before is restored: a
+ * cancellation that comes meanwhile acts at the thread's next cancellation point after that. Held around
+ * whatever the library calls that is such a point: sleeping, joining, files. Pairs may nest. */
+int hd_thread_hold_cancelling(void);
+void hd_thread_restore_cancelling(int before);
+
 /* Waits for the thread's end. */
 void hd_thread_join(hd_thread *thread) HD_WAITS;
 

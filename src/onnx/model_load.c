@@ -1,4 +1,5 @@
 /* hd_model_load: from an ONNX file to a model on a device. */
+#include "base/thread.h"
 #include "graph/model.h"
 #include "onnx/onnx.h"
 
@@ -14,7 +15,9 @@ hd_status hd_model_load(hd_device *device, const char *path, const hd_model_opti
     hd_graph *graph = NULL;
     hd_status status = hd_device_check_open(device, error);
     if (status == HD_OK) {
+        int cancelling = hd_thread_hold_cancelling(); /* files are cancellation points */
         status = hd_onnx_load_file(path, &graph, error);
+        hd_thread_restore_cancelling(cancelling);
     }
     return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);
 }
@@ -32,7 +35,9 @@ hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
     hd_graph *graph = NULL;
     hd_status status = hd_device_check_open(device, error);
     if (status == HD_OK) {
+        int cancelling = hd_thread_hold_cancelling();
         status = hd_onnx_load_memory(data, size, directory, &graph, error);
+        hd_thread_restore_cancelling(cancelling);
     }
     return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);
 }

@@ -4,6 +4,7 @@
 
 #include "base/fault.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "hal/operation.h"
 #include "heddle/file.h"
 #include "onnx/elements.h"
@@ -50,12 +51,15 @@ hd_status hd_tensor_load(const char *path, hd_tensor *out_tensor, hd_error *erro
         return hd_fail(error, HD_INVALID_ARGUMENT, "path or out_tensor is NULL");
     }
     hd_onnx_source source;
+    int cancelling = hd_thread_hold_cancelling(); /* files are cancellation points */
     hd_status status = hd_onnx_file_open(path, &source, error);
     if (status != HD_OK) {
+        hd_thread_restore_cancelling(cancelling);
         return status;
     }
     status = load(&source, out_tensor, error);
     hd_onnx_external_close(&source);
+    hd_thread_restore_cancelling(cancelling);
     return status == HD_OK ? status : hd_fail_prefix(error, status, "'%.200s'", path);
 }
 
@@ -86,16 +90,8 @@ static hd_status check(const hd_tensor *tensor, size_t *out_size, hd_error *erro
                          tensor->size, *out_size);
 }
 
-hd_status hd_tensor_save_npy(const char *path, const hd_tensor *tensor, hd_error *error)
+static hd_status write_npy(const char *path, const hd_tensor *tensor, size_t size, hd_error *error)
 {
-    if (path == NULL || tensor == NULL) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "path or tensor is NULL");
-    }
-    size_t size = 0;
-    hd_status status = check(tensor, &size, error);
-    if (status != HD_OK) {
-        return status;
-    }
     char header[HD_NPY_HEADER_SIZE];
     size_t header_size = hd_npy_write_header(tensor, header);
     FILE *file = hd_fault_hits("open") ? (errno = EMFILE, NULL) : fopen(path, "wbe");
@@ -113,4 +109,20 @@ hd_status hd_tensor_save_npy(const char *path, const hd_tensor *tensor, hd_error
     return is_written ? HD_OK
                       : hd_fail(error, HD_IO, "writing '%.300s' failed: %s", path,
                                 strerrordesc_np(number));
+}
+
+hd_status hd_tensor_save_npy(const char *path, const hd_tensor *tensor, hd_error *error)
+{
+    if (path == NULL || tensor == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "path or tensor is NULL");
+    }
+    size_t size = 0;
+    hd_status status = check(tensor, &size, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    int cancelling = hd_thread_hold_cancelling();
+    status = write_npy(path, tensor, size, error);
+    hd_thread_restore_cancelling(cancelling);
+    return status;
 }

@@ -34,9 +34,11 @@ static void read_processor_name(char *text, size_t size)
 static void describe(hd_device_info *info)
 {
     static const char *const instruction_sets[] = {"SSE2", "AVX2", "AVX-512"};
+    int cancelling = hd_thread_hold_cancelling(); /* files are cancellation points */
     *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = hd_thread_core_count()};
     snprintf(info->name, sizeof info->name, "cpu");
     read_processor_name(info->description, sizeof info->description);
+    hd_thread_restore_cancelling(cancelling);
     snprintf(info->driver, sizeof info->driver, "%s", instruction_sets[hd_cpu_isa()]);
     info->queue_count = HD_STREAM_COUNT;
     long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
