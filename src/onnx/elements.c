@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "hal/operation.h"
 #include "onnx/external.h"
+#include "onnx/guess.h"
 #include "onnx/skeleton.h"
 
 #define RAW_DATA 9u
@@ -193,7 +194,7 @@ static hd_status read_external(const hd_onnx_origin *origin, const Onnx__TensorP
         return fail_size(name, out, length, error);
     }
     hd_onnx_source file;
-    hd_status status = hd_onnx_external_open(origin->folder, location, &file, error);
+    hd_status status = hd_onnx_external_open(origin->folder, origin->model, location, &file, error);
     if (status != HD_OK) {
         return hd_fail_prefix(error, status, "tensor '%s': external data", name);
     }
@@ -202,6 +203,10 @@ static hd_status read_external(const hd_onnx_origin *origin, const Onnx__TensorP
                          "tensor '%s': bytes %llu to %llu of '%s' are past its end at %llu", name,
                          (unsigned long long)offset, (unsigned long long)(offset + length),
                          location, (unsigned long long)file.size);
+        const char *guess = hd_onnx_guess(&file);
+        if (guess != NULL && strstr(guess, "Git LFS") != NULL) {
+            hd_fail_suffix(error, status, "; it %s", guess);
+        }
     } else {
         status = allocate(name, out, error);
     }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "onnx/elements.h"
 #include "onnx/external.h"
+#include "onnx/guess.h"
 #include "onnx/import.h"
 #include "onnx/unpack.h"
 
@@ -47,11 +48,7 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
     hd_onnx_resolver resolver = {.region = &region, .model = model, .error = error};
     hd_onnx_scope *root;
     hd_graph *graph = NULL;
-    hd_status status;
-    if (model->graph == NULL || model->graph->n_output == 0) {
-        return hd_fail(error, HD_BAD_MODEL, "the file has no ONNX graph with outputs");
-    }
-    status = find_opset(model, &resolver.opset, error);
+    hd_status status = find_opset(model, &resolver.opset, error);
     if (status == HD_OK) {
         status = hd_onnx_resolve(&resolver, &root);
     }
@@ -71,17 +68,29 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
     return HD_OK;
 }
 
-static hd_status load(const hd_onnx_source *source, int folder, hd_graph **out_graph,
-                      hd_error *error)
+/* path: NULL for bytes in memory. */
+static hd_status load(const hd_onnx_source *source, const char *path, int folder,
+                      hd_graph **out_graph, hd_error *error)
 {
-    hd_onnx_origin origin = {.source = source, .folder = folder};
+    hd_onnx_origin origin = {.source = source,
+                             .folder = folder,
+                             .model = source->memory == NULL ? source->file : -1};
     ProtobufCMessage *message = NULL;
     hd_status status = hd_onnx_unpack(source, HD_ONNX_MODEL, &message, error);
-    if (status == HD_OK) {
-        status = import_model(&origin, (const Onnx__ModelProto *)message, out_graph, error);
+    const Onnx__ModelProto *model = (const Onnx__ModelProto *)message;
+    if (status == HD_OK && (model->graph == NULL || model->graph->n_output == 0)) {
+        status = hd_fail(error, HD_BAD_MODEL, "the file has no ONNX graph with outputs");
+    } else if (status == HD_OK) {
+        status = import_model(&origin, model, out_graph, error);
+        hd_onnx_unpack_free(message);
+        return status;
     }
     hd_onnx_unpack_free(message);
-    return status;
+    const char *guess = status == HD_BAD_MODEL ? hd_onnx_guess(source) : NULL;
+    if (guess != NULL) {
+        hd_fail(error, status, "no ONNX model: it %s", guess);
+    }
+    return path == NULL ? status : hd_fail_prefix(error, status, "'%s'", path);
 }
 
 static hd_status open_folder(const char *path, int *out, hd_error *error)
@@ -116,7 +125,7 @@ hd_status hd_onnx_load_file(const char *path, hd_graph **out_graph, hd_error *er
     }
     status = open_folder(slash != NULL ? parent : ".", &folder, error);
     if (status == HD_OK) {
-        status = load(&source, folder, out_graph, error);
+        status = load(&source, path, folder, out_graph, error);
     }
 fail:
     if (folder >= 0) {
@@ -138,7 +147,7 @@ hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_di
     int folder = -1;
     hd_status status = base_directory == NULL ? HD_OK : open_folder(base_directory, &folder, error);
     if (status == HD_OK) {
-        status = load(&source, folder, out_graph, error);
+        status = load(&source, NULL, folder, out_graph, error);
     }
     if (folder >= 0) {
         close(folder);

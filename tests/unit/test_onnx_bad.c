@@ -375,22 +375,86 @@ static void a_field_of_the_wrong_wire_type_is_refused(void **state)
     refuses(make_model(graph, 13), HD_BAD_MODEL, "wrong type");
 }
 
-static void what_is_no_model_at_all_is_refused(void **state)
+/* Files that people give in place of a model. */
+static void what_is_no_model_is_named_with_its_path(void **state)
 {
     (void)state;
-    bytes text = {0};
-    put(&text, "<html>not a model</html>", 24);
-    refuses(text, HD_BAD_MODEL, "");
-    bytes nothing = {0};
-    put(&nothing, "", 0);
-    refuses(nothing, HD_BAD_MODEL, "no ONNX graph");
+    char zeros[600] = {0}, tar[600] = "name";
+    memcpy(tar + 257, "ustar", 5);
+#define FILE_OF(bytes, words) {bytes, sizeof(bytes) - 1, words}
+    const struct {
+        const char *bytes;
+        size_t size;
+        const char *words;
+    } files[] = {
+        FILE_OF("", "is empty"),
+        FILE_OF("<html>not a model</html>", "HTML"),
+        FILE_OF("\n <!DOCTYPE HTML><head>", "HTML"),
+        FILE_OF("<?xml version=\"1.0\"?><net name=\"n\"/>", "XML"),
+        FILE_OF("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS"),
+        FILE_OF("{\"model\": 1}", "JSON"),
+        FILE_OF("Entry not found", "a text"),
+        FILE_OF("\xef\xbb\xbf[1, 2]", "JSON"),
+        FILE_OF("PK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0archive/data.pkl", "PyTorch"),
+        FILE_OF("PK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0config.json", "zip"),
+        FILE_OF("\x80\2}q\0.", "pickle"),
+        FILE_OF("\x80\4\x95\1\0\0\0", "pickle"),
+        FILE_OF("\x40\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\"}}", "safetensors"),
+        FILE_OF("\x08\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\"}}", "safetensors"),
+        FILE_OF("\x1c\0\0\0TFL3\0\0", "TensorFlow Lite"),
+        FILE_OF("\x1c\0\0\0ORTM\0\0", "onnxruntime"),
+        FILE_OF("\x1f\x8b\x08\0\0", "gzip"),
+        FILE_OF("GGUF\3\0\0\0", "GGUF"),
+        FILE_OF("\x89HDF\r\n", "HDF5"),
+        FILE_OF("\x93NUMPY\1\0", ".npy"),
+        {tar, sizeof tar, "tar"},
+        {zeros, sizeof zeros, "zeros"},
+    };
+    char path[] = "/tmp/heddle_no_model_XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        hd_graph *graph = NULL;
+        hd_error error = {0};
+        assert_int_equal(ftruncate(file, 0), 0);
+        assert_int_equal(pwrite(file, files[i].bytes, files[i].size, 0), files[i].size);
+        assert_int_equal(hd_onnx_load_file(path, &graph, &error), HD_BAD_MODEL);
+        if (strstr(error.message, files[i].words) == NULL) {
+            print_error("'%s' is not in: %s\n", files[i].words, error.message);
+        }
+        assert_non_null(strstr(error.message, files[i].words));
+        assert_non_null(strstr(error.message, path));
+        bytes copy = {0};
+        put(&copy, files[i].bytes, files[i].size);
+        refuses(copy, HD_BAD_MODEL, files[i].words);
+    }
+    close(file);
+    unlink(path);
     hd_graph *graph;
     hd_error error;
     assert_int_equal(hd_onnx_load_file("/nonexistent/model.onnx", &graph, &error), HD_NOT_FOUND);
     assert_non_null(strstr(error.message, "/nonexistent/model.onnx"));
-    assert_int_equal(hd_onnx_load_file("/", &graph, &error), HD_IO);
+    assert_int_equal(hd_onnx_load_file("/tmp", &graph, &error), HD_IO);
+    assert_non_null(strstr(error.message, "'/tmp' is a folder"));
     assert_int_equal(hd_onnx_load_file("/dev/zero", &graph, &error), HD_IO);
     assert_int_equal(hd_onnx_load_file(NULL, &graph, NULL), HD_INVALID_ARGUMENT);
+}
+
+/* A model of another kind that is in protobuf's format, too. */
+static void a_file_without_a_graph_is_named_with_its_path(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/heddle_no_graph_XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, "\x08\1", 2), 2);
+    close(file);
+    hd_graph *graph;
+    hd_error error;
+    assert_int_equal(hd_onnx_load_file(path, &graph, &error), HD_BAD_MODEL);
+    assert_non_null(strstr(error.message, path));
+    assert_non_null(strstr(error.message, "no ONNX graph"));
+    unlink(path);
 }
 
 static void graphs_of_if_and_loop_must_fit_their_node(void **state)
@@ -526,7 +590,8 @@ int main(void)
         cmocka_unit_test(nesting_that_would_overflow_a_stack_is_refused),
         cmocka_unit_test(functions_that_call_themselves_are_refused),
         cmocka_unit_test(a_field_of_the_wrong_wire_type_is_refused),
-        cmocka_unit_test(what_is_no_model_at_all_is_refused),
+        cmocka_unit_test(what_is_no_model_is_named_with_its_path),
+        cmocka_unit_test(a_file_without_a_graph_is_named_with_its_path),
         cmocka_unit_test(graphs_of_if_and_loop_must_fit_their_node),
         cmocka_unit_test(attributes_that_the_operator_does_not_have_are_refused),
         cmocka_unit_test(attributes_of_their_opset_are_accepted),
