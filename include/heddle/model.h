@@ -35,7 +35,8 @@ typedef struct hd_value_info {
     const char *dim_names[HD_MAX_RANK];    /* of a symbolic dimension, else NULL */
 } hd_value_info;
 
-/* Loads an ONNX file. External weights are read from the file's own folder only. The file may change
+/* Loads an ONNX file. External weights are read from the file's own folder only, and where the path
+ * is a symbolic link, from the folder that it leads to; links among them must not lead elsewhere. The file may change
  * or go once the call has returned. May block on the file; packs weights on the calling thread.
  * On success *out_model holds a reference that hd_model_destroy gives back; on failure NULL.
  * While it loads, memory peaks at no more than twice the bytes that hd_memory_info then counts as

@@ -19,7 +19,7 @@
 /* Reads a TensorProto. */
 static hd_status read_message(const hd_onnx_source *source, hd_tensor *out, hd_error *error)
 {
-    hd_onnx_origin origin = {.source = source, .folder = -1};
+    hd_onnx_origin origin = {.source = source, .folder = -1, .model = -1};
     ProtobufCMessage *message = NULL;
     hd_tensor tensor;
     hd_status status = hd_onnx_unpack(source, HD_ONNX_TENSOR, &message, error);

@@ -73,6 +73,7 @@ static int make_folder(void **state)
     write_file("outside", values, sizeof values);
     return symlink("weights", in_folder("model/link")) != 0 ||
                    symlink("..", in_folder("model/up")) != 0 ||
+                   symlink("../outside", in_folder("model/link_out")) != 0 ||
                    symlink("sub", in_folder("model/linked_sub")) != 0
                ? -1
                : 0;
@@ -157,13 +158,13 @@ static void external_data_is_read_from_the_models_folder(void **state)
     free(model.data);
 }
 
-static void external_data_outside_the_folder_or_behind_a_link_is_refused(void **state)
+static void external_data_outside_the_folder_is_refused(void **state)
 {
     (void)state;
     char absolute[512];
     snprintf(absolute, sizeof absolute, "%s", in_folder("model/weights"));
-    const char *places[] = {"../outside", "sub/../weights",     "..", absolute, "link",
-                            "up/outside", "linked_sub/weights", "",   "/",      "up/model/weights"};
+    const char *places[] = {"../outside", "sub/../weights", "..", absolute,     "up/outside",
+                            "link_out",   "",               "/",  "up/sub/../outside"};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         hd_graph *graph;
         hd_error error;
@@ -175,6 +176,87 @@ static void external_data_outside_the_folder_or_behind_a_link_is_refused(void **
         assert_non_null(strstr(error.message, "'w'"));
         assert_null(graph);
     }
+}
+
+static void links_that_stay_in_the_folder_are_followed(void **state)
+{
+    (void)state;
+    const char *places[] = {"link", "linked_sub/weights", "up/model/weights"};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        hd_graph *graph;
+        hd_error error;
+        assert_int_equal(load_external(places[i], "4", "8", 2, &graph, &error), HD_OK);
+        assert_memory_equal(first_constant(graph), ((const float[]){1, 2}), 8);
+        hd_graph_destroy(&graph);
+    }
+}
+
+/* Hugging Face's: snapshots/REVISION/onnx/NAME are links to ../../../blobs/HASH. */
+static void make_cache(const char *weights)
+{
+    bytes model = make_external_model("model.onnx_data", NULL, NULL, 4);
+    const char *folders[] = {"cache", "cache/blobs", "cache/blobs-else", "cache/snapshots",
+                             "cache/snapshots/main", "cache/snapshots/main/onnx"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        (void)mkdir(in_folder(folders[i]), 0700); /* it may be there */
+    }
+    write_file("cache/blobs/aaa", model.data, model.size);
+    free(model.data);
+    const float values[] = {4, 5, 6, 7};
+    write_file("cache/blobs/bbb", values, sizeof values);
+    write_file("cache/blobs-else/bbb", values, sizeof values);
+    (void)unlink(in_folder("cache/snapshots/main/onnx/model.onnx"));
+    (void)unlink(in_folder("cache/snapshots/main/onnx/model.onnx_data"));
+    assert_int_equal(symlink("../../../blobs/aaa", in_folder("cache/snapshots/main/onnx/model.onnx")), 0);
+    assert_int_equal(symlink(weights, in_folder("cache/snapshots/main/onnx/model.onnx_data")), 0);
+}
+
+static void links_into_one_folder_are_a_cache(void **state)
+{
+    (void)state;
+    hd_graph *graph;
+    hd_error error = {0};
+    make_cache("../../../blobs/bbb");
+    const char *path = in_folder("cache/snapshots/main/onnx/model.onnx");
+    if (hd_onnx_load_file(path, &graph, &error) != HD_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_memory_equal(first_constant(graph), ((const float[]){4, 5, 6, 7}), 16);
+    hd_graph_destroy(&graph);
+}
+
+static void links_that_leave_a_cache_are_refused(void **state)
+{
+    (void)state;
+    const char *places[] = {"../../../blobs-else/bbb", "../../../../outside", "/etc/passwd",
+                            "/dev/zero", "../../../blobs/../../outside"};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        hd_graph *graph;
+        hd_error error = {0};
+        make_cache(places[i]);
+        const char *path = in_folder("cache/snapshots/main/onnx/model.onnx");
+        assert_int_equal(hd_onnx_load_file(path, &graph, &error), HD_BAD_MODEL);
+        assert_non_null(strstr(error.message, "'model.onnx_data'"));
+    }
+    /* Bytes in memory have a folder, but no link of their own. */
+    make_cache("../../../blobs/bbb");
+    hd_graph *graph;
+    bytes model = make_external_model("model.onnx_data", NULL, NULL, 4);
+    assert_int_equal(hd_onnx_load_memory(model.data, model.size,
+                                         in_folder("cache/snapshots/main/onnx"), &graph, NULL),
+                     HD_BAD_MODEL);
+    free(model.data);
+}
+
+static void weights_that_were_not_fetched_are_named(void **state)
+{
+    (void)state;
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+    hd_graph *graph;
+    hd_error error;
+    write_file("model/pointer", pointer, sizeof pointer - 1);
+    assert_int_equal(load_external("pointer", NULL, NULL, 1000, &graph, &error), HD_BAD_MODEL);
+    assert_non_null(strstr(error.message, "Git LFS"));
 }
 
 static void external_data_that_is_not_there_is_refused(void **state)
@@ -391,7 +473,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(external_data_is_read_from_the_models_folder),
-        cmocka_unit_test(external_data_outside_the_folder_or_behind_a_link_is_refused),
+        cmocka_unit_test(external_data_outside_the_folder_is_refused),
+        cmocka_unit_test(links_that_stay_in_the_folder_are_followed),
+        cmocka_unit_test(links_into_one_folder_are_a_cache),
+        cmocka_unit_test(links_that_leave_a_cache_are_refused),
+        cmocka_unit_test(weights_that_were_not_fetched_are_named),
         cmocka_unit_test(external_data_that_is_not_there_is_refused),
         cmocka_unit_test(offsets_beyond_4_gb_are_read),
         cmocka_unit_test(a_tensor_of_more_than_2_gb_is_read),
