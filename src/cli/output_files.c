@@ -2,6 +2,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +12,23 @@
 
 #include "heddle/file.h"
 
-static bool is_taken(const hd_output_files *files, size_t count, const char *name)
+/* A file's name, and the number that the next file of the same stem is tried with. */
+typedef struct taken_name {
+    char *text;
+    size_t next;
+} taken_name;
+
+static int compare_names(const void *a, const void *b)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(files->names[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return strcmp(((const taken_name *)a)->text, ((const taken_name *)b)->text);
+}
+
+/* The names so far, in search.h's tree: a model may have very many outputs of one name. */
+static taken_name *find_taken(void *const *names, char *text)
+{
+    taken_name wanted = {.text = text};
+    void *found = tfind(&wanted, names, compare_names);
+    return found == NULL ? NULL : *(taken_name **)found;
 }
 
 /* Bytes that continue a UTF-8 character are left out, so that it becomes one '_' and not
@@ -35,22 +46,50 @@ static void clean(const char *name, char *text)
     *text = '\0';
 }
 
-static char *make_name(const hd_output_files *files, size_t index, const char *name)
+/* Writes STEM.npy or STEM-NUMBER.npy; the stem is cut where that would be longer than a file's name
+ * may be. */
+static void write_name(char text[NAME_MAX + 1], const char *stem, size_t number)
 {
-    size_t size = strlen(name) + 32;
-    char *stem = malloc(size), *text = malloc(size);
-    if (stem == NULL || text == NULL) {
-        free(stem);
-        free(text);
-        return NULL;
+    char end[32] = ".npy";
+    if (number > 1) {
+        snprintf(end, sizeof end, "-%zu.npy", number);
+    }
+    snprintf(text, NAME_MAX + 1, "%.*s%s", (int)(NAME_MAX - strlen(end)), stem, end);
+}
+
+/* The name of an output's file, as an entry of the tree; NULL: no memory. */
+static taken_name *make_name(void **names, const char *name)
+{
+    char *stem = malloc(strlen(name) + 1);
+    taken_name *made = malloc(sizeof *made);
+    char *text = malloc(NAME_MAX + 1);
+    if (stem == NULL || made == NULL || text == NULL) {
+        goto fail;
     }
     clean(name, stem);
-    snprintf(text, size, "%s.npy", stem);
-    for (size_t number = 2; is_taken(files, index, text); number++) {
-        snprintf(text, size, "%s-%zu.npy", stem, number);
+    write_name(text, stem, 1);
+    taken_name *same = find_taken(names, text);
+    size_t number = same == NULL ? 1 : same->next;
+    for (; number > 1; number++) {
+        write_name(text, stem, number);
+        if (find_taken(names, text) == NULL) {
+            break;
+        }
+    }
+    if (same != NULL) {
+        same->next = number + 1;
+    }
+    *made = (taken_name){.text = text, .next = 2};
+    if (tsearch(made, names, compare_names) == NULL) {
+        goto fail;
     }
     free(stem);
-    return text;
+    return made;
+fail:
+    free(stem);
+    free(made);
+    free(text);
+    return NULL;
 }
 
 hd_exit_code hd_output_files_name(const hd_model *model, hd_output_files *out_files)
@@ -60,18 +99,23 @@ hd_exit_code hd_output_files_name(const hd_model *model, hd_output_files *out_fi
     if (out_files->names == NULL) {
         return hd_failure_print_memory();
     }
+    void *names = NULL;
+    hd_exit_code code = EXIT_CODE_OK;
     for (; out_files->count < count; out_files->count++) {
         hd_value_info info;
         if (hd_model_output_info(model, out_files->count, &info) != HD_OK) {
-            return hd_failure_print(EXIT_CODE_DEFECT, "output %zu has no name", out_files->count);
+            code = hd_failure_print(EXIT_CODE_DEFECT, "output %zu has no name", out_files->count);
+            break;
         }
-        char *name = make_name(out_files, out_files->count, info.name);
+        taken_name *name = make_name(&names, info.name);
         if (name == NULL) {
-            return hd_failure_print_memory();
+            code = hd_failure_print_memory();
+            break;
         }
-        out_files->names[out_files->count] = name;
+        out_files->names[out_files->count] = name->text;
     }
-    return EXIT_CODE_OK;
+    tdestroy(names, free);
+    return code;
 }
 
 void hd_output_files_free(hd_output_files *files)

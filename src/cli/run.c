@@ -266,7 +266,8 @@ const hd_command hd_command_run = {
         "FILE is a .npy file or an ONNX TensorProto (.pb). NAME=FILE is split at the last '='.\n"
         "Outputs become DIR/NAME.npy, as thread 0's last repeat computed them; characters other\n"
         "than letters, digits, '.', '_' and '-' become '_', and a second file of the same name\n"
-        "gets -2. All threads share the model and run on the same inputs.",
+        "gets -2; names longer than a file's may be are cut. All threads share the model and run\n"
+        "on the same inputs.",
     .options = {{"--input", "NAME=FILE", true, "an input of the model"},
                 {"--output-dir", "DIR", false, "write the outputs there"},
                 {"--threads", "N", false, "threads that run at once (default: 1)"},

@@ -192,6 +192,29 @@ class Run(ProgramTest):
         self.assertEqual(sorted(os.listdir(out)),
                          ["_.-Z.npy", "y_1-2.npy", "y_1-3.npy", "y_1.npy"])
 
+    def test_names_that_no_file_can_have_are_cut(self):
+        names = ["o" + "a" * 300, "o" + "a" * 299 + "b", "z" * 251, "z" * 252, "z" * 249 + "-2"]
+        model = self.write("long.onnx", onnx_files.model(
+            [onnx_files.node("Relu", ["x" * 300], [name]) for name in names],
+            [("x" * 300, FLOAT, [3])], [(name, FLOAT, [3]) for name in names]))
+        x = self.write("x.npy", onnx_files.npy("<f4", [3], [1, 2, 3]))
+        out = self.folder / "out"
+        self.succeed("run", model, "--input", f"{'x' * 300}={x}", "--output-dir", out)
+        self.assertEqual(sorted(os.listdir(out)), sorted(
+            ["o" + "a" * 250 + ".npy", "o" + "a" * 248 + "-2.npy", "z" * 251 + ".npy",
+             "z" * 249 + "-2.npy", "z" * 249 + "-3.npy"]))
+
+    def test_very_many_outputs_of_one_file_name_are_numbered(self):
+        names = [chr(0x100 + i) for i in range(400)]
+        model = self.write("many.onnx", onnx_files.model(
+            [onnx_files.node("Relu", ["x"], [name]) for name in names],
+            [("x", FLOAT, [3])], [(name, FLOAT, [3]) for name in names]))
+        x = self.write("x.npy", onnx_files.npy("<f4", [3], [1, 2, 3]))
+        out = self.folder / "out"
+        self.succeed("run", model, "--input", f"x={x}", "--output-dir", out)
+        self.assertEqual(set(os.listdir(out)),
+                         {"_.npy"} | {f"_-{i}.npy" for i in range(2, 401)})
+
     def test_check_passes_from_many_threads(self):
         path = self.folder / "run.json"
         text = self.succeed("run", self.relu(), "--input", f"x={self.input()}", "--threads", "8",
