@@ -16,7 +16,7 @@ static const type_rule rules[] = {
     {"Add", "TT"},
     {"AffineGrid", "*L"},
     {"And", "BB"},
-    {"BatchNormalization", "TTTTT"},
+    {"BatchNormalization", "*"}, /* before opset 14 T, then up to three types */
     {"BitShift", "TT"},
     {"BitwiseAnd", "TT"},
     {"BitwiseOr", "TT"},

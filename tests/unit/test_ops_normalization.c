@@ -93,6 +93,147 @@ static void layer_norm_gives_all_three_outputs(void **state)
     }
 }
 
+/* Place of x's element in an operand that is broadcast to x's dims. */
+static int64_t broadcast_place(const hd_tensor *operand, const int64_t dims[4], int64_t element)
+{
+    int64_t place = 0, stride = 1;
+    for (uint32_t i = 0; i < 4; i++) {
+        int64_t index = element % dims[3 - i];
+        element /= dims[3 - i];
+        if (i < operand->rank && operand->dims[operand->rank - 1 - i] > 1) {
+            place += index * stride;
+            stride *= operand->dims[operand->rank - 1 - i];
+        }
+    }
+    return place;
+}
+
+/* LayerNormalization of 2x3x4x5, in the precision of `dtype`, with these shapes of scale and bias. */
+static void check_broadcast(hd_dtype dtype, int64_t axis, hd_tensor scale_as, hd_tensor bias_as)
+{
+    static const int64_t dims[4] = {2, 3, 4, 5};
+    static double x64[120], y64[120], scale64[120], bias64[120];
+    static float means[120], inverses[120];
+    int64_t size = 1, kept[4] = {1, 1, 1, 1};
+    for (int64_t i = 0; i < 4; i++) {
+        size *= i < axis ? 1 : dims[i];
+        kept[i] = i < axis ? dims[i] : 1;
+    }
+    for (int64_t i = 0; i < 120; i++) {
+        x64[i] = (double)source[i] + 1e-9 * (dtype == HD_FLOAT64);
+        scale64[i] = (double)scale[i];
+        bias64[i] = (double)bias[i];
+    }
+    for (int64_t row = 0; row < 120 / size; row++) {
+        double sum = 0, squares = 0;
+        for (int64_t i = row * size; i < (row + 1) * size; i++) {
+            sum += x64[i];
+        }
+        for (int64_t i = row * size; i < (row + 1) * size; i++) {
+            squares += (x64[i] - sum / (double)size) * (x64[i] - sum / (double)size);
+        }
+        double inverse = 1 / sqrt(squares / (double)size + (double)1e-5f);
+        means[row] = (float)(sum / (double)size);
+        inverses[row] = (float)inverse;
+        for (int64_t i = row * size; i < (row + 1) * size; i++) {
+            y64[i] = (x64[i] - sum / (double)size) * inverse * scale64[broadcast_place(&scale_as, dims, i)] +
+                     bias64[broadcast_place(&bias_as, dims, i)];
+            expected[i] = (float)y64[i];
+        }
+    }
+    bool wide = dtype == HD_FLOAT64;
+    hd_attribute attributes[] = {operation_int("axis", axis)};
+    operation_case test = {.type = "LayerNormalization",
+                           .opset = 17,
+                           .attributes = attributes,
+                           .attribute_count = 1,
+                           .inputs = {operation_tensor(dtype, wide ? (void *)x64 : (void *)source, 4, dims),
+                                      operation_tensor(dtype, wide ? (void *)scale64 : (void *)scale,
+                                                       scale_as.rank, scale_as.dims),
+                                      operation_tensor(dtype, wide ? (void *)bias64 : (void *)bias, bias_as.rank,
+                                                       bias_as.dims)},
+                           .input_count = 3,
+                           .output_count = 3};
+    hd_tensor wanted[] = {operation_tensor(dtype, wide ? (void *)y64 : (void *)expected, 4, dims),
+                          operation_tensor(HD_FLOAT32, means, 4, kept),
+                          operation_tensor(HD_FLOAT32, inverses, 4, kept)};
+    check(&test, 3, wanted);
+    operation_result result;
+    assert_int_equal(operation_run(&test, &result), HD_OK);
+    operation_check_close(&result.outputs[0], &wanted[0], wide ? 1e-12 : 1e-5, wide ? 1e-12 : 1e-5);
+    operation_result_clear(&result);
+}
+
+#define SHAPE(...) OPERATION_TENSOR(HD_FLOAT32, NULL, __VA_ARGS__)
+
+static void layer_norm_broadcasts_scale_and_bias(void **state)
+{
+    (void)state;
+    hd_dtype dtypes[] = {HD_FLOAT32, HD_FLOAT64};
+    for (int k = 0; k < 2; k++) {
+        hd_tensor scalar = OPERATION_SCALAR(HD_FLOAT32, NULL);
+        check_broadcast(dtypes[k], 3, SHAPE(5), SHAPE(5));
+        check_broadcast(dtypes[k], 2, SHAPE(4, 5), SHAPE(4, 5));
+        check_broadcast(dtypes[k], 2, SHAPE(1), scalar);
+        check_broadcast(dtypes[k], 2, SHAPE(5), SHAPE(4, 1));
+        check_broadcast(dtypes[k], 2, SHAPE(4, 1), SHAPE(5));
+        check_broadcast(dtypes[k], 0, SHAPE(2, 1, 1, 5), SHAPE(3, 1, 1));
+        check_broadcast(dtypes[k], 3, SHAPE(3, 1, 1), SHAPE(3, 4, 5));
+        check_broadcast(dtypes[k], 1, SHAPE(3, 4, 5), SHAPE(2, 1, 1, 1));
+    }
+}
+
+/* Of float64: as the float32 kernels, but close to double precision. */
+static void norms_of_float64_are_computed_in_it(void **state)
+{
+    (void)state;
+    static double x[4 * 6 * 10], y[4 * 6 * 10], one[6], two[6], three[6], four[6];
+    int64_t dims[] = {4, 6, 10};
+    for (int64_t i = 0; i < 240; i++) {
+        x[i] = (double)source[i] + 1e-9;
+    }
+    for (int c = 0; c < 6; c++) {
+        one[c] = (double)scale[c] + 1e-9;
+        two[c] = (double)bias[c] + 1e-9;
+        three[c] = (double)mean[c] + 1e-9;
+        four[c] = (double)variance[c] + 1e-9;
+    }
+    for (int64_t i = 0; i < 240; i++) {
+        int64_t c = i / 10 % 6;
+        y[i] = (x[i] - three[c]) / sqrt(four[c] + (double)1e-5f) * one[c] + two[c];
+    }
+    operation_case test = {.type = "BatchNormalization",
+                           .opset = 15,
+                           .inputs = {operation_tensor(HD_FLOAT64, x, 3, dims), OPERATION_TENSOR(HD_FLOAT64, one, 6),
+                                      OPERATION_TENSOR(HD_FLOAT64, two, 6), OPERATION_TENSOR(HD_FLOAT64, three, 6),
+                                      OPERATION_TENSOR(HD_FLOAT64, four, 6)},
+                           .input_count = 5};
+    hd_tensor wanted = operation_tensor(HD_FLOAT64, y, 3, dims);
+    operation_result result;
+    assert_int_equal(operation_run(&test, &result), HD_OK);
+    operation_check_close(&result.outputs[0], &wanted, 1e-12, 1e-12);
+    operation_result_clear(&result);
+    operation_check_partitions(&test);
+    for (int64_t row = 0; row < 24; row++) {
+        double sum = 0, squares = 0;
+        for (int64_t i = row * 10; i < row * 10 + 10; i++) {
+            sum += x[i];
+        }
+        for (int64_t i = row * 10; i < row * 10 + 10; i++) {
+            squares += (x[i] - sum / 10) * (x[i] - sum / 10);
+        }
+        for (int64_t i = row * 10; i < row * 10 + 10; i++) {
+            y[i] = (x[i] - sum / 10) / sqrt(squares / 10 + (double)1e-5f) * one[row % 6] + two[row % 6];
+        }
+    }
+    test.type = "InstanceNormalization";
+    test.input_count = 3;
+    assert_int_equal(operation_run(&test, &result), HD_OK);
+    operation_check_close(&result.outputs[0], &wanted, 1e-12, 1e-12);
+    operation_result_clear(&result);
+    operation_check_partitions(&test);
+}
+
 static void fused_layer_norm_adds_the_residual(void **state)
 {
     (void)state;
@@ -223,6 +364,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layer_norm_gives_all_three_outputs),
+        cmocka_unit_test(layer_norm_broadcasts_scale_and_bias),
+        cmocka_unit_test(norms_of_float64_are_computed_in_it),
         cmocka_unit_test(fused_layer_norm_adds_the_residual),
         cmocka_unit_test(batch_norm_uses_the_given_statistics),
         cmocka_unit_test(groups_are_normalized_by_themselves),

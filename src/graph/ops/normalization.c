@@ -42,6 +42,9 @@ static hd_infer_result infer_batch(hd_operation *operation, size_t *needed_input
             return fail(operation, error, "scale, bias, mean and variance do not fit the channels");
         }
     }
+    if (operation->opset < 14 && !same_dtype(operation, 1, 5)) {
+        return fail(operation, error, "scale, bias, mean and variance are of another type than its input");
+    }
     for (size_t i = 1; i < operation->output_count; i++) {
         operation->outputs[i].dtype = operation->inputs[i < 5 ? (i - 1) % 2 + 3 : 3].dtype;
         operation->outputs[i].shape = operation->inputs[3].shape;
@@ -75,6 +78,14 @@ static hd_infer_result infer_group(hd_operation *operation, size_t *needed_input
     return hd_infer_same(operation, needed_input, error);
 }
 
+/* Whether an operand is broadcast to `shape` as ONNX says, or has as many elements as are normalized together. */
+static bool scales(const hd_operation *operation, size_t index, const hd_shape *shape, int64_t count)
+{
+    hd_shape result;
+    return holds(operation, index, count) ||
+           (hd_shape_broadcast(&operation->inputs[index].shape, shape, &result) && hd_shape_equal(&result, shape));
+}
+
 /* Normalizes over the dimensions from `axis` on. */
 static hd_infer_result infer_layer(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
@@ -84,7 +95,8 @@ static hd_infer_result infer_layer(hd_operation *operation, size_t *needed_input
         return fail(operation, error, "its axis is out of range");
     }
     int64_t count = hd_shape_count_range(shape, (uint32_t)axis, shape->rank);
-    if (!holds(operation, 1, count) || !holds(operation, 2, count) || !same_dtype(operation, 1, 3)) {
+    if (!scales(operation, 1, shape, count) || !scales(operation, 2, shape, count) ||
+        !same_dtype(operation, 1, 3)) {
         return fail(operation, error, "scale and bias do not fit the normalized dimensions");
     }
     hd_shape statistics = *shape;
@@ -92,7 +104,8 @@ static hd_infer_result infer_layer(hd_operation *operation, size_t *needed_input
         statistics.dims[i] = 1;
     }
     for (size_t i = 1; i < operation->output_count; i++) {
-        operation->outputs[i].dtype = HD_FLOAT32;
+        bool is_wide = hd_operation_int(operation, "stash_type", HD_FLOAT32) == HD_FLOAT64;
+        operation->outputs[i].dtype = is_wide ? HD_FLOAT64 : HD_FLOAT32;
         operation->outputs[i].shape = statistics;
     }
     return hd_infer_same(operation, needed_input, error);

@@ -2,6 +2,7 @@
  * batch. */
 #include <math.h>
 
+#include "hal/cpu/ops/moments.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/rows.h"
 
@@ -11,6 +12,7 @@ typedef struct batch_norm_parameters {
     float epsilon, momentum;
     bool training;
     size_t input_count, output_count;
+    hd_dtype dtypes[5]; /* of the inputs */
 } batch_norm_parameters;
 
 /* scale and shift of y = x · scale + shift */
@@ -99,18 +101,75 @@ static void run_training(const void *parameters, void *const *buffers, int64_t b
     }
 }
 
+/* Mean and variance of a channel of the batch. */
+static void find_moments(const batch_norm_parameters *p, const void *x, int64_t c, double *out_mean,
+                         double *out_variance)
+{
+    double count = (double)(p->batch * p->positions), sum = 0, squares = 0;
+    for (int64_t i = 0; i < p->batch * p->positions; i++) {
+        sum += hd_float_read(x, p->dtypes[0], (i / p->positions * p->channels + c) * p->positions + i % p->positions);
+    }
+    *out_mean = sum / count;
+    for (int64_t i = 0; i < p->batch * p->positions; i++) {
+        double difference = hd_float_read(x, p->dtypes[0], (i / p->positions * p->channels + c) * p->positions +
+                                                               i % p->positions) -
+                            *out_mean;
+        squares += difference * difference;
+    }
+    *out_variance = squares / count;
+}
+
+/* Both modes in double precision: for float64, and for statistics or scales of another type than x. */
+static void run_wide(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+{
+    (void)scratch;
+    const batch_norm_parameters *p = parameters;
+    void *const *outputs = buffers + p->input_count;
+    int64_t stop = hd_cpu_tile_begin(p->channels, p->tiles, end);
+    for (int64_t c = hd_cpu_tile_begin(p->channels, p->tiles, begin); c < stop; c++) {
+        double given[5];
+        for (size_t i = 1; i < 5; i++) {
+            given[i] = hd_float_read(buffers[i], p->dtypes[i], c);
+        }
+        double mean = given[3], variance = given[4];
+        if (p->training) {
+            find_moments(p, buffers[0], c, &mean, &variance);
+        }
+        double factor = given[1] / sqrt(variance + (double)p->epsilon);
+        for (int64_t i = 0; i < p->batch * p->positions; i++) {
+            int64_t at = (i / p->positions * p->channels + c) * p->positions + i % p->positions;
+            double x = hd_float_read(buffers[0], p->dtypes[0], at);
+            hd_float_write(outputs[0], p->dtypes[0], at, (x - mean) * factor + given[2]);
+        }
+        for (size_t i = 1; i < p->output_count; i++) {
+            size_t of = i % 2 == 1 ? 3 : 4; /* running mean and variance, then the batch's own */
+            double now = of == 3 ? mean : variance, kept = i < 3 ? (double)p->momentum : 0;
+            if (outputs[i] != NULL) {
+                hd_float_write(outputs[i], p->dtypes[of], c, given[of] * kept + now * (1 - kept));
+            }
+        }
+    }
+}
+
+static void compile_wide(hd_cpu_compilation *compilation, batch_norm_parameters *p)
+{
+    p->tiles = hd_cpu_tile_count(p->channels, p->batch * p->positions * 16);
+    compilation->kernel.run = run_wide;
+    compilation->kernel.tile_count = p->tiles;
+    compilation->kernel.inplace_inputs = 1;
+}
+
 hd_status hd_batch_norm_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
-    hd_status status = hd_float_only(compilation);
-    if (status != HD_OK) {
-        return status;
-    }
-    for (size_t i = 1; i < 5; i++) {
-        if (operation->inputs[i].dtype != HD_FLOAT32) {
-            return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
-                                     "there is no kernel for mixed types");
+    bool is_wide = false;
+    for (size_t i = 0; i < 5; i++) {
+        hd_dtype dtype = operation->inputs[i].dtype;
+        is_wide |= dtype == HD_FLOAT64;
+        if (dtype != HD_FLOAT32 && dtype != HD_FLOAT64) {
+            return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "there is no kernel for %s",
+                                     hd_dtype_name(dtype));
         }
     }
     batch_norm_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
@@ -134,6 +193,13 @@ hd_status hd_batch_norm_compile(hd_cpu_compilation *compilation)
                                          "statistics are given in training mode only");
             }
         }
+    }
+    if (is_wide) {
+        for (size_t i = 0; i < 5; i++) {
+            p->dtypes[i] = operation->inputs[i].dtype;
+        }
+        compile_wide(compilation, p);
+        return HD_OK;
     }
     bool flat = p->positions == 1 && !p->training;
     int64_t items = p->training ? p->channels : flat ? p->batch : p->batch * p->channels;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "hal/cpu/ops/moments.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/rows.h"
 
@@ -38,14 +39,24 @@ static void run_group_norm(const void *parameters, void *const *buffers, int64_t
     }
 }
 
+static hd_status compile_wide(hd_cpu_compilation *compilation, const group_norm_parameters *p)
+{
+    int64_t group = p->per_group ? 1 : p->channels, channel = p->per_group ? 0 : 1;
+    hd_moments moments = {.rank = 4,
+                          .dims = {p->batch, p->groups, p->channels, p->positions},
+                          .scale = {0, group, channel, 0},
+                          .bias = {0, group, channel, 0},
+                          .rows = p->batch * p->groups,
+                          .size = p->channels * p->positions,
+                          .epsilon = (double)p->epsilon,
+                          .centered = true};
+    return hd_moments_compile(compilation, &moments);
+}
+
 hd_status hd_group_norm_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
-    hd_status status = hd_float_only(compilation);
-    if (status != HD_OK) {
-        return status;
-    }
     group_norm_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
@@ -58,6 +69,13 @@ hd_status hd_group_norm_compile(hd_cpu_compilation *compilation)
     p->epsilon = hd_operation_float(operation, "epsilon", 1e-5f);
     p->per_group = hd_shape_count(&operation->inputs[1].shape) == p->groups &&
                    (operation->opset < 21 || p->channels == 1);
+    if (operation->inputs[0].dtype == HD_FLOAT64) {
+        return compile_wide(compilation, p);
+    }
+    hd_status status = hd_float_only(compilation);
+    if (status != HD_OK) {
+        return status;
+    }
     p->tiles = hd_cpu_tile_count(p->batch * p->groups, p->channels * p->positions * 3);
     compilation->kernel.run = run_group_norm;
     compilation->kernel.tile_count = p->tiles;

@@ -15,42 +15,33 @@ typedef struct lrn_parameters {
     int64_t tiles;
 } lrn_parameters;
 
-static void run_lrn(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                    void *scratch)
-{
-    (void)scratch;
-    const lrn_parameters *p = parameters;
-    int64_t items = p->batch * p->channels;
-    int64_t before = (p->size - 1) / 2, after = p->size - 1 - before;
-    int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
-    for (int64_t item = hd_cpu_tile_begin(items, p->tiles, begin); item < stop; item++) {
-        int64_t c = item % p->channels;
-        const float *image = (const float *)buffers[0] + (item - c) * p->positions;
-        float *y = (float *)buffers[1] + item * p->positions;
-        int64_t low = c - before < 0 ? 0 : c - before;
-        int64_t high = c + after >= p->channels ? p->channels - 1 : c + after;
-        for (int64_t i = 0; i < p->positions; i++) {
-            y[i] = 0.0f;
-        }
-        for (int64_t k = low; k <= high; k++) {
-            const float *x = image + k * p->positions;
-            for (int64_t i = 0; i < p->positions; i++) {
-                y[i] += x[i] * x[i];
-            }
-        }
-        const float *x = image + c * p->positions;
-        float factor = p->alpha / (float)p->size;
-        for (int64_t i = 0; i < p->positions; i++) {
-            y[i] = x[i] / Sleef_powf_u10(p->bias + factor * y[i], p->beta);
-        }
-    }
-}
+typedef struct lp_parameters {
+    hd_axis_split split;
+    bool squares;
+    int64_t tiles;
+} lp_parameters;
+
+typedef struct mean_variance_parameters {
+    hd_reduce_walk walk;
+    int64_t results;
+    int64_t tiles;
+} mean_variance_parameters;
+
+#define T     float
+#define NAME  float32
+#define POWER Sleef_powf_u10
+#include "hal/cpu/ops/lrn_template.h"
+#define T     double
+#define NAME  float64
+#define POWER Sleef_pow_u10
+#include "hal/cpu/ops/lrn_template.h"
 
 hd_status hd_lrn_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
-    hd_status status = hd_float_only(compilation);
+    bool is_wide = operation->inputs[0].dtype == HD_FLOAT64;
+    hd_status status = is_wide ? HD_OK : hd_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -66,45 +57,17 @@ hd_status hd_lrn_compile(hd_cpu_compilation *compilation)
     p->beta = hd_operation_float(operation, "beta", 0.75f);
     p->bias = hd_operation_float(operation, "bias", 1.0f);
     p->tiles = hd_cpu_tile_count(p->batch * p->channels, p->positions * 20);
-    compilation->kernel.run = run_lrn;
+    compilation->kernel.run = is_wide ? run_lrn_float64 : run_lrn_float32;
     compilation->kernel.tile_count = p->tiles;
     return HD_OK;
-}
-
-typedef struct lp_parameters {
-    hd_axis_split split;
-    bool squares;
-    int64_t tiles;
-} lp_parameters;
-
-static void run_lp(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                   void *scratch)
-{
-    (void)scratch;
-    const lp_parameters *p = parameters;
-    int64_t step = p->split.inner, items = p->split.outer * step;
-    int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
-    for (int64_t item = hd_cpu_tile_begin(items, p->tiles, begin); item < stop; item++) {
-        int64_t offset = item / step * p->split.size * step + item % step;
-        const float *x = (const float *)buffers[0] + offset;
-        float *y = (float *)buffers[1] + offset;
-        double sum = 0;
-        for (int64_t i = 0; i < p->split.size; i++) {
-            double value = (double)x[i * step];
-            sum += p->squares ? value * value : fabs(value);
-        }
-        float norm = (float)(p->squares ? sqrt(sum) : sum);
-        for (int64_t i = 0; i < p->split.size; i++) {
-            y[i * step] = norm == 0.0f ? 0.0f : x[i * step] / norm;
-        }
-    }
 }
 
 hd_status hd_lp_norm_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
-    hd_status status = hd_float_only(compilation);
+    bool is_wide = operation->inputs[0].dtype == HD_FLOAT64;
+    hd_status status = is_wide ? HD_OK : hd_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -119,66 +82,18 @@ hd_status hd_lp_norm_compile(hd_cpu_compilation *compilation)
     p->split.inner = hd_shape_count_range(shape, (uint32_t)axis + 1, shape->rank);
     p->squares = hd_operation_int(operation, "p", 2) == 2;
     p->tiles = hd_cpu_tile_count(p->split.outer * p->split.inner, p->split.size * 4);
-    compilation->kernel.run = run_lp;
+    compilation->kernel.run = is_wide ? run_lp_float64 : run_lp_float32;
     compilation->kernel.tile_count = p->tiles;
     compilation->kernel.inplace_inputs = 1;
     return HD_OK;
-}
-
-typedef struct mean_variance_parameters {
-    hd_reduce_walk walk;
-    int64_t results;
-    int64_t tiles;
-} mean_variance_parameters;
-
-static void normalize(const hd_reduce_walk *walk, const float *x, float *y)
-{
-    int64_t width = walk->fold_width ? walk->width : 1, count = walk->rows * width;
-    double sum = 0, squares = 0;
-    for (int64_t r = 0; r < walk->rows; r++) {
-        int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = at; i < at + width; i++) {
-            sum += (double)x[i];
-        }
-    }
-    double mean = sum / (double)count;
-    for (int64_t r = 0; r < walk->rows; r++) {
-        int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = at; i < at + width; i++) {
-            double value = (double)x[i] - mean;
-            squares += value * value;
-        }
-    }
-    double deviation = sqrt(squares / (double)count) + 1e-9; /* as in the operator's definition */
-    for (int64_t r = 0; r < walk->rows; r++) {
-        int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = at; i < at + width; i++) {
-            y[i] = (float)(((double)x[i] - mean) / deviation);
-        }
-    }
-}
-
-static void run_mean_variance(const void *parameters, void *const *buffers, int64_t begin,
-                              int64_t end, void *scratch)
-{
-    (void)scratch;
-    const mean_variance_parameters *p = parameters;
-    const hd_reduce_walk *walk = &p->walk;
-    int64_t columns = walk->fold_width ? 1 : walk->width;
-    int64_t stop = hd_cpu_tile_begin(p->results, p->tiles, end);
-    for (int64_t i = hd_cpu_tile_begin(p->results, p->tiles, begin); i < stop; i++) {
-        int64_t at = hd_reduce_offset(walk->outer_rank, walk->outer_dims, walk->outer_strides,
-                                      i / columns) +
-                     i % columns;
-        normalize(walk, (const float *)buffers[0] + at, (float *)buffers[1] + at);
-    }
 }
 
 hd_status hd_mean_variance_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
-    hd_status status = hd_float_only(compilation);
+    bool is_wide = operation->inputs[0].dtype == HD_FLOAT64;
+    hd_status status = is_wide ? HD_OK : hd_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -202,7 +117,7 @@ hd_status hd_mean_variance_compile(hd_cpu_compilation *compilation)
     p->results = p->walk.outer * columns;
     int64_t folded = p->walk.rows * (p->walk.fold_width ? p->walk.width : 1);
     p->tiles = hd_cpu_tile_count(p->results, folded * 4);
-    compilation->kernel.run = run_mean_variance;
+    compilation->kernel.run = is_wide ? run_mean_variance_float64 : run_mean_variance_float32;
     compilation->kernel.tile_count = p->tiles;
     compilation->kernel.inplace_inputs = 1;
     return HD_OK;
