@@ -76,6 +76,13 @@ static hd_status bad(const hd_operation *operation, hd_error *error, const char 
     return hd_operation_fail(operation, error, HD_BAD_MODEL, "%s", what);
 }
 
+static void set_scale(hd_scaling *s, uint32_t axis, double to, double from)
+{
+    s->scale[axis] = to / from;
+    s->scale_to[axis] = to;
+    s->scale_from[axis] = from;
+}
+
 static hd_status apply_scales(const hd_operation *operation, hd_scaling *s, int64_t count,
                               const uint32_t *axes, hd_error *error)
 {
@@ -103,7 +110,7 @@ static hd_status apply_scales(const hd_operation *operation, hd_scaling *s, int6
         double begin = s->roi_begin[axes[i]], end = s->roi_end[axes[i]];
         double length = crops(operation) ? end - begin : 1;
         double size = floor((double)((float)s->input.dims[axes[i]] * (float)length * (float)scale));
-        s->scale[axes[i]] = scale;
+        set_scale(s, axes[i], scale, 1);
         s->output.dims[axes[i]] = size < 0 ? 0 : (int64_t)size;
     }
     return HD_OK;
@@ -118,20 +125,24 @@ static hd_status apply_sizes(const hd_operation *operation, hd_scaling *s, int64
     if (hd_shape_count(&sizes->shape) != count) {
         return bad(operation, error, "sizes do not fit the axes");
     }
-    double common = 0;
+    double to = 1, from = 1; /* the common scale */
     for (int64_t i = 0; i < count; i++) {
         double in = (double)s->input.dims[axes[i]], size = read_real(sizes, i);
         if (!(size >= 0 && size < LIMIT)) {
             return bad(operation, error, "a size is negative, or far too large");
         }
-        double scale = in > 0 ? size / in : 1;
-        common = i == 0 || (larger ? scale > common : scale < common) ? scale : common;
-        s->scale[axes[i]] = scale;
+        set_scale(s, axes[i], in > 0 ? size : 1, in > 0 ? in : 1);
+        double own_to = s->scale_to[axes[i]], own_from = s->scale_from[axes[i]];
+        if (i == 0 || (larger ? own_to * from > to * own_from : own_to * from < to * own_from)) {
+            to = own_to;
+            from = own_from;
+        }
         s->output.dims[axes[i]] = (int64_t)size;
     }
     for (int64_t i = 0; i < count && (larger || smaller); i++) {
-        s->scale[axes[i]] = common;
-        s->output.dims[axes[i]] = (int64_t)(common * (double)s->input.dims[axes[i]] + 0.5);
+        double in = (double)s->input.dims[axes[i]];
+        set_scale(s, axes[i], to, from);
+        s->output.dims[axes[i]] = (int64_t)((2 * to * in + from) / (2 * from));
     }
     return HD_OK;
 }
@@ -180,7 +191,7 @@ hd_status hd_scaling_resolve(const hd_operation *operation, hd_scaling *s, hd_er
         return bad(operation, error, "its axes are out of range");
     }
     for (uint32_t i = 0; i < s->input.rank; i++) {
-        s->scale[i] = 1;
+        set_scale(s, i, 1, 1);
         s->roi_end[i] = 1;
     }
     if (!old && crops(operation)) {
@@ -203,31 +214,32 @@ hd_status hd_scaling_resolve(const hd_operation *operation, hd_scaling *s, hd_er
     return status;
 }
 
-/* Where output position x of an axis lies in the input. */
+/* Where output position x of an axis lies in the input. Each way is one quotient of whole numbers, where the scale
+ * comes from sizes: below 2^52, so that positions halfway between two elements are met exactly. */
 static double source_of(const hd_scaling *s, uint32_t axis, int64_t position)
 {
-    double x = (double)position, scale = s->scale[axis], in = (double)s->input.dims[axis];
-    double width = scale * in, out = (double)s->output.dims[axis];
+    double x = (double)position, to = s->scale_to[axis], from = s->scale_from[axis];
+    double in = (double)s->input.dims[axis], out = (double)s->output.dims[axis];
     const char *name = s->transformation;
     if (strcmp(name, "align_corners") == 0) {
-        return width == 1 || out == 1 ? 0 : x * (in - 1) / (width - 1);
+        return to * in == from || out == 1 ? 0 : x * (in - 1) * from / (to * in - from);
     }
     if (strcmp(name, "asymmetric") == 0) {
-        return x / scale;
+        return x * from / to;
     }
     if (strcmp(name, "tf_half_pixel_for_nn") == 0) {
-        return (x + 0.5) / scale;
+        return (2 * x + 1) * from / (2 * to);
     }
     if (strcmp(name, "tf_crop_and_resize") == 0) {
         double begin = s->roi_begin[axis], end = s->roi_end[axis];
         return out == 1 ? 0.5 * (begin + end) * (in - 1)
-                        : begin * (in - 1) + x * (end - begin) * (in - 1) / (out - 1);
+                        : (in - 1) * (begin * (out - 1 - x) + end * x) / (out - 1);
     }
     if (strcmp(name, "pytorch_half_pixel") == 0 && out == 1) {
         return s->mode == HD_SCALING_NEAREST ? 0 : -0.5;
     }
-    double offset = strcmp(name, "half_pixel_symmetric") == 0 ? in / 2 * (1 - out / width) : 0;
-    return offset + (x + 0.5) / scale - 0.5;
+    double offset = strcmp(name, "half_pixel_symmetric") == 0 ? in * to - out * from : 0;
+    return (offset + (2 * x + 1) * from - to) / (2 * to);
 }
 
 static bool is_identity(const hd_scaling *s, uint32_t axis)
@@ -248,7 +260,8 @@ int64_t hd_scaling_taps(const hd_scaling *s, uint32_t axis)
         return 1;
     }
     double reach = s->mode == HD_SCALING_LINEAR ? 1 : 2;
-    double taps = 2 * ceil(reach / stretch_of(s, axis));
+    bool stretches = stretch_of(s, axis) < 1;
+    double taps = 2 * ceil(stretches ? reach * s->scale_from[axis] / s->scale_to[axis] : reach);
     /* More would read an element twice only. */
     double most = 2 * (double)s->input.dims[axis] + 4;
     return (int64_t)(taps < most ? taps : most);

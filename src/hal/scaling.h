@@ -14,6 +14,8 @@ typedef struct hd_scaling {
     hd_shape input;
     hd_shape output;
     double scale[HD_MAX_RANK];
+    double scale_to[HD_MAX_RANK]; /* scale = scale_to / scale_from without rounding, so that positions are exact */
+    double scale_from[HD_MAX_RANK];
     double roi_begin[HD_MAX_RANK];
     double roi_end[HD_MAX_RANK];
     const char *transformation; /* coordinate_transformation_mode, or what old operator sets mean */

@@ -233,6 +233,67 @@ static void resize_agrees_in_both_layouts(void **state)
     }
 }
 
+static int64_t floor_of(int64_t numerator, int64_t denominator)
+{
+    return (numerator >= 0 ? numerator : numerator - denominator + 1) / denominator;
+}
+
+/* Nearest places by whole numbers: position p of half_pixel is ((2p + 1)·in - out) / (2·out), of asymmetric p·in / out,
+ * of align_corners p·(in - 1) / (out - 1). */
+static int64_t nearest_place(const char *transformation, const char *nearest, int64_t p, int64_t in, int64_t out)
+{
+    bool is_half = strstr(transformation, "half_pixel") != NULL;
+    bool is_single = out == 1 && strcmp(transformation, "half_pixel") != 0;
+    bool is_aligned = strcmp(transformation, "align_corners") == 0;
+    int64_t numerator = is_half ? (2 * p + 1) * in - out : is_aligned ? 2 * p * (in - 1) : 2 * p * in;
+    int64_t denominator = is_aligned ? 2 * (out - 1) : 2 * out;
+    if (is_single && (is_aligned || is_half)) {
+        return 0;
+    }
+    int64_t place = strcmp(nearest, "floor") == 0                ? floor_of(numerator, denominator)
+                    : strcmp(nearest, "ceil") == 0               ? -floor_of(-numerator, denominator)
+                    : strcmp(nearest, "round_prefer_ceil") == 0  ? floor_of(2 * numerator + denominator, 2 * denominator)
+                                                                 : -floor_of(denominator - 2 * numerator, 2 * denominator);
+    return place < 0 ? 0 : place >= in ? in - 1 : place;
+}
+
+static void resize_meets_halfway_positions_exactly(void **state)
+{
+    (void)state;
+    static const char *const transformations[] = {"half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"};
+    static const char *const modes[] = {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"};
+    static float x[64], y[64];
+    for (int i = 0; i < 64; i++) {
+        x[i] = (float)i;
+    }
+    for (int c = 0; c < 16 * 55 * 5; c++) {
+        const char *transformation = transformations[c % 4], *nearest = modes[c / 4 % 4];
+        static const int64_t from[] = {5, 10, 35, 50, 64};
+        int64_t in = from[c / 16 % 5], out = c / 80 + 1;
+        if (in == out) {
+            continue;
+        }
+        for (int64_t p = 0; p < out; p++) {
+            y[p] = (float)nearest_place(transformation, nearest, p, in, out);
+        }
+        hd_attribute attributes[] = {operation_string("mode", "nearest"), operation_string("nearest_mode", nearest),
+                                     operation_string("coordinate_transformation_mode", transformation)};
+        operation_case test = {.type = "Resize",
+                               .opset = 13,
+                               .attributes = attributes,
+                               .attribute_count = 3,
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, in), {0}, {0},
+                                          OPERATION_TENSOR(HD_INT64, &out, 1)},
+                               .input_count = 4,
+                               .known_inputs = 8};
+        operation_result result;
+        assert_int_equal(operation_run(&test, &result), HD_OK);
+        hd_tensor wanted = OPERATION_TENSOR(HD_FLOAT32, y, out);
+        operation_check_output(&result.outputs[0], &wanted);
+        operation_result_clear(&result);
+    }
+}
+
 static void resize_to_absurd_sizes_is_refused(void **state)
 {
     (void)state;
@@ -339,6 +400,7 @@ int main(void)
         cmocka_unit_test(a_window_larger_than_its_input_is_refused),
         cmocka_unit_test(global_average_agrees_in_both_layouts),
         cmocka_unit_test(resize_agrees_in_both_layouts),
+        cmocka_unit_test(resize_meets_halfway_positions_exactly),
         cmocka_unit_test(resize_to_absurd_sizes_is_refused),
         cmocka_unit_test(unpool_leaves_out_places_that_do_not_exist),
         cmocka_unit_test(regions_without_an_image_are_zero),
