@@ -1,18 +1,37 @@
-/* Activations that exporters spell out become one operator again: GELU, HardSwish and x·sigmoid(x). */
+/* Activations that exporters spell out become one operator again: GELU, HardSwish and x·sigmoid(x). Their
+ * constants must be the exact ones, rounded to the model's precision; a number merely near is another
+ * function, which is computed as it is written. */
 #include <math.h>
 
 #include "graph/planner.h"
 
-static bool is_scalar_near(const hd_planner *planner, hd_tensor_id id, float expected)
+#define ROOT_OF_2 1.4142135623730950488
+
+/* `value` is `exact` rounded to the nearest number of `digits` binary digits. */
+static bool is_rounding(float value, double exact, int digits)
 {
-    float value;
-    return hd_planner_scalar(planner, id, &value) && fabsf(value - expected) <= 1e-4f * fabsf(expected);
+    int exponent;
+    (void)frexp(exact, &exponent);
+    return (double)value == ldexp(rint(ldexp(exact, digits - exponent)), exponent - digits);
 }
 
-/* `node` multiplies with a constant near `factor`, or divides by one near 1 / factor: *out is what. */
-static bool scales_by(const hd_planner *planner, const hd_plan_node *node, float factor, hd_tensor_id *out)
+/* The constant is `exact` as float32 or, in a model that was of half precision, as that. */
+static bool is_value(const hd_planner *planner, float value, double exact)
 {
-    if (hd_plan_node_is(node, "Div") && is_scalar_near(planner, node->inputs[1], 1.0f / factor)) {
+    return is_rounding(value, exact, 24) || (planner->graph->from_float16 && is_rounding(value, exact, 11)) ||
+           (planner->graph->from_bfloat16 && is_rounding(value, exact, 8));
+}
+
+static bool is_constant(const hd_planner *planner, hd_tensor_id id, double exact)
+{
+    float value;
+    return hd_planner_scalar(planner, id, &value) && is_value(planner, value, exact);
+}
+
+/* `node` divides by the constant `divisor`, or multiplies with 1 / divisor: *out is what. */
+static bool divides_by(const hd_planner *planner, const hd_plan_node *node, double divisor, hd_tensor_id *out)
+{
+    if (hd_plan_node_is(node, "Div") && is_constant(planner, node->inputs[1], divisor)) {
         *out = node->inputs[0];
         return true;
     }
@@ -20,7 +39,7 @@ static bool scales_by(const hd_planner *planner, const hd_plan_node *node, float
         return false;
     }
     for (size_t i = 0; i < 2; i++) {
-        if (is_scalar_near(planner, node->inputs[i], factor)) {
+        if (is_constant(planner, node->inputs[i], 1 / divisor)) {
             *out = node->inputs[1 - i];
             return true;
         }
@@ -44,11 +63,11 @@ static bool same_shape(const hd_planner *planner, hd_tensor_id a, hd_tensor_id b
 static hd_plan_node *match_gelu(const hd_planner *planner, const hd_plan_node *erf, hd_tensor_id *x)
 {
     hd_plan_node *scaled = hd_planner_producer(planner, erf->inputs[0]);
-    if (scaled == NULL || !scales_by(planner, scaled, 0.70710678f, x)) {
+    if (scaled == NULL || !divides_by(planner, scaled, ROOT_OF_2, x)) {
         return NULL;
     }
     hd_plan_node *plus = next_of(planner, erf, "Add");
-    if (plus == NULL || !is_scalar_near(planner, hd_plan_node_other(plus, erf->outputs[0]), 1.0f)) {
+    if (plus == NULL || !is_constant(planner, hd_plan_node_other(plus, erf->outputs[0]), 1)) {
         return NULL;
     }
     hd_plan_node *product = next_of(planner, plus, "Mul");
@@ -58,14 +77,14 @@ static hd_plan_node *match_gelu(const hd_planner *planner, const hd_plan_node *e
     hd_tensor_id other = hd_plan_node_other(product, plus->outputs[0]), unused;
     if (other == *x) { /* x·(1 + erf), then ·1/2 */
         hd_plan_node *half = hd_planner_only_user(planner, product->outputs[0]);
-        return half != NULL && scales_by(planner, half, 0.5f, &unused) ? half : NULL;
+        return half != NULL && divides_by(planner, half, 2, &unused) ? half : NULL;
     }
     hd_plan_node *halved = hd_planner_producer(planner, other);
     hd_tensor_id source;
-    if (halved != NULL && scales_by(planner, halved, 0.5f, &source) && source == *x) {
+    if (halved != NULL && divides_by(planner, halved, 2, &source) && source == *x) {
         return product; /* (x/2)·(1 + erf) */
     }
-    if (is_scalar_near(planner, other, 0.5f)) { /* 1/2·(1 + erf), then ·x */
+    if (is_constant(planner, other, 0.5)) { /* 1/2·(1 + erf), then ·x */
         hd_plan_node *last = next_of(planner, product, "Mul");
         return last != NULL && hd_plan_node_other(last, product->outputs[0]) == *x ? last : NULL;
     }
@@ -77,16 +96,13 @@ static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_n
 {
     hd_plan_node *plus = hd_planner_producer_of(planner, clip->inputs[0], "Add");
     if (plus == NULL || clip->operation.input_count < 3 || clip->inputs[1] == HD_TENSOR_NONE ||
-        clip->inputs[2] == HD_TENSOR_NONE || !is_scalar_near(planner, clip->inputs[2], 6.0f)) {
-        return NULL;
-    }
-    float low;
-    if (!hd_planner_scalar(planner, clip->inputs[1], &low) || low != 0.0f) {
+        clip->inputs[2] == HD_TENSOR_NONE || !is_constant(planner, clip->inputs[1], 0) ||
+        !is_constant(planner, clip->inputs[2], 6)) {
         return NULL;
     }
     *x = HD_TENSOR_NONE;
     for (size_t i = 0; i < 2; i++) {
-        if (is_scalar_near(planner, plus->inputs[i], 3.0f)) {
+        if (is_constant(planner, plus->inputs[i], 3)) {
             *x = plus->inputs[1 - i];
         }
     }
@@ -95,7 +111,7 @@ static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_n
     if (*x == HD_TENSOR_NONE || user == NULL) {
         return NULL;
     }
-    if (scales_by(planner, user, 1.0f / 6.0f, &source)) {
+    if (divides_by(planner, user, 6, &source)) {
         hd_plan_node *product = next_of(planner, user, "Mul");
         return product != NULL && hd_plan_node_other(product, user->outputs[0]) == *x ? product : NULL;
     }
@@ -103,7 +119,7 @@ static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_n
         return NULL;
     }
     hd_plan_node *sixth = hd_planner_only_user(planner, user->outputs[0]);
-    return sixth != NULL && scales_by(planner, sixth, 1.0f / 6.0f, &source) ? sixth : NULL;
+    return sixth != NULL && divides_by(planner, sixth, 6, &source) ? sixth : NULL;
 }
 
 /* x·hardsigmoid(x) with alpha 1/6, beta 1/2. */
@@ -113,7 +129,7 @@ static hd_plan_node *match_hard_sigmoid(const hd_planner *planner, const hd_plan
     float alpha = hd_operation_float(&gate->operation, "alpha", 0.2f);
     float beta = hd_operation_float(&gate->operation, "beta", 0.5f);
     hd_plan_node *product = next_of(planner, gate, "Mul");
-    return fabsf(alpha - 1.0f / 6.0f) < 1e-5f && beta == 0.5f && product != NULL &&
+    return is_value(planner, alpha, 1.0 / 6) && beta == 0.5f && product != NULL &&
                    hd_plan_node_other(product, gate->outputs[0]) == *x
                ? product
                : NULL;
@@ -132,7 +148,7 @@ static hd_plan_node *match_silu(const hd_planner *planner, const hd_plan_node *g
         return product;
     }
     hd_plan_node *scaled = hd_planner_producer(planner, *x);
-    if (scaled != NULL && scales_by(planner, scaled, 1.0f, &source) && source == other) {
+    if (scaled != NULL && divides_by(planner, scaled, 1, &source) && source == other) {
         *x = other;
         return product;
     }

@@ -51,6 +51,8 @@ struct hd_block {
 struct hd_graph {
     hd_region region; /* names, nodes' arrays, blocks; not the constants' elements */
     uint32_t opset; /* of nodes that are appended; a file's functions may have others than its graph */
+    bool from_float16; /* promoted from it: constants are rounded to it (prepare_half.c) */
+    bool from_bfloat16;
     hd_graph_value *values; /* [0] stands for HD_VALUE_NONE */
     size_t value_count;
     size_t value_capacity;

@@ -422,6 +422,10 @@ hd_status hd_graph_promote_halves(hd_graph *graph, hd_error *error)
     }
     note_block(&state, graph->root);
     if (state.computes || state.converts_weight) {
+        for (hd_value v = 1; v < state.value_count; v++) {
+            graph->from_float16 |= state.halves[v] == HD_FLOAT16;
+            graph->from_bfloat16 |= state.halves[v] == HD_BFLOAT16;
+        }
         status = promote_values(&state);
         if (status == HD_OK) {
             status = promote_block(&state, graph->root);
