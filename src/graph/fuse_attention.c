@@ -1,5 +1,7 @@
 /* Attention as exporters spell it becomes one operation: two products, a softmax between them, and the
  * transposes that split and join the heads. */
+#include <math.h>
+
 #include "graph/planner.h"
 #include "hal/fused.h"
 
@@ -62,34 +64,26 @@ static hd_tensor_id before_transposed_split(const hd_planner *planner, hd_tensor
     return HD_TENSOR_NONE;
 }
 
-/* A mask that broadcasts to the scores in every dimension. */
+/* A mask that broadcasts to the scores in every dimension, and leaves them as they are. */
 static bool is_mask(const hd_planner *planner, hd_tensor_id id, const hd_shape *scores)
 {
     const hd_plan_tensor *tensor = &planner->tensors[id];
-    if (tensor->dtype != HD_FLOAT32 || tensor->shape.rank > 4 || tensor->packed != NULL) {
-        return false;
-    }
-    for (uint32_t i = 0; i < tensor->shape.rank; i++) {
-        int64_t dim = tensor->shape.dims[tensor->shape.rank - 1 - i];
-        if (dim != 1 && dim != scores->dims[3 - i]) {
-            return false;
-        }
-    }
-    return true;
+    hd_shape both;
+    return tensor->dtype == HD_FLOAT32 && tensor->packed == NULL &&
+           hd_shape_broadcast(&tensor->shape, scores, &both) && hd_shape_equal(&both, scores);
 }
 
 static bool match_scores(const hd_planner *planner, hd_tensor_id scores, attention_parts *parts)
 {
-    const hd_shape *shape = &planner->tensors[scores].shape;
     hd_plan_node *add = hd_planner_producer_of(planner, scores, "Add");
     parts->inputs[3] = HD_TENSOR_NONE;
-    if (add != NULL && planner->tensors[scores].use_count == 1) {
+    if (hd_plan_node_broadcasts(add, "Add") && planner->tensors[scores].use_count == 1) {
         /* The mask is the operand that no product stands behind. */
         for (size_t i = 0; i < 2 && parts->inputs[3] == HD_TENSOR_NONE; i++) {
             float ignored = 1;
             hd_tensor_id product = skip_scale(planner, add->inputs[i], &ignored);
             if (hd_planner_producer_of(planner, product, "MatMul") != NULL &&
-                is_mask(planner, add->inputs[1 - i], shape)) {
+                is_mask(planner, add->inputs[1 - i], &planner->tensors[product].shape)) {
                 parts->inputs[3] = add->inputs[1 - i];
                 scores = add->inputs[i];
             }
@@ -106,6 +100,18 @@ static bool match_scores(const hd_planner *planner, hd_tensor_id scores, attenti
     parts->inputs[0] = before_split(planner, skip_scale(planner, product->inputs[0], &parts->scale));
     parts->inputs[1] = before_transposed_split(planner, product->inputs[1], &parts->scale);
     return parts->inputs[0] != HD_TENSOR_NONE && parts->inputs[1] != HD_TENSOR_NONE;
+}
+
+/* The operation repeats no batch and no head, and knows no scale of 0 (fused.h): what MatMul broadcasts, and
+ * what is empty, stays as it is written. */
+static bool parts_fit(const hd_planner *planner, const attention_parts *parts)
+{
+    const hd_shape *q = &planner->tensors[parts->inputs[0]].shape;
+    const hd_shape *k = &planner->tensors[parts->inputs[1]].shape;
+    const hd_shape *v = &planner->tensors[parts->inputs[2]].shape;
+    return q->dims[0] == k->dims[0] && q->dims[2] == k->dims[2] && k->dims[0] == v->dims[0] &&
+           k->dims[1] == v->dims[1] && k->dims[2] == v->dims[2] && hd_shape_count(q) > 0 &&
+           hd_shape_count(k) > 0 && hd_shape_count(v) > 0 && isfinite(parts->scale) && parts->scale != 0;
 }
 
 static bool match_attention(const hd_planner *planner, const hd_plan_node *softmax, attention_parts *parts)
@@ -125,7 +131,7 @@ static bool match_attention(const hd_planner *planner, const hd_plan_node *softm
     parts->inputs[2] = before_split(planner, product->inputs[1]);
     parts->last = hd_planner_only_user(planner, product->outputs[0]);
     return parts->inputs[2] != HD_TENSOR_NONE && parts->last != NULL &&
-           has_permutation(parts->last, 0, 2, 1, 3);
+           has_permutation(parts->last, 0, 2, 1, 3) && parts_fit(planner, parts);
 }
 
 /* [B, T, H, D] as [B, T, H·D]. */

@@ -140,10 +140,6 @@ static hd_status compile_attention(hd_cpu_compilation *compilation)
                                  hd_dtype_name(operation->inputs[0].dtype));
     }
     const hd_fused_attention *fused = operation->fused;
-    if (fused->scale == 0.0f) { /* gemm.h knows 0 as no scale */
-        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
-                                 "a scale of 0 has no kernel");
-    }
     attention *p = hd_cpu_parameters(compilation, sizeof *p);
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
