@@ -98,7 +98,7 @@ static void extend(const hd_planner *planner, linear_parts *parts, const hd_shap
             return;
         }
         parts->activation = (hd_activation){.kind = HD_ACTIVATION_NONE};
-        if (!hd_plan_node_is(user, "Add") || user->inputs[0] == user->inputs[1]) {
+        if (!hd_plan_node_broadcasts(user, "Add") || user->inputs[0] == user->inputs[1]) {
             return;
         }
         hd_tensor_id other = hd_plan_node_other(user, output);
@@ -196,7 +196,9 @@ bool hd_fuse_linear(hd_planner *planner)
             return false;
         }
         fused->activation = parts.activation;
-        if (!hd_planner_replace(planner, parts.last, "heddle.Linear", parts.inputs, 4, NULL, 0)) {
+        hd_attribute transposed = {.name = "transB", .kind = HD_ATTRIBUTE_INT,
+                                   .i = hd_plan_node_is(node, "Gemm") ? hd_operation_int(&node->operation, "transB", 0) : 0};
+        if (!hd_planner_replace(planner, parts.last, "heddle.Linear", parts.inputs, 4, &transposed, 1)) {
             return false;
         }
         parts.last->operation.fused = fused;

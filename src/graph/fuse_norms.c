@@ -50,7 +50,7 @@ static hd_plan_node *next_with_vector(const hd_planner *planner, const hd_plan_n
                                       const hd_shape *shape, hd_tensor_id *vector)
 {
     hd_plan_node *user = hd_planner_only_user(planner, node->outputs[0]);
-    if (!hd_plan_node_is(user, type)) {
+    if (!hd_plan_node_broadcasts(user, type)) {
         return NULL;
     }
     *vector = hd_plan_node_other(user, node->outputs[0]);
@@ -99,7 +99,8 @@ bool hd_fuse_norms(hd_planner *planner)
         hd_tensor_id inputs[3];
         float epsilon;
         hd_plan_node *last = match_norm(planner, div, inputs, &epsilon);
-        if (last == NULL || planner->tensors[inputs[0]].dtype != HD_FLOAT32) {
+        if (last == NULL || planner->tensors[inputs[0]].dtype != HD_FLOAT32 ||
+            !hd_shape_equal(&planner->tensors[inputs[0]].shape, &planner->tensors[last->outputs[0]].shape)) {
             continue;
         }
         hd_shape vector = {.rank = 1};

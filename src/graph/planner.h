@@ -151,6 +151,12 @@ static inline bool hd_plan_node_is(const hd_plan_node *node, const char *type)
     return node != NULL && strcmp(node->operation.type, type) == 0;
 }
 
+/* The same, where the operands broadcast as NumPy's: before opset 7, `axis` says where the second one lies. */
+static inline bool hd_plan_node_broadcasts(const hd_plan_node *node, const char *type)
+{
+    return hd_plan_node_is(node, type) && hd_operation_attribute(&node->operation, "axis") == NULL;
+}
+
 /* *out = the single float32 value of a known tensor; false when it is none. */
 bool hd_planner_scalar(const hd_planner *planner, hd_tensor_id tensor, float *out);
 
