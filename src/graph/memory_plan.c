@@ -1,6 +1,7 @@
 /* The end of planning: kernels, places in the arena, steps and their references. */
 #include <string.h>
 
+#include "base/check.h"
 #include "base/memory.h"
 #include "graph/arena_places.h"
 #include "graph/model.h"
@@ -38,6 +39,32 @@ static bool is_in_arena(const hd_plan_tensor *tensor)
            tensor->input_index < 0 && tensor->output_index < 0;
 }
 
+/* Whether inference allows a node that passes may have made or changed, and says what its outputs are. Kernels
+ * check their operands no more (operator.h), so this is what each fusion relies on (hal/fused.h). */
+__attribute__((unused)) static bool is_sound(const hd_plan_node *node)
+{
+    const hd_operator *entry = hd_operator_find(node->operation.type);
+    const size_t count = node->operation.output_count;
+    hd_operation operation = node->operation;
+    operation.outputs = hd_alloc_zero(count, sizeof *operation.outputs);
+    if (entry == NULL || operation.outputs == NULL) { /* an IndexCheck; out of memory */
+        hd_free(operation.outputs);
+        return true;
+    }
+    memcpy(operation.outputs, node->operation.outputs, count * sizeof *operation.outputs);
+    size_t needed;
+    bool sound = hd_operator_check_types(&operation, NULL) == HD_OK &&
+                 entry->infer(&operation, &needed, NULL) == HD_INFER_DONE;
+    for (size_t i = 0; i < count; i++) {
+        const hd_operand *output = &node->operation.outputs[i];
+        sound = sound && (node->outputs[i] == HD_TENSOR_NONE ||
+                          (operation.outputs[i].dtype == output->dtype &&
+                           hd_shape_equal(&operation.outputs[i].shape, &output->shape)));
+    }
+    hd_free(operation.outputs);
+    return sound;
+}
+
 static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
 {
     plan->recipe.steps = hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
@@ -49,6 +76,7 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         if (node->dead) {
             continue;
         }
+        HD_CHECK("BITS.fused", is_sound(node));
         hd_step *step = &plan->recipe.steps[plan->recipe.step_count];
         hd_status status = planner->model->device->backend->compile(
             &node->operation, planner->region, &step->kernel, planner->error);

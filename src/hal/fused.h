@@ -21,6 +21,15 @@
  * "heddle.IndexCheck"   finds out whether indices, int32 or int64, are within bounds. Output: int64
  *                       [HD_INDEX_CHECK_COUNT]. Parameters: hd_fused_index_check.
  *
+ * What each relies on, no operand but an attention's mask being repeated along any dimension: the shapes above,
+ * one floating type for all operands of one operation, and
+ *   Linear, Conv, ConvTranspose  bias and residual are added in this order, and the activation comes last;
+ *   Attention                    heads > 0; a finite scale that is not 0 (gemm.h takes 0 for none);
+ *   Elementwise                  each step's operands have the types that its own operation says, and all inputs
+ *                                broadcast, as NumPy's do, to the output.
+ * Inference says so once more, in graph/ops; checked builds ask it about every operation that is compiled for a
+ * plan (graph/memory_plan.c), so a pass that makes what its kernel cannot compute stops there.
+ *
  * Thread-safety: immutable. */
 #ifndef HD_HAL_FUSED_H
 #define HD_HAL_FUSED_H

@@ -161,6 +161,19 @@ static hd_infer_result infer_chain(hd_operation *operation, size_t *needed_input
         hd_operation_fail(operation, error, HD_INTERNAL, "the chain has no steps");
         return HD_INFER_FAILED;
     }
+    const size_t count = operation->input_count;
+    for (size_t s = 0; s < chain->step_count; s++) {
+        const hd_elementwise_step *step = &chain->steps[s];
+        for (size_t i = 0; i < step->operand_count; i++) {
+            const size_t place = step->operands[i];
+            if (place >= count + s || (place < count ? operation->inputs[place].dtype
+                                                     : chain->steps[place - count].operation->outputs[0].dtype) !=
+                                          step->operation->inputs[i].dtype) {
+                hd_operation_fail(operation, error, HD_INTERNAL, "an operand of step %zu does not fit", s);
+                return HD_INFER_FAILED;
+            }
+        }
+    }
     operation->outputs[0].dtype = chain->steps[chain->step_count - 1].operation->outputs[0].dtype;
     return broadcast_shapes(operation, error);
 }

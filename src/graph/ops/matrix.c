@@ -1,4 +1,6 @@
 /* Matrix: types and shapes of the operators of this family. */
+#include <math.h>
+
 #include "graph/operator.h"
 #include "hal/einsum.h"
 #include "hal/fused.h"
@@ -128,7 +130,7 @@ static bool attention_fits(const hd_operation *operation)
     const hd_shape *q = &operation->inputs[0].shape;
     const hd_shape *k = &operation->inputs[1].shape;
     const hd_shape *v = &operation->inputs[2].shape;
-    if (fused == NULL || fused->heads < 1 || q->rank != 3 || k->rank != 3 || v->rank != 3 ||
+    if (fused == NULL || fused->heads < 1 || !isfinite(fused->scale) || fused->scale == 0.0f || q->rank != 3 || k->rank != 3 || v->rank != 3 ||
         q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] ||
         q->dims[2] != k->dims[2] || q->dims[2] % fused->heads != 0 ||
         v->dims[2] % fused->heads != 0) {

@@ -116,7 +116,7 @@ static hd_infer_result infer_fused_layer(hd_operation *operation, size_t *needed
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     int64_t count = shape->rank == 0 ? 1 : shape->dims[shape->rank - 1];
-    if (!holds(operation, 1, count) || !holds(operation, 2, count) ||
+    if (!holds(operation, 1, count) || !holds(operation, 2, count) || !same_dtype(operation, 1, 4) ||
         (hd_operation_has(operation, 3) && !hd_shape_equal(shape, &operation->inputs[3].shape))) {
         return fail(operation, error, "scale, bias and residual do not fit");
     }
