@@ -1,8 +1,13 @@
 /* Device: where models run. Immutable once opened; counts references, so models keep it alive.
  *
  * Thread-safety: any thread, all functions at once; hd_device_destroy is for the last user of
- * the handle. In a forked child all functions answer HD_FORKED (where a device was opened before
- * the fork), and hd_device_destroy does nothing. */
+ * the handle.
+ *
+ * fork: in a child that was forked while anything of the library's was open (a device, or what keeps one: models,
+ * events, batches, runs), all functions of all headers that touch a device answer HD_FORKED, and destroy
+ * functions do nothing. A child that was forked before the first device was opened, or after all had been
+ * destroyed and the outcome of every run was there, may do all that its parent may. The call of fork waits some
+ * milliseconds for a run or a callback of the library's own threads that is about to end. */
 #ifndef HEDDLE_DEVICE_H
 #define HEDDLE_DEVICE_H
 

@@ -22,7 +22,9 @@ typedef struct hd_future hd_future;
 
 /* Called once when the future is final, on the device's callback thread, under no lock. It may
  * call any function of the library (those that shut something down answer HD_BUSY); while it
- * waits, later callbacks wait, too, and nothing else does. `context` is that of
+ * waits, later callbacks wait, too, and nothing else does. It must return (no pthread_exit, no longjmp out of it).
+ * If it forks, the child ends by _exit(0) when the callback returns there. Its thread blocks all signals but
+ * SIGSEGV, SIGBUS, SIGFPE and SIGILL. `context` is that of
  * hd_submit_options; `error` is valid during the call and NULL when the outcome is HD_OK. */
 typedef void hd_future_callback(void *context, hd_status outcome, const hd_error *error);
 

@@ -15,12 +15,30 @@ typedef struct thread_start {
     void *argument;
 } thread_start;
 
+static _Thread_local bool is_detached;
+
+/* Here, not in the thread that starts this one: what is pending there stays so. */
+static void let_crashes_through(void)
+{
+    sigset_t crashes;
+    sigemptyset(&crashes);
+    sigaddset(&crashes, SIGSEGV);
+    sigaddset(&crashes, SIGBUS);
+    sigaddset(&crashes, SIGFPE);
+    sigaddset(&crashes, SIGILL);
+    pthread_sigmask(SIG_UNBLOCK, &crashes, NULL);
+}
+
 static void *thread_main(void *argument)
 {
     thread_start start = *(thread_start *)argument;
     hd_free(argument);
+    let_crashes_through();
     (void)hd_thread_hold_cancelling(); /* a callback of the program's may have told it this thread's name */
     start.run(start.argument);
+    if (is_detached) {
+        hd_process_end_use();
+    }
     return NULL;
 }
 
@@ -65,6 +83,9 @@ void hd_thread_join(hd_thread *thread)
 
 void hd_thread_detach(hd_thread *thread)
 {
+    hd_process_begin_use(NULL);
+    hd_process_begin_end();
+    is_detached = true;
     pthread_detach(thread->handle);
 }
 
@@ -161,28 +182,4 @@ uint32_t hd_thread_core_count(void)
         count = quota;
     }
     return count == 0 ? 1 : count;
-}
-
-/* Set in a forked child by pthread_atfork's hook; children inherit it. Relaxed: fork orders it. */
-static _Atomic bool process_forked;
-static pthread_once_t process_once = PTHREAD_ONCE_INIT;
-
-static void note_child(void)
-{
-    hd_store_relaxed(&process_forked, true);
-}
-
-static void install_fork_hook(void)
-{
-    pthread_atfork(NULL, NULL, note_child);
-}
-
-void hd_thread_note_process(void)
-{
-    pthread_once(&process_once, install_fork_hook);
-}
-
-bool hd_thread_is_forked(void)
-{
-    return hd_load_relaxed(&process_forked);
 }

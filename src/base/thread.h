@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/process.h"
 #include "base/rank.h"
 #include "base/status.h"
 
@@ -14,7 +15,8 @@ typedef struct hd_thread {
     pthread_t handle;
 } hd_thread;
 
-/* Starts a thread with every signal blocked, so that the program's handlers run on its own threads.
+/* Starts a thread with every signal blocked, so that the program's handlers run on its own threads; but for
+ * SIGSEGV, SIGBUS, SIGFPE and SIGILL, which tell of a crash where it happens, in a callback of the program's too.
  * name: at most 15 characters. HD_OUT_OF_MEMORY when the system has no thread left. */
 HD_MUST_CHECK hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void *),
                                         void *argument);
@@ -28,7 +30,7 @@ void hd_thread_restore_cancelling(int before);
 /* Waits for the thread's end. */
 void hd_thread_join(hd_thread *thread) HD_WAITS;
 
-/* Lets the thread end by itself: it is not joined. For a thread that ends what it belongs to. */
+/* Lets the calling thread end by itself: it is not joined. For one that ends what it belongs to. */
 void hd_thread_detach(hd_thread *thread);
 
 /* True when the calling thread is this one. */
@@ -56,8 +58,10 @@ void hd_thread_use_cores(const hd_thread_cores *cores);
 /* Cores that this process may use: affinity mask and cgroup quota (v1 and v2), at least 1. */
 uint32_t hd_thread_core_count(void);
 
-/* True in a child that was forked after the first call of hd_thread_note_process. */
-bool hd_thread_is_forked(void);
-void hd_thread_note_process(void);
+/* True in a child that was forked while anything of the library's was in use. */
+static inline bool hd_thread_is_forked(void)
+{
+    return hd_process_is_forked();
+}
 
 #endif

@@ -54,7 +54,12 @@ __attribute__((noinline)) static void run_callbacks(hd_callbacks *callbacks, boo
         if (callback == NULL) {
             return;
         }
+        hd_process_begin_work();
         callback->run(callback);
+        hd_process_end_work();
+        if (hd_thread_is_forked()) {
+            hd_process_end_child(); /* which the callback has forked */
+        }
         if (*gone) {
             return; /* it ended the device, and *callbacks with it */
         }

@@ -52,7 +52,7 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
         return hd_fail(error, HD_INVALID_ARGUMENT, "infos or out_count is NULL");
     }
     if (hd_thread_is_forked()) {
-        return hd_fail(error, HD_FORKED, "the process was forked after a device was opened");
+        return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     if (capacity > 0) {
         hd_backend_cpu.describe(&infos[0]);
@@ -191,9 +191,8 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     if (status != HD_OK) {
         return status;
     }
-    hd_thread_note_process();
     if (hd_thread_is_forked()) {
-        return hd_fail(error, HD_FORKED, "the process was forked after a device was opened");
+        return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     hd_device *device = hd_alloc_aligned(sizeof *device);
     if (device == NULL) {
@@ -202,8 +201,11 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     memset(device, 0, sizeof *device);
     device->backend = backend;
     apply_options(device, &given);
+    hd_process_begin_use(hd_registry_restart);
     if (init_parts(device, &given) != HD_OK) {
         hd_free(device);
+        hd_process_begin_end();
+        hd_process_end_use();
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
     }
     hd_registry_add(&device->registry_entry);
@@ -225,6 +227,7 @@ void hd_device_destroy(hd_device **device)
     if (hd_thread_is_forked()) {
         return; /* its workers live in the parent only; its memory goes with this process */
     }
+    hd_process_begin_end();
     HD_CHECK("ONCE.long-runs", hd_load_relaxed(&dead->long_runs) == 0);
     hd_registry_remove(&dead->registry_entry);
     /* A runner or the callback thread may be the one that calls this: it had the last reference. */
@@ -239,6 +242,7 @@ void hd_device_destroy(hd_device **device)
     hd_submission_destroy(&dead->submission);
     hd_slot_pool_destroy(&dead->slots);
     hd_free(dead);
+    hd_process_end_use();
 }
 
 hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error)
@@ -247,7 +251,7 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
         return hd_fail(error, HD_INVALID_ARGUMENT, "device is NULL");
     }
     if (hd_thread_is_forked()) {
-        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+        return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     if (hd_callbacks_is_current(&device->callbacks)) {
         return hd_fail(error, HD_BUSY, "a callback of the device cannot shut it down");
@@ -307,7 +311,7 @@ hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info
 hd_status hd_device_check_open(hd_device *device, hd_error *error)
 {
     if (hd_thread_is_forked()) {
-        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+        return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     return hd_slot_pool_is_closed(&device->slots) ? hd_fail(error, HD_CLOSED, "the device was shut down") : HD_OK;
 }
@@ -333,7 +337,7 @@ static void end_long_run(hd_device *device, const hd_lease *lease)
 hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease, hd_error *error)
 {
     if (hd_thread_is_forked()) {
-        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+        return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     *out_lease = (hd_lease){.is_long = is_long};
     if (is_long) {
@@ -376,7 +380,7 @@ hd_status hd_device_find_stream(hd_device *device, hd_stream handle, hd_stream_r
         return hd_fail(error, HD_INVALID_ARGUMENT, "device is NULL");
     }
     if (hd_thread_is_forked()) {
-        return hd_fail(error, HD_FORKED, "the process was forked after the device was opened");
+        return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     uint32_t number = (uint32_t)handle.value % HD_STREAM_COUNT;
     bool is_ours = handle.value == 0 || (number != 0 && handle.value >> 32 == (uint32_t)device->serial);

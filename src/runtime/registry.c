@@ -45,3 +45,8 @@ void hd_registry_forget_slot(uint64_t serial, uint32_t slot)
     }
     registry_unlock();
 }
+
+void hd_registry_restart(void)
+{
+    registry_mutex = (hd_mutex)HD_MUTEX_INITIALIZER(HD_RANK_device);
+}

@@ -22,4 +22,8 @@ void hd_registry_remove(hd_registry_entry *entry);
 /* Makes a remembered slot of a device free; nothing where the device is gone. */
 void hd_registry_forget_slot(uint64_t serial, uint32_t slot);
 
+/* For a child that was forked while no device was open: a thread of the parent that just ended may have held the
+ * lock. */
+void hd_registry_restart(void);
+
 #endif

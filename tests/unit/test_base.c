@@ -223,7 +223,12 @@ static void read_mask(void *argument)
 static void threads_of_the_library_block_signals_and_leave_the_callers_mask(void **state)
 {
     (void)state;
-    sigset_t before, after;
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    sigset_t before, after, own;
+    sigemptyset(&own);
+    sigaddset(&own, SIGUSR2);
+    sigaddset(&own, SIGBUS); /* of the caller's: not the new thread's */
+    pthread_sigmask(SIG_BLOCK, &own, NULL);
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     hd_thread thread;
     assert_int_equal(hd_thread_start(&thread, "test", read_mask, NULL), HD_OK);
@@ -234,6 +239,11 @@ static void threads_of_the_library_block_signals_and_leave_the_callers_mask(void
         assert_int_equal(sigismember(&blocked_in_thread, signals[i]), 1);
         assert_int_equal(sigismember(&before, signals[i]), sigismember(&after, signals[i]));
     }
+    for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++) {
+        assert_int_equal(sigismember(&blocked_in_thread, crashes[i]), 0);
+        assert_int_equal(sigismember(&before, crashes[i]), sigismember(&after, crashes[i]));
+    }
+    pthread_sigmask(SIG_UNBLOCK, &own, NULL);
 }
 
 static void core_count_follows_the_affinity_mask(void **state)

@@ -1,8 +1,10 @@
-/* A forked child: each public function answers HD_FORKED there or does something harmless, also
- * when the process was forked while other threads were in the middle of the library. The parent
- * goes on. */
+/* A child that was forked while anything was open: each public function answers HD_FORKED there or does something
+ * harmless, also when the process was forked while other threads were in the middle of the library. The parent
+ * goes on. One that was forked before or after may do all that the parent may. One that a callback forks ends
+ * with it. And a crash in a callback reaches the program's handler. */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -513,6 +515,225 @@ static void a_child_of_a_busy_process_is_refused(void **state)
     }
 }
 
+/* --- nothing is open */
+
+static atomic_uint calls;
+
+static void count_call(void *context, hd_status outcome, const hd_error *problem)
+{
+    (void)context, (void)outcome, (void)problem;
+    atomic_fetch_add(&calls, 1);
+}
+
+/* From opening to the end, with every thread that the library has, the last one by a run or a callback. */
+static hd_status live(void)
+{
+    hd_tensor input = tensor_of(x), later = tensor_of(z);
+    hd_submit_options options = {.struct_size = sizeof options, .callback = count_call};
+    unsigned before = atomic_load(&calls);
+    hd_status status = hd_device_open("cpu", NULL, &device, &error);
+    status = status == HD_OK ? build_graph(&graph) : status;
+    status = status == HD_OK ? hd_model_create(device, graph, NULL, &model, &error) : status;
+    status = status == HD_OK ? hd_batch_create(model, NULL, &batch, &error) : status;
+    status = status == HD_OK ? run_model() : status;
+    if (status == HD_OK) {
+        status = hd_model_run_async(model, &input, 1, &later, 1, &options, &future, &error);
+    }
+    if (status == HD_OK) {
+        status = hd_future_wait(future, FOREVER, &error);
+    }
+    while (status == HD_OK && atomic_load(&calls) == before) {
+        usleep(100);
+    }
+    hd_future_destroy(&future);
+    hd_graph_destroy(&graph);
+    hd_batch_destroy(&batch);
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    return status;
+}
+
+static int wait_child(pid_t child)
+{
+    int status = 0;
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status)) {
+        fail_msg("the child ended with signal %d", WTERMSIG(status));
+    }
+    return WEXITSTATUS(status);
+}
+
+static pid_t fork_living(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        _exit((int)live());
+    }
+    return child;
+}
+
+/* Who has ended everything knows it, even though a thread of the library may still be on its way out. */
+static void a_child_may_live_when_everything_has_ended(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        assert_ok(live());
+        assert_int_equal(wait_child(fork_living()), HD_OK);
+    }
+}
+
+/* A thread that has used a device and ends at the moment of the fork takes the registry's lock. */
+static void *use_and_end(void *argument)
+{
+    assert_ok(run_model());
+    atomic_store((atomic_bool *)argument, true);
+    return NULL;
+}
+
+static void a_child_may_live_while_a_thread_ends(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        pthread_t thread;
+        static atomic_bool has_used;
+        atomic_store(&has_used, false);
+        open_everything();
+        assert_int_equal(pthread_create(&thread, NULL, use_and_end, &has_used), 0);
+        pthread_detach(thread);
+        while (!atomic_load(&has_used)) {
+            usleep(10);
+        }
+        close_everything();
+        assert_int_equal(wait_child(fork_living()), HD_OK);
+    }
+}
+
+/* As a server forks its workers. */
+static void many_children_may_live_and_have_children(void **state)
+{
+    (void)state;
+    pid_t children[4];
+    assert_ok(live());
+    for (size_t i = 0; i < 4; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            alarm(60);
+            hd_status status = live();
+            if (status == HD_OK) {
+                status = (hd_status)wait_child(fork_living());
+            }
+            _exit((int)status);
+        }
+    }
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(wait_child(children[i]), HD_OK);
+    }
+}
+
+static void a_child_with_a_device_of_its_own_refuses_its_children(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        open_everything();
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            _exit(open_device() == HD_FORKED && run_model() == HD_FORKED ? 0 : 1);
+        }
+        int failed = wait_child(grandchild);
+        close_everything();
+        _exit(failed);
+    }
+    assert_int_equal(wait_child(child), 0);
+}
+
+/* --- in a callback */
+
+static int ends[2]; /* of a pipe: what the child writes there */
+static pid_t forked;
+
+static void write_at_exit(void)
+{
+    (void)!write(ends[1], "x", 1); /* atexit's functions are not the library's to call */
+}
+
+static void fork_in_callback(void *context, hd_status outcome, const hd_error *problem)
+{
+    (void)context, (void)problem;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        atexit(write_at_exit);
+        (void)!write(ends[1], outcome == HD_OK && run_model() == HD_FORKED ? "c" : "?", 1);
+        return;
+    }
+    forked = child;
+    atomic_fetch_add(&calls, 1);
+}
+
+static void a_child_that_a_callback_forks_ends_when_it_returns(void **state)
+{
+    (void)state;
+    char text[4] = "";
+    hd_tensor input = tensor_of(x), output = tensor_of(y);
+    hd_submit_options options = {.struct_size = sizeof options, .callback = fork_in_callback};
+    open_everything();
+    assert_int_equal(pipe(ends), 0);
+    atomic_store(&calls, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_ok(hd_model_run_async(model, &input, 1, &output, 1, &options, NULL, &error));
+        while (atomic_load(&calls) == i) {
+            usleep(100);
+        }
+        assert_int_equal(wait_child(forked), 0);
+        assert_int_equal(read(ends[0], text, sizeof text), 1);
+        assert_int_equal(text[0], 'c');
+    }
+    close(ends[0]);
+    close(ends[1]);
+    close_everything();
+}
+
+static void end_well(int number)
+{
+    _exit(100 + number);
+}
+
+static void crash(void *context, hd_status outcome, const hd_error *problem)
+{
+    (void)outcome, (void)problem;
+    static int *volatile nowhere;
+    if (*(int *)context == SIGSEGV) {
+        *nowhere = 1;
+    }
+    raise(*(int *)context);
+}
+
+static void a_crash_in_a_callback_reaches_the_programs_handler(void **state)
+{
+    (void)state;
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            int number = signals[i];
+            hd_tensor input = tensor_of(x), output = tensor_of(y);
+            hd_submit_options options = {
+                .struct_size = sizeof options, .callback = crash, .context = &number};
+            alarm(20);
+            signal(number, end_well);
+            open_everything();
+            assert_ok(hd_model_run_async(model, &input, 1, &output, 1, &options, NULL, &error));
+            sleep(10);
+            _exit(1);
+        }
+        assert_int_equal(wait_child(child), 100 + signals[i]);
+    }
+}
+
 /* So that a new function is not forgotten above. */
 static void every_function_of_the_headers_was_called(void **state)
 {
@@ -545,6 +766,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_of_an_idle_process_is_refused),
         cmocka_unit_test(a_child_of_a_busy_process_is_refused),
+        cmocka_unit_test(a_child_may_live_when_everything_has_ended),
+        cmocka_unit_test(a_child_may_live_while_a_thread_ends),
+        cmocka_unit_test(many_children_may_live_and_have_children),
+        cmocka_unit_test(a_child_with_a_device_of_its_own_refuses_its_children),
+        cmocka_unit_test(a_child_that_a_callback_forks_ends_when_it_returns),
+        cmocka_unit_test(a_crash_in_a_callback_reaches_the_programs_handler),
         cmocka_unit_test(every_function_of_the_headers_was_called),
     };
     snprintf(path, sizeof path, "/tmp/heddle-fork-%ld.npy", (long)getpid());

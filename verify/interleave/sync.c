@@ -168,6 +168,9 @@ bool hd_condition_wait_until(hd_condition *condition, hd_mutex *mutex,
     if (*scheduler_held_ranks() != 1u << mutex->rank) {
         failure("rank", "a wait under another lock, at %s", trace_place(PLACE));
     }
+    if (deadline == 0) {
+        return false;
+    }
     touch((uintptr_t)condition, PLACE);
     touch((uintptr_t)mutex, PLACE);
     operation wait = {.kind = OPERATION_WAIT,
@@ -265,12 +268,34 @@ uint32_t hd_thread_core_count(void)
     return 2;
 }
 
-bool hd_thread_is_forked(void)
+/* Nothing is forked here. */
+bool hd_process_is_forked(void)
 {
     return false;
 }
 
-void hd_thread_note_process(void)
+void hd_process_begin_use(void (*restart)(void))
+{
+    (void)restart;
+}
+
+void hd_process_begin_end(void)
+{
+}
+
+void hd_process_end_use(void)
+{
+}
+
+void hd_process_begin_work(void)
+{
+}
+
+void hd_process_end_work(void)
+{
+}
+
+void hd_process_end_child(void)
 {
 }
 
@@ -285,8 +310,20 @@ uint64_t hd_clock_now(void)
     return seen;
 }
 
+uint32_t hd_wait_of_argument(uint32_t milliseconds)
+{
+    return milliseconds == HD_NO_WAIT ? 0 : milliseconds;
+}
+
+uint32_t hd_wait_of_option(uint32_t milliseconds, uint32_t standard)
+{
+    return milliseconds == 0 ? standard : hd_wait_of_argument(milliseconds);
+}
+
 uint64_t hd_clock_after_ms(uint32_t milliseconds)
 {
-    return milliseconds == UINT32_MAX ? HD_FOREVER
-                                      : hd_clock_now() + (uint64_t)milliseconds * UINT64_C(1000000);
+    if (milliseconds == 0 || milliseconds == HD_WAIT_FOREVER) {
+        return milliseconds == 0 ? 0 : HD_FOREVER;
+    }
+    return hd_clock_now() + (uint64_t)milliseconds * UINT64_C(1000000);
 }

@@ -153,7 +153,9 @@ static void run_queue(cpu_runner *runner, cpu_queue *queue, const bool *gone)
             break;
         }
         queue_unlock(queue);
+        hd_process_begin_work();
         hd_work_result result = work->run(work, number);
+        hd_process_end_work();
         if (*gone) {
             return;
         }
