@@ -22,6 +22,7 @@ from onnx.reference import ReferenceEvaluator
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 random = np.random.default_rng(1821)
 cases = {}
+defined = {}
 
 
 def floats(*shape, dtype=np.float32):
@@ -39,8 +40,8 @@ def info(name, array_or_type, rank=None):
     return helper.make_tensor_value_info(name, array_or_type, None if rank is None else [None] * rank)
 
 
-def case(name, opset, nodes, inputs, outputs, constants=None):
-    """outputs: {name: element type, or a pair of it and the rank}."""
+def case(name, opset, nodes, inputs, outputs, constants=None, expected=None):
+    """outputs: {name: element type, or a pair of it and the rank}; expected: of the first, by its definition."""
     if isinstance(nodes, onnx.NodeProto):
         nodes = [nodes]
     initializers = [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()]
@@ -50,14 +51,18 @@ def case(name, opset, nodes, inputs, outputs, constants=None):
     full_name = f"{name}_{opset}"
     assert full_name not in cases, full_name
     cases[full_name] = (model, inputs)
+    if expected is not None:
+        model.doc_string = "expected by its definition"
+        defined[full_name] = [expected]
 
 
-def one(name, opset, op, inputs, constants=None, output=FLOAT, outputs=("y",), order=None, **attributes):
+def one(name, opset, op, inputs, constants=None, output=FLOAT, outputs=("y",), order=None, expected=None,
+        **attributes):
     """One node. inputs and constants by name; order: the node's inputs where it is not this order."""
     operands = order or list(inputs) + list(constants or {})
     types = output if isinstance(output, (list, tuple)) else [output] * len(outputs)
     node = helper.make_node(op, operands, list(outputs), **attributes)
-    case(name, opset, node, inputs, dict(zip([o for o in outputs if o], types)), constants)
+    case(name, opset, node, inputs, dict(zip([o for o in outputs if o], types)), constants, expected)
 
 
 # For a dilated kernel, onnxruntime 1.32 and onnx's evaluator each pad SAME_* otherwise than ONNX defines
@@ -373,6 +378,31 @@ def scatter_reductions():
             output=TensorProto.FLOAT16, reduction=reduction)
 
 
+def signals():
+    """Signals without a dimension of parts, the lengths that are left out, and half a spectrum turned back."""
+    step, length = np.array(4, np.int64), np.array(8, np.int64)
+    flat, window = floats(2, 30), floats(8)
+    whole = {"x": floats(2, 30, 1)}
+    one("STFT_flat", 17, "STFT", {"x": flat}, {"step": step, "w": window}, expected=frames(flat, window, 4))
+    one("STFT_flat_length", 17, "STFT", {"x": flat}, {"step": step, "n": length}, order=["x", "step", "", "n"],
+        expected=frames(flat, np.ones(8), 4))
+    one("STFT_whole", 17, "STFT", whole, {"step": step}, expected=frames(whole["x"][..., 0], np.ones(30), 4))
+    half = floats(2, 6, 3, 2)
+    spectrum = half[..., 0] + 1j * half[..., 1]
+    for name, points in (("", 10), ("_odd", 7), ("_longer", 15)):
+        constants = {} if name == "" else {"n": np.array(points, np.int64)}
+        one(f"DFT_back{name}", 17, "DFT", {"x": half}, constants, onesided=1, inverse=1,
+            expected=np.fft.irfft(spectrum, n=points, axis=1)[..., None].astype(np.float32))
+
+
+def frames(signal, window, step):
+    """The short-time transform by its definition."""
+    count = (signal.shape[1] - len(window)) // step + 1
+    parts = np.stack([signal[:, i * step:i * step + len(window)] * window for i in range(count)], 1)
+    bins = np.fft.fft(parts)[..., :len(window) // 2 + 1]
+    return np.stack([bins.real, bins.imag], -1).astype(np.float32)
+
+
 # --- all of a network ----------------------------------------------------------------------------------
 def blocks():
     """What exporters of today write: a GELU block, group norm in a CNN, an upsampler, an axes chain."""
@@ -403,11 +433,12 @@ def main():
         control(opset)
         types_of(opset)
     scatter_reductions()
+    signals()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     size = 0
     for name, (model, inputs) in sorted(cases.items()):
-        expected = expect(model, inputs)
+        expected = defined[name] if name in defined else expect(model, inputs)
         records = [("model", model)]
         for kind, arrays in (("input", inputs.values()), ("output", expected)):
             records += [(kind, numpy_helper.from_array(np.asarray(array))) for array in arrays]

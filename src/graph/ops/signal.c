@@ -45,23 +45,23 @@ static hd_infer_result infer_dft(hd_operation *operation, size_t *needed_input, 
         input->shape.dims[rank - 1] > 2) {
         return reject(operation, error, "the input is no list of real or complex numbers");
     }
+    /* Half a spectrum back to the real signal. */
+    bool is_half = hd_operation_int(operation, "onesided", 0) != 0 && hd_operation_int(operation, "inverse", 0) != 0;
+    int64_t points = input->shape.dims[axis];
     int64_t length = hd_operation_has(operation, 1) ? hd_operand_int(&operation->inputs[1], 0)
-                                                    : input->shape.dims[axis];
+                     : is_half                      ? 2 * (points - 1)
+                                                    : points;
     if (length < 1) {
         return reject(operation, error, "the length is not positive");
     }
-    if (hd_operation_int(operation, "onesided", 0) != 0 &&
-        hd_operation_int(operation, "inverse", 0) != 0) {
-        hd_operation_fail(operation, error, HD_UNSUPPORTED, "onesided and inverse together");
-        return HD_INFER_FAILED;
-    }
     operation->outputs[0].dtype = input->dtype;
     operation->outputs[0].shape = input->shape;
-    operation->outputs[0].shape.dims[axis] = count_bins(operation, length, 0);
-    operation->outputs[0].shape.dims[rank - 1] = 2;
+    operation->outputs[0].shape.dims[axis] = is_half ? length : count_bins(operation, length, 0);
+    operation->outputs[0].shape.dims[rank - 1] = is_half ? 1 : 2;
     return HD_INFER_DONE;
 }
 
+/* The signal is [batch, points, 1 or 2], or [batch, points]; without a length and a window, all of it is one frame. */
 static hd_infer_result infer_stft(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *signal = &operation->inputs[0], *window = &operation->inputs[2];
@@ -71,13 +71,16 @@ static hd_infer_result infer_stft(hd_operation *operation, size_t *needed_input,
     if (*needed_input != 0) {
         return HD_INFER_NEEDS_VALUE;
     }
-    if (signal->shape.rank != 3 || signal->shape.dims[2] < 1 || signal->shape.dims[2] > 2 ||
-        !is_real_type(signal->dtype) || (!has_window && !has_length) ||
+    int64_t components = signal->shape.rank == 2 ? 1 : signal->shape.dims[2];
+    if (signal->shape.rank < 2 || signal->shape.rank > 3 || components < 1 || components > 2 ||
+        !is_real_type(signal->dtype) ||
         (has_window && (window->shape.rank != 1 || window->dtype != signal->dtype))) {
         return reject(operation, error, "signal or window do not fit");
     }
     int64_t step = hd_operand_int(&operation->inputs[1], 0);
-    int64_t length = has_length ? hd_operand_int(&operation->inputs[3], 0) : window->shape.dims[0];
+    int64_t length = has_length   ? hd_operand_int(&operation->inputs[3], 0)
+                     : has_window ? window->shape.dims[0]
+                                  : signal->shape.dims[1];
     if (step < 1 || length < 1 || length > signal->shape.dims[1] ||
         (has_window && window->shape.dims[0] != length)) {
         return reject(operation, error,

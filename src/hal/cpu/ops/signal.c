@@ -36,6 +36,7 @@ typedef struct transform {
     int64_t outer_stride;  /* numbers from one group of `inner` lanes to the next, of the input */
     int64_t frames, step;  /* STFT: lanes a signal and points between them; DFT: frames 0 */
     size_t window, output; /* buffers; window 0: none */
+    bool mirrors; /* the input is half a spectrum, whose other half mirrors it: the output is real */
     double scale;
 } transform;
 
@@ -70,6 +71,19 @@ static void transform_lane(const transform *p, const complex_number *in, int64_t
     }
 }
 
+/* Completes a spectrum of which the first length / 2 + 1 points are given (the first and, of an even number, the
+ * middle one are real). */
+static void mirror(complex_number *points, int64_t length)
+{
+    points[0].im = 0;
+    for (int64_t k = 1; 2 * k <= length; k++) {
+        if (2 * k == length) {
+            points[k].im = 0;
+        }
+        points[length - k] = (complex_number){points[k].re, -points[k].im};
+    }
+}
+
 static void run_transform(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                           void *scratch)
 {
@@ -90,10 +104,16 @@ static void run_transform(const void *parameters, void *const *buffers, int64_t 
                 in[t].im = p->components == 2 ? factor * load(p->dtype, buffers[0], at + 1) : 0;
             }
         }
+        if (p->mirrors) {
+            mirror(in, p->length);
+        }
         transform_lane(p, in, 1, p->length, out);
         int64_t stride = p->frames != 0 ? 1 : p->inner;
         int64_t to = p->frames != 0 ? lane * p->bins : outer * p->bins * p->inner + inner;
-        for (int64_t k = 0; k < p->bins; k++) {
+        for (int64_t k = 0; k < p->bins && p->mirrors; k++) {
+            store(p->dtype, buffers[p->output], to + k * stride, out[k].re * p->scale);
+        }
+        for (int64_t k = 0; k < p->bins && !p->mirrors; k++) {
             store(p->dtype, buffers[p->output], 2 * (to + k * stride), out[k].re * p->scale);
             store(p->dtype, buffers[p->output], 2 * (to + k * stride) + 1, out[k].im * p->scale);
         }
@@ -139,15 +159,19 @@ static hd_status compile_dft(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    p->length = hd_operation_has(operation, 1) ? hd_operand_int(&operation->inputs[1], 0)
-                                               : shape->dims[axis];
+    bool inverse = hd_operation_int(operation, "inverse", 0) != 0;
+    p->mirrors = inverse && hd_operation_int(operation, "onesided", 0) != 0;
     p->bins = operation->outputs[0].shape.dims[axis];
+    p->length = p->mirrors                       ? p->bins
+                : hd_operation_has(operation, 1) ? hd_operand_int(&operation->inputs[1], 0)
+                                                 : shape->dims[axis];
     p->components = shape->dims[shape->rank - 1];
-    p->given = shape->dims[axis] < p->length ? shape->dims[axis] : p->length;
+    int64_t most = p->mirrors ? p->length / 2 + 1 : p->length;
+    p->given = shape->dims[axis] < most ? shape->dims[axis] : most;
     p->inner = hd_shape_count_range(shape, (uint32_t)axis + 1, shape->rank - 1);
     p->outer_stride = hd_shape_count_range(shape, (uint32_t)axis, shape->rank);
     p->lanes = hd_shape_count_range(shape, 0, (uint32_t)axis) * p->inner;
-    return finish_transform(compilation, p, hd_operation_int(operation, "inverse", 0) != 0);
+    return finish_transform(compilation, p, inverse);
 }
 
 static hd_status compile_stft(hd_cpu_compilation *compilation)
@@ -158,14 +182,15 @@ static hd_status compile_stft(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    p->length = hd_operation_has(operation, 3) ? hd_operand_int(&operation->inputs[3], 0)
-                                               : operation->inputs[2].shape.dims[0];
+    p->length = hd_operation_has(operation, 3)   ? hd_operand_int(&operation->inputs[3], 0)
+                : hd_operation_has(operation, 2) ? operation->inputs[2].shape.dims[0]
+                                                 : shape->dims[1];
     p->window = hd_operation_has(operation, 2) ? 2 : 0;
     p->bins = to->dims[2];
-    p->components = shape->dims[2];
+    p->components = shape->rank == 2 ? 1 : shape->dims[2];
     p->given = p->length;
     p->inner = 1;
-    p->outer_stride = shape->dims[1] * shape->dims[2];
+    p->outer_stride = shape->dims[1] * p->components;
     p->frames = to->dims[1];
     p->step = hd_operand_int(&operation->inputs[1], 0);
     p->lanes = to->dims[0] * p->frames;
