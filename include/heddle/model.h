@@ -19,6 +19,13 @@ typedef struct hd_model_options {
     size_t struct_size;           /* sizeof(hd_model_options) */
     uint32_t plan_cache_capacity; /* plans kept, the least recently used goes first; 0: 64 */
     const char *base_directory;   /* hd_model_load_memory: the folder of external data; NULL: none */
+    /* Initializers for which runs may give other values: those of these names that the file lists among
+     * the inputs of its graph, too (from IR version 4 on; before it every initializer had to be there).
+     * They become inputs of the model, behind the others, and a run that leaves one out takes the
+     * initializer. They are constants no more: nothing is folded or packed that depends on them. Other
+     * names change nothing. NULL: all initializers are constants. */
+    const char *const *override_names;
+    size_t override_count;
 } hd_model_options;
 
 #define HD_RANK_UNKNOWN UINT32_MAX
@@ -70,7 +77,8 @@ HD_API HD_MUST_CHECK hd_status hd_model_output_info(const hd_model *model, size_
  * and idle workers help; with more long runs (some milliseconds) under way than the device has cores, the
  * device's own threads compute them, first come first served, and their callers sleep; that wait is bounded by
  * what is under way, not by lease_wait_ms.
- * inputs: every input of the model, by name or by position. outputs: those that are wanted, likewise;
+ * inputs: every input of the model, by name or by position; of hd_model_options.override_names, those
+ * that differ. outputs: those that are wanted, likewise;
  * see hd_tensor for who owns what. Outputs must not overlap inputs or one another.
  * The first run of new input shapes makes a plan; later ones allocate nothing when the outputs'
  * memory is the caller's (FLAT). Equal inputs give equal bits, whatever runs beside it (BITS).

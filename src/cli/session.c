@@ -1,5 +1,29 @@
 #include "cli/session.h"
 
+#include <stdlib.h>
+
+/* Each input that the command gives may be an initializer that it gives another value. */
+static hd_exit_code load_model(const hd_arguments *given, const char *path, hd_session *session)
+{
+    hd_error error = {0};
+    hd_model_options options = {.struct_size = sizeof options};
+    size_t files = hd_arguments_count(given, "--input");
+    size_t count = files + hd_arguments_count(given, "--shape");
+    const char **names = calloc(count + 1, sizeof *names);
+    if (names == NULL) {
+        return hd_failure_print_memory();
+    }
+    for (size_t i = 0; i < count; i++) {
+        names[i] = i < files ? hd_arguments_named(given, "--input", i).name
+                             : hd_arguments_named(given, "--shape", i - files).name;
+    }
+    options.override_names = names;
+    options.override_count = count;
+    hd_status status = hd_model_load(session->device, path, &options, &session->model, &error);
+    free(names);
+    return status == HD_OK ? EXIT_CODE_OK : hd_failure_print_error(&error);
+}
+
 hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_session *out_session)
 {
     hd_error error = {0};
@@ -13,11 +37,7 @@ hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_ses
     if (hd_device_get_info(out_session->device, &out_session->info) != HD_OK) {
         return hd_failure_print(EXIT_CODE_DEFECT, "the device does not say what it is");
     }
-    if (path != NULL &&
-        hd_model_load(out_session->device, path, NULL, &out_session->model, &error) != HD_OK) {
-        return hd_failure_print_error(&error);
-    }
-    return EXIT_CODE_OK;
+    return path == NULL ? EXIT_CODE_OK : load_model(given, path, out_session);
 }
 
 void hd_session_close(hd_session *session)

@@ -107,6 +107,9 @@ hd_status hd_bind_inputs(const hd_model *model, const hd_tensor *inputs, size_t 
     }
     for (size_t i = 0; i < wanted; i++) {
         if (found[i] == NULL) {
+            found[i] = input_value(model, i)->initial;
+        }
+        if (found[i] == NULL) {
             return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s' is missing",
                            input_value(model, i)->name);
         }

@@ -6,7 +6,7 @@
 
 #include "graph/model.h"
 
-/* Finds and checks the tensor of each model input. found: one a model input, all NULL before.
+/* Finds and checks the tensor of each model input, the initial one where none is given. found: one a model input, all NULL before.
  * HD_INVALID_ARGUMENT, HD_NOT_FOUND: the sentence names the input. */
 HD_MUST_CHECK hd_status hd_bind_inputs(const hd_model *model, const hd_tensor *inputs, size_t count,
                                        const hd_tensor **found, hd_error *error);

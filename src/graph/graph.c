@@ -56,6 +56,9 @@ void hd_graph_destroy(hd_graph **graph)
     *graph = NULL;
     for (size_t i = 0; i < dead->value_count; i++) {
         hd_free(dead->values[i].data);
+        if (dead->values[i].initial != NULL) {
+            hd_free(dead->values[i].initial->data);
+        }
     }
     for (size_t i = 0; i < dead->block_count; i++) {
         hd_block *block = dead->blocks[i];
@@ -97,6 +100,16 @@ hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype
         entry->data = data;
     }
     return value;
+}
+
+bool hd_graph_set_initial(hd_graph *graph, hd_value value, const hd_tensor *tensor)
+{
+    hd_graph_value *entry = &graph->values[value];
+    entry->initial = hd_region_copy(&graph->region, tensor, sizeof *tensor);
+    if (entry->initial != NULL) {
+        entry->initial->name = entry->name;
+    }
+    return entry->initial != NULL;
 }
 
 static bool copy_tensor(hd_region *region, const hd_tensor *tensor, const hd_tensor **out)
@@ -395,6 +408,21 @@ hd_status hd_graph_add_output(hd_graph *graph, const char *name, hd_value value,
     return HD_OK;
 }
 
+static bool clone_initial(const hd_tensor *initial, hd_graph *to, hd_value value)
+{
+    hd_tensor copy = *initial;
+    copy.data = hd_alloc_aligned(copy.size);
+    if (copy.data == NULL) {
+        return false;
+    }
+    memcpy(copy.data, initial->data, copy.size);
+    if (!hd_graph_set_initial(to, value, &copy)) {
+        hd_free(copy.data);
+        return false;
+    }
+    return true;
+}
+
 static bool clone_values(const hd_graph *from, hd_graph *to)
 {
     for (size_t i = 1; i < from->value_count; i++) {
@@ -408,6 +436,7 @@ static bool clone_values(const hd_graph *from, hd_graph *to)
         *copy = *source;
         copy->name = name;
         copy->data = NULL;
+        copy->initial = NULL;
         for (uint32_t d = 0; d < HD_MAX_RANK; d++) {
             if (source->dim_names[d] != NULL) {
                 copy->dim_names[d] = hd_region_copy_text(&to->region, source->dim_names[d]);
@@ -420,6 +449,9 @@ static bool clone_values(const hd_graph *from, hd_graph *to)
                 return false;
             }
             memcpy(copy->data, source->data, size);
+        }
+        if (source->initial != NULL && !clone_initial(source->initial, to, value)) {
+            return false;
         }
     }
     return true;

@@ -17,6 +17,8 @@ typedef struct hd_graph_value {
     hd_shape shape;
     const char *dim_names[HD_MAX_RANK]; /* NULL where a dimension has no symbol */
     void *data; /* a constant's elements, from hd_alloc_aligned, the graph's; NULL for others */
+    hd_tensor *initial; /* what an input is where a run does not give it, in the graph's region, its data
+                           as a constant's; NULL: a run must give it */
 } hd_graph_value;
 
 typedef struct hd_block hd_block;
@@ -72,6 +74,10 @@ hd_value hd_graph_new_value(hd_graph *graph, const char *name);
  * memory. */
 hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype, const hd_shape *shape,
                                void *data);
+
+/* Lets an input be `tensor` where a run does not give it. Takes the tensor's data over on success only;
+ * false when out of memory. */
+bool hd_graph_set_initial(hd_graph *graph, hd_value value, const hd_tensor *tensor);
 
 /* Appends a node of operator `op_type` to a block. Arrays and texts are copied, tensors in attributes
  * too; the outputs are values that hd_graph_new_value gave. *out_node (may be NULL) is valid until the

@@ -51,7 +51,7 @@ void hd_model_destroy(hd_model **model)
     hd_free(dead);
 }
 
-static hd_status read_options(const hd_model_options *options, hd_model_options *out, hd_error *error)
+hd_status hd_model_options_read(const hd_model_options *options, hd_model_options *out, hd_error *error)
 {
     *out = (hd_model_options){0};
     if (options != NULL) {
@@ -60,6 +60,11 @@ static hd_status read_options(const hd_model_options *options, hd_model_options 
                            options->struct_size, sizeof *out);
         }
         memcpy(out, options, options->struct_size);
+    }
+    for (size_t i = 0; i < out->override_count; i++) {
+        if (out->override_names == NULL || out->override_names[i] == NULL) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_model_options.override_names: %zu is NULL", i);
+        }
     }
     if (out->plan_cache_capacity == 0) {
         out->plan_cache_capacity = PLAN_CACHE_CAPACITY;
@@ -73,7 +78,7 @@ hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_opti
     *out_model = NULL;
     hd_model_options given;
     hd_model *model = NULL;
-    hd_status status = read_options(options, &given, error);
+    hd_status status = hd_model_options_read(options, &given, error);
     if (status != HD_OK) {
         goto fail;
     }

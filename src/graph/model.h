@@ -37,6 +37,10 @@ struct hd_model {
     hd_memo memos[HD_LANE_COUNT];
 };
 
+/* Reads options, NULL meaning defaults, each as far as the caller's struct goes. HD_INVALID_ARGUMENT. */
+HD_MUST_CHECK hd_status hd_model_options_read(const hd_model_options *options, hd_model_options *out,
+                                              hd_error *error);
+
 /* Makes a model of a graph, which it takes over in any case. Constants are folded and packed. */
 HD_MUST_CHECK hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_options *options,
                                        hd_model **out_model, hd_error *error);

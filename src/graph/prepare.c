@@ -266,6 +266,7 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
     note_readers(model->device->backend, graph, graph->root, uses);
     for (size_t v = 1; v < graph->value_count && status == HD_OK; v++) {
         hd_graph_value *value = &graph->values[v];
+        *size += value->initial == NULL ? 0 : value->initial->size;
         if (value->data == NULL) {
             continue;
         }

@@ -349,6 +349,7 @@ static hd_status declare_half(half_state *state, hd_value *place, hd_dtype half,
     *entry = state->graph->values[*place];
     entry->dtype = half;
     entry->data = NULL; /* an output may be a constant: its elements have one owner */
+    entry->initial = NULL;
     *place = declared;
     *out_declared = declared;
     return HD_OK;
@@ -364,6 +365,8 @@ static hd_status promote_inputs(half_state *state, hd_block *root)
         }
         hd_status status = declare_half(state, &root->inputs[i], half, &declared);
         if (status == HD_OK) {
+            state->graph->values[declared].initial = state->graph->values[inner].initial;
+            state->graph->values[inner].initial = NULL;
             status = append_cast(state, root, "", declared, inner, HD_FLOAT32);
         }
         if (status != HD_OK) {

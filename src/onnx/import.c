@@ -212,6 +212,32 @@ static hd_status import_constant(importer *import, hd_onnx_scope *scope, hd_onnx
     return status;
 }
 
+/* Reads the initializer of an input; it must be what the file declares the input to be. */
+static hd_status import_initial(importer *import, hd_value value, hd_onnx_definition *definition)
+{
+    hd_tensor tensor;
+    hd_status status =
+        hd_onnx_elements_read(import->origin, definition->tensor, &tensor, import->error);
+    if (status != HD_OK) {
+        return status;
+    }
+    const hd_graph_value *entry = &import->graph->values[value];
+    bool fits = tensor.dtype == entry->dtype &&
+                (!entry->has_rank || entry->shape.rank == tensor.rank);
+    for (uint32_t d = 0; fits && entry->has_rank && d < tensor.rank; d++) {
+        fits = entry->shape.dims[d] < 0 || entry->shape.dims[d] == tensor.dims[d];
+    }
+    if (!fits) {
+        status = hd_fail(import->error, HD_BAD_MODEL, "its initializer is of another type or shape");
+    } else if (!hd_graph_set_initial(import->graph, value, &tensor)) {
+        status = fail_memory(import, definition->name);
+    }
+    if (status != HD_OK) {
+        hd_free(tensor.data);
+    }
+    return status;
+}
+
 /* Adds an input that `definition` stands for to a block. */
 static hd_status import_input(importer *import, hd_block *block, hd_onnx_definition *definition)
 {
@@ -224,6 +250,9 @@ static hd_status import_input(importer *import, hd_block *block, hd_onnx_definit
     hd_status status =
         hd_onnx_declare(import->graph, value, definition->declaration,
                         is_root ? HD_ONNX_TYPE_NEEDED : HD_ONNX_TYPE_OPTIONAL, import->error);
+    if (status == HD_OK && definition->tensor != NULL) {
+        status = import_initial(import, value, definition);
+    }
     return status == HD_OK ? status
                            : hd_fail_prefix(import->error, status, "input '%s'", definition->name);
 }

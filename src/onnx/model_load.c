@@ -13,10 +13,15 @@ hd_status hd_model_load(hd_device *device, const char *path, const hd_model_opti
         return hd_fail(error, HD_INVALID_ARGUMENT, "device, path or out_model is NULL");
     }
     hd_graph *graph = NULL;
-    hd_status status = hd_device_check_open(device, error);
+    hd_model_options given;
+    hd_status status = hd_model_options_read(options, &given, error);
+    if (status == HD_OK) {
+        status = hd_device_check_open(device, error);
+    }
+    hd_onnx_overrides overrides = {given.override_names, given.override_count};
     if (status == HD_OK) {
         int cancelling = hd_thread_hold_cancelling(); /* files are cancellation points */
-        status = hd_onnx_load_file(path, &graph, error);
+        status = hd_onnx_load_file_with(path, &overrides, &graph, error);
         hd_thread_restore_cancelling(cancelling);
     }
     return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);
@@ -31,12 +36,17 @@ hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
     if (device == NULL || data == NULL || out_model == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "device, data or out_model is NULL");
     }
-    const char *directory = options == NULL ? NULL : options->base_directory;
     hd_graph *graph = NULL;
-    hd_status status = hd_device_check_open(device, error);
+    hd_model_options given;
+    hd_status status = hd_model_options_read(options, &given, error);
+    if (status == HD_OK) {
+        status = hd_device_check_open(device, error);
+    }
+    hd_onnx_overrides overrides = {given.override_names, given.override_count};
     if (status == HD_OK) {
         int cancelling = hd_thread_hold_cancelling();
-        status = hd_onnx_load_memory(data, size, directory, &graph, error);
+        status = hd_onnx_load_memory_with(data, size, given.base_directory, &overrides, &graph,
+                                           error);
         hd_thread_restore_cancelling(cancelling);
     }
     return status != HD_OK ? status : hd_model_adopt(device, graph, options, out_model, error);

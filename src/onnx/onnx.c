@@ -13,6 +13,7 @@
 #include "onnx/unpack.h"
 
 #define IR_VERSION_WITH_OPSETS 3 /* onnx.proto: each model has one from then on */
+#define IR_VERSION_WITH_OVERRIDES 4 /* before, each initializer had to be among the inputs */
 
 /* The version of ONNX's own operators that the model asks for. */
 static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
@@ -41,14 +42,31 @@ static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_erro
                          (long long)*out, HD_ONNX_OPSET_MIN, HD_ONNX_OPSET_MAX);
 }
 
+/* The names of initializers that become inputs. */
+static hd_status note_overrides(const hd_onnx_overrides *overrides, const Onnx__ModelProto *model,
+                                hd_onnx_resolver *resolver)
+{
+    bool can_be = overrides != NULL && model->ir_version >= IR_VERSION_WITH_OVERRIDES;
+    for (size_t i = 0; can_be && i < overrides->count; i++) {
+        if (hd_onnx_names_put(&resolver->overrides, resolver->region, overrides->names[i]) == NULL) {
+            return hd_fail(resolver->error, HD_OUT_OF_MEMORY, "no memory for names of initializers");
+        }
+    }
+    return HD_OK;
+}
+
 static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelProto *model,
-                              hd_graph **out_graph, hd_error *error)
+                              const hd_onnx_overrides *overrides, hd_graph **out_graph,
+                              hd_error *error)
 {
     hd_region region = {0};
     hd_onnx_resolver resolver = {.region = &region, .model = model, .error = error};
     hd_onnx_scope *root;
     hd_graph *graph = NULL;
     hd_status status = find_opset(model, &resolver.opset, error);
+    if (status == HD_OK) {
+        status = note_overrides(overrides, model, &resolver);
+    }
     if (status == HD_OK) {
         status = hd_onnx_resolve(&resolver, &root);
     }
@@ -70,7 +88,7 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
 
 /* path: NULL for bytes in memory. */
 static hd_status load(const hd_onnx_source *source, const char *path, int folder,
-                      hd_graph **out_graph, hd_error *error)
+                      const hd_onnx_overrides *overrides, hd_graph **out_graph, hd_error *error)
 {
     hd_onnx_origin origin = {.source = source,
                              .folder = folder,
@@ -81,7 +99,7 @@ static hd_status load(const hd_onnx_source *source, const char *path, int folder
     if (status == HD_OK && (model->graph == NULL || model->graph->n_output == 0)) {
         status = hd_fail(error, HD_BAD_MODEL, "the file has no ONNX graph with outputs");
     } else if (status == HD_OK) {
-        status = import_model(&origin, model, out_graph, error);
+        status = import_model(&origin, model, overrides, out_graph, error);
         hd_onnx_unpack_free(message);
         return status;
     }
@@ -101,7 +119,8 @@ static hd_status open_folder(const char *path, int *out, hd_error *error)
                                "the folder '%.300s': %s", path, strerrordesc_np(errno));
 }
 
-hd_status hd_onnx_load_file(const char *path, hd_graph **out_graph, hd_error *error)
+hd_status hd_onnx_load_file_with(const char *path, const hd_onnx_overrides *overrides,
+                                 hd_graph **out_graph, hd_error *error)
 {
     if (path == NULL || out_graph == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "path or out_graph is NULL");
@@ -125,7 +144,7 @@ hd_status hd_onnx_load_file(const char *path, hd_graph **out_graph, hd_error *er
     }
     status = open_folder(slash != NULL ? parent : ".", &folder, error);
     if (status == HD_OK) {
-        status = load(&source, path, folder, out_graph, error);
+        status = load(&source, path, folder, overrides, out_graph, error);
     }
 fail:
     if (folder >= 0) {
@@ -136,8 +155,9 @@ fail:
     return status;
 }
 
-hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_directory,
-                              hd_graph **out_graph, hd_error *error)
+hd_status hd_onnx_load_memory_with(const void *data, size_t size, const char *base_directory,
+                                   const hd_onnx_overrides *overrides, hd_graph **out_graph,
+                                   hd_error *error)
 {
     if (data == NULL || out_graph == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "data or out_graph is NULL");
@@ -147,7 +167,7 @@ hd_status hd_onnx_load_memory(const void *data, size_t size, const char *base_di
     int folder = -1;
     hd_status status = base_directory == NULL ? HD_OK : open_folder(base_directory, &folder, error);
     if (status == HD_OK) {
-        status = load(&source, NULL, folder, out_graph, error);
+        status = load(&source, NULL, folder, overrides, out_graph, error);
     }
     if (folder >= 0) {
         close(folder);

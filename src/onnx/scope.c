@@ -81,6 +81,21 @@ static hd_status define_tensors(hd_onnx_resolver *resolver, hd_onnx_scope *scope
     return HD_OK;
 }
 
+/* Initializers among the root's `count` inputs that runs may give other values for. */
+static void define_overrides(hd_onnx_resolver *resolver, hd_onnx_scope *scope, size_t count)
+{
+    bool is_root = scope->outer == NULL && scope->graph != NULL;
+    for (size_t i = 0; is_root && resolver->overrides.first != NULL && i < count; i++) {
+        const char *name = scope->graph->input[i]->name;
+        hd_onnx_definition *made = hd_onnx_names_find(&scope->names, name)->item;
+        if (made->kind == HD_ONNX_BY_TENSOR &&
+            hd_onnx_names_find(&resolver->overrides, name) != NULL) {
+            made->kind = HD_ONNX_BY_INPUT;
+            scope->inputs[scope->input_count++] = made;
+        }
+    }
+}
+
 static hd_status define_inputs(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
 {
     size_t count = scope->graph != NULL ? scope->graph->n_input : scope->function->n_input;
@@ -102,7 +117,10 @@ static hd_status define_inputs(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
             return fail_memory(resolver);
         }
         if (!is_new && made->kind == HD_ONNX_BY_TENSOR) {
-            continue; /* up to IR version 3 initializers stand among the inputs too */
+            /* An initializer, as up to IR version 3 all stand among the inputs, too. */
+            made->declaration = scope->graph->input[i];
+            made->index = i;
+            continue;
         }
         if (!is_new) {
             return hd_fail(resolver->error, HD_BAD_MODEL, "input '%s' is there twice", name);
@@ -111,6 +129,7 @@ static hd_status define_inputs(hd_onnx_resolver *resolver, hd_onnx_scope *scope)
         made->declaration = scope->graph != NULL ? scope->graph->input[i] : NULL;
         scope->inputs[scope->input_count++] = made;
     }
+    define_overrides(resolver, scope, count);
     return HD_OK;
 }
 

@@ -41,7 +41,7 @@ typedef struct hd_onnx_definition {
     hd_onnx_definition_kind kind;
     hd_onnx_scope *scope;
     size_t index; /* of the node or the input in its scope */
-    const Onnx__TensorProto *tensor;
+    const Onnx__TensorProto *tensor; /* of an initializer, also of one that is an input */
     const Onnx__ValueInfoProto *declaration;
     struct hd_onnx_definition *argument;
     hd_value value; /* HD_VALUE_NONE until the importer has made it */
@@ -83,7 +83,7 @@ struct hd_onnx_scope {
     size_t node_count;
     size_t *order; /* indices of the nodes that are needed, each after what it reads */
     size_t order_count;
-    hd_onnx_definition **inputs; /* those that are no initializers */
+    hd_onnx_definition **inputs; /* those that are no constants; with an initializer last */
     size_t input_count;
     hd_onnx_definition **outputs;
     size_t output_count;
@@ -101,6 +101,7 @@ typedef struct hd_onnx_resolver {
     hd_region *region; /* of the scopes */
     const Onnx__ModelProto *model;
     int64_t opset;
+    hd_onnx_names overrides; /* initializers that are inputs where the file lists them as such */
     hd_onnx_names functions; /* hd_onnx_function; a text of domain, name and overload */
     char *key; /* room for the longest such text */
     size_t key_size;

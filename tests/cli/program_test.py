@@ -192,6 +192,17 @@ class Run(ProgramTest):
         self.assertEqual(sorted(os.listdir(out)),
                          ["_.-Z.npy", "y_1-2.npy", "y_1-3.npy", "y_1.npy"])
 
+    def test_an_initializer_among_the_inputs_may_be_given(self):
+        model = self.write("weights.onnx", onnx_files.model(
+            [onnx_files.node("Add", ["x", "k"], ["y"])], [("x", FLOAT, [2]), ("k", FLOAT, [2])],
+            [("y", FLOAT, [2])], tensors=[("k", onnx_files.tensor(FLOAT, [2], [3, 4]))]))
+        x = self.write("x.npy", onnx_files.npy("<f4", [2], [1, 2]))
+        k = self.write("k.npy", onnx_files.npy("<f4", [2], [5, 6]))
+        for given, values in (((), [4, 6]), (("--input", f"k={k}"), [6, 8])):
+            self.succeed("run", model, "--input", f"x={x}", *given, "--output-dir", self.folder,
+                         "--threads", "3", "--repeat", "3", "--check")
+            self.assertEqual(onnx_files.read_npy((self.folder / "y.npy").read_bytes())[2], values)
+
     def test_names_that_no_file_can_have_are_cut(self):
         names = ["o" + "a" * 300, "o" + "a" * 299 + "b", "z" * 251, "z" * 252, "z" * 249 + "-2"]
         model = self.write("long.onnx", onnx_files.model(
