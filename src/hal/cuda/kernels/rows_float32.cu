@@ -1,0 +1,229 @@
+/* Softmax, LogSoftmax and LayerNormalization over the last axis, float32: a row is read once, stays in registers, and is written
+ * once. Rows of up to 1,024 elements are a warp's, longer ones a block's or a cluster's of blocks.
+ *
+ * BITS: which thread has which elements, and so the order of every sum, follows from the row's length alone, never from the number of
+ * rows: a thread adds its elements in ascending order, a warp by a butterfly, a block its warps and a cluster its blocks in ascending
+ * order.
+ *
+ * Thread-safety: any number of launches at once; nothing is kept between them. */
+#include "rows_float32.h"
+
+#include <cooperative_groups.h>
+
+namespace {
+
+struct Sum {
+    static constexpr float start = 0.0f;
+    static __device__ __forceinline__ float join(float a, float b) { return __fadd_rn(a, b); }
+};
+/* A NaN stays: softmax of a row with a NaN is NaN everywhere. */
+struct Maximum {
+    static constexpr float start = -__builtin_huge_valf();
+    static __device__ __forceinline__ float join(float a, float b)
+    {
+        float r;
+        asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+        return r;
+    }
+};
+
+/* Who has a row: WARPS warps of BLOCKS blocks of a cluster; each thread PARTS groups of 4 elements, WARPS * 32 * BLOCKS groups apart.
+ * Of one warp, a block has PACKED rows. */
+template <int WARPS_, int BLOCKS_, int PARTS_, int PACKED_> struct Row {
+    static constexpr int WARPS = WARPS_, BLOCKS = BLOCKS_, PARTS = PARTS_, PACKED = PACKED_, THREADS = 32 * WARPS * PACKED;
+    static_assert(PACKED == 1 || (WARPS == 1 && BLOCKS == 1), "several rows a block: a warp each");
+
+    static __device__ __forceinline__ int row()
+    {
+        return PACKED > 1 ? blockIdx.x * PACKED + (threadIdx.x >> 5) : blockIdx.x / BLOCKS;
+    }
+    static __device__ __forceinline__ int element(int part)
+    {
+        int thread = PACKED > 1 ? threadIdx.x & 31 : (blockIdx.x % BLOCKS) * THREADS + threadIdx.x;
+        return 4 * (part * 32 * WARPS * BLOCKS + thread);
+    }
+
+    /* The join of all threads' values, the same in each. `shared` has WARPS + 1 floats and is used once a kernel for each `round`. */
+    template <class Fold> static __device__ float reduce(float v, float *shared)
+    {
+#pragma unroll
+        for (int distance = 16; distance > 0; distance /= 2) {
+            v = Fold::join(v, __shfl_xor_sync(0xffffffffu, v, distance));
+        }
+        if (WARPS == 1 && BLOCKS == 1) {
+            return v;
+        }
+        if ((threadIdx.x & 31) == 0) {
+            shared[threadIdx.x >> 5] = v;
+        }
+        __syncthreads();
+        v = shared[0];
+#pragma unroll
+        for (int i = 1; i < WARPS; i++) {
+            v = Fold::join(v, shared[i]);
+        }
+        if (BLOCKS == 1) {
+            return v;
+        }
+        namespace cg = cooperative_groups;
+        cg::cluster_group cluster = cg::this_cluster();
+        if (threadIdx.x == 0) {
+            shared[WARPS] = v;
+        }
+        cluster.sync();
+        v = *cluster.map_shared_rank(&shared[WARPS], 0);
+#pragma unroll
+        for (int i = 1; i < BLOCKS; i++) {
+            v = Fold::join(v, *cluster.map_shared_rank(&shared[WARPS], i));
+        }
+        return v;
+    }
+    /* No block leaves while others read its part of a reduction. */
+    static __device__ __forceinline__ void leave()
+    {
+        if (BLOCKS > 1) {
+            cooperative_groups::this_cluster().sync();
+        }
+    }
+};
+
+template <bool ALIGNED> __device__ __forceinline__ void load(const float *row, int at, int length, float outside, float (&v)[4])
+{
+    if constexpr (ALIGNED) {
+        *reinterpret_cast<float4 *>(v) = at < length ? *reinterpret_cast<const float4 *>(row + at) : make_float4(outside, outside, outside, outside);
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            v[i] = at + i < length ? row[at + i] : outside;
+        }
+    }
+}
+
+template <bool ALIGNED> __device__ __forceinline__ void store(float *row, int at, int length, const float (&v)[4])
+{
+    if constexpr (ALIGNED) {
+        if (at < length) {
+            *reinterpret_cast<float4 *>(row + at) = *reinterpret_cast<const float4 *>(v);
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            if (at + i < length) {
+                row[at + i] = v[i];
+            }
+        }
+    }
+}
+
+template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) softmax(hd_cuda_rows p)
+{
+    __shared__ float shared[2][R::WARPS + 1];
+    int row = R::row();
+    if (R::PACKED > 1 && row >= p.rows) {
+        return;
+    }
+    const float *x = p.x + (long long)row * p.length;
+    float *y = p.y + (long long)row * p.length;
+    float v[R::PARTS][4], largest = Maximum::start, sum = 0.0f;
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+        load<ALIGNED>(x, R::element(i), p.length, Maximum::start, v[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            largest = Maximum::join(largest, v[i][j]);
+        }
+    }
+    largest = R::template reduce<Maximum>(largest, shared[0]);
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            float shifted = __fsub_rn(v[i][j], largest), power = expf(shifted);
+            v[i][j] = p.kind == HD_CUDA_SOFTMAX ? power : shifted;
+            if (R::element(i) + j < p.length) { /* a row of -inf alone has a NaN outside, too */
+                sum = __fadd_rn(sum, power);
+            }
+        }
+    }
+    sum = R::template reduce<Sum>(sum, shared[1]);
+    float factor = p.kind == HD_CUDA_SOFTMAX ? __frcp_rn(sum) : logf(sum);
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            v[i][j] = p.kind == HD_CUDA_SOFTMAX ? __fmul_rn(v[i][j], factor) : __fsub_rn(v[i][j], factor);
+        }
+        store<ALIGNED>(y, R::element(i), p.length, v[i]);
+    }
+    R::leave();
+}
+
+template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) layer_norm(hd_cuda_rows p)
+{
+    __shared__ float shared[2][R::WARPS + 1];
+    int row = R::row();
+    if (R::PACKED > 1 && row >= p.rows) {
+        return;
+    }
+    long long offset = (long long)row * p.length;
+    float v[R::PARTS][4], sum = 0.0f, square = 0.0f;
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+        load<ALIGNED>(p.x + offset, R::element(i), p.length, 0.0f, v[i]);
+    }
+    if (p.residual != nullptr) {
+#pragma unroll
+        for (int i = 0; i < R::PARTS; i++) {
+            float r[4];
+            load<ALIGNED>(p.residual + offset, R::element(i), p.length, 0.0f, r);
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                v[i][j] = __fadd_rn(v[i][j], r[j]);
+            }
+            if (p.sum != nullptr) {
+                store<ALIGNED>(p.sum + offset, R::element(i), p.length, v[i]);
+            }
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            sum = __fadd_rn(sum, v[i][j]);
+        }
+    }
+    float length = static_cast<float>(p.length);
+    float mean = __fdiv_rn(R::template reduce<Sum>(sum, shared[0]), length);
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            v[i][j] = __fsub_rn(v[i][j], mean);
+            if (R::element(i) + j < p.length) {
+                square = __fmaf_rn(v[i][j], v[i][j], square);
+            }
+        }
+    }
+    float variance = __fdiv_rn(R::template reduce<Sum>(square, shared[1]), length);
+    float factor = __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(variance, p.epsilon)));
+#pragma unroll
+    for (int i = 0; i < R::PARTS; i++) {
+        float s[4], b[4];
+        load<ALIGNED>(p.scale, R::element(i), p.length, 0.0f, s);
+        if (p.bias != nullptr) {
+            load<ALIGNED>(p.bias, R::element(i), p.length, 0.0f, b);
+        }
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            v[i][j] = __fmul_rn(__fmul_rn(v[i][j], factor), s[j]);
+            v[i][j] = p.bias != nullptr ? __fadd_rn(v[i][j], b[j]) : v[i][j];
+        }
+        store<ALIGNED>(p.y + offset, R::element(i), p.length, v[i]);
+    }
+    R::leave();
+}
+
+} // namespace
