@@ -2,8 +2,9 @@
 """usage: rows.py LIBRARY
 Checks the row kernels (against double precision, and that a row's bits do not depend on the number of rows) and times them beside
 PyTorch, both replayed as CUDA graphs, in turns."""
-import ctypes, statistics, sys
+import ctypes, sys
 import torch
+from timing import measure
 
 library = ctypes.CDLL(sys.argv[1])
 
@@ -17,34 +18,6 @@ def launch(group, norm, x, y, kind=0, scale=None, bias=None, residual=None, alig
     pointer = lambda t: None if t is None else t.data_ptr()
     p = Rows(pointer(x), pointer(residual), pointer(scale), pointer(bias), pointer(y), None, x.shape[0], x.shape[1], 1e-5, kind)
     return library.rows_launch(group, int(norm), int(aligned), ctypes.byref(p), ctypes.c_void_p(torch.cuda.current_stream().cuda_stream))
-
-
-def graph(work, count):
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        work(0)
-        stream.synchronize()
-        made = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(made, stream=stream):
-            for i in range(count):
-                work(i)
-    return made, stream
-
-
-def measure(works, count, rounds=15):
-    """Medians of microseconds a launch, in turns."""
-    graphs = [graph(w, count) for w in works]
-    times = [[] for _ in works]
-    for _ in range(rounds):
-        for (g, stream), t in zip(graphs, times):
-            begin, end = torch.cuda.Event(True), torch.cuda.Event(True)
-            with torch.cuda.stream(stream):
-                begin.record()
-                g.replay()
-                end.record()
-            end.synchronize()
-            t.append(begin.elapsed_time(end) * 1000 / count)
-    return [statistics.median(t[2:]) for t in times]
 
 
 def check(group, norm, kind, rows, length):

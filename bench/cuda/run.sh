@@ -7,10 +7,15 @@ build=$(mktemp -d) || exit 1
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
 flags="-std=c++17 -O3 -gencode=arch=compute_90,code=sm_90"
 "$nvcc" $flags -o "$build/product" product.cu -lcublasLt &
-"$nvcc" $flags -shared -Xcompiler -fPIC -o "$build/rows.so" rows.cu || exit 1
+for name in rows attention; do
+    "$nvcc" $flags -shared -Xcompiler -fPIC -o "$build/$name.so" $name.cu || exit 1
+done
 wait $! || exit 1
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm --format=csv,noheader
-python3 rows.py "$build/rows.so"; rows=$?
-"$build/product"; product=$?
+result=0
+for name in rows attention; do
+    python3 $name.py "$build/$name.so" || result=1
+done
+"$build/product" || result=1
 rm -r "$build"
-[ $rows -eq 0 ] && [ $product -eq 0 ]
+exit $result
