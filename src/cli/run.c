@@ -268,7 +268,7 @@ const hd_command hd_command_run = {
         "than letters, digits, '.', '_' and '-' become '_', and a second file of the same name\n"
         "gets -2; names longer than a file's may be are cut. All threads share the model and run\n"
         "on the same inputs.",
-    .options = {{"--input", "NAME=FILE", true, "an input of the model, or an initializer among its inputs"},
+    .options = {{"--input", "NAME=FILE", true, "an input, or an initializer among the inputs"},
                 {"--output-dir", "DIR", false, "write the outputs there"},
                 {"--threads", "N", false, "threads that run at once (default: 1)"},
                 {"--repeat", "K", false, "runs a thread (default: 1)"},

@@ -36,6 +36,7 @@ enum {
 
 #define FIELD_END 32
 #define RAW_DATA  9u
+#define TEXTS     9u /* of an attribute */
 
 static const unsigned char actions[MESSAGE_KIND_COUNT][FIELD_END] = {
     [MODEL] = {[1] = KEEP, [7] = INTO + GRAPH, [8] = INTO + OPERATOR_SET, [25] = INTO + FUNCTION},
@@ -100,6 +101,10 @@ typedef struct scanner {
     size_t extent_count;
     size_t extent_capacity;
     size_t field_count;
+    size_t list_length; /* where the length of the list of numbers stands that was written last */
+    size_t list_end;
+    uint32_t list_number; /* its field; 0: none that goes on */
+    uint32_t text_count; /* in the attribute that is walked through */
     unsigned int depth;
     hd_error *error;
 } scanner;
@@ -160,12 +165,56 @@ static void close_length(hd_onnx_skeleton *skeleton, size_t at)
     skeleton->bytes[at + 4] = (unsigned char)(length >> 28);
 }
 
+/* Counts a field that protobuf-c will unpack. */
+static hd_status count_field(scanner *scan)
+{
+    return ++scan->field_count <= HD_ONNX_FIELD_LIMIT
+               ? HD_OK
+               : hd_fail(scan->error, HD_UNSUPPORTED, "the model has more than %zu million fields",
+                         HD_ONNX_FIELD_LIMIT >> 20);
+}
+
+/* Whether a field is one number of a list that was not packed, as ONNX's writers leave them. */
+static bool is_number_of_list(message_kind kind, const field *f)
+{
+    return (kind == ATTRIBUTE && f->number == 8 && f->wire == WIRE_VARINT) ||
+           (kind == ATTRIBUTE && f->number == 7 && f->wire == WIRE_FIXED32) ||
+           (kind == TENSOR && f->number == 1 && f->wire == WIRE_VARINT);
+}
+
+/* Packs the numbers of a list into one field: there may be millions. */
+static hd_status keep_number(scanner *scan, const field *f)
+{
+    hd_onnx_skeleton *skeleton = &scan->skeleton;
+    bool goes_on = scan->list_number == f->number && scan->list_end == skeleton->size;
+    hd_status status = goes_on ? HD_OK : count_field(scan);
+    if (status == HD_OK) {
+        status = reserve(scan, f->size + 16);
+    }
+    if (status != HD_OK) {
+        return status;
+    }
+    if (!goes_on) {
+        scan->list_length = put_open_length(skeleton, f->number);
+        scan->list_number = f->number;
+    }
+    status = hd_onnx_reader_copy(&scan->reader, skeleton->bytes + skeleton->size, (size_t)f->size,
+                                 scan->error);
+    skeleton->size += (size_t)f->size;
+    close_length(skeleton, scan->list_length);
+    scan->list_end = skeleton->size;
+    return status;
+}
+
 /* Copies a field as it stands, tag included; its end was checked. */
 static hd_status keep_field(scanner *scan, const field *f)
 {
     hd_onnx_reader *reader = &scan->reader;
     uint64_t size = reader->offset + f->size - f->begin;
-    hd_status status = reserve(scan, size);
+    hd_status status = count_field(scan);
+    if (status == HD_OK) {
+        status = reserve(scan, size);
+    }
     if (status != HD_OK) {
         return status;
     }
@@ -179,7 +228,10 @@ static hd_status keep_field(scanner *scan, const field *f)
 
 static hd_status keep_empty(scanner *scan, const field *f)
 {
-    hd_status status = reserve(scan, 16);
+    hd_status status = count_field(scan);
+    if (status == HD_OK) {
+        status = reserve(scan, 16);
+    }
     if (status == HD_OK) {
         close_length(&scan->skeleton, put_open_length(&scan->skeleton, f->number));
         scan->reader.offset += f->size;
@@ -204,6 +256,10 @@ static hd_status note_extent(scanner *scan, const field *f)
     }
     if (f->number == RAW_DATA) { /* not repeated: the last one counts */
         scan->extent_count = 0;
+    }
+    hd_status status = count_field(scan);
+    if (status != HD_OK) {
+        return status;
     }
     if (!hd_array_reserve((void **)&scan->extents, &scan->extent_capacity, scan->extent_count + 1,
                           sizeof *scan->extents)) {
@@ -231,7 +287,10 @@ static hd_status put_extents(scanner *scan)
 /* Walks through a message within the one before it. */
 static hd_status descend(scanner *scan, const field *f, message_kind kind)
 {
-    hd_status status = reserve(scan, 16);
+    hd_status status = count_field(scan);
+    if (status == HD_OK) {
+        status = reserve(scan, 16);
+    }
     if (status != HD_OK) {
         return status;
     }
@@ -245,11 +304,15 @@ static hd_status descend(scanner *scan, const field *f, message_kind kind)
     if (kind == TENSOR) {
         scan->extent_count = 0;
     }
+    uint32_t text_count = scan->text_count;
+    scan->text_count = kind == ATTRIBUTE ? 0 : text_count;
     status = scan_message(scan, kind, scan->reader.offset + f->size);
     if (status == HD_OK && kind == TENSOR) {
         status = put_extents(scan);
     }
     scan->depth--;
+    scan->text_count = text_count;
+    scan->list_number = 0;
     if (status == HD_OK) {
         close_length(&scan->skeleton, at);
     }
@@ -311,16 +374,13 @@ static hd_status read_field(scanner *scan, uint64_t end, field *f)
 static hd_status scan_field(scanner *scan, message_kind kind, const field *f)
 {
     unsigned int action = f->number < FIELD_END ? actions[kind][f->number] : LEAVE;
-    if (action == LEAVE) {
+    bool is_text = kind == ATTRIBUTE && f->number == TEXTS;
+    if (action == LEAVE || (is_text && ++scan->text_count > HD_ONNX_TEXT_LIMIT + 1)) {
         scan->reader.offset += f->size;
         return HD_OK;
     }
-    if (++scan->field_count > HD_ONNX_FIELD_LIMIT) {
-        return hd_fail(scan->error, HD_UNSUPPORTED, "the model has more than %zu million fields",
-                       HD_ONNX_FIELD_LIMIT >> 20);
-    }
     if (action == KEEP) {
-        return keep_field(scan, f);
+        return is_number_of_list(kind, f) ? keep_number(scan, f) : keep_field(scan, f);
     }
     if (action == ELEMENT) {
         return note_extent(scan, f);
