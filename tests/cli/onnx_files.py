@@ -47,6 +47,38 @@ def model(nodes, inputs, outputs, opset=17, tensors=()):
     return field(1, 8) + field(7, graph) + field(8, field(2, opset))
 
 
+def doubling_functions(depth, width, kind):
+    """y = f0(x), where each function calls the next one twice, and the last has `width` of
+    something that nothing needs: "inputs", "nodes", "attributes", or one "constant" of so many
+    numbers."""
+    def call(name, source, target):
+        return node(name, [source], [target]) + field(7, "local")
+
+    def function(name, nodes, inputs=()):
+        return field(25, field(1, name) + field(10, "local") +
+                     b"".join(field(4, entry) for entry in ("x", *inputs)) + field(5, "y") +
+                     b"".join(field(7, entry) for entry in nodes) + field(9, field(2, 17)))
+
+    data = model([call("f0", "x", "y")], [("x", FLOAT, [2])], [("y", FLOAT, [2])])
+    for level in range(depth):
+        data += function(f"f{level}", [call(f"f{level + 1}", "x", "t"),
+                                       call(f"f{level + 1}", "t", "y")])
+    names = [f"u{i}" for i in range(width)]
+    last = node("Abs", ["x"], ["y"])
+    if kind == "attributes":
+        last += b"".join(field(5, field(1, "__" + name) + field(3, 1) + field(20, 2))
+                         for name in names)
+    nodes = [last]
+    if kind == "nodes":
+        nodes += [node("Abs", ["x"], [name]) for name in names]
+    if kind == "constant":
+        values = field(1, "value") + field(20, 4) + field(5, tensor(FLOAT, [width], [1] * width))
+        nodes = [node("Constant", [], ["k"]) + field(5, values), node("Size", ["k"], ["n"]),
+                 node("Cast", ["n"], ["c"]) + field(5, field(1, "to") + field(3, 1) + field(20, 2)),
+                 node("Add", ["x", "c"], ["y"])]
+    return data + function(f"f{depth}", nodes, names if kind == "inputs" else ())
+
+
 def tensor(element_type, dims, values):
     """A TensorProto."""
     code = {FLOAT: "f", INT64: "q"}[element_type]

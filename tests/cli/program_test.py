@@ -280,6 +280,23 @@ class Run(ProgramTest):
         for path in (wide, whole):
             self.refuse(3, "run", self.relu(), "--input", f"x={path}", says="'x'")
 
+    @unittest.skipIf(SANITIZED, "sanitizers take more memory and time")
+    def test_hostile_files_end_soon_and_small(self):
+        files = {"inputs": (24, 300, "inputs"), "nodes": (24, 300, "nodes"),
+                 "calls": (30, 0, "inputs"), "attributes": (24, 300, "attributes"),
+                 "constant": (10, 100000, "constant")}
+        x = self.write("x.npy", onnx_files.npy("<f4", [2], [1, 2]))
+        for name, what in files.items():
+            path = self.write(f"{name}.onnx", onnx_files.doubling_functions(*what))
+            with subprocess.Popen([PROGRAM, "run", str(path), "--input", f"x={x}"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+                said = child.stderr.read().decode()
+                _, status, usage = os.wait4(child.pid, 0)
+                child.returncode = os.waitstatus_to_exitcode(status)
+            self.assertIn(child.returncode, (0, 3, 4), f"{name}: {said}")
+            self.assertLess(usage.ru_utime + usage.ru_stime, 10, name)
+            self.assertLess(usage.ru_maxrss, 600 * 1024, name)
+
     def test_failed_command_leaves_no_json_file(self):
         path = self.folder / "run.json"
         self.refuse(3, "run", self.folder / "none.onnx", "--json", path)
