@@ -26,6 +26,13 @@ typedef struct hd_model_options {
      * names change nothing. NULL: all initializers are constants. */
     const char *const *override_names;
     size_t override_count;
+    /* What one run may take at most, so that a small file from a stranger cannot take hours or all memory.
+     * The defaults grow with b, the bytes of the model's constants and of the run's inputs. A run that asks
+     * for more is refused when it is planned (HD_UNSUPPORTED), and the message says which limit it was. */
+    uint64_t work_limit;       /* steps, estimated, of about a nanosecond of one core; 0: 2^29 + 4,096 b + b^2 / 64;
+                                  UINT64_MAX: no limit */
+    uint64_t run_memory_limit; /* bytes of a run's arena and outputs, and half the bytes of its plans; 0: 96 MB +
+                                  256 b; UINT64_MAX: no limit */
 } hd_model_options;
 
 #define HD_RANK_UNKNOWN UINT32_MAX

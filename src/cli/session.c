@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 /* Each input that the command gives may be an initializer that it gives another value. */
-static hd_exit_code load_model(const hd_arguments *given, const char *path, hd_session *session)
+static hd_exit_code load_model(const hd_arguments *given, const char *path, hd_model_options options,
+                               hd_session *session)
 {
     hd_error error = {0};
-    hd_model_options options = {.struct_size = sizeof options};
     size_t files = hd_arguments_count(given, "--input");
     size_t count = files + hd_arguments_count(given, "--shape");
     const char **names = calloc(count + 1, sizeof *names);
@@ -28,7 +28,21 @@ hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_ses
 {
     hd_error error = {0};
     *out_session = (hd_session){0};
-    if (hd_device_open(hd_arguments_device(given), NULL, &out_session->device, &error) != HD_OK) {
+    hd_device_options options = {.struct_size = sizeof options};
+    hd_model_options limits = {.struct_size = sizeof limits};
+    hd_exit_code code =
+        hd_arguments_number(given, "--memory-limit", 1, UINT64_MAX, 0, &options.memory_limit);
+    if (code == EXIT_CODE_OK) {
+        code = hd_arguments_number(given, "--work-limit", 1, UINT64_MAX, 0, &limits.work_limit);
+    }
+    if (code == EXIT_CODE_OK) {
+        code = hd_arguments_number(given, "--run-memory-limit", 1, UINT64_MAX, 0,
+                                   &limits.run_memory_limit);
+    }
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    if (hd_device_open(hd_arguments_device(given), &options, &out_session->device, &error) != HD_OK) {
         hd_failure_print_error(&error);
         /* The name's form was checked before: what is not found is a device that this build
          * lacks. */
@@ -37,7 +51,7 @@ hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_ses
     if (hd_device_get_info(out_session->device, &out_session->info) != HD_OK) {
         return hd_failure_print(EXIT_CODE_DEFECT, "the device does not say what it is");
     }
-    return path == NULL ? EXIT_CODE_OK : load_model(given, path, out_session);
+    return path == NULL ? EXIT_CODE_OK : load_model(given, path, limits, out_session);
 }
 
 void hd_session_close(hd_session *session)

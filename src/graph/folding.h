@@ -11,7 +11,8 @@
 
 typedef struct hd_folding {
     int64_t bytes; /* of outputs that may still be made */
-    int64_t work;  /* elementary steps that may still be done */
+    double work;   /* steps (work.h) that may still be done */
+    double spent;  /* those that were done */
 } hd_folding;
 
 /* For a graph with `constant_bytes` of constants. `uncounted`: those of them that `account`, the

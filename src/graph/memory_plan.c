@@ -7,7 +7,9 @@
 #include "graph/model.h"
 #include "graph/operator.h"
 #include "graph/planner.h"
+#include "graph/work.h"
 
+#define NODE_WORK 1000.0    /* of planning and starting a step */
 #define STEP_END UINT32_MAX /* lives past the segment */
 /* More tensors than this are placed in the order of the steps; up to it, the largest first and each compared
  * with all, which takes a smaller arena. */
@@ -65,6 +67,30 @@ __attribute__((unused)) static bool is_sound(const hd_plan_node *node)
     return sound;
 }
 
+/* What a step takes is known before it is compiled: its tables may be as large as its output. */
+static hd_status charge_step(hd_planner *planner, const hd_operation *operation)
+{
+    const hd_budget *budget = &planner->budget;
+    planner->work += NODE_WORK + hd_work_of(operation);
+    if (planner->work > budget->work) {
+        return hd_operation_fail(operation, planner->error, HD_UNSUPPORTED,
+                                 "with it a run takes about %.3g steps; work_limit allows %.3g", planner->work,
+                                 budget->work);
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        const hd_operand *output = &operation->outputs[i];
+        size_t size = output->dtype == HD_DTYPE_NONE
+                          ? 0
+                          : (size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype);
+        if (size > budget->memory) {
+            return hd_operation_fail(operation, planner->error, HD_UNSUPPORTED,
+                                     "output %zu has %zu bytes in arena or outputs; run_memory_limit allows %llu",
+                                     i, size, (unsigned long long)budget->memory);
+        }
+    }
+    return HD_OK;
+}
+
 static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
 {
     plan->recipe.steps = hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
@@ -78,8 +104,11 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         }
         HD_CHECK("BITS.fused", is_sound(node));
         hd_step *step = &plan->recipe.steps[plan->recipe.step_count];
-        hd_status status = planner->model->device->backend->compile(
-            &node->operation, planner->region, &step->kernel, planner->error);
+        hd_status status = charge_step(planner, &node->operation);
+        if (status == HD_OK) {
+            status = planner->model->device->backend->compile(&node->operation, planner->region,
+                                                              &step->kernel, planner->error);
+        }
         if (status != HD_OK) {
             return status;
         }
@@ -469,6 +498,23 @@ static void drop_empty_steps(hd_planner *planner)
     }
 }
 
+/* Whether a run's memory is within the budget. */
+static hd_status check_memory(const hd_planner *planner, const hd_plan *plan)
+{
+    const hd_device *device = planner->model->device;
+    double scratch = (double)plan->recipe.scratch_size * device->backend->executor_size(device->executor);
+    double outputs = 0;
+    for (size_t i = 0; i < plan->output_count; i++) {
+        outputs += plan->outputs[i].known ? (double)plan->outputs[i].size : 0;
+    }
+    return (double)planner->arena_size + scratch + outputs <= (double)planner->budget.memory
+               ? HD_OK
+               : hd_fail(planner->error, HD_UNSUPPORTED,
+                         "a run takes %zu bytes of arena, %.0f of scratch memory and %.0f of outputs; "
+                         "run_memory_limit allows %llu",
+                         planner->arena_size, scratch, outputs, (unsigned long long)planner->budget.memory);
+}
+
 hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
 {
     drop_empty_steps(planner);
@@ -480,6 +526,9 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
     }
     if (status == HD_OK) {
         status = place_tensors(planner, plan);
+    }
+    if (status == HD_OK) {
+        status = check_memory(planner, plan);
     }
     if (status == HD_OK) {
         status = list_references(planner, plan);

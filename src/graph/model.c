@@ -90,6 +90,7 @@ hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_opti
     atomic_init(&model->reference_count, 1);
     hd_device_retain(device);
     model->device = device;
+    model->options = given;
     model->graph = graph;
     graph = NULL;
     hd_plan_cache_functions functions = {retain_plan, release_plan};

@@ -2,6 +2,7 @@
 #ifndef HD_GRAPH_MODEL_H
 #define HD_GRAPH_MODEL_H
 
+#include "graph/budget.h"
 #include "graph/graph.h"
 #include "graph/plan.h"
 #include "hal/packed.h"
@@ -27,6 +28,8 @@ struct hd_model {
     hd_graph *graph;
     const hd_packed **packed; /* one a graph value, NULL for most */
     size_t weight_size;       /* bytes, packed or not */
+    hd_model_options options; /* as given */
+    uint64_t brought;         /* bytes of the constants that the file or the graph had */
     hd_plan_cache *plans;
     /* Inputs whose values steer plans: bits are only ever added, by whoever makes a plan and finds
      * one; relaxed, because a key made with too few bits finds no plan and is made again. */

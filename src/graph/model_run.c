@@ -189,9 +189,11 @@ static hd_status request_plan(run_state *run, hd_plan *before, uint64_t steering
         hd_fail(run->error, status, "no memory for a plan");
         goto done;
     }
+    uint64_t input_bytes = 0;
     for (size_t i = 0; i < inputs; i++) {
         const hd_tensor *tensor = run->input_tensors[i];
         shapes[i] = shape_of_input(run, i);
+        input_bytes += input_size(tensor);
         values[i] = i < 63 && (steering >> i & 1) != 0 ? tensor->data : NULL;
     }
     for (size_t i = 0; i < outputs; i++) {
@@ -206,6 +208,7 @@ static hd_status request_plan(run_state *run, hd_plan *before, uint64_t steering
                                .input_shapes = shapes,
                                .input_values = values,
                                .wanted = wanted,
+                               .input_bytes = input_bytes,
                                .before = before,
                                .boundary_values = boundary_values};
     status = hd_plan_create(&request, further, out_plan, run->error);

@@ -26,8 +26,7 @@ enum {
     HD_OPERATOR_ANY_DTYPE = 4,  /* moves elements without computing: float16 needs no conversion */
     HD_OPERATOR_DYNAMIC = 8,    /* outputs' true shapes are known after the run; inference gives the
                                    largest possible ones */
-    HD_OPERATOR_CONTROL = 16,   /* If, Loop, Scan: the planner's own */
-    HD_OPERATOR_HEAVY = 32      /* does more than a few steps for each element of its operands */
+    HD_OPERATOR_CONTROL = 16    /* If, Loop, Scan: the planner's own */
 };
 
 typedef struct hd_operator {

@@ -112,7 +112,7 @@ static bool create_map(hd_planner *planner)
 {
     size_t count = planner->graph->value_count;
     hd_device *device = planner->model->device;
-    hd_folding_start(&planner->folding, planner->model->weight_size, 0, &device->memory);
+    hd_folding_start(&planner->folding, (size_t)planner->model->brought, 0, &device->memory);
     planner->map = hd_region_array(planner->region, count, sizeof *planner->map);
     if (planner->map != NULL) {
         memset(planner->map, 0xFF, count * sizeof *planner->map);
@@ -187,6 +187,7 @@ static bool continue_planner(hd_planner *planner, const hd_plan_request *request
     planner->arena_size = before->arena_size;
     planner->follows = true;
     planner->size_before = request->before->chain_size;
+    planner->work = request->before->chain_work;
     for (size_t i = 0; i < before->cut_count; i++) {
         hd_plan_tensor *read = &planner->tensors[before->cut[i]];
         size_t size = (size_t)hd_shape_count(&read->shape) * hd_dtype_size(read->dtype);
@@ -267,6 +268,7 @@ static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, 
     if (status != HD_OK || planner->steering != 0) {
         return status;
     }
+    planner->work += planner->folding.spent;
     plan->is_last = planner->cut_count == 0;
     status = keep_what_lives_on(planner)
                  ? optimize(planner)
@@ -296,7 +298,9 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
                           .graph = request->model->graph,
                           .region = &plan->region,
                           .error = error != NULL ? error : &own_error,
-                          .wanted = request->wanted};
+                          .wanted = request->wanted,
+                          .budget = hd_budget_of(&request->model->options,
+                                                 request->model->brought + request->input_bytes)};
     atomic_init(&plan->reference_count, 1);
     if (request->before != NULL) {
         hd_plan_retain(request->before);
@@ -311,6 +315,7 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
         return status;
     }
     plan->memory_size = plan->region.total + sizeof *plan;
+    plan->chain_work = planner.work;
     plan->chain_size = plan->memory_size + (plan->before == NULL ? 0 : plan->before->chain_size);
     if (!hd_memory_account_take(&request->model->device->memory, HD_MEMORY_PLANS, plan->memory_size)) {
         hd_plan_release(plan);

@@ -65,6 +65,7 @@ typedef struct hd_plan {
     struct hd_memory_account *account; /* the device's, where memory_size is counted */
     size_t memory_size;                /* bytes of the region */
     size_t chain_size;                 /* the same of this plan and those before it */
+    double chain_work;                 /* steps of planning and running them (work.h) */
     hd_command_list *lists[HD_LANE_COUNT];
 } hd_plan;
 
@@ -74,6 +75,7 @@ typedef struct hd_plan_request {
     const hd_shape *input_shapes;    /* one a model input */
     const void *const *input_values; /* the elements of steering inputs, NULL for the others */
     const bool *wanted;              /* one a model output */
+    uint64_t input_bytes;            /* of the whole run */
     hd_plan *before;                 /* the segment before, or NULL */
     const void *const *boundary_values; /* one per boundary of `before` */
 } hd_plan_request;

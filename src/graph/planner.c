@@ -11,8 +11,6 @@
 #define STEERING_COUNT_LIMIT 64
 /* What is folded may have this many bytes more than its inputs. */
 #define FOLD_GROWTH_LIMIT ((int64_t)1 << 20)
-/* What the plans of one graph may take, all segments of a run together. */
-#define PLAN_SIZE_LIMIT ((size_t)512 << 20)
 
 static hd_status out_of_memory(hd_planner *planner)
 {
@@ -417,11 +415,12 @@ hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node)
     size_t size = planner->size_before + planner->region->total +
                   planner->tensor_capacity * sizeof *planner->tensors +
                   planner->node_capacity * sizeof *planner->nodes;
-    if (size <= PLAN_SIZE_LIMIT && (device_limit == 0 || size <= device_limit)) {
+    uint64_t own_limit = planner->budget.plans;
+    if (size <= own_limit && (device_limit == 0 || size <= device_limit)) {
         return HD_OK;
     }
-    hd_status status = size <= PLAN_SIZE_LIMIT ? HD_OUT_OF_MEMORY : HD_UNSUPPORTED;
-    size_t limit = status == HD_UNSUPPORTED ? PLAN_SIZE_LIMIT : (size_t)device_limit;
+    hd_status status = size <= own_limit ? HD_OUT_OF_MEMORY : HD_UNSUPPORTED;
+    size_t limit = status == HD_UNSUPPORTED ? (size_t)own_limit : (size_t)device_limit;
     return node == NULL
                ? hd_fail(planner->error, status, "the plans of this run's segments pass %zu MB", limit >> 20)
                : hd_fail(planner->error, status, "node '%s' (Loop): its iterations take a plan of over %zu MB",

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "graph/budget.h"
 #include "graph/folding.h"
 #include "graph/plan.h"
 #include "hal/packed.h"
@@ -85,6 +86,8 @@ typedef struct hd_planner {
     size_t frame_count;
     size_t frame_capacity;
     hd_folding folding; /* of this segment */
+    hd_budget budget;   /* of the run */
+    double work;        /* steps that planning and the run take, this segment and those before */
     size_t size_before; /* bytes of the plans of the segments before */
     uint64_t steering; /* inputs whose values must be known, found while walking */
     hd_tensor_id *cut; /* tensors to be read at the end of this segment */

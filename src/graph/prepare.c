@@ -178,6 +178,15 @@ static void count_readers(const hd_graph *graph, uint32_t *readers)
     }
 }
 
+static uint64_t count_constants(const hd_graph *graph)
+{
+    uint64_t bytes = 0;
+    for (size_t v = 1; v < graph->value_count; v++) {
+        bytes += graph->values[v].data == NULL ? 0 : value_size(&graph->values[v]);
+    }
+    return bytes;
+}
+
 static hd_status fold_constants(hd_model *model)
 {
     hd_graph *graph = model->graph;
@@ -186,10 +195,7 @@ static hd_status fold_constants(hd_model *model)
     if (state.readers == NULL) {
         return HD_OUT_OF_MEMORY;
     }
-    size_t constant_bytes = 0;
-    for (size_t v = 1; v < graph->value_count; v++) {
-        constant_bytes += graph->values[v].data == NULL ? 0 : value_size(&graph->values[v]);
-    }
+    size_t constant_bytes = (size_t)count_constants(graph);
     count_readers(graph, state.readers);
     hd_folding_start(&state.folding, constant_bytes, constant_bytes, &model->device->memory);
     hd_status status = fold_block(&state, graph->root);
@@ -294,6 +300,7 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
 
 hd_status hd_model_prepare(hd_model *model, hd_error *error)
 {
+    model->brought = count_constants(model->graph);
     hd_status status = hd_graph_promote_halves(model->graph, error);
     if (status != HD_OK) {
         return status;

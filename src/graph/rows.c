@@ -58,6 +58,7 @@ static hd_status walk(row_walk *walk, const hd_model *model, const hd_shape *row
                                  .region = &walk->region,
                                  .error = error != NULL ? error : &walk->own_error,
                                  .wanted = wanted,
+                                 .budget = hd_budget_of(&model->options, model->brought),
                                  .keeps_moves = true};
     hd_plan_request request = {.model = model, .input_shapes = shapes, .input_values = values,
                                .wanted = wanted};

@@ -28,8 +28,8 @@ static hd_infer_result infer_convolution(hd_operation *operation, size_t *needed
 }
 
 const hd_operator hd_operators_convolution[] = {
-    {"Conv", 2, 3, 1, HD_OPERATOR_HEAVY, infer_convolution},
-    {"ConvTranspose", 2, 3, 1, HD_OPERATOR_HEAVY, infer_convolution},
+    {"Conv", 2, 3, 1, 0, infer_convolution},
+    {"ConvTranspose", 2, 3, 1, 0, infer_convolution},
     {"heddle.Conv", 2, 4, 1, 0, infer_convolution},
     {"heddle.ConvTranspose", 2, 4, 1, 0, infer_convolution},
     {0},

@@ -197,11 +197,11 @@ static hd_infer_result infer_det(hd_operation *operation, size_t *needed_input, 
 }
 
 const hd_operator hd_operators_matrix[] = {
-    {"MatMul", 2, 2, 1, HD_OPERATOR_HEAVY, infer_matmul},
-    {"Gemm", 2, 3, 1, HD_OPERATOR_HEAVY, infer_gemm},
+    {"MatMul", 2, 2, 1, 0, infer_matmul},
+    {"Gemm", 2, 3, 1, 0, infer_gemm},
     {"heddle.Linear", 2, 4, 1, 0, infer_linear},
-    {"Einsum", 1, 255, 1, HD_OPERATOR_HEAVY, infer_einsum},
-    {"Det", 1, 1, 1, HD_OPERATOR_HEAVY, infer_det},
+    {"Einsum", 1, 255, 1, 0, infer_einsum},
+    {"Det", 1, 1, 1, 0, infer_det},
     {"heddle.Attention", 3, 4, 1, 0, infer_attention},
     {0},
 };

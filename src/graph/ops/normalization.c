@@ -165,7 +165,7 @@ const hd_operator hd_operators_normalization[] = {
     {"LayerNormalization", 2, 3, 3, 0, infer_layer},
     {"RMSNormalization", 2, 2, 1, 0, infer_layer},
     {"heddle.LayerNorm", 2, 4, 2, 0, infer_fused_layer},
-    {"LRN", 1, 1, 1, HD_OPERATOR_HEAVY, infer_channels},
+    {"LRN", 1, 1, 1, 0, infer_channels},
     {"LpNormalization", 1, 1, 1, 0, infer_lp},
     {"MeanVarianceNormalization", 1, 1, 1, 0, infer_variance},
     {0},

@@ -66,8 +66,8 @@ static hd_infer_result infer_recurrent(hd_operation *operation, size_t *needed_i
 }
 
 const hd_operator hd_operators_recurrent[] = {
-    {"LSTM", 3, 8, 3, HD_OPERATOR_HEAVY, infer_recurrent},
-    {"GRU", 3, 6, 2, HD_OPERATOR_HEAVY, infer_recurrent},
-    {"RNN", 3, 6, 2, HD_OPERATOR_HEAVY, infer_recurrent},
+    {"LSTM", 3, 8, 3, 0, infer_recurrent},
+    {"GRU", 3, 6, 2, 0, infer_recurrent},
+    {"RNN", 3, 6, 2, 0, infer_recurrent},
     {0},
 };

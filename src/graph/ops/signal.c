@@ -147,8 +147,8 @@ static hd_infer_result infer_mel(hd_operation *operation, size_t *needed_input, 
 }
 
 const hd_operator hd_operators_signal[] = {
-    {"DFT", 1, 3, 1, HD_OPERATOR_HEAVY, infer_dft},
-    {"STFT", 2, 4, 1, HD_OPERATOR_HEAVY, infer_stft},
+    {"DFT", 1, 3, 1, 0, infer_dft},
+    {"STFT", 2, 4, 1, 0, infer_stft},
     {"HannWindow", 1, 1, 1, 0, infer_window},
     {"HammingWindow", 1, 1, 1, 0, infer_window},
     {"BlackmanWindow", 1, 1, 1, 0, infer_window},

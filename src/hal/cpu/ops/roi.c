@@ -68,31 +68,70 @@ static bool around(float at, int64_t size, int64_t places[2], float *out_weight)
     return true;
 }
 
+/* Sample `number` of a bin along one dimension. */
+static float place_of(float begin, float step, int64_t samples, int64_t number)
+{
+    return begin + ((float)number + 0.5f) * step / (float)samples;
+}
+
+/* The samples [*low, *high) that may lie inside of the image: a region is as large as it claims, and what lies
+ * outside is not walked through. Places grow with the sample's number, unless the region is upside down. */
+static void inside_of(float begin, float step, int64_t samples, int64_t size, int64_t *low, int64_t *high)
+{
+    int64_t first = 0, last = samples, end = samples;
+    while (step >= 0.0f && first < last) {
+        int64_t middle = first + (last - first) / 2;
+        if (place_of(begin, step, samples, middle) >= -1.0f) {
+            last = middle;
+        } else {
+            first = middle + 1;
+        }
+    }
+    *low = first;
+    while (step >= 0.0f && first < end) {
+        int64_t middle = first + (end - first) / 2;
+        if (place_of(begin, step, samples, middle) <= (float)size) {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    *high = end;
+}
+
 static float align_bin(const roi_parameters *p, const float *x, const float begin[2],
                        const float step[2], const int64_t samples[2])
 {
     float sum = 0.0f, best = 0.0f;
-    for (int64_t i = 0; i < samples[0] * samples[1]; i++) {
-        int64_t at[2] = {i / samples[1], i % samples[1]}, places[2][2];
-        float weight[2];
-        bool inside = true;
-        for (int k = 0; k < 2; k++) {
-            float place = begin[k] + ((float)at[k] + 0.5f) * step[k] / (float)samples[k];
-            inside = inside && around(place, p->in[k], places[k], &weight[k]);
-        }
-        float parts[4] = {0.0f};
-        for (int k = 0; k < 4 && inside; k++) {
-            float rows = k < 2 ? 1.0f - weight[0] : weight[0];
-            float columns = k % 2 == 0 ? 1.0f - weight[1] : weight[1];
-            parts[k] = rows * columns * x[places[0][k / 2] * p->in[1] + places[1][k % 2]];
-        }
-        sum += parts[0] + parts[1] + parts[2] + parts[3];
-        /* The maximum is one of the weighted corners, as the operator's reference has it. */
-        float largest = hd_maximum_float32(hd_maximum_float32(parts[0], parts[1]),
-                                           hd_maximum_float32(parts[2], parts[3]));
-        best = i == 0 ? largest : hd_maximum_float32(best, largest);
+    int64_t low[2], high[2], count = samples[0] * samples[1], walked = 0;
+    for (int k = 0; k < 2; k++) {
+        inside_of(begin[k], step[k], samples[k], p->in[k], &low[k], &high[k]);
     }
-    int64_t count = samples[0] * samples[1];
+    for (int64_t row = low[0]; row < high[0]; row++) {
+        for (int64_t column = low[1]; column < high[1]; column++, walked++) {
+            int64_t at[2] = {row, column}, places[2][2];
+            float weight[2];
+            bool inside = true;
+            for (int k = 0; k < 2; k++) {
+                float place = place_of(begin[k], step[k], samples[k], at[k]);
+                inside = inside && around(place, p->in[k], places[k], &weight[k]);
+            }
+            float parts[4] = {0.0f};
+            for (int k = 0; k < 4 && inside; k++) {
+                float rows = k < 2 ? 1.0f - weight[0] : weight[0];
+                float columns = k % 2 == 0 ? 1.0f - weight[1] : weight[1];
+                parts[k] = rows * columns * x[places[0][k / 2] * p->in[1] + places[1][k % 2]];
+            }
+            sum += parts[0] + parts[1] + parts[2] + parts[3];
+            /* The maximum is one of the weighted corners, as the operator's reference has it. */
+            float largest = hd_maximum_float32(hd_maximum_float32(parts[0], parts[1]),
+                                               hd_maximum_float32(parts[2], parts[3]));
+            best = walked == 0 ? largest : hd_maximum_float32(best, largest);
+        }
+    }
+    if (walked > 0 && walked < count) {
+        best = hd_maximum_float32(best, 0.0f); /* what lies outside counts as 0 */
+    }
     return p->maximum ? best : count > 0 ? sum / (float)count : 0.0f;
 }
 

@@ -1,0 +1,23 @@
+#include "graph/budget.h"
+
+/* What model.h documents at work_limit and run_memory_limit. */
+#define WORK            536870912.0 /* half a second of one core */
+#define WORK_A_BYTE     4096.0
+#define WORK_SQUARE     64.0 /* bytes squared a step */
+#define MEMORY          ((uint64_t)96 << 20)
+#define MEMORY_A_BYTE   256
+
+hd_budget hd_budget_of(const hd_model_options *options, uint64_t brought)
+{
+    double bytes = (double)brought;
+    hd_budget budget = {.work = (double)options->work_limit, .memory = options->run_memory_limit};
+    if (options->work_limit == 0) {
+        budget.work = WORK + WORK_A_BYTE * bytes + bytes * bytes / WORK_SQUARE;
+    }
+    if (options->run_memory_limit == 0) {
+        budget.memory = brought > (UINT64_MAX - MEMORY) / MEMORY_A_BYTE ? UINT64_MAX
+                                                                      : MEMORY + MEMORY_A_BYTE * brought;
+    }
+    budget.plans = budget.memory > UINT64_MAX / 2 ? UINT64_MAX : 2 * budget.memory;
+    return budget;
+}

@@ -1,0 +1,341 @@
+#include "graph/work.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "hal/convolution.h"
+#include "hal/einsum.h"
+#include "hal/fused.h"
+#include "hal/scaling.h"
+#include "hal/window.h"
+
+/* Measured on an AVX-512 server core, and rounded up: other processors are slower. */
+#define MULTIPLY_ADD       0.25 /* float32 in a product */
+#define MULTIPLY_ADD_OTHER 1.5  /* other types: one by one */
+#define FUNCTION_FLOAT     6.0  /* exp, tanh and their like of a float32 */
+#define FUNCTION_DOUBLE    40.0
+#define FUNCTION_INTEGER   20.0 /* an integer's power or remainder */
+
+static double count_of(const hd_operand *operand)
+{
+    double count = operand->dtype == HD_DTYPE_NONE ? 0 : 1;
+    for (uint32_t i = 0; i < operand->shape.rank; i++) {
+        count *= (double)operand->shape.dims[i];
+    }
+    return count;
+}
+
+static double dim_of(const hd_operand *operand, uint32_t axis)
+{
+    return axis < operand->shape.rank ? (double)operand->shape.dims[axis] : 1;
+}
+
+/* Of all operands; an input that is broadcast or read again costs each time. */
+static double elements_of(const hd_operation *operation)
+{
+    double inputs = 0, outputs = 0;
+    for (size_t i = 0; i < operation->output_count; i++) {
+        outputs += count_of(&operation->outputs[i]);
+    }
+    for (size_t i = 0; i < operation->input_count; i++) {
+        inputs += count_of(&operation->inputs[i]);
+    }
+    return inputs + outputs;
+}
+
+static bool is_one_of(const char *type, const char *const *types)
+{
+    while (*types != NULL && strcmp(*types, type) != 0) {
+        types++;
+    }
+    return *types != NULL;
+}
+
+/* What an element costs where an operator takes each of its operands' elements once. */
+static double price_of(const char *type, hd_dtype dtype)
+{
+    static const char *const functions[] = {
+        "Acos", "Acosh", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cos", "Cosh",
+        "CumSum", "Div", "Elu", "Erf", "Exp", "Gelu", "GlobalLpPool", "Hardmax", "Log", "LogSoftmax",
+        "LpNormalization", "LpPool", "MelWeightMatrix", "Mish", "Mod", "PRelu", "Pow", "ReduceL2",
+        "ReduceLogSum", "ReduceLogSumExp", "Selu", "Sigmoid", "Sin", "Sinh", "Softmax",
+        "SoftmaxCrossEntropyLoss", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh", NULL};
+    bool is_function = is_one_of(type, functions);
+    switch (dtype) {
+    case HD_FLOAT64:
+        return is_function ? FUNCTION_DOUBLE : 3;
+    case HD_FLOAT32:
+        return is_function ? FUNCTION_FLOAT : 1;
+    case HD_FLOAT16:
+    case HD_BFLOAT16:
+        return is_function ? 2 * FUNCTION_FLOAT : 2;
+    default:
+        return is_function ? FUNCTION_INTEGER : 2;
+    }
+}
+
+static double multiply_add_price(const hd_operation *operation)
+{
+    return operation->inputs[0].dtype == HD_FLOAT32 ? MULTIPLY_ADD : MULTIPLY_ADD_OTHER;
+}
+
+/* MatMul, Gemm and heddle.Linear: each element of the output is a sum over the depth. */
+static double product_work(const hd_operation *operation)
+{
+    const hd_operand *left = &operation->inputs[0];
+    uint32_t rank = left->shape.rank;
+    bool transposed = strcmp(operation->type, "Gemm") == 0 && hd_operation_int(operation, "transA", 0) != 0;
+    double depth = rank == 0 ? 1 : dim_of(left, transposed ? 0 : rank - 1);
+    return count_of(&operation->outputs[0]) * depth * multiply_add_price(operation) +
+           elements_of(operation);
+}
+
+static double convolution_work(const hd_operation *operation)
+{
+    hd_convolution sizes;
+    if (hd_convolution_resolve(operation, &sizes, NULL) != HD_OK) {
+        return elements_of(operation); /* compiling it will say why */
+    }
+    double steps = (double)sizes.batch * (double)sizes.channels * (double)sizes.output_channels /
+                   (double)(sizes.group > 0 ? sizes.group : 1);
+    for (uint32_t i = 0; i < sizes.spatial; i++) {
+        steps *= (double)(sizes.transposed ? sizes.input[i] : sizes.output[i]) * (double)sizes.kernel[i];
+    }
+    return steps * multiply_add_price(operation) + elements_of(operation);
+}
+
+static double window_work(const hd_operation *operation)
+{
+    hd_window window;
+    double steps = count_of(&operation->outputs[0]);
+    if (hd_window_resolve(operation, &window, NULL) != HD_OK) {
+        return steps;
+    }
+    for (int i = 0; i < HD_WINDOW_SPATIAL; i++) {
+        int64_t taps = window.kernel[i] < window.input[i] ? window.kernel[i] : window.input[i];
+        steps *= (double)(taps > 1 ? taps : 1);
+    }
+    return steps * price_of(operation->type, operation->inputs[0].dtype) + elements_of(operation);
+}
+
+static double einsum_work(const hd_operation *operation)
+{
+    hd_einsum einsum;
+    if (hd_einsum_resolve(operation, &einsum, NULL) != HD_OK) {
+        return elements_of(operation);
+    }
+    double steps = 1;
+    for (uint32_t i = 0; i < einsum.label_count; i++) {
+        steps *= (double)einsum.sizes[i];
+    }
+    /* Two inputs become a product where they can (matrix_einsum.c). */
+    double price = einsum.input_count == 2 ? multiply_add_price(operation) : 2.0 * einsum.input_count;
+    return steps * price + elements_of(operation);
+}
+
+/* LSTM, GRU, RNN: every step multiplies the input and the state with each gate's weights. */
+static double recurrent_work(const hd_operation *operation)
+{
+    const hd_operand *weights = &operation->inputs[1], *recurrence = &operation->inputs[2];
+    double rows = dim_of(&operation->inputs[0], 0) * dim_of(&operation->inputs[0], 1);
+    double steps = rows * (count_of(weights) + count_of(recurrence));
+    double cells = rows * dim_of(weights, 0) * dim_of(weights, 1) * FUNCTION_FLOAT;
+    return steps * 2 * MULTIPLY_ADD + cells + elements_of(operation);
+}
+
+/* DFT and STFT: lengths are halved while they are even, what is left is summed by definition. */
+static double transform_work(const hd_operation *operation)
+{
+    const hd_operand *output = &operation->outputs[0];
+    bool is_stft = strcmp(operation->type, "STFT") == 0;
+    double length = 1, lanes = 1;
+    if (is_stft) {
+        const hd_operand *window = &operation->inputs[2];
+        length = hd_operation_has(operation, 3) && operation->inputs[3].data != NULL
+                     ? (double)hd_operand_int(&operation->inputs[3], 0)
+                     : hd_operation_has(operation, 2) ? dim_of(window, 0) : 1;
+        lanes = dim_of(output, 0) * dim_of(output, 1);
+    } else {
+        int64_t axis = operation->opset < 20 ? hd_operation_int(operation, "axis", 1)
+                       : hd_operation_has(operation, 2) && operation->inputs[2].data != NULL
+                           ? hd_operand_int(&operation->inputs[2], 0)
+                           : -2;
+        hd_axis_normalize(&axis, output->shape.rank);
+        bool is_given = hd_operation_has(operation, 1) && operation->inputs[1].data != NULL;
+        length = is_given ? (double)hd_operand_int(&operation->inputs[1], 0)
+                          : dim_of(&operation->inputs[0], (uint32_t)axis);
+        for (uint32_t i = 0; i + 1 < output->shape.rank; i++) {
+            lanes *= i == (uint32_t)axis ? 1 : dim_of(output, i);
+        }
+    }
+    double odd = length;
+    double halvings = 0;
+    while (odd >= 2 && fmod(odd, 2) == 0) {
+        odd /= 2;
+        halvings++;
+    }
+    return lanes * length * (2 * odd + 4 * halvings + 4) + length * FUNCTION_DOUBLE +
+           elements_of(operation);
+}
+
+/* Each output row is blended from a few input rows, then its places from that row. */
+static double scaling_work(const hd_operation *operation)
+{
+    hd_scaling scaling;
+    double elements = elements_of(operation);
+    if (hd_scaling_needs(operation) != 0 || hd_scaling_resolve(operation, &scaling, NULL) != HD_OK) {
+        return elements;
+    }
+    double all_taps = 1, blended = elements, tables = 0;
+    for (uint32_t i = 0; i < scaling.output.rank; i++) {
+        double taps = (double)hd_scaling_taps(&scaling, i);
+        all_taps *= taps > 1 ? taps : 1;
+        tables += taps * (double)scaling.output.dims[i];
+        /* whichever axis turns out to be the row's: none of what is blended is longer than an input row */
+        double stretched = count_of(&operation->outputs[0]) / fmax(1, (double)scaling.output.dims[i]) *
+                           (double)scaling.input.dims[i];
+        blended = fmax(blended, scaling.output.dims[i] == scaling.input.dims[i] ? 0 : stretched);
+    }
+    return (blended + elements) * all_taps + 20 * tables;
+}
+
+static double region_work(const hd_operation *operation)
+{
+    double outputs = count_of(&operation->outputs[0]);
+    const hd_operand *image = &operation->inputs[0];
+    if (strcmp(operation->type, "MaxRoiPool") == 0) {
+        /* bins overlap by a row and a column at most */
+        double plane = (dim_of(image, 2) + dim_of(&operation->outputs[0], 2)) *
+                       (dim_of(image, 3) + dim_of(&operation->outputs[0], 3));
+        return dim_of(&operation->inputs[1], 0) * dim_of(image, 1) * plane * 4 + outputs * 4;
+    }
+    double samples = (double)hd_operation_int(operation, "sampling_ratio", 0);
+    if (samples > 0) {
+        return outputs * samples * samples * 20;
+    }
+    /* Where the regions' sizes say how many samples are taken, two a pixel and dimension lie in the image. */
+    double planes = dim_of(&operation->outputs[0], 0) * dim_of(image, 1);
+    return planes * dim_of(image, 2) * dim_of(image, 3) * 4 * 20 + outputs * 100;
+}
+
+static double suppression_work(const hd_operation *operation)
+{
+    double boxes = dim_of(&operation->inputs[0], 1);
+    double lists = dim_of(&operation->inputs[1], 0) * dim_of(&operation->inputs[1], 1);
+    double kept = boxes;
+    if (hd_operation_has(operation, 2) && operation->inputs[2].data != NULL) {
+        kept = fmin(kept, (double)hd_operand_int(&operation->inputs[2], 0));
+    }
+    return lists * boxes * (20 + 4 * kept) + elements_of(operation);
+}
+
+/* heddle.Attention: q [B, T, H·D], k [B, S, H·D], v [B, S, H·E]. */
+static double attention_work(const hd_operation *operation)
+{
+    const hd_operand *query = &operation->inputs[0], *keys = &operation->inputs[1];
+    const hd_fused_attention *fused = operation->fused;
+    double pairs = dim_of(query, 0) * dim_of(query, 1) * dim_of(keys, 1);
+    double depth = dim_of(query, 2) + dim_of(&operation->inputs[2], 2);
+    return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) + elements_of(operation);
+}
+
+static double chain_work(const hd_operation *operation)
+{
+    const hd_fused_elementwise *chain = operation->fused;
+    double outputs = count_of(&operation->outputs[0]), price = 0;
+    for (size_t i = 0; i < chain->step_count; i++) {
+        const hd_operation *step = chain->steps[i].operation;
+        price += price_of(step->type, step->input_count > 0 ? step->inputs[0].dtype : HD_FLOAT32);
+    }
+    return outputs * price + elements_of(operation);
+}
+
+/* HannWindow and its like: a table of doubles, made when it is compiled. */
+static double table_work(const hd_operation *operation)
+{
+    return count_of(&operation->outputs[0]) * 2 * FUNCTION_DOUBLE;
+}
+
+/* Operators that read each input once for each output, however small it is. */
+static double variadic_work(const hd_operation *operation)
+{
+    return count_of(&operation->outputs[0]) * (double)(operation->input_count + 1) *
+           price_of(operation->type, operation->inputs[0].dtype);
+}
+
+static double lane_work(const hd_operation *operation)
+{
+    const hd_operand *input = &operation->inputs[0];
+    double elements = count_of(input);
+    if (strcmp(operation->type, "Det") == 0) {
+        return elements * dim_of(input, input->shape.rank - 1) * 4;
+    }
+    if (strcmp(operation->type, "LRN") == 0) {
+        double size = (double)hd_operation_int(operation, "size", 1);
+        return elements * (fmin(size, dim_of(input, 1)) * 2 + FUNCTION_DOUBLE);
+    }
+    if (strcmp(operation->type, "GridSample") == 0) {
+        double taps = pow(4, fmax(0, (double)input->shape.rank - 2));
+        return count_of(&operation->outputs[0]) * taps * 8 + elements_of(operation);
+    }
+    return elements_of(operation) * (8 + 4 * log2(elements + 1)); /* TopK, Unique */
+}
+
+typedef struct pricing {
+    const char *type;
+    double (*work)(const hd_operation *operation);
+} pricing;
+
+static const pricing pricings[] = {
+    {"MatMul", product_work},
+    {"Gemm", product_work},
+    {"heddle.Linear", product_work},
+    {"Conv", convolution_work},
+    {"ConvTranspose", convolution_work},
+    {"heddle.Conv", convolution_work},
+    {"heddle.ConvTranspose", convolution_work},
+    {"MaxPool", window_work},
+    {"AveragePool", window_work},
+    {"LpPool", window_work},
+    {"heddle.MaxPool", window_work},
+    {"heddle.AveragePool", window_work},
+    {"Einsum", einsum_work},
+    {"LSTM", recurrent_work},
+    {"GRU", recurrent_work},
+    {"RNN", recurrent_work},
+    {"DFT", transform_work},
+    {"STFT", transform_work},
+    {"Resize", scaling_work},
+    {"Upsample", scaling_work},
+    {"heddle.Resize", scaling_work},
+    {"MaxRoiPool", region_work},
+    {"RoiAlign", region_work},
+    {"NonMaxSuppression", suppression_work},
+    {"heddle.Attention", attention_work},
+    {"heddle.Elementwise", chain_work},
+    {"BlackmanWindow", table_work},
+    {"HammingWindow", table_work},
+    {"HannWindow", table_work},
+    {"Sum", variadic_work},
+    {"Max", variadic_work},
+    {"Min", variadic_work},
+    {"Mean", variadic_work},
+    {"Det", lane_work},
+    {"LRN", lane_work},
+    {"GridSample", lane_work},
+    {"TopK", lane_work},
+    {"Unique", lane_work},
+};
+
+double hd_work_of(const hd_operation *operation)
+{
+    for (size_t i = 0; i < sizeof pricings / sizeof pricings[0]; i++) {
+        if (strcmp(pricings[i].type, operation->type) == 0) {
+            return pricings[i].work(operation);
+        }
+    }
+    hd_dtype dtype = operation->input_count > 0 && operation->inputs[0].dtype != HD_DTYPE_NONE
+                         ? operation->inputs[0].dtype
+                         : operation->outputs[0].dtype;
+    return elements_of(operation) * price_of(operation->type, dtype);
+}
