@@ -6,10 +6,11 @@
 #include "graph/arena_places.h"
 #include "graph/model.h"
 #include "graph/operator.h"
-#include "graph/planner.h"
+#include "graph/planner_blocks.h"
 #include "graph/work.h"
 
-#define NODE_WORK 1000.0    /* of planning and starting a step */
+#define PLAN_WORK  900.0    /* of planning a step */
+#define START_WORK 100.0    /* of starting it in a run */
 #define STEP_END UINT32_MAX /* lives past the segment */
 /* More tensors than this are placed in the order of the steps; up to it, the largest first and each compared
  * with all, which takes a smaller arena. */
@@ -27,11 +28,6 @@ typedef struct lifetime {
 static hd_status out_of_memory(hd_planner *planner)
 {
     return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
-}
-
-static size_t tensor_size(const hd_plan_tensor *tensor)
-{
-    return (size_t)hd_shape_count(&tensor->shape) * hd_dtype_size(tensor->dtype);
 }
 
 /* In the arena, and of this segment or alive when it begins. */
@@ -67,11 +63,13 @@ __attribute__((unused)) static bool is_sound(const hd_plan_node *node)
     return sound;
 }
 
-/* What a step takes is known before it is compiled: its tables may be as large as its output. */
-static hd_status charge_step(hd_planner *planner, const hd_operation *operation)
+/* What a step takes is known before it is compiled: its tables may be as large as its output. plan_work: of
+ * planning it; run_work: of running it. */
+static hd_status charge(hd_planner *planner, const hd_operation *operation, double plan_work, double run_work)
 {
     const hd_budget *budget = &planner->budget;
-    planner->work += NODE_WORK + hd_work_of(operation);
+    planner->work += plan_work + run_work;
+    planner->run_work += run_work;
     if (planner->work > budget->work) {
         return hd_operation_fail(operation, planner->error, HD_UNSUPPORTED,
                                  "with it a run takes about %.3g steps; work_limit allows %.3g", planner->work,
@@ -91,6 +89,21 @@ static hd_status charge_step(hd_planner *planner, const hd_operation *operation)
     return HD_OK;
 }
 
+/* Takes a step's place for a part that runs blocks. Of a Loop that ends by its condition one turn is counted here,
+ * the others while it runs. */
+static hd_status reserve_part(hd_planner *planner, const hd_plan_node *node, hd_plan *plan)
+{
+    const hd_plan_control *control = node->control;
+    for (size_t b = 0; b < 2 && control->blocks[b] != NULL; b++) {
+        size_t scratch = control->blocks[b]->recipe.scratch_size;
+        plan->recipe.scratch_size = scratch > plan->recipe.scratch_size ? scratch : plan->recipe.scratch_size;
+    }
+    plan->recipe.step_count++;
+    plan->part_count++;
+    double turns = control->is_loop && !control->ends_early ? (double)control->limit : 1;
+    return charge(planner, &node->operation, PLAN_WORK + control->plan_work, turns * control->turn_work);
+}
+
 static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
 {
     plan->recipe.steps = hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
@@ -104,10 +117,17 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         }
         HD_CHECK("BITS.fused", is_sound(node));
         hd_step *step = &plan->recipe.steps[plan->recipe.step_count];
-        hd_status status = charge_step(planner, &node->operation);
+        if (hd_plan_node_control(node) != NULL) {
+            hd_status charged = reserve_part(planner, node, plan);
+            if (charged != HD_OK) {
+                return charged;
+            }
+            continue;
+        }
+        hd_status status = charge(planner, &node->operation, PLAN_WORK, START_WORK + hd_work_of(&node->operation));
         if (status == HD_OK) {
-            status = planner->model->device->backend->compile(&node->operation, planner->region,
-                                                              &step->kernel, planner->error);
+            status = planner->model->device->backend->compile(&node->operation, planner->region, &step->kernel,
+                                                              planner->error);
         }
         if (status != HD_OK) {
             return status;
@@ -149,7 +169,7 @@ static void add_life(hd_planner *planner, lifetime *lives, size_t *count, uint32
     lives[(*count)++] = (lifetime){.tensor = id,
                                    .first = step,
                                    .last = tensor->kept ? STEP_END : step,
-                                   .size = hd_align_up(tensor_size(tensor) + 1, HD_CACHE_LINE),
+                                   .size = hd_align_up(hd_plan_tensor_size(tensor) + 1, HD_CACHE_LINE),
                                    .shares = HD_TENSOR_NONE};
 }
 
@@ -169,7 +189,7 @@ static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, c
         hd_tensor_id root = hd_planner_root(planner, node->inputs[i]);
         if (!is_in_arena(&planner->tensors[root]) || index_of[root] == UINT32_MAX ||
             lives[index_of[root]].last != step || lives[index_of[root]].first == step ||
-            tensor_size(&planner->tensors[root]) != tensor_size(&planner->tensors[output])) {
+            hd_plan_tensor_size(&planner->tensors[root]) != hd_plan_tensor_size(&planner->tensors[output])) {
             continue;
         }
         return root;
@@ -443,7 +463,7 @@ static bool make_direct(hd_planner *planner, hd_tensor_id id, uint32_t index)
 
 static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
 {
-    const hd_block *root = planner->graph->root;
+    const hd_block *root = planner->results;
     plan->outputs = hd_region_array(planner->region, root->output_count, sizeof *plan->outputs);
     if (plan->outputs == NULL) {
         return out_of_memory(planner);
@@ -454,7 +474,7 @@ static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
         }
         hd_plan_output *output = &plan->outputs[plan->output_count++];
         *output = (hd_plan_output){.index = (uint32_t)i};
-        hd_tensor_id id = planner->map[root->outputs[i]];
+        hd_tensor_id id = hd_planner_find(planner, root->outputs[i]);
         if (id == HD_TENSOR_NONE) {
             if (plan->is_last) {
                 return hd_fail(planner->error, HD_BAD_MODEL, "output '%s' is never computed",
@@ -469,7 +489,7 @@ static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
         output->known = true;
         output->dtype = tensor->dtype;
         output->shape = tensor->shape;
-        output->size = tensor_size(tensor);
+        output->size = hd_plan_tensor_size(tensor);
         output->direct = make_direct(planner, id, (uint32_t)i);
     }
     return HD_OK;
@@ -485,7 +505,7 @@ static hd_status list_boundaries(hd_planner *planner, hd_plan *plan)
     for (size_t i = 0; i < planner->cut_count; i++) {
         plan->boundaries[i] =
             (hd_plan_boundary){.source = reference_to(planner, planner->cut[i]),
-                               .size = tensor_size(&planner->tensors[planner->cut[i]])};
+                               .size = hd_plan_tensor_size(&planner->tensors[planner->cut[i]])};
     }
     return HD_OK;
 }
@@ -540,12 +560,12 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
         hd_plan_output *output = &plan->outputs[i];
         if (output->known && !output->direct) {
             output->source =
-                reference_to(planner, planner->map[planner->graph->root->outputs[output->index]]);
+                reference_to(planner, hd_planner_find(planner, planner->results->outputs[output->index]));
         }
     }
     for (size_t i = 0; status == HD_OK && i < plan->check_count; i++) {
         plan->checks[i].source = reference_to(planner, plan->checks[i].tensor);
     }
     plan->recipe.arena_size = planner->arena_size;
-    return status;
+    return status == HD_OK && plan->part_count > 0 ? hd_planner_list_parts(planner, plan) : status;
 }

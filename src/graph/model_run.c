@@ -7,8 +7,8 @@
 #include "base/float_environment.h"
 #include "base/memory.h"
 #include "graph/binding.h"
-#include "graph/index_checks.h"
 #include "graph/model.h"
+#include "graph/plan_replay.h"
 #include "graph/rows.h"
 
 /* How long a run waits for another thread that makes the plan which it needs, too. */
@@ -308,40 +308,28 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
     const hd_recipe *recipe = &plan->recipe;
     hd_device *device = run->model->device;
     hd_workspace *workspace = run->workspace;
-    hd_command_list **list = &plan->lists[run->lane];
     hd_status status = hd_workspace_reserve_arena(workspace, &device->memory, recipe->arena_size, keep);
     if (status == HD_OK) {
         status = hd_workspace_reserve_scratch(workspace, &device->memory,
                                            recipe->scratch_size *
                                                device->backend->executor_size(device->executor));
     }
-    if (status == HD_OK && (*list == NULL || (*list)->arena_generation != workspace->arena_generation)) {
-        hd_command_list_destroy(list);
-        status = hd_command_list_create(recipe, workspace->arena, workspace->arena_generation, list);
-    }
     if (status != HD_OK) {
         return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
     }
-    hd_command_list_bind(*list, run->input_data, run->output_data);
-    hd_backend_run(device->backend, device->executor, run->lane, *list, workspace->scratch,
-                   recipe->scratch_size);
-    return hd_plan_read_checks(plan, workspace->arena, run->error);
+    double work_left = plan->work_left;
+    hd_replay replay = {.device = device,
+                        .lane = run->lane,
+                        .arena_generation = workspace->arena_generation,
+                        .scratch = workspace->scratch,
+                        .work_left = &work_left,
+                        .error = run->error};
+    return hd_plan_replay(&replay, plan, workspace->arena, run->input_data, run->output_data);
 }
 
-/* Copies what no step wrote in place. */
 static void deliver(run_state *run, const hd_plan *plan)
 {
-    for (size_t i = 0; i < plan->output_count; i++) {
-        const hd_plan_output *output = &plan->outputs[i];
-        void *data = run->output_data[output->index];
-        if (!output->direct) {
-            const void *source = hd_reference_resolve(&output->source, run->workspace->arena, run->input_data,
-                                                      run->output_data);
-            if (source != data && output->size > 0) {
-                memcpy(data, source, output->size);
-            }
-        }
-    }
+    hd_plan_deliver(plan, run->workspace->arena, run->input_data, run->output_data);
 }
 
 /* Tells the caller the shapes. */

@@ -15,14 +15,32 @@ void hd_plan_retain(hd_plan *plan)
     hd_add_relaxed(&plan->reference_count, 1);
 }
 
+/* What lanes have recorded of a plan and of its blocks. */
+static void drop_lists(hd_plan *plan)
+{
+    for (size_t i = 0; i < HD_LANE_COUNT; i++) {
+        hd_command_list_destroy(&plan->lists[i]);
+    }
+    for (size_t p = 0; p < plan->part_count; p++) {
+        hd_plan_control *control = plan->parts[p].control;
+        for (size_t i = 0; i < HD_LANE_COUNT; i++) {
+            hd_command_list_destroy(&plan->parts[p].lists[i]);
+            if (control != NULL) {
+                hd_free(control->pointers[i]);
+            }
+        }
+        for (size_t b = 0; control != NULL && b < 2 && control->blocks[b] != NULL; b++) {
+            drop_lists(control->blocks[b]); /* as deep as the planner lets blocks be parts of one another */
+        }
+    }
+}
+
 void hd_plan_release(hd_plan *plan)
 {
     /* acq_rel: the last holder sees what the others did with the plan before it is freed. */
     while (plan != NULL && hd_sub_acq_rel(&plan->reference_count, 1) == 1) {
         hd_plan *before = plan->before;
-        for (size_t i = 0; i < HD_LANE_COUNT; i++) {
-            hd_command_list_destroy(&plan->lists[i]);
-        }
+        drop_lists(plan);
         if (plan->account != NULL) {
             hd_memory_account_give(plan->account, HD_MEMORY_PLANS, plan->memory_size);
         }
@@ -100,8 +118,10 @@ static bool keep_what_lives_on(hd_planner *planner)
             keep_value(planner, frame->block->inputs[i]);
         }
         for (size_t i = 0; i < frame->scan_count; i++) {
-            planner->tensors[frame->scans[i]].kept = true;
-            planner->tensors[hd_planner_root(planner, frame->scans[i])].kept = true;
+            if (frame->scans[i] != HD_TENSOR_NONE) {
+                planner->tensors[frame->scans[i]].kept = true;
+                planner->tensors[hd_planner_root(planner, frame->scans[i])].kept = true;
+            }
         }
     }
     return true;
@@ -228,6 +248,8 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     saved->use_capacity = 0;
     saved->uses_known = false;
     saved->wanted = NULL;
+    saved->captured = NULL;
+    saved->refusals = NULL;
     saved->tensors = hd_region_copy(planner->region, planner->tensors,
                                     planner->tensor_count * sizeof *planner->tensors);
     saved->cut = hd_region_copy(planner->region, planner->cut, planner->cut_count * sizeof *planner->cut);
@@ -246,7 +268,7 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     return true;
 }
 
-static hd_status optimize(hd_planner *planner)
+hd_status hd_planner_optimize(hd_planner *planner)
 {
     bool fits = hd_fuse_activations(planner) && hd_fuse_norms(planner) && hd_fuse_attention(planner) &&
                 hd_fuse_linear(planner) && hd_choose_layouts(planner) && hd_fuse_convolution(planner) &&
@@ -271,7 +293,7 @@ static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, 
     planner->work += planner->folding.spent;
     plan->is_last = planner->cut_count == 0;
     status = keep_what_lives_on(planner)
-                 ? optimize(planner)
+                 ? hd_planner_optimize(planner)
                  : hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
     if (status == HD_OK) {
         status = hd_planner_add_index_checks(planner, plan);
@@ -296,6 +318,7 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
     }
     hd_planner planner = {.model = request->model,
                           .graph = request->model->graph,
+                          .results = request->model->graph->root,
                           .region = &plan->region,
                           .error = error != NULL ? error : &own_error,
                           .wanted = request->wanted,
@@ -316,6 +339,7 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
     }
     plan->memory_size = plan->region.total + sizeof *plan;
     plan->chain_work = planner.work;
+    plan->work_left = planner.budget.work - planner.work;
     plan->chain_size = plan->memory_size + (plan->before == NULL ? 0 : plan->before->chain_size);
     if (!hd_memory_account_take(&request->model->device->memory, HD_MEMORY_PLANS, plan->memory_size)) {
         hd_plan_release(plan);

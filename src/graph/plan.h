@@ -43,6 +43,50 @@ typedef struct hd_plan_check {
     hd_reference source; /* in the arena */
 } hd_plan_check;
 
+struct hd_plan;
+
+/* A part of a plan that runs other plans, its blocks: a Loop's body turn after turn, or one branch of an If. It
+ * names no kernels, so it is the same on every device: who runs it binds pointers, reads a condition, copies.
+ *
+ * A block is a plan whose callers are not a model's: its inputs and outputs are these.
+ *   Loop: inputs: the iteration's number, the carried values, what it reads of the outside (captured);
+ *         outputs: the carried values, the scan outputs, the condition (where it is computed).
+ *   If:   inputs: captured; outputs: the If's.
+ * operands: where the enclosing plan has the part's inputs and outputs, in this order:
+ *   Loop: the carried values at first, captured; the carried values at the end, the scan outputs, a second
+ *         place for each carried value (turns write in turns here and there), memory; where the turns are
+ *         noted, int64[2] for them and for the last condition, and the extents of all outputs.
+ *   If:   the condition, captured of both blocks; outputs, memory.
+ * memory: a block's arena, behind HD_CONTROL_HEADER bytes for what the part notes for itself. */
+typedef struct hd_plan_control {
+    const char *name; /* of the node */
+    bool is_loop;
+    struct hd_plan *blocks[2]; /* If: then, else; Loop: the body, NULL */
+    size_t captured[2];        /* of each block */
+    size_t carried;            /* Loop; If: 0 */
+    size_t results;            /* Loop: scan outputs; If: outputs */
+    const size_t *carried_sizes; /* bytes */
+    const size_t *result_sizes;  /* bytes, of one turn */
+    int64_t first;        /* Loop: number of the first iteration */
+    int64_t limit;        /* Loop: at most so many turns */
+    bool ends_early;      /* Loop: it also ends when its condition turns false */
+    bool notes_turns;     /* Loop: how far it came is known afterwards only, and read there */
+    const hd_shape *result_shapes; /* Loop: of one turn */
+    double plan_work; /* steps of planning the blocks (work.h) */
+    double turn_work; /* steps of a turn, or of a branch */
+    const hd_reference *operands;  /* of the enclosing plan */
+    void **pointers[HD_LANE_COUNT]; /* inputs and outputs of a block, of whoever has the lane */
+} hd_plan_control;
+
+#define HD_CONTROL_HEADER 128 /* the iteration's number; at HD_CACHE_LINE, the condition */
+
+/* A stretch of a plan's steps, or a part that runs blocks. */
+typedef struct hd_plan_part {
+    hd_recipe recipe; /* where control is NULL */
+    hd_plan_control *control;
+    hd_command_list *lists[HD_LANE_COUNT];
+} hd_plan_part;
+
 /* What is known of a plan's rows (the entries along dimension 0 of its inputs). */
 enum { HD_PLAN_ROWS_UNKNOWN, HD_PLAN_ROWS_APART, HD_PLAN_ROWS_MIXED };
 
@@ -51,7 +95,10 @@ typedef struct hd_plan {
     _Atomic uint32_t rows; /* HD_PLAN_ROWS_...; found out when it is first of use */
     uint64_t serial;  /* unique in the process: part of the keys of what follows */
     hd_region region; /* everything below lies here */
-    hd_recipe recipe;
+    hd_recipe recipe; /* all steps; with parts, the sizes are the plan's and the steps theirs */
+    double work_left; /* steps that Loops which end by a condition may take in a run, beyond what was counted */
+    hd_plan_part *parts; /* where some part runs blocks; NULL: the recipe is all */
+    size_t part_count;
     hd_plan_output *outputs; /* the wanted ones, in the model's order */
     size_t output_count;
     bool is_last;
@@ -87,7 +134,7 @@ HD_MUST_CHECK hd_status hd_plan_create(const hd_plan_request *request, uint64_t 
                                        hd_plan **out_plan, hd_error *error);
 
 void hd_plan_retain(hd_plan *plan);
-/* Gives a reference back; the last one frees the plan and its lists. */
+/* Gives a reference back; the last one frees the plan, its lists and its blocks'. */
 void hd_plan_release(hd_plan *plan);
 
 #endif

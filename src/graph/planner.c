@@ -96,9 +96,13 @@ hd_status hd_planner_need_value(hd_planner *planner, hd_tensor_id needed)
 {
     const hd_plan_tensor *tensor = &planner->tensors[needed];
     bool small = tensor->origin != 0 && planner->cut_count == 0 && (tensor->origin >> 63) == 0;
+    const hd_planner *model = planner;
+    while (model->outer != NULL) {
+        model = model->outer;
+    }
     for (size_t i = 0; small && i < planner->graph->root->input_count && i < 63; i++) {
         if ((tensor->origin >> i & 1) != 0) {
-            const hd_plan_tensor *input = &planner->tensors[planner->map[planner->graph->root->inputs[i]]];
+            const hd_plan_tensor *input = &model->tensors[model->map[planner->graph->root->inputs[i]]];
             small = hd_shape_count(&input->shape) <= STEERING_COUNT_LIMIT;
         }
     }
@@ -106,12 +110,28 @@ hd_status hd_planner_need_value(hd_planner *planner, hd_tensor_id needed)
         planner->steering |= tensor->origin;
         return HD_OK;
     }
+    return hd_planner_add_cut(planner, needed) ? HD_OK : out_of_memory(planner);
+}
+
+bool hd_planner_add_cut(hd_planner *planner, hd_tensor_id tensor)
+{
     if (!hd_array_reserve((void **)&planner->cut, &planner->cut_capacity, planner->cut_count + 1,
                           sizeof *planner->cut)) {
-        return out_of_memory(planner);
+        return false;
     }
-    planner->cut[planner->cut_count++] = needed;
-    return HD_OK;
+    planner->cut[planner->cut_count++] = tensor;
+    return true;
+}
+
+bool hd_planner_add_extent(hd_planner *planner, hd_tensor_id tensor)
+{
+    hd_shape shape = {.rank = 1, .dims = {HD_MAX_RANK}};
+    hd_tensor_id extent = hd_planner_new_tensor(planner, HD_INT64, &shape);
+    if (extent == HD_TENSOR_NONE) {
+        return false;
+    }
+    planner->tensors[tensor].extent = extent;
+    return hd_planner_add_cut(planner, extent);
 }
 
 static bool walk_stopped(const hd_planner *planner)
@@ -139,7 +159,7 @@ static hd_status operation_of_node(hd_planner *planner, const hd_node *node, hd_
     }
     for (size_t i = 0; i < node->input_count; i++) {
         hd_value value = node->inputs[i];
-        inputs[i] = value == HD_VALUE_NONE ? HD_TENSOR_NONE : planner->map[value];
+        inputs[i] = value == HD_VALUE_NONE ? HD_TENSOR_NONE : hd_planner_find(planner, value);
         if (value != HD_VALUE_NONE && inputs[i] == HD_TENSOR_NONE) {
             return hd_operation_fail(operation, planner->error, HD_BAD_MODEL,
                                      "input %zu ('%s') is never computed", i,
@@ -273,20 +293,10 @@ static hd_status fold_node(hd_planner *planner, hd_operation *operation, const h
 /* A node whose output shapes are known only afterwards ends its segment: their extents are read. */
 static hd_status cut_after_dynamic(hd_planner *planner, hd_plan_node *node)
 {
-    size_t count = node->operation.output_count;
-    for (size_t i = 0; i < count; i++) {
-        if (node->outputs[i] == HD_TENSOR_NONE) {
-            continue;
-        }
-        hd_shape shape = {.rank = 1, .dims = {HD_MAX_RANK}};
-        hd_tensor_id extent = hd_planner_new_tensor(planner, HD_INT64, &shape);
-        if (extent == HD_TENSOR_NONE ||
-            !hd_array_reserve((void **)&planner->cut, &planner->cut_capacity, planner->cut_count + 1,
-                              sizeof *planner->cut)) {
+    for (size_t i = 0; i < node->operation.output_count; i++) {
+        if (node->outputs[i] != HD_TENSOR_NONE && !hd_planner_add_extent(planner, node->outputs[i])) {
             return out_of_memory(planner);
         }
-        planner->tensors[node->outputs[i]].extent = extent;
-        planner->cut[planner->cut_count++] = extent;
     }
     return HD_OK;
 }
@@ -457,11 +467,20 @@ void hd_planner_clear(hd_planner *planner)
     hd_free(planner->frames);
     hd_free(planner->uses);
     hd_free(planner->cut);
+    hd_free(planner->captured);
+    if (planner->outer != NULL) { /* a model's lies in the region, with what continues it */
+        hd_free(planner->map);
+    } else {
+        hd_free(planner->refusals);
+    }
     planner->tensors = NULL;
     planner->nodes = NULL;
     planner->frames = NULL;
     planner->uses = NULL;
     planner->cut = NULL;
+    planner->captured = NULL;
+    planner->map = NULL;
+    planner->refusals = NULL;
 }
 
 hd_status hd_planner_walk(hd_planner *planner)

@@ -43,6 +43,7 @@ typedef struct hd_plan_node {
     hd_tensor_id *outputs;  /* HD_TENSOR_NONE: nobody wants it */
     uint8_t flags;          /* of the operator */
     bool dead;
+    hd_plan_control *control; /* where flags have HD_OPERATOR_CONTROL */
     uint32_t first_use; /* of as many entries of planner->uses as it has inputs, while uses_known */
     uint32_t next_dead; /* in the list of those that have just died */
 } hd_plan_node;
@@ -64,6 +65,10 @@ typedef struct hd_frame {
     hd_tensor_id *scans; /* Loop: iteration-major, what is to be concatenated */
     size_t scan_capacity;
     size_t scan_count;
+    size_t rows_apart; /* Loop: rows of scans that are one iteration's; those behind are stacked already */
+    bool is_pending;   /* Loop: a part of the segment before ran turns, and `state` says how many */
+    hd_tensor_id state;
+    double turn_work; /* of that part (plan.h) */
 } hd_frame;
 
 typedef struct hd_planner {
@@ -71,7 +76,15 @@ typedef struct hd_planner {
     const hd_graph *graph;
     hd_region *region; /* the plan's */
     hd_error *error;
-    hd_tensor_id *map; /* graph value -> tensor */
+    struct hd_planner *outer; /* of the block around this one; NULL: this plans a model */
+    uint32_t depth;           /* planners around this one */
+    const hd_block *results;  /* whose outputs are the plan's: the root, or made for an inner block */
+    hd_tensor_id *captured;   /* tensors of `outer` that are inputs of this block, from `first_captured` on */
+    size_t captured_count;
+    size_t captured_capacity;
+    int32_t first_captured;
+    uint8_t *refusals; /* by the first input of a Loop's body: how often it could not become a part */
+    hd_tensor_id *map; /* graph value -> tensor; see hd_planner_find */
     hd_plan_tensor *tensors;
     size_t tensor_count;
     size_t tensor_capacity;
@@ -88,13 +101,15 @@ typedef struct hd_planner {
     hd_folding folding; /* of this segment */
     hd_budget budget;   /* of the run */
     double work;        /* steps that planning and the run take, this segment and those before */
+    double run_work;    /* of these, what running this segment takes */
     size_t size_before; /* bytes of the plans of the segments before */
     uint64_t steering; /* inputs whose values must be known, found while walking */
     hd_tensor_id *cut; /* tensors to be read at the end of this segment */
     size_t cut_count;
     size_t cut_capacity;
     bool follows;  /* plans a segment after the first */
-    bool keeps_moves; /* operators that move no bytes become nodes, too: for proofs about the graph */
+    bool keeps_moves; /* operators that move no bytes become nodes, too, and Loops are taken apart: for proofs
+                         about the graph */
     const bool *wanted;
     size_t arena_size;
 } hd_planner;
@@ -184,6 +199,45 @@ HD_MUST_CHECK hd_status hd_planner_walk(hd_planner *planner);
 
 /* Frees what lies outside the plan's region. */
 void hd_planner_clear(hd_planner *planner);
+
+/* The tensor of a graph value; one of an outer block becomes an input of this one. HD_TENSOR_NONE: it is not
+ * computed, or there is no memory. */
+hd_tensor_id hd_planner_find(hd_planner *planner, hd_value value);
+
+/* Fuses, chooses layouts. */
+HD_MUST_CHECK hd_status hd_planner_optimize(hd_planner *planner);
+
+/* Gives a known tensor to an input of a block: a scalar, or one element where one dimension is declared; false
+ * when out of memory. */
+bool hd_planner_bind_known(hd_planner *planner, hd_value value, hd_dtype dtype, const void *data);
+
+/* Room for `more` scan values, in the region because continuations share what is there already; false when out
+ * of memory. */
+bool hd_planner_reserve_scans(hd_planner *planner, hd_frame *frame, size_t more);
+
+/* A tensor's true dimensions are known after the segment, which ends here: false when out of memory. */
+bool hd_planner_add_extent(hd_planner *planner, hd_tensor_id tensor);
+/* Has `tensor` read at the end of the segment; false when out of memory. */
+bool hd_planner_add_cut(hd_planner *planner, hd_tensor_id tensor);
+
+/* Lets the iterations of the Loop on top that are still to come, or as many as there is room for their scan
+ * outputs, run as a part of the plan: possible where its body has one shape for all. *made: it was; then the
+ * frame stands behind them, or is_pending. */
+HD_MUST_CHECK hd_status hd_planner_make_loop(hd_planner *planner, bool *made);
+
+/* For the Loop on top, which is not to run at all: what types and shapes its scan outputs would have, where its
+ * body tells without the elements of what is carried; the others' dtype is left as it is. */
+void hd_planner_infer_scans(hd_planner *planner, hd_plan_tensor *scans);
+
+/* Lets an If whose condition is computed run as a part, which takes branches of one shape; *made likewise. */
+HD_MUST_CHECK hd_status hd_planner_make_branch(hd_planner *planner, const hd_node *node, hd_tensor_id condition,
+                                               bool *made);
+
+/* The part that a node stands for, NULL: it is an operation. */
+static inline hd_plan_control *hd_plan_node_control(const hd_plan_node *node)
+{
+    return (node->flags & HD_OPERATOR_CONTROL) != 0 ? node->control : NULL;
+}
 
 /* Makes the walk stop because the elements of `needed` must be known: they come from small inputs, which
  * then steer the plan, or they are computed, and the segment is cut before the node. */

@@ -55,6 +55,7 @@ static hd_status walk(row_walk *walk, const hd_model *model, const hd_shape *row
     }
     walk->planner = (hd_planner){.model = model,
                                  .graph = model->graph,
+                                 .results = root,
                                  .region = &walk->region,
                                  .error = error != NULL ? error : &walk->own_error,
                                  .wanted = wanted,

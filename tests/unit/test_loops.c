@@ -238,7 +238,7 @@ static void a_loop_that_never_runs_gives_empty_scans_of_the_declared_shape(void 
         int64_t dims[2], wanted[3];
     } cases[] = {{0, true, 2, 3, {3, 4}, {0, 3, 4}},          {-5, true, 1, 2, {3}, {0, 3}},
                  {INT64_MAX, false, 2, 3, {-1, 4}, {0, 0, 4}}, {INT64_MIN, true, 0, 1, {0}, {0}},
-                 {3, false, 9, 1, {0}, {0}}};
+                 {3, false, 9, 2, {0}, {0, 2}}};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         hd_graph *graph = new_graph();
         hd_value number, go;

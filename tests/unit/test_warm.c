@@ -142,6 +142,48 @@ static void runs_through_computed_branches_do_not_allocate(void **state)
     hd_model_destroy(&subject.model);
 }
 
+/* The first element says how often a Loop turns. */
+static void prepare_turns(size_t turn, float *x, hd_tensor *input)
+{
+    (void)input;
+    for (size_t i = 0; i < COUNT; i++) {
+        x[i] = i == 0 ? (float)(turn % TURNS + 1) : 0.01f * (float)i;
+    }
+}
+
+/* count = count + 1 until it is x[0], with an If on what is computed; scans the counts. */
+static void runs_through_loops_do_not_allocate(void **state)
+{
+    (void)state;
+    skip_unless_counted();
+    hd_graph *graph;
+    assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
+    hd_block *root = graph->root, *body = hd_graph_new_block(graph),
+             *branches[] = {hd_graph_new_block(graph), hd_graph_new_block(graph)};
+    hd_value x = block_input(graph, root, "x", HD_FLOAT32), even, outputs[2];
+    hd_value one = block_floats(graph, 0, (float[]){1}), two = block_floats(graph, 0, (float[]){2});
+    hd_value last = NODE(graph, root, "Gather", x, block_ints(graph, 0, (int64_t[]){0}));
+    hd_value zero = NODE(graph, root, "Sub", last, last);
+    block_input(graph, body, "", HD_INT64);
+    block_input(graph, body, "", HD_BOOL);
+    hd_value count = block_input(graph, body, "", HD_FLOAT32), next = NODE(graph, body, "Add", count, one);
+    hd_value half = NODE(graph, body, "Floor", NODE(graph, body, "Div", next, two));
+    hd_value is_even = NODE(graph, body, "Equal", NODE(graph, body, "Mul", half, two), next);
+    block_output(graph, branches[0], "", NODE(graph, branches[0], "Neg", next));
+    block_output(graph, branches[1], "", NODE(graph, branches[1], "Mul", next, two));
+    block_control(graph, body, "If", &is_even, 1, branches[0], branches[1], &even, 1);
+    block_output(graph, body, "", NODE(graph, body, "Less", next, last));
+    block_output(graph, body, "", next);
+    block_output(graph, body, "", even);
+    hd_value inputs[] = {HD_VALUE_NONE, HD_VALUE_NONE, zero};
+    block_control(graph, root, "Loop", inputs, 3, body, NULL, outputs, 2);
+    block_output(graph, root, "count", outputs[0]);
+    block_output(graph, root, "scans", outputs[1]);
+    subject subject = {block_model(device, graph, 0), prepare_turns, 2};
+    check_warm_runs(&subject);
+    hd_model_destroy(&subject.model);
+}
+
 static void prepare_shape(size_t turn, float *x, hd_tensor *input)
 {
     size_t count = 5 + turn % TURNS;
@@ -360,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_of_several_segments_do_not_allocate),
         cmocka_unit_test(runs_through_computed_branches_do_not_allocate),
+        cmocka_unit_test(runs_through_loops_do_not_allocate),
         cmocka_unit_test(runs_of_changing_shapes_do_not_allocate),
         cmocka_unit_test(runs_that_are_split_into_rows_do_not_allocate),
         cmocka_unit_test(asynchronous_runs_allocate_two_objects_each),

@@ -1,0 +1,31 @@
+/* Plan replay: the steps of a plan, and the blocks of its parts, on a lane's arena. Warm, it allocates nothing and
+ * takes no lock (FLAT).
+ *
+ * Thread-safety: a lane belongs to one thread at a time. */
+#ifndef HD_GRAPH_PLAN_REPLAY_H
+#define HD_GRAPH_PLAN_REPLAY_H
+
+#include "base/rank.h"
+#include "graph/plan.h"
+#include "runtime/device.h"
+
+/* Where a plan is replayed. */
+typedef struct hd_replay {
+    hd_device *device;
+    uint32_t lane;
+    uint64_t arena_generation; /* of the lane's arena */
+    unsigned char *scratch;    /* for as many threads as the executor has */
+    double *work_left; /* see hd_plan; of the run */
+    hd_error *error;
+} hd_replay;
+
+/* Computes a plan's steps. inputs, outputs: as its recipe's references have them; what no step writes to an
+ * output in place is left to hd_plan_deliver. HD_OUT_OF_MEMORY: when something is recorded for the first time.
+ * HD_INVALID_ARGUMENT: a step has found an index outside of its axis. */
+HD_MUST_CHECK hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, unsigned char *arena,
+                                       void *const *inputs, void *const *outputs) HD_WAITS;
+
+/* Copies the outputs that no step has written in place. */
+void hd_plan_deliver(const hd_plan *plan, unsigned char *arena, void *const *inputs, void *const *outputs);
+
+#endif
