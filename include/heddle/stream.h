@@ -1,7 +1,8 @@
 /* Stream: an order of work on a device. What is submitted to one stream is done in that order;
  * different streams run beside each other. A stream is a small value: all zero is the device's
  * default stream, which every thread shares; hd_stream_acquire gives streams of the caller's own.
- * Blocking runs (hd_model_run) need no stream: they take an idle one for the time of the run.
+ * Blocking runs (hd_model_run) need no stream: they take an idle one for the time of the run; while the program
+ * holds all 31 they run one at a time, on memory that is kept for that.
  *
  * Thread-safety: any thread, all functions at once, also for one stream: the order is that in
  * which the calls take effect. A stream that was released, is another device's, or was never

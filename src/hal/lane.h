@@ -1,6 +1,6 @@
 /* Lanes: what a run has to itself while it computes: a workspace, command lists, the plans that it found last,
  * a job of the team. A run that its caller computes uses the lane of the stream that the caller has leased;
- * one that a runner computes uses the runner's. So work that waits for its turn holds no arena. */
+ * one that a runner computes uses the runner's. That of the default stream is the spare (runtime/slot_pool.h). So work that waits for its turn holds no arena. */
 #ifndef HD_HAL_LANE_H
 #define HD_HAL_LANE_H
 

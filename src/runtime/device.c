@@ -345,10 +345,14 @@ hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease, 
     }
     uint32_t hint = remembered.serial == device->serial ? remembered.slot : HD_SLOT_NONE;
     /* The time limit is computed only if the fast way fails: reading the clock costs as much. */
-    hd_status status = hd_slot_pool_lease(&device->slots, hint, 0, &out_lease->stream);
+    hd_status status = hd_slot_pool_lease_for_run(&device->slots, hint, 0, &out_lease->stream);
     if (status == HD_EXHAUSTED) {
-        status = hd_slot_pool_lease(&device->slots, hint, hd_clock_after_ms(device->lease_wait_ms),
-                                    &out_lease->stream);
+        status = hd_slot_pool_lease_for_run(
+            &device->slots, hint, hd_clock_after_ms(device->lease_wait_ms), &out_lease->stream);
+    }
+    if (status == HD_OK && out_lease->stream == HD_SLOT_SPARE) {
+        out_lease->is_delegated = false; /* behind what the program has submitted to the default stream */
+        return HD_OK;
     }
     if (status == HD_OK) {
         remember_slot(device, out_lease->stream);

@@ -3,7 +3,10 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-#define SLOT_MASK UINT64_C(0xFFFFFFFE) /* 1 to 31 */
+/* Sets of slots. */
+#define SLOTS       UINT32_C(0xFFFFFFFE) /* 1 to 31 */
+#define SPARE       (UINT32_C(1) << HD_SLOT_SPARE)
+#define EVERY_SLOT  (SLOTS | SPARE)
 #define REMEMBERED_SHIFT 32
 
 static void pool_lock(hd_slot_pool *pool) HD_ACQUIRE(&pool->mutex, hd_rank_slot_pool)
@@ -37,7 +40,7 @@ static void check_all_known(hd_slot_pool *pool)
     uint64_t idle = hd_load_relaxed(&pool->idle);
     uint32_t is_free = (uint32_t)idle, is_remembered = (uint32_t)(idle >> REMEMBERED_SHIFT);
     uint32_t is_leased = hd_load_relaxed(&pool->leased);
-    HD_CHECK("ONCE.slots", (is_free | is_remembered | is_leased) == SLOT_MASK &&
+    HD_CHECK("ONCE.slots", (is_free | is_remembered | is_leased) == EVERY_SLOT &&
                                (is_free & is_remembered) == 0 &&
                                ((is_free | is_remembered) & is_leased) == 0);
 }
@@ -62,7 +65,7 @@ static void check_all_known(hd_slot_pool *pool)
 
 hd_status hd_slot_pool_init(hd_slot_pool *pool) HD_NO_THREAD_SAFETY_ANALYSIS
 {
-    atomic_init(&pool->idle, SLOT_MASK);
+    atomic_init(&pool->idle, EVERY_SLOT);
     atomic_init(&pool->leased, 0);
     atomic_init(&pool->waiting, 0);
     atomic_init(&pool->closed, false);
@@ -87,15 +90,18 @@ void hd_slot_pool_destroy(hd_slot_pool *pool)
 }
 
 /* The slot to take from an idle word: the wish, else the one with the lowest number, free or
- * remembered. So there are as many slots with an arena as were leased at once, however many threads
+ * remembered, else the spare. So there are as many slots with an arena as were leased at once, however many threads
  * came and went (FLAT), and a newcomer finds a warm one. */
-static uint32_t choose_slot(uint64_t idle, uint32_t hint)
+static uint32_t choose_slot(uint64_t idle, uint32_t hint, uint32_t allowed)
 {
-    uint32_t candidates = (uint32_t)idle | (uint32_t)(idle >> REMEMBERED_SHIFT);
+    uint32_t candidates = ((uint32_t)idle | (uint32_t)(idle >> REMEMBERED_SHIFT)) & allowed;
     if (hint < HD_STREAM_COUNT && (candidates >> hint & 1) != 0) {
         return hint;
     }
-    return candidates == 0 ? HD_SLOT_NONE : (uint32_t)__builtin_ctz(candidates);
+    if ((candidates & SLOTS) != 0) {
+        return (uint32_t)__builtin_ctz(candidates & SLOTS);
+    }
+    return candidates == 0 ? HD_SLOT_NONE : HD_SLOT_SPARE;
 }
 
 static uint64_t bits_of(uint32_t slot)
@@ -103,13 +109,13 @@ static uint64_t bits_of(uint32_t slot)
     return UINT64_C(1) << slot | UINT64_C(1) << (slot + REMEMBERED_SHIFT);
 }
 
-static uint32_t try_take(hd_slot_pool *pool, uint32_t hint)
+static uint32_t try_take(hd_slot_pool *pool, uint32_t hint, uint32_t allowed)
 {
     /* seq_cst: for whoever has just begun to wait this look is the other half of the handshake with
      * hd_slot_pool_return. A relaxed load could still miss a slot whose owner saw nobody waiting. */
     uint64_t idle = hd_load_seq_cst(&pool->idle);
     for (;;) {
-        uint32_t slot = choose_slot(idle, hint);
+        uint32_t slot = choose_slot(idle, hint, allowed);
         if (slot == HD_SLOT_NONE) {
             return HD_SLOT_NONE;
         }
@@ -132,23 +138,38 @@ static void put_back(hd_slot_pool *pool, uint32_t slot, uint32_t shift)
     (void)before;
 }
 
-/* Hands idle slots to those who wait, first come first served. */
+static void leave_queue(hd_slot_pool *pool, hd_slot_waiter *waiter) HD_REQUIRES(&pool->mutex, hd_rank_slot_pool)
+{
+    hd_slot_waiter **link = &pool->first, *before = NULL;
+    while (*link != waiter) {
+        before = *link;
+        link = &(*link)->next;
+    }
+    *link = waiter->next;
+    if (pool->last == waiter) {
+        pool->last = before;
+    }
+    hd_sub_relaxed(&pool->waiting, 1);
+}
+
+/* Hands idle slots to those who wait, first come first served. Behind one who does not get what it waits for the
+ * spare alone is given away, to a run. */
 static void serve(hd_slot_pool *pool) HD_REQUIRES(&pool->mutex, hd_rank_slot_pool)
 {
     bool served = false;
-    while (pool->first != NULL) {
-        uint32_t slot = try_take(pool, HD_SLOT_NONE);
+    uint32_t left = EVERY_SLOT;
+    hd_slot_waiter *waiter = pool->first;
+    while (waiter != NULL && left != 0) {
+        hd_slot_waiter *next = waiter->next;
+        uint32_t slot = try_take(pool, HD_SLOT_NONE, waiter->allowed & left);
         if (slot == HD_SLOT_NONE) {
-            break;
+            left &= ~waiter->allowed;
+        } else {
+            leave_queue(pool, waiter);
+            waiter->granted = slot;
+            served = true;
         }
-        hd_slot_waiter *waiter = pool->first;
-        pool->first = waiter->next;
-        if (pool->first == NULL) {
-            pool->last = NULL;
-        }
-        hd_sub_relaxed(&pool->waiting, 1);
-        waiter->granted = slot;
-        served = true;
+        waiter = next;
     }
     if (served || pool->closing > 0) {
         hd_condition_broadcast(&pool->changed);
@@ -180,24 +201,10 @@ void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot)
     }
 }
 
-static void leave_queue(hd_slot_pool *pool, hd_slot_waiter *waiter) HD_REQUIRES(&pool->mutex, hd_rank_slot_pool)
-{
-    hd_slot_waiter **link = &pool->first, *before = NULL;
-    while (*link != waiter) {
-        before = *link;
-        link = &(*link)->next;
-    }
-    *link = waiter->next;
-    if (pool->last == waiter) {
-        pool->last = before;
-    }
-    hd_sub_relaxed(&pool->waiting, 1);
-}
-
 /* Waits in the queue. */
-static hd_status lease_slowly(hd_slot_pool *pool, uint64_t deadline, uint32_t *out_slot)
+static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t deadline, uint32_t *out_slot)
 {
-    hd_slot_waiter self = {.next = NULL, .granted = HD_SLOT_NONE};
+    hd_slot_waiter self = {.next = NULL, .allowed = allowed, .granted = HD_SLOT_NONE};
     hd_status status = HD_OK;
     pool_lock(pool);
     if (pool->last == NULL) {
@@ -225,7 +232,8 @@ static hd_status lease_slowly(hd_slot_pool *pool, uint64_t deadline, uint32_t *o
     return status;
 }
 
-hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline, uint32_t *out_slot)
+static inline hd_status lease(hd_slot_pool *pool, uint32_t hint, uint32_t allowed, uint64_t deadline,
+                              uint32_t *out_slot)
 {
     hd_check_no_lock_held();
     *out_slot = HD_SLOT_NONE;
@@ -234,14 +242,16 @@ hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadlin
     }
     uint32_t slot = HD_SLOT_NONE;
     /* relaxed: whoever overtakes a queue that is just forming delays it by one lease. */
-    if (hd_load_relaxed(&pool->waiting) == 0) {
-        slot = try_take(pool, hint);
+    bool is_behind = hd_load_relaxed(&pool->waiting) != 0;
+    if (!is_behind) {
+        slot = try_take(pool, hint, allowed);
     }
     if (slot == HD_SLOT_NONE) {
-        if (deadline == 0) {
+        /* The spare may be idle where others wait to be owners: the queue knows. */
+        if (deadline == 0 && !(is_behind && (allowed & SPARE) != 0)) {
             return HD_EXHAUSTED;
         }
-        hd_status status = lease_slowly(pool, deadline, &slot);
+        hd_status status = lease_slowly(pool, allowed, deadline, &slot);
         if (status != HD_OK) {
             return status;
         }
@@ -256,6 +266,17 @@ hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadlin
     return HD_OK;
 }
 
+hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline, uint32_t *out_slot)
+{
+    return lease(pool, hint, SLOTS, deadline, out_slot);
+}
+
+hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
+                                     uint32_t *out_slot)
+{
+    return lease(pool, hint, EVERY_SLOT, deadline, out_slot);
+}
+
 bool hd_slot_pool_is_closed(hd_slot_pool *pool)
 {
     return hd_load_seq_cst(&pool->closed);
@@ -264,7 +285,8 @@ bool hd_slot_pool_is_closed(hd_slot_pool *pool)
 hd_slot_counts hd_slot_pool_count(hd_slot_pool *pool)
 {
     uint64_t idle = hd_load_relaxed(&pool->idle);
-    uint32_t is_free = (uint32_t)idle, is_remembered = (uint32_t)(idle >> REMEMBERED_SHIFT);
+    uint32_t is_free = (uint32_t)idle & SLOTS;
+    uint32_t is_remembered = (uint32_t)(idle >> REMEMBERED_SHIFT) & SLOTS;
     HD_CHECK("SAFE.slot-free-or-remembered", (is_free & is_remembered) == 0);
     hd_slot_counts counts = {.free = (uint32_t)__builtin_popcount(is_free),
                              .remembered = (uint32_t)__builtin_popcount(is_remembered)};
@@ -275,7 +297,7 @@ hd_slot_counts hd_slot_pool_count(hd_slot_pool *pool)
 static bool all_returned(hd_slot_pool *pool)
 {
     uint64_t idle = hd_load_seq_cst(&pool->idle);
-    return ((idle | idle >> REMEMBERED_SHIFT) & SLOT_MASK) == SLOT_MASK;
+    return ((idle | idle >> REMEMBERED_SHIFT) & EVERY_SLOT) == EVERY_SLOT;
 }
 
 void hd_slot_pool_refuse(hd_slot_pool *pool)

@@ -1,9 +1,12 @@
-/* Slot pool: which stream is whose. Slot 0 is the default stream and never leased; slots 1 to 31 are
- * leased for a run, and a thread remembers the last one it had.
+/* Slot pool: which stream is whose. Slots 1 to 31 are leased for a run, or to an owner who may keep one for as long
+ * as he likes; a thread remembers the last one that it had for a run. Slot 0, the default stream's, is nobody's to
+ * keep; what a run needs of it (hal/lane.h) is the spare: leased for a run when no other slot is idle. So runs
+ * get on, in turn, though owners hold all the others (BOUND).
  *
  * State: one 64-bit word, bit i: slot i is free; bit 32 + i: slot i is remembered, that is, idle but
  * dear to some thread, and any other thread may take it. A slot that is neither is leased.
- * Law: free + remembered + leased = 31, and no slot is free and remembered at once. Since the word says
+ * Law: of slots 1 to 31, free + remembered + leased = 31, and no slot is free and remembered at once; the spare is
+ * idle (either) or leased. Since the word says
  * of a leased slot nothing, builds with HD_DEBUG_CHECKS keep a second one, `leased`, by which who takes a
  * slot and who returns it check that it was what they took it for.
  *
@@ -12,7 +15,8 @@
  * is stored, and a stale memory can do no damage.
  *
  * None idle: callers wait in a queue, first come first served; whoever returns a slot serves it. A
- * newcomer does not overtake a queue that it sees, so no waiter starves (BOUND).
+ * newcomer does not overtake a queue that it sees, so no waiter starves (BOUND). The spare goes to the first run
+ * in the queue, also past those who wait to be owners, and nothing else does.
  *
  * Thread-safety: any thread. Lease and return are one compare-and-swap each while nobody waits. The
  * lock (rank slot_pool) is taken to wait and to serve waiters only. */
@@ -24,10 +28,12 @@
 #include "base/mutex.h"
 #include "hal/lane.h"
 
-#define HD_SLOT_NONE UINT32_MAX
+#define HD_SLOT_NONE  UINT32_MAX
+#define HD_SLOT_SPARE 0
 
 typedef struct hd_slot_waiter {
     struct hd_slot_waiter *next HD_GUARDED_BY(hd_rank_slot_pool);
+    uint32_t allowed HD_GUARDED_BY(hd_rank_slot_pool); /* bit i: slot i would do */
     uint32_t granted HD_GUARDED_BY(hd_rank_slot_pool); /* HD_SLOT_NONE until a slot is handed over */
 } hd_slot_waiter;
 
@@ -48,11 +54,15 @@ HD_MUST_CHECK hd_status hd_slot_pool_init(hd_slot_pool *pool);
 /* No thread may be inside; slots may still be leased. */
 void hd_slot_pool_destroy(hd_slot_pool *pool);
 
-/* Leases a slot: the one in `hint` if it is idle, else (also with HD_SLOT_NONE: no wish) the idle
+/* Leases a slot from 1 to 31: the one in `hint` if it is idle, else (also with HD_SLOT_NONE: no wish) the idle
  * one with the lowest number. Waits until `deadline` (hd_clock_now's scale; 0: do not wait).
  * HD_EXHAUSTED: none came. HD_CLOSED. */
 HD_MUST_CHECK hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
                                            uint32_t *out_slot) HD_WAITS;
+
+/* The same for a run, which gives it back when it ends: the spare, too, where no other is idle. */
+HD_MUST_CHECK hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
+                                                   uint32_t *out_slot) HD_WAITS;
 
 /* Gives a leased slot back: it is remembered where nobody waits for one. */
 void hd_slot_pool_return(hd_slot_pool *pool, uint32_t slot);
@@ -70,7 +80,7 @@ HD_MUST_CHECK hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline
 /* True once the pool refuses leases. */
 bool hd_slot_pool_is_closed(hd_slot_pool *pool);
 
-/* Numbers of slots, for the law and for statistics. */
+/* Numbers of slots without the spare, for the law and for statistics. */
 typedef struct hd_slot_counts {
     uint32_t free;
     uint32_t remembered;

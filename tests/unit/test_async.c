@@ -351,12 +351,66 @@ static void explicit_streams_may_exhaust_the_pool(void **state)
     }
     assert_int_equal(hd_stream_acquire(fixture.device, 0, &none, &error), HD_EXHAUSTED);
     assert_int_equal(hd_stream_acquire(fixture.device, 1, &none, &error), HD_EXHAUSTED);
-    assert_int_equal(hd_model_run(fixture.model, &input, 1, &output, 1, &error), HD_EXHAUSTED);
+    assert_ok(hd_model_run(fixture.model, &input, 1, &output, 1, &error));
     assert_ok(submit(&fixture, streams[4], fixture.a, &output, NULL));
     assert_ok(hd_stream_release(fixture.device, streams[4], &error)); /* with work in flight */
     assert_ok(hd_stream_acquire(fixture.device, FOREVER, &none, &error));
     assert_int_not_equal(none.value, streams[4].value);
     assert_int_equal(submit(&fixture, streams[4], fixture.a, &output, NULL), HD_INVALID_ARGUMENT);
+    close_fixture(&fixture);
+}
+
+enum { RUNNERS = 8, RUNS = 100 };
+
+static fixture *shared;
+
+static void *run_often(void *argument)
+{
+    hd_error own;
+    static float from[RUNNERS][SIZE], to[RUNNERS][SIZE];
+    size_t number = (size_t)argument;
+    from[number][SIZE - 1] = (float)number;
+    for (size_t i = 0; i < RUNS; i++) {
+        hd_tensor input = tensor_of(from[number]), output = tensor_of(to[number]);
+        to[number][SIZE - 1] = -1;
+        if (hd_model_run(shared->model, &input, 1, &output, 1, &own) != HD_OK ||
+            to[number][SIZE - 1] != (float)number + 1) {
+            return shared;
+        }
+    }
+    return NULL;
+}
+
+static void *acquire_long(void *argument)
+{
+    return hd_stream_acquire(shared->device, FOREVER, argument, NULL) == HD_OK ? NULL : argument;
+}
+
+/* All streams have owners, and one more waits to be an owner: runs get on all the same. */
+static void runs_get_on_while_all_streams_have_owners(void **state)
+{
+    (void)state;
+    fixture fixture;
+    hd_stream streams[31], late;
+    pthread_t runners[RUNNERS], owner;
+    void *failure;
+    shared = &fixture;
+    open_with(&fixture, NULL);
+    for (size_t i = 0; i < 31; i++) {
+        assert_ok(hd_stream_acquire(fixture.device, 0, &streams[i], &error));
+    }
+    assert_int_equal(pthread_create(&owner, NULL, acquire_long, &late), 0);
+    for (size_t i = 0; i < RUNNERS; i++) {
+        assert_int_equal(pthread_create(&runners[i], NULL, run_often, (void *)i), 0);
+    }
+    for (size_t i = 0; i < RUNNERS; i++) {
+        pthread_join(runners[i], &failure);
+        assert_null(failure);
+    }
+    assert_int_equal(hd_stream_acquire(fixture.device, 1, &streams[0], &error), HD_EXHAUSTED);
+    assert_ok(hd_stream_release(fixture.device, streams[1], &error));
+    pthread_join(owner, &failure);
+    assert_null(failure);
     close_fixture(&fixture);
 }
 
@@ -404,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_deadline_that_has_passed_is_the_outcome),
         cmocka_unit_test(streams_of_others_are_refused),
         cmocka_unit_test(explicit_streams_may_exhaust_the_pool),
+        cmocka_unit_test(runs_get_on_while_all_streams_have_owners),
         cmocka_unit_test(events_tell_the_time_between_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

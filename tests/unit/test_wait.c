@@ -159,7 +159,6 @@ static void acquiring_a_stream_knows_the_words(void **state)
     assert_int_equal(pthread_create(&thread, NULL, open_soon, NULL), 0);
     assert_ok(hd_stream_acquire(gate.device, HD_WAIT_FOREVER, &gate.stream, &gate.error));
     pthread_join(thread, NULL);
-    assert_ok(hd_stream_release(gate.device, gate.stream, &gate.error));
 }
 
 /* --- options */
@@ -269,7 +268,7 @@ static void a_lease_knows_the_words(void **state)
         hd_lease lease;
         pthread_t thread;
         assert_ok(hd_device_open("cpu", &options, &own, &gate.error));
-        while (hd_slot_pool_lease(&own->slots, HD_SLOT_NONE, 0, &slots[slot_count]) == HD_OK) {
+        while (hd_slot_pool_lease_for_run(&own->slots, HD_SLOT_NONE, 0, &slots[slot_count]) == HD_OK) {
             slot_count++;
         }
         bool waits_long = waits[i] != HD_NO_WAIT;

@@ -7,6 +7,7 @@
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "failure.h"
+#include "heddle/wait.h"
 #include "history.h"
 #include "race.h"
 #include "scheduler.h"

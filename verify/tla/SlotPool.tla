@@ -1,5 +1,6 @@
 ------------------------------ MODULE SlotPool ------------------------------
-(* Models src/runtime/slot_pool.c: hd_slot_pool_lease (with try_take and lease_slowly),              *)
+(* Models src/runtime/slot_pool.c: hd_slot_pool_lease and hd_slot_pool_lease_for_run (with try_take   *)
+(* and lease_slowly),                                                                                *)
 (* hd_slot_pool_return (put_back, serve), hd_slot_pool_forget, hd_slot_pool_close.                   *)
 (* Promises: SAFE (one owner a slot; after close no lease), ONCE (a slot is granted and returned     *)
 (* once), BOUND (no lost wake-up, no waiter starves).                                                *)
@@ -14,10 +15,14 @@
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Users, Closers, SlotCount,
+    Runs,     \* the users that lease for a run: they may have the spare, too
     Spurious, \* whether waits end without a reason, too
     Mutant
 
 Slots == 1..SlotCount
+Spare == SlotCount + 1
+All == Slots \cup {Spare}
+Allowed(u) == IF u \in Runs \/ Mutant = "spare_for_owners" THEN All ELSE Slots
 Threads == Users \cup Closers
 Nobody == "nobody"
 None == 0
@@ -26,7 +31,8 @@ VARIABLES
     free, remembered,  \* the idle word
     waiting, closed,   \* atomics
     lock,              \* who holds the mutex
-    queue, granted, closing, served, taken,  \* under the lock; taken: between CAS and grant in serve
+    queue, granted, closing, served, taken,  \* under the lock; taken: between CAS and grant in serve;
+                       \* served: whether serve has, whose turn it is, and what is left for who follows
     asleep,            \* waiting on the condition and not yet woken
     slot,              \* of each user: the slot that it leases
     pc
@@ -34,6 +40,8 @@ VARIABLES
 vars == <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot, pc>>
 
 Idle == free \cup remembered
+Start == [any |-> FALSE, at |-> 1, left |-> All]
+Choices(some) == IF Idle \cap some \cap Slots # {} THEN Idle \cap some \cap Slots ELSE Idle \cap some
 Queued(u) == \E i \in 1..Len(queue) : queue[i] = u
 IsWaiter(u) == Queued(u) \/ granted[u] # None
 Without(q, u) == SelectSeq(q, LAMBDA x : x # u)
@@ -41,9 +49,9 @@ Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 Take(s) == free' = free \ {s} /\ remembered' = remembered \ {s}
 
 Init ==
-    /\ free = Slots /\ remembered = {} /\ waiting = 0 /\ closed = FALSE
+    /\ free = All /\ remembered = {} /\ waiting = 0 /\ closed = FALSE
     /\ lock = Nobody /\ queue = <<>> /\ granted = [u \in Users |-> None] /\ closing = 0
-    /\ served = FALSE /\ taken = None /\ asleep = {}
+    /\ served = Start /\ taken = None /\ asleep = {}
     /\ slot = [u \in Users |-> None] /\ pc = [t \in Threads |-> "out"]
 
 \* ---- hd_slot_pool_lease
@@ -59,15 +67,15 @@ Peek(u) == \* is anybody waiting?
 
 TryTake(u) ==
     /\ pc[u] = "take"
-    /\ IF Idle = {} THEN /\ \E next \in {"enter", "out"} : Go(u, next)
-                         /\ UNCHANGED <<free, remembered, slot>>
-       ELSE \E s \in Idle : Take(s) /\ slot' = [slot EXCEPT ![u] = s] /\ Go(u, "check")
+    /\ IF Choices(Allowed(u)) = {} THEN /\ \E next \in {"enter", "out"} : Go(u, next)
+                                         /\ UNCHANGED <<free, remembered, slot>>
+       ELSE \E s \in Choices(Allowed(u)) : Take(s) /\ slot' = [slot EXCEPT ![u] = s] /\ Go(u, "check")
     /\ UNCHANGED <<waiting, closed, lock, queue, granted, closing, served, taken, asleep>>
 
 Enter(u) == \* lease_slowly: lock and join the queue
     /\ pc[u] = "enter" /\ lock = Nobody /\ lock' = u
-    /\ queue' = Append(queue, u) /\ served' = FALSE
-    /\ Go(u, IF Mutant = "relaxed_look" /\ Idle = {} THEN "announce_blind" ELSE "announce")
+    /\ queue' = Append(queue, u) /\ served' = Start
+    /\ Go(u, IF Mutant = "relaxed_look" /\ Idle \cap Slots = {} THEN "announce_blind" ELSE "announce")
     /\ UNCHANGED <<free, remembered, waiting, closed, granted, closing, taken, asleep, slot>>
 
 Announce(u) ==
@@ -109,7 +117,8 @@ EndRun(u) ==
 
 \* ---- hd_slot_pool_return
 PutBack(u) ==
-    /\ pc[u] = "back" /\ remembered' = remembered \cup {slot[u]} /\ slot' = [slot EXCEPT ![u] = None]
+    /\ pc[u] = "back" /\ slot' = [slot EXCEPT ![u] = None]
+    /\ remembered' = remembered \cup {slot[u]}
     /\ Go(u, IF Mutant = "no_serve" THEN "out" ELSE "any_waiting")
     /\ UNCHANGED <<free, waiting, closed, lock, queue, granted, closing, served, taken, asleep>>
 
@@ -123,27 +132,37 @@ AnyClose(u) ==
     /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
 
 Relock(u) ==
-    /\ pc[u] = "relock" /\ lock = Nobody /\ lock' = u /\ served' = FALSE /\ Go(u, "serve")
+    /\ pc[u] = "relock" /\ lock = Nobody /\ lock' = u /\ served' = Start /\ Go(u, "serve")
     /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, closing, taken, asleep, slot>>
 
 \* ---- serve, by a waiter or by one who returns
+Served == served.at > Len(queue) \/ served.left = {}
+Offered == Choices(Allowed(queue[served.at]) \cap served.left)
+
 ServeTake(u) ==
-    /\ pc[u] = "serve" /\ queue # <<>> /\ Idle # {}
-    /\ \E s \in Idle : Take(s) /\ taken' = s
+    /\ pc[u] = "serve" /\ ~Served /\ Offered # {}
+    /\ \E s \in Offered : Take(s) /\ taken' = s
     /\ Go(u, "grant")
     /\ UNCHANGED <<waiting, closed, lock, queue, granted, closing, served, asleep, slot>>
 
+ServeSkip(u) == \* there is nothing for this one; behind it only what it would not have
+    /\ pc[u] = "serve" /\ ~Served /\ Offered = {}
+    /\ served' = [served EXCEPT !.at = @ + 1,
+                  !.left = IF Mutant = "spare_kept_back" THEN {} ELSE @ \ Allowed(queue[served.at])]
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, taken, asleep, slot, pc>>
+
 ServeGrant(u) ==
     /\ pc[u] = "grant"
-    /\ granted' = [granted EXCEPT ![Head(queue)] = taken] /\ taken' = None
-    /\ queue' = Tail(queue) /\ waiting' = waiting - 1 /\ served' = TRUE /\ Go(u, "serve")
+    /\ granted' = [granted EXCEPT ![queue[served.at]] = taken] /\ taken' = None
+    /\ queue' = Without(queue, queue[served.at]) /\ waiting' = waiting - 1
+    /\ served' = [served EXCEPT !.any = TRUE] /\ Go(u, "serve")
     /\ UNCHANGED <<free, remembered, closed, lock, closing, asleep, slot>>
 
 ServeEnd(u) ==
-    /\ pc[u] = "serve" /\ (queue = <<>> \/ Idle = {})
-    /\ asleep' = IF (served \/ closing > 0) /\ Mutant # "no_broadcast" THEN {} ELSE asleep
+    /\ pc[u] = "serve" /\ Served /\ served' = Start
+    /\ asleep' = IF (served.any \/ closing > 0) /\ Mutant # "no_broadcast" THEN {} ELSE asleep
     /\ IF IsWaiter(u) THEN Go(u, "look") /\ UNCHANGED lock ELSE Go(u, "out") /\ lock' = Nobody
-    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, closing, served, taken, slot>>
+    /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, closing, taken, slot>>
 
 \* ---- hd_slot_pool_forget, by a thread that ends
 Forget(u) ==
@@ -171,7 +190,7 @@ CloseLock(c) ==
 
 CloseLook(c) == \* all_returned
     /\ pc[c] = "close_look" /\ lock' = Nobody
-    /\ IF Idle = Slots THEN closing' = closing - 1 /\ Go(c, "closed") /\ UNCHANGED asleep
+    /\ IF Idle = All THEN closing' = closing - 1 /\ Go(c, "closed") /\ UNCHANGED asleep
        ELSE asleep' = asleep \cup {c} /\ Go(c, "close_sleep") /\ UNCHANGED closing
     /\ UNCHANGED <<free, remembered, waiting, closed, queue, granted, served, taken, slot>>
 
@@ -181,7 +200,7 @@ CloseWake(c) ==
 
 CloseExpire(c) ==
     /\ pc[c] = "close_sleep" /\ lock = Nobody /\ asleep' = asleep \ {c} /\ closing' = closing - 1
-    /\ Go(c, IF Idle = Slots THEN "closed" ELSE "out")
+    /\ Go(c, IF Idle = All THEN "closed" ELSE "out")
     /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, served, taken, slot>>
 
 WakeAtWill(t) ==
@@ -192,7 +211,7 @@ Locks(t) == IF t \in Users THEN Enter(t) \/ Wake(t) \/ Relock(t) ELSE CloseLock(
 Steps(t) ==
     IF t \in Users
     THEN Peek(t) \/ TryTake(t) \/ Announce(t) \/ Look(t) \/ Check(t) \/ EndRun(t) \/ PutBack(t)
-         \/ AnyWaiting(t) \/ AnyClose(t) \/ ServeTake(t) \/ ServeGrant(t) \/ ServeEnd(t)
+         \/ AnyWaiting(t) \/ AnyClose(t) \/ ServeTake(t) \/ ServeSkip(t) \/ ServeGrant(t) \/ ServeEnd(t)
     ELSE CloseLook(t)
 Chance(t) == \* what need not happen
     \/ t \in Users /\ (Begin(t) \/ Expire(t) \/ Forget(t) \/ BlindForget(t))
@@ -207,17 +226,20 @@ Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars
 Leased == {slot[u] : u \in Users} \cup {granted[u] : u \in Users} \cup {taken}
 Count == Cardinality({u \in Users : slot[u] # None}) + Cardinality({u \in Users : granted[u] # None})
          + (IF taken # None THEN 1 ELSE 0)
-Law == \* free + remembered + leased = N, nothing twice
+Law == \* free + remembered + leased = N and the spare, nothing twice
     /\ free \cap remembered = {} /\ Idle \cap Leased = {}
-    /\ Cardinality(Idle) + Count = SlotCount /\ Idle \cup (Leased \ {None}) = Slots
+    /\ Cardinality(Idle) + Count = SlotCount + 1 /\ Idle \cup (Leased \ {None}) = All
+SpareForRuns == \A u \in Users \ Runs : slot[u] # Spare /\ granted[u] # Spare
 WaitingCounts == lock = Nobody => waiting = Len(queue)
 ClosedMeansNone == (\E c \in Closers : pc[c] = "closed") => \A u \in Users : pc[u] # "hold"
 Resting == {"out", "hold", "sleep", "close_sleep", "closed"}
 NoLostWakeUp == \* when nobody is on his way, nobody waits for what is there
     (\A t \in Threads : pc[t] \in Resting /\ (pc[t] \in {"sleep", "close_sleep"} => t \in asleep))
-    => /\ queue # <<>> => (Idle = {} /\ ~closed)
+    => /\ \A i \in 1..Len(queue) : Idle \cap Allowed(queue[i]) = {} /\ ~closed
        /\ \A u \in Users : granted[u] = None
-       /\ \A c \in Closers : pc[c] = "close_sleep" => Idle # Slots
+       /\ \A c \in Closers : pc[c] = "close_sleep" => Idle # All
 NobodyStarves == \A u \in Users : (pc[u] = "sleep") ~> (pc[u] \in {"hold", "out"})
+RunsGetOn == \* though no slot but the spare ever comes
+    \A u \in Runs : (pc[u] = "sleep") ~> (pc[u] \in {"hold", "out"})
 CloseEnds == \A c \in Closers : (pc[c] = "close_sleep") ~> (pc[c] \in {"closed", "out"})
 =============================================================================

@@ -8,7 +8,7 @@
 typedef struct pool_state {
     hd_slot_pool pool;
     uint32_t used[HD_STREAM_COUNT];
-    uint32_t idle_count; /* slots 1 to idle_count are left idle */
+    uint32_t idle_count; /* slots 1 to idle_count are left idle; the spare is, too */
 } pool_state;
 
 static pool_state *pool_open(uint32_t idle_count)
@@ -40,18 +40,44 @@ static void pool_end(pool_state *state)
     hd_free(state);
 }
 
-static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t deadline)
+static void use_and_return(pool_state *state, hd_status status, uint32_t slot)
 {
-    uint32_t slot;
-    hd_status status = hd_slot_pool_lease(&state->pool, hint, deadline, &slot);
     if (status == HD_OK) {
-        scenario_require("SAFE.slot-was-idle", slot >= 1 && slot <= state->idle_count);
+        scenario_require("SAFE.slot-was-idle", slot <= state->idle_count);
         state->used[slot]++;
         hd_slot_pool_return(&state->pool, slot);
     } else {
         scenario_require("SAFE.no-slot", slot == HD_SLOT_NONE);
     }
+}
+
+static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t deadline)
+{
+    uint32_t slot;
+    hd_status status = hd_slot_pool_lease(&state->pool, hint, deadline, &slot);
+    scenario_require("SAFE.spare-is-for-runs", slot != HD_SLOT_SPARE);
+    use_and_return(state, status, slot);
     return status;
+}
+
+static hd_status run_and_return(pool_state *state, uint64_t deadline)
+{
+    uint32_t slot;
+    hd_status status = hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, &slot);
+    use_and_return(state, status, slot);
+    return status;
+}
+
+/* A run that waits for whatever comes. */
+static void run_patiently(void *argument)
+{
+    scenario_require("BOUND.run-gets-on", run_and_return(argument, HD_FOREVER) == HD_OK);
+}
+
+static void run_at_once(void *argument)
+{
+    hd_status status = run_and_return(argument, 0);
+    scenario_require("SAFE.refused", status == HD_OK || status == HD_EXHAUSTED);
 }
 
 static void run_waiting(void *argument)
@@ -135,6 +161,53 @@ POOL_SCENARIO(forget_against_take, 1, run_forgetting, run_waiting)
 POOL_SCENARIO(forget_against_two, 1, run_forget_only, run_waiting, run_refused)
 POOL_SCENARIO(three_threads_one_slot, 1, run_waiting, run_waiting, run_waiting)
 POOL_SCENARIO(three_threads_two_slots, 2, run_waiting, run_wishing, run_limited)
+
+/* No slot but the spare. One who waits to be an owner gets nothing before his time is over. */
+POOL_SCENARIO(two_runs_one_spare, 0, run_patiently, run_patiently)
+POOL_SCENARIO(runs_pass_an_owner, 0, run_limited, run_patiently, run_at_once)
+POOL_SCENARIO(spare_and_one_slot, 1, run_waiting, run_patiently, run_patiently)
+
+/* A run behind one who waits to be an owner gets on with the spare, which is returned meanwhile, though no other
+ * slot ever comes. */
+static void spare_comes_back(void)
+{
+    pool_state *state = pool_open(0);
+    uint32_t slot;
+    scenario_require("SAFE.spare",
+                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, &slot) == HD_OK &&
+                         slot == HD_SLOT_SPARE);
+    state->used[slot]++;
+    hd_thread owner, run;
+    scenario_start(&owner, "owner", run_limited, state);
+    scenario_start(&run, "run", run_patiently, state);
+    hd_slot_pool_return(&state->pool, slot);
+    hd_thread_join(&run);
+    hd_thread_join(&owner);
+    pool_end(state);
+}
+
+static void run_closable_run(void *argument)
+{
+    hd_status status = run_and_return(argument, HD_FOREVER);
+    scenario_require("ONCE.closable", status == HD_OK || status == HD_CLOSED);
+}
+
+/* All slots come back but the spare, which a run has. */
+static void close_against_spare(void)
+{
+    pool_state *state = pool_open(0);
+    hd_thread run;
+    state->idle_count = HD_STREAM_COUNT - 1; /* soon */
+    scenario_start(&run, "run", run_closable_run, state);
+    for (uint32_t i = 1; i < HD_STREAM_COUNT; i++) {
+        hd_slot_pool_return(&state->pool, i);
+    }
+    if (hd_slot_pool_close(&state->pool, HD_FOREVER) == HD_OK) {
+        state->used[HD_SLOT_SPARE]++;
+    }
+    hd_thread_join(&run);
+    pool_end(state);
+}
 
 /* Closing waits for what is leased and refuses the rest. */
 static void close_with(uint32_t count, void (*const *runs)(void *), uint64_t deadline)
@@ -256,6 +329,11 @@ const scenario scenarios_slot_pool[] = {
     {.name = "pool.close-against-waiter", .run = close_against_waiter},
     {.name = "pool.close-with-limit", .run = close_with_limit},
     {.name = "pool.close-against-two", .run = close_against_two},
+    {.name = "pool.two-runs-one-spare", .run = two_runs_one_spare},
+    {.name = "pool.runs-pass-an-owner", .run = runs_pass_an_owner},
+    {.name = "pool.spare-comes-back", .run = spare_comes_back},
+    {.name = "pool.spare-and-one-slot", .run = spare_and_one_slot, .preemptions = 2, .old_loads = 1},
+    {.name = "pool.close-against-spare", .run = close_against_spare},
     {.name = "pool.three-threads-one-slot", .run = three_threads_one_slot},
     {.name = "pool.three-threads-two-slots", .run = three_threads_two_slots},
     {.name = NULL},
