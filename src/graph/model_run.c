@@ -516,6 +516,18 @@ static void note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds)
     hd_store_relaxed(duration, known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
 }
 
+/* What the kernels read and wrote of the caller's. */
+static void tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_tensor *outputs,
+                         size_t output_count)
+{
+    for (size_t i = 0; i < input_count; i++) {
+        hd_handover_read(inputs[i].data, input_size(&inputs[i]));
+    }
+    for (size_t i = 0; i < output_count; i++) {
+        hd_handover_write(outputs[i].data, outputs[i].size);
+    }
+}
+
 hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_tensor *inputs,
                           size_t input_count, hd_tensor *outputs, size_t output_count, hd_error *error)
 {
@@ -542,6 +554,9 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
         }
     }
     hd_float_environment_leave(&saved);
+    if (status == HD_OK && hd_handover_is_watched()) {
+        tell_tensors(inputs, input_count, outputs, output_count);
+    }
     if (status == HD_OK) {
         note_duration(find_duration(model, inputs, input_count), hd_clock_now() - start);
     }

@@ -109,6 +109,12 @@ static uint64_t bits_of(uint32_t slot)
     return UINT64_C(1) << slot | UINT64_C(1) << (slot + REMEMBERED_SHIFT);
 }
 
+/* What a slot is handed over by: a name of its own, so that owners of different slots are strangers. */
+static const void *handover_of(const hd_slot_pool *pool, uint32_t slot)
+{
+    return (const char *)pool + slot;
+}
+
 static uint32_t try_take(hd_slot_pool *pool, uint32_t hint, uint32_t allowed)
 {
     /* seq_cst: for whoever has just begun to wait this look is the other half of the handshake with
@@ -123,6 +129,7 @@ static uint32_t try_take(hd_slot_pool *pool, uint32_t hint, uint32_t allowed)
          * is ordered before the look at `closed` that follows (pairs with hd_slot_pool_close). */
         if (hd_cas_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
             note_leased(pool, slot);
+            hd_handover_take(handover_of(pool, slot));
             return slot;
         }
     }
@@ -131,6 +138,7 @@ static uint32_t try_take(hd_slot_pool *pool, uint32_t hint, uint32_t allowed)
 static void put_back(hd_slot_pool *pool, uint32_t slot, uint32_t shift)
 {
     note_returned(pool, slot);
+    hd_handover_give(handover_of(pool, slot));
     /* seq_cst: releases the stream to its next owner, and is ordered before the look at `waiting` and
      * `closed` that follows (pairs with those who wait, see serve). */
     uint64_t before = hd_add_seq_cst(&pool->idle, UINT64_C(1) << (slot + shift));
@@ -322,5 +330,8 @@ hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline)
     }
     pool->closing--;
     pool_unlock(pool);
+    for (uint32_t slot = 0; status == HD_OK && slot < HD_STREAM_COUNT; slot++) {
+        hd_handover_take(handover_of(pool, slot));
+    }
     return status;
 }

@@ -53,7 +53,11 @@ bool hd_timeline_reached(hd_timeline *timeline, uint64_t point)
 {
     /* seq_cst: acquires the work before the point (pairs with hd_timeline_signal), and for
      * whoever has just counted himself as waiting it is the second half of the handshake. */
-    return hd_load_seq_cst(&timeline->completed) >= point;
+    bool reached = hd_load_seq_cst(&timeline->completed) >= point;
+    if (reached) {
+        hd_handover_take(&timeline->completed);
+    }
+    return reached;
 }
 
 /* Takes a watch whose point is reached off the list; NULL: there is none. */
@@ -80,6 +84,7 @@ void hd_timeline_signal(hd_timeline *timeline, uint64_t point)
     /* seq_cst: releases the work to whoever reaches the point, and is ordered before the look at
      * `waiting`: either this thread sees the waiter, or the waiter sees the point
      * (hd_timeline_wait). */
+    hd_handover_give(&timeline->completed);
     hd_store_seq_cst(&timeline->completed, point);
     if (hd_load_seq_cst(&timeline->waiting) == 0) {
         return;

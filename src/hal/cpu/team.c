@@ -273,7 +273,7 @@ static void await_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
 }
 
 /* Computes one step: its tiles go to whoever takes a ticket; returns when all are done. */
-static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *list, size_t step_index,
+__attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *list, size_t step_index,
                             unsigned char *scratch)
 {
     int64_t tile_count = list->recipe->steps[step_index].kernel.tile_count;
