@@ -34,7 +34,8 @@ typedef struct hd_batch_options {
     uint32_t worker_count; /* threads that run batches, at most 64; 0: 1 */
     uint32_t max_rows;     /* rows of a batch at most, at most 4,096; 0: 8 */
     uint32_t max_delay_us; /* how long a worker waits for more requests than are there; 0: not at all,
-                              as HD_NO_WAIT; HD_WAIT_FOREVER: until a batch is full or another kind waits */
+                              as HD_NO_WAIT; HD_WAIT_FOREVER: until a batch is full, another kind waits, or the batch
+                              or the device is shut down */
     uint32_t capacity;     /* requests that wait at most, at most 1,048,576; 0: 1,024 */
 } hd_batch_options;
 

@@ -210,6 +210,11 @@ static void free_batch(hd_batch *batch)
     hd_free(batch);
 }
 
+static bool is_device_closed(const void *device)
+{
+    return hd_slot_pool_is_closed((hd_slot_pool *)(uintptr_t)&((const hd_device *)device)->slots);
+}
+
 hd_status hd_batch_create(hd_model *model, const hd_batch_options *options, hd_batch **out_batch,
                           hd_error *error)
 {
@@ -236,6 +241,8 @@ hd_status hd_batch_create(hd_model *model, const hd_batch_options *options, hd_b
     batch->queue.capacity = given.capacity;
     uint32_t delay = hd_wait_of_argument(given.max_delay_us); /* its default is 0, too */
     batch->queue.max_delay = delay == HD_WAIT_FOREVER ? HD_FOREVER : (uint64_t)delay * 1000;
+    batch->queue.hurries = is_device_closed;
+    batch->queue.context = model->device;
     batch->kinds.max_rows = given.max_rows;
     batch->workers = hd_alloc_zero(given.worker_count, sizeof *batch->workers);
     if (batch->workers == NULL || hd_batch_queue_init(&batch->queue) != HD_OK) {

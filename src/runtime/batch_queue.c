@@ -5,6 +5,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 
+/* How often a worker that waits for more asks whether it still may. */
+#define LOOK_NANOSECONDS UINT64_C(10000000)
+
 static void queue_lock(hd_batch_queue *queue)
     HD_ACQUIRE(&queue->mutex, hd_rank_batch) HD_NO_THREAD_SAFETY_ANALYSIS
 {
@@ -30,7 +33,8 @@ static void queue_unlock(hd_batch_queue *queue)
 hd_status hd_batch_queue_init(hd_batch_queue *queue) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     *queue = (hd_batch_queue){
-        .max_rows = queue->max_rows, .capacity = queue->capacity, .max_delay = queue->max_delay};
+        .max_rows = queue->max_rows, .capacity = queue->capacity, .max_delay = queue->max_delay,
+        .hurries = queue->hurries, .context = queue->context};
     if (hd_mutex_init(&queue->mutex, HD_RANK_batch) != HD_OK) {
         return HD_OUT_OF_MEMORY;
     }
@@ -297,6 +301,19 @@ static void wait_in(hd_batch_queue *queue, hd_batch_worker **list, hd_batch_work
     }
 }
 
+/* Waits for more than the batch has, but not for longer than anybody will send it (BOUND). */
+static void wait_for_more(hd_batch_queue *queue, hd_batch_worker *worker)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
+{
+    uint64_t now = hd_clock_now();
+    uint64_t end = queue->max_delay > HD_FOREVER - now ? HD_FOREVER : now + queue->max_delay;
+    while (!worker->is_called && now < end && (queue->hurries == NULL || !queue->hurries(queue->context))) {
+        uint64_t next = queue->hurries == NULL || end - now < LOOK_NANOSECONDS ? end : now + LOOK_NANOSECONDS;
+        wait_in(queue, &queue->collecting, worker, next);
+        now = next; /* if it was not called */
+    }
+}
+
 bool hd_batch_queue_collect(hd_batch_queue *queue, hd_batch_worker *worker,
                             hd_batch_list *out_batch)
 {
@@ -317,8 +334,8 @@ bool hd_batch_queue_collect(hd_batch_queue *queue, hd_batch_worker *worker,
             queue->max_delay > 0 && !queue->is_closed) {
             /* When it returns the batch may be empty: all was cancelled, and the queue is
              * closed. */
-            wait_in(queue, &queue->collecting, worker,
-                    queue->max_delay == HD_FOREVER ? HD_FOREVER : hd_clock_now() + queue->max_delay);
+            worker->is_called = false;
+            wait_for_more(queue, worker);
         }
         break;
     }

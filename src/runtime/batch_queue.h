@@ -62,6 +62,8 @@ typedef struct hd_batch_queue {
     uint32_t capacity; /* constant */
     uint64_t max_delay; /* constant; nanoseconds that a worker waits for more than is there, or
                          HD_FOREVER */
+    bool (*hurries)(const void *context); /* constant; whether workers are to wait no longer; takes no lock */
+    const void *context;                  /* constant; for it. Asked every few milliseconds; NULL: never */
     bool is_closed HD_GUARDED_BY(&mutex); /* nothing is taken in; what waits is still collected */
     bool is_ending HD_GUARDED_BY(&mutex); /* it is being destroyed */
     uint32_t watching HD_GUARDED_BY(&mutex); /* threads in hd_batch_queue_await */

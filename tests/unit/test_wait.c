@@ -245,6 +245,25 @@ static void a_batch_knows_the_words(void **state)
     }
 }
 
+/* Requests that wait for a full batch end when the device is shut down, however long they were to wait. */
+static void a_shutdown_of_the_device_ends_an_endless_delay(void **state)
+{
+    (void)state;
+    hd_batch_options options = {
+        .struct_size = sizeof options, .max_rows = 2, .max_delay_us = HD_WAIT_FOREVER};
+    assert_ok(hd_batch_create(gate.model, &options, &batch, &gate.error));
+    assert_ok(submit_row(HD_WAIT_FOREVER));
+    assert_int_equal(hd_future_wait(future, 30, NULL), HD_NOT_YET);
+    gate_open();
+    assert_ok(hd_device_shutdown(gate.device, HD_WAIT_FOREVER, &gate.error));
+    alarm(60);
+    assert_int_equal(hd_future_wait(future, HD_WAIT_FOREVER, NULL), HD_CLOSED);
+    alarm(0);
+    hd_future_destroy(&future);
+    hd_batch_destroy(&batch);
+    gate_reopen_all();
+}
+
 /* --- how long a run waits for a slot */
 
 static uint32_t slots[HD_STREAM_COUNT], slot_count;
@@ -298,6 +317,7 @@ int main(void)
         test_with_gate(a_submission_knows_the_words),
         test_with_gate(a_deadline_knows_the_words),
         test_with_gate(a_batch_knows_the_words),
+        test_with_gate(a_shutdown_of_the_device_ends_an_endless_delay),
         test_with_gate(a_lease_knows_the_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
