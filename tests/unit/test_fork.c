@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/handover.h"
 #include "heddle/heddle.h"
 
 #define SIZE    64
@@ -595,6 +597,9 @@ static void *use_and_end(void *argument)
 static void a_child_may_live_while_a_thread_ends(void **state)
 {
     (void)state;
+#if defined(HD_HANDOVER_IS_SEEN)
+    skip(); /* ThreadSanitizer lets no such child have threads */
+#endif
     for (int round = 0; round < 20; round++) {
         pthread_t thread;
         static atomic_bool has_used;
@@ -705,9 +710,8 @@ static void end_well(int number)
 static void crash(void *context, hd_status outcome, const hd_error *problem)
 {
     (void)outcome, (void)problem;
-    static int *volatile nowhere;
     if (*(int *)context == SIGSEGV) {
-        *nowhere = 1;
+        *(volatile int *)mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) = 1;
     }
     raise(*(int *)context);
 }
