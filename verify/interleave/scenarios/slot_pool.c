@@ -186,25 +186,29 @@ static void spare_comes_back(void)
     pool_end(state);
 }
 
-static void run_closable_run(void *argument)
+static void return_spare(void *argument)
 {
-    hd_status status = run_and_return(argument, HD_FOREVER);
-    scenario_require("ONCE.closable", status == HD_OK || status == HD_CLOSED);
+    pool_state *state = argument;
+    state->used[HD_SLOT_SPARE]++;
+    hd_slot_pool_return(&state->pool, HD_SLOT_SPARE);
 }
 
-/* All slots come back but the spare, which a run has. */
+/* All slots have come back but the spare, which a run has. */
 static void close_against_spare(void)
 {
     pool_state *state = pool_open(0);
-    hd_thread run;
-    state->idle_count = HD_STREAM_COUNT - 1; /* soon */
-    scenario_start(&run, "run", run_closable_run, state);
+    uint32_t slot;
+    scenario_require("SAFE.spare",
+                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, &slot) == HD_OK &&
+                         slot == HD_SLOT_SPARE);
     for (uint32_t i = 1; i < HD_STREAM_COUNT; i++) {
         hd_slot_pool_return(&state->pool, i);
     }
-    if (hd_slot_pool_close(&state->pool, HD_FOREVER) == HD_OK) {
-        state->used[HD_SLOT_SPARE]++;
-    }
+    state->idle_count = HD_STREAM_COUNT - 1;
+    hd_thread run;
+    scenario_start(&run, "run", return_spare, state);
+    scenario_require("BOUND.close", hd_slot_pool_close(&state->pool, HD_FOREVER) == HD_OK);
+    state->used[HD_SLOT_SPARE]++;
     hd_thread_join(&run);
     pool_end(state);
 }
