@@ -403,6 +403,18 @@ def frames(signal, window, step):
     return np.stack([bins.real, bins.imag], -1).astype(np.float32)
 
 
+def wide():
+    """More operands than anyone had thought of, some of them broadcast."""
+    x = floats(4, 5)
+    some = {f"c{i}": floats(*((4, 5), (5,), (4, 1), ())[i % 4]) for i in range(299)}
+    for op in ("Sum", "Max", "Min", "Mean"):
+        one(f"{op}_wide", 13, op, {"x": x}, some)
+    names = [f"p{i}" for i in range(300)]
+    nodes = [helper.make_node("Split", ["x"], names, axis=1, num_outputs=300),
+             helper.make_node("Concat", names[::-1], ["y"], axis=1)]
+    case("Split_wide", 18, nodes, {"x": floats(2, 600)}, {"y": FLOAT})
+
+
 # --- all of a network ----------------------------------------------------------------------------------
 def blocks():
     """What exporters of today write: a GELU block, group norm in a CNN, an upsampler, an axes chain."""
@@ -434,6 +446,7 @@ def main():
         types_of(opset)
     scatter_reductions()
     signals()
+    wide()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     size = 0

@@ -8,8 +8,6 @@
 #include "hal/elementwise.h"
 #include "hal/fused.h"
 
-#define MAX_OPERANDS 64
-
 static bool program_create(hd_region *region, size_t inputs, size_t instructions,
                            hd_elementwise_program **out_program)
 {
@@ -59,16 +57,16 @@ static hd_status compile_one(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     size_t count = operation->input_count;
-    if (count == 0 || count > MAX_OPERANDS) {
-        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
-                                 "it has %zu inputs; the kernel takes 1 to %d", count, MAX_OPERANDS);
+    if (count == 0) {
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "it has no inputs");
     }
     hd_elementwise_program *program;
-    if (!program_create(compilation->region, count, HD_ELEMENTWISE_INSTRUCTIONS(count), &program)) {
+    hd_elementwise_value *values = hd_region_array(compilation->region, count, sizeof *values);
+    hd_shape *shapes = hd_region_array(compilation->region, count, sizeof *shapes);
+    if (values == NULL || shapes == NULL ||
+        !program_create(compilation->region, count, HD_ELEMENTWISE_INSTRUCTIONS(count), &program)) {
         return hd_cpu_out_of_memory(compilation);
     }
-    hd_elementwise_value values[MAX_OPERANDS];
-    hd_shape shapes[MAX_OPERANDS];
     bool is_like = strcmp(operation->type, "CastLike") == 0; /* its second input gives the type only */
     for (size_t i = 0; i < count; i++) {
         bool is_given = hd_operation_has(operation, i) && !(is_like && i == 1);

@@ -73,6 +73,14 @@ hd_dtype hd_elementwise_dtype(const hd_elementwise_program *program, hd_elementw
 
 /* --- making the kernel */
 
+/* How far one step along an axis of the output goes in an input of this shape. */
+static int64_t stride_along(const hd_shape *shape, const hd_shape *output, uint32_t axis)
+{
+    uint32_t missing = output->rank - shape->rank;
+    bool is_repeated = axis < missing || shape->dims[axis - missing] == 1;
+    return is_repeated ? 0 : hd_shape_count_range(shape, axis - missing + 1, shape->rank);
+}
+
 /* Sets dims and the inputs' strides, without dimensions of 1 and with neighbours merged. */
 static void set_dimensions(hd_elementwise_program *program, const hd_shape *shapes,
                            const hd_shape *output)
@@ -84,23 +92,17 @@ static void set_dimensions(hd_elementwise_program *program, const hd_shape *shap
         if (dim == 1) {
             continue;
         }
-        int64_t strides[64];
         bool merges = program->rank > 0;
-        for (size_t k = 0; k < program->input_count; k++) {
-            const hd_shape *shape = &shapes[k];
-            uint32_t missing = output->rank - shape->rank;
-            bool is_repeated = axis < missing || shape->dims[axis - missing] == 1;
-            strides[k] = is_repeated ? 0 : hd_shape_count_range(shape, axis - missing + 1, shape->rank);
-            if (program->rank > 0) {
-                merges &= program->variables[k].strides[program->rank - 1] == strides[k] * dim;
-            }
+        for (size_t k = 0; k < program->input_count && merges; k++) {
+            int64_t stride = stride_along(&shapes[k], output, axis);
+            merges = program->variables[k].strides[program->rank - 1] == stride * dim;
         }
         if (!merges) {
             program->dims[program->rank++] = 1;
         }
         program->dims[program->rank - 1] *= dim;
         for (size_t k = 0; k < program->input_count; k++) {
-            program->variables[k].strides[program->rank - 1] = strides[k];
+            program->variables[k].strides[program->rank - 1] = stride_along(&shapes[k], output, axis);
         }
     }
 }
@@ -211,30 +213,24 @@ static size_t set_scratch(hd_elementwise_program *program)
             used += block;
         }
     }
+    for (size_t i = 0; i < program->instruction_count; i++) {
+        for (unsigned k = 0; k < program->instructions[i].operand_count; k++) {
+            program->variables[program->instructions[i].operands[k]].last_reader = i;
+        }
+    }
     for (size_t i = 0; i + 1 < program->instruction_count; i++) {
         hd_elementwise_variable *result = &program->variables[program->instructions[i].result];
-        size_t offset = used;
-        /* A block is free when no instruction from this one on reads the result that holds it. */
-        for (size_t before = 0; before < i && offset == used; before++) {
-            size_t candidate = program->variables[program->instructions[before].result].scratch_offset;
-            bool is_free = true;
-            for (size_t holder = 0; holder < i; holder++) {
-                hd_elementwise_value held = program->instructions[holder].result;
-                if (program->variables[held].scratch_offset != candidate) {
-                    continue;
-                }
-                for (size_t reader = i; reader < program->instruction_count; reader++) {
-                    for (unsigned k = 0; k < program->instructions[reader].operand_count; k++) {
-                        is_free &= program->instructions[reader].operands[k] != held;
-                    }
-                }
-            }
-            if (is_free) {
-                offset = candidate;
-            }
+        hd_elementwise_variable *old = NULL;
+        for (size_t before = i; before-- > 0 && old == NULL;) { /* of a long chain, the last but one */
+            hd_elementwise_variable *candidate = &program->variables[program->instructions[before].result];
+            old = candidate->holds_block && candidate->last_reader < i ? candidate : NULL;
         }
-        result->scratch_offset = offset;
-        used += offset == used ? block : 0;
+        result->scratch_offset = old != NULL ? old->scratch_offset : used;
+        used += old != NULL ? 0 : block;
+        result->holds_block = true;
+        if (old != NULL) {
+            old->holds_block = false;
+        }
     }
     return used;
 }

@@ -9,8 +9,8 @@
 #include "hal/cpu/ops/elementwise_function.h"
 
 /* Names an input, a constant or an instruction's result. */
-typedef uint16_t hd_elementwise_value;
-#define HD_ELEMENTWISE_NO_VALUE UINT16_MAX
+typedef uint32_t hd_elementwise_value;
+#define HD_ELEMENTWISE_NO_VALUE UINT32_MAX
 
 typedef enum hd_elementwise_access {
     HD_ELEMENTWISE_FLAT,     /* an input whose elements lie as the output's */
@@ -29,6 +29,8 @@ typedef struct hd_elementwise_variable {
     bool is_expanded;      /* a block of copies of it is needed */
     size_t element_size;
     size_t scratch_offset; /* of the block: a result's, or an input's that is expanded or gathered */
+    size_t last_reader;    /* a result's: the last instruction that reads it */
+    bool holds_block;      /* a result's: no later one has its block */
     uint64_t constant;     /* the element's bytes */
     int64_t strides[HD_MAX_RANK]; /* elements, over the program's dimensions */
 } hd_elementwise_variable;
