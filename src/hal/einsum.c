@@ -16,7 +16,7 @@ typedef struct equation_reader {
     hd_error *error;
     const char *next;
     uint8_t label_of[IDENTITIES]; /* NONE: not seen */
-    uint8_t uses[IDENTITIES]; /* in how many places of the inputs */
+    size_t uses[IDENTITIES]; /* in how many places of the inputs */
     uint32_t ellipsis_rank; /* the most dimensions that "..." stands for */
 } equation_reader;
 
@@ -75,7 +75,7 @@ static hd_status read_term(equation_reader *reader, int64_t rank, einsum_term *t
     return HD_OK;
 }
 
-static hd_status read_inputs(equation_reader *reader, einsum_term terms[HD_EINSUM_INPUTS],
+static hd_status read_inputs(equation_reader *reader, einsum_term *terms,
                              int64_t sizes[IDENTITIES])
 {
     const hd_operation *operation = reader->operation;
@@ -137,18 +137,18 @@ static hd_status read_output(equation_reader *reader, einsum_term *output)
                                         : fail_equation(reader, "the output's rank is too high");
 }
 
-hd_status hd_einsum_resolve(const hd_operation *operation, hd_einsum *einsum, hd_error *error)
+hd_status hd_einsum_resolve(const hd_operation *operation, hd_region *region, hd_einsum *einsum, hd_error *error)
 {
     *einsum = (hd_einsum){.input_count = (uint32_t)operation->input_count};
     equation_reader reader = {.operation = operation,
                               .error = error,
                               .next = hd_operation_string(operation, "equation", "")};
     memset(reader.label_of, NONE, sizeof reader.label_of);
-    if (operation->input_count > HD_EINSUM_INPUTS) {
-        return hd_operation_fail(operation, error, HD_UNSUPPORTED, "%zu inputs are too many",
-                                 operation->input_count);
+    einsum_term *terms = hd_region_array(region, operation->input_count, sizeof *terms), output;
+    einsum->strides = hd_region_array(region, operation->input_count, sizeof *einsum->strides);
+    if (terms == NULL || einsum->strides == NULL) {
+        return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory for its equation");
     }
-    einsum_term terms[HD_EINSUM_INPUTS], output;
     int64_t sizes[IDENTITIES];
     hd_status status = read_inputs(&reader, terms, sizes);
     status = status == HD_OK ? read_output(&reader, &output) : status;

@@ -412,6 +412,9 @@ def wide():
     names = [f"p{i}" for i in range(300)]
     nodes = [helper.make_node("Split", ["x"], names, axis=1, num_outputs=300),
              helper.make_node("Concat", names[::-1], ["y"], axis=1)]
+    factors = {f"c{i}": 1 + floats(*((4, 5), (1, 5))[i % 2]) / 40 for i in range(39)}
+    one("Einsum_wide", 13, "Einsum", {"x": x}, factors, equation=",".join(["ij"] * 40) + "->j",
+        expected=np.prod([np.broadcast_to(f, (4, 5)) for f in (x, *factors.values())], 0).sum(0))
     case("Split_wide", 18, nodes, {"x": floats(2, 600)}, {"y": FLOAT})
 
 

@@ -167,7 +167,10 @@ static hd_infer_result infer_einsum(hd_operation *operation, size_t *needed_inpu
 {
     (void)needed_input;
     hd_einsum einsum;
-    if (!same_types(operation, error) || hd_einsum_resolve(operation, &einsum, error) != HD_OK) {
+    hd_region region = {0};
+    bool is_read = same_types(operation, error) && hd_einsum_resolve(operation, &region, &einsum, error) == HD_OK;
+    hd_region_clear(&region);
+    if (!is_read) {
         return HD_INFER_FAILED;
     }
     hd_shape *shape = &operation->outputs[0].shape;

@@ -169,6 +169,7 @@ static hd_status compile_nest(hd_cpu_compilation *compilation, const hd_einsum *
     }
     nest->tile_count = hd_cpu_tile_count(nest->count, work < 1e9 ? (int64_t)work : 1000000000);
     compilation->kernel.tile_count = nest->tile_count;
+    compilation->kernel.scratch_size = einsum->input_count * (sizeof(void *) + sizeof(int64_t));
     return HD_OK;
 }
 
@@ -176,7 +177,7 @@ hd_status hd_cpu_compile_einsum(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     hd_einsum einsum;
-    hd_status status = hd_einsum_resolve(operation, &einsum, compilation->error);
+    hd_status status = hd_einsum_resolve(operation, compilation->region, &einsum, compilation->error);
     if (status != HD_OK) {
         return status;
     }
