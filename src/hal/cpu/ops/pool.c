@@ -3,7 +3,6 @@
 #include <sleef.h>
 #include <string.h>
 
-#include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/rows.h"
 #include "hal/cpu/ops/spatial.h"
 #include "hal/window.h"
@@ -65,9 +64,9 @@ static void fill(float *to, int64_t count, float value)
     }
 }
 
-/* Joins the columns of one folded row into the results of one output row. */
+/* Joins the columns of one folded row into the results of one output row. taken: room for one output row. */
 static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, const float *folded,
-                         float *y)
+                         float *y, float *taken)
 {
     int64_t count = w->output[2], stride = w->stride[2];
     fill(y, count, hd_fold_neutral(join));
@@ -84,8 +83,9 @@ static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, 
             rows->fold_into[join](y + low, folded + low + offset, high - low);
         } else if (join == HD_FOLD_MAX) {
             for (int64_t i = low; i < high; i++) {
-                y[i] = hd_maximum_float32(y[i], folded[i * stride + offset]);
+                taken[i] = folded[i * stride + offset];
             }
+            rows->fold_into[join](y + low, taken + low, high - low);
         } else {
             for (int64_t i = low; i < high; i++) {
                 y[i] += folded[i * stride + offset];
@@ -133,7 +133,7 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
                 fold_row(p, rows, folded, x + (z * w->input[1] + at) * width, width);
             }
         }
-        fold_columns(w, rows, join, folded, y);
+        fold_columns(w, rows, join, folded, y, folded + width);
         int64_t outer = p->include_pad ? hd_window_padded_taps(w, 0, slice) *
                                              hd_window_padded_taps(w, 1, row)
                                        : (d1 - d0) * (h1 - h0);
@@ -326,7 +326,7 @@ static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *
     compilation->kernel.run = run;
     compilation->kernel.tile_count = p->tiles;
     compilation->kernel.scratch_size =
-        (last ? cut_segments(p) : (size_t)w->input[2]) * sizeof(float);
+        (last ? cut_segments(p) : (size_t)(w->input[2] + w->output[2])) * sizeof(float);
     return HD_OK;
 }
 
