@@ -254,6 +254,7 @@ static inline hd_lanes hd_lanes_exp(hd_lanes x)
 #endif
 #define HD_LANES_ADD_(width, a, b) _mm##width##_add_ps(a, b)
 #define HD_LANES_MUL_(width, a, b) _mm##width##_mul_ps(a, b)
+#define HD_LANES_MAX_(width, a, b) _mm##width##_max_ps(a, b)
 
 static inline float hd_lane_sum(float a, float b)
 {
@@ -265,8 +266,15 @@ static inline float hd_lane_product(float a, float b)
     return a * b;
 }
 
+/* b where one is not a number or both are zeros. */
+static inline float hd_lane_larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 HD_LANES_ACROSS(across_sum, HD_LANES_ADD_, hd_lane_sum)
 HD_LANES_ACROSS(across_product, HD_LANES_MUL_, hd_lane_product)
+HD_LANES_ACROSS(across_larger, HD_LANES_MAX_, hd_lane_larger)
 
 /* Each lane with the one that lies `distance`, a power of two, from it. */
 static inline hd_lanes hd_lanes_swap(hd_lanes value, const int distance)

@@ -106,7 +106,7 @@ FOLD(product, 1.0f, step_product, step_product, hd_lanes_across_product)
 FOLD(max, -INFINITY, hd_lanes_max, hd_lanes_max, hd_lanes_across_max)
 FOLD(min, INFINITY, hd_lanes_min, hd_lanes_min, hd_lanes_across_min)
 /* For softmax: a NaN may be lost here, since it comes back by the sum. */
-FOLD_ROW(largest, -INFINITY, hd_lanes_larger, hd_lanes_larger, hd_lanes_across_max)
+FOLD_ROW(largest, -INFINITY, hd_lanes_larger, hd_lanes_larger, hd_lanes_across_larger)
 
 static float sum_deviations(const float *x, int64_t count, float mean)
 {
