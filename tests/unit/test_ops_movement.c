@@ -194,6 +194,31 @@ static void reshape_rejects_another_element_count(void **state)
     }
 }
 
+static void reshape_infers_minus_one_beside_no_zero(void **state)
+{
+    (void)state;
+    static const int64_t accepted[][2] = {{-1, 3}, {3, -1}, {0, -1}};
+    static const int64_t dims[][2] = {{0, 3}, {3, 0}, {2, 0}};
+    operation_case test = {.type = "Reshape",
+                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, source_bytes, 2, 0)},
+                           .input_count = 2};
+    for (size_t i = 0; i < 3; i++) {
+        operation_result result;
+        test.inputs[1] = OPERATION_TENSOR(HD_INT64, accepted[i], 2);
+        assert_int_equal(operation_run(&test, &result), HD_OK);
+        assert_memory_equal(result.outputs[0].dims, dims[i], sizeof dims[i]);
+        operation_result_clear(&result);
+    }
+    static const int64_t refused[][2] = {{-1, 0}, {0, -1}};
+    hd_attribute attributes[] = {operation_int("allowzero", 1)};
+    test.attributes = attributes;
+    for (size_t i = 0; i < 3; i++) { /* with allowzero; then a 0 that stands for a dimension of 0 */
+        test.attribute_count = i < 2;
+        test.inputs[1] = OPERATION_TENSOR(HD_INT64, refused[i % 2], 2);
+        expect_status(&test, HD_INVALID_ARGUMENT);
+    }
+}
+
 /* Parts [2, 4, 6, c] and others, each repeated until it is [2, 8, 18, c], joined along the last axis. */
 static void check_repeated(hd_dtype dtype, const int64_t channels[3])
 {
@@ -542,6 +567,7 @@ int main(void)
         cmocka_unit_test(channels_last_and_back_is_the_identity),
         cmocka_unit_test(reshape_keeps_zero_and_infers_minus_one),
         cmocka_unit_test(reshape_rejects_another_element_count),
+        cmocka_unit_test(reshape_infers_minus_one_beside_no_zero),
         cmocka_unit_test(repeated_parts_are_joined),
         cmocka_unit_test(concat_and_split_are_inverse),
         cmocka_unit_test(split_skips_an_unwanted_output),
