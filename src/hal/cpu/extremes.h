@@ -34,14 +34,14 @@
         T same = hd_equal_both_##suffix(a, b);                                                     \
         T larger = a > b ? a : b;                                                                  \
         T number = a == b ? same : larger;                                                         \
-        return (a != a) | (b != b) ? (T)NAN : number;                                              \
+        return ((a != a) | (b != b)) ? (T)NAN : number;                                            \
     }                                                                                              \
     static inline T hd_minimum_##suffix(T a, T b)                                                  \
     {                                                                                              \
         T same = hd_equal_either_##suffix(a, b);                                                   \
         T smaller = a < b ? a : b;                                                                 \
         T number = a == b ? same : smaller;                                                        \
-        return (a != a) | (b != b) ? (T)NAN : number;                                              \
+        return ((a != a) | (b != b)) ? (T)NAN : number;                                            \
     }
 
 HD_DEFINE_EXTREMES_(float, uint32_t, float32)
