@@ -171,9 +171,9 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
             plain->pad_end[i] = rest > 0 ? rest : 0;
             fused->output_padding[i] = rest < 0 ? -rest : 0;
         } else {
-            int64_t pad =
+            /* Negative where the file's is, and where the stride leaves the last inputs out. */
+            plain->pad_end[i] =
                 (sizes.output[i] - 1) * sizes.stride[i] + reach - sizes.input[i] - sizes.pad_begin[i];
-            plain->pad_end[i] = pad > 0 ? pad : 0;
         }
     }
     hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0]), node->inputs[1],
