@@ -1,6 +1,7 @@
 /* Joins what scales and shifts a convolution's output channels, with constants, to its weights:
  * BatchNormalization, and Mul and Add with one value or one a channel. Done once, when a model is
  * loaded; the plans of all shapes start from the joined weights. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -211,6 +212,26 @@ static hd_status apply(join_state *state, hd_node *node, int64_t channels, const
     return HD_OK;
 }
 
+/* No joined weight and no bias overflows float32: the nodes as they are written may give finite results yet, and
+ * what is infinite there is no sum of infinities of both signs. */
+static bool stays_finite(const join_state *state, const hd_node *node, int64_t channels, const affine *by)
+{
+    const hd_graph_value *weights = &state->graph->values[node->inputs[1]];
+    const bool has_bias = node->input_count > 2 && node->inputs[2] != HD_VALUE_NONE;
+    const float *bias = has_bias ? state->graph->values[node->inputs[2]].data : NULL;
+    double largest = 0;
+    for (int64_t i = 0; i < hd_shape_count(&weights->shape); i++) {
+        largest = fmax(largest, fabs((double)((const float *)weights->data)[i]));
+    }
+    for (int64_t c = 0; c < channels; c++) {
+        double shift = (bias == NULL ? 0.0 : (double)bias[c]) * by->scale[c] + by->shift[c];
+        if (!(largest * fabs(by->scale[c]) <= FLT_MAX) || !(fabs(shift) <= FLT_MAX)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Joins the only reader of a convolution's output to it, if it scales or shifts; true when it did. */
 static bool join_next(join_state *state, hd_block *block, size_t index)
 {
@@ -236,7 +257,8 @@ static bool join_next(join_state *state, hd_block *block, size_t index)
     bool joined = false;
     if (by.scale == NULL || by.shift == NULL) {
         state->status = HD_OUT_OF_MEMORY;
-    } else if (read_affine(state, &block->nodes[next], node->outputs[0], channels, rank, &by)) {
+    } else if (read_affine(state, &block->nodes[next], node->outputs[0], channels, rank, &by) &&
+               stays_finite(state, node, channels, &by)) {
         state->status = apply(state, node, channels, &by);
         joined = state->status == HD_OK;
     }
