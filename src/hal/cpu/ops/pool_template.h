@@ -21,7 +21,7 @@ static int64_t FUNCTION(best_)(const hd_window *w, const T *x, const int64_t pos
                           start[2];
             for (int64_t k = begin[2]; k < end[2]; k++) {
                 int64_t at = row + k * w->dilation[2];
-                if (best < 0 || x[at] > x[best] || (x[at] != x[at] && x[best] == x[best])) {
+                if (best < 0 || x[at] > x[best] || (isnan((double)x[at]) && !isnan((double)x[best]))) {
                     best = at;
                 }
                 *y = MAXIMUM(*y, x[at]);
