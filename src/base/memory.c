@@ -9,6 +9,20 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
+#if HD_CHECKS_ADDRESSES
+#include <sanitizer/asan_interface.h>
+
+void hd_memory_forbid(const void *memory, size_t size)
+{
+    __asan_poison_memory_region(memory, size);
+}
+
+void hd_memory_allow(const void *memory, size_t size)
+{
+    __asan_unpoison_memory_region(memory, size);
+}
+#endif
+
 void *hd_alloc(size_t size)
 {
     return hd_fault_hits("alloc") ? NULL : malloc(size == 0 ? 1 : size);
@@ -37,6 +51,10 @@ void *hd_alloc_aligned(size_t size)
     size_t rounded = hd_align_up(size == 0 ? 1 : size, HD_CACHE_LINE);
     if (rounded < size || hd_fault_hits("alloc")) {
         return NULL;
+    }
+    if (HD_MEMORY_GAP > 0) { /* no byte more, so that none is touched unseen */
+        void *memory;
+        return posix_memalign(&memory, HD_CACHE_LINE, size == 0 ? 1 : size) == 0 ? memory : NULL;
     }
     return aligned_alloc(HD_CACHE_LINE, rounded);
 }
@@ -75,14 +93,21 @@ bool hd_array_reserve(void **memory, size_t *capacity, size_t needed, size_t ele
     return true;
 }
 
+/* What is mapped for `size` bytes; 0 when that overflows. */
+static size_t pages_size(size_t size, size_t *out_alignment)
+{
+    *out_alignment = size >= HUGE_PAGE ? HUGE_PAGE : 4096;
+    size_t wanted = size + HD_MEMORY_GAP, rounded = hd_align_up(wanted == 0 ? 1 : wanted, *out_alignment);
+    return wanted < size || rounded < wanted ? 0 : rounded;
+}
+
 /* Maps size bytes, for large sizes at a 2 MB border so that the kernel can back them with 2 MB pages
  * (measured: packed weights on 2 MB pages run 12 % faster). */
 void *hd_pages_alloc(size_t size)
 {
-    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : 4096;
-    size_t rounded = hd_align_up(size == 0 ? 1 : size, alignment);
+    size_t alignment, rounded = pages_size(size, &alignment);
     size_t mapped = alignment == HUGE_PAGE ? rounded + HUGE_PAGE : rounded;
-    if (rounded < size || mapped < rounded || hd_fault_hits("pages")) {
+    if (rounded == 0 || mapped < rounded || hd_fault_hits("pages")) {
         return NULL;
     }
     char *base = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -101,13 +126,16 @@ void *hd_pages_alloc(size_t size)
         base = start;
         madvise(base, rounded, MADV_HUGEPAGE); /* advice: works without */
     }
+    size_t used = hd_align_up(size, 8);
+    hd_memory_forbid(base + used, rounded - used);
     return base;
 }
 
 void hd_pages_free(void *memory, size_t size)
 {
     if (memory != NULL) {
-        size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : 4096;
-        munmap(memory, hd_align_up(size == 0 ? 1 : size, alignment));
+        size_t alignment, mapped = pages_size(size, &alignment);
+        hd_memory_allow(memory, mapped);
+        munmap(memory, mapped);
     }
 }

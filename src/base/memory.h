@@ -9,6 +9,31 @@
 
 #define HD_CACHE_LINE 64
 
+/* In builds with AddressSanitizer: bytes behind what shares a block with other things, which nobody may touch. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HD_CHECKS_ADDRESSES 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HD_CHECKS_ADDRESSES 1
+#endif
+#endif
+#if !HD_CHECKS_ADDRESSES
+#define HD_MEMORY_GAP ((size_t)0)
+static inline void hd_memory_forbid(const void *memory, size_t size)
+{
+    (void)memory, (void)size;
+}
+static inline void hd_memory_allow(const void *memory, size_t size)
+{
+    (void)memory, (void)size;
+}
+#else
+#define HD_MEMORY_GAP ((size_t)128)
+/* An access to memory that is forbidden is reported. `memory` lies at 8 bytes. */
+void hd_memory_forbid(const void *memory, size_t size);
+void hd_memory_allow(const void *memory, size_t size);
+#endif
+
 /* As malloc, calloc, realloc and free; NULL on failure; a size of 0 counts as 1. */
 void *hd_alloc(size_t size);
 void *hd_alloc_zero(size_t count, size_t size);

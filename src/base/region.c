@@ -16,7 +16,7 @@ struct hd_region_block {
 
 void *hd_region_alloc(hd_region *region, size_t size)
 {
-    size_t rounded = hd_align_up(size == 0 ? 1 : size, ALIGNMENT);
+    size_t rounded = hd_align_up((size == 0 ? 1 : size) + HD_MEMORY_GAP, ALIGNMENT);
     if (rounded < size) {
         return NULL;
     }
@@ -31,6 +31,7 @@ void *hd_region_alloc(hd_region *region, size_t size)
         if (block == NULL) {
             return NULL;
         }
+        hd_memory_forbid(block->bytes, capacity);
         block->size = capacity;
         block->next = region->blocks;
         region->blocks = block;
@@ -38,6 +39,7 @@ void *hd_region_alloc(hd_region *region, size_t size)
         region->total += bytes;
     }
     void *memory = block->bytes + region->used;
+    hd_memory_allow(memory, size);
     region->used += rounded;
     return memory;
 }

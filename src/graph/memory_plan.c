@@ -1,4 +1,5 @@
 /* The end of planning: kernels, places in the arena, steps and their references. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -140,7 +141,8 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         plan->recipe.parallel = plan->recipe.parallel || step->kernel.tile_count > 1;
         plan->recipe.step_count++;
     }
-    plan->recipe.scratch_size = hd_align_up(plan->recipe.scratch_size, HD_CACHE_LINE);
+    plan->recipe.scratch_size = hd_align_up(plan->recipe.scratch_size, HD_CACHE_LINE) +
+                                (plan->recipe.scratch_size > 0 ? HD_MEMORY_GAP : 0);
     return HD_OK;
 }
 
@@ -169,7 +171,7 @@ static void add_life(hd_planner *planner, lifetime *lives, size_t *count, uint32
     lives[(*count)++] = (lifetime){.tensor = id,
                                    .first = step,
                                    .last = tensor->kept ? STEP_END : step,
-                                   .size = hd_align_up(hd_plan_tensor_size(tensor) + 1, HD_CACHE_LINE),
+                                   .size = hd_align_up(hd_plan_tensor_size(tensor) + 1, HD_CACHE_LINE) + HD_MEMORY_GAP,
                                    .shares = HD_TENSOR_NONE};
 }
 
@@ -359,6 +361,36 @@ static bool place_by_step(hd_planner *planner, const lifetime *lives, size_t cou
     return fits;
 }
 
+static int compare_changes(const void *a, const void *b)
+{
+    const hd_arena_change *first = a, *second = b;
+    return first->step != second->step ? (first->step < second->step ? -1 : 1) : first->allows - second->allows;
+}
+
+/* What AddressSanitizer is told while the steps run. A tensor that lies in place of others leaves it to the first. */
+static bool list_changes(hd_planner *planner, hd_plan *plan, const lifetime *lives, size_t count)
+{
+    hd_recipe *recipe = &plan->recipe;
+    recipe->changes = hd_region_array(planner->region, 2 * count, sizeof *recipe->changes);
+    for (size_t i = 0; i < count && recipe->changes != NULL; i++) {
+        const hd_plan_tensor *tensor = &planner->tensors[lives[i].tensor];
+        hd_arena_change change = {lives[i].first == 0 ? 0 : lives[i].first - 1, true, tensor->offset, hd_plan_tensor_size(tensor)};
+        if (lives[i].shares != HD_TENSOR_NONE || lives[i].last == 0) {
+            continue;
+        }
+        recipe->changes[recipe->change_count++] = change;
+        if (lives[i].last != STEP_END) {
+            change.step = lives[i].last; /* the one behind, as steps count from 1 here */
+            change.allows = false;
+            recipe->changes[recipe->change_count++] = change;
+        }
+    }
+    if (recipe->change_count > 0) {
+        qsort(recipe->changes, recipe->change_count, sizeof *recipe->changes, compare_changes);
+    }
+    return recipe->changes != NULL;
+}
+
 static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
 {
     size_t total = planner->tensor_count, count = 0;
@@ -385,6 +417,10 @@ static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
         tensor->placed = true;
         size_t end = tensor->offset + lives[i].size;
         planner->arena_size = end > planner->arena_size ? end : planner->arena_size;
+    }
+    /* With parts the steps are several lists over one arena; their blocks have lists and changes of their own. */
+    if (HD_MEMORY_GAP > 0 && plan->part_count == 0 && !list_changes(planner, plan, lives, count)) {
+        status = out_of_memory(planner);
     }
 done:
     hd_free(lives);

@@ -45,7 +45,7 @@ hd_status hd_command_list_create(const hd_recipe *recipe, unsigned char *arena, 
     if (list == NULL) {
         return HD_OUT_OF_MEMORY;
     }
-    *list = (hd_command_list){.recipe = recipe, .arena_generation = arena_generation};
+    *list = (hd_command_list){.recipe = recipe, .arena = arena, .arena_generation = arena_generation};
     list->buffers = (void **)(list + 1);
     list->input_slots = (hd_binding_slot *)((unsigned char *)(list + 1) + pointers_size);
     list->output_slots = list->input_slots + inputs;
@@ -61,6 +61,29 @@ hd_status hd_command_list_create(const hd_recipe *recipe, unsigned char *arena, 
         }
     }
     return HD_OK;
+}
+
+void hd_command_list_guard(const hd_command_list *list, size_t step, size_t *change, unsigned char *scratch, size_t stride,
+                           uint32_t pieces)
+{
+    const hd_recipe *recipe = list->recipe;
+    size_t arena_size = recipe->changes == NULL ? 0 : recipe->arena_size;
+    if (step == recipe->step_count) { /* what is read afterwards, and the next segment's start, know no gaps */
+        hd_memory_allow(list->arena, arena_size);
+        hd_memory_allow(scratch, stride * pieces);
+        return;
+    }
+    if (step == 0) {
+        hd_memory_forbid(list->arena, arena_size);
+    }
+    for (; *change < recipe->change_count && recipe->changes[*change].step <= step; ++*change) {
+        const hd_arena_change *at = &recipe->changes[*change];
+        (at->allows ? hd_memory_allow : hd_memory_forbid)(list->arena + at->offset, at->size);
+    }
+    for (uint32_t i = 0; i < pieces; i++) {
+        hd_memory_forbid(scratch + i * stride, stride);
+        hd_memory_allow(scratch + i * stride, recipe->steps[step].kernel.scratch_size);
+    }
 }
 
 void hd_command_list_destroy(hd_command_list **list)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/memory.h"
 #include "base/status.h"
 #include "hal/kernel.h"
 
@@ -34,6 +35,15 @@ typedef struct hd_step {
     const char *name;
 } hd_step;
 
+/* From step `step` on memory of the arena must not be touched, or may be again: what lies there died, or begins to
+ * live. */
+typedef struct hd_arena_change {
+    uint32_t step;
+    bool allows;
+    size_t offset; /* bytes */
+    size_t size;
+} hd_arena_change;
+
 /* What to record. */
 typedef struct hd_recipe {
     hd_step *steps;
@@ -43,6 +53,8 @@ typedef struct hd_recipe {
     size_t arena_size;   /* bytes */
     size_t scratch_size; /* bytes per thread, a multiple of a cache line */
     bool parallel;       /* some step has more than one tile */
+    hd_arena_change *changes; /* by step, what dies first; NULL: nobody watches the arena */
+    size_t change_count;
 } hd_recipe;
 
 typedef struct hd_binding_slot {
@@ -53,6 +65,7 @@ typedef struct hd_binding_slot {
 typedef struct hd_command_list {
     const hd_recipe *recipe;
     uint64_t arena_generation; /* the arena whose pointers it holds */
+    unsigned char *arena;
     size_t input_slot_count;
     size_t output_slot_count;
     hd_binding_slot *input_slots;
@@ -67,6 +80,19 @@ void hd_command_list_destroy(hd_command_list **list);
 
 /* Points the list's slots at the caller's memory for the next replay. */
 void hd_command_list_bind(hd_command_list *list, void *const *inputs, void *const *outputs);
+
+/* In builds with AddressSanitizer, nothing in others: who replays the list says that step `step` is next (step_count:
+ * that the last is done), and from then on only what lives may be touched of the arena, and only the step's scratch of
+ * `pieces` of `stride` bytes. *change is 0 in front of the first step, and the list's own from there on. */
+void hd_command_list_guard(const hd_command_list *list, size_t step, size_t *change, unsigned char *scratch, size_t stride,
+                           uint32_t pieces);
+static inline void hd_command_list_enter(const hd_command_list *list, size_t step, size_t *change, unsigned char *scratch,
+                                         size_t stride, uint32_t pieces)
+{
+    if (HD_MEMORY_GAP > 0) {
+        hd_command_list_guard(list, step, change, scratch, stride, pieces);
+    }
+}
 
 /* The memory that a reference means; inputs and outputs as hd_command_list_bind takes them. */
 void *hd_reference_resolve(const hd_reference *reference, unsigned char *arena, void *const *inputs,

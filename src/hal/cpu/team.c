@@ -314,14 +314,17 @@ static void run_list(hd_team *team, hd_job *job, const hd_command_list *list, un
          * two runs may be counted at this moment, hence no plain store. */
         hd_add_release(&job->state, JOB_OPEN);
     }
+    size_t change = 0;
     for (size_t i = 0; i < recipe->step_count; i++) {
         int64_t tile_count = recipe->steps[i].kernel.tile_count;
+        hd_command_list_enter(list, i, &change, scratch, scratch_stride, team->worker_count + 1);
         if (shared && tile_count > 1 && tile_count < (int64_t)TILE_MASK) {
             run_shared_step(team, job, list, i, scratch);
         } else {
             run_tiles(list, i, 0, tile_count, scratch);
         }
     }
+    hd_command_list_enter(list, recipe->step_count, &change, scratch, scratch_stride, team->worker_count + 1);
     if (shared) {
         close_job(team, job);
     }
