@@ -9,6 +9,8 @@
 
 /* Values of up to this many elements may steer a plan: branch conditions, target shapes, rates. */
 #define STEERING_COUNT_LIMIT 64
+/* Bytes: no address space holds a larger tensor, and what kernels compute with sizes does not overflow. */
+#define TENSOR_SIZE_LIMIT ((int64_t)1 << 47)
 /* What is folded may have this many bytes more than its inputs. */
 #define FOLD_GROWTH_LIMIT ((int64_t)1 << 20)
 
@@ -321,7 +323,8 @@ static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_oper
             output->dtype = HD_DTYPE_NONE;
             continue;
         }
-        if (!hd_shape_is_valid(&output->shape, output->dtype)) {
+        if (!hd_shape_is_valid(&output->shape, output->dtype) ||
+            hd_shape_count(&output->shape) > TENSOR_SIZE_LIMIT / (int64_t)hd_dtype_size(output->dtype)) {
             return hd_operation_fail(operation, planner->error, HD_INVALID_ARGUMENT,
                                      "the size of output %zu overflows", i);
         }

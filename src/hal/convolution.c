@@ -4,8 +4,10 @@
 
 #include "hal/fused.h"
 
-/* Attributes beyond this bound cannot belong to a real model; it keeps all sums below in 63 bits. */
-#define MAX_ATTRIBUTE ((int64_t)1 << 31)
+/* Attributes and dimensions beyond these bounds cannot belong to a real model; they keep all sums below in 63
+ * bits. */
+#define MAX_ATTRIBUTE ((int64_t)1 << 30)
+#define MAX_INPUT     ((int64_t)1 << 31)
 
 typedef struct extents {
     int64_t pad_end[HD_CONVOLUTION_MAX_SPATIAL];
@@ -63,6 +65,11 @@ static hd_status read_shapes(const hd_operation *operation, hd_convolution *c, h
         c->kernel[i] = w->dims[i + 2];
         c->stride[i] = 1;
         c->dilation[i] = 1;
+        if (c->input[i] > MAX_INPUT || c->kernel[i] > MAX_ATTRIBUTE) {
+            return hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                                     "an input of %lld or a kernel of %lld is too large", (long long)c->input[i],
+                                     (long long)c->kernel[i]);
+        }
     }
     return HD_OK;
 }
@@ -168,6 +175,9 @@ static hd_status size_transposed(const hd_operation *operation, hd_convolution *
     for (uint32_t i = 0; i < c->spatial; i++) {
         int64_t full = (c->input[i] - 1) * c->stride[i] + extent->output_padding[i] +
                        (c->kernel[i] - 1) * c->dilation[i] + 1;
+        if (given != 0 && (wanted[i] < 0 || wanted[i] > MAX_INPUT)) {
+            return bad(operation, error, "output_shape");
+        }
         if (given != 0 || same) {
             c->output[i] = given != 0 ? wanted[i] : c->input[i] * c->stride[i];
             int64_t end;
@@ -235,7 +245,7 @@ hd_status hd_convolution_resolve(const hd_operation *operation, hd_convolution *
         return status;
     }
     for (uint32_t i = 0; i < c->spatial; i++) {
-        if (c->kernel[i] < 1 || c->kernel[i] > MAX_ATTRIBUTE || c->input[i] > MAX_ATTRIBUTE) {
+        if (c->kernel[i] < 1 || c->kernel[i] > MAX_ATTRIBUTE) {
             return bad(operation, error, "kernel_shape");
         }
         int64_t reach = (c->kernel[i] - 1) * c->dilation[i] + 1;

@@ -39,6 +39,13 @@ typedef struct hd_operation {
     const void *fused; /* the parameters of a "heddle.…" operation; its type depends on `type` */
 } hd_operation;
 
+/* a · b, or INT64_MAX where that does not fit: for prices, and for sizes that are refused later. Neither is negative. */
+static inline int64_t hd_multiply_bounded(int64_t a, int64_t b)
+{
+    int64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
 /* Elements of a shape; 1 for rank 0. Shapes of plans are checked to fit, so it does not overflow. */
 int64_t hd_shape_count(const hd_shape *shape);
 /* Product of dims[begin..end). */

@@ -18,7 +18,7 @@ size_t hd_padding_needs(const hd_operation *operation)
     if (operation->opset < 11) {
         return 0;
     }
-    if (operation->inputs[1].data == NULL) {
+    if (!hd_operation_has(operation, 1) || operation->inputs[1].data == NULL) {
         return 1;
     }
     return hd_operation_has(operation, 3) && operation->inputs[3].data == NULL ? 3 : 0;

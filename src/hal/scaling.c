@@ -110,6 +110,9 @@ static hd_status apply_scales(const hd_operation *operation, hd_scaling *s, int6
         double begin = s->roi_begin[axes[i]], end = s->roi_end[axes[i]];
         double length = crops(operation) ? end - begin : 1;
         double size = floor((double)((float)s->input.dims[axes[i]] * (float)length * (float)scale));
+        if (!(size < LIMIT)) {
+            return bad(operation, error, "its region is no number, or far too large");
+        }
         set_scale(s, axes[i], scale, 1);
         s->output.dims[axes[i]] = size < 0 ? 0 : (int64_t)size;
     }
@@ -140,9 +143,12 @@ static hd_status apply_sizes(const hd_operation *operation, hd_scaling *s, int64
         s->output.dims[axes[i]] = (int64_t)size;
     }
     for (int64_t i = 0; i < count && (larger || smaller); i++) {
-        double in = (double)s->input.dims[axes[i]];
+        double in = (double)s->input.dims[axes[i]], size = (2 * to * in + from) / (2 * from);
+        if (!(size < LIMIT)) {
+            return bad(operation, error, "a size is far too large for the others");
+        }
         set_scale(s, axes[i], to, from);
-        s->output.dims[axes[i]] = (int64_t)((2 * to * in + from) / (2 * from));
+        s->output.dims[axes[i]] = (int64_t)size;
     }
     return HD_OK;
 }

@@ -4,6 +4,7 @@
 
 /* No attribute of a pooling operation is sensibly larger; smaller ones cannot overflow products. */
 #define LIMIT ((int64_t)1 << 30)
+#define INPUT_LIMIT ((int64_t)1 << 61) /* the same for a dimension, which may be any beside one of 0 */
 
 /* An attribute of one value a spatial dimension, aligned to the last one. False when it does not fit. */
 static bool read_ints(const hd_operation *operation, const char *name, uint32_t spatial, int64_t low,
@@ -55,6 +56,9 @@ static bool resolve_axis(hd_window *window, int i, const char *auto_pad, bool ce
 {
     int64_t extent = (window->kernel[i] - 1) * window->dilation[i] + 1;
     int64_t in = window->input[i], stride = window->stride[i];
+    if (in > INPUT_LIMIT) {
+        return false;
+    }
     if (strncmp(auto_pad, "SAME_", 5) == 0) {
         window->output[i] = (in + stride - 1) / stride;
         int64_t total = (window->output[i] - 1) * stride + extent - in;
@@ -164,8 +168,8 @@ bool hd_window_unpooled(const hd_operation *operation, hd_shape *out_shape)
     for (uint32_t i = 0; i < spatial; i++) {
         int64_t stride = strides == NULL ? 1 : strides[i], size;
         int64_t begin = pads == NULL ? 0 : pads[i], end = pads == NULL ? 0 : pads[spatial + i];
-        if (__builtin_mul_overflow(shape.dims[i + 2] - 1, stride, &size) || kernel[i] < 1 ||
-            kernel[i] > LIMIT || begin < 0 || begin > LIMIT || end < 0 || end > LIMIT ||
+        if (stride < 1 || __builtin_mul_overflow(shape.dims[i + 2] - 1, stride, &size) || size < -LIMIT ||
+            kernel[i] < 1 || kernel[i] > LIMIT || begin < 0 || begin > LIMIT || end < 0 || end > LIMIT ||
             size > LIMIT) {
             return false;
         }

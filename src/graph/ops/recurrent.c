@@ -43,7 +43,7 @@ static hd_infer_result infer_recurrent(hd_operation *operation, size_t *needed_i
     int64_t hidden = r->dims[2], steps = x->dims[batch_first ? 1 : 0];
     int64_t batch = x->dims[batch_first ? 0 : 1];
     int64_t first = batch_first ? batch : directions, second = batch_first ? directions : batch;
-    if (hd_operation_int(operation, "hidden_size", hidden) != hidden ||
+    if (hidden > INT32_MAX || hd_operation_int(operation, "hidden_size", hidden) != hidden ||
         !has_shape(operation, 1, 3, directions, gates * hidden, x->dims[2]) ||
         !has_shape(operation, 2, 3, directions, gates * hidden, hidden) ||
         !has_shape(operation, 3, 2, directions, 2 * gates * hidden, 0) ||

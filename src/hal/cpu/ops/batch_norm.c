@@ -181,6 +181,7 @@ hd_status hd_batch_norm_compile(hd_cpu_compilation *compilation)
     p->batch = shape->dims[0];
     p->channels = hd_shape_count_range(shape, 1, from);
     p->positions = hd_shape_count_range(shape, from, shape->rank);
+    p->batch = p->positions == 0 ? 0 : p->batch;
     p->epsilon = hd_operation_float(operation, "epsilon", 1e-5f);
     p->momentum = hd_operation_float(operation, "momentum", 0.9f);
     p->input_count = operation->input_count;

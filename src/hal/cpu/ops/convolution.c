@@ -369,7 +369,7 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         work->chunk_rows = chunk < 1 ? 1 : chunk;
         int64_t rows = sizes->batch * height;
         work->block_tiles =
-            hd_cpu_tile_count(rows, depth * width * sizes->channels / STEP_PRODUCTS);
+            hd_cpu_tile_count(rows, hd_multiply_bounded(depth, width * sizes->channels) / STEP_PRODUCTS);
         kernel->tile_count = work->block_tiles;
     } else if (sizes->channels_last && work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
         cut_winograd(work, kernel);
@@ -382,7 +382,7 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         int64_t pixels = sizes->batch * height * width;
         int64_t outputs = (sizes->output_channels + sets - 1) / sets;
         work->block_tiles =
-            hd_cpu_tile_count(items, depth * outputs * pixels / items / STEP_PRODUCTS);
+            hd_cpu_tile_count(items, hd_multiply_bounded(depth, outputs * pixels) / items / STEP_PRODUCTS);
         kernel->tile_count = sets * work->block_tiles;
     } else {
         kernel->run = run_planar;

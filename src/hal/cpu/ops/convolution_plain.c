@@ -16,6 +16,7 @@ typedef struct plain {
     int64_t weight_output, weight_channel; /* the steps of a group's output and input channel */
     int64_t weight_group;
     int64_t rows; /* output positions but for the innermost dimension, batches included */
+    int64_t tiles;
     size_t residual;
     size_t output;
     bool has_bias;
@@ -129,7 +130,8 @@ hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
     p->output = operation->input_count;
     p->rows = sizes->batch * sizes->output[0] * sizes->output[1];
     compilation->kernel.run = dtype == HD_FLOAT32 ? run_float : run_double;
-    compilation->kernel.tile_count =
-        hd_cpu_tile_count(p->rows, sizes->output[2] * sizes->output_channels * taps * channels);
+    p->tiles =
+        hd_cpu_tile_count(p->rows, hd_multiply_bounded(sizes->output[2] * sizes->output_channels, taps * channels));
+    compilation->kernel.tile_count = p->tiles;
     return HD_OK;
 }

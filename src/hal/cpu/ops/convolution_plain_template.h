@@ -40,9 +40,7 @@ static void JOIN(run, TYPE)(const void *parameters, void *const *buffers, int64_
     const hd_convolution *sizes = &p->sizes;
     const int64_t channels = sizes->channels / sizes->group;
     const int64_t outputs = sizes->output_channels / sizes->group;
-    const int64_t tiles = hd_cpu_tile_count(
-        p->rows, sizes->output[2] * sizes->output_channels * sizes->kernel[0] * sizes->kernel[1] *
-                     sizes->kernel[2] * channels);
+    const int64_t tiles = p->tiles;
     const TYPE *input = buffers[0], *weights = buffers[1];
     const TYPE *bias = p->has_bias ? buffers[2] : NULL;
     const TYPE *residual = p->residual == 0 ? NULL : buffers[p->residual];

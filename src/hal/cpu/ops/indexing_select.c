@@ -1,5 +1,7 @@
 #include "hal/cpu/ops/indexing.h"
 
+#include "base/memory.h"
+
 /* An element as a number whose order is the element's: unsigned comparison serves all dtypes.
  * Not-a-number is the greatest and equal to itself, as NumPy sorts; -0 equals 0. */
 static uint64_t element_key(hd_dtype dtype, const unsigned char *element)
@@ -492,7 +494,12 @@ hd_status hd_cpu_compile_unique(hd_cpu_compilation *compilation)
         p->dim = shape->dims[axis];
         p->inner = hd_shape_count_range(shape, p->axis + 1, shape->rank);
     }
-    compilation->kernel.scratch_size = 3 * (size_t)p->dim * sizeof(int64_t);
+    if (hd_shape_count(shape) == 0) { /* slices of nothing are equal, however many rows they have */
+        p->outer = 0;
+    }
+    if (!hd_multiply_size((size_t)p->dim, 3 * sizeof(int64_t), &compilation->kernel.scratch_size)) {
+        return hd_cpu_out_of_memory(compilation);
+    }
     compilation->kernel.run = run_unique;
     return HD_OK;
 }

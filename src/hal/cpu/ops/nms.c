@@ -110,7 +110,8 @@ static void run_nms(const void *parameters, void *const *buffers, int64_t begin,
     float most = p->has_overlap ? *(const float *)buffers[3] : 0.0f;
     const float *threshold = p->has_threshold ? buffers[4] : NULL;
     int64_t *rows = buffers[output], *dims = buffers[output + 1], count = 0;
-    for (int64_t i = 0; i < p->batch * p->classes; i++) {
+    /* Where there is no room there may be more classes of no boxes than a walk ends with. */
+    for (int64_t i = 0; i < p->batch * p->classes && p->capacity > 0; i++) {
         int64_t n = i / p->classes, room = p->capacity - count;
         const float *boxes = (const float *)buffers[0] + n * p->boxes * 4;
         const float *scores = (const float *)buffers[1] + i * p->boxes;

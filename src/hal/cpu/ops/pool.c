@@ -320,8 +320,12 @@ static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *
     bool last = run == run_last;
     int64_t rows = w->kernel[0] * w->kernel[1];
     p->items = w->batch * w->output[1] * (last ? w->output[2] : w->channels * w->output[0]);
-    int64_t work = last ? rows * w->kernel[2] * w->channels / 4
-                        : rows * w->input[2] / 4 + w->output[2] * (w->kernel[2] + 4);
+    int64_t work =
+        last ? hd_multiply_bounded(hd_multiply_bounded(rows, w->kernel[2]), w->channels) / 4
+             : hd_multiply_bounded(rows, w->input[2]) / 4;
+    if (!last && __builtin_add_overflow(work, hd_multiply_bounded(w->output[2], w->kernel[2] + 4), &work)) {
+        work = INT64_MAX;
+    }
     p->tiles = hd_cpu_tile_count(p->items, work);
     compilation->kernel.run = run;
     compilation->kernel.tile_count = p->tiles;

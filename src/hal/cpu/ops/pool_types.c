@@ -68,9 +68,9 @@ hd_status hd_pool_indexed_compile(hd_cpu_compilation *compilation)
     const hd_window *w = &p->window;
     p->columns_first = hd_operation_int(operation, "storage_order", 0) != 0;
     p->has_indices = operation->output_count > 1;
-    int64_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
+    int64_t taps = hd_multiply_bounded(w->kernel[0] * w->kernel[1], w->kernel[2]);
     p->tiles = hd_cpu_tile_count(w->batch * w->channels,
-                                 taps * w->output[0] * w->output[1] * w->output[2] * 4);
+                                 hd_multiply_bounded(taps, w->output[0] * w->output[1] * w->output[2] * 4));
     compilation->kernel.run = run;
     compilation->kernel.tile_count = p->tiles;
     return HD_OK;

@@ -50,6 +50,10 @@ void hd_reduce_walk_init(hd_reduce_walk *walk, const hd_shape *shape,
             walk->outer_strides[walk->outer_rank++] = strides[i];
         }
     }
+    if (hd_shape_count(shape) == 0) { /* however many rows of nothing, or none that are wide */
+        walk->rows = 0;
+        walk->width = walk->fold_width ? 0 : walk->width;
+    }
 }
 
 int64_t hd_reduce_offset(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t index)

@@ -222,7 +222,10 @@ static hd_status compile_roi(hd_cpu_compilation *compilation, hd_kernel_run *run
         operation->opset >= 16 ? "half_pixel" : "output_half_pixel");
     p->half_pixel = strcmp(transformation, "half_pixel") == 0;
     p->samples = hd_operation_int(operation, "sampling_ratio", 0);
-    p->samples = p->samples > MOST_SAMPLES ? MOST_SAMPLES : p->samples;
+    if (p->samples > MOST_SAMPLES) {
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "its sampling_ratio is over %d",
+                                 MOST_SAMPLES);
+    }
     p->batch_dtype = operation->input_count > 2 ? operation->inputs[2].dtype : HD_DTYPE_NONE;
     p->tiles = hd_cpu_tile_count(p->regions * p->channels, p->out[0] * p->out[1] * 64);
     compilation->kernel.run = run;
