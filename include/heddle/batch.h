@@ -56,7 +56,8 @@ HD_API HD_MUST_CHECK hd_status hd_batch_create(hd_model *model, const hd_batch_o
  *
  * The array of inputs is read before the call returns. The inputs' data, the array of outputs and
  * its memory must stay until the future is final; memory that the library made for an output is
- * then the caller's (hd_tensor_release). On success *out_future is the caller's, to be given to
+ * then the caller's (hd_tensor_release). A request that is cancelled or late while others of its batch are
+ * computed changes nothing for them. On success *out_future is the caller's, to be given to
  * hd_future_destroy; out_future NULL: nobody asks, the callback tells. On failure it is NULL,
  * nothing was taken in, no callback comes, and outputs are as they were.
  *

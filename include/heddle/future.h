@@ -1,9 +1,13 @@
 /* Future: a request that goes on without its caller, and ends exactly once (ONCE): ok, with an
  * error, cancelled, or past its deadline.
  *
- * A future has an outcome and is final. Cancelling, or the deadline, fix the outcome at once, and
- * work that has not begun is skipped; the future is final only when the device is done with the
- * caller's memory (REUSE). Until then inputs and outputs belong to the request.
+ * A future has an outcome and is final. Cancelling, or the deadline, fix the outcome at once. The future
+ * is final only when the device is done with the caller's memory (REUSE); until then inputs and outputs
+ * belong to the request. Work that has not begun is skipped, so its future is final with its outcome; what
+ * went before it in its stream goes on.
+ *
+ * Output structs are written only where the outcome is HD_OK. After any other outcome they are as they were,
+ * and nothing is left to free; what the caller's own memory holds may have changed.
  *
  * Thread-safety: any thread, all functions at once; hd_future_destroy is for the last user of
  * the handle. In a forked child all functions answer HD_FORKED, and hd_future_destroy does

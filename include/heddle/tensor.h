@@ -41,7 +41,8 @@ HD_API const char *hd_dtype_name(hd_dtype dtype);
  *   the library reads it during the call and keeps no reference afterwards.
  * As an output, before the run: either `data` with its capacity in `size`, or `data` NULL, and the
  *   library allocates. After a successful run `dtype`, `rank`, `dims` and `size` (bytes written) are
- *   set. After a failed run nothing of the struct has changed; what `data` points to may have.
+ *   set. After a run that failed, was cancelled or late nothing of the struct has changed; what `data`
+ *   points to may have.
  * `name` NULL means by position: the n-th tensor is the model's n-th input or output.
  * Alignment: at least that of the element type; 64 bytes is fastest. */
 typedef struct hd_tensor {

@@ -22,7 +22,15 @@ typedef struct batch_worker {
     hd_thread thread;
     hd_batch_stack stack;
     hd_batch_entry **entries; /* those of the batch that are to be run; room for max_rows */
+    _Atomic uint32_t pending; /* the first of them that is not known to be decided; relaxed: it saves looks */
 } batch_worker;
+
+/* What stops a run of several requests. */
+typedef struct batch_stop {
+    hd_stop stop; /* first */
+    batch_worker *worker;
+    size_t count;
+} batch_stop;
 
 struct hd_batch {
     hd_model *model; /* with a reference, and through it the device */
@@ -56,7 +64,8 @@ static void finish_cancelled(hd_batch *batch, const hd_batch_list *list)
     }
 }
 
-/* Keeps what is to be run, and ends what was cancelled or is late; returns the number that is left. */
+/* Holds the memory of what is to be run, and ends what was cancelled or is late; returns the number that is
+ * left. */
 static size_t sort_out(batch_worker *worker, const hd_batch_list *list, uint32_t *out_rows)
 {
     size_t count = 0;
@@ -65,7 +74,7 @@ static size_t sort_out(batch_worker *worker, const hd_batch_list *list, uint32_t
     for (hd_batch_request *request = list->first; request != NULL; request = next) {
         hd_batch_entry *entry = (hd_batch_entry *)request;
         next = request->next;
-        if (hd_future_is_decided(entry->future)) {
+        if (!hd_future_hold(entry->future)) {
             finish_entry(entry, HD_CANCELLED, NULL); /* what was decided before stands */
         } else {
             worker->entries[count++] = entry;
@@ -84,33 +93,71 @@ static void note_run(hd_batch *batch, uint32_t rows)
 static void run_alone(batch_worker *worker, hd_batch_entry *entry)
 {
     hd_error error = {.status = HD_OK};
-    note_run(worker->batch, entry->request.rows);
-    hd_status status = hd_batch_stack_run_alone(&worker->stack, entry, &error);
+    hd_status status = HD_CANCELLED;
+    if (hd_future_hold(entry->future)) {
+        note_run(worker->batch, entry->request.rows);
+        status = hd_batch_stack_run_alone(&worker->stack, entry, &error);
+    }
+    finish_entry(entry, status, &error);
+}
+
+/* A run of several goes on while one of them is to have its rows. */
+static hd_status look_at_batch(const hd_stop *stop)
+{
+    const batch_stop *batch = (const batch_stop *)stop;
+    uint32_t first = hd_load_relaxed(&batch->worker->pending), i = first;
+    while (i < batch->count && hd_future_look(batch->worker->entries[i]->future) != HD_OK) {
+        i++;
+    }
+    if (i != first) {
+        hd_store_relaxed(&batch->worker->pending, i);
+    }
+    return i < batch->count ? HD_OK : HD_CANCELLED;
+}
+
+/* Runs the worker's requests as one, without handing anything out. Once their inputs are stacked, they hold their
+ * callers' memory no more. False: it could not be done, and each may be run alone. */
+static bool run_stacked(batch_worker *worker, size_t count, uint32_t rows)
+{
+    hd_batch_kind *kind = worker->entries[0]->kind;
+    if (hd_batch_kind_prove(kind, worker->batch->model, rows, NULL) != HD_OK ||
+        !hd_batch_stack_fill(&worker->stack, worker->entries, count, rows)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        hd_future_let_go(worker->entries[i]->future);
+    }
+    batch_stop stop = {{look_at_batch, look_at_batch}, worker, count};
+    hd_store_relaxed(&worker->pending, 0);
+    return hd_batch_stack_run(&worker->stack, kind, rows, &stop.stop);
+}
+
+static void hand_out(batch_worker *worker, hd_batch_entry *entry, uint32_t row)
+{
+    hd_error error = {.status = HD_OK};
+    hd_status status = HD_CANCELLED;
+    if (hd_future_hold(entry->future)) {
+        status = hd_batch_stack_hand_out(&worker->stack, entry, row, &error);
+    }
     finish_entry(entry, status, &error);
 }
 
 /* Requests that cannot be run as one are run one by one, so that each has the outcome of its own. */
 static void run_batch(batch_worker *worker, const hd_batch_list *list)
 {
-    hd_batch *batch = worker->batch;
     uint32_t rows;
     size_t count = sort_out(worker, list, &rows);
-    if (count < 2 ||
-        hd_batch_kind_prove(worker->entries[0]->kind, batch->model, rows, NULL) != HD_OK ||
-        !hd_batch_stack_run(&worker->stack, worker->entries, count, rows)) {
+    if (count < 2 || !run_stacked(worker, count, rows)) {
         for (size_t i = 0; i < count; i++) {
             run_alone(worker, worker->entries[i]);
         }
         return;
     }
-    note_run(batch, rows);
+    note_run(worker->batch, rows);
     /* The last one first: who waits for his oldest request then finds all the others ended, too. */
     while (count-- > 0) {
-        hd_batch_entry *entry = worker->entries[count];
-        hd_error error = {.status = HD_OK};
-        rows -= entry->request.rows;
-        hd_status status = hd_batch_stack_hand_out(&worker->stack, entry, rows, &error);
-        finish_entry(entry, status, &error);
+        rows -= worker->entries[count]->request.rows;
+        hand_out(worker, worker->entries[count], rows);
     }
 }
 

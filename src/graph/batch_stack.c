@@ -91,12 +91,12 @@ hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *
         describe_input(stack, entry->kind, i, entry->request.rows);
         stack->tensors[i].data = entry->pointers[i];
     }
-    return hd_model_run(stack->model, stack->tensors, input_count(stack), entry->outputs,
-                        entry->output_count, error);
+    hd_future_stop stop = hd_future_make_stop(entry->future);
+    return hd_model_run_until(stack->model, &stop.stop, stack->tensors, input_count(stack), entry->outputs,
+                              entry->output_count, error);
 }
 
-static bool stack_inputs(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count,
-                         uint32_t rows)
+bool hd_batch_stack_fill(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count, uint32_t rows)
 {
     for (size_t i = 0; i < input_count(stack); i++) {
         size_t row_size = describe_input(stack, entries[0]->kind, i, rows);
@@ -170,17 +170,12 @@ static bool take_outputs(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t ro
     return held && divides;
 }
 
-bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count,
-                        uint32_t rows)
+bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows, const hd_stop *stop)
 {
-    hd_batch_kind *kind = entries[0]->kind;
-    if (!stack_inputs(stack, entries, count, rows)) {
-        return false;
-    }
     size_t wanted = provide_outputs(stack, kind, rows);
     if (wanted == SIZE_MAX ||
-        hd_model_run(stack->model, stack->tensors, input_count(stack),
-                     stack->tensors + input_count(stack), wanted, NULL) != HD_OK) {
+        hd_model_run_until(stack->model, stop, stack->tensors, input_count(stack),
+                           stack->tensors + input_count(stack), wanted, NULL) != HD_OK) {
         return false;
     }
     return take_outputs(stack, kind, rows);
@@ -222,11 +217,18 @@ hd_status hd_batch_stack_hand_out(hd_batch_stack *stack, const hd_batch_entry *e
         if (asked_for(stack, entry, done) == NULL) {
             continue;
         }
-        size_t size = hd_load_relaxed(&entry->kind->row_sizes[done]) * entry->request.rows;
-        status = place_rows(stack, entry, done, source++, size, error);
+        size_t row_size = hd_load_relaxed(&entry->kind->row_sizes[done]), size = row_size * entry->request.rows;
+        status = place_rows(stack, entry, done, source, size, error);
         if (status != HD_OK) {
             goto fail;
         }
+        memcpy(stack->placed[done], (const unsigned char *)source->data + row * row_size, size);
+        source++;
+    }
+    status = hd_future_commit(entry->future);
+    if (status != HD_OK) {
+        hd_stop_tell(status, error);
+        goto fail;
     }
     source = outputs;
     for (size_t i = 0; i < output_count(stack); i++) {
@@ -234,14 +236,12 @@ hd_status hd_batch_stack_hand_out(hd_batch_stack *stack, const hd_batch_entry *e
         if (to == NULL) {
             continue;
         }
-        size_t row_size = hd_load_relaxed(&entry->kind->row_sizes[i]);
         to->data = stack->placed[i];
-        to->size = row_size * entry->request.rows;
+        to->size = hd_load_relaxed(&entry->kind->row_sizes[i]) * entry->request.rows;
         to->dtype = source->dtype;
         to->rank = source->rank;
         memcpy(to->dims, source->dims, sizeof to->dims);
         to->dims[0] = entry->request.rows;
-        memcpy(to->data, (const unsigned char *)source->data + row * row_size, to->size);
         source++;
     }
     return HD_OK;

@@ -33,17 +33,21 @@ typedef struct hd_batch_stack {
 HD_MUST_CHECK hd_status hd_batch_stack_init(hd_batch_stack *stack, hd_model *model);
 void hd_batch_stack_clear(hd_batch_stack *stack);
 
-/* Runs a request by itself, on the caller's memory, and writes its outputs' structs. */
+/* Runs a request, which holds its caller's memory, by itself, and writes its outputs' structs if its outcome is
+ * HD_OK. */
 HD_MUST_CHECK hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *entry,
                                                  hd_error *error);
 
-/* Runs requests of one kind as one, without handing anything out. False: it could not be done; nothing
- * that a caller sees has changed, and each may be run alone. */
-bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count,
-                        uint32_t rows);
+/* Copies the inputs of requests of one kind, which hold their callers' memory, behind one another. False: out
+ * of memory. */
+bool hd_batch_stack_fill(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count, uint32_t rows);
 
-/* After hd_batch_stack_run: gives a request its rows, the first being number `row`; as hd_model_run says of
- * outputs. */
+/* Runs what was copied, without handing anything out. False: it could not be done, or `stop` says to end; nothing
+ * that a caller sees has changed, and each request may be run alone. */
+bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows, const hd_stop *stop);
+
+/* After hd_batch_stack_run: gives a request, which holds its caller's memory, its rows, the first being number
+ * `row`; as hd_model_run says of outputs. Writes them only where it could fix the outcome HD_OK. */
 HD_MUST_CHECK hd_status hd_batch_stack_hand_out(hd_batch_stack *stack, const hd_batch_entry *entry,
                                                 uint32_t row, hd_error *error);
 

@@ -2,6 +2,7 @@
 #ifndef HD_GRAPH_MODEL_H
 #define HD_GRAPH_MODEL_H
 
+#include "base/stop.h"
 #include "graph/budget.h"
 #include "graph/graph.h"
 #include "graph/plan.h"
@@ -58,10 +59,16 @@ bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input
 
 /* One run, as hd_model_run says, on the calling thread and on a lane that it has to itself; the
  * caller keeps the model. may_split: independent rows may run one after the other; that is faster where
- * every core has a caller of its own. */
-HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split,
+ * every core has a caller of its own. stop (NULL: nothing stops it): looked at while it computes, and committed
+ * before the output structs are written. */
+HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
                                         const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                                         size_t output_count, hd_error *error);
+
+/* hd_model_run that `stop` ends, also while it waits. */
+HD_MUST_CHECK hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tensor *inputs,
+                                           size_t input_count, hd_tensor *outputs, size_t output_count,
+                                           hd_error *error) HD_WAITS;
 
 /* Public, and may wait: for a stream, a plan, a place in a queue; to end a device, its threads. */
 HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,

@@ -34,9 +34,10 @@ static hd_work_result execute_run(hd_work *work, uint32_t runner)
     hd_model *model = run->model;
     hd_error error = {.status = HD_OK};
     hd_status status = HD_OK;
-    if (!hd_future_is_decided(run->future)) {
-        status = hd_model_run_on(model, hd_lane_of_runner(runner), false, run->inputs, run->input_count,
-                                 run->outputs, run->output_count, &error);
+    if (hd_future_hold(run->future)) {
+        hd_future_stop stop = hd_future_make_stop(run->future);
+        status = hd_model_run_on(model, hd_lane_of_runner(runner), false, &stop.stop, run->inputs,
+                                 run->input_count, run->outputs, run->output_count, &error);
     }
     bool was_long = hd_model_run_is_long(model, run->inputs, run->input_count);
     /* In this order: whoever finds the future final finds the stream's point reached, too, and nothing

@@ -37,6 +37,7 @@ typedef struct run_state {
     hd_tensor **output_tensors;      /* the caller's of each model output, NULL: not wanted */
     void **whole_outputs;            /* while rows run one by one: output_data of the whole batch */
     size_t key_size;
+    const hd_stop *stop;
     size_t allocated_count; /* outputs whose memory the library has allocated in this run */
     bool may_split;         /* row by row, if rows are independent */
     bool is_row;            /* dimension 0 of each input counts as 1 */
@@ -332,7 +333,14 @@ static void deliver(run_state *run, const hd_plan *plan)
     hd_plan_deliver(plan, run->workspace->arena, run->input_data, run->output_data);
 }
 
-/* Tells the caller the shapes. */
+/* The results are there, and become the caller's, unless the run was stopped. */
+static hd_status commit(run_state *run)
+{
+    hd_status status = hd_stop_commit(run->stop);
+    return status == HD_OK ? HD_OK : hd_stop_tell(status, run->error);
+}
+
+/* Tells the caller the shapes. From here on the run cannot fail. */
 static void describe_outputs(run_state *run, const hd_plan *plan)
 {
     for (size_t i = 0; i < plan->output_count; i++) {
@@ -428,6 +436,9 @@ static hd_status run_rows(run_state *run, hd_plan *whole, int64_t rows)
         run->input_data[i] = run->input_tensors[i]->data;
     }
     if (status == HD_OK) {
+        status = commit(run);
+    }
+    if (status == HD_OK) {
         describe_outputs(run, whole);
     }
     return status;
@@ -464,6 +475,9 @@ static hd_status run_whole(run_state *run, hd_plan *plan)
     }
     if (status == HD_OK) {
         deliver(run, plan);
+        status = commit(run);
+    }
+    if (status == HD_OK) {
         describe_outputs(run, plan);
     }
     return status;
@@ -528,8 +542,9 @@ static void tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_t
     }
 }
 
-hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_tensor *inputs,
-                          size_t input_count, hd_tensor *outputs, size_t output_count, hd_error *error)
+hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
+                          const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                          size_t output_count, hd_error *error)
 {
     run_state run = {.model = model,
                      .inputs = inputs,
@@ -537,6 +552,7 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
                      .outputs = outputs,
                      .output_count = output_count,
                      .error = error,
+                     .stop = stop,
                      .may_split = may_split,
                      .lane = lane,
                      .workspace = &model->device->workspaces[lane]};
@@ -582,6 +598,7 @@ hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs, siz
 typedef struct delegated_run {
     hd_work work; /* first: the queue's pointer to it is the run's */
     hd_model *model;
+    const hd_stop *stop;
     const hd_tensor *inputs;
     size_t input_count;
     hd_tensor *outputs;
@@ -593,16 +610,17 @@ typedef struct delegated_run {
 static hd_work_result execute_delegated(hd_work *work, uint32_t runner)
 {
     delegated_run *run = (delegated_run *)work;
-    run->status = hd_model_run_on(run->model, hd_lane_of_runner(runner), true, run->inputs,
+    run->status = hd_model_run_on(run->model, hd_lane_of_runner(runner), true, run->stop, run->inputs,
                                   run->input_count, run->outputs, run->output_count, &run->error);
     return HD_WORK_DONE;
 }
 
-static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_tensor *inputs, size_t input_count,
-                          hd_tensor *outputs, size_t output_count, hd_error *error)
+static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_stop *stop, const hd_tensor *inputs,
+                          size_t input_count, hd_tensor *outputs, size_t output_count, hd_error *error)
 {
     delegated_run run = {.work = {.run = execute_delegated},
                          .model = model,
+                         .stop = stop,
                          .inputs = inputs,
                          .input_count = input_count,
                          .outputs = outputs,
@@ -610,7 +628,8 @@ static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_tenso
     hd_device_delegate(model->device, lease, &run.work);
     if (run.status == HD_OUT_OF_MEMORY) {
         /* The runner's lane may lack what the caller's has already. */
-        return hd_model_run_on(model, lease->stream, true, inputs, input_count, outputs, output_count, error);
+        return hd_model_run_on(model, lease->stream, true, stop, inputs, input_count, outputs, output_count,
+                               error);
     }
     if (run.status != HD_OK && error != NULL) {
         *error = run.error;
@@ -618,8 +637,8 @@ static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_tenso
     return run.status;
 }
 
-hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
-                       size_t output_count, hd_error *error)
+hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tensor *inputs, size_t input_count,
+                             hd_tensor *outputs, size_t output_count, hd_error *error)
 {
     hd_status status = hd_model_check_run(model, inputs, input_count, outputs, output_count, error);
     if (status != HD_OK) {
@@ -636,9 +655,9 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
     }
     hd_device *device = model->device;
     if (lease.is_delegated) {
-        status = delegate(model, &lease, inputs, input_count, outputs, output_count, error);
+        status = delegate(model, &lease, stop, inputs, input_count, outputs, output_count, error);
     } else {
-        status = hd_model_run_on(model, lease.stream, lease.is_crowded, inputs, input_count, outputs,
+        status = hd_model_run_on(model, lease.stream, lease.is_crowded, stop, inputs, input_count, outputs,
                                  output_count, error);
     }
     hd_device_retain(device);
@@ -646,4 +665,10 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
     hd_model_destroy(&model);
     hd_device_destroy(&device);
     return status;
+}
+
+hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                       size_t output_count, hd_error *error)
+{
+    return hd_model_run_until(model, NULL, inputs, input_count, outputs, output_count, error);
 }

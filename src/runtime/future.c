@@ -11,6 +11,8 @@
 
 /* hd_future.state */
 #define OUTCOME_MASK UINT32_C(0xFFFF) /* an hd_status + 1; 0: pending */
+#define ENDED (UINT32_C(1) << 28)
+#define HELD (UINT32_C(1) << 29)
 #define WAITED_FOR (UINT32_C(1) << 30)
 #define FINAL (UINT32_C(1) << 31)
 
@@ -41,12 +43,31 @@ static void release_future(hd_future *future)
     }
 }
 
+static hd_status outcome_of(uint32_t state)
+{
+    return (hd_status)((state & OUTCOME_MASK) - 1);
+}
+
+/* Tells why the request has not ended well. What stopped it needs no memory that its end would have to write. */
+static void tell_error(const hd_future *future, hd_status outcome, hd_error *error)
+{
+    if (outcome == HD_CANCELLED || outcome == HD_DEADLINE) {
+        hd_stop_tell(outcome, error);
+    } else if (error != NULL) {
+        *error = future->error;
+    }
+}
+
 static void run_callback(hd_callback *callback)
 {
     hd_future *future = (hd_future *)((char *)callback - offsetof(hd_future, callback));
     const hd_future_home *home = future->home;
-    hd_status outcome = (hd_status)((hd_load_acquire(&future->state) & OUTCOME_MASK) - 1);
-    future->function(future->context, outcome, outcome == HD_OK ? NULL : &future->error);
+    hd_status outcome = outcome_of(hd_load_acquire(&future->state));
+    hd_error error;
+    if (outcome != HD_OK) {
+        tell_error(future, outcome, &error);
+    }
+    future->function(future->context, outcome, outcome == HD_OK ? NULL : &error);
     release_future(future);
     home->release(home->owner); /* last: it may end the device, and this thread with it */
 }
@@ -79,7 +100,7 @@ hd_status hd_future_create_with_room(const hd_future_home *home, const hd_submit
     if (hd_condition_init(&future->changed) != HD_OK) {
         goto fail_mutex;
     }
-    atomic_init(&future->reference_count, with_handle ? 2 : 1);
+    atomic_init(&future->reference_count, 1u + with_handle + calls_back);
     atomic_init(&future->state, 0);
     future->deadline = HD_FOREVER;
     if (options != NULL) {
@@ -120,66 +141,126 @@ void hd_future_discard(hd_future *future)
     }
 }
 
-/* Fixes the outcome if it is pending; returns the one that stands. */
-static hd_status decide(hd_future *future, hd_status outcome)
+/* For whoever has set FINAL; before: the word until then. Who waits has set WAITED_FOR in the same word: either he
+ * found FINAL, or this thread finds him. The callback, until it is posted, keeps the device: nothing of that may be
+ * touched behind it, for whoever cancels need have nothing but the future. */
+static void tell_final(hd_future *future, uint32_t before)
 {
-    uint32_t state = hd_load_relaxed(&future->state);
-    while ((state & OUTCOME_MASK) == 0) {
-        /* acq_rel: see hd_future_finish; nothing but the word itself is read under a fixed outcome. */
-        if (hd_cas_acq_rel(&future->state, &state, state | ((uint32_t)outcome + 1))) {
-            return outcome;
-        }
-    }
-    return (hd_status)((state & OUTCOME_MASK) - 1);
-}
-
-bool hd_future_is_decided(hd_future *future)
-{
-    /* relaxed: the outcome orders no data. */
-    if ((hd_load_relaxed(&future->state) & OUTCOME_MASK) != 0) {
-        return true;
-    }
-    if (future->deadline == HD_FOREVER || hd_clock_now() < future->deadline) {
-        return false;
-    }
-    decide(future, HD_DEADLINE);
-    return true;
-}
-
-static void tell_error(hd_future *future, hd_status outcome, const hd_error *error)
-{
-    if (outcome == HD_CANCELLED) {
-        hd_fail(&future->error, outcome, "the request was cancelled");
-    } else if (outcome == HD_DEADLINE) {
-        hd_fail(&future->error, outcome, "the request's deadline passed");
-    } else if (error != NULL && outcome == error->status) {
-        future->error = *error;
-    } else {
-        hd_fail(&future->error, outcome, "%s", hd_status_text(outcome));
-    }
-}
-
-void hd_future_finish(hd_future *future, hd_status status, const hd_error *error)
-{
-    hd_future_is_decided(future); /* a deadline that passed while the work ran counts */
-    hd_status outcome = decide(future, status);
-    if (outcome != HD_OK) {
-        tell_error(future, outcome, error);
-    }
-    /* acq_rel: releases the results and the error to whoever finds the future final. Whoever waits sets
-     * WAITED_FOR in the same word: either he finds FINAL, or this thread finds him. */
-    uint32_t before = hd_or_acq_rel(&future->state, FINAL);
-    HD_CHECK("ONCE.finished-once", (before & FINAL) == 0);
     if ((before & WAITED_FOR) != 0) {
         future_lock(future);
         hd_condition_broadcast(&future->changed);
         future_unlock(future);
     }
     if (future->home != NULL) {
-        hd_callbacks_post(future->home->callbacks, &future->callback); /* takes the reference over */
-    } else {
-        release_future(future);
+        hd_callbacks_post(future->home->callbacks, &future->callback); /* takes its reference over */
     }
+}
+
+/* Fixes the outcome if it is pending; returns the one that stands. ends: where the request does not hold the
+ * caller's memory, the future is final with it. */
+static hd_status decide(hd_future *future, hd_status outcome, bool ends)
+{
+    uint32_t state = hd_load_relaxed(&future->state);
+    while ((state & OUTCOME_MASK) == 0) {
+        bool is_final = ends && (state & HELD) == 0;
+        uint32_t decided = state | ((uint32_t)outcome + 1) | (is_final ? FINAL : 0);
+        /* acq_rel: where it becomes final, what the request did before it let go of the caller's memory is seen by
+         * whoever finds it so. Else nothing but the word itself is read under a fixed outcome. */
+        if (hd_cas_acq_rel(&future->state, &state, decided)) {
+            if (is_final) {
+                tell_final(future, state);
+            }
+            return outcome;
+        }
+    }
+    return outcome_of(state);
+}
+
+/* A deadline that has passed is an outcome, whoever finds it. */
+static void note_deadline(hd_future *future, bool ends)
+{
+    if (future->deadline != HD_FOREVER && (hd_load_relaxed(&future->state) & OUTCOME_MASK) == 0 &&
+        hd_clock_now() >= future->deadline) {
+        decide(future, HD_DEADLINE, ends);
+    }
+}
+
+hd_status hd_future_look(const hd_future *future)
+{
+    /* relaxed: the outcome orders no data. */
+    uint32_t state = hd_load_relaxed(&future->state);
+    if ((state & OUTCOME_MASK) != 0) {
+        return outcome_of(state);
+    }
+    return future->deadline != HD_FOREVER && hd_clock_now() >= future->deadline ? HD_DEADLINE : HD_OK;
+}
+
+bool hd_future_hold(hd_future *future)
+{
+    note_deadline(future, true);
+    uint32_t state = hd_load_relaxed(&future->state);
+    while ((state & OUTCOME_MASK) == 0) {
+        /* relaxed: it orders no data; nobody who finds HELD, or an outcome in its place, reads what it guards. */
+        if (hd_cas_relaxed(&future->state, &state, state | HELD)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void hd_future_let_go(hd_future *future)
+{
+    uint32_t state = hd_load_relaxed(&future->state), next;
+    do {
+        next = (state & ~HELD) | ((state & OUTCOME_MASK) != 0 ? FINAL : 0);
+        /* release: the request's reads of the caller's memory come before he has it back; see decide. */
+    } while (!hd_cas_acq_rel(&future->state, &state, next));
+    if ((next & FINAL) != 0) {
+        tell_final(future, state);
+    }
+}
+
+hd_status hd_future_commit(hd_future *future)
+{
+    HD_CHECK("REUSE.held", (hd_load_relaxed(&future->state) & HELD) != 0);
+    note_deadline(future, false);
+    return decide(future, HD_OK, false);
+}
+
+static hd_status look_at_future(const hd_stop *stop)
+{
+    return hd_future_look(((const hd_future_stop *)stop)->future);
+}
+
+static hd_status commit_future(const hd_stop *stop)
+{
+    return hd_future_commit(((const hd_future_stop *)stop)->future);
+}
+
+hd_future_stop hd_future_make_stop(hd_future *future)
+{
+    return (hd_future_stop){.stop = {.look = look_at_future, .commit = commit_future}, .future = future};
+}
+
+void hd_future_finish(hd_future *future, hd_status status, const hd_error *error)
+{
+    note_deadline(future, false); /* one that passed while the work ran counts */
+    hd_status outcome = decide(future, status, false);
+    /* An outcome that this request did not bring about itself may be final already, and somebody reading. */
+    if (outcome != HD_OK && outcome != HD_CANCELLED && outcome != HD_DEADLINE) {
+        if (error != NULL && error->status == outcome) {
+            future->error = *error;
+        } else {
+            hd_fail(&future->error, outcome, "%s", hd_status_text(outcome));
+        }
+    }
+    /* acq_rel: releases the results and the error to whoever finds the future final. */
+    uint32_t before = hd_or_acq_rel(&future->state, FINAL | ENDED);
+    HD_CHECK("ONCE.finished-once", (before & ENDED) == 0);
+    if ((before & FINAL) == 0) {
+        tell_final(future, before);
+    }
+    release_future(future);
 }
 
 /* Waits until FINAL is set; false: not before `deadline`. */
@@ -187,7 +268,7 @@ static bool await_final(hd_future *future, uint64_t deadline)
 {
     bool is_final = true;
     future_lock(future);
-    /* acq_rel: the other half of the handshake in hd_future_finish, and acquires the results. */
+    /* acq_rel: the other half of the handshake in tell_final, and acquires the results. */
     if ((hd_or_acq_rel(&future->state, WAITED_FOR) & FINAL) == 0) {
         while ((hd_load_acquire(&future->state) & FINAL) == 0) {
             if (!hd_condition_wait_until(&future->changed, &future->mutex, deadline)) {
@@ -198,6 +279,23 @@ static bool await_final(hd_future *future, uint64_t deadline)
     }
     future_unlock(future);
     return is_final;
+}
+
+/* Waits for at most timeout_ms; a deadline that passes meanwhile takes effect then. */
+static bool await_end(hd_future *future, uint32_t timeout_ms)
+{
+    note_deadline(future, true);
+    if (timeout_ms == 0) {
+        return (hd_load_acquire(&future->state) & FINAL) != 0;
+    }
+    uint64_t limit = hd_clock_after_ms(timeout_ms);
+    if (future->deadline < limit) {
+        if (await_final(future, future->deadline)) {
+            return true;
+        }
+        note_deadline(future, true);
+    }
+    return await_final(future, limit);
 }
 
 hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms, hd_error *error)
@@ -213,14 +311,14 @@ hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms, hd_error *error
     uint32_t state = hd_load_acquire(&future->state);
     if ((state & FINAL) == 0) {
         timeout_ms = hd_wait_of_argument(timeout_ms);
-        if (timeout_ms == 0 || !await_final(future, hd_clock_after_ms(timeout_ms))) {
+        if (!await_end(future, timeout_ms)) {
             return hd_fail(error, HD_NOT_YET, "the request has not ended after %u ms", timeout_ms);
         }
         state = hd_load_acquire(&future->state);
     }
-    hd_status outcome = (hd_status)((state & OUTCOME_MASK) - 1);
-    if (outcome != HD_OK && error != NULL) {
-        *error = future->error;
+    hd_status outcome = outcome_of(state);
+    if (outcome != HD_OK) {
+        tell_error(future, outcome, error);
     }
     return outcome;
 }
@@ -233,10 +331,8 @@ hd_status hd_future_cancel(hd_future *future)
     if (hd_thread_is_forked()) {
         return HD_FORKED;
     }
-    if (hd_future_is_decided(future)) {
-        return (hd_status)((hd_load_relaxed(&future->state) & OUTCOME_MASK) - 1);
-    }
-    return decide(future, HD_CANCELLED);
+    note_deadline(future, true);
+    return decide(future, HD_CANCELLED, true);
 }
 
 void hd_future_destroy(hd_future **future)

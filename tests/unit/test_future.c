@@ -90,6 +90,7 @@ static void the_first_outcome_stands(void **state)
     (void)state;
     hd_future *future = make_future();
     assert_int_equal(hd_future_wait(future, 0, NULL), HD_NOT_YET);
+    assert_true(hd_future_hold(future));
     assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
     assert_int_equal(hd_future_wait(future, 1, NULL), HD_NOT_YET); /* not final yet */
     hd_future_finish(future, HD_OK, NULL);
@@ -146,20 +147,86 @@ static void work_is_skipped_once_the_outcome_is_fixed(void **state)
 {
     (void)state;
     hd_future *future = make_future();
-    assert_false(hd_future_is_decided(future));
+    assert_int_equal(hd_future_look(future), HD_OK);
     assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
-    assert_true(hd_future_is_decided(future));
+    assert_int_equal(hd_future_look(future), HD_CANCELLED);
+    assert_false(hd_future_hold(future));
     assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
     hd_future_finish(future, HD_INTERNAL, NULL);
     assert_int_equal(hd_future_wait(future, 0, NULL), HD_CANCELLED);
     hd_future_destroy(&future);
 }
 
-static hd_future *make_late_future(uint64_t deadline)
+static void what_holds_no_memory_is_final_with_its_outcome(void **state)
 {
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        home home;
+        hd_error error;
+        open_home(&home);
+        hd_future *future = make_calling_future(&home, true);
+        hd_status outcome = late ? HD_DEADLINE : HD_CANCELLED;
+        if (late) {
+            future->deadline = hd_clock_now() + 1000000;
+        } else {
+            assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
+        }
+        assert_int_equal(hd_future_wait(future, UINT32_MAX, &error), outcome);
+        assert_int_equal(error.status, outcome);
+        while (hd_load_acquire(&home.owners) != 0) { /* the callback comes without the work's end, too */
+            hd_thread_yield();
+        }
+        assert_int_equal(home.outcome, outcome);
+        hd_error failed;
+        hd_fail(&failed, HD_OUT_OF_MEMORY, "no memory");
+        hd_future_finish(future, HD_OUT_OF_MEMORY, &failed); /* too late */
+        assert_int_equal(hd_future_wait(future, 0, NULL), outcome);
+        hd_future_destroy(&future);
+        close_home(&home);
+        assert_int_equal(home.calls, 1);
+    }
+}
+
+static void memory_that_is_let_go_is_the_callers(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 2; before++) {
+        hd_future *future = make_future();
+        assert_true(hd_future_hold(future));
+        if (before) {
+            assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
+            assert_int_equal(hd_future_wait(future, 0, NULL), HD_NOT_YET);
+        }
+        hd_future_let_go(future);
+        assert_int_equal(hd_future_wait(future, 0, NULL), before ? HD_CANCELLED : HD_NOT_YET);
+        if (!before) {
+            assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
+        }
+        assert_int_equal(hd_future_wait(future, 0, NULL), HD_CANCELLED);
+        assert_false(hd_future_hold(future));
+        hd_future_finish(future, HD_CANCELLED, NULL);
+        hd_future_destroy(&future);
+    }
+}
+
+static void what_is_committed_is_not_stopped(void **state)
+{
+    (void)state;
     hd_future *future = make_future();
-    future->deadline = deadline;
-    return future;
+    assert_true(hd_future_hold(future));
+    assert_int_equal(hd_future_commit(future), HD_OK);
+    assert_int_equal(hd_future_cancel(future), HD_OK);
+    assert_int_equal(hd_future_wait(future, 0, NULL), HD_NOT_YET); /* the structs are being written */
+    hd_future_finish(future, HD_OK, NULL);
+    assert_int_equal(hd_future_wait(future, 0, NULL), HD_OK);
+    hd_future_destroy(&future);
+    future = make_future();
+    assert_true(hd_future_hold(future));
+    assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
+    assert_int_equal(hd_future_commit(future), HD_CANCELLED);
+    hd_future_finish(future, HD_CANCELLED, NULL);
+    assert_int_equal(hd_future_wait(future, 0, NULL), HD_CANCELLED);
+    hd_future_destroy(&future);
 }
 
 static void a_deadline_counts_from_the_call(void **state)
@@ -170,7 +237,7 @@ static void a_deadline_counts_from_the_call(void **state)
     uint64_t earliest = hd_clock_after_ms(60000);
     assert_int_equal(hd_future_create(NULL, &options, false, &future), HD_OK);
     assert_in_range(future->deadline, earliest, hd_clock_after_ms(60000));
-    assert_false(hd_future_is_decided(future));
+    assert_int_equal(hd_future_look(future), HD_OK);
     hd_future_finish(future, HD_OK, NULL);
 }
 
@@ -178,10 +245,13 @@ static void a_deadline_before_the_end_is_the_outcome(void **state)
 {
     (void)state;
     for (int who = 0; who < 3; who++) { /* who finds that it has passed */
-        hd_future *future = make_late_future(hd_clock_now());
+        hd_future *future = make_future();
         hd_error error;
+        assert_true(hd_future_hold(future));
+        future->deadline = hd_clock_now();
         if (who == 1) {
-            assert_true(hd_future_is_decided(future));
+            assert_int_equal(hd_future_look(future), HD_DEADLINE);
+            assert_int_equal(hd_future_commit(future), HD_DEADLINE);
         } else if (who == 2) {
             assert_int_equal(hd_future_cancel(future), HD_DEADLINE);
         }
@@ -206,7 +276,7 @@ static void a_deadline_after_the_end_changes_nothing(void **state)
         }
         hd_future_finish(future, ends[i] == HD_CANCELLED ? HD_OK : ends[i], NULL);
         future->deadline = hd_clock_now();
-        assert_true(hd_future_is_decided(future));
+        assert_int_equal(hd_future_look(future), ends[i]);
         assert_int_equal(hd_future_cancel(future), ends[i]);
         assert_int_equal(hd_future_wait(future, 0, NULL), ends[i]);
         hd_future_destroy(&future);
@@ -358,7 +428,7 @@ static void room_lies_behind_the_future_and_is_aligned(void **state)
                          HD_OK);
         assert_true((uintptr_t)room % alignof(max_align_t) == 0);
         memset(room, 0xFF, size);
-        assert_false(hd_future_is_decided(future));
+        assert_int_equal(hd_future_look(future), HD_OK);
         hd_future_finish(future, HD_OK, NULL);
     }
     hd_future *future = NULL;
@@ -375,6 +445,9 @@ int main(void)
         cmocka_unit_test(who_waits_sees_the_result),
         cmocka_unit_test(a_cancel_after_the_end_changes_nothing),
         cmocka_unit_test(work_is_skipped_once_the_outcome_is_fixed),
+        cmocka_unit_test(what_holds_no_memory_is_final_with_its_outcome),
+        cmocka_unit_test(memory_that_is_let_go_is_the_callers),
+        cmocka_unit_test(what_is_committed_is_not_stopped),
         cmocka_unit_test(a_deadline_counts_from_the_call),
         cmocka_unit_test(a_deadline_before_the_end_is_the_outcome),
         cmocka_unit_test(a_deadline_after_the_end_changes_nothing),

@@ -118,7 +118,7 @@ Free(t) ==
 Good(t) == ~closed[mine[t]] /\ owner[mine[t]] = t
 Place(t) == submitted[mine[t]] - completed[mine[t]] < Depth
 Next1(t) == submitted[mine[t]] + 1
-Work(t, kind) == [kind |-> kind, thread |-> t, stream |-> mine[t], point |-> Next1(t),
+Work(t, kind) == [kind |-> kind, thread |-> t, round |-> round[t], stream |-> mine[t], point |-> Next1(t),
                   block |-> block[t], use |-> uses[block[t]],
                   after |-> IF kind = "mark" THEN NoPoint ELSE IF kind = "barrier" THEN event ELSE after[t]]
 Submit(t, kind) ==
@@ -163,12 +163,18 @@ Release(t) ==
                        device, ownVars>>
 
 \* ---- hd_future_cancel, hd_future_wait
-Cancel(t) ==
+Holds(r, t) == \* the runner has begun the run that the thread's future is of
+    cur[r].kind = "run" /\ cur[r].thread = t /\ cur[r].round = round[t]
+    /\ run[r] \in {"execute", "signal", "leave", "finish"}
+Cancel(t) == \* what has not begun is final at once
     /\ Cancels /\ pc[t] \in {"mark", "free", "release", "wait"}
     /\ outcome[t] = "pending" \/ (Mutant = "outcome_overwritten" /\ outcome[t] = "ok")
     /\ outcome' = [outcome EXCEPT ![t] = "cancelled"]
-    /\ UNCHANGED <<poolVars, streamVars, submitted, completed, queueVars, cur, run, event, blockVars, final, ends,
-                   requested, device, ownVars, pc>>
+    /\ IF outcome[t] = "pending" /\ ~\E r \in Runners : Holds(r, t) /\ Mutant # "held_ignored"
+       THEN final' = [final EXCEPT ![t] = TRUE] /\ ends' = [ends EXCEPT ![t] = @ + 1]
+       ELSE UNCHANGED <<final, ends>>
+    /\ UNCHANGED <<poolVars, streamVars, submitted, completed, queueVars, cur, run, event, blockVars, requested,
+                   device, ownVars, pc>>
 
 Wait(t) ==
     /\ pc[t] = "wait" /\ (outcome[t] = "none" \/ final[t]) /\ Go(t, IF round[t] < Rounds THEN "out" ELSE "end")
@@ -196,7 +202,8 @@ Dispatch(r) ==
            THEN /\ queue' = [queue EXCEPT ![q] = IF Mutant = "parked_behind" THEN Append(@, w) ELSE <<w>> \o @]
                 /\ parked' = [parked EXCEPT ![q] = Mutant # "looks_again"] /\ busy' = [busy EXCEPT ![q] = Nobody]
                 /\ cur' = [cur EXCEPT ![r] = NoWork] /\ RunTo(r, "idle")
-           ELSE /\ RunTo(r, IF w.kind = "run" /\ outcome[w.thread] = "pending" THEN "execute"
+           ELSE /\ RunTo(r, IF w.kind = "run" /\ w.round = round[w.thread] /\ outcome[w.thread] = "pending"
+                            THEN "execute"
                             ELSE IF Mutant = "future_first" THEN "finish" ELSE "signal")
                 /\ UNCHANGED <<queueVars, cur>>
         /\ UNCHANGED <<poolVars, streamVars, submitted, completed, event, blockVars, futureVars, device, ownVars,
@@ -228,7 +235,7 @@ LeaveSlot(r) ==
 Finish(r) ==
     LET t == cur[r].thread
     IN  /\ run[r] = "finish" /\ RunTo(r, IF Mutant = "future_first" THEN "signal" ELSE "drop")
-        /\ IF cur[r].kind = "run"
+        /\ IF cur[r].kind = "run" /\ cur[r].round = round[t] /\ ~final[t]
            THEN /\ outcome' = [outcome EXCEPT ![t] = IF @ = "pending" THEN "ok" ELSE @]
                 /\ final' = [final EXCEPT ![t] = TRUE] /\ ends' = [ends EXCEPT ![t] = @ + 1]
            ELSE UNCHANGED <<outcome, final, ends>>
@@ -308,7 +315,9 @@ InOrder == \* the point that is reached next is that of the first work in flight
 EventsAreWaitedFor == \A w \in Executing : Reached(w.after)
 BlocksAreOneRuns == \* no run of an earlier use is in flight
     \A w \in Executing : \A x \in InFlight : x.kind = "run" /\ x.block = w.block => x.use >= w.use
-FinalMeansReached == \A t \in Threads : final[t] => Reached(requested[t]) /\ outcome[t] # "pending"
+FinalMeansReached == \A t \in Threads :
+    final[t] => outcome[t] # "pending" /\ (outcome[t] = "ok" => Reached(requested[t]))
+FinalMeansUntouched == \A t \in Threads : final[t] => ~\E r \in Runners : Holds(r, t) /\ run[r] = "execute"
 EndsOnce == \A t \in Threads : ends[t] <= 1
 ShutdownSawAllEnd == pc["closer"] = "ok" => InFlight = {} /\ \A t \in Threads : outcome[t] # "none" => final[t]
 FreedMeansUnused == device = 0 =>

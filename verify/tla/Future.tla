@@ -1,125 +1,163 @@
 ------------------------------- MODULE Future -------------------------------
-(* Models src/runtime/future.c: hd_future_cancel, a deadline, hd_future_finish, hd_future_wait, the  *)
-(* handle's end, and the callback.                                                                   *)
-(* Promises: ONCE (one outcome, which stands; the callback comes once), REUSE (final only when the   *)
-(* work has ended), BOUND (who waits is woken), SAFE (freed by the last who has it).                 *)
+(* Models src/runtime/future.c: hd_future_cancel, a deadline, the request (hd_future_hold, let_go,   *)
+(* commit, finish), hd_future_wait, the handle's end, and the callback.                              *)
+(* Promises: ONCE (one outcome, which stands; the caller's structs are written exactly where it is   *)
+(* "ok"; the callback comes once), REUSE (final only while the request does not touch the caller's   *)
+(* memory), BOUND (who waits is woken), SAFE (freed by the last who has it).                         *)
 (*                                                                                                   *)
 (* Grain: each operation on the state's word is one action; what happens under the lock is one       *)
-(* action, waiting gives the lock back. Cancellers and waiters share the handle's reference, which   *)
-(* the last of them gives back, or the owner at any moment once they are through (detach).           *)
+(* action, waiting gives the lock back. Cancellers, who finds the deadline passed, and waiters share *)
+(* the handle's reference, which the last of them gives back, or the owner at any moment once they   *)
+(* are through (detach). The request holds the caller's memory once, or, as one of a batch, twice.   *)
 EXTENDS Naturals, FiniteSets
 
 CONSTANTS Cancellers, Waiters, CallsBack, Mutant
 Deadline == "deadline"
-Deciders == Cancellers \cup {Deadline, "work"}
+Deciders == Cancellers \cup {Deadline}
 
-VARIABLES outcome, final, waitedFor, lock, asleep, references, called, freed, ended, pc, saw, told, misused
-vars == <<outcome, final, waitedFor, lock, asleep, references, called, freed, ended, pc, saw, told, misused>>
-Who == Deciders \cup Waiters \cup {"handle", "caller"}
+VARIABLES outcome, held, final, waitedFor, published, lock, asleep, references, posted, called, freed, pc, saw, told,
+          misused
+word == <<outcome, held, final, waitedFor>>
+life == <<references, posted, called, freed>>
+vars == <<word, published, lock, asleep, life, pc, saw, told, misused>>
+Who == Deciders \cup Waiters \cup {"work", "handle", "caller"}
 Go(p, where) == pc' = [pc EXCEPT ![p] = where]
 Touch == misused' = (misused \/ freed)
 
 Init ==
-    /\ outcome = "pending" /\ final = FALSE /\ waitedFor = FALSE /\ lock = "free" /\ asleep = {}
-    /\ references = 2 /\ called = 0 /\ freed = FALSE /\ ended = FALSE /\ misused = FALSE
-    /\ pc = [p \in Who |-> "begin"] /\ saw = FALSE /\ told = [p \in Deciders |-> "nothing"]
+    /\ outcome = "pending" /\ held = FALSE /\ final = FALSE /\ waitedFor = FALSE /\ published = FALSE
+    /\ lock = "free" /\ asleep = {} /\ references = (IF CallsBack THEN 3 ELSE 2) /\ posted = 0 /\ called = 0
+    /\ freed = FALSE /\ misused = FALSE /\ pc = [p \in Who |-> "begin"] /\ saw = [p \in Who |-> FALSE]
+    /\ told = [d \in Deciders |-> "nothing"]
 
-\* ---- the outcome: a look, then a compare-and-swap
-Wish(d) == IF d = "work" THEN "ok" ELSE IF d = Deadline THEN "deadline" ELSE "cancelled"
+\* ---- who cancels, or finds that the deadline has passed: a look, then a compare-and-swap
+Wish(d) == IF d = Deadline THEN "deadline" ELSE "cancelled"
 Look(d) ==
-    /\ pc[d] = "begin" /\ (d = "work" => ended)
+    /\ pc[d] = "begin" /\ Touch
     /\ IF outcome = "pending" THEN Go(d, "swap") /\ UNCHANGED told
-       ELSE Go(d, "decided") /\ told' = [told EXCEPT ![d] = outcome]
-    /\ Touch /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, references, called, freed, ended, saw>>
+       ELSE Go(d, "done") /\ told' = [told EXCEPT ![d] = outcome]
+    /\ UNCHANGED <<word, published, lock, asleep, life, saw>>
 Swap(d) ==
-    /\ pc[d] = "swap" /\ Go(d, "decided")
-    /\ IF outcome = "pending" \/ Mutant = "outcome_overwritten"
-       THEN outcome' = Wish(d) /\ told' = [told EXCEPT ![d] = Wish(d)]
-       ELSE told' = [told EXCEPT ![d] = outcome] /\ UNCHANGED outcome
-    /\ final' = (final \/ (Mutant = "cancel_is_final" /\ d \in Cancellers))
-    /\ Touch /\ UNCHANGED <<waitedFor, lock, asleep, references, called, freed, ended, saw>>
+    LET wins == outcome = "pending" \/ Mutant = "outcome_overwritten"
+        ends == wins /\ (~held \/ Mutant = "held_ignored")
+    IN  /\ pc[d] = "swap" /\ Touch
+        /\ outcome' = (IF wins THEN Wish(d) ELSE outcome) /\ told' = [told EXCEPT ![d] = outcome']
+        /\ final' = (final \/ ends) /\ saw' = [saw EXCEPT ![d] = waitedFor]
+        /\ Go(d, IF ends THEN "wake" ELSE "done")
+        /\ UNCHANGED <<held, waitedFor, published, lock, asleep, life>>
 
-\* ---- the end of the work
-End ==
-    /\ ~ended /\ ended' = TRUE
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, references, called, freed, pc, saw, told, misused>>
-SetFinal ==
-    /\ pc["work"] = "decided" /\ saw' = waitedFor /\ Touch
-    /\ IF Mutant = "final_stored" THEN Go("work", "store") /\ UNCHANGED final
-       ELSE Go("work", "wake") /\ final' = TRUE
-    /\ UNCHANGED <<outcome, waitedFor, lock, asleep, references, called, freed, ended, told>>
-StoreFinal ==
-    /\ pc["work"] = "store" /\ final' = TRUE /\ waitedFor' = saw /\ Go("work", "wake") /\ Touch
-    /\ UNCHANGED <<outcome, lock, asleep, references, called, freed, ended, saw, told>>
-WakeAll ==
-    /\ pc["work"] = "wake" /\ Go("work", "release") /\ Touch
-    /\ IF saw THEN (lock = "free" \/ Mutant = "unlocked_wake") /\ asleep' = (IF Mutant = "wake_dropped" THEN asleep ELSE {})
+\* ---- the request
+Hold(from, to) ==
+    /\ pc["work"] = from /\ Touch
+    /\ IF outcome = "pending" \/ Mutant = "hold_unasked" THEN held' = TRUE /\ Go("work", to)
+       ELSE Go("work", "finish") /\ UNCHANGED held
+    /\ UNCHANGED <<outcome, final, waitedFor, published, lock, asleep, life, saw, told>>
+LetGo == \* as one of a batch, once its inputs are copied; whose outcome is fixed then is final with it
+    LET ends == outcome # "pending" /\ Mutant # "let_go_forgets"
+    IN  /\ pc["work"] = "held" /\ held' = FALSE /\ final' = (final \/ ends) /\ Touch
+        /\ saw' = [saw EXCEPT !["work"] = waitedFor] /\ Go("work", IF ends THEN "wake" ELSE "again")
+        /\ UNCHANGED <<outcome, waitedFor, published, lock, asleep, life, told>>
+Commit ==
+    /\ pc["work"] \in {"held", "held again"} /\ Touch
+    /\ IF outcome = "pending"
+       THEN \E end \in {"ok", "failed", "deadline"} :
+                /\ outcome' = end /\ Go("work", IF end = "ok" THEN "publish" ELSE "finish")
+       ELSE /\ Go("work", IF Mutant = "committed_late" THEN "publish" ELSE "finish") /\ UNCHANGED outcome
+    /\ UNCHANGED <<held, final, waitedFor, published, lock, asleep, life, saw, told>>
+Publish ==
+    /\ pc["work"] = "publish" /\ published' = TRUE
+    /\ Go("work", IF Mutant = "published_late" THEN "wake" ELSE "finish")
+    /\ UNCHANGED <<word, lock, asleep, life, saw, told, misused>>
+Finish ==
+    /\ pc["work"] = (IF Mutant = "published_late" /\ outcome = "ok" THEN "publish" ELSE "finish")
+    /\ (Mutant = "published_late" => ~final \/ outcome # "ok")
+    /\ held' = FALSE /\ final' = TRUE /\ saw' = [saw EXCEPT !["work"] = waitedFor] /\ Touch
+    /\ Go("work", IF Mutant = "published_late" /\ outcome = "ok" THEN "publish"
+                  ELSE IF final /\ Mutant # "told_twice" THEN "release" ELSE "wake")
+    /\ UNCHANGED <<outcome, waitedFor, published, lock, asleep, life, told>>
+
+\* ---- whoever has set FINAL
+WakeAll(p) ==
+    /\ pc[p] = "wake" /\ Go(p, "post") /\ Touch
+    /\ IF saw[p] THEN (lock = "free" \/ Mutant = "unlocked_wake")
+                      /\ asleep' = (IF Mutant = "wake_dropped" THEN asleep ELSE {})
        ELSE UNCHANGED asleep
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, references, called, freed, ended, saw, told>>
-Release(p) == \* of one reference; the last one frees
+    /\ UNCHANGED <<word, published, lock, life, saw, told>>
+Post(p) ==
+    /\ pc[p] = "post" /\ Go(p, IF p = "work" THEN "release" ELSE "done") /\ Touch
+    /\ posted' = (IF CallsBack THEN posted + 1 ELSE posted)
+    /\ UNCHANGED <<word, published, lock, asleep, references, called, freed, saw, told>>
+Release == \* of one reference; the last one frees
     /\ references' = references - 1 /\ freed' = (freed \/ references = 1)
 GiveBack ==
-    /\ pc["work"] = "release" /\ Go("work", "done") /\ Touch
-    /\ IF ~CallsBack \/ Mutant = "released_before_post" THEN Release("work") ELSE UNCHANGED <<references, freed>>
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, called, ended, saw, told>>
-Call == \* the callback thread, which has taken the reference over
-    /\ CallsBack /\ pc["work"] = "done" /\ pc["caller"] = "begin" /\ Go("caller", "called")
-    /\ called' = called + 1 /\ Touch
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, references, freed, ended, saw, told>>
+    /\ (pc["work"] = "release" \/ (Mutant = "released_before_told" /\ pc["work"] = "wake"))
+    /\ Go("work", IF pc["work"] = "release" THEN "done" ELSE "wake late") /\ Touch /\ Release
+    /\ UNCHANGED <<word, published, lock, asleep, posted, called, saw, told>>
+WakeLate == \* a mutant's
+    /\ pc["work"] = "wake late" /\ Go("work", "done") /\ Touch /\ (saw["work"] => lock = "free") /\ asleep' = {}
+    /\ posted' = (IF CallsBack THEN posted + 1 ELSE posted)
+    /\ UNCHANGED <<word, published, lock, references, called, freed, saw, told>>
+Call == \* the callback thread, which has a reference of its own
+    /\ posted > called /\ pc["caller"] = "begin" /\ Go("caller", "called") /\ called' = called + 1 /\ Touch
+    /\ UNCHANGED <<word, published, lock, asleep, references, posted, freed, saw, told>>
 CallReturns ==
-    /\ pc["caller"] = "called" /\ Go("caller", "done") /\ Touch
-    /\ IF Mutant = "released_before_post" THEN UNCHANGED <<references, freed>> ELSE Release("caller")
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, called, ended, saw, told>>
+    /\ pc["caller"] = "called" /\ Go("caller", "done") /\ Release /\ Touch
+    /\ UNCHANGED <<word, published, lock, asleep, posted, called, saw, told>>
 
 \* ---- waiting
 LookFinal(w) ==
     /\ pc[w] = "begin" /\ Go(w, IF final THEN "done" ELSE "mark") /\ Touch
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, references, called, freed, ended, saw, told>>
+    /\ UNCHANGED <<word, published, lock, asleep, life, saw, told>>
 Mark(w) == \* takes the lock and sets WAITED_FOR
     /\ pc[w] = "mark" /\ lock = "free" /\ lock' = w /\ waitedFor' = TRUE
     /\ Go(w, IF final THEN "leave" ELSE "look") /\ Touch
-    /\ UNCHANGED <<outcome, final, asleep, references, called, freed, ended, saw, told>>
+    /\ UNCHANGED <<outcome, held, final, published, asleep, life, saw, told>>
 LookAgain(w) == \* under the lock
     /\ pc[w] = "look" /\ Go(w, IF final THEN "leave" ELSE "sleep") /\ Touch
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, references, called, freed, ended, saw, told>>
+    /\ UNCHANGED <<word, published, lock, asleep, life, saw, told>>
 Sleep(w) ==
     /\ pc[w] = "sleep" /\ Go(w, "asleep") /\ asleep' = asleep \cup {w} /\ lock' = "free" /\ Touch
-    /\ UNCHANGED <<outcome, final, waitedFor, references, called, freed, ended, saw, told>>
+    /\ UNCHANGED <<word, published, life, saw, told>>
 Wake(w) ==
     /\ pc[w] = "asleep" /\ w \notin asleep /\ lock = "free" /\ lock' = w /\ Go(w, "look") /\ Touch
-    /\ UNCHANGED <<outcome, final, waitedFor, asleep, references, called, freed, ended, saw, told>>
+    /\ UNCHANGED <<word, published, asleep, life, saw, told>>
 Leave(w) ==
     /\ pc[w] = "leave" /\ Go(w, "done") /\ lock' = "free" /\ Touch
-    /\ UNCHANGED <<outcome, final, waitedFor, asleep, references, called, freed, ended, saw, told>>
+    /\ UNCHANGED <<word, published, asleep, life, saw, told>>
 
-\* ---- the handle: its users have come back, or have never begun
-Idle(p) == pc[p] \in {"decided", "done"}
+\* ---- the handle: its users have come back, or never begin
 Destroy ==
-    /\ pc["handle"] = "begin" /\ \A p \in Cancellers \cup Waiters : Idle(p)
-    /\ Go("handle", "done") /\ Release("handle") /\ Touch
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, called, ended, saw, told>>
-StayAway(p) == \* never begins
-    /\ pc[p] = "begin" /\ p \in Waiters /\ Go(p, "done")
-    /\ UNCHANGED <<outcome, final, waitedFor, lock, asleep, references, called, freed, ended, saw, told, misused>>
+    /\ pc["handle"] = "begin" /\ \A p \in Deciders \cup Waiters : pc[p] = "done"
+    /\ Go("handle", "done") /\ Release /\ Touch
+    /\ UNCHANGED <<word, published, lock, asleep, posted, called, saw, told>>
+StayAway(p) ==
+    /\ pc[p] = "begin" /\ p \in Waiters \cup {Deadline} /\ Go(p, "done")
+    /\ UNCHANGED <<word, published, lock, asleep, life, saw, told, misused>>
 
-Decide(d) == (d = Deadline => pc["work"] = "begin" \/ pc[Deadline] # "begin") /\ (Look(d) \/ Swap(d))
-Work == End \/ ((pc[Deadline] # "swap") /\ Decide("work")) \/ SetFinal \/ StoreFinal \/ WakeAll \/ GiveBack
+Decide(d) == Look(d) \/ Swap(d) \/ WakeAll(d) \/ Post(d)
+Work ==
+    \/ Hold("begin", "held") \/ LetGo \/ Hold("again", "held again") \/ Commit \/ Publish \/ Finish
+    \/ WakeAll("work") \/ Post("work") \/ GiveBack \/ WakeLate
 Waiting(w) == LookFinal(w) \/ Mark(w) \/ LookAgain(w) \/ Sleep(w) \/ Wake(w) \/ Leave(w)
 Next ==
-    \/ Work \/ Call \/ CallReturns \/ Destroy \/ \E d \in Cancellers \cup {Deadline} : Decide(d)
+    \/ Work \/ Call \/ CallReturns \/ Destroy \/ \E d \in Deciders : Decide(d) \/ StayAway(d)
     \/ \E w \in Waiters : Waiting(w) \/ StayAway(w)
 Spec ==
     /\ Init /\ [][Next]_vars /\ WF_vars(Work) /\ WF_vars(Call \/ CallReturns) /\ WF_vars(Destroy)
-    /\ \A d \in Cancellers \cup {Deadline} : WF_vars(Decide(d))
+    /\ \A d \in Deciders : WF_vars(Decide(d))
     /\ \A w \in Waiters : SF_vars(Waiting(w))
 
 \* ---- what must hold
 OneOutcome == \A d \in Deciders : told[d] # "nothing" => told[d] = outcome
 OutcomeStands == [][outcome # "pending" => outcome' = outcome]_vars
-FinalNeedsEnd == final => ended /\ outcome # "pending"
-NoLostWakeUp == pc["work"] \in {"release", "done"} => asleep = {} /\ \A w \in Waiters : pc[w] # "sleep"
+Touching == pc["work"] \in {"held", "held again", "publish"}
+FinalMeansUntouched == final => outcome # "pending" /\ ~Touching
+StoppedMeansFinal == outcome \in {"cancelled", "deadline"} /\ ~held => final
+PublishedMeansOk == /\ (published => outcome = "ok") /\ (final /\ outcome = "ok" => published)
+NoLostWakeUp == final /\ (\A p \in Who : pc[p] \notin {"wake", "wake late"})
+                => asleep = {} /\ \A w \in Waiters : pc[w] # "sleep"
 References == references >= 0 /\ freed = (references = 0)
-CalledOnce == called <= 1 /\ (called = 1 => final)
+CalledOnce == posted <= 1 /\ called <= 1 /\ (called = 1 => final)
 NoUseAfterFree == ~misused
 WaitersGoOn == \A w \in Waiters : <>(pc[w] = "done")
 FreedInTheEnd == <>(freed /\ (CallsBack => called = 1))

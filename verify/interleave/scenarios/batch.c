@@ -21,7 +21,7 @@ typedef struct batch_state {
     hd_graph_value description;
     hd_future *futures[2];
     hd_tensor outputs[2];
-    uint32_t given;
+    uint32_t given[2];
     uint32_t results[2];
     uint32_t called;
     bool destroys; /* the callback destroys the batch */
@@ -61,28 +61,57 @@ void hd_batch_stack_clear(hd_batch_stack *stack)
     stack->model = NULL;
 }
 
+hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tensor *inputs,
+                             size_t input_count, hd_tensor *outputs, size_t output_count,
+                             hd_error *error)
+{
+    (void)inputs, (void)input_count, (void)outputs, (void)output_count;
+    hd_status status = hd_device_check_open(model->device, error);
+    return status == HD_OK ? hd_stop_look(stop) : status;
+}
+
+/* Writes the output; and its struct, if the request wins the outcome. */
+static hd_status publish(const hd_batch_entry *entry, uint32_t result, hd_error *error)
+{
+    *(uint32_t *)entry->outputs[0].data = result;
+    hd_status status = hd_future_commit(entry->future);
+    if (status != HD_OK) {
+        return hd_stop_tell(status, error);
+    }
+    entry->outputs[0].size = sizeof result;
+    return HD_OK;
+}
+
 hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *entry,
                                    hd_error *error)
 {
     hd_status status = hd_device_check_open(stack->model->device, error);
-    if (status == HD_OK) {
-        *(uint32_t *)entry->outputs[0].data = *(const uint32_t *)entry->pointers[0];
-    }
-    return status;
+    return status == HD_OK ? publish(entry, *(const uint32_t *)entry->pointers[0], error) : status;
 }
 
-bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count,
-                        uint32_t rows)
+bool hd_batch_stack_fill(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count,
+                         uint32_t rows)
 {
+    (void)stack;
     scenario_require("SAFE.rows", rows == count && entries[0]->kind == entries[1]->kind);
-    return hd_device_check_open(stack->model->device, NULL) == HD_OK;
+    for (size_t i = 0; i < count; i++) {
+        scenario_require("REUSE.input", *(const uint32_t *)entries[i]->pointers[0] == RESULT);
+    }
+    return true;
+}
+
+bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows,
+                        const hd_stop *stop)
+{
+    (void)kind, (void)rows;
+    return hd_model_run_until(stack->model, stop, NULL, 0, NULL, 0, NULL) == HD_OK;
 }
 
 hd_status hd_batch_stack_hand_out(hd_batch_stack *stack, const hd_batch_entry *entry, uint32_t row,
                                   hd_error *error)
 {
-    (void)row;
-    return hd_batch_stack_run_alone(stack, entry, error);
+    (void)stack, (void)row;
+    return publish(entry, RESULT, error);
 }
 
 /* ---- what the scenarios are made of */
@@ -101,7 +130,7 @@ static batch_state *batch_open(uint32_t max_rows, uint32_t capacity)
     state->description.name = "x";
     state->model->graph->root = &state->root;
     state->model->graph->values = &state->description;
-    state->given = RESULT;
+    state->given[0] = state->given[1] = RESULT;
     scenario_require("explorer",
                      hd_batch_create(state->model, &options, &state->batch, NULL) == HD_OK);
     return state;
@@ -132,7 +161,7 @@ static void note_outcome(void *context, hd_status status, const hd_error *error)
 
 static hd_status submit(hd_batch *batch, batch_state *state, uint32_t number, bool with_callback)
 {
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 1, .dims = {1}, .data = &state->given};
+    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 1, .dims = {1}, .data = &state->given[number]};
     hd_submit_options options = {.struct_size = sizeof options,
                                  .wait_ms = UINT32_MAX - 1,
                                  .callback = with_callback ? note_outcome : NULL,
@@ -148,7 +177,12 @@ static void require_final(batch_state *state, uint32_t number, hd_status other)
     hd_status outcome = hd_future_wait(state->futures[number], 0, NULL);
     scenario_require("ONCE.one-outcome", outcome == HD_OK || outcome == other);
     scenario_require("REUSE.result-seen", outcome != HD_OK || state->results[number] == RESULT);
+    scenario_require("ONCE.published",
+                     state->outputs[number].size == (outcome == HD_OK ? sizeof(uint32_t) : 0));
     scenario_outcome(outcome == HD_OK ? 0 : 1);
+    /* Its memory is the caller's again. */
+    state->given[number] = state->results[number] = 0;
+    state->outputs[number].size = 1;
 }
 
 static void await_callback(batch_state *state)
@@ -239,6 +273,21 @@ static void destroy_against_requests(void)
     batch_end(state);
 }
 
+/* A request that is cancelled, perhaps while its batch is computed, is nothing to the other one. */
+static void cancel_one_of_two(void)
+{
+    batch_state *state = batch_open(2, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        scenario_require("ONCE.submitted", submit(state->batch, state, i, false) == HD_OK);
+    }
+    hd_status said = hd_future_cancel(state->futures[1]);
+    scenario_require("ONCE.one-outcome", hd_future_wait(state->futures[1], UINT32_MAX, NULL) == said);
+    require_final(state, 1, said);
+    scenario_require("ONCE.one-outcome", hd_future_wait(state->futures[0], UINT32_MAX, NULL) == HD_OK);
+    require_final(state, 0, HD_OK);
+    batch_end(state);
+}
+
 /* The callback destroys the batch, perhaps while the submitter is still on its way out. */
 static void callback_destroys(void)
 {
@@ -284,6 +333,11 @@ const scenario scenarios_batch[] = {
      .preemptions = 2,
      .old_loads = 1},
     {.name = "requests.destroy", .run = destroy_against_requests, .preemptions = 2, .old_loads = 1},
+    {.name = "requests.cancel-one-of-two",
+     .run = cancel_one_of_two,
+     .preemptions = 2,
+     .old_loads = 1,
+     .outcomes = 3},
     {.name = "requests.callback-destroys",
      .run = callback_destroys,
      .preemptions = 2,

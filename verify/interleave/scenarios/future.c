@@ -1,5 +1,6 @@
-/* Scenarios of the future. `result` is written before the future is finished, without a lock or atomics:
- * who finds it final and does not see the result is a data race. */
+/* Scenarios of the future. The request writes `result` while it holds the caller's memory, and `published` once it
+ * has fixed the outcome, both without a lock or atomics: whoever finds the future final and does not see them, or
+ * has them written under him, is in a data race. */
 #include "runtime/future.h"
 
 #include "../scenario.h"
@@ -8,7 +9,8 @@ typedef struct future_state {
     hd_callbacks callbacks;
     hd_future_home home;
     hd_future *future;
-    uint32_t result;
+    uint32_t result;    /* the caller's memory: 0 his, 1 written by the request, 2 his again */
+    uint32_t published; /* likewise of his structs: 1 written */
     hd_status cancelled; /* what hd_future_cancel said */
     uint32_t called; /* by the callback's thread */
     hd_status told;
@@ -28,11 +30,19 @@ static void release_owner(void *owner)
     hd_sub_acq_rel(&((future_state *)owner)->owners, 1);
 }
 
+/* What whoever finds the future final finds, and may read and write: results are there after HD_OK, and the
+ * structs are set exactly then. */
+static void require_published(future_state *state, hd_status outcome)
+{
+    scenario_require("ONCE.published", state->published == (outcome == HD_OK ? 1 : 0));
+    scenario_require("REUSE.result-seen", outcome != HD_OK || state->result == 1);
+}
+
 static void note_outcome(void *context, hd_status status, const hd_error *error)
 {
     future_state *state = context;
     scenario_require("ONCE.error-tells", status == HD_OK ? error == NULL : error->status == status);
-    scenario_require("REUSE.result-seen", state->result == 1);
+    require_published(state, status);
     state->called++;
     state->told = status;
 }
@@ -64,21 +74,49 @@ static void future_end(future_state *state)
     hd_free(state);
 }
 
-/* The work's end, as a runner brings it about: skipped work has a result, too, for the scenario's sake. */
+/* The request, as a runner does it. `with`: what it ends with; held: whether it has taken hold. */
+static void work_held(future_state *state, hd_future *future, hd_status with, bool held)
+{
+    hd_error error = {.status = with};
+    hd_status status = HD_CANCELLED;
+    if (held) {
+        state->result = 1;
+        status = with == HD_OK ? hd_future_commit(future) : with;
+        if (status == HD_OK) {
+            state->published = 1;
+        }
+    }
+    hd_future_finish(future, status, with == HD_OK ? NULL : &error);
+}
+
+static void work_on(future_state *state, hd_future *future, hd_status with)
+{
+    work_held(state, future, with, hd_future_hold(future));
+}
+
 static void finish(void *argument)
 {
     future_state *state = argument;
-    hd_future_is_decided(state->future);
-    state->result = 1;
-    hd_future_finish(state->future, HD_OK, NULL);
+    work_on(state, state->future, HD_OK);
 }
 
 static void fail(void *argument)
 {
     future_state *state = argument;
-    hd_error error = {.status = HD_OUT_OF_MEMORY};
-    state->result = 1;
-    hd_future_finish(state->future, HD_OUT_OF_MEMORY, &error);
+    work_on(state, state->future, HD_OUT_OF_MEMORY);
+}
+
+/* The request of a batch: it lets go of the caller's memory while others are computed with it. */
+static void finish_in_parts(void *argument)
+{
+    future_state *state = argument;
+    uint32_t input = 0;
+    if (hd_future_hold(state->future)) {
+        input = state->result;
+        hd_future_let_go(state->future);
+    }
+    scenario_require("REUSE.input", input == 0);
+    work_on(state, state->future, HD_OK);
 }
 
 static void cancel(void *argument)
@@ -96,7 +134,7 @@ static hd_status await(future_state *state, uint32_t timeout_ms)
     hd_status status = hd_future_wait(state->future, timeout_ms, &error);
     scenario_require("ONCE.error-tells", error.status == status);
     if (status != HD_NOT_YET) {
-        scenario_require("REUSE.result-seen", state->result == 1);
+        require_published(state, status);
     }
     return status;
 }
@@ -184,8 +222,7 @@ static void finish_against_detach(void)
     hd_future *future = state->future;
     hd_thread thread;
     scenario_start(&thread, "detacher", detach, state);
-    state->result = 1;
-    hd_future_finish(future, HD_OK, NULL);
+    work_on(state, future, HD_OK);
     hd_thread_join(&thread);
     state->future = NULL;
     future_end(state);
@@ -206,8 +243,7 @@ static void callback_against_handle(void)
     hd_future *future = state->future;
     hd_thread thread;
     scenario_start(&thread, "detacher", detach, state);
-    state->result = 1;
-    hd_future_finish(future, HD_OK, NULL);
+    work_on(state, future, HD_OK);
     await_owners(state);
     scenario_require("ONCE.one-outcome", state->told == HD_OK || state->told == HD_CANCELLED);
     hd_thread_join(&thread);
@@ -253,9 +289,10 @@ static void pass_time(void *argument)
 
 static void complete(future_state *state, hd_future *future)
 {
+    /* A deadline that passes while the work is done counts. */
+    bool held = hd_future_hold(future);
     bool late = hd_load_acquire(&state->time_has_passed) == 1;
-    state->result = 1;
-    hd_future_finish(future, HD_OK, NULL);
+    work_held(state, future, HD_OK, held);
     await_owners(state);
     scenario_require("ONCE.late", !late || state->told != HD_OK);
     scenario_outcome(state->told == HD_OK ? 0 : state->told == HD_CANCELLED ? 1 : 2);
@@ -330,6 +367,68 @@ static void deadline_against_detach(void)
     complete_against(future_open(true, true), only_detach, pass_time);
 }
 
+/* Whoever cancels has his memory back when the future is final, and it is at once where nothing is held. */
+static void cancel_and_reuse(void *argument)
+{
+    future_state *state = argument;
+    cancel(state);
+    if (await(state, UINT32_MAX) == HD_CANCELLED) {
+        state->result = 2;
+    }
+}
+
+/* The request waits until it is cancelled, lets go, and is not heard of for long. */
+static void cancel_while_held(void)
+{
+    future_state *state = future_open(false, false);
+    hd_thread thread;
+    scenario_require("SAFE.held", hd_future_hold(state->future));
+    scenario_start(&thread, "canceller", cancel_and_reuse, state);
+    while (hd_future_look(state->future) == HD_OK) {
+        hd_thread_yield();
+    }
+    scenario_require("REUSE.held", state->result == 0);
+    hd_future_let_go(state->future);
+    hd_thread_join(&thread);
+    scenario_require("REUSE.untouched", state->result == 2);
+    hd_future_finish(state->future, HD_CANCELLED, NULL);
+    future_end(state);
+}
+
+static void failure_against_wait(void)
+{
+    future_state *state = future_open(false, false);
+    hd_thread thread;
+    scenario_start(&thread, "finisher", fail, state);
+    scenario_require("ONCE.one-outcome", await(state, UINT32_MAX) == HD_OUT_OF_MEMORY);
+    hd_thread_join(&thread);
+    future_end(state);
+}
+
+static void cancel_against_parts(void)
+{
+    future_state *state = future_open(false, false);
+    hd_thread thread;
+    scenario_start(&thread, "finisher", finish_in_parts, state);
+    cancel_and_reuse(state);
+    hd_thread_join(&thread);
+    scenario_require("ONCE.outcome-stands", await(state, 0) == state->cancelled);
+    scenario_require("REUSE.untouched", state->result == (state->cancelled == HD_OK ? 1 : 2));
+    scenario_outcome(state->cancelled == HD_OK ? 0 : 1);
+    future_end(state);
+}
+
+/* Without a request that ends: the deadline passes while somebody waits for it. */
+static void deadline_of_what_waits(void)
+{
+    future_state *state = future_open(true, true);
+    scenario_require("BOUND.final", await(state, UINT32_MAX) == HD_DEADLINE);
+    await_owners(state);
+    hd_future_finish(state->future, HD_CANCELLED, NULL);
+    scenario_require("ONCE.outcome-stands", await(state, 0) == HD_DEADLINE);
+    future_end(state);
+}
+
 static void discarded(void)
 {
     future_state *state = future_open(true, false);
@@ -354,6 +453,10 @@ const scenario scenarios_future[] = {
     {.name = "future.complete-against-deadline", .run = complete_against_deadline, .outcomes = 5},
     {.name = "future.complete-against-detach", .run = complete_against_detach, .outcomes = 1},
     {.name = "future.deadline-against-detach", .run = deadline_against_detach, .outcomes = 5},
+    {.name = "future.cancel-against-parts", .run = cancel_against_parts, .outcomes = 3},
+    {.name = "future.cancel-while-held", .run = cancel_while_held},
+    {.name = "future.failure-against-wait", .run = failure_against_wait},
+    {.name = "future.deadline-of-what-waits", .run = deadline_of_what_waits},
     {.name = "future.discarded", .run = discarded},
     {.name = NULL},
 };

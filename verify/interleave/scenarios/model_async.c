@@ -1,8 +1,8 @@
 /* Scenarios of asynchronous runs: the real model_async.c, model.c and future.c on the real device.c, with one
  * runner, and the callback thread where there is a callback. In place of what a run computes stands
- * hd_model_run_on below: it reads the input, keeps a plan in the model's memo, as a first run does, and
- * writes the output; all that without a lock or atomics, so whoever comes too early, or too late for
- * the model, the plan or the output, is found. */
+ * hd_model_run_on below: it reads the input, keeps a plan in the model's memo, as a first run does, writes
+ * the output, and, if it wins the outcome, the output's struct; all that without a lock or atomics, so whoever comes
+ * too early, or too late for the model, the plan, the output or its struct, is found. */
 #include "graph/model.h"
 
 #include "device.h"
@@ -24,6 +24,7 @@ typedef struct async_request {
     hd_tensor output;
     uint32_t given;
     uint32_t result;
+    bool calls_back;
     uint32_t called;
     hd_status told;
     _Atomic uint32_t has_been_called;
@@ -87,11 +88,11 @@ bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input
     return false;
 }
 
-hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_tensor *inputs,
-                          size_t input_count, hd_tensor *outputs, size_t output_count,
-                          hd_error *error)
+hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
+                          const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                          size_t output_count, hd_error *error)
 {
-    (void)may_split, (void)error;
+    (void)may_split;
     hd_memo *memo = &model->memos[lane];
     if (memo->plans[0] == NULL) {
         memo->plans[0] = hd_alloc_zero(1, sizeof *memo->plans[0]);
@@ -101,6 +102,11 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
     scenario_require("SAFE.arguments", input_count == 1 && output_count == 1);
     *(uint32_t *)outputs[0].data = *(const uint32_t *)inputs[0].data;
     scenario_require("SAFE.model", model->graph != NULL && model->device != NULL);
+    hd_status status = hd_stop_commit(stop);
+    if (status != HD_OK) {
+        return hd_stop_tell(status, error);
+    }
+    outputs[0].size = sizeof(uint32_t);
     return HD_OK;
 }
 
@@ -117,6 +123,7 @@ static void note_outcome(void *context, hd_status status, const hd_error *error)
     async_request *request = context;
     scenario_require("ONCE.error-tells", status == HD_OK ? error == NULL : error->status == status);
     scenario_require("REUSE.result-seen", status != HD_OK || request->result == RESULT);
+    scenario_require("ONCE.published", request->output.size == (status == HD_OK ? sizeof(uint32_t) : 0));
     request->called++;
     request->told = status;
     if (request->state->ends_all) {
@@ -162,11 +169,14 @@ static hd_status submit(async_state *state, uint32_t number, uint32_t with)
                                  .deadline_ms = (with & DEADLINE) != 0 ? 1 : 0,
                                  .callback = (with & CALLBACK) != 0 ? state->callback : NULL,
                                  .context = request};
-    hd_tensor input = {.data =
-                           &request->given}; /* gone when this returns: the request has a copy */
+    hd_tensor *input = hd_alloc_zero(1, sizeof *input);
+    input->data = &request->given;
     request->output.data = &request->result;
-    return hd_model_run_async(state->model, &input, 1, &request->output, 1, &options,
-                              (with & HANDLE) != 0 ? &request->future : NULL, NULL);
+    request->calls_back = (with & CALLBACK) != 0;
+    hd_status status = hd_model_run_async(state->model, input, 1, &request->output, 1, &options,
+                                          (with & HANDLE) != 0 ? &request->future : NULL, NULL);
+    hd_free(input); /* the request has a copy */
+    return status;
 }
 
 static async_state *open_and_submit(uint32_t with)
@@ -183,6 +193,11 @@ static hd_status await(async_state *state, uint32_t number)
     hd_status status = hd_future_wait(request->future, UINT32_MAX, &error);
     scenario_require("ONCE.error-tells", error.status == status);
     scenario_require("REUSE.result-seen", status != HD_OK || request->result == RESULT);
+    scenario_require("ONCE.published", request->output.size == (status == HD_OK ? sizeof(uint32_t) : 0));
+    if (!request->calls_back) { /* its memory is the caller's again */
+        request->given = 0;
+        request->result = status == HD_OK ? RESULT : 0;
+    }
     return status;
 }
 
@@ -378,6 +393,31 @@ static void cancel_and_callback(void)
     cancel_and_shut_down(HANDLE | CALLBACK);
 }
 
+/* The second waits behind the first, and is final at once; nothing of it is touched then. */
+static void cancel_what_waits(void)
+{
+    async_state *state = open_and_submit(HANDLE);
+    scenario_require("ONCE.submitted", submit(state, 1, HANDLE) == HD_OK);
+    hd_status said = hd_future_cancel(state->requests[1].future);
+    hd_status outcome = await(state, 1);
+    scenario_require("ONCE.one-outcome", outcome == said);
+    scenario_outcome(outcome == HD_OK ? 0 : hd_future_wait(state->requests[0].future, 0, NULL) == HD_OK ? 1 : 2);
+    scenario_require("ONCE.one-outcome", await(state, 0) == HD_OK);
+    async_end(state);
+}
+
+/* Whoever cancels posts the callback, which may give all handles but the future's back before it is through. */
+static void cancel_and_end_all(void)
+{
+    async_state *state = async_open();
+    state->ends_all = true;
+    scenario_require("ONCE.submitted", submit(state, 0, HANDLE | CALLBACK) == HD_OK);
+    hd_status said = hd_future_cancel(state->requests[0].future);
+    scenario_require("ONCE.one-outcome", await_callback(state, 0) == said);
+    scenario_outcome(said == HD_OK ? 0 : 1);
+    async_end(state);
+}
+
 static void deadline_against_shutdown(void)
 {
     async_state *state = open_and_submit(HANDLE | CALLBACK | DEADLINE);
@@ -431,6 +471,8 @@ const scenario scenarios_model_async[] = {
     {.name = "async.complete-against-shutdown", .run = complete_against_shutdown},
     {.name = "async.cancel-against-shutdown", .run = cancel_against_shutdown, .outcomes = 3},
     {.name = "async.cancel-and-callback", .run = cancel_and_callback, .outcomes = 3},
+    {.name = "async.cancel-what-waits", .run = cancel_what_waits, .preemptions = 2, .old_loads = 1, .outcomes = 7},
+    {.name = "async.cancel-and-end-all", .run = cancel_and_end_all, .preemptions = 2, .old_loads = 1, .outcomes = 3},
     {.name = "async.deadline-against-shutdown", .run = deadline_against_shutdown, .outcomes = 3},
     {.name = "async.detach-against-shutdown", .run = detach_against_shutdown},
     {.name = "async.submit-against-shutdown", .run = submit_against_shutdown, .outcomes = 3},
