@@ -261,13 +261,17 @@ static hd_status submit(void)
     return hd_batch_submit(batch, &row, 1, &gate.late_output, 1, &options, &future, NULL);
 }
 
+static hd_future *first;
+
+static hd_status wait_first(void)
+{
+    return hd_future_wait(first, HD_WAIT_FOREVER, NULL);
+}
+
 static void end_requests(void)
 {
-    hd_future *first = future;
     assert_int_equal(submit(), HD_OK);
     assert_int_equal(wait_future(), HD_OK);
-    hd_future_destroy(&future);
-    hd_future_destroy(&first);
 }
 
 static void waiting_for_a_request_of_a_batch(void **state)
@@ -277,7 +281,10 @@ static void waiting_for_a_request_of_a_batch(void **state)
         .struct_size = sizeof options, .max_rows = 2, .max_delay_us = HD_WAIT_FOREVER};
     assert_ok(hd_batch_create(gate.model, &options, &batch, &gate.error));
     assert_int_equal(submit(), HD_OK);
-    cancel_inside(wait_future, end_requests, HD_OK);
+    first = future;
+    cancel_inside(wait_first, end_requests, HD_OK);
+    hd_future_destroy(&first);
+    hd_future_destroy(&future);
     hd_batch_destroy(&batch);
 }
 
