@@ -2,7 +2,7 @@
  *
  * "heddle.Linear"       y = activation(x · w + bias + residual). Inputs: x [..., K]; w, constant and
  *                       packed, [K, N] ([N, K] with the attribute transB = 1, as Gemm has it);
- *                       bias [N] or left out; residual [..., N], as y, or left out.
+ *                       bias, N values, or left out; residual [..., N], as y, or left out.
  *                       Parameters: hd_fused_linear.
  * "heddle.LayerNorm"    y = ONNX's LayerNormalization over the last axis of (x + residual). Inputs:
  *                       x [..., N]; scale [N]; bias [N] or left out; residual as x or left out.

@@ -113,8 +113,8 @@ static hd_infer_result infer_linear(hd_operation *operation, size_t *needed_inpu
     }
     hd_shape shape = *x;
     shape.dims[shape.rank - 1] = w->dims[transposed ? 0 : 1];
-    hd_shape bias = {.rank = 1, .dims = {shape.dims[shape.rank - 1]}};
-    if ((hd_operation_has(operation, 2) && !hd_shape_equal(&operation->inputs[2].shape, &bias)) ||
+    const int64_t columns = shape.dims[shape.rank - 1];
+    if ((hd_operation_has(operation, 2) && hd_shape_count(&operation->inputs[2].shape) != columns) ||
         (hd_operation_has(operation, 3) && !hd_shape_equal(&operation->inputs[3].shape, &shape))) {
         hd_operation_fail(operation, error, HD_INVALID_ARGUMENT, "bias or residual does not fit");
         return HD_INFER_FAILED;
