@@ -52,15 +52,21 @@ static hd_value constant(hd_tensor tensor)
     return value;
 }
 
-static hd_value node(const char *type, hd_value a, hd_value b, const hd_attribute *attributes, size_t attribute_count)
+static hd_value node_of(const char *type, const hd_value *operands, size_t count, const hd_attribute *attributes,
+                        size_t attribute_count)
 {
-    hd_value result, operands[] = {a, b};
+    hd_value result;
     hd_error error;
-    if (hd_graph_add_node(graph, type, operands, b == HD_VALUE_NONE ? 1 : 2, attributes, attribute_count, &result, 1, &error) !=
-        HD_OK) {
+    if (hd_graph_add_node(graph, type, operands, count, attributes, attribute_count, &result, 1, &error) != HD_OK) {
         fail_msg("%s", error.message);
     }
     return result;
+}
+
+static hd_value node(const char *type, hd_value a, hd_value b, const hd_attribute *attributes, size_t attribute_count)
+{
+    hd_value operands[] = {a, b};
+    return node_of(type, operands, b == HD_VALUE_NONE ? 1 : 2, attributes, attribute_count);
 }
 
 /* Runs the graph, whose output is `value`, and destroys it. */
@@ -136,6 +142,126 @@ static void test_sizes_beside_a_zero_are_not_walked(void **state)
     }
 }
 
+/* onnx.ai, "ReduceSum" and its kin: what the reduction of an empty set is; the mean of nothing is no number. */
+static void test_reductions_of_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        float value;
+    } cases[] = {{"ReduceSum", 0},     {"ReduceProd", 1},      {"ReduceMax", -INFINITY},    {"ReduceMin", INFINITY},
+                 {"ReduceL1", 0},      {"ReduceL2", 0},        {"ReduceLogSum", -INFINITY}, {"ReduceLogSumExp", -INFINITY},
+                 {"ReduceMean", NAN},  {"ReduceSumSquare", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        float expected[] = {cases[i].value, cases[i].value};
+        int64_t axis[] = {1};
+        hd_tensor output = {0}, wanted = OPERATION_TENSOR(HD_FLOAT32, expected, 2, 1, 1);
+        begin();
+        hd_value x = input(EMPTY(HD_FLOAT32, 2, 0, 1));
+        hd_value y = node(cases[i].type, x, constant(OPERATION_TENSOR(HD_INT64, axis, 1)), NULL, 0);
+        hd_model *model = NULL;
+        assert_int_equal(hd_graph_add_output(graph, "y", y, NULL), HD_OK);
+        assert_int_equal(hd_model_create(device, graph, NULL, &model, NULL), HD_OK);
+        assert_int_equal(hd_model_run(model, inputs, input_count, &output, 1, NULL), HD_OK);
+        operation_check_close(&output, &wanted, 0, 0); /* NaN equals NaN */
+        hd_tensor_release(&output);
+        hd_model_destroy(&model);
+        hd_graph_destroy(&graph);
+    }
+}
+
+static void test_integers_of_nothing_have_their_least_for_a_maximum(void **state)
+{
+    (void)state;
+    int32_t least[] = {INT32_MIN}, most[] = {INT32_MAX};
+    begin();
+    expect(node("ReduceMax", input(EMPTY(HD_INT32, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_TENSOR(HD_INT32, least, 1));
+    begin();
+    expect(node("ReduceMin", input(EMPTY(HD_INT32, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_TENSOR(HD_INT32, most, 1));
+}
+
+static void test_products_without_depth_are_zero_and_the_bias(void **state)
+{
+    (void)state;
+    float zeros[6] = {0}, bias[] = {1, 2, 3}, both[] = {1, 2, 3, 1, 2, 3};
+    begin();
+    expect(node("MatMul", input(EMPTY(HD_FLOAT32, 2, 0)), input(EMPTY(HD_FLOAT32, 0, 3)), NULL, 0),
+           OPERATION_TENSOR(HD_FLOAT32, zeros, 2, 3));
+    begin();
+    hd_value product = node("MatMul", input(EMPTY(HD_FLOAT32, 2, 0)), constant(EMPTY(HD_FLOAT32, 0, 3)), NULL, 0);
+    expect(node("Relu", node("Add", product, constant(OPERATION_TENSOR(HD_FLOAT32, bias, 3)), NULL, 0), HD_VALUE_NONE, NULL, 0),
+           OPERATION_TENSOR(HD_FLOAT32, both, 2, 3));
+    begin();
+    hd_value operands[] = {input(EMPTY(HD_FLOAT32, 2, 0)), input(EMPTY(HD_FLOAT32, 0, 3)),
+                           input(OPERATION_TENSOR(HD_FLOAT32, bias, 3))};
+    expect(node_of("Gemm", operands, 3, NULL, 0), OPERATION_TENSOR(HD_FLOAT32, both, 2, 3));
+    hd_attribute equation = operation_string("equation", "ij,jk->ik");
+    begin();
+    expect(node("Einsum", input(EMPTY(HD_FLOAT32, 2, 0)), input(EMPTY(HD_FLOAT32, 0, 3)), &equation, 1),
+           OPERATION_TENSOR(HD_FLOAT32, zeros, 2, 3));
+}
+
+static void test_a_convolution_without_channels_is_its_bias(void **state)
+{
+    (void)state;
+    float bias[] = {1, 2}, expected[] = {1, 1, 1, 2, 2, 2};
+    begin();
+    hd_value operands[] = {input(EMPTY(HD_FLOAT32, 1, 0, 4)), input(EMPTY(HD_FLOAT32, 2, 0, 2)),
+                           input(OPERATION_TENSOR(HD_FLOAT32, bias, 2))};
+    expect(node_of("Conv", operands, 3, NULL, 0), OPERATION_TENSOR(HD_FLOAT32, expected, 1, 2, 3));
+}
+
+static void test_parts_without_elements_join_and_pad(void **state)
+{
+    (void)state;
+    float x[] = {1, 2}, one[] = {7}, padded[] = {7, 7, 7, 7, 7, 7};
+    int64_t pads[] = {1, 0, 1, 3};
+    hd_attribute axis = operation_int("axis", 1);
+    begin();
+    hd_value operands[] = {input(EMPTY(HD_FLOAT32, 1, 0)), input(OPERATION_TENSOR(HD_FLOAT32, x, 1, 2)),
+                           input(EMPTY(HD_FLOAT32, 1, 0))};
+    expect(node_of("Concat", operands, 3, &axis, 1), OPERATION_TENSOR(HD_FLOAT32, x, 1, 2));
+    begin();
+    hd_value pad[] = {input(EMPTY(HD_FLOAT32, 0, 0)), constant(OPERATION_TENSOR(HD_INT64, pads, 4)),
+                      constant(OPERATION_SCALAR(HD_FLOAT32, one))};
+    expect(node_of("Pad", pad, 3, NULL, 0), OPERATION_TENSOR(HD_FLOAT32, padded, 2, 3));
+}
+
+/* Y_h is the initial state, as onnxruntime has it. */
+static void test_a_sequence_without_steps_ends_where_it_began(void **state)
+{
+    (void)state;
+    float weights[12] = {0}, initial[] = {1, 2, 3, 4, 5, 6};
+    begin();
+    hd_value operands[] = {input(EMPTY(HD_FLOAT32, 0, 2, 4)),
+                           input(OPERATION_TENSOR(HD_FLOAT32, weights, 1, 3, 4)),
+                           input(OPERATION_TENSOR(HD_FLOAT32, weights, 1, 3, 3)),
+                           HD_VALUE_NONE,
+                           HD_VALUE_NONE,
+                           input(OPERATION_TENSOR(HD_FLOAT32, initial, 1, 2, 3))};
+    hd_value results[2];
+    assert_int_equal(hd_graph_add_node(graph, "RNN", operands, 6, NULL, 0, results, 2, NULL), HD_OK);
+    expect(results[1], OPERATION_TENSOR(HD_FLOAT32, initial, 1, 2, 3));
+}
+
+static void test_counts_and_places_of_nothing(void **state)
+{
+    (void)state;
+    int64_t sizes[] = {2, 0}, none[] = {0};
+    begin();
+    expect(node("Shape", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_TENSOR(HD_INT64, sizes, 2));
+    begin();
+    expect(node("Size", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_SCALAR(HD_INT64, none));
+    begin();
+    expect(node("NonZero", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0), EMPTY(HD_INT64, 2, 0));
+    begin();
+    expect(node("TopK", input(EMPTY(HD_FLOAT32, 2, 0)), constant(OPERATION_TENSOR(HD_INT64, none, 1)), NULL, 0),
+           EMPTY(HD_FLOAT32, 2, 0));
+    begin();
+    expect(node("Gather", input(EMPTY(HD_FLOAT32, 3, 0)), input(OPERATION_TENSOR(HD_INT64, none, 1)), NULL, 0),
+           EMPTY(HD_FLOAT32, 1, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +269,13 @@ int main(void)
         cmocka_unit_test(test_a_known_cast_like_an_empty_input),
         cmocka_unit_test(test_a_target_shape_without_elements_needs_no_memory),
         cmocka_unit_test(test_sizes_beside_a_zero_are_not_walked),
+        cmocka_unit_test(test_reductions_of_nothing),
+        cmocka_unit_test(test_integers_of_nothing_have_their_least_for_a_maximum),
+        cmocka_unit_test(test_products_without_depth_are_zero_and_the_bias),
+        cmocka_unit_test(test_a_convolution_without_channels_is_its_bias),
+        cmocka_unit_test(test_parts_without_elements_join_and_pad),
+        cmocka_unit_test(test_a_sequence_without_steps_ends_where_it_began),
+        cmocka_unit_test(test_counts_and_places_of_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
