@@ -121,7 +121,10 @@ static double window_work(const hd_operation *operation)
 static double einsum_work(const hd_operation *operation)
 {
     hd_einsum einsum;
-    if (hd_einsum_resolve(operation, &einsum, NULL) != HD_OK) {
+    hd_region region = {0}; /* of strides, which cost nothing here */
+    bool is_read = hd_einsum_resolve(operation, &region, &einsum, NULL) == HD_OK;
+    hd_region_clear(&region);
+    if (!is_read) {
         return elements_of(operation);
     }
     double steps = 1;
