@@ -7,6 +7,7 @@
 
 #include "heddle/api.h"
 #include "heddle/batch.h"
+#include "heddle/cancel.h"
 #include "heddle/device.h"
 #include "heddle/event.h"
 #include "heddle/file.h"

@@ -5,6 +5,7 @@
 #ifndef HEDDLE_MODEL_H
 #define HEDDLE_MODEL_H
 
+#include "heddle/cancel.h"
 #include "heddle/device.h"
 #include "heddle/tensor.h"
 
@@ -99,6 +100,23 @@ HD_API HD_MUST_CHECK hd_status hd_model_output_info(const hd_model *model, size_
  * memory that the caller gave for outputs may be written to. */
 HD_API HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
                                             hd_tensor *outputs, size_t output_count, hd_error *error);
+
+/* Zero means the default; NULL means all defaults. */
+typedef struct hd_run_options {
+    size_t struct_size;   /* sizeof(hd_run_options) */
+    uint32_t deadline_ms; /* from the call on; 0: none; HD_NO_WAIT: it has passed already (heddle/wait.h) */
+    hd_cancel *cancel;    /* stops the run when it is set; the run keeps it until it returns; NULL: nothing does */
+} hd_run_options;
+
+/* hd_model_run that a deadline or a token ends: also while it waits (for a stream, for another thread's plan, for
+ * the threads that compute long runs), while it makes a plan, and while it computes, where it looks between
+ * operators and every few milliseconds inside them. It returns when nobody works for it any more.
+ * The statuses of hd_model_run, and HD_CANCELLED: the token was set; HD_DEADLINE: the deadline had passed before
+ * the outputs were complete. As after any failure no output struct has changed and nothing is left to free.
+ * A run that ends HD_OK has the bits of hd_model_run. */
+HD_API HD_MUST_CHECK hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                                                 hd_tensor *outputs, size_t output_count,
+                                                 const hd_run_options *options, hd_error *error);
 
 #ifdef __cplusplus
 }

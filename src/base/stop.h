@@ -6,6 +6,9 @@
 #ifndef HD_BASE_STOP_H
 #define HD_BASE_STOP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/status.h"
 
 typedef struct hd_stop {
@@ -24,6 +27,23 @@ static inline hd_status hd_stop_look(const hd_stop *stop)
 static inline hd_status hd_stop_commit(const hd_stop *stop)
 {
     return stop == NULL ? HD_OK : stop->commit(stop);
+}
+
+/* Until when who waits sleeps before his next look: `deadline`, or some milliseconds from now. A stop may come from
+ * a signal handler, which can wake nobody. */
+uint64_t hd_stop_next_look(const hd_stop *stop, uint64_t deadline);
+
+/* What the calling thread's work looks at from here on, where it is not at hand: in a kernel, or while a plan is
+ * made. Returns what it was before, to be entered again. */
+const hd_stop *hd_stop_enter(const hd_stop *stop);
+/* Whether that says to end: HD_OK, HD_CANCELLED, HD_DEADLINE. A kernel that finds so may leave its outputs as they
+ * are, since whoever runs it looks again behind it. */
+hd_status hd_stop_asked(void);
+
+/* The same for a kernel's loop: asks at every 4,096th turn. */
+static inline bool hd_stop_ends(int64_t turn)
+{
+    return (turn & 4095) == 4095 && hd_stop_asked() != HD_OK;
 }
 
 /* Tells a caller that his work was stopped; returns why: HD_CANCELLED or HD_DEADLINE. */

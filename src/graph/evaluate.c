@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "graph/operator.h"
 #include "hal/backend.h"
 
@@ -38,6 +39,10 @@ static hd_status run_kernel(hd_operation *operation, const hd_kernel *kernel, hd
     }
     kernel->run(kernel->parameters, buffers, 0, kernel->tile_count, scratch);
     hd_free(scratch);
+    hd_status stopped = hd_stop_asked();
+    if (stopped != HD_OK) {
+        return hd_stop_tell(stopped, error);
+    }
     const hd_operator *entry = hd_operator_find(operation->type);
     for (size_t i = 0; entry != NULL && (entry->flags & HD_OPERATOR_DYNAMIC) != 0 && i < output_count; i++) {
         hd_shape *shape = &operation->outputs[i].shape;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "graph/arena_places.h"
 #include "graph/model.h"
 #include "graph/operator.h"
@@ -118,14 +119,18 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         }
         HD_CHECK("BITS.fused", is_sound(node));
         hd_step *step = &plan->recipe.steps[plan->recipe.step_count];
+        hd_status status = hd_stop_asked();
+        if (status != HD_OK) {
+            return hd_stop_tell(status, planner->error);
+        }
         if (hd_plan_node_control(node) != NULL) {
-            hd_status charged = reserve_part(planner, node, plan);
-            if (charged != HD_OK) {
-                return charged;
+            status = reserve_part(planner, node, plan);
+            if (status != HD_OK) {
+                return status;
             }
             continue;
         }
-        hd_status status = charge(planner, &node->operation, PLAN_WORK, START_WORK + hd_work_of(&node->operation));
+        status = charge(planner, &node->operation, PLAN_WORK, START_WORK + hd_work_of(&node->operation));
         if (status == HD_OK) {
             status = planner->model->device->backend->compile(&node->operation, planner->region, &step->kernel,
                                                               planner->error);

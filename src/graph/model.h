@@ -73,6 +73,9 @@ HD_MUST_CHECK hd_status hd_model_run_until(hd_model *model, const hd_stop *stop,
 /* Public, and may wait: for a stream, a plan, a place in a queue; to end a device, its threads. */
 HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
                                      hd_tensor *outputs, size_t output_count, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                                          hd_tensor *outputs, size_t output_count,
+                                          const hd_run_options *options, hd_error *error) HD_WAITS;
 HD_MUST_CHECK hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t input_count,
                                            hd_tensor *outputs, size_t output_count,
                                            const hd_submit_options *options, hd_future **out_future,

@@ -10,6 +10,7 @@
 #include "graph/model.h"
 #include "graph/plan_replay.h"
 #include "graph/rows.h"
+#include "runtime/cancel.h"
 
 /* How long a run waits for another thread that makes the plan which it needs, too. */
 #define PLAN_WAIT_MS 600000
@@ -213,6 +214,11 @@ static hd_status request_plan(run_state *run, hd_plan *before, uint64_t steering
                                .before = before,
                                .boundary_values = boundary_values};
     status = hd_plan_create(&request, further, out_plan, run->error);
+    if (hd_stop_look(run->stop) != HD_OK) { /* what was folded under it may be half done */
+        hd_plan_release(*out_plan);
+        *out_plan = NULL;
+        status = hd_stop_tell(hd_stop_look(run->stop), run->error);
+    }
 done:
     hd_region_clear(&region);
     return status;
@@ -224,8 +230,11 @@ static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering
 {
     hd_plan_cache *cache = run->model->plans;
     void *found;
-    hd_status status = hd_plan_cache_find(cache, run->workspace->key, run->key_size,
-                                          hd_clock_after_ms(PLAN_WAIT_MS), &found);
+    hd_status status = hd_plan_cache_find_unless(cache, run->workspace->key, run->key_size,
+                                                 hd_clock_after_ms(PLAN_WAIT_MS), run->stop, &found);
+    if (status == HD_CANCELLED || status == HD_DEADLINE) {
+        return hd_stop_tell(status, run->error);
+    }
     if (status != HD_OK) {
         return hd_fail(run->error, status, status == HD_NOT_YET
                                                ? "another thread has not finished this plan in time"
@@ -324,6 +333,7 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
                         .arena_generation = workspace->arena_generation,
                         .scratch = workspace->scratch,
                         .work_left = &work_left,
+                        .stop = run->stop,
                         .error = run->error};
     return hd_plan_replay(&replay, plan, workspace->arena, run->input_data, run->output_data);
 }
@@ -393,6 +403,9 @@ static bool has_rows(run_state *run, hd_plan *plan, int64_t rows)
             }
         }
         hd_region_clear(&region);
+        if (hd_stop_look(run->stop) != HD_OK) {
+            return false; /* the proof may be half done */
+        }
         hd_store_relaxed(&plan->rows, state);
     }
     return state == HD_PLAN_ROWS_APART;
@@ -559,6 +572,7 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
     uint64_t start = hd_clock_now();
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
+    const hd_stop *outer = hd_stop_enter(stop);
     hd_status status = reserve_tables(&run);
     if (status == HD_OK) {
         status = bind_tensors(&run);
@@ -569,6 +583,7 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
             drop_outputs(&run);
         }
     }
+    hd_stop_enter(outer);
     hd_float_environment_leave(&saved);
     if (status == HD_OK && hd_handover_is_watched()) {
         tell_tensors(inputs, input_count, outputs, output_count);
@@ -625,7 +640,9 @@ static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_stop 
                          .input_count = input_count,
                          .outputs = outputs,
                          .output_count = output_count};
-    hd_device_delegate(model->device, lease, &run.work);
+    if (!hd_device_delegate(model->device, lease, &run.work, stop)) {
+        return hd_stop_tell(hd_stop_look(stop), error);
+    }
     if (run.status == HD_OUT_OF_MEMORY) {
         /* The runner's lane may lack what the caller's has already. */
         return hd_model_run_on(model, lease->stream, true, stop, inputs, input_count, outputs, output_count,
@@ -644,11 +661,14 @@ hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tens
     if (status != HD_OK) {
         return status;
     }
+    if (hd_stop_look(stop) != HD_OK) {
+        return hd_stop_tell(hd_stop_look(stop), error);
+    }
     hd_lease lease;
     /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
      * before it waits for a stream. */
     hd_add_relaxed(&model->reference_count, 1);
-    status = hd_device_lease(model->device, hd_model_run_is_long(model, inputs, input_count), &lease, error);
+    status = hd_device_lease(model->device, hd_model_run_is_long(model, inputs, input_count), stop, &lease, error);
     if (status != HD_OK) {
         hd_model_destroy(&model);
         return status;
@@ -671,4 +691,44 @@ hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_co
                        size_t output_count, hd_error *error)
 {
     return hd_model_run_until(model, NULL, inputs, input_count, outputs, output_count, error);
+}
+
+/* What stops a blocking run. */
+typedef struct run_stop {
+    hd_stop stop; /* first */
+    const hd_cancel *cancel;
+    uint64_t deadline; /* hd_clock_now's scale; HD_FOREVER: none */
+} run_stop;
+
+static hd_status look_at_run(const hd_stop *stop)
+{
+    const run_stop *run = (const run_stop *)stop;
+    if (run->cancel != NULL && hd_cancel_is_set(run->cancel)) {
+        return HD_CANCELLED;
+    }
+    return run->deadline != HD_FOREVER && hd_clock_now() >= run->deadline ? HD_DEADLINE : HD_OK;
+}
+
+hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                            size_t output_count, const hd_run_options *options, hd_error *error)
+{
+    hd_run_options given = {0};
+    if (options != NULL) {
+        if (options->struct_size == 0 || options->struct_size > sizeof given) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_run_options.struct_size is %zu, not %zu",
+                           options->struct_size, sizeof given);
+        }
+        memcpy(&given, options, options->struct_size);
+    }
+    run_stop stop = {{look_at_run, look_at_run},
+                     given.cancel,
+                     hd_clock_after_ms(hd_wait_of_option(given.deadline_ms, HD_WAIT_FOREVER))};
+    if (stop.cancel == NULL && stop.deadline == HD_FOREVER) {
+        return hd_model_run_until(model, NULL, inputs, input_count, outputs, output_count, error);
+    }
+    hd_cancel_retain(given.cancel);
+    hd_status status =
+        hd_model_run_until(model, &stop.stop, inputs, input_count, outputs, output_count, error);
+    hd_cancel_destroy(&given.cancel);
+    return status;
 }

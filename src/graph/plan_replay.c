@@ -30,9 +30,9 @@ static hd_status replay_recipe(const hd_replay *replay, const hd_recipe *recipe,
         }
     }
     hd_command_list_bind(*list, around->inputs, around->outputs);
-    hd_backend_run(replay->device->backend, replay->device->executor, replay->lane, *list, replay->scratch,
-                   recipe->scratch_size);
-    return HD_OK;
+    hd_status status = hd_backend_run(replay->device->backend, replay->device->executor, replay->lane, *list,
+                                      replay->scratch, recipe->scratch_size, replay->stop);
+    return status == HD_OK ? HD_OK : hd_stop_tell(status, replay->error);
 }
 
 /* Room for the pointers to a block's inputs and outputs, of this lane; NULL when out of memory. */

@@ -16,12 +16,13 @@ typedef struct hd_replay {
     uint64_t arena_generation; /* of the lane's arena */
     unsigned char *scratch;    /* for as many threads as the executor has */
     double *work_left; /* see hd_plan; of the run */
+    const hd_stop *stop;       /* looked at in all that is replayed; NULL: nothing ends it */
     hd_error *error;
 } hd_replay;
 
 /* Computes a plan's steps. inputs, outputs: as its recipe's references have them; what no step writes to an
  * output in place is left to hd_plan_deliver. HD_OUT_OF_MEMORY: when something is recorded for the first time.
- * HD_INVALID_ARGUMENT: a step has found an index outside of its axis. */
+ * HD_INVALID_ARGUMENT: a step has found an index outside of its axis. HD_CANCELLED, HD_DEADLINE: it was stopped. */
 HD_MUST_CHECK hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, unsigned char *arena,
                                        void *const *inputs, void *const *outputs) HD_WAITS;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "graph/evaluate.h"
 #include "graph/index_checks.h"
 #include "graph/model.h"
@@ -443,6 +444,10 @@ hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node)
 /* Walks one node; *done says that the frame goes on behind it. */
 static hd_status walk_node(hd_planner *planner, const hd_node *node, bool *done)
 {
+    hd_status stopped = hd_stop_asked();
+    if (stopped != HD_OK) {
+        return hd_stop_tell(stopped, planner->error);
+    }
     if ((node->operator->flags & HD_OPERATOR_CONTROL) == 0) {
         size_t nodes_before = planner->node_count;
         hd_status status = walk_operator(planner, node);

@@ -7,6 +7,7 @@
 
 #include "base/rank.h"
 #include "base/region.h"
+#include "base/stop.h"
 #include "hal/command_list.h"
 #include "hal/lane.h"
 #include "hal/packed.h"
@@ -30,10 +31,11 @@ typedef struct hd_backend {
     void (*executor_destroy)(hd_executor **executor);
     /* Pieces of scratch memory that one run needs. */
     uint32_t (*executor_size)(const hd_executor *executor);
-    /* Replays a bound list and returns when it is done. The `lane` is the caller's; scratch has
+    /* Replays a bound list and returns when it is done, or when `stop` (NULL: nothing) says to end: then with
+     * what that says, and nobody works on the list any more. The `lane` is the caller's; scratch has
      * executor_size pieces of scratch_stride bytes. */
-    void (*executor_run)(hd_executor *executor, uint32_t lane, const hd_command_list *list,
-                         unsigned char *scratch, size_t scratch_stride);
+    hd_status (*executor_run)(hd_executor *executor, uint32_t lane, const hd_command_list *list,
+                              unsigned char *scratch, size_t scratch_stride, const hd_stop *stop);
 
     /* In-order asynchronous queues, as hal/cpu/queues.h says of the CPU's. */
     hd_status (*queues_create)(uint32_t runner_count, uint32_t queue_count, hd_queues **out_queues);
@@ -41,7 +43,7 @@ typedef struct hd_backend {
     hd_status (*queues_start)(hd_queues *queues);
     bool (*queues_start_all)(hd_queues *queues);
     void (*queues_submit)(hd_queues *queues, uint32_t number, hd_work *work);
-    void (*queues_run)(hd_queues *queues, uint32_t number, hd_work *work);
+    bool (*queues_run)(hd_queues *queues, uint32_t number, hd_work *work, const hd_stop *stop);
     void (*queues_resume)(hd_queues *queues, uint32_t number);
     hd_status (*queues_drain)(hd_queues *queues, uint64_t deadline);
 
@@ -68,11 +70,12 @@ static inline void hd_backend_destroy_executor(const hd_backend *backend, hd_exe
     backend->executor_destroy(executor);
 }
 
-static inline void hd_backend_run(const hd_backend *backend, hd_executor *executor, uint32_t lane,
-                                  const hd_command_list *list, unsigned char *scratch,
-                                  size_t scratch_stride) HD_WAITS
+static inline HD_MUST_CHECK hd_status hd_backend_run(const hd_backend *backend, hd_executor *executor,
+                                                     uint32_t lane, const hd_command_list *list,
+                                                     unsigned char *scratch, size_t scratch_stride,
+                                                     const hd_stop *stop) HD_WAITS
 {
-    backend->executor_run(executor, lane, list, scratch, scratch_stride);
+    return backend->executor_run(executor, lane, list, scratch, scratch_stride, stop);
 }
 
 static inline void hd_backend_destroy_queues(const hd_backend *backend, hd_queues **queues) HD_WAITS
@@ -91,10 +94,11 @@ static inline bool hd_backend_start_all_queues(const hd_backend *backend, hd_que
     return backend->queues_start_all(queues);
 }
 
-static inline void hd_backend_run_in_queue(const hd_backend *backend, hd_queues *queues, uint32_t number,
-                                           hd_work *work) HD_WAITS
+static inline HD_MUST_CHECK bool hd_backend_run_in_queue(const hd_backend *backend, hd_queues *queues,
+                                                         uint32_t number, hd_work *work,
+                                                         const hd_stop *stop) HD_WAITS
 {
-    backend->queues_run(queues, number, work);
+    return backend->queues_run(queues, number, work, stop);
 }
 
 static inline HD_MUST_CHECK hd_status hd_backend_drain_queues(const hd_backend *backend, hd_queues *queues,

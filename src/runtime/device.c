@@ -334,7 +334,8 @@ static void end_long_run(hd_device *device, const hd_lease *lease)
     }
 }
 
-hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease, hd_error *error)
+hd_status hd_device_lease(hd_device *device, bool is_long, const hd_stop *stop, hd_lease *out_lease,
+                          hd_error *error)
 {
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
@@ -345,10 +346,10 @@ hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease, 
     }
     uint32_t hint = remembered.serial == device->serial ? remembered.slot : HD_SLOT_NONE;
     /* The time limit is computed only if the fast way fails: reading the clock costs as much. */
-    hd_status status = hd_slot_pool_lease_for_run(&device->slots, hint, 0, &out_lease->stream);
+    hd_status status = hd_slot_pool_lease_for_run(&device->slots, hint, 0, NULL, &out_lease->stream);
     if (status == HD_EXHAUSTED) {
-        status = hd_slot_pool_lease_for_run(
-            &device->slots, hint, hd_clock_after_ms(device->lease_wait_ms), &out_lease->stream);
+        status = hd_slot_pool_lease_for_run(&device->slots, hint, hd_clock_after_ms(device->lease_wait_ms), stop,
+                                            &out_lease->stream);
     }
     if (status == HD_OK && out_lease->stream == HD_SLOT_SPARE) {
         out_lease->is_delegated = false; /* behind what the program has submitted to the default stream */
@@ -362,13 +363,16 @@ hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease, 
     if (status == HD_EXHAUSTED) {
         return hd_fail(error, status, "no stream came free within %u ms", device->lease_wait_ms);
     }
+    if (status != HD_CLOSED) {
+        return hd_stop_tell(status, error);
+    }
     return hd_fail(error, status, "the device was shut down");
 }
 
-void hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work)
+bool hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work, const hd_stop *stop)
 {
-    hd_backend_run_in_queue(device->backend, device->queues,
-                            device->streams[lease->stream].queue_number, work);
+    return hd_backend_run_in_queue(device->backend, device->queues,
+                                   device->streams[lease->stream].queue_number, work, stop);
 }
 
 void hd_device_return(hd_device *device, const hd_lease *lease)

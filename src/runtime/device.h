@@ -65,12 +65,14 @@ typedef struct hd_lease {
 /* Whether new work may begin: HD_OK, HD_FORKED, HD_CLOSED. */
 HD_MUST_CHECK hd_status hd_device_check_open(hd_device *device, hd_error *error);
 
-/* Leases a stream. is_long: the run will be long.
- * HD_FORKED, HD_CLOSED, HD_EXHAUSTED. */
-HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, bool is_long, hd_lease *out_lease,
-                                        hd_error *error) HD_WAITS;
-/* Has a runner do the work of a lease that is_delegated, and waits until it is done. */
-void hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work) HD_WAITS;
+/* Leases a stream. is_long: the run will be long. stop (NULL: nothing) ends the wait for one.
+ * HD_FORKED, HD_CLOSED, HD_EXHAUSTED, HD_CANCELLED, HD_DEADLINE. */
+HD_MUST_CHECK hd_status hd_device_lease(hd_device *device, bool is_long, const hd_stop *stop,
+                                        hd_lease *out_lease, hd_error *error) HD_WAITS;
+/* Has a runner do the work of a lease that is_delegated, and waits until it is done. False: `stop` (NULL: nothing)
+ * said to end before a runner had begun; nobody does it. */
+HD_MUST_CHECK bool hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work,
+                                      const hd_stop *stop) HD_WAITS;
 void hd_device_return(hd_device *device, const hd_lease *lease);
 
 /* Public, and may wait: a thread that gives the last reference back joins the device's threads. */

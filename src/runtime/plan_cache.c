@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/memory.h"
 
 typedef struct cache_entry {
@@ -113,6 +114,12 @@ static void remove_entry(hd_plan_cache *cache, cache_entry *dead) HD_REQUIRES(&c
 hd_status hd_plan_cache_find(hd_plan_cache *cache, const void *key, size_t key_size, uint64_t deadline,
                              void **out_plan)
 {
+    return hd_plan_cache_find_unless(cache, key, key_size, deadline, NULL, out_plan);
+}
+
+hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key, size_t key_size, uint64_t deadline,
+                                    const hd_stop *stop, void **out_plan)
+{
     *out_plan = NULL;
     uint64_t hash = hash_key(key, key_size);
     /* Made before the lock is taken: no allocation happens under it. */
@@ -129,8 +136,13 @@ hd_status hd_plan_cache_find(hd_plan_cache *cache, const void *key, size_t key_s
         }
         if (entry != NULL) {
             /* Somebody is making it; its end is announced to all. */
-            if (!hd_condition_wait_until(&cache->changed, &cache->mutex, deadline)) {
-                status = HD_NOT_YET;
+            if (!hd_condition_wait_until(&cache->changed, &cache->mutex, hd_stop_next_look(stop, deadline))) {
+                status = hd_stop_look(stop);
+                if (status == HD_OK && (stop == NULL || hd_clock_now() >= deadline)) {
+                    status = HD_NOT_YET;
+                }
+            }
+            if (status != HD_OK) {
                 break;
             }
             continue;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/mutex.h"
+#include "base/stop.h"
 
 typedef struct hd_plan_cache hd_plan_cache;
 
@@ -34,6 +35,10 @@ void hd_plan_cache_destroy(hd_plan_cache **cache);
  * waited tries itself, one after the other. */
 HD_MUST_CHECK hd_status hd_plan_cache_find(hd_plan_cache *cache, const void *key, size_t key_size,
                                            uint64_t deadline, void **out_plan) HD_WAITS;
+/* The same, unless `stop` (NULL: nothing) ends the wait first: then what that says. */
+HD_MUST_CHECK hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key, size_t key_size,
+                                                  uint64_t deadline, const hd_stop *stop,
+                                                  void **out_plan) HD_WAITS;
 
 /* Ends what hd_plan_cache_find began: plan is kept (the cache takes a reference of its own), or, if
  * NULL, the making failed. */

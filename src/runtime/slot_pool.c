@@ -210,7 +210,8 @@ void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot)
 }
 
 /* Waits in the queue. */
-static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t deadline, uint32_t *out_slot)
+static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t deadline, const hd_stop *stop,
+                              uint32_t *out_slot)
 {
     hd_slot_waiter self = {.next = NULL, .allowed = allowed, .granted = HD_SLOT_NONE};
     hd_status status = HD_OK;
@@ -226,9 +227,13 @@ static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t dea
     while (self.granted == HD_SLOT_NONE) {
         if (hd_load_seq_cst(&pool->closed)) {
             status = HD_CLOSED;
-        } else if (!hd_condition_wait_until(&pool->changed, &pool->mutex, deadline) &&
+        } else if (!hd_condition_wait_until(&pool->changed, &pool->mutex,
+                                            hd_stop_next_look(stop, deadline)) &&
                    self.granted == HD_SLOT_NONE) {
-            status = HD_EXHAUSTED;
+            status = hd_stop_look(stop);
+            if (status == HD_OK && (stop == NULL || hd_clock_now() >= deadline)) {
+                status = HD_EXHAUSTED;
+            }
         }
         if (status != HD_OK) {
             leave_queue(pool, &self);
@@ -241,7 +246,7 @@ static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t dea
 }
 
 static inline hd_status lease(hd_slot_pool *pool, uint32_t hint, uint32_t allowed, uint64_t deadline,
-                              uint32_t *out_slot)
+                              const hd_stop *stop, uint32_t *out_slot)
 {
     hd_check_no_lock_held();
     *out_slot = HD_SLOT_NONE;
@@ -259,7 +264,7 @@ static inline hd_status lease(hd_slot_pool *pool, uint32_t hint, uint32_t allowe
         if (deadline == 0 && !(is_behind && (allowed & SPARE) != 0)) {
             return HD_EXHAUSTED;
         }
-        hd_status status = lease_slowly(pool, allowed, deadline, &slot);
+        hd_status status = lease_slowly(pool, allowed, deadline, stop, &slot);
         if (status != HD_OK) {
             return status;
         }
@@ -276,13 +281,13 @@ static inline hd_status lease(hd_slot_pool *pool, uint32_t hint, uint32_t allowe
 
 hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline, uint32_t *out_slot)
 {
-    return lease(pool, hint, SLOTS, deadline, out_slot);
+    return lease(pool, hint, SLOTS, deadline, NULL, out_slot);
 }
 
-hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
+hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline, const hd_stop *stop,
                                      uint32_t *out_slot)
 {
-    return lease(pool, hint, EVERY_SLOT, deadline, out_slot);
+    return lease(pool, hint, EVERY_SLOT, deadline, stop, out_slot);
 }
 
 bool hd_slot_pool_is_closed(hd_slot_pool *pool)

@@ -26,6 +26,7 @@
 #include "base/atomic.h"
 #include "base/memory.h"
 #include "base/mutex.h"
+#include "base/stop.h"
 #include "hal/lane.h"
 
 #define HD_SLOT_NONE  UINT32_MAX
@@ -60,9 +61,10 @@ void hd_slot_pool_destroy(hd_slot_pool *pool);
 HD_MUST_CHECK hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
                                            uint32_t *out_slot) HD_WAITS;
 
-/* The same for a run, which gives it back when it ends: the spare, too, where no other is idle. */
+/* The same for a run, which gives it back when it ends: the spare, too, where no other is idle. What `stop` (NULL:
+ * nothing) says ends the wait, too. */
 HD_MUST_CHECK hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
-                                                   uint32_t *out_slot) HD_WAITS;
+                                                   const hd_stop *stop, uint32_t *out_slot) HD_WAITS;
 
 /* Gives a leased slot back: it is remembered where nobody waits for one. */
 void hd_slot_pool_return(hd_slot_pool *pool, uint32_t slot);

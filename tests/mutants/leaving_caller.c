@@ -42,7 +42,7 @@ int main(void)
         if (data == NULL || hd_command_list_create(&recipe, NULL, 0, &list) != HD_OK) {
             return 2;
         }
-        hd_team_run(team, 1, list, scratch, 64);
+        (void)!hd_team_run(team, 1, list, scratch, 64, NULL);
         for (size_t i = 0; i < TILES * 64; i++) {
             if (data[i] != 4 * (float)(i / 64)) {
                 fputs("a wrong result\n", stderr); /* the sanitizer is what must see it */

@@ -157,6 +157,21 @@ static hd_status run_model(void)
     return hd_model_run(model, &input, 1, &output, 1, &error);
 }
 
+static hd_status run_model_with_a_token(void)
+{
+    hd_tensor input = tensor_of(x), output = tensor_of(y);
+    hd_cancel *cancel;
+    hd_status status = hd_cancel_create(&cancel, &error);
+    if (status == HD_OK) {
+        hd_run_options options = {.struct_size = sizeof options, .cancel = cancel};
+        status = hd_model_run_with(model, &input, 1, &output, 1, &options, &error);
+        hd_cancel_set(cancel);
+        status = hd_cancel_is_set(cancel) ? status : HD_INTERNAL;
+        hd_cancel_destroy(&cancel);
+    }
+    return status;
+}
+
 static void call_back(void *context, hd_status outcome, const hd_error *problem)
 {
     (void)context, (void)outcome, (void)problem;
@@ -353,6 +368,8 @@ static const struct {
     {" hd_model_input_count hd_model_output_count hd_model_input_info hd_model_output_info ",
      describe_model, HD_OK},
     {" hd_model_run ", run_model, HD_FORKED},
+    {" hd_cancel_create hd_cancel_set hd_cancel_is_set hd_cancel_destroy hd_model_run_with ",
+     run_model_with_a_token, HD_FORKED},
     {" hd_model_run_async ", run_model_later, HD_FORKED},
     {" hd_future_wait ", wait_future, HD_FORKED},
     {" hd_future_cancel ", cancel_future, HD_FORKED},

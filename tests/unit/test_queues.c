@@ -138,7 +138,7 @@ static void runners_run_where_their_queues_were_created(void **state)
     hd_thread_use_cores(&one);
     assert_true(hd_queues_start_all(queues));
     hd_thread_use_cores(&before);
-    hd_queues_run(queues, 0, &work);
+    (void)!hd_queues_run(queues, 0, &work, NULL);
     hd_queues_destroy(&queues);
     assert_true(seen_cores.known);
     assert_memory_equal(seen_cores.mask, before.mask, sizeof before.mask);
@@ -246,7 +246,7 @@ static void *run_and_wait(void *argument)
     waiting_caller *self = argument;
     for (uint32_t i = 0; i < 300; i++) {
         waited_work work = {.work.run = run_waited};
-        hd_queues_run(self->queues, self->queue, &work.work);
+        (void)!hd_queues_run(self->queues, self->queue, &work.work, NULL);
         self->sum += work.result;
     }
     return NULL;

@@ -442,16 +442,16 @@ static void the_spare_is_for_runs_and_the_last_to_be_taken(void **state)
     (void)state;
     uint32_t slots[SLOTS], slot, none;
     for (size_t i = 0; i < SLOTS; i++) {
-        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, &slots[i]), HD_OK);
+        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &slots[i]), HD_OK);
         assert_in_range(slots[i], 1, SLOTS);
     }
     assert_int_equal(hd_slot_pool_lease(&pool, HD_SLOT_NONE, 0, &none), HD_EXHAUSTED);
     assert_int_equal(hd_slot_pool_lease(&pool, HD_SLOT_SPARE, after(1), &none), HD_EXHAUSTED);
     for (size_t round = 0; round < 3; round++) {
-        assert_int_equal(hd_slot_pool_lease_for_run(&pool, slots[0], 0, &slot), HD_OK);
+        assert_int_equal(hd_slot_pool_lease_for_run(&pool, slots[0], 0, NULL, &slot), HD_OK);
         assert_int_equal(slot, HD_SLOT_SPARE);
-        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, &none), HD_EXHAUSTED);
-        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, after(1), &none), HD_EXHAUSTED);
+        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &none), HD_EXHAUSTED);
+        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, after(1), NULL, &none), HD_EXHAUSTED);
         assert_int_equal(hd_slot_pool_count(&pool).leased, SLOTS);
         hd_slot_pool_return(&pool, slot);
         hd_slot_pool_forget(&pool, slot); /* harmless */
@@ -467,7 +467,7 @@ static uint32_t runs_slot, owners_slot;
 
 static void *lease_as_run(void *argument)
 {
-    return hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, HD_FOREVER, &runs_slot) == HD_OK ? argument
+    return hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, HD_FOREVER, NULL, &runs_slot) == HD_OK ? argument
                                                                                             : NULL;
 }
 
@@ -487,7 +487,7 @@ static void a_run_gets_the_spare_past_owners_in_the_queue(void **state)
     assert_int_equal(pthread_create(&owner, NULL, lease_as_owner, &pool), 0);
     wait_for_waiters(1);
     /* Though one waits, a run finds the spare, also without waiting. */
-    assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, &spare), HD_OK);
+    assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &spare), HD_OK);
     assert_int_equal(spare, HD_SLOT_SPARE);
     assert_int_equal(hd_load_seq_cst(&pool.waiting), 1);
     assert_int_equal(pthread_create(&run, NULL, lease_as_run, &pool), 0);
@@ -517,14 +517,14 @@ static void close_waits_for_the_spare(void **state)
     (void)state;
     uint32_t slots[SLOTS], spare;
     lease_all(slots);
-    assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, &spare), HD_OK);
+    assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &spare), HD_OK);
     for (size_t i = 0; i < SLOTS; i++) {
         hd_slot_pool_return(&pool, slots[i]);
     }
     assert_int_equal(hd_slot_pool_close(&pool, after(1)), HD_NOT_YET);
     hd_slot_pool_return(&pool, spare);
     assert_int_equal(hd_slot_pool_close(&pool, HD_FOREVER), HD_OK);
-    assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, &spare), HD_CLOSED);
+    assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &spare), HD_CLOSED);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_pool, drop_pool)

@@ -113,7 +113,7 @@ static void run_list_once(hd_team *team, uint32_t job, counted_list *list, unsig
         list->steps[i].rounds++;
     }
     is_caller = true;
-    hd_team_run(team, job, list->list, scratch, 64);
+    (void)!hd_team_run(team, job, list->list, scratch, 64, NULL);
     for (size_t i = 0; i < list->recipe.step_count; i++) {
         for (int64_t tile = 0; tile < list->steps[i].tile_count; tile++) {
             if (list->steps[i].tiles[tile] != list->steps[i].rounds) {

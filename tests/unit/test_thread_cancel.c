@@ -429,7 +429,7 @@ static hd_work_result work_behind_the_gate(hd_work *work, uint32_t runner)
 static hd_status run_in_queue(void)
 {
     hd_work work = {.run = work_behind_the_gate};
-    hd_queues_run(queues, 0, &work);
+    (void)!hd_queues_run(queues, 0, &work, NULL);
     return HD_OK;
 }
 
@@ -472,7 +472,7 @@ static hd_status run_team(void)
 {
     static unsigned char scratch[2 * HD_CACHE_LINE];
     is_victim = true;
-    hd_team_run(team, 0, list, scratch, HD_CACHE_LINE);
+    (void)!hd_team_run(team, 0, list, scratch, HD_CACHE_LINE, NULL);
     return HD_OK;
 }
 

@@ -287,14 +287,14 @@ static void a_lease_knows_the_words(void **state)
         hd_lease lease;
         pthread_t thread;
         assert_ok(hd_device_open("cpu", &options, &own, &gate.error));
-        while (hd_slot_pool_lease_for_run(&own->slots, HD_SLOT_NONE, 0, &slots[slot_count]) == HD_OK) {
+        while (hd_slot_pool_lease_for_run(&own->slots, HD_SLOT_NONE, 0, NULL, &slots[slot_count]) == HD_OK) {
             slot_count++;
         }
         bool waits_long = waits[i] != HD_NO_WAIT;
         if (waits_long) {
             assert_int_equal(pthread_create(&thread, NULL, return_soon, &own->slots), 0);
         }
-        assert_int_equal(hd_device_lease(own, false, &lease, &gate.error),
+        assert_int_equal(hd_device_lease(own, false, NULL, &lease, &gate.error),
                          waits_long ? HD_OK : HD_EXHAUSTED);
         if (waits_long) {
             pthread_join(thread, NULL);

@@ -63,10 +63,10 @@ static uint32_t executor_size(const hd_executor *executor)
     return hd_team_size((const hd_team *)executor);
 }
 
-static void executor_run(hd_executor *executor, uint32_t lane, const hd_command_list *list,
-                         unsigned char *scratch, size_t scratch_stride)
+static hd_status executor_run(hd_executor *executor, uint32_t lane, const hd_command_list *list,
+                              unsigned char *scratch, size_t scratch_stride, const hd_stop *stop)
 {
-    hd_team_run((hd_team *)executor, lane, list, scratch, scratch_stride);
+    return hd_team_run((hd_team *)executor, lane, list, scratch, scratch_stride, stop);
 }
 
 _Static_assert(HD_JOB_COUNT == HD_LANE_COUNT, "each lane has a job");

@@ -275,11 +275,29 @@ static bool await_idle(cpu_queue *queue, uint64_t deadline)
     return idle;
 }
 
-void hd_queues_run(hd_queues *queues, uint32_t number, hd_work *work)
+/* Takes the one work of a queue back; false: a runner has it, or had it. */
+static bool take_back(cpu_queue *queue, const hd_work *work)
 {
+    queue_lock(queue);
+    bool is_here = queue->first == work;
+    if (is_here) {
+        queue->first = queue->last = NULL;
+    }
+    queue_unlock(queue);
+    return is_here;
+}
+
+bool hd_queues_run(hd_queues *queues, uint32_t number, hd_work *work, const hd_stop *stop)
+{
+    cpu_queue *queue = &queues->queues[number];
     hd_check_no_lock_held();
     hd_queues_submit(queues, number, work);
-    (void)await_idle(&queues->queues[number], HD_FOREVER);
+    while (!await_idle(queue, hd_stop_next_look(stop, HD_FOREVER))) {
+        if (hd_stop_look(stop) != HD_OK && take_back(queue, work)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 hd_status hd_queues_drain(hd_queues *queues, uint64_t deadline)

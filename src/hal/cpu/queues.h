@@ -6,7 +6,7 @@
  * State of a queue: idle (empty, nobody has it), ready (in the list of ready queues), running (one
  * runner has it), parked (its first work waits to be resumed).
  * Law: a queue is in the list exactly while it is ready, so no two runners have it (SAFE); a queue that
- * has work is never idle (ONCE).
+ * has work is never idle (ONCE). A queue whose only work was taken back is ready until a runner finds it empty.
  *
  * Thread-safety: any thread. Ranks: queue (a queue's work and state), runners (the list of ready
  * queues). The runners start with the first work, on the cores on which the queues' creator ran. */
@@ -17,6 +17,7 @@
 
 #include "base/status.h"
 #include "base/rank.h"
+#include "base/stop.h"
 #include "hal/work.h"
 
 typedef struct hd_queues hd_queues;
@@ -40,8 +41,10 @@ bool hd_queues_start_all(hd_queues *queues) HD_WAITS;
 void hd_queues_submit(hd_queues *queues, uint32_t number, hd_work *work);
 
 /* Appends work to queue `number`, to which nobody else submits meanwhile, and waits until it is done: what it did
- * is visible then. The work may be on the caller's stack. */
-void hd_queues_run(hd_queues *queues, uint32_t number, hd_work *work) HD_WAITS;
+ * is visible then. The work may be on the caller's stack. False: `stop` (NULL: nothing) said to end before a runner
+ * had begun; the work was taken back. */
+HD_MUST_CHECK bool hd_queues_run(hd_queues *queues, uint32_t number, hd_work *work,
+                                 const hd_stop *stop) HD_WAITS;
 
 /* Lets a queue whose first work is parked, or is about to be, try again: once per parking. */
 void hd_queues_resume(hd_queues *queues, uint32_t number);

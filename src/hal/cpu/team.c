@@ -92,6 +92,17 @@ static bool take_tile(hd_job *job, bool from_back, uint64_t *out_ticket, int64_t
     return false;
 }
 
+/* Takes all tiles that are left; returns their number. */
+static uint32_t take_rest(hd_job *job)
+{
+    uint64_t ticket = hd_load_relaxed(&job->ticket);
+    /* acquire: as in take_tile. */
+    while (ticket_has_tile(ticket) &&
+           !hd_cas_acquire(&job->ticket, &ticket, ticket - ticket_back(ticket) + ticket_front(ticket))) {
+    }
+    return ticket_has_tile(ticket) ? (uint32_t)(ticket_back(ticket) - ticket_front(ticket)) : 0;
+}
+
 static void run_tiles(const hd_command_list *list, size_t step_index, int64_t begin, int64_t end,
                       void *scratch)
 {
@@ -116,6 +127,7 @@ static bool help(hd_team *team, hd_job *job, uint32_t number)
     bool worked = false;
     unsigned char *scratch = job->scratch + (size_t)number * job->scratch_stride;
     uint32_t idle = 0;
+    hd_stop_enter(job->stop);
     /* acquire: pairs with nothing that the tiles need (the ticket orders those); it only keeps the
      * look at OPEN from moving above the work before it. */
     while ((hd_load_acquire(&job->state) & JOB_OPEN) != 0 &&
@@ -133,6 +145,7 @@ static bool help(hd_team *team, hd_job *job, uint32_t number)
         worked = true;
         idle = 0;
     }
+    hd_stop_enter(NULL);
     return worked;
 }
 
@@ -272,7 +285,7 @@ static void await_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
     }
 }
 
-/* Computes one step: its tiles go to whoever takes a ticket; returns when all are done. */
+/* Computes one step: its tiles go to whoever takes a ticket; returns when all are done, or taken and left. */
 __attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *list, size_t step_index,
                             unsigned char *scratch)
 {
@@ -285,8 +298,12 @@ __attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job
     uint64_t ticket;
     int64_t tile;
     while (take_tile(job, false, &ticket, &tile)) {
-        run_tiles(list, step_index, tile, tile + 1, scratch);
         own++;
+        if (hd_stop_look(job->stop) != HD_OK) {
+            own += take_rest(job);
+            break;
+        }
+        run_tiles(list, step_index, tile, tile + 1, scratch);
     }
     await_number(team, &job->done, (uint32_t)tile_count - own);
     HD_CHECK("ONCE.tiles", hd_load_relaxed(&job->done) + own == (uint32_t)tile_count);
@@ -298,9 +315,22 @@ static void close_job(hd_team *team, hd_job *job)
     await_number(team, &job->state, 0);
 }
 
-/* Computes the whole list. */
-static void run_list(hd_team *team, hd_job *job, const hd_command_list *list, unsigned char *scratch,
-                     size_t scratch_stride)
+/* Computes one step on the calling thread. */
+static void run_own_step(const hd_command_list *list, size_t step_index, unsigned char *scratch, const hd_stop *stop)
+{
+    int64_t tile_count = list->recipe->steps[step_index].kernel.tile_count;
+    if (stop == NULL) {
+        run_tiles(list, step_index, 0, tile_count, scratch);
+        return;
+    }
+    for (int64_t tile = 0; tile < tile_count && stop->look(stop) == HD_OK; tile++) {
+        run_tiles(list, step_index, tile, tile + 1, scratch);
+    }
+}
+
+/* Computes the whole list, as far as `stop` lets it; returns what that says in the end. */
+static hd_status run_list(hd_team *team, hd_job *job, const hd_command_list *list, unsigned char *scratch,
+                          size_t scratch_stride, const hd_stop *stop)
 {
     const hd_recipe *recipe = list->recipe;
     bool shared = recipe->parallel && team->worker_count > 0 && recipe->step_count < STEP_LIMIT;
@@ -309,34 +339,37 @@ static void run_list(hd_team *team, hd_job *job, const hd_command_list *list, un
         job->list = list;
         job->scratch = scratch;
         job->scratch_stride = scratch_stride;
+        job->stop = stop;
         hd_store_relaxed(&job->ticket, 0);
         /* release: pairs with the acquire by which a worker enters. A worker that looked in between
          * two runs may be counted at this moment, hence no plain store. */
         hd_add_release(&job->state, JOB_OPEN);
     }
     size_t change = 0;
-    for (size_t i = 0; i < recipe->step_count; i++) {
+    for (size_t i = 0; i < recipe->step_count && hd_stop_look(stop) == HD_OK; i++) {
         int64_t tile_count = recipe->steps[i].kernel.tile_count;
         hd_command_list_enter(list, i, &change, scratch, scratch_stride, team->worker_count + 1);
         if (shared && tile_count > 1 && tile_count < (int64_t)TILE_MASK) {
             run_shared_step(team, job, list, i, scratch);
         } else {
-            run_tiles(list, i, 0, tile_count, scratch);
+            run_own_step(list, i, scratch, stop);
         }
     }
     hd_command_list_enter(list, recipe->step_count, &change, scratch, scratch_stride, team->worker_count + 1);
     if (shared) {
         close_job(team, job);
     }
+    return hd_stop_look(stop); /* whoever looked before, and left a tile, found no less */
 }
 
-void hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list, unsigned char *scratch,
-                 size_t scratch_stride)
+hd_status hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list, unsigned char *scratch,
+                      size_t scratch_stride, const hd_stop *stop)
 {
     hd_check_no_lock_held();
     hd_add_relaxed(&team->busy, 1);
-    run_list(team, &team->jobs[job_number], list, scratch, scratch_stride);
+    hd_status status = run_list(team, &team->jobs[job_number], list, scratch, scratch_stride, stop);
     hd_sub_relaxed(&team->busy, 1);
+    return status;
 }
 
 uint32_t hd_team_size(const hd_team *team)

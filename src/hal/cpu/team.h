@@ -19,7 +19,7 @@
  * A caller that waits spins for a while, then sets WAITED in that word and sleeps: a worker's next change
  * of the word sees the bit, and wakes it. So a caller that has the higher priority does not keep the worker
  * for which it waits from its core (BOUND).
- * Law: tiles of a step = those run by the caller + done, when the step ends.
+ * Law: tiles of a step = those taken by the caller + done, when the step ends.
  *
  * Thread-safety: any thread; a job is used by one caller at a time. */
 #ifndef HD_HAL_CPU_TEAM_H
@@ -28,6 +28,7 @@
 #include "base/atomic.h"
 #include "base/memory.h"
 #include "base/mutex.h"
+#include "base/stop.h"
 #include "base/thread.h"
 #include "hal/command_list.h"
 
@@ -38,6 +39,7 @@ typedef struct hd_job {
     const hd_command_list *list; /* valid for those inside while OPEN */
     unsigned char *scratch;
     size_t scratch_stride;
+    const hd_stop *stop; /* likewise; what those inside look at in long tiles */
     uint32_t spare_steps; /* the caller's: steps in a row that found a core to spare */
     _Alignas(HD_CACHE_LINE) _Atomic uint64_t ticket;
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t done;
@@ -55,10 +57,13 @@ void hd_team_destroy(hd_team **team) HD_WAITS;
 /* Threads that may compute for one list: the caller and the workers. */
 uint32_t hd_team_size(const hd_team *team);
 
-/* Replays a bound list on the calling thread and whoever helps; returns when all its steps are done.
+/* Replays a bound list on the calling thread and whoever helps; returns HD_OK when all its steps are done, or, with
+ * what it says, when `stop` (NULL: nothing) says to end, which the caller looks at before every step and tile of its
+ * own, and behind the last: then it takes the tiles that are left itself, and computes none of them.
  * job: its number below HD_JOB_COUNT, used by no other thread meanwhile. scratch: hd_team_size pieces
  * of scratch_stride bytes. The caller has entered the run's float environment. */
-void hd_team_run(hd_team *team, uint32_t job, const hd_command_list *list, unsigned char *scratch,
-                 size_t scratch_stride) HD_WAITS;
+HD_MUST_CHECK hd_status hd_team_run(hd_team *team, uint32_t job, const hd_command_list *list,
+                                    unsigned char *scratch, size_t scratch_stride,
+                                    const hd_stop *stop) HD_WAITS;
 
 #endif

@@ -141,7 +141,7 @@ static void lease_and_return(void *argument)
 {
     device_state *state = argument;
     hd_lease lease;
-    hd_status status = hd_device_lease(state->device, true, &lease, NULL);
+    hd_status status = hd_device_lease(state->device, true, NULL, &lease, NULL);
     scenario_require("SAFE.lease", status == HD_OK || status == HD_CLOSED);
     scenario_outcome(status == HD_OK ? 0 : 1);
     if (status == HD_OK) {
@@ -175,13 +175,13 @@ static void delegate(void *argument)
 {
     device_state *state = argument;
     hd_lease lease;
-    hd_status status = hd_device_lease(state->device, true, &lease, NULL);
+    hd_status status = hd_device_lease(state->device, true, NULL, &lease, NULL);
     scenario_require("SAFE.lease", status == HD_OK || status == HD_CLOSED);
     scenario_outcome(status == HD_OK ? 0 : 1);
     if (status == HD_OK) {
         long_run run = {.work = {.run = compute}, .state = state};
         scenario_require("BOUND.delegated", lease.is_delegated && lease.is_crowded);
-        hd_device_delegate(state->device, &lease, &run.work);
+        (void)!hd_device_delegate(state->device, &lease, &run.work, NULL);
         scenario_require("ONCE.delegated", run.done);
         hd_device_return(state->device, &lease);
     }
@@ -192,7 +192,7 @@ static void delegate_against_shutdown(void)
     device_state *state = device_open(0); /* a queue for each stream, so that runners may compute for callers */
     hd_lease lease;
     hd_thread thread;
-    scenario_require("SAFE.lease", hd_device_lease(state->device, true, &lease, NULL) == HD_OK);
+    scenario_require("SAFE.lease", hd_device_lease(state->device, true, NULL, &lease, NULL) == HD_OK);
     scenario_require("BOUND.own-core", !lease.is_delegated && lease.is_crowded);
     scenario_start(&thread, "caller", delegate, state);
     hd_slot_pool_refuse(&state->device->slots);

@@ -301,7 +301,7 @@ static void drain_with_limit(void)
 static void run_and_wait(queues_state *state, uint32_t queue, uint32_t number)
 {
     test_work own = {.work = {.run = run_work}, .state = state, .queue = queue, .number = number};
-    hd_queues_run(state->queues, queue, &own.work);
+    (void)!hd_queues_run(state->queues, queue, &own.work, NULL);
     scenario_require("ONCE.waited-for", own.done && own.runs == 1);
     own.runs = 0;
 }

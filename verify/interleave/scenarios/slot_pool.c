@@ -63,7 +63,7 @@ static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t dea
 static hd_status run_and_return(pool_state *state, uint64_t deadline)
 {
     uint32_t slot;
-    hd_status status = hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, &slot);
+    hd_status status = hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, NULL, &slot);
     use_and_return(state, status, slot);
     return status;
 }
@@ -174,7 +174,7 @@ static void spare_comes_back(void)
     pool_state *state = pool_open(0);
     uint32_t slot;
     scenario_require("SAFE.spare",
-                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, &slot) == HD_OK &&
+                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL, &slot) == HD_OK &&
                          slot == HD_SLOT_SPARE);
     state->used[slot]++;
     hd_thread owner, run;
@@ -199,7 +199,7 @@ static void close_against_spare(void)
     pool_state *state = pool_open(0);
     uint32_t slot;
     scenario_require("SAFE.spare",
-                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, &slot) == HD_OK &&
+                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL, &slot) == HD_OK &&
                          slot == HD_SLOT_SPARE);
     for (uint32_t i = 1; i < HD_STREAM_COUNT; i++) {
         hd_slot_pool_return(&state->pool, i);

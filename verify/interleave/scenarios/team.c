@@ -76,7 +76,7 @@ static void work_end(work *self)
 static void run_work(hd_team *team, uint32_t job, size_t step_count)
 {
     work *self = work_create(step_count);
-    hd_team_run(team, job, &self->list, self->scratch, HD_CACHE_LINE);
+    (void)!hd_team_run(team, job, &self->list, self->scratch, HD_CACHE_LINE, NULL);
     work_end(self);
 }
 
@@ -128,7 +128,7 @@ static void shared_then_alone(void)
     hd_team *team = team_open(2);
     work *self = work_create(2);
     self->steps[1].kernel.tile_count = 1;
-    hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE);
+    (void)!hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, NULL);
     work_end(self);
     hd_team_destroy(&team);
 }
@@ -148,7 +148,7 @@ static void sleeper_is_woken(void)
     _Atomic uint32_t *begun = &self->begun;
     self->steps[0].kernel.run = run_meeting_tile;
     self->steps[0].kernel.parameters = &begun;
-    hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE);
+    (void)!hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, NULL);
     work_end(self);
     hd_team_destroy(&team);
 }

@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "base/stop.h"
 #include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/indexing.h"
 
@@ -161,7 +162,7 @@ static void run_scatter_elements(const void *parameters, void *const *buffers, i
     copy_range(p, buffers[0], buffers[3], from, to);
     bool whole = p->cut == p->axis;
     int64_t index[HD_MAX_RANK] = {0}, count = hd_shape_count(&p->indices);
-    for (int64_t at = 0; at < count; at++) {
+    for (int64_t at = 0; at < count && !hd_stop_ends(at); at++) {
         if (whole || (index[p->cut] >= from && index[p->cut] < to)) {
             int64_t place = 0;
             for (uint32_t i = 0; i < p->indices.rank; i++) {
@@ -245,7 +246,7 @@ static void run_scatter_nd(const void *parameters, void *const *buffers, int64_t
             memcpy(target + offset, source + offset, (size_t)(to - from) * p->element);
         }
     }
-    for (int64_t at = 0; at < p->updates; at++) {
+    for (int64_t at = 0; at < p->updates && !hd_stop_ends(at); at++) {
         int64_t slice = 0;
         for (int64_t i = 0; i < p->depth; i++) {
             slice += hd_index_read(buffers[1], true, at * p->depth + i, p->dims[i]) * p->strides[i];

@@ -1,6 +1,7 @@
 #include "hal/cpu/ops/indexing.h"
 
 #include "base/memory.h"
+#include "base/stop.h"
 
 /* An element as a number whose order is the element's: unsigned comparison serves all dtypes.
  * Not-a-number is the greatest and equal to itself, as NumPy sorts; -0 equals 0. */
@@ -102,17 +103,20 @@ static void sift_down(candidate *heap, int64_t root, int64_t count)
     heap[root] = moved;
 }
 
-/* The best `count` of a lane, best first. */
-static void select_lane(const top_k *p, const unsigned char *lane, candidate *heap)
+/* The best `count` of a lane, best first; false: stopped on the way. */
+static bool select_lane(const top_k *p, const unsigned char *lane, candidate *heap)
 {
     size_t stride = (size_t)p->inner * p->element;
     for (int64_t i = 0; i < p->dim; i++) {
         uint64_t key = element_key(p->dtype, lane + (size_t)i * stride);
+        if (hd_stop_ends(i)) {
+            return false;
+        }
         candidate next = {.key = p->largest ? key : ~key, .index = i};
         if (i < p->count) {
             heap[i] = next;
             if (i + 1 == p->count) {
-                for (int64_t root = p->count / 2; root-- > 0;) {
+                for (int64_t root = p->count / 2; root-- > 0 && !hd_stop_ends(root);) {
                     sift_down(heap, root, p->count);
                 }
             }
@@ -126,7 +130,11 @@ static void select_lane(const top_k *p, const unsigned char *lane, candidate *he
         heap[0] = heap[left];
         heap[left] = worst;
         sift_down(heap, 0, left);
+        if (hd_stop_ends(left)) {
+            return false;
+        }
     }
+    return true;
 }
 
 static void run_top_k(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
@@ -143,7 +151,9 @@ static void run_top_k(const void *parameters, void *const *buffers, int64_t begi
         int64_t outer = lane / p->inner, inner = lane % p->inner;
         const unsigned char *from = (const unsigned char *)buffers[0] +
                                     (size_t)(outer * p->dim * p->inner + inner) * p->element;
-        select_lane(p, from, heap);
+        if (!select_lane(p, from, heap)) {
+            return;
+        }
         for (int64_t i = 0; i < p->count; i++) {
             int64_t place = (outer * p->count + i) * p->inner + inner;
             if (values != NULL) {
@@ -211,12 +221,15 @@ static void run_non_zero(const void *parameters, void *const *buffers, int64_t b
     if (begin >= end) {
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count && !hd_stop_ends(i); i++) {
         found += element_key(p->dtype, source + (size_t)i * p->element) != p->zero;
+    }
+    if (hd_stop_asked() != HD_OK) {
+        return; /* it may be too few */
     }
     dims[0] = p->shape.rank;
     dims[1] = found;
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count && !hd_stop_ends(i); i++) {
         if (element_key(p->dtype, source + (size_t)i * p->element) != p->zero) {
             for (uint32_t axis = 0; axis < p->shape.rank; axis++) {
                 indices[axis * found + at] = index[axis];
@@ -281,7 +294,7 @@ static void run_compress(const void *parameters, void *const *buffers, int64_t b
         return;
     }
     for (int64_t outer = 0; outer < p->outer; outer++) {
-        for (int64_t i = 0; i < p->kept; i++) {
+        for (int64_t i = 0; i < p->kept && !hd_stop_ends(i); i++) {
             if (condition[i] != 0) {
                 hd_block_copy(target, source + (size_t)(outer * p->dim + i) * p->block, p->block);
                 target += p->block;
@@ -377,12 +390,18 @@ static void sort_slices(const unique *p, const unsigned char *source, int64_t *s
 {
     for (int64_t root = count / 2; root-- > 0;) {
         sift_slice(p, source, slices, root, count);
+        if (hd_stop_ends(root)) {
+            return;
+        }
     }
     for (int64_t left = count - 1; left > 0; left--) {
         int64_t greatest = slices[0];
         slices[0] = slices[left];
         slices[left] = greatest;
         sift_slice(p, source, slices, 0, left);
+        if (hd_stop_ends(left)) {
+            return;
+        }
     }
 }
 
@@ -442,6 +461,9 @@ static void run_unique(const void *parameters, void *const *buffers, int64_t beg
         order[i] = i;
     }
     sort_slices(p, source, order, p->dim);
+    if (hd_stop_asked() != HD_OK) {
+        return;
+    }
     /* Equal slices stand together, the earliest in front; it stands for its group. */
     for (int64_t i = 0; i < p->dim; i++) {
         if (i == 0 || compare_slices(p, source, order[i - 1], order[i]) != 0) {

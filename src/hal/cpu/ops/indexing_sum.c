@@ -1,5 +1,7 @@
 #include "hal/cpu/ops/indexing.h"
 
+#include "base/stop.h"
+
 #define COLUMN_BLOCK 1024
 
 struct cum_sum;

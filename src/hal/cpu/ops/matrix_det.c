@@ -2,6 +2,7 @@
  * precision. */
 #include <math.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/matrix.h"
 
 typedef struct determinant {
@@ -14,7 +15,7 @@ typedef struct determinant {
 static double eliminate(double *a, int64_t size)
 {
     double product = 1.0;
-    for (int64_t k = 0; k < size; k++) {
+    for (int64_t k = 0; k < size && (size < 256 || hd_stop_asked() == HD_OK); k++) {
         int64_t pivot = k;
         for (int64_t row = k + 1; row < size; row++) {
             pivot = fabs(a[row * size + k]) > fabs(a[pivot * size + k]) ? row : pivot;

@@ -1,6 +1,7 @@
 /* Einsum: as batched products of gemm.h where two float32 inputs allow it, else as a loop nest. */
 #include <math.h>
 
+#include "base/stop.h"
 #include "hal/cpu/gemm.h"
 #include "hal/cpu/ops/matrix.h"
 #include "hal/einsum.h"

@@ -2,6 +2,8 @@
  * rounds the product and the sum, each on its own; integers wrap. */
 #include "hal/cpu/ops/matrix.h"
 
+#include "base/stop.h"
+
 typedef struct plain_product {
     hd_matmul_sizes sizes;
     int64_t a_row;

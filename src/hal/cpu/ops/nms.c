@@ -2,6 +2,8 @@
  * one. One tile, since how many are found before decides where the next ones are written. */
 #include "hal/cpu/ops/spatial.h"
 
+#include "base/stop.h"
+
 typedef struct nms_parameters {
     int64_t batch, classes, boxes;
     int64_t capacity; /* rows of the output */
@@ -63,10 +65,10 @@ static void sift(const float *scores, int32_t *heap, int64_t root, int64_t count
 /* Heapsort, best box first: in place, and bounded whatever the scores are. */
 static void sort_boxes(const float *scores, int32_t *order, int64_t count)
 {
-    for (int64_t i = count / 2; i-- > 0;) {
+    for (int64_t i = count / 2; i-- > 0 && !hd_stop_ends(i);) {
         sift(scores, order, i, count);
     }
-    for (int64_t last = count - 1; last > 0; last--) {
+    for (int64_t last = count - 1; last > 0 && !hd_stop_ends(last); last--) {
         int32_t moved = order[0];
         order[0] = order[last];
         order[last] = moved;
@@ -85,7 +87,7 @@ static int64_t select_boxes(const nms_parameters *p, const float *boxes, const f
         }
     }
     sort_boxes(scores, order, candidates);
-    for (int64_t i = 0; i < candidates && selected < limit; i++) {
+    for (int64_t i = 0; i < candidates && selected < limit && (i % 16 != 0 || hd_stop_asked() == HD_OK); i++) {
         corners box = corners_of(p, boxes + order[i] * 4);
         bool free = true;
         for (int64_t k = 0; k < selected && free; k++) {

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/stop.h"
+
 #define CHUNK_ROWS 64 /* time steps times entries of a chunk, about */
 
 typedef struct sequence {
@@ -100,7 +102,7 @@ static void run_sequence(const hd_recurrent *p, sequence *q, void *const *buffer
 {
     void *const *outputs = buffers + p->input_count;
     int64_t size = p->gates * p->hidden, entries = q->state.entries;
-    for (int64_t step = 0; step < p->steps; step++) {
+    for (int64_t step = 0; step < p->steps && hd_stop_asked() == HD_OK; step++) {
         int64_t in_chunk = step % p->chunk;
         if (in_chunk == 0) {
             int64_t left = p->steps - step;

@@ -2,6 +2,7 @@
 #include <sleef.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/kernel.h"
 
 #define PI 3.14159265358979323846
@@ -46,8 +47,11 @@ static void transform_lane(const transform *p, const complex_number *in, int64_t
                            int64_t length, complex_number *out)
 {
     int64_t turn = p->length / length;
+    if (length >= 1024 && hd_stop_asked() != HD_OK) {
+        return;
+    }
     if (length % 2 != 0) {
-        for (int64_t k = 0; k < length; k++) {
+        for (int64_t k = 0; k < length && (length < 1024 || hd_stop_asked() == HD_OK); k++) {
             complex_number sum = {0, 0};
             for (int64_t t = 0, angle = 0; t < length; t++) {
                 complex_number w = p->roots[angle * turn], x = in[t * stride];
