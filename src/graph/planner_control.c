@@ -421,7 +421,7 @@ static hd_status open_loop(hd_planner *planner, const hd_node *node, bool *done)
         node->output_count > body->output_count - 1) {
         return fail_node(planner, node, "its body does not fit");
     }
-    int64_t trips;
+    int64_t trips = -1;
     bool known;
     hd_status status = read_trip_count(planner, node, &trips, &known);
     if (status != HD_OK || !known) {
