@@ -235,9 +235,15 @@ static bool is_known(const hd_operation *operation, uint8_t flags)
 /* Of CastLike's second input only the type counts, and inference has taken it. */
 static void forget_types(hd_operation *operation)
 {
+#define TO(number) {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = (number)}
+    static const hd_attribute to[] = {TO(0), TO(1),  TO(2),  TO(3),  TO(4),  TO(5),  TO(6),  TO(7), TO(8),
+                                      TO(9), TO(10), TO(11), TO(12), TO(13), TO(14), TO(15), TO(16)};
+#undef TO
     if (strcmp(operation->type, "CastLike") == 0) {
         operation->type = "Cast";
         operation->input_count = 1;
+        operation->attributes = &to[operation->outputs[0].dtype]; /* the same in every plan, as rows.c asks */
+        operation->attribute_count = 1;
     }
 }
 
@@ -417,8 +423,8 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         return out_of_memory(planner);
     }
     made->operation.opset = node->opset;
-    made->operation.attributes = node->attributes;
-    made->operation.attribute_count = node->attribute_count;
+    made->operation.attributes = operation.attributes;
+    made->operation.attribute_count = operation.attribute_count;
     made->flags = flags;
     return (flags & HD_OPERATOR_DYNAMIC) != 0 ? cut_after_dynamic(planner, made) : HD_OK;
 }
