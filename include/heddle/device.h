@@ -33,7 +33,10 @@ typedef struct hd_device_options {
                                0: one per core of the affinity mask and the cgroup's quota */
     uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream. With fewer,
                                callers whose long runs outnumber the cores all compute at once */
-    uint64_t memory_limit;  /* bytes for weights, arenas, plans and blocks together; 0: no limit */
+    uint64_t memory_limit;  /* bytes for weights, arenas, plans, blocks, what loading and planning take on the way,
+                               and outputs until they are the caller's; 0: no limit. Counted before it is allocated,
+                               so that the process stays below it and 64 MB; what is cached (plans and arenas of no
+                               run in flight, free blocks) goes before anyone is refused */
     uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000; HD_NO_WAIT,
                                HD_WAIT_FOREVER (heddle/wait.h) */
     uint32_t queue_depth;   /* operations in flight on one stream at most; 0: 64 */
@@ -91,9 +94,9 @@ HD_API HD_MUST_CHECK hd_status hd_device_list(hd_device_info *infos, size_t capa
 /* What a device holds at this moment, in bytes. */
 typedef struct hd_memory_info {
     uint64_t limit_bytes; /* 0: none */
-    uint64_t weight_bytes;
-    uint64_t arena_bytes;
-    uint64_t plan_bytes;
+    uint64_t weight_bytes; /* models, packed weights and graphs, and what is being loaded */
+    uint64_t arena_bytes;  /* what runs have and keep for the next, and outputs on their way to callers */
+    uint64_t plan_bytes;   /* plans, and what making them takes */
     uint64_t block_bytes; /* what hd_memory_allocate has taken from the system, in use or cached */
     uint64_t table_bytes; /* what is kept about those blocks; stays until the device is destroyed */
 } hd_memory_info;

@@ -55,7 +55,8 @@ typedef struct hd_value_info {
  * or go once the call has returned. May block on the file; packs weights on the calling thread.
  * On success *out_model holds a reference that hd_model_destroy gives back; on failure NULL.
  * While it loads, memory peaks at no more than twice the bytes that hd_memory_info then counts as
- * weights, and 64 MB. float16 and bfloat16 weights that are computed with are kept as float32.
+ * weights, and 64 MB. Weights are packed tensor by tensor, so that a model loads where the device's limit holds
+ * it as it is kept, and the largest of its tensors once more. float16 and bfloat16 weights that are computed with are kept as float32.
  * HD_INVALID_ARGUMENT, HD_NOT_FOUND and HD_IO (the file, its folder or external data), HD_BAD_MODEL and
  * HD_UNSUPPORTED (name node and tensor), HD_OUT_OF_MEMORY (also the device's limit), HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_model_load(hd_device *device, const char *path,

@@ -23,40 +23,196 @@ void hd_memory_allow(const void *memory, size_t size)
 }
 #endif
 
+/* Before each block stands who was charged for it, and its size. */
+typedef struct block_header {
+    hd_memory_owner *owner;
+    size_t word; /* bytes charged, times 4, and the block's kind */
+} block_header;
+
+typedef enum block_kind { BLOCK_PLAIN, BLOCK_ALIGNED, BLOCK_MAPPED } block_kind;
+
+/* Charged blocks from this size on are mappings of their own, so that freed ones are the system's at once: the
+ * heap would keep them, and the process be larger than what is counted (FLAT). */
+#define MAPPED_SIZE ((size_t)1 << 20)
+/* What the heap takes for a small block beyond its size. */
+#define HEAP_OVERHEAD ((size_t)16)
+
+static _Thread_local hd_memory_scope *current;
+
+void hd_memory_scope_enter(hd_memory_scope *scope, hd_memory_owner *owner, uint64_t limit)
+{
+    *scope = (hd_memory_scope){.owner = owner, .left = limit, .outer = current};
+    current = scope;
+}
+
+void hd_memory_scope_leave(hd_memory_scope *scope)
+{
+    current = scope->outer;
+}
+
+void hd_memory_scope_allow(uint64_t bytes)
+{
+    if (current != NULL && __builtin_add_overflow(current->left, bytes, &current->left)) {
+        current->left = UINT64_MAX;
+    }
+}
+
+/* Charges the innermost scope, if there is one. */
+static bool charge(size_t size, hd_memory_owner **out_owner)
+{
+    hd_memory_scope *scope = current;
+    *out_owner = NULL;
+    if (scope == NULL || scope->owner == NULL) {
+        return true;
+    }
+    if (size > scope->left) {
+        scope->is_refused = true;
+        return false;
+    }
+    if (!scope->owner->take(scope->owner, size)) {
+        return false;
+    }
+    scope->left -= size;
+    *out_owner = scope->owner;
+    return true;
+}
+
+static void discharge(size_t size, hd_memory_owner *owner)
+{
+    if (owner == NULL) {
+        return;
+    }
+    owner->give(owner, size);
+    if (current != NULL && current->owner == owner) {
+        hd_memory_scope_allow(size);
+    }
+}
+
+static void *map(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static block_header *header_of(void *memory)
+{
+    return (block_header *)memory - 1;
+}
+
+/* The bytes of a block's mapping. */
+static size_t mapped_size(size_t size)
+{
+    return hd_align_up(size + HD_CACHE_LINE, 4096);
+}
+
+static void *allocate_at_line(size_t size)
+{
+    if (HD_MEMORY_GAP > 0) { /* no byte more, so that none is touched unseen */
+        void *memory;
+        return posix_memalign(&memory, HD_CACHE_LINE, size) == 0 ? memory : NULL;
+    }
+    return aligned_alloc(HD_CACHE_LINE, hd_align_up(size, HD_CACHE_LINE));
+}
+
+static void *allocate(size_t size, bool is_aligned, bool is_zero)
+{
+    size_t before = is_aligned ? HD_CACHE_LINE : sizeof(block_header);
+    if (size > PTRDIFF_MAX) {
+        return NULL;
+    }
+    block_kind kind = is_aligned ? BLOCK_ALIGNED : BLOCK_PLAIN;
+    hd_memory_scope *scope = current;
+    size_t charged = size + before + HEAP_OVERHEAD;
+    if (scope != NULL && scope->owner != NULL && size >= MAPPED_SIZE && HD_MEMORY_GAP == 0) {
+        kind = BLOCK_MAPPED;
+        before = HD_CACHE_LINE;
+        charged = mapped_size(size);
+    }
+    hd_memory_owner *owner;
+    if (!charge(charged, &owner)) {
+        return NULL;
+    }
+    char *base = kind == BLOCK_MAPPED    ? map(charged)
+                 : kind == BLOCK_ALIGNED ? allocate_at_line(size + before)
+                 : is_zero               ? calloc(1, size + before)
+                                         : malloc(size + before);
+    if (base == NULL) {
+        discharge(charged, owner);
+        return NULL;
+    }
+    *header_of(base + before) = (block_header){.owner = owner, .word = charged << 2 | (size_t)kind};
+    return base + before;
+}
+
 void *hd_alloc(size_t size)
 {
-    return hd_fault_hits("alloc") ? NULL : malloc(size == 0 ? 1 : size);
+    return hd_fault_hits("alloc") ? NULL : allocate(size == 0 ? 1 : size, false, false);
 }
 
 void *hd_alloc_zero(size_t count, size_t size)
 {
-    if (hd_fault_hits("alloc")) {
+    size_t bytes;
+    if (hd_fault_hits("alloc") || !hd_multiply_size(count, size, &bytes)) {
         return NULL;
     }
-    return calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
-}
-
-void *hd_realloc(void *memory, size_t size)
-{
-    return hd_fault_hits("alloc") ? NULL : realloc(memory, size == 0 ? 1 : size);
+    return allocate(bytes == 0 ? 1 : bytes, false, true);
 }
 
 void hd_free(void *memory)
 {
-    free(memory);
+    if (memory == NULL) {
+        return;
+    }
+    block_header header = *header_of(memory);
+    size_t charged = header.word >> 2;
+    switch ((block_kind)(header.word & 3)) {
+    case BLOCK_PLAIN:
+        free(header_of(memory));
+        break;
+    case BLOCK_ALIGNED:
+        free((char *)memory - HD_CACHE_LINE);
+        break;
+    case BLOCK_MAPPED:
+        munmap((char *)memory - HD_CACHE_LINE, charged);
+        break;
+    }
+    discharge(charged, header.owner);
+}
+
+/* Both are there for a moment, and both are charged. */
+void *hd_realloc(void *memory, size_t size)
+{
+    if (hd_fault_hits("alloc")) {
+        return NULL;
+    }
+    size = size == 0 ? 1 : size;
+    if (memory == NULL || size > PTRDIFF_MAX) {
+        return size > PTRDIFF_MAX ? NULL : allocate(size, false, false);
+    }
+    block_header *before = header_of(memory);
+    block_kind kind = (block_kind)(before->word & 3);
+    size_t charged = before->word >> 2;
+    if (kind == BLOCK_PLAIN && before->owner == NULL && current == NULL) {
+        block_header *grown = realloc(before, sizeof *grown + size);
+        if (grown == NULL) {
+            return NULL;
+        }
+        grown->word = (sizeof *grown + size + HEAP_OVERHEAD) << 2 | BLOCK_PLAIN;
+        return grown + 1;
+    }
+    void *grown = allocate(size, false, false);
+    if (grown != NULL) {
+        size_t held = kind == BLOCK_MAPPED ? charged - HD_CACHE_LINE
+                                           : charged - sizeof(block_header) - HEAP_OVERHEAD;
+        memcpy(grown, memory, held < size ? held : size);
+        hd_free(memory);
+    }
+    return grown;
 }
 
 void *hd_alloc_aligned(size_t size)
 {
-    size_t rounded = hd_align_up(size == 0 ? 1 : size, HD_CACHE_LINE);
-    if (rounded < size || hd_fault_hits("alloc")) {
-        return NULL;
-    }
-    if (HD_MEMORY_GAP > 0) { /* no byte more, so that none is touched unseen */
-        void *memory;
-        return posix_memalign(&memory, HD_CACHE_LINE, size == 0 ? 1 : size) == 0 ? memory : NULL;
-    }
-    return aligned_alloc(HD_CACHE_LINE, rounded);
+    return hd_fault_hits("alloc") ? NULL : allocate(size == 0 ? 1 : size, true, false);
 }
 
 char *hd_copy_text(const char *text)
@@ -93,11 +249,9 @@ bool hd_array_reserve(void **memory, size_t *capacity, size_t needed, size_t ele
     return true;
 }
 
-/* What is mapped for `size` bytes; 0 when that overflows. */
-static size_t pages_size(size_t size, size_t *out_alignment)
+size_t hd_pages_size(size_t size)
 {
-    *out_alignment = size >= HUGE_PAGE ? HUGE_PAGE : 4096;
-    size_t wanted = size + HD_MEMORY_GAP, rounded = hd_align_up(wanted == 0 ? 1 : wanted, *out_alignment);
+    size_t wanted = size + HD_MEMORY_GAP, rounded = hd_align_up(wanted == 0 ? 1 : wanted, 4096);
     return wanted < size || rounded < wanted ? 0 : rounded;
 }
 
@@ -105,7 +259,8 @@ static size_t pages_size(size_t size, size_t *out_alignment)
  * (measured: packed weights on 2 MB pages run 12 % faster). */
 void *hd_pages_alloc(size_t size)
 {
-    size_t alignment, rounded = pages_size(size, &alignment);
+    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : 4096;
+    size_t rounded = hd_pages_size(size);
     size_t mapped = alignment == HUGE_PAGE ? rounded + HUGE_PAGE : rounded;
     if (rounded == 0 || mapped < rounded || hd_fault_hits("pages")) {
         return NULL;
@@ -134,8 +289,30 @@ void *hd_pages_alloc(size_t size)
 void hd_pages_free(void *memory, size_t size)
 {
     if (memory != NULL) {
-        size_t alignment, mapped = pages_size(size, &alignment);
-        hd_memory_allow(memory, mapped);
-        munmap(memory, mapped);
+        hd_memory_allow(memory, hd_pages_size(size));
+        munmap(memory, hd_pages_size(size));
+    }
+}
+
+void *hd_pages_alloc_charged(size_t size, hd_memory_owner **out_owner)
+{
+    size_t rounded = hd_pages_size(size);
+    *out_owner = NULL;
+    if (rounded == 0 || !charge(rounded, out_owner)) {
+        return NULL;
+    }
+    void *memory = hd_pages_alloc(size);
+    if (memory == NULL) {
+        discharge(rounded, *out_owner);
+        *out_owner = NULL;
+    }
+    return memory;
+}
+
+void hd_pages_free_charged(void *memory, size_t size, hd_memory_owner *owner)
+{
+    if (memory != NULL) {
+        hd_pages_free(memory, size);
+        discharge(hd_pages_size(size), owner);
     }
 }

@@ -10,6 +10,7 @@
 #define HD_RANK_LIST(X)                                                                            \
     X(device)     /* device registry: which devices are open */                                    \
     X(batch)      /* batch queue: requests that wait, workers that collect them */                 \
+    X(reclaim)    /* reclaim: who keeps plans, lanes that are being cleared */                     \
     X(plan_cache) /* plan cache: which plans are there, which are being made */                    \
     X(event)      /* event: the point that it marks */                                             \
     X(submission) /* submission: one recorder at a time, where the strategy is global */           \
@@ -40,7 +41,8 @@ struct HD_CAPABILITY("rank") hd_rank_capability {
 
 extern struct hd_rank_capability hd_rank_device;
 extern struct hd_rank_capability hd_rank_batch HD_ACQUIRED_AFTER(hd_rank_device);
-extern struct hd_rank_capability hd_rank_plan_cache HD_ACQUIRED_AFTER(hd_rank_batch);
+extern struct hd_rank_capability hd_rank_reclaim HD_ACQUIRED_AFTER(hd_rank_batch);
+extern struct hd_rank_capability hd_rank_plan_cache HD_ACQUIRED_AFTER(hd_rank_reclaim);
 extern struct hd_rank_capability hd_rank_event HD_ACQUIRED_AFTER(hd_rank_plan_cache);
 extern struct hd_rank_capability hd_rank_submission HD_ACQUIRED_AFTER(hd_rank_event);
 extern struct hd_rank_capability hd_rank_stream HD_ACQUIRED_AFTER(hd_rank_submission);
@@ -57,7 +59,7 @@ extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_workers)
 
 /* A function that may wait: no lock may be held when it is called (BOUND). */
 #define HD_WAITS                                                                                   \
-    HD_EXCLUDES(hd_rank_device, hd_rank_batch, hd_rank_plan_cache,                                 \
+    HD_EXCLUDES(hd_rank_device, hd_rank_batch, hd_rank_reclaim, hd_rank_plan_cache,                \
                 hd_rank_event, hd_rank_submission, hd_rank_stream, hd_rank_slot_pool,              \
                 hd_rank_queue, hd_rank_timeline, hd_rank_future, hd_rank_callbacks,                \
                 hd_rank_allocator, hd_rank_stream_cache, hd_rank_runners, hd_rank_workers,         \

@@ -199,7 +199,12 @@ static hd_status place_rows(hd_batch_stack *stack, const hd_batch_entry *entry, 
     if (status != HD_OK) {
         return status;
     }
-    stack->placed[index] = to->data == NULL ? hd_alloc_aligned(size) : to->data;
+    hd_memory_account *account = &stack->model->device->memory;
+    stack->placed[index] = to->data;
+    if (to->data == NULL && hd_memory_account_take(account, HD_MEMORY_ARENAS, size)) {
+        stack->placed[index] = hd_alloc_aligned(size);
+        stack->placed_size += size;
+    }
     if (stack->placed[index] == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for output '%s' of %zu bytes",
                        stack->model->graph->root->output_names[index], size);
@@ -207,8 +212,8 @@ static hd_status place_rows(hd_batch_stack *stack, const hd_batch_entry *entry, 
     return HD_OK;
 }
 
-hd_status hd_batch_stack_hand_out(hd_batch_stack *stack, const hd_batch_entry *entry, uint32_t row,
-                                  hd_error *error)
+static hd_status place_and_copy(hd_batch_stack *stack, const hd_batch_entry *entry, uint32_t row,
+                                hd_error *error)
 {
     const hd_tensor *outputs = stack->tensors + input_count(stack), *source = outputs;
     hd_status status = HD_OK;
@@ -253,4 +258,20 @@ fail:
         }
     }
     return status;
+}
+
+hd_status hd_batch_stack_hand_out(hd_batch_stack *stack, const hd_batch_entry *entry, uint32_t row,
+                                  hd_error *error)
+{
+    hd_device *device = stack->model->device;
+    for (bool again = false;; again = true) {
+        hd_status status = place_and_copy(stack, entry, row, error);
+        /* What was allocated is the caller's now, or gone. */
+        hd_memory_account_give(&device->memory, HD_MEMORY_ARENAS, stack->placed_size);
+        stack->placed_size = 0;
+        if (status != HD_OUT_OF_MEMORY || again) {
+            return status;
+        }
+        hd_reclaim_run(&device->reclaim, HD_LANE_COUNT);
+    }
 }

@@ -26,6 +26,7 @@ typedef struct hd_batch_stack {
         buffers; /* of each model input and output, NULL at first; they grow, and are kept (FLAT) */
     size_t *capacities; /* bytes of each */
     void **placed; /* scratch: where the rows of each output go */
+    size_t placed_size; /* bytes of them that the library allocated and still counts */
     hd_region region; /* holds these arrays */
 } hd_batch_stack;
 

@@ -1,5 +1,7 @@
 #include "graph/budget.h"
 
+#include "base/memory.h"
+
 /* What model.h documents at work_limit and run_memory_limit. */
 #define WORK            536870912.0 /* half a second of one core */
 #define WORK_A_BYTE     4096.0
@@ -20,4 +22,15 @@ hd_budget hd_budget_of(const hd_model_options *options, uint64_t brought)
     }
     budget.plans = budget.memory > UINT64_MAX / 2 ? UINT64_MAX : 2 * budget.memory;
     return budget;
+}
+
+uint64_t hd_budget_of_load(const hd_model_options *options)
+{
+    uint64_t given = options->run_memory_limit > UINT64_MAX / 2 ? UINT64_MAX : 2 * options->run_memory_limit;
+    return given > 2 * MEMORY ? given : 2 * MEMORY;
+}
+
+void hd_budget_bring(uint64_t bytes)
+{
+    hd_memory_scope_allow(bytes > UINT64_MAX / HD_BUDGET_LOAD_A_BYTE ? UINT64_MAX : HD_BUDGET_LOAD_A_BYTE * bytes);
 }

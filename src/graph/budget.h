@@ -17,4 +17,11 @@ typedef struct hd_budget {
 /* For runs that bring this many bytes. */
 hd_budget hd_budget_of(const hd_model_options *options, uint64_t brought);
 
+#define HD_BUDGET_LOAD_A_BYTE 512
+
+/* What loading a model may take at a time, before anything is read. */
+uint64_t hd_budget_of_load(const hd_model_options *options);
+/* So many bytes of a file, or of a graph's constants, are loaded: that allows the load of this thread more. */
+void hd_budget_bring(uint64_t bytes);
+
 #endif

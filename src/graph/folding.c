@@ -14,14 +14,13 @@
 #define WORK_PER_BYTE 8.0
 #define NODE_WORK     1000.0 /* of looking at an operation and compiling it */
 
-void hd_folding_start(hd_folding *folding, size_t constant_bytes, size_t uncounted,
-                      hd_memory_account *account)
+void hd_folding_start(hd_folding *folding, size_t constant_bytes, hd_memory_account *account)
 {
     int64_t constants = (int64_t)constant_bytes;
     *folding = (hd_folding){.bytes = FOLD_BYTES + constants, .work = FOLD_WORK + WORK_PER_BYTE * (double)constant_bytes};
     if (account->limit != 0) {
         /* relaxed: an estimate, the limit itself is kept where memory is taken. */
-        uint64_t used = hd_load_relaxed(&account->total) + uncounted;
+        uint64_t used = hd_load_relaxed(&account->total);
         int64_t left = used < account->limit ? (int64_t)((account->limit - used) / 2) : 0;
         folding->bytes = left < folding->bytes ? left : folding->bytes;
     }

@@ -15,10 +15,9 @@ typedef struct hd_folding {
     double spent;  /* those that were done */
 } hd_folding;
 
-/* For a graph with `constant_bytes` of constants. `uncounted`: those of them that `account`, the
- * device's, does not count yet; what it has left is for folding and for runs, half each. */
-void hd_folding_start(hd_folding *folding, size_t constant_bytes, size_t uncounted,
-                      hd_memory_account *account);
+/* For a graph with `constant_bytes` of constants. What `account`, the device's, has left is for folding and for
+ * runs, half each. */
+void hd_folding_start(hd_folding *folding, size_t constant_bytes, hd_memory_account *account);
 
 /* Takes what it costs to compute an operation whose outputs are inferred; false, and nothing is taken,
  * when it is too much: outputs of over `slack` bytes more than the inputs, or more bytes or steps than

@@ -502,3 +502,13 @@ hd_graph *hd_graph_clone(const hd_graph *graph)
     copy->opset = graph->opset;
     return copy;
 }
+
+uint64_t hd_graph_count_constants(const hd_graph *graph)
+{
+    uint64_t bytes = 0;
+    for (size_t v = 1; v < graph->value_count; v++) {
+        const hd_graph_value *value = &graph->values[v];
+        bytes += value->data == NULL ? 0 : (uint64_t)hd_shape_count(&value->shape) * hd_dtype_size(value->dtype);
+    }
+    return bytes;
+}

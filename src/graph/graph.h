@@ -96,4 +96,7 @@ bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_
 /* A deep copy; NULL when out of memory. */
 hd_graph *hd_graph_clone(const hd_graph *graph);
 
+/* Bytes of a graph's constants. */
+uint64_t hd_graph_count_constants(const hd_graph *graph);
+
 #endif

@@ -32,6 +32,7 @@ struct hd_model {
     hd_model_options options; /* as given */
     uint64_t brought;         /* bytes of the constants that the file or the graph had */
     hd_plan_cache *plans;
+    hd_reclaim_source source; /* of what may be dropped */
     /* Inputs whose values steer plans: bits are only ever added, by whoever makes a plan and finds
      * one; relaxed, because a key made with too few bits finds no plan and is made again. */
     _Atomic uint64_t steering;
@@ -45,9 +46,18 @@ struct hd_model {
 HD_MUST_CHECK hd_status hd_model_options_read(const hd_model_options *options, hd_model_options *out,
                                               hd_error *error);
 
-/* Makes a model of a graph, which it takes over in any case. Constants are folded and packed. */
-HD_MUST_CHECK hd_status hd_model_adopt(hd_device *device, hd_graph *graph, const hd_model_options *options,
-                                       hd_model **out_model, hd_error *error);
+/* Where a model's graph comes from: make gives one that is the caller's. */
+typedef struct hd_graph_source {
+    hd_status (*make)(const struct hd_graph_source *source, hd_graph **out_graph, hd_error *error);
+    const void *data;    /* a graph, or a file's bytes, or its path */
+    size_t size;         /* of the bytes */
+    const struct hd_model_options *options; /* as read; set by hd_model_make */
+} hd_graph_source;
+
+/* Makes a model of a graph; constants are folded and packed. All that this takes is charged to the device
+ * before it is allocated; where there is too little memory, what the device does not need goes first. */
+HD_MUST_CHECK hd_status hd_model_make(hd_device *device, const hd_graph_source *source,
+                                      const hd_model_options *options, hd_model **out_model, hd_error *error);
 
 /* Whether the arguments of a run are there at all; HD_INVALID_ARGUMENT. */
 HD_MUST_CHECK hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs,

@@ -40,6 +40,7 @@ typedef struct run_state {
     size_t key_size;
     const hd_stop *stop;
     size_t allocated_count; /* outputs whose memory the library has allocated in this run */
+    size_t allocated_size;  /* their bytes, counted until they are the caller's */
     bool may_split;         /* row by row, if rows are independent */
     bool is_row;            /* dimension 0 of each input counts as 1 */
 } run_state;
@@ -49,10 +50,15 @@ static const hd_block *root_of(const run_state *run)
     return run->model->graph->root;
 }
 
+static hd_memory_account *account_of(const run_state *run)
+{
+    return &run->model->device->memory;
+}
+
 static hd_status reserve_tables(run_state *run)
 {
     size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
-    if (!hd_workspace_reserve_pointers(run->workspace, 2 * inputs + 3 * outputs)) {
+    if (!hd_workspace_reserve_pointers(run->workspace, account_of(run), 2 * inputs + 3 * outputs)) {
         return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a run");
     }
     memset(run->workspace->pointers, 0, (2 * inputs + 3 * outputs) * sizeof(void *));
@@ -88,7 +94,7 @@ static size_t input_size(const hd_tensor *tensor)
 /* Appends to the key in the workspace; false when out of memory. */
 static bool add_to_key(run_state *run, const void *data, size_t size)
 {
-    if (!hd_workspace_reserve_key(run->workspace, run->key_size + size)) {
+    if (!hd_workspace_reserve_key(run->workspace, account_of(run), run->key_size + size)) {
         return false;
     }
     if (size > 0) {
@@ -169,7 +175,8 @@ static hd_plan *add_memo(const run_state *run, hd_plan *plan, const void *key, s
     memo->plans[i] = plan;
     memo->key_sizes[i] = 0;
     /* without a key it is kept, but found through the cache only */
-    if (hd_array_reserve(&memo->keys[i], &memo->key_capacities[i], key_size, 1)) {
+    if (hd_memory_account_reserve(account_of(run), HD_MEMORY_ARENAS, &memo->keys[i], &memo->key_capacities[i],
+                                  key_size, 1)) {
         memcpy(memo->keys[i], key, key_size);
         memo->key_sizes[i] = key_size;
     }
@@ -230,8 +237,11 @@ static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering
 {
     hd_plan_cache *cache = run->model->plans;
     void *found;
+    hd_memory_scope scope; /* of what the cache keeps beside the plan */
+    hd_memory_scope_enter(&scope, hd_memory_account_owner(account_of(run), HD_MEMORY_PLANS), UINT64_MAX);
     hd_status status = hd_plan_cache_find_unless(cache, run->workspace->key, run->key_size,
                                                  hd_clock_after_ms(PLAN_WAIT_MS), run->stop, &found);
+    hd_memory_scope_leave(&scope);
     if (status == HD_CANCELLED || status == HD_DEADLINE) {
         return hd_stop_tell(status, run->error);
     }
@@ -294,6 +304,11 @@ static hd_status provide_outputs(run_state *run, const hd_plan *plan)
             continue;
         }
         if (tensor->data == NULL) {
+            if (!hd_memory_account_take(account_of(run), HD_MEMORY_ARENAS, output->size)) {
+                return hd_fail(run->error, HD_OUT_OF_MEMORY,
+                               "output '%s' of %zu bytes passes the device's memory limit", name, output->size);
+            }
+            run->allocated_size += output->size;
             void *data = hd_alloc_aligned(output->size);
             if (data == NULL) {
                 return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for output '%s' of %zu bytes", name,
@@ -555,6 +570,25 @@ static void tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_t
     }
 }
 
+/* All of a run, from the caller's tensors on. */
+static hd_status attempt(run_state *run)
+{
+    hd_status status = reserve_tables(run);
+    if (status == HD_OK) {
+        status = bind_tensors(run);
+    }
+    if (status == HD_OK) {
+        status = run_segments(run);
+        if (status != HD_OK) {
+            drop_outputs(run);
+        }
+    }
+    /* Outputs are the caller's now, or gone. */
+    hd_memory_account_give(account_of(run), HD_MEMORY_ARENAS, run->allocated_size);
+    run->allocated_size = 0;
+    return status;
+}
+
 hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
                           const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                           size_t output_count, hd_error *error)
@@ -569,22 +603,24 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
                      .may_split = may_split,
                      .lane = lane,
                      .workspace = &model->device->workspaces[lane]};
+    hd_reclaim *reclaim = &model->device->reclaim;
+    if (lane >= HD_STREAM_COUNT) {
+        hd_reclaim_enter(reclaim, lane);
+    }
     uint64_t start = hd_clock_now();
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
     const hd_stop *outer = hd_stop_enter(stop);
-    hd_status status = reserve_tables(&run);
-    if (status == HD_OK) {
-        status = bind_tensors(&run);
-    }
-    if (status == HD_OK) {
-        status = run_segments(&run);
-        if (status != HD_OK) {
-            drop_outputs(&run);
-        }
+    hd_status status = attempt(&run);
+    if (status == HD_OUT_OF_MEMORY) {
+        hd_reclaim_run(reclaim, lane);
+        status = attempt(&run);
     }
     hd_stop_enter(outer);
     hd_float_environment_leave(&saved);
+    if (lane >= HD_STREAM_COUNT) {
+        hd_reclaim_leave(reclaim, lane);
+    }
     if (status == HD_OK && hd_handover_is_watched()) {
         tell_tensors(inputs, input_count, outputs, output_count);
     }

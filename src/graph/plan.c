@@ -15,22 +15,18 @@ void hd_plan_retain(hd_plan *plan)
     hd_add_relaxed(&plan->reference_count, 1);
 }
 
-/* What lanes have recorded of a plan and of its blocks. */
-static void drop_lists(hd_plan *plan)
+void hd_plan_drop_lane(hd_plan *plan, uint32_t lane)
 {
-    for (size_t i = 0; i < HD_LANE_COUNT; i++) {
-        hd_command_list_destroy(&plan->lists[i]);
-    }
+    hd_command_list_destroy(&plan->lists[lane]);
     for (size_t p = 0; p < plan->part_count; p++) {
         hd_plan_control *control = plan->parts[p].control;
-        for (size_t i = 0; i < HD_LANE_COUNT; i++) {
-            hd_command_list_destroy(&plan->parts[p].lists[i]);
-            if (control != NULL) {
-                hd_free(control->pointers[i]);
-            }
+        hd_command_list_destroy(&plan->parts[p].lists[lane]);
+        if (control != NULL) {
+            hd_free(control->pointers[lane]);
+            control->pointers[lane] = NULL;
         }
         for (size_t b = 0; control != NULL && b < 2 && control->blocks[b] != NULL; b++) {
-            drop_lists(control->blocks[b]); /* as deep as the planner lets blocks be parts of one another */
+            hd_plan_drop_lane(control->blocks[b], lane); /* as deep as the planner lets blocks be parts of one another */
         }
     }
 }
@@ -40,9 +36,8 @@ void hd_plan_release(hd_plan *plan)
     /* acq_rel: the last holder sees what the others did with the plan before it is freed. */
     while (plan != NULL && hd_sub_acq_rel(&plan->reference_count, 1) == 1) {
         hd_plan *before = plan->before;
-        drop_lists(plan);
-        if (plan->account != NULL) {
-            hd_memory_account_give(plan->account, HD_MEMORY_PLANS, plan->memory_size);
+        for (uint32_t i = 0; i < HD_LANE_COUNT; i++) {
+            hd_plan_drop_lane(plan, i);
         }
         hd_region_clear(&plan->region);
         hd_free(plan);
@@ -132,7 +127,7 @@ static bool create_map(hd_planner *planner)
 {
     size_t count = planner->graph->value_count;
     hd_device *device = planner->model->device;
-    hd_folding_start(&planner->folding, (size_t)planner->model->brought, 0, &device->memory);
+    hd_folding_start(&planner->folding, (size_t)planner->model->brought, &device->memory);
     planner->map = hd_region_array(planner->region, count, sizeof *planner->map);
     if (planner->map != NULL) {
         memset(planner->map, 0xFF, count * sizeof *planner->map);
@@ -307,11 +302,9 @@ static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, 
     return status;
 }
 
-hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_plan **out_plan,
-                         hd_error *error)
+static hd_status make_plan(const hd_plan_request *request, const hd_budget *budget, uint64_t *steering,
+                           hd_plan **out_plan, hd_error *error)
 {
-    *out_plan = NULL;
-    hd_error own_error = {.status = HD_OK};
     hd_plan *plan = hd_alloc_zero(1, sizeof *plan);
     if (plan == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a plan");
@@ -320,10 +313,9 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
                           .graph = request->model->graph,
                           .results = request->model->graph->root,
                           .region = &plan->region,
-                          .error = error != NULL ? error : &own_error,
+                          .error = error,
                           .wanted = request->wanted,
-                          .budget = hd_budget_of(&request->model->options,
-                                                 request->model->brought + request->input_bytes)};
+                          .budget = *budget};
     atomic_init(&plan->reference_count, 1);
     if (request->before != NULL) {
         hd_plan_retain(request->before);
@@ -341,11 +333,26 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
     plan->chain_work = planner.work;
     plan->work_left = planner.budget.work - planner.work;
     plan->chain_size = plan->memory_size + (plan->before == NULL ? 0 : plan->before->chain_size);
-    if (!hd_memory_account_take(&request->model->device->memory, HD_MEMORY_PLANS, plan->memory_size)) {
-        hd_plan_release(plan);
-        return hd_fail(error, HD_OUT_OF_MEMORY, "the device's memory limit leaves no room for a plan");
-    }
-    plan->account = &request->model->device->memory;
     *out_plan = plan;
     return HD_OK;
+}
+
+hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_plan **out_plan,
+                         hd_error *error)
+{
+    *out_plan = NULL;
+    hd_error own_error = {.status = HD_OK};
+    error = error != NULL ? error : &own_error;
+    const hd_model *model = request->model;
+    hd_budget budget = hd_budget_of(&model->options, model->brought + request->input_bytes);
+    size_t before = request->before == NULL ? 0 : request->before->chain_size;
+    hd_memory_scope scope;
+    hd_memory_scope_enter(&scope, hd_memory_account_owner(&model->device->memory, HD_MEMORY_PLANS),
+                          budget.plans > before ? budget.plans - before : 0);
+    hd_status status = make_plan(request, &budget, steering, out_plan, error);
+    hd_memory_scope_leave(&scope);
+    return status == HD_OUT_OF_MEMORY && scope.is_refused
+               ? hd_fail(error, HD_UNSUPPORTED, "planning a run takes over %llu bytes; run_memory_limit allows half",
+                         (unsigned long long)budget.plans)
+               : status;
 }

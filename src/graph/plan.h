@@ -109,7 +109,6 @@ typedef struct hd_plan {
     struct hd_planner *continuation; /* how planning goes on after the boundary */
     struct hd_plan *before; /* the segment before, with a reference: values that were known there are
                                read here, and lie in its region (REUSE) */
-    struct hd_memory_account *account; /* the device's, where memory_size is counted */
     size_t memory_size;                /* bytes of the region */
     size_t chain_size;                 /* the same of this plan and those before it */
     double chain_work;                 /* steps of planning and running them (work.h) */
@@ -132,6 +131,9 @@ typedef struct hd_plan_request {
  * again with those values. */
 HD_MUST_CHECK hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering,
                                        hd_plan **out_plan, hd_error *error);
+
+/* Drops what a lane, which is the caller's, has recorded of a plan and of its blocks. */
+void hd_plan_drop_lane(hd_plan *plan, uint32_t lane);
 
 void hd_plan_retain(hd_plan *plan);
 /* Gives a reference back; the last one frees the plan, its lists and its blocks'. */

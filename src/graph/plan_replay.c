@@ -18,13 +18,22 @@ static void *operand(const hd_plan_control *control, size_t index, const surroun
     return hd_reference_resolve(&control->operands[index], around->arena, around->inputs, around->outputs);
 }
 
+/* What is recorded is charged to the lane. */
+static void enter_scope(const hd_replay *replay, hd_memory_scope *scope)
+{
+    hd_memory_scope_enter(scope, hd_memory_account_owner(&replay->device->memory, HD_MEMORY_ARENAS), UINT64_MAX);
+}
+
 static hd_status replay_recipe(const hd_replay *replay, const hd_recipe *recipe, hd_command_list **list,
                                const surroundings *around)
 {
     if (*list == NULL || (*list)->arena_generation != replay->arena_generation) {
         hd_command_list_destroy(list);
+        hd_memory_scope scope;
+        enter_scope(replay, &scope);
         hd_status status =
             hd_command_list_create(recipe, around->arena, replay->arena_generation, list);
+        hd_memory_scope_leave(&scope);
         if (status != HD_OK) {
             return hd_fail(replay->error, status, "no memory to record a run's %zu steps", recipe->step_count);
         }
@@ -41,7 +50,10 @@ static void **reserve_pointers(const hd_replay *replay, hd_plan_control *control
     void ***pointers = &control->pointers[replay->lane];
     if (*pointers == NULL) {
         size_t inputs = control->captured[0] + control->captured[1] + 1 + control->carried;
+        hd_memory_scope scope;
+        enter_scope(replay, &scope);
         *pointers = hd_alloc_zero(inputs + control->carried + control->results + 1, sizeof **pointers);
+        hd_memory_scope_leave(&scope);
         if (*pointers == NULL) {
             hd_fail(replay->error, HD_OUT_OF_MEMORY, "no memory for the blocks of node '%s'", control->name);
         }

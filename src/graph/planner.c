@@ -497,7 +497,7 @@ void hd_planner_clear(hd_planner *planner)
     planner->refusals = NULL;
 }
 
-hd_status hd_planner_walk(hd_planner *planner)
+static hd_status walk(hd_planner *planner)
 {
     while (!walk_stopped(planner)) {
         size_t index = planner->frame_count - 1;
@@ -525,4 +525,13 @@ hd_status hd_planner_walk(hd_planner *planner)
         }
     }
     return HD_OK;
+}
+
+hd_status hd_planner_walk(hd_planner *planner)
+{
+    hd_status status = walk(planner);
+    const hd_node *node = planner->frames[planner->frame_count - 1].node;
+    return status == HD_OUT_OF_MEMORY && node != NULL
+               ? hd_fail_suffix(planner->error, status, ", in node '%s' (%s)", node->name, node->operator->type)
+               : status;
 }

@@ -178,15 +178,6 @@ static void count_readers(const hd_graph *graph, uint32_t *readers)
     }
 }
 
-static uint64_t count_constants(const hd_graph *graph)
-{
-    uint64_t bytes = 0;
-    for (size_t v = 1; v < graph->value_count; v++) {
-        bytes += graph->values[v].data == NULL ? 0 : value_size(&graph->values[v]);
-    }
-    return bytes;
-}
-
 static hd_status fold_constants(hd_model *model)
 {
     hd_graph *graph = model->graph;
@@ -195,9 +186,9 @@ static hd_status fold_constants(hd_model *model)
     if (state.readers == NULL) {
         return HD_OUT_OF_MEMORY;
     }
-    size_t constant_bytes = (size_t)count_constants(graph);
+    size_t constant_bytes = (size_t)hd_graph_count_constants(graph);
     count_readers(graph, state.readers);
-    hd_folding_start(&state.folding, constant_bytes, constant_bytes, &model->device->memory);
+    hd_folding_start(&state.folding, constant_bytes, &model->device->memory);
     hd_status status = fold_block(&state, graph->root);
     hd_free(state.readers);
     return status;
@@ -300,7 +291,7 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
 
 hd_status hd_model_prepare(hd_model *model, hd_error *error)
 {
-    model->brought = count_constants(model->graph);
+    model->brought = hd_graph_count_constants(model->graph);
     hd_status status = hd_graph_promote_halves(model->graph, error);
     if (status != HD_OK) {
         return status;
@@ -313,9 +304,6 @@ hd_status hd_model_prepare(hd_model *model, hd_error *error)
     status = pack_weights(model, &size, error);
     if (status != HD_OK) {
         return status;
-    }
-    if (!hd_memory_account_take(&model->device->memory, HD_MEMORY_WEIGHTS, size)) {
-        return hd_fail(error, HD_OUT_OF_MEMORY, "%zu bytes of weights pass the device's memory limit", size);
     }
     model->weight_size = size;
     return HD_OK;

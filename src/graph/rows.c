@@ -286,8 +286,8 @@ static hd_status check_results(row_proof *proof)
     return HD_OK;
 }
 
-hd_status hd_model_prove_rows(const hd_model *model, const hd_shape *row_shapes, const bool *wanted,
-                              int64_t count, hd_error *error)
+static hd_status prove(const hd_model *model, const hd_shape *row_shapes, const bool *wanted, int64_t count,
+                       hd_error *error)
 {
     row_proof proof = {.count = count, .error = error};
     hd_float_environment saved;
@@ -315,5 +315,16 @@ hd_status hd_model_prove_rows(const hd_model *model, const hd_shape *row_shapes,
     }
     end_walk(&proof.one);
     end_walk(&proof.many);
+    return status;
+}
+
+hd_status hd_model_prove_rows(const hd_model *model, const hd_shape *row_shapes, const bool *wanted,
+                              int64_t count, hd_error *error)
+{
+    hd_memory_scope scope;
+    hd_memory_scope_enter(&scope, hd_memory_account_owner(&model->device->memory, HD_MEMORY_PLANS),
+                          hd_budget_of(&model->options, model->brought).plans);
+    hd_status status = prove(model, row_shapes, wanted, count, error);
+    hd_memory_scope_leave(&scope);
     return status;
 }

@@ -25,8 +25,9 @@ typedef enum hd_packing {
 typedef struct hd_packed {
     hd_packing packing;
     hd_shape shape; /* of the constant as the model has it */
-    size_t size;    /* bytes of `memory` (hd_pages_alloc) */
+    size_t size;    /* bytes of `memory` (hd_pages_alloc_charged) */
     void *memory;
+    struct hd_memory_owner *owner; /* who was charged for it */
 } hd_packed;
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/budget.h"
 #include "hal/operation.h"
 #include "onnx/external.h"
 #include "onnx/guess.h"
@@ -208,6 +209,7 @@ static hd_status read_external(const hd_onnx_origin *origin, const Onnx__TensorP
             hd_fail_suffix(error, status, "; it %s", guess);
         }
     } else {
+        hd_budget_bring(length);
         status = allocate(name, out, error);
     }
     if (status == HD_OK) {

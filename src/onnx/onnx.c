@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "graph/budget.h"
 #include "onnx/elements.h"
 #include "onnx/external.h"
 #include "onnx/guess.h"
@@ -94,6 +95,7 @@ static hd_status load(const hd_onnx_source *source, const char *path, int folder
                              .folder = folder,
                              .model = source->memory == NULL ? source->file : -1};
     ProtobufCMessage *message = NULL;
+    hd_budget_bring(source->size);
     hd_status status = hd_onnx_unpack(source, HD_ONNX_MODEL, &message, error);
     const Onnx__ModelProto *model = (const Onnx__ModelProto *)message;
     if (status == HD_OK && (model->graph == NULL || model->graph->n_output == 0)) {

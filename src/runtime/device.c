@@ -84,7 +84,7 @@ static void apply_options(hd_device *device, const hd_device_options *given)
         device->info.queue_count = given->queue_count;
     }
     device->lease_wait_ms = hd_wait_of_option(given->lease_wait_ms, LEASE_WAIT_MS);
-    device->memory.limit = given->memory_limit;
+    hd_memory_account_init(&device->memory, given->memory_limit);
     device->future_home = (hd_future_home){.callbacks = &device->callbacks,
                                            .owner = device,
                                            .retain = retain_owner,
@@ -148,10 +148,19 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given)
     if (create_allocator(device) != HD_OK) {
         goto fail_streams;
     }
-    if (backend->executor_create(cores, &device->executor) != HD_OK) {
+    device->reclaim = (hd_reclaim){.slots = &device->slots,
+                                   .workspaces = device->workspaces,
+                                   .account = &device->memory,
+                                   .allocator = device->allocator};
+    if (hd_reclaim_init(&device->reclaim) != HD_OK) {
         goto fail_allocator;
     }
+    if (backend->executor_create(cores, &device->executor) != HD_OK) {
+        goto fail_reclaim;
+    }
     return HD_OK;
+fail_reclaim:
+    hd_reclaim_destroy(&device->reclaim);
 fail_allocator:
     hd_allocator_destroy(&device->allocator);
 fail_streams:
@@ -234,6 +243,7 @@ void hd_device_destroy(hd_device **device)
     hd_backend_destroy_queues(dead->backend, &dead->queues);
     hd_callbacks_destroy(&dead->callbacks);
     hd_backend_destroy_executor(dead->backend, &dead->executor);
+    hd_reclaim_destroy(&dead->reclaim);
     hd_allocator_destroy(&dead->allocator);
     destroy_streams(dead, HD_STREAM_COUNT);
     for (size_t i = 0; i < HD_LANE_COUNT; i++) {

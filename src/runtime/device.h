@@ -9,6 +9,7 @@
 #include "runtime/allocator.h"
 #include "runtime/future.h"
 #include "runtime/memory_account.h"
+#include "runtime/reclaim.h"
 #include "runtime/registry.h"
 #include "runtime/slot_pool.h"
 #include "runtime/stream.h"
@@ -33,6 +34,7 @@ struct hd_device {
     _Atomic uint32_t long_runs;
     hd_stream_state streams[HD_STREAM_COUNT];
     hd_allocator *allocator;
+    hd_reclaim reclaim;
     hd_workspace workspaces[HD_LANE_COUNT]; /* entry i belongs to whoever has lane i */
 };
 

@@ -212,6 +212,50 @@ void hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size
     hd_free(dropped);
 }
 
+/* Takes the idle plans out; returns their entries as a list. */
+static cache_entry *detach_idle(hd_plan_cache *cache) HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
+{
+    cache_entry *detached = NULL;
+    for (cache_entry **link = &cache->entries, *entry; (entry = *link) != NULL;) {
+        /* Others get references under this lock only, so an idle plan stays so. */
+        if (entry->plan == NULL || !cache->functions.is_idle(entry->plan)) {
+            link = &entry->next;
+            continue;
+        }
+        *link = entry->next;
+        entry->next = detached;
+        detached = entry;
+        cache->ready--;
+    }
+    return detached;
+}
+
+void hd_plan_cache_evict(hd_plan_cache *cache) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    cache_entry *detached;
+    do { /* a plan that is dropped may have been the last to use another */
+        cache_lock(cache);
+        detached = detach_idle(cache);
+        cache_unlock(cache);
+        for (cache_entry *entry = detached, *next; entry != NULL; entry = next) {
+            next = entry->next; /* nobody else has the entry any more */
+            cache->functions.release(entry->plan);
+            hd_free(entry);
+        }
+    } while (detached != NULL);
+}
+
+void hd_plan_cache_visit(hd_plan_cache *cache, void (*visit)(void *plan, void *context), void *context)
+{
+    cache_lock(cache);
+    for (cache_entry *entry = cache->entries; entry != NULL; entry = entry->next) {
+        if (entry->plan != NULL) {
+            visit(entry->plan, context);
+        }
+    }
+    cache_unlock(cache);
+}
+
 size_t hd_plan_cache_count(hd_plan_cache *cache)
 {
     cache_lock(cache);

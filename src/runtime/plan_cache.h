@@ -21,6 +21,7 @@ typedef struct hd_plan_cache hd_plan_cache;
 typedef struct hd_plan_cache_functions {
     void (*retain)(void *plan);
     void (*release)(void *plan);
+    bool (*is_idle)(void *plan); /* nobody but the cache has it */
 } hd_plan_cache_functions;
 
 /* capacity: plans that are kept; the least recently used goes first. HD_OUT_OF_MEMORY. */
@@ -43,6 +44,12 @@ HD_MUST_CHECK hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const vo
 /* Ends what hd_plan_cache_find began: plan is kept (the cache takes a reference of its own), or, if
  * NULL, the making failed. */
 void hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size, void *plan);
+
+/* Drops the plans that nobody else has. */
+void hd_plan_cache_evict(hd_plan_cache *cache);
+
+/* Calls visit for each plan that is kept; it takes no lock and frees no plan. */
+void hd_plan_cache_visit(hd_plan_cache *cache, void (*visit)(void *plan, void *context), void *context);
 
 /* Plans that are kept now. */
 size_t hd_plan_cache_count(hd_plan_cache *cache);

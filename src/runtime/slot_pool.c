@@ -135,6 +135,19 @@ static uint32_t try_take(hd_slot_pool *pool, uint32_t hint, uint32_t allowed)
     }
 }
 
+bool hd_slot_pool_take_idle(hd_slot_pool *pool, uint32_t slot)
+{
+    uint64_t idle = hd_load_relaxed(&pool->idle);
+    while ((idle & bits_of(slot)) != 0 && !hd_load_relaxed(&pool->closed)) {
+        /* seq_cst: as in try_take. A close that it misses waits until the slot is back. */
+        if (hd_cas_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
+            note_leased(pool, slot);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void put_back(hd_slot_pool *pool, uint32_t slot, uint32_t shift)
 {
     note_returned(pool, slot);

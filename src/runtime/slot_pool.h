@@ -66,6 +66,9 @@ HD_MUST_CHECK hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, ui
 HD_MUST_CHECK hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
                                                    const hd_stop *stop, uint32_t *out_slot) HD_WAITS;
 
+/* Leases this slot if it is idle and the pool is open; whether it did. Never waits. */
+bool hd_slot_pool_take_idle(hd_slot_pool *pool, uint32_t slot);
+
 /* Gives a leased slot back: it is remembered where nobody waits for one. */
 void hd_slot_pool_return(hd_slot_pool *pool, uint32_t slot);
 

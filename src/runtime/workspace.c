@@ -8,28 +8,50 @@
 /* Arenas grow in steps, so that plans of slightly different shapes do not move them each time. */
 #define ARENA_STEP ((size_t)64 << 10)
 
+/* Counted pages; NULL where the limit or the system has none. */
+static unsigned char *take_pages(hd_memory_account *account, size_t size)
+{
+    if (!hd_memory_account_take(account, HD_MEMORY_ARENAS, size)) {
+        return NULL;
+    }
+    unsigned char *pages = hd_pages_alloc(size);
+    if (pages == NULL) {
+        hd_memory_account_give(account, HD_MEMORY_ARENAS, size);
+    }
+    return pages;
+}
+
+static void give_pages(hd_memory_account *account, unsigned char **pages, size_t *size)
+{
+    hd_pages_free(*pages, *size);
+    hd_memory_account_give(account, HD_MEMORY_ARENAS, *size);
+    *pages = NULL;
+    *size = 0;
+}
+
 hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_memory_account *account, size_t size, size_t keep)
 {
     if (size <= workspace->arena_size) {
         return HD_OK;
     }
-    size_t rounded = hd_align_up(size, ARENA_STEP);
-    if (rounded < size || !hd_memory_account_take(account, HD_MEMORY_ARENAS, rounded)) {
+    size_t rounded = hd_align_up(size, ARENA_STEP) < size ? 0 : hd_pages_size(hd_align_up(size, ARENA_STEP));
+    if (rounded == 0) {
         return HD_OUT_OF_MEMORY;
     }
-    unsigned char *arena = hd_pages_alloc(rounded);
+    workspace->arena_generation++;
+    if (keep == 0) {
+        give_pages(account, &workspace->arena, &workspace->arena_size);
+    }
+    unsigned char *arena = take_pages(account, rounded);
     if (arena == NULL) {
-        hd_memory_account_give(account, HD_MEMORY_ARENAS, rounded);
         return HD_OUT_OF_MEMORY;
     }
     if (keep > 0) {
         memcpy(arena, workspace->arena, keep);
+        give_pages(account, &workspace->arena, &workspace->arena_size);
     }
-    hd_pages_free(workspace->arena, workspace->arena_size);
-    hd_memory_account_give(account, HD_MEMORY_ARENAS, workspace->arena_size);
     workspace->arena = arena;
     workspace->arena_size = rounded;
-    workspace->arena_generation++;
     return HD_OK;
 }
 
@@ -38,39 +60,40 @@ hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_memory_accoun
     if (size <= workspace->scratch_size) {
         return HD_OK;
     }
-    size_t rounded = hd_align_up(size, ARENA_STEP);
-    if (rounded < size || !hd_memory_account_take(account, HD_MEMORY_ARENAS, rounded)) {
+    size_t rounded = hd_align_up(size, ARENA_STEP) < size ? 0 : hd_pages_size(hd_align_up(size, ARENA_STEP));
+    if (rounded == 0) {
         return HD_OUT_OF_MEMORY;
     }
-    unsigned char *scratch = hd_pages_alloc(rounded);
+    give_pages(account, &workspace->scratch, &workspace->scratch_size);
+    unsigned char *scratch = take_pages(account, rounded);
     if (scratch == NULL) {
-        hd_memory_account_give(account, HD_MEMORY_ARENAS, rounded);
         return HD_OUT_OF_MEMORY;
     }
-    hd_pages_free(workspace->scratch, workspace->scratch_size);
-    hd_memory_account_give(account, HD_MEMORY_ARENAS, workspace->scratch_size);
     workspace->scratch = scratch;
     workspace->scratch_size = rounded;
     return HD_OK;
 }
 
-bool hd_workspace_reserve_pointers(hd_workspace *workspace, size_t count)
+bool hd_workspace_reserve_pointers(hd_workspace *workspace, hd_memory_account *account, size_t count)
 {
-    return hd_array_reserve((void **)&workspace->pointers, &workspace->pointer_capacity, count,
-                            sizeof *workspace->pointers);
+    return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->pointers,
+                                     &workspace->pointer_capacity, count, sizeof *workspace->pointers);
 }
 
-bool hd_workspace_reserve_key(hd_workspace *workspace, size_t size)
+bool hd_workspace_reserve_key(hd_workspace *workspace, hd_memory_account *account, size_t size)
 {
-    return hd_array_reserve((void **)&workspace->key, &workspace->key_capacity, size, 1);
+    return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->key,
+                                     &workspace->key_capacity, size, 1);
 }
 
 void hd_workspace_clear(hd_workspace *workspace, hd_memory_account *account)
 {
-    hd_pages_free(workspace->arena, workspace->arena_size);
-    hd_pages_free(workspace->scratch, workspace->scratch_size);
-    hd_memory_account_give(account, HD_MEMORY_ARENAS, workspace->arena_size + workspace->scratch_size);
+    give_pages(account, &workspace->arena, &workspace->arena_size);
+    give_pages(account, &workspace->scratch, &workspace->scratch_size);
     hd_free(workspace->pointers);
     hd_free(workspace->key);
-    *workspace = (hd_workspace){0};
+    hd_memory_account_give(account, HD_MEMORY_ARENAS,
+                           workspace->pointer_capacity * sizeof *workspace->pointers + workspace->key_capacity);
+    /* No list of an arena that was here before may be taken for one of the next. */
+    *workspace = (hd_workspace){.arena_generation = workspace->arena_generation + 1};
 }

@@ -27,16 +27,17 @@ typedef struct hd_workspace {
     size_t key_capacity;
 } hd_workspace;
 
-/* Makes the arena at least `size` bytes; its first `keep` bytes stay as they are. */
+/* Makes the arena at least `size` bytes; its first `keep` bytes stay as they are. On failure it may be gone,
+ * unless something is to be kept. Scratch memory likewise, of which nothing is kept. */
 HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, struct hd_memory_account *account,
                                                 size_t size, size_t keep);
 HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, struct hd_memory_account *account,
                                                   size_t size);
 /* Room for pointers and for a key; false when out of memory. */
-bool hd_workspace_reserve_pointers(hd_workspace *workspace, size_t count);
-bool hd_workspace_reserve_key(hd_workspace *workspace, size_t size);
+bool hd_workspace_reserve_pointers(hd_workspace *workspace, struct hd_memory_account *account, size_t count);
+bool hd_workspace_reserve_key(hd_workspace *workspace, struct hd_memory_account *account, size_t size);
 
-/* Frees all that it holds. */
+/* Frees all that it holds; the generation goes on. */
 void hd_workspace_clear(hd_workspace *workspace, struct hd_memory_account *account);
 
 #endif

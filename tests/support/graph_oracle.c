@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "graph/evaluate.h"
 #include "graph/graph.h"
 
@@ -27,8 +28,8 @@ static size_t byte_count(hd_dtype dtype, const hd_shape *shape)
 
 static void *copy_bytes(const void *data, size_t size)
 {
-    void *copy = NULL; /* of its own size, so that AddressSanitizer sees what is read behind its end */
-    assert_int_equal(posix_memalign(&copy, 64, size > 0 ? size : 1), 0);
+    void *copy = hd_alloc_aligned(size);
+    assert_non_null(copy);
     if (size > 0) {
         memcpy(copy, data, size);
     }
@@ -71,8 +72,8 @@ void oracle_create(graph_oracle *oracle)
 void oracle_destroy(graph_oracle *oracle)
 {
     for (size_t i = 0; i < oracle->value_count; i++) {
-        free(oracle->values[i].data);
-        free(oracle->values[i].disturbed);
+        hd_free(oracle->values[i].data);
+        hd_free(oracle->values[i].disturbed);
     }
     hd_graph_destroy(&oracle->graph);
 }
@@ -178,7 +179,7 @@ static void free_outputs(hd_operand *outputs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         void *data = (void *)(uintptr_t)outputs[i].data;
-        free(data);
+        hd_free(data);
     }
 }
 
@@ -290,7 +291,7 @@ bool oracle_node(graph_oracle *oracle, const char *type, const size_t *inputs, s
     for (size_t i = 0; i < output_count; i++) {
         void *true_data = (void *)(uintptr_t)out[i].data, *other = (void *)(uintptr_t)disturbed[i].data;
         if (out[i].dtype != HD_FLOAT32) {
-            free(other);
+            hd_free(other);
             other = NULL;
         } else {
             disturb(other, hd_shape_count(&out[i].shape));
@@ -356,7 +357,7 @@ static void run_once(const graph_oracle *oracle, hd_model *model, hd_tensor *out
         if (memcmp(before[i], inputs[i].data, inputs[i].size) != 0) {
             fail_msg("input %zu was written to\n%s", i, oracle->trace);
         }
-        free(before[i]);
+        hd_free(before[i]);
     }
 }
 

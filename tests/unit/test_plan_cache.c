@@ -45,9 +45,14 @@ static void release(void *plan)
     }
 }
 
+static bool is_idle(void *plan)
+{
+    return hd_load_relaxed(&((fake_plan *)plan)->references) == 1;
+}
+
 static void make_cache(size_t capacity)
 {
-    hd_plan_cache_functions functions = {retain, release};
+    hd_plan_cache_functions functions = {retain, release, is_idle};
     assert_int_equal(hd_plan_cache_create(capacity, functions, &cache), HD_OK);
 }
 
@@ -270,6 +275,39 @@ static void many_keys_on_many_threads_stay_within_the_capacity(void **state)
     drop_cache();
 }
 
+static void only_plans_that_nobody_has_are_evicted(void **state)
+{
+    (void)state;
+    make_cache(8);
+    void *found;
+    fake_plan *used = NULL;
+    for (uint64_t key = 0; key < 4; key++) {
+        assert_int_equal(hd_plan_cache_find(cache, &key, sizeof key, 0, &found), HD_OK);
+        assert_null(found);
+        fake_plan *plan = new_plan(key);
+        hd_plan_cache_finish(cache, &key, sizeof key, plan);
+        if (key == 2) {
+            used = plan;
+        } else {
+            release(plan);
+        }
+    }
+    uint64_t making = 9; /* an entry without a plan stays, too */
+    assert_int_equal(hd_plan_cache_find(cache, &making, sizeof making, 0, &found), HD_OK);
+    hd_plan_cache_evict(cache);
+    assert_int_equal(hd_plan_cache_count(cache), 1);
+    assert_int_equal(hd_load_seq_cst(&plans_alive), 1);
+    hd_plan_cache_finish(cache, &making, sizeof making, NULL);
+    uint64_t key = 2;
+    assert_int_equal(hd_plan_cache_find(cache, &key, sizeof key, 0, &found), HD_OK);
+    assert_ptr_equal(found, used);
+    release(found);
+    release(used);
+    hd_plan_cache_evict(cache);
+    assert_int_equal(hd_plan_cache_count(cache), 0);
+    drop_cache();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +317,7 @@ int main(void)
         cmocka_unit_test(eight_threads_that_want_one_key_make_it_once),
         cmocka_unit_test(after_a_failure_the_next_one_tries_alone),
         cmocka_unit_test(while_one_key_is_made_others_go_on_and_waits_for_it_end),
+        cmocka_unit_test(only_plans_that_nobody_has_are_evicted),
         cmocka_unit_test(many_keys_on_many_threads_stay_within_the_capacity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

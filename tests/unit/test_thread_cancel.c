@@ -355,7 +355,7 @@ static void finish_plan(void)
 static void waiting_for_another_threads_plan(void **state)
 {
     (void)state;
-    hd_plan_cache_functions functions = {keep, keep};
+    hd_plan_cache_functions functions = {keep, keep, NULL};
     void *found;
     assert_int_equal(hd_plan_cache_create(2, functions, &cache), HD_OK);
     assert_int_equal(hd_plan_cache_find(cache, "key", 3, 0, &found), HD_OK);

@@ -37,9 +37,9 @@ static void an_arena_grows_keeps_its_beginning_and_changes_its_generation(void *
     assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, SIZE_MAX - 5, 0), HD_OUT_OF_MEMORY);
     assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, SIZE_MAX - 5), HD_OUT_OF_MEMORY);
     assert_int_equal(hd_load_relaxed(&account.total), workspace.arena_size + workspace.scratch_size);
-    assert_true(hd_workspace_reserve_pointers(&workspace, 100));
-    assert_false(hd_workspace_reserve_pointers(&workspace, SIZE_MAX / 2));
-    assert_true(hd_workspace_reserve_key(&workspace, 100));
+    assert_true(hd_workspace_reserve_pointers(&workspace, &account, 100));
+    assert_false(hd_workspace_reserve_pointers(&workspace, &account, SIZE_MAX / 2));
+    assert_true(hd_workspace_reserve_key(&workspace, &account, 100));
     hd_workspace_clear(&workspace, &account);
     assert_int_equal(hd_load_relaxed(&account.total), 0);
     assert_int_equal(hd_load_relaxed(&account.kinds[HD_MEMORY_ARENAS]), 0);
@@ -53,7 +53,7 @@ static void a_limit_refuses_and_counts_nothing(void **state)
     assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 60 * KILOBYTE, 0), HD_OK);
     uint64_t held = hd_load_relaxed(&account.total);
     assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, 60 * KILOBYTE), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 200 * KILOBYTE, 0), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 200 * KILOBYTE, 1), HD_OUT_OF_MEMORY);
     assert_int_equal(hd_load_relaxed(&account.total), held);
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, SIZE_MAX));
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, 100 * KILOBYTE));

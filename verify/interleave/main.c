@@ -36,6 +36,7 @@ static const scenario *const tables[] = {
     scenarios_model_async,
     scenarios_plan_cache,
     scenarios_queues,
+    scenarios_reclaim,
     scenarios_registry,
     scenarios_slot_pool,
     scenarios_strategies,

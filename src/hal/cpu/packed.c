@@ -34,7 +34,7 @@ static hd_status pack_matrix(const hd_operand *constant, hd_packed *packed, hd_e
     if (!hd_gemm_packed_count(depth, columns, &count)) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "a weight matrix does not fit the address space");
     }
-    packed->memory = hd_pages_alloc(count * sizeof(float));
+    packed->memory = hd_pages_alloc_charged(count * sizeof(float), &packed->owner);
     if (packed->memory == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a packed weight of %zu bytes",
                        count * sizeof(float));
@@ -84,7 +84,7 @@ hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t gr
 void hd_cpu_packed_destroy(hd_packed **packed)
 {
     if (*packed != NULL) {
-        hd_pages_free((*packed)->memory, (*packed)->size);
+        hd_pages_free_charged((*packed)->memory, (*packed)->size, (*packed)->owner);
         hd_free(*packed);
         *packed = NULL;
     }

@@ -264,7 +264,7 @@ hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group, hd_
 {
     int64_t count = hd_convolution_packed_count(packed->packing, &constant->shape, group);
     size_t size = (size_t)count * sizeof(float);
-    packed->memory = hd_pages_alloc(size);
+    packed->memory = hd_pages_alloc_charged(size, &packed->owner);
     if (packed->memory == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a convolution's packed weight");
     }

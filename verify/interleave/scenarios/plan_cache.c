@@ -31,10 +31,16 @@ static void plan_release(void *memory)
     }
 }
 
+static bool plan_is_idle(void *memory)
+{
+    plan *self = memory;
+    return hd_load_relaxed(&self->references) == 1;
+}
+
 static cache_state *cache_open(size_t capacity)
 {
     cache_state *state = hd_alloc_zero(1, sizeof *state);
-    hd_plan_cache_functions functions = {plan_retain, plan_release};
+    hd_plan_cache_functions functions = {plan_retain, plan_release, plan_is_idle};
     scenario_require("explorer", hd_plan_cache_create(capacity, functions, &state->cache) == HD_OK);
     trace_name(state, sizeof *state, "state");
     return state;
@@ -110,6 +116,17 @@ static void use_both_backwards(void *argument)
     use_first(argument);
 }
 
+static void evict(void *argument)
+{
+    hd_plan_cache_evict(((cache_state *)argument)->cache);
+}
+
+static void use_and_evict(void *argument)
+{
+    use_first(argument);
+    evict(argument);
+}
+
 /* Runs the threads; keeps: plans in the cache afterwards; made: most plans of key 0. */
 static void run_cache(cache_state *state, uint32_t count, void (*const *runs)(void *), size_t keeps,
                       uint32_t made)
@@ -179,7 +196,39 @@ static void finder_against_dropping(void)
     run_cache(state, 2, (void (*const[])(void *)){use_first, use_second}, 1, 2);
 }
 
+/* What is evicted may be found, be in the making, or have a user at that moment; afterwards nothing is kept. */
+static void evicted_while_used(void)
+{
+    cache_state *state = cache_open(2);
+    hd_thread threads[2];
+    scenario_start(&threads[0], "user", use_first, state);
+    scenario_start(&threads[1], "evictor", use_and_evict, state);
+    hd_thread_join(&threads[0]);
+    hd_thread_join(&threads[1]);
+    scenario_require("ONCE.made", hd_load_relaxed(&state->made[0]) <= 2);
+    hd_plan_cache_evict(state->cache);
+    scenario_require("FLAT.evicted", hd_plan_cache_count(state->cache) == 0);
+    cache_end(state);
+}
+
+static void evicted_twice(void)
+{
+    cache_state *state = cache_open(2);
+    use_both(state);
+    hd_thread threads[3];
+    scenario_start(&threads[0], "evictor", evict, state);
+    scenario_start(&threads[1], "evictor", evict, state);
+    scenario_start(&threads[2], "user", use_second, state);
+    for (uint32_t i = 0; i < 3; i++) {
+        hd_thread_join(&threads[i]);
+    }
+    scenario_require("FLAT.kept", hd_plan_cache_count(state->cache) <= 1);
+    cache_end(state);
+}
+
 const scenario scenarios_plan_cache[] = {
+    {.name = "cache.evicted-while-used", .run = evicted_while_used},
+    {.name = "cache.evicted-twice", .run = evicted_twice},
     {.name = "cache.single-flight", .run = single_flight},
     {.name = "cache.single-flight-of-three", .run = single_flight_of_three},
     {.name = "cache.wake-without-reason", .run = single_flight, .spurious = 1},
