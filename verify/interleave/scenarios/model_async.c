@@ -73,7 +73,7 @@ void hd_budget_bring(uint64_t bytes)
     (void)bytes;
 }
 
-void hd_plan_drop_list(hd_plan *plan, uint32_t lane)
+void hd_plan_drop_lane(hd_plan *plan, uint32_t lane)
 {
     (void)plan, (void)lane;
 }
