@@ -583,9 +583,10 @@ static hd_status attempt(run_state *run)
             drop_outputs(run);
         }
     }
-    /* Outputs are the caller's now, or gone. */
-    hd_memory_account_give(account_of(run), HD_MEMORY_ARENAS, run->allocated_size);
-    run->allocated_size = 0;
+    if (run->allocated_size > 0) { /* outputs, which are the caller's now, or gone */
+        hd_memory_account_give(account_of(run), HD_MEMORY_ARENAS, run->allocated_size);
+        run->allocated_size = 0;
+    }
     return status;
 }
 

@@ -47,8 +47,14 @@ static inline hd_memory_owner *hd_memory_account_owner(hd_memory_account *accoun
 bool hd_memory_account_take(hd_memory_account *account, hd_memory_kind kind, size_t size);
 void hd_memory_account_give(hd_memory_account *account, hd_memory_kind kind, size_t size);
 
-/* hd_array_reserve, counted: as many bytes as the array's capacity has. */
-bool hd_memory_account_reserve(hd_memory_account *account, hd_memory_kind kind, void **memory,
-                               size_t *capacity, size_t needed, size_t element_size);
+bool hd_memory_account_grow(hd_memory_account *account, hd_memory_kind kind, void **memory, size_t *capacity,
+                            size_t needed, size_t element_size);
+
+/* hd_array_reserve, counted: as many bytes as the array's capacity has. In place, since every run asks. */
+static inline bool hd_memory_account_reserve(hd_memory_account *account, hd_memory_kind kind, void **memory,
+                                             size_t *capacity, size_t needed, size_t element_size)
+{
+    return needed <= *capacity || hd_memory_account_grow(account, kind, memory, capacity, needed, element_size);
+}
 
 #endif

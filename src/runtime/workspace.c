@@ -74,18 +74,6 @@ hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_memory_accoun
     return HD_OK;
 }
 
-bool hd_workspace_reserve_pointers(hd_workspace *workspace, hd_memory_account *account, size_t count)
-{
-    return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->pointers,
-                                     &workspace->pointer_capacity, count, sizeof *workspace->pointers);
-}
-
-bool hd_workspace_reserve_key(hd_workspace *workspace, hd_memory_account *account, size_t size)
-{
-    return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->key,
-                                     &workspace->key_capacity, size, 1);
-}
-
 void hd_workspace_clear(hd_workspace *workspace, hd_memory_account *account)
 {
     give_pages(account, &workspace->arena, &workspace->arena_size);

@@ -11,9 +11,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-
-/* Bytes are counted against the device's limit here. */
-struct hd_memory_account;
+#include "runtime/memory_account.h"
 
 typedef struct hd_workspace {
     unsigned char *arena;
@@ -29,15 +27,23 @@ typedef struct hd_workspace {
 
 /* Makes the arena at least `size` bytes; its first `keep` bytes stay as they are. On failure it may be gone,
  * unless something is to be kept. Scratch memory likewise, of which nothing is kept. */
-HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, struct hd_memory_account *account,
+HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_memory_account *account,
                                                 size_t size, size_t keep);
-HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, struct hd_memory_account *account,
+HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_memory_account *account,
                                                   size_t size);
 /* Room for pointers and for a key; false when out of memory. */
-bool hd_workspace_reserve_pointers(hd_workspace *workspace, struct hd_memory_account *account, size_t count);
-bool hd_workspace_reserve_key(hd_workspace *workspace, struct hd_memory_account *account, size_t size);
+static inline bool hd_workspace_reserve_pointers(hd_workspace *workspace, hd_memory_account *account, size_t count)
+{
+    return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->pointers,
+                                     &workspace->pointer_capacity, count, sizeof *workspace->pointers);
+}
+static inline bool hd_workspace_reserve_key(hd_workspace *workspace, hd_memory_account *account, size_t size)
+{
+    return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->key,
+                                     &workspace->key_capacity, size, 1);
+}
 
 /* Frees all that it holds; the generation goes on. */
-void hd_workspace_clear(hd_workspace *workspace, struct hd_memory_account *account);
+void hd_workspace_clear(hd_workspace *workspace, hd_memory_account *account);
 
 #endif
