@@ -19,6 +19,7 @@ CONSTANTS Callers, Workers, Cores,
     Runs,       \* of each caller, one list each
     FieldSize,  \* numbers that each of the ticket's tile fields holds
     FromBack,   \* the workers that take tiles from the back
+    Stops,      \* whether the runs may be stopped
     Mutant
 
 ThreeSteps == <<2, 1, 2>>
@@ -38,12 +39,13 @@ VARIABLES
     unwoken,            \* of each caller: it woke nobody, since no core was to spare
     resigned,           \* workers that fell asleep since no core was to spare
     computed,           \* of each caller: how often each <<step, tile>> of this run was computed
+    stopped,            \* what the callers look at says to end
     pc
 
 shared == <<open, inside, list, ticket, done, busy>>
 sleep == <<sleepers, stopping, lock, asleep>>
 locals == <<step, own, runs, job, tile, seen, unwoken, resigned>>
-vars == <<shared, sleep, locals, computed, pc>>
+vars == <<shared, sleep, locals, computed, stopped, pc>>
 
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 MakeTicket(s, n) == s * FieldSize * FieldSize + n
@@ -63,7 +65,7 @@ Init ==
     /\ job = [w \in Workers |-> Nobody] /\ tile = [w \in Workers |-> <<0, 0, 0>>]
     /\ seen = [w \in Workers |-> 0] /\ resigned = {}
     /\ unwoken = [c \in Callers |-> FALSE] /\ computed = [c \in Callers |-> NoTiles]
-    /\ pc = [t \in Threads |-> "out"]
+    /\ stopped = FALSE /\ pc = [t \in Threads |-> "out"]
 
 \* ---- the caller
 Begin(c) == \* busy + 1, and the job's plain members
@@ -78,7 +80,7 @@ Open(c) ==
 
 BeginStep(c) ==
     /\ pc[c] = "step"
-    /\ IF step[c] > Len(Tiles) THEN Go(c, "close") /\ UNCHANGED <<step, own, done, computed>>
+    /\ IF step[c] > Len(Tiles) \/ stopped THEN Go(c, "close") /\ UNCHANGED <<step, own, done, computed>>
        ELSE IF Tiles[step[c]] = 1
        THEN /\ Compute(c, step[c], 0) /\ step' = [step EXCEPT ![c] = @ + 1] /\ UNCHANGED <<own, done, pc>>
        ELSE /\ done' = [done EXCEPT ![c] = IF Mutant = "done_kept" THEN @ ELSE 0]
@@ -106,7 +108,11 @@ WakeSleepers(c) == \* lock, broadcast, unlock
 
 TakeTile(c) == \* from the front; and computes it: nobody else reads what this thread alone writes
     /\ pc[c] = "tiles"
-    /\ IF HasTile(ticket[c])
+    /\ IF HasTile(ticket[c]) /\ stopped \* takes all that are left, and computes none
+       THEN LET x == ticket[c]
+            IN  /\ ticket' = [ticket EXCEPT ![c] = IF Mutant = "rest_left" THEN @ ELSE @ - Back(x) + Front(x)]
+                /\ own' = [own EXCEPT ![c] = @ + Back(x) - Front(x)] /\ Go(c, "await") /\ UNCHANGED computed
+       ELSE IF HasTile(ticket[c])
        THEN /\ ticket' = [ticket EXCEPT ![c] = TakeFront(@)] /\ Compute(c, step[c], Front(ticket[c]))
             /\ own' = [own EXCEPT ![c] = @ + 1] /\ UNCHANGED pc
        ELSE Go(c, "await") /\ UNCHANGED <<ticket, own, computed>>
@@ -250,9 +256,15 @@ Join ==
     /\ UNCHANGED <<shared, sleep, locals, computed>>
 Ended == pc["owner"] = "ended" /\ UNCHANGED vars
 
-Locks(t) == IF t \in Callers THEN WakeSleepers(t) ELSE IF t \in Workers THEN Woken(t) ELSE Stop
-Steps(t) == IF t \in Callers THEN CallerStep(t) ELSE IF t \in Workers THEN WorkerStep(t) ELSE Join
-Next == (\E t \in Threads : Locks(t) \/ Steps(t)) \/ (\E w \in Workers : Tire(w)) \/ Ended
+StopComes == \* from anywhere, at any time
+    Stops /\ ~stopped /\ stopped' = TRUE /\ UNCHANGED <<shared, sleep, locals, computed, pc>>
+Locks(t) == (IF t \in Callers THEN WakeSleepers(t) ELSE IF t \in Workers THEN Woken(t) ELSE Stop)
+            /\ UNCHANGED stopped
+Steps(t) == (IF t \in Callers THEN CallerStep(t) ELSE IF t \in Workers THEN WorkerStep(t) ELSE Join)
+            /\ UNCHANGED stopped
+Next ==
+    \/ \E t \in Threads : Locks(t) \/ Steps(t)
+    \/ (\E w \in Workers : Tire(w) /\ UNCHANGED stopped) \/ StopComes \/ Ended
 Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars(Locks(t))
 
 \* ---- what must hold
@@ -265,7 +277,7 @@ TicketStandsStill == \* no tile of a step that its caller has left
 EachTileOnce == \* at most once ever, and exactly once when the step is left
     \A c \in Callers : \A s \in 1..Len(Tiles) : \A i \in 0..(FieldSize - 1) :
         /\ computed[c][s][i] <= 1
-        /\ step[c] > s => computed[c][s][i] = (IF i < Tiles[s] THEN 1 ELSE 0)
+        /\ step[c] > s => computed[c][s][i] = (IF i < Tiles[s] THEN 1 ELSE 0) \/ stopped
 CoresCount ==
     /\ busy = Cardinality({c \in Callers : pc[c] # "out"})
               + Cardinality({w \in Workers : pc[w] \in Within \cup {"enter", "enter_late", "exit", "give_core"}})

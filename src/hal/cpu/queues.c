@@ -293,9 +293,13 @@ bool hd_queues_run(hd_queues *queues, uint32_t number, hd_work *work, const hd_s
     hd_check_no_lock_held();
     hd_queues_submit(queues, number, work);
     while (!await_idle(queue, hd_stop_next_look(stop, HD_FOREVER))) {
-        if (hd_stop_look(stop) != HD_OK && take_back(queue, work)) {
+        if (hd_stop_look(stop) == HD_OK) {
+            continue;
+        }
+        if (take_back(queue, work)) {
             return false;
         }
+        stop = NULL; /* a runner has it, and looks itself */
     }
     return true;
 }

@@ -349,6 +349,29 @@ static void destroy_unused(void)
     queues_end(state, 0);
 }
 
+static hd_status has_come(const hd_stop *stop)
+{
+    (void)stop;
+    return HD_CANCELLED;
+}
+
+/* Work that no runner has begun is taken back, and never done; else it is waited for. The queue serves the next. */
+static void run_stopped(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_stop stop = {.look = has_come, .commit = has_come};
+    test_work *own = hd_alloc_zero(1, sizeof *own);
+    *own = (test_work){.work = {.run = run_work}, .state = state, .queue = 0, .number = 1};
+    bool done = hd_queues_run(state->queues, 0, &own->work, &stop);
+    scenario_require("ONCE.done-or-taken-back", done ? own->runs == 1 : own->runs == 0);
+    scenario_outcome(done ? 0 : 1);
+    uint32_t next = done ? 2 : 1;
+    hd_free(own);
+    run_and_wait(state, 0, next);
+    hd_queues_destroy(&state->queues);
+    hd_free(state);
+}
+
 const scenario scenarios_queues[] = {
     {.name = "queues.submit-against-idle", .run = submit_against_idle},
     {.name = "queues.wake-without-reason", .run = submit_against_idle, .spurious = 1},
@@ -372,5 +395,6 @@ const scenario scenarios_queues[] = {
     {.name = "queues.two-run", .run = two_run},
     {.name = "queues.run-behind-ended-work", .run = run_behind_ended_work},
     {.name = "queues.destroy-unused", .run = destroy_unused},
+    {.name = "queues.run-stopped", .run = run_stopped, .preemptions = 2, .old_loads = 1, .outcomes = 3},
     {.name = NULL},
 };

@@ -73,6 +73,22 @@ static void work_end(work *self)
     hd_free(self);
 }
 
+/* A stop that another thread brings about. */
+typedef struct test_stop {
+    hd_stop stop; /* first */
+    _Atomic uint32_t has_come;
+} test_stop;
+
+static hd_status look_at_test(const hd_stop *stop)
+{
+    return hd_load_relaxed(&((const test_stop *)stop)->has_come) == 1 ? HD_CANCELLED : HD_OK;
+}
+
+static void stop_it(void *argument)
+{
+    hd_store_relaxed(&((test_stop *)argument)->has_come, 1);
+}
+
 static void run_work(hd_team *team, uint32_t job, size_t step_count)
 {
     work *self = work_create(step_count);
@@ -175,6 +191,28 @@ static void two_callers(void)
     hd_team_destroy(&team);
 }
 
+/* A run that is stopped leaves nobody inside its list; one that was not has all of its tiles; and the team computes
+ * the next one. */
+static void stopped(void)
+{
+    hd_team *team = team_open(2);
+    work *self = work_create(2);
+    test_stop stop = {.stop = {.look = look_at_test, .commit = look_at_test}};
+    hd_thread thread;
+    scenario_start(&thread, "stopper", stop_it, &stop);
+    hd_status status = hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, &stop.stop);
+    scenario_outcome(status == HD_OK ? 0 : self->results[0][0] + self->results[0][1] == 2 ? 1 : 2);
+    if (status == HD_OK) {
+        work_end(self);
+    } else {
+        scenario_require("ONCE.stopped", status == HD_CANCELLED);
+        hd_free(self);
+    }
+    hd_thread_join(&thread);
+    run_work(team, 0, 1);
+    hd_team_destroy(&team);
+}
+
 const scenario scenarios_team[] = {
     {.name = "team.idle", .run = idle_team},
     {.name = "team.two-idle-workers", .run = two_idle_workers},
@@ -185,6 +223,7 @@ const scenario scenarios_team[] = {
     {.name = "team.two-runs", .run = two_runs, .preemptions = 3, .old_loads = 1},
     {.name = "team.two-workers", .run = two_workers, .preemptions = 1, .old_loads = 1},
     {.name = "team.two-callers", .run = two_callers, .preemptions = 2, .old_loads = 1},
+    {.name = "team.stopped", .run = stopped, .preemptions = 2, .old_loads = 1, .outcomes = 7},
     {.name = "team.one-step-unbounded", .run = one_step},
     {.name = "team.two-runs-unbounded", .run = two_runs},
     {.name = NULL},
