@@ -11,11 +11,9 @@
 
 static _Thread_local const hd_stop *current;
 
-UNSEEN const hd_stop *hd_stop_enter(const hd_stop *stop)
+UNSEEN void hd_stop_enter(const hd_stop *stop)
 {
-    const hd_stop *before = current;
     current = stop;
-    return before;
 }
 
 UNSEEN hd_status hd_stop_asked(void)

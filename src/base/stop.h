@@ -34,8 +34,8 @@ static inline hd_status hd_stop_commit(const hd_stop *stop)
 uint64_t hd_stop_next_look(const hd_stop *stop, uint64_t deadline);
 
 /* What the calling thread's work looks at from here on, where it is not at hand: in a kernel, or while a plan is
- * made. Returns what it was before, to be entered again. */
-const hd_stop *hd_stop_enter(const hd_stop *stop);
+ * made. NULL, as at first: nothing. */
+void hd_stop_enter(const hd_stop *stop);
 /* Whether that says to end: HD_OK, HD_CANCELLED, HD_DEADLINE. A kernel that finds so may leave its outputs as they
  * are, since whoever runs it looks again behind it. */
 hd_status hd_stop_asked(void);

@@ -611,13 +611,17 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
     uint64_t start = hd_clock_now();
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
-    const hd_stop *outer = hd_stop_enter(stop);
+    if (stop != NULL) {
+        hd_stop_enter(stop);
+    }
     hd_status status = attempt(&run);
     if (status == HD_OUT_OF_MEMORY) {
         hd_reclaim_run(reclaim, lane);
         status = attempt(&run);
     }
-    hd_stop_enter(outer);
+    if (stop != NULL) {
+        hd_stop_enter(NULL);
+    }
     hd_float_environment_leave(&saved);
     if (lane >= HD_STREAM_COUNT) {
         hd_reclaim_leave(reclaim, lane);

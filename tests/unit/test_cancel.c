@@ -20,6 +20,18 @@
 #define FOREVER UINT32_MAX
 #define MILLISECOND UINT64_C(1000000)
 
+/* What a stopped run may take of the processor: 20 ms is what is promised; a busy machine gets more, and so does a
+ * sanitizer, under which all is ten times as slow. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SLOWNESS 10
+#endif
+#endif
+#ifndef SLOWNESS
+#define SLOWNESS 1
+#endif
+#define STOP_LIMIT (SLOWNESS * 100 * MILLISECOND)
+
 typedef struct long_case {
     const char *type;
     size_t input_count;
@@ -95,7 +107,9 @@ static void open_case(fixture *fixture, const long_case *c, uint32_t threads)
         hd_tensor *tensor = &fixture->inputs[i];
         size_t count = 1;
         snprintf(name, sizeof name, "x%zu", i);
-        assert_int_equal(hd_graph_add_input(graph, name, c->dtypes[i], c->ranks[i], c->dims[i], &values[i], &error), HD_OK);
+        assert_int_equal(hd_graph_add_input(graph, name, c->dtypes[i], c->ranks[i], c->dims[i], &values[i],
+                                            &error),
+                         HD_OK);
         for (uint32_t d = 0; d < c->ranks[i]; d++) {
             tensor->dims[d] = c->dims[i][d];
             count *= (size_t)c->dims[i][d];
@@ -137,7 +151,7 @@ static void sleep_ms(uint32_t milliseconds)
 }
 
 /* Cancels each while it computes. What counts is the processor's time from the cancel on, since others may use the
- * machine: 20 ms at the most, of which a test under a sanitizer or a busy machine gets five times as much. */
+ * machine. */
 static void check_futures(uint32_t threads)
 {
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -158,7 +172,7 @@ static void check_futures(uint32_t threads)
         assert_int_equal(hd_future_cancel(future), HD_CANCELLED);
         assert_int_equal(hd_future_wait(future, FOREVER, &error), HD_CANCELLED);
         uint64_t took = processor_time() - begin;
-        if (took > 100 * MILLISECOND) {
+        if (took > STOP_LIMIT) {
             fail_msg("%s: it went on for %.1f ms", fixture.type, (double)took / 1e6);
         }
         print_message("%s: final after %.2f ms\n", fixture.type, (double)took / 1e6);
@@ -212,7 +226,8 @@ static hd_status run_with(fixture *fixture, hd_cancel *cancel, uint32_t deadline
     hd_run_options options = {.struct_size = sizeof options, .deadline_ms = deadline_ms, .cancel = cancel};
     hd_error error = {.status = HD_OK};
     hd_tensor before = *output;
-    hd_status status = hd_model_run_with(fixture->model, fixture->inputs, fixture->input_count, output, 1, &options, &error);
+    hd_status status = hd_model_run_with(fixture->model, fixture->inputs, fixture->input_count, output, 1,
+                                         &options, &error);
     if (status != HD_OK) {
         assert_int_equal(error.status, status);
         assert_memory_equal(&before, output, sizeof before);
@@ -234,8 +249,8 @@ static void a_token_stops_a_run_from_a_thread_and_from_a_signal_handler(void **s
         token = cancel;
         struct sigaction action = {.sa_handler = set_token}, old;
         sigaction(SIGUSR1, &action, &old);
-        assert_int_equal(hd_thread_start(&thread, "setter", how == 0 ? set_soon : how == 1 ? destroy_and_set : signal_soon,
-                                         how == 2 ? (void *)&self : (void *)cancel),
+        void (*set)(void *) = how == 0 ? set_soon : how == 1 ? destroy_and_set : signal_soon;
+        assert_int_equal(hd_thread_start(&thread, "setter", set, how == 2 ? (void *)&self : (void *)cancel),
                          HD_OK);
         hd_tensor output = {.name = NULL};
         assert_int_equal(run_with(&fixture, cancel, 0, &output), HD_CANCELLED);
@@ -298,7 +313,8 @@ static void runs_between_stopped_ones_keep_their_bits(void **state)
     hd_tensor expected = {.name = NULL};
     assert_int_equal(hd_device_open("cpu", NULL, &fixture.device, &error), HD_OK);
     fixture.model = make_chain(fixture.device);
-    fixture.inputs[0] = (hd_tensor){.dtype = HD_FLOAT32, .rank = 2, .dims = {4, WIDTH}, .size = 4 * WIDTH * sizeof(float)};
+    fixture.inputs[0] = (hd_tensor){
+        .dtype = HD_FLOAT32, .rank = 2, .dims = {4, WIDTH}, .size = 4 * WIDTH * sizeof(float)};
     fixture.inputs[0].data = malloc(fixture.inputs[0].size);
     fill(&fixture.inputs[0], 4 * WIDTH, false);
     assert_int_equal(hd_model_run(fixture.model, fixture.inputs, 1, &expected, 1, &error), HD_OK);
@@ -347,7 +363,7 @@ static void a_batch_stops_when_nobody_wants_it(void **state)
     assert_int_equal(hd_future_cancel(futures[1]), HD_CANCELLED);
     assert_int_equal(hd_future_wait(futures[1], FOREVER, &error), HD_CANCELLED);
     assert_int_equal(hd_batch_shutdown(batch, HD_BATCH_DRAIN, FOREVER, &error), HD_OK);
-    assert_true(processor_time() - begin < 100 * MILLISECOND);
+    assert_true(processor_time() - begin < STOP_LIMIT);
     for (int i = 0; i < 2; i++) {
         assert_null(outputs[i].data);
         hd_future_destroy(&futures[i]);

@@ -232,8 +232,10 @@ static void a_failed_request_leaves_nothing(void **state)
         hd_tensor outputs[2] = {{.name = "y"}, {.name = "z", .data = small, .size = sizeof small}};
         hd_future *future;
         hd_error error;
-        hd_status status = try % 2 == 0 ? hd_model_run_async(fixture->model, &input, 1, outputs, 2, NULL, &future, &error)
-                                        : hd_batch_submit(fixture->batch, &input, 1, outputs, 2, NULL, &future, &error);
+        hd_status status =
+            try % 2 == 0
+                ? hd_model_run_async(fixture->model, &input, 1, outputs, 2, NULL, &future, &error)
+                : hd_batch_submit(fixture->batch, &input, 1, outputs, 2, NULL, &future, &error);
         assert_int_equal(status, HD_OK);
         assert_int_equal(hd_future_wait(future, FOREVER, &error), HD_INVALID_ARGUMENT);
         hd_future_destroy(&future);
