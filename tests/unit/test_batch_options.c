@@ -1,4 +1,4 @@
-/* What zeros mean in hd_batch_options, seen from outside: while all streams are taken, no batch runs. */
+/* What zeros mean in hd_batch_options: while all streams are taken, and the lane that is kept for runs, no batch runs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "heddle/heddle.h"
+#include "runtime/device.h"
 
 #define FOREVER  HD_WAIT_FOREVER
 #define STREAMS  31
@@ -48,12 +50,14 @@ static void check_defaults(const hd_batch_options *options)
     hd_stream streams[STREAMS];
     hd_batch *batch;
     hd_batch_statistics statistics;
+    uint32_t spare;
     hd_submit_options now = {.struct_size = sizeof now, .wait_ms = HD_NO_WAIT};
     hd_status status = HD_OK;
     size_t count = 0;
     for (size_t i = 0; i < STREAMS; i++) {
         assert_int_equal(hd_stream_acquire(device, FOREVER, &streams[i], NULL), HD_OK);
     }
+    assert_int_equal(hd_slot_pool_lease_for_run(&device->slots, HD_SLOT_NONE, HD_FOREVER, NULL, &spare), HD_OK);
     assert_int_equal(hd_batch_create(model, options, &batch, NULL), HD_OK);
     for (; status == HD_OK && count <= MOST; count += status == HD_OK) {
         x[count] = (float)count;
@@ -67,6 +71,7 @@ static void check_defaults(const hd_batch_options *options)
     }
     assert_int_equal(status, HD_EXHAUSTED);
     assert_in_range(count, CAPACITY, MOST);
+    hd_slot_pool_return(&device->slots, spare);
     for (size_t i = 0; i < STREAMS; i++) {
         assert_int_equal(hd_stream_release(device, streams[i], NULL), HD_OK);
     }
