@@ -266,7 +266,7 @@ static void a_shutdown_of_the_device_ends_an_endless_delay(void **state)
 
 /* --- how long a run waits for a slot */
 
-static uint32_t slots[HD_STREAM_COUNT], slot_count;
+static uint32_t slots[HD_STREAM_COUNT + 1], slot_count; /* and what the lease that fails writes */
 
 static void *return_soon(void *argument)
 {
