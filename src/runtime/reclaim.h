@@ -31,10 +31,10 @@ typedef struct hd_reclaim_source {
 } hd_reclaim_source;
 
 typedef struct hd_reclaim {
-    struct hd_slot_pool *slots;        /* constant, as the next three */
-    struct hd_workspace *workspaces;   /* HD_LANE_COUNT */
-    struct hd_memory_account *account;
-    struct hd_allocator *allocator;
+    struct hd_slot_pool *slots;        /* constant */
+    struct hd_workspace *workspaces;   /* constant: HD_LANE_COUNT of them */
+    struct hd_memory_account *account; /* constant */
+    struct hd_allocator *allocator;    /* constant */
     _Atomic uint64_t runners; /* bit r: runner r computes; CLEARING */
     hd_mutex mutex;
     hd_reclaim_source *sources HD_GUARDED_BY(&mutex);
