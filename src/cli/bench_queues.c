@@ -7,21 +7,21 @@
 #define IN_FLIGHT  8
 #define OPERATIONS 50 /* of a thread, at least */
 
-typedef struct hd_queues_mode {
+typedef struct hd_runners_mode {
     const char *strategy;
     hd_sync_strategy sync_strategy;
     const char *queues;
     uint32_t queue_count;
-} hd_queues_mode;
+} hd_runners_mode;
 
-static const hd_queues_mode modes[] = {
+static const hd_runners_mode modes[] = {
     {"per-encoder", HD_SYNC_PER_ENCODER, "shared", 1},
     {"per-encoder", HD_SYNC_PER_ENCODER, "per-thread", 0},
     {"global", HD_SYNC_GLOBAL, "shared", 1},
     {"global", HD_SYNC_GLOBAL, "per-thread", 0},
 };
 
-static void write_point(hd_report *report, const hd_queues_mode *mode, const hd_queue_load *load,
+static void write_point(hd_report *report, const hd_runners_mode *mode, const hd_queue_load *load,
                         double ops_per_s)
 {
     hd_json_writer *json = &report->json;
@@ -40,7 +40,7 @@ static void write_point(hd_report *report, const hd_queues_mode *mode, const hd_
     }
 }
 
-static hd_exit_code bench_mode(const hd_queues_mode *mode, hd_device *device,
+static hd_exit_code bench_mode(const hd_runners_mode *mode, hd_device *device,
                                const hd_thread_list *threads, double seconds, hd_report *report)
 {
     hd_model *model = NULL;
@@ -68,7 +68,7 @@ static hd_exit_code bench_mode(const hd_queues_mode *mode, hd_device *device,
 }
 
 /* Each mode has a device of its own, opened that way. */
-static hd_exit_code open_device(const hd_arguments *given, const hd_queues_mode *mode,
+static hd_exit_code open_device(const hd_arguments *given, const hd_runners_mode *mode,
                                 hd_device **out_device, hd_device_info *out_info)
 {
     hd_error error = {0};

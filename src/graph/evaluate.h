@@ -2,7 +2,7 @@
 #ifndef HD_GRAPH_EVALUATE_H
 #define HD_GRAPH_EVALUATE_H
 
-#include "hal/operation.h"
+#include "operation/operation.h"
 
 /* Computes an operation all of whose inputs' data is known (or not read). Outputs' dtypes and shapes
  * are inferred; where they depend on the elements, the true shapes take the place of the largest ones.

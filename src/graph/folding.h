@@ -6,7 +6,7 @@
 #ifndef HD_GRAPH_FOLDING_H
 #define HD_GRAPH_FOLDING_H
 
-#include "hal/operation.h"
+#include "operation/operation.h"
 #include "runtime/memory_account.h"
 
 typedef struct hd_folding {

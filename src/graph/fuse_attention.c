@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "graph/planner.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 /* What was found, from the softmax outwards. */
 typedef struct attention_parts {

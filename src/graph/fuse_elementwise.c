@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "graph/model.h"
 #include "graph/planner.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 #define STEP_REFERENCE 0x8000
 

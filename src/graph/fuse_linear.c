@@ -1,7 +1,7 @@
 /* Products with constant weights take the bias, the residual and the activation that follow them. The
  * arithmetic stays what the separate operators do, in their order (BITS). */
 #include "graph/planner.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 /* An operator that is an activation with constant parameters. */
 bool hd_activation_of(const hd_planner *planner, const hd_plan_node *node, hd_activation *out)

@@ -2,8 +2,8 @@
  * small tensor itself, each element several times: as pyramids of features do. "heddle.ConcatRepeated" is a
  * Concat with the attribute `repeats`, a factor for each input and each of its axes. */
 #include "graph/planner.h"
-#include "hal/axes.h"
-#include "hal/scaling.h"
+#include "operation/axes.h"
+#include "operation/scaling.h"
 
 /* Whether each output position p of an axis shows input position p / factor. */
 static bool repeats_axis(const hd_scaling *scaling, uint32_t axis, int64_t factor)

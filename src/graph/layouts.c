@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "graph/model.h"
 #include "graph/planner.h"
-#include "hal/convolution.h"
-#include "hal/slicing.h"
+#include "operation/convolution.h"
+#include "operation/slicing.h"
 
 typedef struct layout_pass {
     hd_planner *planner;

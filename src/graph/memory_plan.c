@@ -40,7 +40,7 @@ static bool is_in_arena(const hd_plan_tensor *tensor)
 }
 
 /* Whether inference allows a node that passes may have made or changed, and says what its outputs are. Kernels
- * check their operands no more (operator.h), so this is what each fusion relies on (hal/fused.h). */
+ * check their operands no more (operator.h), so this is what each fusion relies on (operation/fused.h). */
 __attribute__((unused)) static bool is_sound(const hd_plan_node *node)
 {
     const hd_operator *entry = hd_operator_find(node->operation.type);

@@ -5,7 +5,7 @@
 #ifndef HD_GRAPH_OPERATOR_H
 #define HD_GRAPH_OPERATOR_H
 
-#include "hal/operation.h"
+#include "operation/operation.h"
 
 typedef enum hd_infer_result {
     HD_INFER_DONE,        /* every output's dtype and shape is set */

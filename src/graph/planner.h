@@ -12,7 +12,7 @@
 #include "graph/folding.h"
 #include "graph/plan.h"
 #include "hal/packed.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 struct hd_model;
 

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "graph/rows.h"
-#include "hal/axes.h"
-#include "hal/elementwise.h"
-#include "hal/scaling.h"
-#include "hal/slicing.h"
+#include "operation/axes.h"
+#include "operation/elementwise.h"
+#include "operation/scaling.h"
+#include "operation/slicing.h"
 
 typedef const char *row_rule(const hd_row_node *node, size_t index, uint32_t axis);
 

@@ -3,11 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "hal/convolution.h"
-#include "hal/einsum.h"
-#include "hal/fused.h"
-#include "hal/scaling.h"
-#include "hal/window.h"
+#include "operation/convolution.h"
+#include "operation/einsum.h"
+#include "operation/fused.h"
+#include "operation/scaling.h"
+#include "operation/window.h"
 
 /* Measured on an AVX-512 server core, and rounded up: other processors are slower. */
 #define MULTIPLY_ADD       0.25 /* float32 in a product */

@@ -6,7 +6,7 @@
 #ifndef HD_GRAPH_WORK_H
 #define HD_GRAPH_WORK_H
 
-#include "hal/operation.h"
+#include "operation/operation.h"
 
 /* The steps of an operation whose outputs are inferred. A double, as products of sizes overflow integers. */
 double hd_work_of(const hd_operation *operation);

@@ -11,13 +11,10 @@
 #include "hal/command_list.h"
 #include "hal/lane.h"
 #include "hal/packed.h"
-#include "hal/work.h"
 #include "heddle/device.h"
 
 /* What replays command lists on a device: for the CPU its worker team. */
 typedef struct hd_executor hd_executor;
-/* A device's in-order asynchronous queues. */
-typedef struct hd_queues hd_queues;
 
 typedef struct hd_backend {
     hd_device_kind kind;
@@ -36,16 +33,6 @@ typedef struct hd_backend {
      * executor_size pieces of scratch_stride bytes. */
     hd_status (*executor_run)(hd_executor *executor, uint32_t lane, const hd_command_list *list,
                               unsigned char *scratch, size_t scratch_stride, const hd_stop *stop);
-
-    /* In-order asynchronous queues, as hal/cpu/queues.h says of the CPU's. */
-    hd_status (*queues_create)(uint32_t runner_count, uint32_t queue_count, hd_queues **out_queues);
-    void (*queues_destroy)(hd_queues **queues);
-    hd_status (*queues_start)(hd_queues *queues);
-    bool (*queues_start_all)(hd_queues *queues);
-    void (*queues_submit)(hd_queues *queues, uint32_t number, hd_work *work);
-    bool (*queues_run)(hd_queues *queues, uint32_t number, hd_work *work, const hd_stop *stop);
-    void (*queues_resume)(hd_queues *queues, uint32_t number);
-    hd_status (*queues_drain)(hd_queues *queues, uint64_t deadline);
 
     /* How input `index` of an operation is packed when it is a constant: its dtype, shape and data are
      * set, other operands' shapes may be unknown. */
@@ -76,35 +63,6 @@ static inline HD_MUST_CHECK hd_status hd_backend_run(const hd_backend *backend, 
                                                      const hd_stop *stop) HD_WAITS
 {
     return backend->executor_run(executor, lane, list, scratch, scratch_stride, stop);
-}
-
-static inline void hd_backend_destroy_queues(const hd_backend *backend, hd_queues **queues) HD_WAITS
-{
-    backend->queues_destroy(queues);
-}
-
-static inline HD_MUST_CHECK hd_status hd_backend_start_queues(const hd_backend *backend,
-                                                              hd_queues *queues) HD_WAITS
-{
-    return backend->queues_start(queues);
-}
-
-static inline bool hd_backend_start_all_queues(const hd_backend *backend, hd_queues *queues) HD_WAITS
-{
-    return backend->queues_start_all(queues);
-}
-
-static inline HD_MUST_CHECK bool hd_backend_run_in_queue(const hd_backend *backend, hd_queues *queues,
-                                                         uint32_t number, hd_work *work,
-                                                         const hd_stop *stop) HD_WAITS
-{
-    return backend->queues_run(queues, number, work, stop);
-}
-
-static inline HD_MUST_CHECK hd_status hd_backend_drain_queues(const hd_backend *backend, hd_queues *queues,
-                                                              uint64_t deadline) HD_WAITS
-{
-    return backend->queues_drain(queues, deadline);
 }
 
 /* The processor: always there, also for what is computed while a model is loaded or planned. */

@@ -7,7 +7,7 @@
 #ifndef HD_HAL_PACKED_H
 #define HD_HAL_PACKED_H
 
-#include "hal/operation.h"
+#include "operation/operation.h"
 
 typedef enum hd_packing {
     HD_PACKING_NONE,              /* kernels read the elements as they are */

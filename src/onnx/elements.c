@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "graph/budget.h"
-#include "hal/operation.h"
+#include "operation/operation.h"
 #include "onnx/external.h"
 #include "onnx/guess.h"
 #include "onnx/skeleton.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "hal/operation.h"
+#include "operation/operation.h"
 
 #define MAGIC        "\x93NUMPY"
 #define MAGIC_SIZE   ((size_t)6)

@@ -5,7 +5,7 @@
 #include "base/fault.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "hal/operation.h"
+#include "operation/operation.h"
 #include "heddle/file.h"
 #include "onnx/elements.h"
 #include "onnx/external.h"

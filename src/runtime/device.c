@@ -106,8 +106,7 @@ static hd_status init_streams(hd_device *device, uint32_t depth)
         stream->number = i;
         stream->queue_number = i % device->info.queue_count;
         stream->depth = depth == 0 ? QUEUE_DEPTH : depth;
-        stream->queues = device->queues;
-        stream->backend = device->backend;
+        stream->runners = device->runners;
         stream->slots = &device->slots;
         if (hd_stream_init(stream) != HD_OK) {
             destroy_streams(device, i);
@@ -139,11 +138,11 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given)
     if (hd_callbacks_init(&device->callbacks) != HD_OK) {
         goto fail_submission;
     }
-    if (backend->queues_create(cores, device->info.queue_count, &device->queues) != HD_OK) {
+    if (hd_runners_create(cores, device->info.queue_count, &device->runners) != HD_OK) {
         goto fail_callbacks;
     }
     if (init_streams(device, given->queue_depth) != HD_OK) {
-        goto fail_queues;
+        goto fail_runners;
     }
     if (create_allocator(device) != HD_OK) {
         goto fail_streams;
@@ -165,8 +164,8 @@ fail_allocator:
     hd_allocator_destroy(&device->allocator);
 fail_streams:
     destroy_streams(device, HD_STREAM_COUNT);
-fail_queues:
-    hd_backend_destroy_queues(backend, &device->queues);
+fail_runners:
+    hd_runners_destroy(&device->runners);
 fail_callbacks:
     hd_callbacks_destroy(&device->callbacks);
 fail_submission:
@@ -240,7 +239,7 @@ void hd_device_destroy(hd_device **device)
     HD_CHECK("ONCE.long-runs", hd_load_relaxed(&dead->long_runs) == 0);
     hd_registry_remove(&dead->registry_entry);
     /* A runner or the callback thread may be the one that calls this: it had the last reference. */
-    hd_backend_destroy_queues(dead->backend, &dead->queues);
+    hd_runners_destroy(&dead->runners);
     hd_callbacks_destroy(&dead->callbacks);
     hd_backend_destroy_executor(dead->backend, &dead->executor);
     hd_reclaim_destroy(&dead->reclaim);
@@ -279,7 +278,7 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
     /* The default stream has no slot in the pool, and a future becomes final just after its stream's point
      * was reached. */
     if (status == HD_OK) {
-        status = hd_backend_drain_queues(device->backend, device->queues, deadline);
+        status = hd_runners_drain(device->runners, deadline);
     }
     hd_device_destroy(&device);
     if (status != HD_OK) {
@@ -334,7 +333,7 @@ static void begin_long_run(hd_device *device, hd_lease *lease)
     lease->is_crowded = others + 1 >= device->info.core_count;
     lease->is_delegated = others >= device->info.core_count &&
                           device->info.queue_count == HD_STREAM_COUNT &&
-                          hd_backend_start_all_queues(device->backend, device->queues);
+                          hd_runners_start_all(device->runners);
 }
 
 static void end_long_run(hd_device *device, const hd_lease *lease)
@@ -381,8 +380,7 @@ hd_status hd_device_lease(hd_device *device, bool is_long, const hd_stop *stop, 
 
 bool hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work, const hd_stop *stop)
 {
-    return hd_backend_run_in_queue(device->backend, device->queues,
-                                   device->streams[lease->stream].queue_number, work, stop);
+    return hd_runners_run(device->runners, device->streams[lease->stream].queue_number, work, stop);
 }
 
 void hd_device_return(hd_device *device, const hd_lease *lease)
@@ -424,9 +422,9 @@ hd_status hd_device_fail_stream(hd_status status, hd_error *error)
     }
 }
 
-hd_status hd_device_start_queues(hd_device *device, hd_error *error)
+hd_status hd_device_start_runners(hd_device *device, hd_error *error)
 {
-    if (hd_backend_start_queues(device->backend, device->queues) != HD_OK) {
+    if (hd_runners_start(device->runners) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no thread could be started for asynchronous work");
     }
     return HD_OK;
@@ -435,7 +433,7 @@ hd_status hd_device_start_queues(hd_device *device, hd_error *error)
 hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref, hd_stream_work *work,
                            void (*record)(hd_stream_work *), uint64_t deadline, hd_error *error)
 {
-    hd_status status = hd_device_start_queues(device, error);
+    hd_status status = hd_device_start_runners(device, error);
     if (status != HD_OK) {
         return status;
     }

@@ -24,7 +24,7 @@ struct hd_device {
     hd_memory_account memory;
     const hd_backend *backend;
     hd_executor *executor;
-    hd_queues *queues;
+    hd_runners *runners;
     hd_callbacks callbacks;
     hd_future_home future_home;
     hd_registry_entry registry_entry;
@@ -46,7 +46,7 @@ HD_MUST_CHECK hd_status hd_device_find_stream(hd_device *device, hd_stream handl
                                               hd_error *error);
 
 /* Makes sure that queues have somebody who does their work. HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_device_start_queues(hd_device *device, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_device_start_runners(hd_device *device, hd_error *error) HD_WAITS;
 
 /* Submits work to a stream (hd_submission_submit), with a sentence where that fails. */
 HD_MUST_CHECK hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref, hd_stream_work *work,

@@ -91,7 +91,7 @@ static void resume_barrier(hd_timeline_watch *watch)
         (const event_barrier *)((const char *)watch - offsetof(event_barrier, watch));
     const hd_stream_state *stream = barrier->work.stream;
     /* Behind this call the barrier may be freed. */
-    stream->backend->queues_resume(stream->queues, stream->queue_number);
+    hd_runners_resume(stream->runners, stream->queue_number);
 }
 
 static hd_work_result run_barrier(hd_work *work, uint32_t runner)

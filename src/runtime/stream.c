@@ -150,7 +150,7 @@ hd_status hd_stream_try_submit(const hd_stream_ref *ref, hd_stream_work *work, u
         HD_CHECK("BOUND.stream-depth",
                  work->point <= stream->depth ||
                      hd_timeline_reached(&stream->timeline, work->point - stream->depth));
-        stream->backend->queues_submit(stream->queues, stream->queue_number, &work->work);
+        hd_runners_submit(stream->runners, stream->queue_number, &work->work);
     }
     stream_unlock(stream);
     return status;

@@ -12,8 +12,8 @@
 
 #include "base/mutex.h"
 #include "hal/backend.h"
-#include "hal/work.h"
 #include "heddle/stream.h"
+#include "runtime/runners.h"
 #include "runtime/slot_pool.h"
 #include "runtime/timeline.h"
 
@@ -24,8 +24,7 @@ typedef struct hd_stream_state {
     uint32_t number;           /* constant; of the slot; 0: the default stream */
     uint32_t queue_number;     /* constant; the hardware queue that it submits to */
     uint32_t depth;            /* constant; work in flight at most */
-    hd_queues *queues;         /* constant */
-    const hd_backend *backend; /* constant */
+    hd_runners *runners;       /* constant */
     hd_slot_pool *slots;       /* constant */
     hd_timeline timeline;      /* synchronized by itself */
     hd_mutex mutex;
@@ -49,7 +48,7 @@ typedef struct hd_stream_work {
     uint64_t point;          /* likewise */
 } hd_stream_work;
 
-/* number, queue_number, depth, queues, backend and slots are set. HD_OUT_OF_MEMORY. */
+/* number, queue_number, depth, runners and slots are set. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_stream_init(hd_stream_state *stream);
 void hd_stream_destroy(hd_stream_state *stream);
 

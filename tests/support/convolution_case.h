@@ -5,7 +5,7 @@
 #ifndef HD_TEST_CONVOLUTION_CASE_H
 #define HD_TEST_CONVOLUTION_CASE_H
 
-#include "hal/fused.h"
+#include "operation/fused.h"
 #include "support/operation_runner.h"
 
 /* Two spatial dimensions, or one (the width; height 1). */

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "hal/operation.h"
+#include "operation/operation.h"
 #include "heddle/heddle.h"
 
 #define ORACLE_VALUE_LIMIT 512

@@ -10,7 +10,7 @@
 #ifndef HD_TEST_OPERATOR_ROWS_H
 #define HD_TEST_OPERATOR_ROWS_H
 
-#include "hal/operation.h"
+#include "operation/operation.h"
 #include "heddle/heddle.h"
 
 #define ROW_OPERAND_LIMIT 8

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 #include "operation_runner.h"
 
 typedef struct sizes {

@@ -13,7 +13,7 @@
 
 #include "hal/cpu/half.h"
 #include "hal/cpu/ops/elementwise.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 static float *floats(int64_t count, uint32_t seed)
 {

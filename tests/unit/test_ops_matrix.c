@@ -12,7 +12,7 @@
 
 #include "base/memory.h"
 #include "hal/cpu/activation.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 #include "operation_runner.h"
 
 static float *floats(int64_t count, uint32_t seed)

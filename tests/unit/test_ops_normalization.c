@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hal/fused.h"
+#include "operation/fused.h"
 #include "support/operation_runner.h"
 
 #define MOST 200000

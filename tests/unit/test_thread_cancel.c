@@ -12,7 +12,7 @@
 #include "base/once.h"
 #include "base/thread.h"
 #include "gate_device.h"
-#include "hal/cpu/queues.h"
+#include "runtime/runners.h"
 #include "hal/cpu/team.h"
 #include "runtime/batch_queue.h"
 #include "runtime/plan_cache.h"
@@ -417,7 +417,7 @@ static void joining_a_thread(void **state)
     cancel_inside(join, gate_open, HD_OK);
 }
 
-static hd_queues *queues;
+static hd_runners *queues;
 
 static hd_work_result work_behind_the_gate(hd_work *work, uint32_t runner)
 {
@@ -429,7 +429,7 @@ static hd_work_result work_behind_the_gate(hd_work *work, uint32_t runner)
 static hd_status run_in_queue(void)
 {
     hd_work work = {.run = work_behind_the_gate};
-    (void)!hd_queues_run(queues, 0, &work, NULL);
+    (void)!hd_runners_run(queues, 0, &work, NULL);
     return HD_OK;
 }
 
@@ -437,11 +437,11 @@ static hd_status run_in_queue(void)
 static void waiting_for_a_runner(void **state)
 {
     (void)state;
-    assert_int_equal(hd_queues_create(1, 1, &queues), HD_OK);
-    assert_int_equal(hd_queues_start(queues), HD_OK);
+    assert_int_equal(hd_runners_create(1, 1, &queues), HD_OK);
+    assert_int_equal(hd_runners_start(queues), HD_OK);
     cancel_inside(run_in_queue, gate_open, HD_OK);
-    assert_int_equal(hd_queues_drain(queues, HD_FOREVER), HD_OK);
-    hd_queues_destroy(&queues);
+    assert_int_equal(hd_runners_drain(queues, HD_FOREVER), HD_OK);
+    hd_runners_destroy(&queues);
 }
 
 static hd_team *team;

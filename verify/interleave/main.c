@@ -35,7 +35,7 @@ static const scenario *const tables[] = {
     scenarios_memory_account,
     scenarios_model_async,
     scenarios_plan_cache,
-    scenarios_queues,
+    scenarios_runners,
     scenarios_reclaim,
     scenarios_registry,
     scenarios_slot_pool,

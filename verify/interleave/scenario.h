@@ -39,7 +39,7 @@ extern const scenario scenarios_litmus[];
 extern const scenario scenarios_memory_account[];
 extern const scenario scenarios_model_async[];
 extern const scenario scenarios_plan_cache[];
-extern const scenario scenarios_queues[];
+extern const scenario scenarios_runners[];
 extern const scenario scenarios_reclaim[];
 extern const scenario scenarios_registry[];
 extern const scenario scenarios_slot_pool[];

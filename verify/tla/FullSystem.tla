@@ -1,6 +1,6 @@
 ----------------------------- MODULE FullSystem ------------------------------
 (* Models how the parts work together, along src/runtime/stream_api.c, src/runtime/memory_api.c,     *)
-(* src/runtime/event.c, src/graph/model_async.c (execute_run), src/hal/cpu/queues.c (run_queue) and  *)
+(* src/runtime/event.c, src/graph/model_async.c (execute_run), src/runtime/runners.c (run_queue) and  *)
 (* hd_device_shutdown and hd_device_destroy in src/runtime/device.c. Each thread acquires a stream,  *)
 (* allocates a block, may let the stream wait for the event, submits a run that uses the block, may  *)
 (* record the event, frees the block, releases the stream, and waits for the run's future, which it  *)

@@ -1,6 +1,6 @@
 /* Convolution: types and shapes of the operators of this family. */
 #include "graph/operator.h"
-#include "hal/convolution.h"
+#include "operation/convolution.h"
 
 static hd_infer_result infer_convolution(hd_operation *operation, size_t *needed_input,
                                          hd_error *error)

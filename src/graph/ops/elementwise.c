@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "hal/elementwise.h"
-#include "hal/fused.h"
+#include "operation/elementwise.h"
+#include "operation/fused.h"
 
 static hd_infer_result fail_types(const hd_operation *operation, size_t index, hd_error *error)
 {

@@ -2,8 +2,8 @@
 #include <math.h>
 
 #include "graph/operator.h"
-#include "hal/einsum.h"
-#include "hal/fused.h"
+#include "operation/einsum.h"
+#include "operation/fused.h"
 
 static hd_infer_result fail_shapes(hd_operation *operation, hd_error *error, const hd_shape *a,
                                    const hd_shape *b)

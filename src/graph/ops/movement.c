@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "hal/padding.h"
-#include "hal/slicing.h"
+#include "operation/padding.h"
+#include "operation/slicing.h"
 
 static hd_infer_result infer_transpose(hd_operation *operation, size_t *needed_input,
                                        hd_error *error)

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "graph/operator.h"
-#include "hal/axes.h"
+#include "operation/axes.h"
 
 static hd_infer_result infer_reduce(hd_operation *operation, size_t *needed_input, hd_error *error)
 {

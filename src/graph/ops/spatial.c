@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "hal/scaling.h"
-#include "hal/window.h"
+#include "operation/scaling.h"
+#include "operation/window.h"
 
 static hd_infer_result fail(const hd_operation *operation, hd_error *error, const char *what)
 {

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "graph/ops/spatial.h"
-#include "hal/column.h"
-#include "hal/window.h"
+#include "operation/column.h"
+#include "operation/window.h"
 
 static hd_infer_result fail(const hd_operation *operation, hd_error *error, const char *what)
 {

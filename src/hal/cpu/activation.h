@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 /* x = activation(x), n elements. The same bits as the elementwise operator of that name.
  * Thread-safety: any thread, on its own x. */

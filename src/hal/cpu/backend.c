@@ -10,7 +10,6 @@
 #include "hal/cpu/isa.h"
 #include "hal/cpu/ops/elementwise.h"
 #include "hal/cpu/packed.h"
-#include "hal/cpu/queues.h"
 #include "hal/cpu/team.h"
 
 static void read_processor_name(char *text, size_t size)
@@ -77,14 +76,6 @@ const hd_backend hd_backend_cpu = {.kind = HD_DEVICE_CPU,
                                    .executor_destroy = executor_destroy,
                                    .executor_size = executor_size,
                                    .executor_run = executor_run,
-                                   .queues_create = hd_queues_create,
-                                   .queues_destroy = hd_queues_destroy,
-                                   .queues_start = hd_queues_start,
-                                   .queues_start_all = hd_queues_start_all,
-                                   .queues_submit = hd_queues_submit,
-                                   .queues_run = hd_queues_run,
-                                   .queues_resume = hd_queues_resume,
-                                   .queues_drain = hd_queues_drain,
                                    .packing = hd_cpu_packing,
                                    .pack = hd_cpu_pack,
                                    .packed_destroy = hd_cpu_packed_destroy,

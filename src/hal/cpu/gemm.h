@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 /* One block of C: any number of rows, at most hd_gemm_panel_width() columns, a range of the depth.
  * Strides are in elements. */

@@ -6,7 +6,7 @@
 
 #include "base/region.h"
 #include "hal/kernel.h"
-#include "hal/operation.h"
+#include "operation/operation.h"
 
 /* What compiling one operation gets and gives. */
 typedef struct hd_cpu_compilation {

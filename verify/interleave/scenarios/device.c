@@ -1,7 +1,6 @@
 /* Scenarios of the device: its shutdown and its end against all that goes on. */
 #include "device.h"
 
-#include "hal/cpu/queues.h"
 #include "heddle/event.h"
 
 #include "../scenario.h"
@@ -39,15 +38,7 @@ void scenario_executor_destroy(hd_executor **executor)
 
 const hd_backend scenario_backend = {.describe = describe,
                                      .executor_create = scenario_executor_create,
-                                     .executor_destroy = scenario_executor_destroy,
-                                     .queues_create = hd_queues_create,
-                                     .queues_destroy = hd_queues_destroy,
-                                     .queues_start = hd_queues_start,
-                                     .queues_start_all = hd_queues_start_all,
-                                     .queues_submit = hd_queues_submit,
-                                     .queues_run = hd_queues_run,
-                                     .queues_resume = hd_queues_resume,
-                                     .queues_drain = hd_queues_drain};
+                                     .executor_destroy = scenario_executor_destroy};
 
 /* device.c lists it; no scenario asks for the list. */
 const hd_backend hd_backend_cpu = {.describe = describe};

@@ -5,6 +5,7 @@
 #include "device.h"
 
 #include "../scenario.h"
+#include "stand_in.h"
 
 typedef struct event_state {
     hd_device *device;
@@ -19,61 +20,43 @@ typedef struct event_state {
 } event_state;
 
 /* Called under the stream's lock, as a real queue is. */
-static void queue_work(hd_queues *queues, uint32_t number, hd_work *work)
+static void queue_work(hd_runners *runners, uint32_t number, hd_work *work)
 {
-    event_state *state = (event_state *)(uintptr_t)queues;
+    event_state *state = (event_state *)(uintptr_t)runners;
     state->queued[number - 1][state->queued_count[number - 1]++] = work;
 }
 
-static void resume_queue(hd_queues *queues, uint32_t number)
+static void resume_queue(hd_runners *runners, uint32_t number)
 {
     (void)number;
-    event_state *state = (event_state *)(uintptr_t)queues;
+    event_state *state = (event_state *)(uintptr_t)runners;
     hd_mutex_lock(&state->mutex);
     state->is_resumed = true;
     hd_condition_broadcast(&state->resumed);
     hd_mutex_unlock(&state->mutex);
 }
 
-/* `queues` is the scenario's state, which the device is opened for. */
-static hd_status create_queues(uint32_t runner_count, uint32_t queue_count, hd_queues **out_queues)
+/* `runners` is the scenario's state, which the device is opened for. */
+static hd_status create_runners(hd_runners **out_runners)
 {
-    (void)runner_count, (void)queue_count;
     event_state *state = hd_alloc_zero(1, sizeof *state);
-    *out_queues = (hd_queues *)(uintptr_t)state;
-    return HD_OK;
-}
-
-static hd_status start_queues(hd_queues *queues)
-{
-    (void)queues;
+    *out_runners = (hd_runners *)(uintptr_t)state;
     return HD_OK;
 }
 
 /* The device ends; the state is the scenario's. */
-static void destroy_queues(hd_queues **queues)
+static void destroy_runners(hd_runners *runners)
 {
-    ((event_state *)(uintptr_t)*queues)->ended = true;
+    ((event_state *)(uintptr_t)runners)->ended = true;
 }
 
-static void describe(hd_device_info *info)
-{
-    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
-}
-
-static const hd_backend counted_backend = {.describe = describe,
-                                           .executor_create = scenario_executor_create,
-                                           .executor_destroy = scenario_executor_destroy,
-                                           .queues_create = create_queues,
-                                           .queues_destroy = destroy_queues,
-                                           .queues_start = start_queues,
-                                           .queues_submit = queue_work,
-                                           .queues_resume = resume_queue};
+static const scenario_stand_in served = {create_runners, destroy_runners, queue_work, resume_queue};
 
 static event_state *event_open(void)
 {
-    hd_device *device = scenario_device_open(&counted_backend, 0);
-    event_state *state = (event_state *)(uintptr_t)device->queues;
+    scenario_use_stand_in(&served);
+    hd_device *device = scenario_device_open(&scenario_backend, 0);
+    event_state *state = (event_state *)(uintptr_t)device->runners;
     scenario_require("explorer", hd_mutex_init(&state->mutex, HD_RANK_leaf) == HD_OK &&
                                      hd_condition_init(&state->resumed) == HD_OK);
     for (uint32_t i = 0; i < 2; i++) {

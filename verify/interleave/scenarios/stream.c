@@ -5,6 +5,7 @@
 #include "runtime/submission.h"
 
 #include "../scenario.h"
+#include "stand_in.h"
 
 typedef struct stream_state {
     hd_slot_pool pool;
@@ -17,12 +18,12 @@ typedef struct stream_state {
 } stream_state;
 
 /* The scenario's threads keep the work themselves. */
-static void take_work(hd_queues *queues, uint32_t number, hd_work *work)
+static void take_work(hd_runners *runners, uint32_t number, hd_work *work)
 {
-    (void)queues, (void)number, (void)work;
+    (void)runners, (void)number, (void)work;
 }
 
-static const hd_backend fake_backend = {.queues_submit = take_work};
+static const scenario_stand_in served = {.submit = take_work};
 
 static void open_slot(stream_state *state)
 {
@@ -36,8 +37,8 @@ static void open_slot(stream_state *state)
 static stream_state *stream_open(uint32_t depth, hd_sync_strategy strategy)
 {
     stream_state *state = hd_alloc_aligned(sizeof *state);
+    scenario_use_stand_in(&served);
     *state = (stream_state){.stream = {.number = 1, .depth = depth}};
-    state->stream.backend = &fake_backend;
     state->stream.slots = &state->pool;
     state->owner.stream = &state->stream;
     scenario_require("explorer", hd_slot_pool_init(&state->pool) == HD_OK &&

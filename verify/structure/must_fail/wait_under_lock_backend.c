@@ -1,4 +1,4 @@
-/* expect: cannot call function 'hd_backend_drain_queues' while rank 'hd_rank_stream' is held */
+/* expect: cannot call function 'hd_backend_destroy_executor' while rank 'hd_rank_stream' is held */
 #include "../locks.h"
 #include "hal/backend.h"
 
@@ -7,6 +7,6 @@ void wait(outer *object, const hd_backend *backend);
 void wait(outer *object, const hd_backend *backend)
 {
     outer_lock(object);
-    (void)!hd_backend_drain_queues(backend, NULL, 0);
+    hd_backend_destroy_executor(backend, NULL);
     outer_unlock(object);
 }

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "hal/axes.h"
+#include "operation/axes.h"
 
 typedef struct arg_parameters {
     hd_axis_split split;

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 /* Products of a run between two looks at its end and at what is to be prefetched. */
 #define HD_CONVOLUTION_STEPS 4

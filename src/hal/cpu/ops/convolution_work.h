@@ -4,7 +4,7 @@
 #ifndef HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
 #define HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
 
-#include "hal/convolution.h"
+#include "operation/convolution.h"
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/convolution_block.h"
 #include "hal/cpu/packed.h"

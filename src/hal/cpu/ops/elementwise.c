@@ -5,8 +5,8 @@
 
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/elementwise_select.h"
-#include "hal/elementwise.h"
-#include "hal/fused.h"
+#include "operation/elementwise.h"
+#include "operation/fused.h"
 
 static bool program_create(hd_region *region, size_t inputs, size_t instructions,
                            hd_elementwise_program **out_program)

@@ -2,7 +2,7 @@
 #ifndef HD_HAL_CPU_OPS_ELEMENTWISE_H
 #define HD_HAL_CPU_OPS_ELEMENTWISE_H
 
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 /* The operation, of which the type, the attributes and the operands' dtypes are looked at, may be a
  * step. A chain gives the same bits as its operations one by one. */

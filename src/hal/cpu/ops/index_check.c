@@ -1,5 +1,5 @@
 #include "hal/cpu/ops/indexing.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 typedef struct index_check {
     hd_fused_index_check bounds;

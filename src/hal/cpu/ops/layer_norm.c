@@ -6,7 +6,7 @@
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/reduction.h"
 #include "hal/cpu/ops/rows.h"
-#include "hal/fused.h"
+#include "operation/fused.h"
 
 /* Scale or bias: a row's elements in their order, or broadcast to x's shape. */
 typedef struct broadcast {

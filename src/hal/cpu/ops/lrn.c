@@ -4,7 +4,7 @@
 #include <sleef.h>
 #include <string.h>
 
-#include "hal/axes.h"
+#include "operation/axes.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/reduction.h"
 

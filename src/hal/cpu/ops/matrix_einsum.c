@@ -4,7 +4,7 @@
 #include "base/stop.h"
 #include "hal/cpu/gemm.h"
 #include "hal/cpu/ops/matrix.h"
-#include "hal/einsum.h"
+#include "operation/einsum.h"
 
 typedef struct loop_nest {
     hd_einsum einsum;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "hal/cpu/ops/strided_copy.h"
-#include "hal/slicing.h"
+#include "operation/slicing.h"
 
 /* Several strided copies, each between one input and one output. Tiles are numbered copy by copy. */
 typedef struct move_part {

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "hal/cpu/ops/movement.h"
-#include "hal/padding.h"
+#include "operation/padding.h"
 
 /* Trailing axes that stay as they are form one block; the last axis that is padded is the row's. The
  * row's middle is one copy, its ends are blocks picked one by one. */

@@ -5,7 +5,7 @@
 
 #include "hal/cpu/ops/rows.h"
 #include "hal/cpu/ops/spatial.h"
-#include "hal/window.h"
+#include "operation/window.h"
 
 /* Channels last: folded input columns, which should stay in the second-level cache. */
 #define SEGMENT_FLOATS ((int64_t)16 << 10)

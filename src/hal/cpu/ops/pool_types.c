@@ -3,7 +3,7 @@
 
 #include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/spatial.h"
-#include "hal/window.h"
+#include "operation/window.h"
 
 typedef struct pool_parameters {
     hd_window window;

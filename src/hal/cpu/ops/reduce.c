@@ -3,7 +3,7 @@
 #include <sleef.h>
 #include <string.h>
 
-#include "hal/axes.h"
+#include "operation/axes.h"
 #include "hal/cpu/ops/reduction.h"
 #include "hal/cpu/ops/rows.h"
 

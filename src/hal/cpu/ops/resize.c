@@ -5,7 +5,7 @@
 
 #include "hal/cpu/ops/rows.h"
 #include "hal/cpu/ops/spatial.h"
-#include "hal/scaling.h"
+#include "operation/scaling.h"
 
 /* The taps of one axis: those of output position i begin at i · taps. */
 typedef struct resize_axis {

@@ -1,9 +1,9 @@
 /* Unpool: MaxUnpool and Col2Im, which add small pieces to an image. */
 #include <string.h>
 
-#include "hal/column.h"
+#include "operation/column.h"
 #include "hal/cpu/ops/spatial.h"
-#include "hal/window.h"
+#include "operation/window.h"
 
 typedef struct unpool_parameters {
     int64_t count;      /* of the input */
