@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     if (hd_model_input_count(model) > 8 || output_count > 8)
         goto fail;
     for (; input_count < hd_model_input_count(model); input_count++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         hd_tensor *input = &inputs[input_count]; /* name NULL: by position */
         if (hd_model_input_info(model, input_count, &info) != HD_OK || info.rank > HD_MAX_RANK)
             goto fail;

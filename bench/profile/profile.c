@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     }
     hd_tensor inputs[64] = {{0}}, outputs[64] = {{0}};
     for (size_t i = 0; i < hd_model_input_count(model); i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (hd_model_input_info(model, i, &info) != HD_OK) {
             return 1;
         }

@@ -1,4 +1,5 @@
-/* What every public header needs: the export mark and the warning about ignored statuses. */
+/* What every public header needs: the export mark, the warning about ignored statuses, and the version.
+ * docs/compatibility.md says what stays as it is from version to version, and how structs grow. */
 #ifndef HEDDLE_API_H
 #define HEDDLE_API_H
 
@@ -22,6 +23,8 @@
 #define HD_VERSION_MAJOR 0
 #define HD_VERSION_MINOR 1
 #define HD_VERSION_PATCH 0
+/* For comparisons by #if: 10203 is 1.2.3. */
+#define HD_VERSION_NUMBER (HD_VERSION_MAJOR * 10000 + HD_VERSION_MINOR * 100 + HD_VERSION_PATCH)
 
 #ifdef __cplusplus
 extern "C" {

@@ -93,6 +93,7 @@ HD_API void hd_batch_destroy(hd_batch **batch);
 
 /* Counts since hd_batch_create; the first three are of one moment. */
 typedef struct hd_batch_statistics {
+    size_t struct_size; /* sizeof(hd_batch_statistics), set by the caller */
     uint64_t submitted; /* requests taken in */
     uint64_t ended;     /* of them final; a worker notes it when it looks for the next batch */
     uint64_t pending;   /* of them waiting or running */
@@ -102,7 +103,7 @@ typedef struct hd_batch_statistics {
 
 /* Writes the counts to *out_statistics, which stays as it was on failure. Works after a shutdown,
  * too.
- * HD_INVALID_ARGUMENT: an argument is NULL. HD_FORKED. */
+ * HD_INVALID_ARGUMENT: an argument is NULL, or struct_size is not set. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_batch_get_statistics(hd_batch *batch,
                                                        hd_batch_statistics *out_statistics);
 

@@ -45,7 +45,9 @@ typedef struct hd_device_options {
 
 typedef enum hd_device_kind { HD_DEVICE_CPU = 1, HD_DEVICE_CUDA = 2, HD_DEVICE_VULKAN = 3 } hd_device_kind;
 
+/* struct_size is set by the caller, as in every struct that the library fills: sizeof(hd_device_info). */
 typedef struct hd_device_info {
+    size_t struct_size;
     char name[32];        /* as hd_device_open takes it: "cpu", "cuda:0" */
     hd_device_kind kind;
     char description[96]; /* the processor's own name */
@@ -80,19 +82,22 @@ HD_API void hd_device_destroy(hd_device **device);
  * HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error);
 
-/* Writes what this device is to *out_info, which stays as it was on failure. Does not block;
- * works after a shutdown, too. HD_INVALID_ARGUMENT: an argument is NULL. HD_FORKED. */
+/* Writes what this device is to *out_info, whose struct_size the caller has set, and which stays as it was
+ * on failure. Does not block; works after a shutdown, too. HD_INVALID_ARGUMENT: an argument is NULL, or
+ * struct_size is not set. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_get_info(const hd_device *device, hd_device_info *out_info);
 
 /* Writes at most `capacity` descriptions of the devices that this process could open, and their
- * number to *out_count, which may be larger (infos may be NULL where capacity is 0). Does not open
- * them, does not block.
- * HD_INVALID_ARGUMENT: out_count or infos is NULL. HD_FORKED. */
+ * number to *out_count, which may be larger (infos may be NULL where capacity is 0). The caller sets
+ * infos[0].struct_size to sizeof(hd_device_info), at which distance the entries follow one another; the
+ * library sets it in all others that it writes. Does not open devices, does not block.
+ * HD_INVALID_ARGUMENT: out_count or infos is NULL, or infos[0].struct_size is not set. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_count,
                                               hd_error *error);
 
 /* What a device holds at this moment, in bytes. */
 typedef struct hd_memory_info {
+    size_t struct_size;    /* sizeof(hd_memory_info), set by the caller */
     uint64_t limit_bytes; /* 0: none */
     uint64_t weight_bytes; /* models, packed weights and graphs, and what is being loaded */
     uint64_t arena_bytes;  /* what runs have and keep for the next, and outputs on their way to callers */
@@ -103,7 +108,7 @@ typedef struct hd_memory_info {
 
 /* Writes what the device holds to *out_info, which stays as it was on failure; the numbers are
  * read one after another while other threads go on. Does not block. HD_INVALID_ARGUMENT: an
- * argument is NULL. HD_FORKED. */
+ * argument is NULL, or struct_size is not set. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info);
 
 #ifdef __cplusplus

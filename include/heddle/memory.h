@@ -47,6 +47,7 @@ HD_API HD_MUST_CHECK hd_status hd_memory_trim(hd_device *device, hd_error *error
 /* Bytes and counts of a device's blocks: of each stream at one moment, added up. in_use + cached =
  * reserved. */
 typedef struct hd_memory_statistics {
+    size_t struct_size;      /* sizeof(hd_memory_statistics), set by the caller */
     uint64_t in_use_bytes;   /* allocated and not freed */
     uint64_t cached_bytes;   /* freed, kept for reuse (waiting for the device or not) */
     uint64_t reserved_bytes; /* taken from the system */
@@ -60,7 +61,7 @@ typedef struct hd_memory_statistics {
 } hd_memory_statistics;
 
 /* Writes the numbers to *out_statistics, which stays as it was on failure. Does not block. Works
- * after hd_device_shutdown, too. HD_INVALID_ARGUMENT: an argument is NULL. HD_FORKED. */
+ * after hd_device_shutdown, too. HD_INVALID_ARGUMENT: an argument is NULL, or struct_size is not set. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_get_statistics(hd_device *device,
                                                         hd_memory_statistics *out_statistics);
 

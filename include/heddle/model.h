@@ -43,6 +43,7 @@ typedef struct hd_model_options {
  * another, no run succeeds (HD_BAD_MODEL). An output's shape is the file's word, which exporters get
  * wrong: it is not checked, and what a run writes into hd_tensor's dims counts. */
 typedef struct hd_value_info {
+    size_t struct_size;                    /* sizeof(hd_value_info), set by the caller */
     const char *name;
     hd_dtype dtype;
     uint32_t rank;                         /* HD_RANK_UNKNOWN if the model does not say */
@@ -75,7 +76,8 @@ HD_API void hd_model_destroy(hd_model **model);
 HD_API size_t hd_model_input_count(const hd_model *model);
 HD_API size_t hd_model_output_count(const hd_model *model);
 
-/* HD_INVALID_ARGUMENT when index is not below the count. */
+/* HD_INVALID_ARGUMENT: an argument is NULL, index is not below the count, or struct_size is not set;
+ * *out_info stays as it was. */
 HD_API HD_MUST_CHECK hd_status hd_model_input_info(const hd_model *model, size_t index,
                                                    hd_value_info *out_info);
 HD_API HD_MUST_CHECK hd_status hd_model_output_info(const hd_model *model, size_t index,

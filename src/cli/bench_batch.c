@@ -34,7 +34,7 @@ typedef struct hd_batch_point {
 
 static void write_point(hd_report *report, const hd_batch_point *point, uint64_t in_flight)
 {
-    hd_batch_statistics statistics = {0};
+    hd_batch_statistics statistics = {.struct_size = sizeof statistics};
     hd_json_writer *json = &report->json;
     double rate = point->requests_per_s / ROUNDS, mean = 1;
     if (point->batch != NULL && hd_batch_get_statistics(point->batch, &statistics) == HD_OK) {
@@ -84,6 +84,7 @@ static hd_exit_code open_point(const hd_session *session, const hd_tensor_list *
         return hd_failure_print_error(&error);
     }
     hd_exit_code code = run_part(session, inputs, settings, point, WARM_UP_S, &unused);
+    point->warm.struct_size = sizeof point->warm;
     if (code == EXIT_CODE_OK && point->batch != NULL &&
         hd_batch_get_statistics(point->batch, &point->warm) != HD_OK) {
         code = hd_failure_print(EXIT_CODE_DEFECT, "a batch queue has no statistics");

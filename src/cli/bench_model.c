@@ -74,7 +74,7 @@ static hd_exit_code bench(const hd_session *session, const hd_tensor_list *input
     hd_report_begin(report, "bench model", session->info.name, "points");
     if (report->tables) {
         for (size_t i = 0; i < inputs->count; i++) {
-            hd_value_info info;
+            hd_value_info info = {.struct_size = sizeof info};
             char text[128];
             if (hd_model_input_info(session->model, i, &info) == HD_OK) {
                 hd_tensor_describe(&inputs->tensors[i], text, sizeof text);

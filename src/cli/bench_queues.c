@@ -105,7 +105,7 @@ static hd_exit_code run(const hd_arguments *given)
     }
     for (size_t i = 0; i < sizeof modes / sizeof modes[0] && code == EXIT_CODE_OK; i++) {
         hd_device *device = NULL;
-        hd_device_info info;
+        hd_device_info info = {.struct_size = sizeof info};
         code = open_device(given, &modes[i], &device, &info);
         if (code == EXIT_CODE_OK && i == 0) {
             hd_report_begin(&report, "bench queues", info.name, "points");

@@ -67,6 +67,7 @@ static hd_exit_code list_devices(hd_device_info **out_infos, size_t *out_count)
         if (*out_infos == NULL) {
             return hd_failure_print_memory();
         }
+        (*out_infos)[0].struct_size = sizeof **out_infos;
         if (hd_device_list(*out_infos, capacity, out_count, &error) != HD_OK) {
             free(*out_infos);
             *out_infos = NULL;

@@ -102,7 +102,7 @@ hd_exit_code hd_output_files_name(const hd_model *model, hd_output_files *out_fi
     void *names = NULL;
     hd_exit_code code = EXIT_CODE_OK;
     for (; out_files->count < count; out_files->count++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (hd_model_output_info(model, out_files->count, &info) != HD_OK) {
             code = hd_failure_print(EXIT_CODE_DEFECT, "output %zu has no name", out_files->count);
             break;

@@ -74,7 +74,7 @@ static hd_exit_code print_difference(const hd_runner *runner, size_t thread)
 {
     const hd_tensor *got = &runner->outputs[runner->output];
     const hd_tensor *wanted = &runner->plan->expected[runner->output];
-    hd_value_info info = {.name = "?"};
+    hd_value_info info = {.struct_size = sizeof info, .name = "?"};
     hd_status status = hd_model_output_info(runner->plan->model, runner->output, &info);
     (void)status; /* the index is that of an output */
     char left[128], right[128];
@@ -145,7 +145,7 @@ static hd_exit_code write_report(hd_report *report, const hd_session *session,
     }
     hd_json_begin_array(&report->json, "outputs");
     for (size_t i = 0; i < plan->output_count; i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (hd_model_output_info(session->model, i, &info) == HD_OK) {
             write_output(report, info.name, &runners[0].outputs[i],
                          files->count > 0 ? files->names[i] : NULL);

@@ -48,6 +48,7 @@ hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_ses
          * lacks. */
         return error.status == HD_NOT_FOUND ? EXIT_CODE_DEVICE : hd_failure_code(error.status);
     }
+    out_session->info.struct_size = sizeof out_session->info;
     if (hd_device_get_info(out_session->device, &out_session->info) != HD_OK) {
         return hd_failure_print(EXIT_CODE_DEFECT, "the device does not say what it is");
     }

@@ -155,7 +155,7 @@ static bool is_given(const hd_tensor_list *list, size_t index)
 static size_t find_input(const hd_model *model, const char *name)
 {
     for (size_t i = 0; i < hd_model_input_count(model); i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (hd_model_input_info(model, i, &info) == HD_OK && strcmp(info.name, name) == 0) {
             return i;
         }
@@ -168,7 +168,7 @@ static hd_exit_code refuse_name(const hd_model *model, const char *option, const
     char known[400] = "";
     size_t length = 0;
     for (size_t i = 0; i < hd_model_input_count(model) && length < sizeof known; i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (hd_model_input_info(model, i, &info) == HD_OK) {
             length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
                                        i == 0 ? "" : ", ", info.name);
@@ -203,7 +203,7 @@ static hd_exit_code load_files(const hd_arguments *given, const hd_model *model,
 static int64_t find_symbol(const hd_model *model, const hd_tensor_list *list, const char *symbol)
 {
     for (size_t i = 0; symbol != NULL && i < list->count; i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (!is_given(list, i) || hd_model_input_info(model, i, &info) != HD_OK ||
             info.rank != list->tensors[i].rank) {
             continue;
@@ -248,7 +248,7 @@ static hd_exit_code fill_others(const hd_arguments *given, const hd_model *model
     for (size_t i = 0; i < hd_arguments_count(given, "--shape"); i++) {
         hd_named_value shape = hd_arguments_named(given, "--shape", i);
         size_t index = find_input(model, shape.name);
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (index == SIZE_MAX || hd_model_input_info(model, index, &info) != HD_OK) {
             return refuse_name(model, "--shape", shape.name);
         }
@@ -265,7 +265,7 @@ static hd_exit_code fill_others(const hd_arguments *given, const hd_model *model
         }
     }
     for (size_t i = 0; i < list->count; i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (is_given(list, i) || hd_model_input_info(model, i, &info) != HD_OK) {
             continue;
         }
@@ -297,7 +297,7 @@ hd_exit_code hd_tensor_list_load(const hd_arguments *given, const hd_model *mode
         return fill_others(given, model, list);
     }
     for (size_t i = 0; i < list->count && code == EXIT_CODE_OK; i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         if (!list->of_library[i] && hd_model_input_info(model, i, &info) == HD_OK) {
             code = hd_failure_print(EXIT_CODE_USAGE, "input '%s' is missing; give --input %s=FILE",
                                     info.name, info.name);

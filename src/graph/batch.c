@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "graph/batch_stack.h"
 #include "graph/binding.h"
 
@@ -509,17 +510,18 @@ void hd_batch_destroy(hd_batch **batch)
 
 hd_status hd_batch_get_statistics(hd_batch *batch, hd_batch_statistics *out_statistics)
 {
-    if (batch == NULL || out_statistics == NULL) {
+    if (batch == NULL || out_statistics == NULL || !hd_sized_is_set(out_statistics)) {
         return HD_INVALID_ARGUMENT;
     }
     if (hd_thread_is_forked()) {
         return HD_FORKED;
     }
     hd_batch_counts counts = hd_batch_queue_count(&batch->queue);
-    *out_statistics = (hd_batch_statistics){.submitted = counts.submitted,
-                                            .ended = counts.ended,
-                                            .pending = counts.waiting + counts.taken,
-                                            .batches = hd_load_relaxed(&batch->batches),
-                                            .rows = hd_load_relaxed(&batch->rows)};
+    hd_batch_statistics statistics = {.submitted = counts.submitted,
+                                      .ended = counts.ended,
+                                      .pending = counts.waiting + counts.taken,
+                                      .batches = hd_load_relaxed(&batch->batches),
+                                      .rows = hd_load_relaxed(&batch->rows)};
+    hd_sized_write(out_statistics, &statistics, sizeof statistics);
     return HD_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "base/float_environment.h"
 #include "base/memory.h"
+#include "base/sized.h"
 
 #define PLAN_CACHE_CAPACITY 64
 
@@ -223,18 +224,19 @@ size_t hd_model_output_count(const hd_model *model)
 
 static void describe_value(const hd_graph_value *value, const char *name, hd_value_info *out_info)
 {
-    *out_info = (hd_value_info){.name = name,
-                                .dtype = value->dtype,
-                                .rank = value->has_rank ? value->shape.rank : HD_RANK_UNKNOWN};
+    hd_value_info info = {.name = name,
+                          .dtype = value->dtype,
+                          .rank = value->has_rank ? value->shape.rank : HD_RANK_UNKNOWN};
     for (uint32_t i = 0; value->has_rank && i < value->shape.rank; i++) {
-        out_info->dims[i] = value->shape.dims[i];
-        out_info->dim_names[i] = value->dim_names[i];
+        info.dims[i] = value->shape.dims[i];
+        info.dim_names[i] = value->dim_names[i];
     }
+    hd_sized_write(out_info, &info, sizeof info);
 }
 
 hd_status hd_model_input_info(const hd_model *model, size_t index, hd_value_info *out_info)
 {
-    if (model == NULL || out_info == NULL || index >= model->graph->root->input_count) {
+    if (model == NULL || out_info == NULL || index >= model->graph->root->input_count || !hd_sized_is_set(out_info)) {
         return HD_INVALID_ARGUMENT;
     }
     const hd_graph_value *value = &model->graph->values[model->graph->root->inputs[index]];
@@ -244,7 +246,7 @@ hd_status hd_model_input_info(const hd_model *model, size_t index, hd_value_info
 
 hd_status hd_model_output_info(const hd_model *model, size_t index, hd_value_info *out_info)
 {
-    if (model == NULL || out_info == NULL || index >= model->graph->root->output_count) {
+    if (model == NULL || out_info == NULL || index >= model->graph->root->output_count || !hd_sized_is_set(out_info)) {
         return HD_INVALID_ARGUMENT;
     }
     const hd_block *root = model->graph->root;

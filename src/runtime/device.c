@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "base/thread.h"
 
 #define LEASE_WAIT_MS 60000
@@ -55,7 +56,13 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
         return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     if (capacity > 0) {
-        hd_backend_cpu.describe(&infos[0]);
+        if (!hd_sized_is_set(infos)) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "infos[0].struct_size is %zu, not %zu", infos[0].struct_size,
+                           sizeof *infos);
+        }
+        hd_device_info info;
+        hd_backend_cpu.describe(&info);
+        hd_sized_write(infos, &info, sizeof info);
     }
     *out_count = 1;
     return HD_OK;
@@ -289,31 +296,32 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
 
 hd_status hd_device_get_info(const hd_device *device, hd_device_info *out_info)
 {
-    if (device == NULL || out_info == NULL) {
+    if (device == NULL || out_info == NULL || !hd_sized_is_set(out_info)) {
         return HD_INVALID_ARGUMENT;
     }
     if (hd_thread_is_forked()) {
         return HD_FORKED;
     }
-    *out_info = device->info;
+    hd_sized_write(out_info, &device->info, sizeof device->info);
     return HD_OK;
 }
 
 hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info)
 {
-    if (device == NULL || out_info == NULL) {
+    if (device == NULL || out_info == NULL || !hd_sized_is_set(out_info)) {
         return HD_INVALID_ARGUMENT;
     }
     if (hd_thread_is_forked()) {
         return HD_FORKED;
     }
     const hd_memory_account *account = &device->memory;
-    *out_info = (hd_memory_info){.limit_bytes = account->limit,
-                                 .weight_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_WEIGHTS]),
-                                 .arena_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_ARENAS]),
-                                 .plan_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_PLANS]),
-                                 .block_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_BLOCKS]),
-                                 .table_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_TABLES])};
+    hd_memory_info info = {.limit_bytes = account->limit,
+                           .weight_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_WEIGHTS]),
+                           .arena_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_ARENAS]),
+                           .plan_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_PLANS]),
+                           .block_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_BLOCKS]),
+                           .table_bytes = hd_load_relaxed(&account->kinds[HD_MEMORY_TABLES])};
+    hd_sized_write(out_info, &info, sizeof info);
     return HD_OK;
 }
 

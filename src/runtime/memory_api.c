@@ -1,5 +1,6 @@
 /* The public functions of memory. */
 #include "base/clock.h"
+#include "base/sized.h"
 #include "base/thread.h"
 #include "heddle/memory.h"
 #include "runtime/device.h"
@@ -90,12 +91,14 @@ hd_status hd_memory_trim(hd_device *device, hd_error *error)
 
 hd_status hd_memory_get_statistics(hd_device *device, hd_memory_statistics *out_statistics)
 {
-    if (out_statistics == NULL) {
+    if (out_statistics == NULL || !hd_sized_is_set(out_statistics)) {
         return HD_INVALID_ARGUMENT;
     }
     hd_status status = refuse_device(device, NULL);
     if (status == HD_OK) {
-        hd_allocator_get_statistics(device->allocator, out_statistics);
+        hd_memory_statistics statistics;
+        hd_allocator_get_statistics(device->allocator, &statistics);
+        hd_sized_write(out_statistics, &statistics, sizeof statistics);
     }
     return status;
 }

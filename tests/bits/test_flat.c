@@ -118,7 +118,7 @@ static void run_callers(fixture *fixture, size_t threads, uint64_t runs)
 
 static hd_memory_info held_by(const fixture *fixture)
 {
-    hd_memory_info info;
+    hd_memory_info info = {.struct_size = sizeof info};
     assert_int_equal(hd_device_get_memory(fixture->device, &info), HD_OK);
     return info;
 }

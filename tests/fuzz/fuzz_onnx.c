@@ -58,7 +58,7 @@ static void run(hd_model *model)
         require(outputs[i].data != NULL);
     }
     for (size_t i = 0; i < input_count && is_small; i++) {
-        hd_value_info info;
+        hd_value_info info = {.struct_size = sizeof info};
         require(hd_model_input_info(model, i, &info) == HD_OK);
         inputs[i] = make_input(&info);
         is_small = inputs[i].data != NULL;

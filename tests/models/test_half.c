@@ -104,7 +104,7 @@ static void built_graph_keeps_its_types(void **state)
     assert_int_equal(hd_model_create(*state, graph, NULL, &model, NULL), HD_OK);
     hd_graph_destroy(&graph);
 
-    hd_value_info info;
+    hd_value_info info = {.struct_size = sizeof info};
     assert_int_equal(hd_model_input_info(model, 0, &info), HD_OK);
     assert_int_equal(info.dtype, HD_FLOAT16);
     assert_string_equal(info.name, "x");

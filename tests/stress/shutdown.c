@@ -408,7 +408,7 @@ static void end_batch(round *round, uint64_t *random)
 {
     if (draw(random) % 3 != 0) {
         hd_batch_shutdown_mode mode = draw(random) % 2 == 0 ? HD_BATCH_DRAIN : HD_BATCH_CANCEL;
-        hd_batch_statistics counts;
+        hd_batch_statistics counts = {.struct_size = sizeof counts};
         (void)EXPECT(HD_OK, hd_batch_shutdown(round->batch, mode, FOREVER, NULL));
         (void)EXPECT(HD_OK, hd_batch_get_statistics(round->batch, &counts));
         if (counts.submitted != counts.ended || counts.pending != 0) {

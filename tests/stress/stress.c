@@ -537,14 +537,14 @@ static void replace_device(uint64_t *state)
 static void ask(uint64_t *state)
 {
     shared_device *held = hold_device(draw(state) % DEVICES);
-    hd_device_info info;
-    hd_memory_info memory;
+    hd_device_info info = {.struct_size = sizeof info};
+    hd_memory_info memory = {.struct_size = sizeof memory};
     if (hd_device_get_info(held->device, &info) != HD_OK ||
         hd_device_get_memory(held->device, &memory) != HD_OK ||
         (draw(state) % 4 == 0 && hd_memory_trim(held->device, NULL) != HD_OK)) {
         complain("asking a device", NULL);
     }
-    hd_memory_statistics blocks;
+    hd_memory_statistics blocks = {.struct_size = sizeof blocks};
     if (hd_memory_get_statistics(held->device, &blocks) != HD_OK ||
         blocks.in_use_bytes + blocks.cached_bytes != blocks.reserved_bytes) {
         complain("the statistics of a device's blocks", NULL);

@@ -304,9 +304,9 @@ static void null_arguments_are_refused(void **state)
     fixture fixture;
     hd_device *device = NULL;
     hd_model *model = NULL;
-    hd_value_info info;
-    hd_memory_info memory;
-    hd_device_info described;
+    hd_value_info info = {.struct_size = sizeof info};
+    hd_memory_info memory = {.struct_size = sizeof memory};
+    hd_device_info described = {.struct_size = sizeof described};
     size_t count = 0;
     open_fixture(&fixture);
     assert_int_equal(hd_device_open("cpu", NULL, NULL, NULL), HD_INVALID_ARGUMENT);
@@ -350,7 +350,7 @@ static void devices_open_by_name(void **state)
     static const char *const wrong[] = {"", "gpu", "cpu:1", "CPU"};
     hd_error error = {0};
     hd_device *device = NULL;
-    hd_device_info info;
+    hd_device_info info = {.struct_size = sizeof info};
     size_t count = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         device = (hd_device *)&info;
@@ -483,7 +483,7 @@ static void inputs_and_outputs_are_described(void **state)
 {
     (void)state;
     fixture fixture;
-    hd_value_info info;
+    hd_value_info info = {.struct_size = sizeof info};
     open_fixture(&fixture);
     assert_int_equal(hd_model_input_count(fixture.model), 2);
     assert_int_equal(hd_model_output_count(fixture.model), 2);
@@ -532,7 +532,7 @@ static void a_memory_limit_is_kept(void **state)
     hd_device *device = NULL;
     hd_graph *graph = NULL;
     hd_model *model = NULL;
-    hd_memory_info memory;
+    hd_memory_info memory = {.struct_size = sizeof memory};
     hd_value inputs[2], output;
     float *weights = calloc(COUNT * COUNT, sizeof *weights);
     assert_non_null(weights);

@@ -133,7 +133,7 @@ static hd_batch *open_batch(hd_batch_options options)
 
 static hd_batch_statistics statistics_of(hd_batch *batch)
 {
-    hd_batch_statistics statistics;
+    hd_batch_statistics statistics = {.struct_size = sizeof statistics};
     assert_int_equal(hd_batch_get_statistics(batch, &statistics), HD_OK);
     assert_true(statistics.submitted == statistics.ended + statistics.pending);
     return statistics;
@@ -464,7 +464,7 @@ static void *keep_busy(void *context)
 
 static void wait_until_pending(hd_batch *batch, uint64_t batches, uint64_t submitted)
 {
-    hd_batch_statistics counts = {0};
+    hd_batch_statistics counts = {.struct_size = sizeof counts};
     for (int i = 0; i < 5000 && (counts.batches < batches || counts.submitted < submitted); i++) {
         usleep(1000);
         assert_ok(hd_batch_get_statistics(batch, &counts));

@@ -49,7 +49,7 @@ static void check_defaults(const hd_batch_options *options)
     static hd_tensor outputs[MOST + 1];
     hd_stream streams[STREAMS];
     hd_batch *batch;
-    hd_batch_statistics statistics;
+    hd_batch_statistics statistics = {.struct_size = sizeof statistics};
     uint32_t spare;
     hd_submit_options now = {.struct_size = sizeof now, .wait_ms = HD_NO_WAIT};
     hd_status status = HD_OK;

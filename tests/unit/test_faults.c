@@ -40,7 +40,7 @@ static int open_device(void **state)
 
 static void check_nothing_is_held(void)
 {
-    hd_memory_info info;
+    hd_memory_info info = {.struct_size = sizeof info};
     assert_int_equal(hd_device_get_memory(device, &info), HD_OK);
     assert_int_equal(info.weight_bytes, 0);
     assert_int_equal(info.plan_bytes, 0);
@@ -509,7 +509,7 @@ static hd_status attempt_memory(hd_error *error)
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(hd_memory_free(device, blocks[i], NULL), HD_OK); /* NULL is allowed */
     }
-    hd_memory_statistics statistics;
+    hd_memory_statistics statistics = {.struct_size = sizeof statistics};
     assert_int_equal(hd_memory_trim(device, NULL), HD_OK);
     assert_int_equal(hd_memory_get_statistics(device, &statistics), HD_OK);
     assert_int_equal(statistics.in_use_bytes, 0);

@@ -96,7 +96,7 @@ static void land(flight *flights, size_t count)
 /* Waits until a run has its arena: from then on it holds the model. */
 static void wait_for_arena(hd_device *device)
 {
-    hd_memory_info memory = {0};
+    hd_memory_info memory = {.struct_size = sizeof memory};
     for (int i = 0; memory.arena_bytes == 0; i++) {
         assert_true(i < 300000); /* half a minute: the run failed */
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);

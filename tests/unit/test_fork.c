@@ -83,20 +83,20 @@ static hd_status open_device(void)
 
 static hd_status list_devices(void)
 {
-    hd_device_info info;
+    hd_device_info info = {.struct_size = sizeof info};
     size_t count;
     return hd_device_list(&info, 1, &count, &error);
 }
 
 static hd_status get_info(void)
 {
-    hd_device_info info;
+    hd_device_info info = {.struct_size = sizeof info};
     return hd_device_get_info(device, &info);
 }
 
 static hd_status get_memory(void)
 {
-    hd_memory_info info;
+    hd_memory_info info = {.struct_size = sizeof info};
     return hd_device_get_memory(device, &info);
 }
 
@@ -145,7 +145,7 @@ static hd_status load_model_memory(void)
 
 static hd_status describe_model(void)
 {
-    hd_value_info info;
+    hd_value_info info = {.struct_size = sizeof info};
     bool good = hd_model_input_count(model) == 1 && hd_model_output_count(model) == 1;
     good = good && hd_model_input_info(model, 0, &info) == HD_OK;
     return good && hd_model_output_info(model, 0, &info) == HD_OK ? HD_OK : HD_INTERNAL;
@@ -290,7 +290,7 @@ static hd_status trim_memory(void)
 
 static hd_status count_memory(void)
 {
-    hd_memory_statistics statistics;
+    hd_memory_statistics statistics = {.struct_size = sizeof statistics};
     return hd_memory_get_statistics(device, &statistics);
 }
 
@@ -314,7 +314,7 @@ static hd_status shut_batch_down(void)
 
 static hd_status count_batch(void)
 {
-    hd_batch_statistics statistics;
+    hd_batch_statistics statistics = {.struct_size = sizeof statistics};
     return hd_batch_get_statistics(batch, &statistics);
 }
 

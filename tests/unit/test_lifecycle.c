@@ -143,7 +143,7 @@ static void *visit_both(void *argument)
 
 static uint64_t arena_bytes(hd_device *device)
 {
-    hd_memory_info info;
+    hd_memory_info info = {.struct_size = sizeof info};
     assert_int_equal(hd_device_get_memory(device, &info), HD_OK);
     return info.arena_bytes;
 }

@@ -118,7 +118,7 @@ static void errors_come_from_the_runner_too(void **state)
 static void the_caller_computes_when_the_runner_lacks_memory(void **state)
 {
     (void)state;
-    hd_memory_info info;
+    hd_memory_info info = {.struct_size = sizeof info};
     make_model(0);
     run_first();
     assert_int_equal(hd_device_get_memory(device, &info), HD_OK);

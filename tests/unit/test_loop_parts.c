@@ -256,7 +256,7 @@ static void scans_of_a_loop_without_a_limit_grow(void **state)
 
 static uint64_t plan_memory(void)
 {
-    hd_memory_info info;
+    hd_memory_info info = {.struct_size = sizeof info};
     assert_int_equal(hd_device_get_memory(device, &info), HD_OK);
     return info.plan_bytes;
 }

@@ -37,8 +37,8 @@ static void blocks_are_allocated_for_a_stream_and_reported(void **state)
     (void)state;
     hd_stream stream;
     void *memory, *other;
-    hd_memory_statistics counts;
-    hd_memory_info info;
+    hd_memory_statistics counts = {.struct_size = sizeof counts};
+    hd_memory_info info = {.struct_size = sizeof info};
     assert_int_equal(hd_stream_acquire(device, 0, &stream, NULL), HD_OK);
     assert_int_equal(hd_memory_allocate(device, stream, 5000, 0, &memory, NULL), HD_OK);
     assert_int_equal(hd_memory_allocate(device, first, 5000, 10, &other, NULL), HD_OK);
@@ -113,7 +113,7 @@ static void a_forked_child_is_refused(void **state)
 {
     (void)state;
     void *memory, *more;
-    hd_memory_statistics counts;
+    hd_memory_statistics counts = {.struct_size = sizeof counts};
     assert_int_equal(hd_memory_allocate(device, first, 100, 0, &memory, NULL), HD_OK);
     pid_t child = fork();
     assert_true(child >= 0);

@@ -219,7 +219,7 @@ static void what_a_run_keeps_is_counted(void **state)
     assert_non_null(device);
     float *zeros = calloc(1 << 16, sizeof *zeros);
     hd_model *model = make_doubler(device);
-    hd_memory_info before, after;
+    hd_memory_info before = {.struct_size = sizeof before}, after = {.struct_size = sizeof after};
     assert_int_equal(run_length(model, 1 << 16, zeros), HD_OK);
     assert_int_equal(hd_device_get_memory(device, &before), HD_OK);
     for (int64_t length = 1; length < 64; length++) {

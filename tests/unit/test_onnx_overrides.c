@@ -109,7 +109,7 @@ static void a_named_initializer_is_an_input_that_may_be_left_out(void **state)
     const char *const names[] = {"k"};
     hd_model *model = load_model(make_sum(), names, 1);
     assert_int_equal(hd_model_input_count(model), 2);
-    hd_value_info info;
+    hd_value_info info = {.struct_size = sizeof info};
     assert_int_equal(hd_model_input_info(model, 0, &info), HD_OK);
     assert_string_equal(info.name, "x");
     assert_int_equal(hd_model_input_info(model, 1, &info), HD_OK);

@@ -81,7 +81,7 @@ static void a_long_batch_runs_whole_where_memory_is_short(void **state)
     (void)state;
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
     hd_device *single;
-    hd_memory_info info;
+    hd_memory_info info = {.struct_size = sizeof info};
     assert_ok(hd_device_open("cpu", &options, &single, &error));
     hd_model *model = make_long_model(single, -1);
     size_t size = (size_t)2 * LONG_TOKENS * LONG_WIDTH * sizeof(float);

@@ -500,7 +500,7 @@ static char path[64];
 
 static hd_status use_files(void)
 {
-    hd_device_info info;
+    hd_device_info info = {.struct_size = sizeof info};
     hd_tensor tensor = gate_tensor(gate.x), loaded;
     hd_device *own = NULL;
     hd_model *other;

@@ -363,7 +363,7 @@ static void submit_round(hd_batch *batch, size_t count, int64_t rows)
 /* Until there was a batch of each size: then its plan, its proof and its memory are there. */
 static void warm_up(hd_batch *batch)
 {
-    hd_batch_statistics before, after = {0};
+    hd_batch_statistics before, after = {.struct_size = sizeof after};
     for (size_t count = IN_FLIGHT; count > 0; count--) {
         do {
             before = after;

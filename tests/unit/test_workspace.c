@@ -145,7 +145,7 @@ static void a_devices_limit_is_a_status_and_no_end(void **state)
         hd_graph *graph;
         hd_model *model;
         hd_value value;
-        hd_memory_info info;
+        hd_memory_info info = {.struct_size = sizeof info};
         assert_int_equal(hd_device_open("cpu", &options, &device, NULL), HD_OK);
         assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
         hd_tensor weight = {.dtype = HD_FLOAT32, .rank = 2, .dims = {64, 64}, .data = x, .size = sizeof x};
