@@ -43,8 +43,8 @@ static hd_status run_kernel(hd_operation *operation, const hd_kernel *kernel, hd
     if (stopped != HD_OK) {
         return hd_stop_tell(stopped, error);
     }
-    const hd_operator *entry = hd_operator_find(operation->type);
-    for (size_t i = 0; entry != NULL && (entry->flags & HD_OPERATOR_DYNAMIC) != 0 && i < output_count; i++) {
+    const hd_operator *entry = hd_operator_of(operation->id);
+    for (size_t i = 0; (entry->flags & HD_OPERATOR_DYNAMIC) != 0 && i < output_count; i++) {
         hd_shape *shape = &operation->outputs[i].shape;
         if (operation->outputs[i].dtype != HD_DTYPE_NONE) {
             memcpy(shape->dims, extents[i], shape->rank * sizeof *shape->dims);

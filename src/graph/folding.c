@@ -72,7 +72,7 @@ static bool count_inputs(const hd_operation *operation, int64_t *bytes)
 
 bool hd_folding_take(hd_folding *folding, const hd_operation *operation, int64_t slack)
 {
-    const hd_operator *entry = hd_operator_find(operation->type);
+    const hd_operator *entry = hd_operator_of(operation->id);
     int64_t input_bytes = 0, output_bytes = 0;
     for (size_t i = 0; i < operation->output_count; i++) {
         const hd_operand *output = &operation->outputs[i];

@@ -31,11 +31,11 @@ static bool is_constant(const hd_planner *planner, hd_tensor_id id, double exact
 /* `node` divides by the constant `divisor`, or multiplies with 1 / divisor: *out is what. */
 static bool divides_by(const hd_planner *planner, const hd_plan_node *node, double divisor, hd_tensor_id *out)
 {
-    if (hd_plan_node_is(node, "Div") && is_constant(planner, node->inputs[1], divisor)) {
+    if (hd_plan_node_is(node, HD_OP_DIV) && is_constant(planner, node->inputs[1], divisor)) {
         *out = node->inputs[0];
         return true;
     }
-    if (!hd_plan_node_is(node, "Mul")) {
+    if (!hd_plan_node_is(node, HD_OP_MUL)) {
         return false;
     }
     for (size_t i = 0; i < 2; i++) {
@@ -48,10 +48,10 @@ static bool divides_by(const hd_planner *planner, const hd_plan_node *node, doub
 }
 
 /* The node, of the given type, that alone reads the first output of `node`. */
-static hd_plan_node *next_of(const hd_planner *planner, const hd_plan_node *node, const char *type)
+static hd_plan_node *next_of(const hd_planner *planner, const hd_plan_node *node, hd_operator_id id)
 {
     hd_plan_node *user = hd_planner_only_user(planner, node->outputs[0]);
-    return hd_plan_node_is(user, type) ? user : NULL;
+    return hd_plan_node_is(user, id) ? user : NULL;
 }
 
 static bool same_shape(const hd_planner *planner, hd_tensor_id a, hd_tensor_id b)
@@ -66,11 +66,11 @@ static hd_plan_node *match_gelu(const hd_planner *planner, const hd_plan_node *e
     if (scaled == NULL || !divides_by(planner, scaled, ROOT_OF_2, x)) {
         return NULL;
     }
-    hd_plan_node *plus = next_of(planner, erf, "Add");
+    hd_plan_node *plus = next_of(planner, erf, HD_OP_ADD);
     if (plus == NULL || !is_constant(planner, hd_plan_node_other(plus, erf->outputs[0]), 1)) {
         return NULL;
     }
-    hd_plan_node *product = next_of(planner, plus, "Mul");
+    hd_plan_node *product = next_of(planner, plus, HD_OP_MUL);
     if (product == NULL) {
         return NULL;
     }
@@ -85,7 +85,7 @@ static hd_plan_node *match_gelu(const hd_planner *planner, const hd_plan_node *e
         return product; /* (x/2)·(1 + erf) */
     }
     if (is_constant(planner, other, 0.5)) { /* 1/2·(1 + erf), then ·x */
-        hd_plan_node *last = next_of(planner, product, "Mul");
+        hd_plan_node *last = next_of(planner, product, HD_OP_MUL);
         return last != NULL && hd_plan_node_other(last, product->outputs[0]) == *x ? last : NULL;
     }
     return NULL;
@@ -94,7 +94,7 @@ static hd_plan_node *match_gelu(const hd_planner *planner, const hd_plan_node *e
 /* From Clip(x + 3, 0, 6) outwards: x·clip/6 or x·(clip/6). */
 static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_node *clip, hd_tensor_id *x)
 {
-    hd_plan_node *plus = hd_planner_producer_of(planner, clip->inputs[0], "Add");
+    hd_plan_node *plus = hd_planner_producer_of(planner, clip->inputs[0], HD_OP_ADD);
     if (plus == NULL || clip->operation.input_count < 3 || clip->inputs[1] == HD_TENSOR_NONE ||
         clip->inputs[2] == HD_TENSOR_NONE || !is_constant(planner, clip->inputs[1], 0) ||
         !is_constant(planner, clip->inputs[2], 6)) {
@@ -112,10 +112,10 @@ static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_n
         return NULL;
     }
     if (divides_by(planner, user, 6, &source)) {
-        hd_plan_node *product = next_of(planner, user, "Mul");
+        hd_plan_node *product = next_of(planner, user, HD_OP_MUL);
         return product != NULL && hd_plan_node_other(product, user->outputs[0]) == *x ? product : NULL;
     }
-    if (!hd_plan_node_is(user, "Mul") || hd_plan_node_other(user, clip->outputs[0]) != *x) {
+    if (!hd_plan_node_is(user, HD_OP_MUL) || hd_plan_node_other(user, clip->outputs[0]) != *x) {
         return NULL;
     }
     hd_plan_node *sixth = hd_planner_only_user(planner, user->outputs[0]);
@@ -128,7 +128,7 @@ static hd_plan_node *match_hard_sigmoid(const hd_planner *planner, const hd_plan
     *x = gate->inputs[0];
     float alpha = hd_operation_float(&gate->operation, "alpha", 0.2f);
     float beta = hd_operation_float(&gate->operation, "beta", 0.5f);
-    hd_plan_node *product = next_of(planner, gate, "Mul");
+    hd_plan_node *product = next_of(planner, gate, HD_OP_MUL);
     return is_value(planner, alpha, 1.0 / 6) && beta == 0.5f && product != NULL &&
                    hd_plan_node_other(product, gate->outputs[0]) == *x
                ? product
@@ -139,7 +139,7 @@ static hd_plan_node *match_hard_sigmoid(const hd_planner *planner, const hd_plan
 static hd_plan_node *match_silu(const hd_planner *planner, const hd_plan_node *gate, hd_tensor_id *x)
 {
     *x = gate->inputs[0];
-    hd_plan_node *product = next_of(planner, gate, "Mul");
+    hd_plan_node *product = next_of(planner, gate, HD_OP_MUL);
     if (product == NULL) {
         return NULL;
     }
@@ -159,25 +159,25 @@ static bool fuse_one(hd_planner *planner, const hd_plan_node *node)
 {
     hd_tensor_id x = HD_TENSOR_NONE;
     hd_plan_node *last = NULL;
-    const char *type = NULL;
-    if (hd_plan_node_is(node, "Erf")) {
+    hd_operator_id id = HD_OP_NONE;
+    if (hd_plan_node_is(node, HD_OP_ERF)) {
         last = match_gelu(planner, node, &x);
-        type = "Gelu";
-    } else if (hd_plan_node_is(node, "Clip")) {
+        id = HD_OP_GELU;
+    } else if (hd_plan_node_is(node, HD_OP_CLIP)) {
         last = match_hard_swish(planner, node, &x);
-        type = "HardSwish";
-    } else if (hd_plan_node_is(node, "HardSigmoid")) {
+        id = HD_OP_HARD_SWISH;
+    } else if (hd_plan_node_is(node, HD_OP_HARD_SIGMOID)) {
         last = match_hard_sigmoid(planner, node, &x);
-        type = "HardSwish";
-    } else if (hd_plan_node_is(node, "Sigmoid")) {
+        id = HD_OP_HARD_SWISH;
+    } else if (hd_plan_node_is(node, HD_OP_SIGMOID)) {
         last = match_silu(planner, node, &x);
-        type = "Swish";
+        id = HD_OP_SWISH;
     }
     if (last == NULL || planner->tensors[x].dtype != HD_FLOAT32 ||
         !same_shape(planner, x, last->outputs[0])) {
         return true;
     }
-    if (!hd_planner_replace(planner, last, type, &x, 1, NULL, 0)) {
+    if (!hd_planner_replace(planner, last, id, &x, 1, NULL, 0)) {
         return false;
     }
     hd_planner_count_uses(planner);

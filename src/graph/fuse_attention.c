@@ -16,7 +16,7 @@ static bool has_permutation(const hd_plan_node *node, int64_t a, int64_t b, int6
 {
     size_t count;
     const int64_t *p = hd_operation_ints(&node->operation, "perm", &count);
-    return hd_plan_node_is(node, "Transpose") && count == 4 && p[0] == a && p[1] == b && p[2] == c && p[3] == d;
+    return hd_plan_node_is(node, HD_OP_TRANSPOSE) && count == 4 && p[0] == a && p[1] == b && p[2] == c && p[3] == d;
 }
 
 /* Steps over a multiplication with or division by a constant that only this path reads. */
@@ -27,11 +27,11 @@ static hd_tensor_id skip_scale(const hd_planner *planner, hd_tensor_id tensor, f
     if (node == NULL || planner->tensors[tensor].use_count != 1) {
         return tensor;
     }
-    if (hd_plan_node_is(node, "Div") && hd_planner_scalar(planner, node->inputs[1], &value) && value != 0) {
+    if (hd_plan_node_is(node, HD_OP_DIV) && hd_planner_scalar(planner, node->inputs[1], &value) && value != 0) {
         *scale /= value;
         return node->inputs[0];
     }
-    for (size_t i = 0; hd_plan_node_is(node, "Mul") && i < 2; i++) {
+    for (size_t i = 0; hd_plan_node_is(node, HD_OP_MUL) && i < 2; i++) {
         if (hd_planner_scalar(planner, node->inputs[i], &value)) {
             *scale *= value;
             return node->inputs[1 - i];
@@ -75,14 +75,14 @@ static bool is_mask(const hd_planner *planner, hd_tensor_id id, const hd_shape *
 
 static bool match_scores(const hd_planner *planner, hd_tensor_id scores, attention_parts *parts)
 {
-    hd_plan_node *add = hd_planner_producer_of(planner, scores, "Add");
+    hd_plan_node *add = hd_planner_producer_of(planner, scores, HD_OP_ADD);
     parts->inputs[3] = HD_TENSOR_NONE;
-    if (hd_plan_node_broadcasts(add, "Add") && planner->tensors[scores].use_count == 1) {
+    if (hd_plan_node_broadcasts(add, HD_OP_ADD) && planner->tensors[scores].use_count == 1) {
         /* The mask is the operand that no product stands behind. */
         for (size_t i = 0; i < 2 && parts->inputs[3] == HD_TENSOR_NONE; i++) {
             float ignored = 1;
             hd_tensor_id product = skip_scale(planner, add->inputs[i], &ignored);
-            if (hd_planner_producer_of(planner, product, "MatMul") != NULL &&
+            if (hd_planner_producer_of(planner, product, HD_OP_MATMUL) != NULL &&
                 is_mask(planner, add->inputs[1 - i], &planner->tensors[product].shape)) {
                 parts->inputs[3] = add->inputs[1 - i];
                 scores = add->inputs[i];
@@ -93,7 +93,7 @@ static bool match_scores(const hd_planner *planner, hd_tensor_id scores, attenti
         }
     }
     scores = skip_scale(planner, scores, &parts->scale);
-    hd_plan_node *product = hd_planner_producer_of(planner, scores, "MatMul");
+    hd_plan_node *product = hd_planner_producer_of(planner, scores, HD_OP_MATMUL);
     if (product == NULL || planner->tensors[scores].use_count != 1 || planner->tensors[scores].kept) {
         return false;
     }
@@ -124,7 +124,7 @@ static bool match_attention(const hd_planner *planner, const hd_plan_node *softm
     }
     *parts = (attention_parts){.scale = 1.0f};
     hd_plan_node *product = hd_planner_only_user(planner, softmax->outputs[0]);
-    if (!hd_plan_node_is(product, "MatMul") || product->inputs[0] != softmax->outputs[0] ||
+    if (!hd_plan_node_is(product, HD_OP_MATMUL) || product->inputs[0] != softmax->outputs[0] ||
         !match_scores(planner, softmax->inputs[0], parts)) {
         return false;
     }
@@ -166,7 +166,7 @@ static bool fuse_one(hd_planner *planner, attention_parts *parts)
             return false;
         }
     }
-    if (!hd_planner_replace(planner, parts->last, "heddle.Attention", parts->inputs, 4, NULL, 0)) {
+    if (!hd_planner_replace(planner, parts->last, HD_OP_HEDDLE_ATTENTION, parts->inputs, 4, NULL, 0)) {
         return false;
     }
     parts->last->operation.fused = fused;
@@ -180,7 +180,7 @@ bool hd_fuse_attention(hd_planner *planner)
     hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         attention_parts parts;
-        if (!planner->nodes[n].dead && hd_plan_node_is(&planner->nodes[n], "Softmax") &&
+        if (!planner->nodes[n].dead && hd_plan_node_is(&planner->nodes[n], HD_OP_SOFTMAX) &&
             match_attention(planner, &planner->nodes[n], &parts) && !fuse_one(planner, &parts)) {
             return false;
         }

@@ -135,7 +135,7 @@ static bool replace_chain(hd_planner *planner, const chain_state *state, size_t 
     fused->steps = hd_region_copy(planner->region, made.steps, made.step_count * sizeof made.steps[0]);
     hd_plan_node *node = &planner->nodes[n];
     if (fused->steps == NULL ||
-        !hd_planner_replace(planner, node, "heddle.Elementwise", made.inputs, made.input_count, NULL, 0)) {
+        !hd_planner_replace(planner, node, HD_OP_HEDDLE_ELEMENTWISE, made.inputs, made.input_count, NULL, 0)) {
         return false;
     }
     node->operation.fused = fused;

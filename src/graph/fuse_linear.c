@@ -1,5 +1,7 @@
 /* Products with constant weights take the bias, the residual and the activation that follow them. The
  * arithmetic stays what the separate operators do, in their order (BITS). */
+#include <string.h>
+
 #include "graph/planner.h"
 #include "operation/fused.h"
 
@@ -8,29 +10,29 @@ bool hd_activation_of(const hd_planner *planner, const hd_plan_node *node, hd_ac
 {
     const hd_operation *operation = &node->operation;
     *out = (hd_activation){.kind = HD_ACTIVATION_NONE};
-    if (hd_plan_node_is(node, "Relu")) {
+    if (hd_plan_node_is(node, HD_OP_RELU)) {
         out->kind = HD_ACTIVATION_RELU;
-    } else if (hd_plan_node_is(node, "Gelu")) {
+    } else if (hd_plan_node_is(node, HD_OP_GELU)) {
         const char *approximate = hd_operation_string(operation, "approximate", "none");
         out->kind = strcmp(approximate, "tanh") == 0 ? HD_ACTIVATION_GELU_TANH : HD_ACTIVATION_GELU;
-    } else if (hd_plan_node_is(node, "Tanh")) {
+    } else if (hd_plan_node_is(node, HD_OP_TANH)) {
         out->kind = HD_ACTIVATION_TANH;
-    } else if (hd_plan_node_is(node, "Sigmoid")) {
+    } else if (hd_plan_node_is(node, HD_OP_SIGMOID)) {
         out->kind = HD_ACTIVATION_SIGMOID;
-    } else if (hd_plan_node_is(node, "Swish") && hd_operation_float(operation, "alpha", 1.0f) == 1.0f) {
+    } else if (hd_plan_node_is(node, HD_OP_SWISH) && hd_operation_float(operation, "alpha", 1.0f) == 1.0f) {
         out->kind = HD_ACTIVATION_SILU;
-    } else if (hd_plan_node_is(node, "LeakyRelu")) {
+    } else if (hd_plan_node_is(node, HD_OP_LEAKY_RELU)) {
         out->kind = HD_ACTIVATION_LEAKY_RELU;
         out->alpha = hd_operation_float(operation, "alpha", 0.01f);
-    } else if (hd_plan_node_is(node, "HardSwish")) {
+    } else if (hd_plan_node_is(node, HD_OP_HARD_SWISH)) {
         out->kind = HD_ACTIVATION_HARD_SWISH;
         out->alpha = 1.0f / 6.0f;
         out->beta = 0.5f;
-    } else if (hd_plan_node_is(node, "HardSigmoid")) {
+    } else if (hd_plan_node_is(node, HD_OP_HARD_SIGMOID)) {
         out->kind = HD_ACTIVATION_HARD_SIGMOID;
         out->alpha = hd_operation_float(operation, "alpha", 0.2f);
         out->beta = hd_operation_float(operation, "beta", 0.5f);
-    } else if (hd_plan_node_is(node, "Clip") && operation->input_count == 3) {
+    } else if (hd_plan_node_is(node, HD_OP_CLIP) && operation->input_count == 3) {
         if (hd_planner_scalar(planner, node->inputs[1], &out->alpha) &&
             hd_planner_scalar(planner, node->inputs[2], &out->beta)) {
             out->kind = HD_ACTIVATION_CLIP;
@@ -56,7 +58,7 @@ typedef struct linear_parts {
 /* heddle.Conv as the layout pass made it: its bias stands already, nothing else has been taken in. */
 static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
 {
-    if (!hd_plan_node_is(node, "heddle.Conv") && !hd_plan_node_is(node, "heddle.ConvTranspose")) {
+    if (!hd_plan_node_is(node, HD_OP_HEDDLE_CONV) && !hd_plan_node_is(node, HD_OP_HEDDLE_CONV_TRANSPOSE)) {
         return false;
     }
     const hd_fused_convolution *fused = node->operation.fused;
@@ -70,11 +72,11 @@ static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
 
 /* Takes in Mul or Add of one constant behind the activation. */
 static bool take_constant(const hd_planner *planner, linear_parts *parts, const hd_shape *shape,
-                          const char *type, float *out)
+                          hd_operator_id id, float *out)
 {
     hd_tensor_id output = parts->last->outputs[0];
     hd_plan_node *user = hd_planner_only_user(planner, output);
-    if (!hd_plan_node_is(user, type) || user->inputs[0] == user->inputs[1] ||
+    if (!hd_plan_node_is(user, id) || user->inputs[0] == user->inputs[1] ||
         !hd_shape_equal(&planner->tensors[user->outputs[0]].shape, shape) ||
         !hd_planner_scalar(planner, hd_plan_node_other(user, output), out)) {
         return false;
@@ -98,7 +100,7 @@ static void extend(const hd_planner *planner, linear_parts *parts, const hd_shap
             return;
         }
         parts->activation = (hd_activation){.kind = HD_ACTIVATION_NONE};
-        if (!hd_plan_node_broadcasts(user, "Add") || user->inputs[0] == user->inputs[1]) {
+        if (!hd_plan_node_broadcasts(user, HD_OP_ADD) || user->inputs[0] == user->inputs[1]) {
             return;
         }
         hd_tensor_id other = hd_plan_node_other(user, output);
@@ -118,8 +120,8 @@ static void extend(const hd_planner *planner, linear_parts *parts, const hd_shap
 
 static bool starts_linear(const hd_planner *planner, hd_plan_node *node, linear_parts *parts)
 {
-    bool gemm = hd_plan_node_is(node, "Gemm");
-    if (!gemm && !hd_plan_node_is(node, "MatMul")) {
+    bool gemm = hd_plan_node_is(node, HD_OP_GEMM);
+    if (!gemm && !hd_plan_node_is(node, HD_OP_MATMUL)) {
         return false;
     }
     const hd_operand *x = &node->operation.inputs[0], *w = &node->operation.inputs[1];
@@ -160,18 +162,18 @@ bool hd_fuse_convolution(hd_planner *planner)
         }
         hd_activation *activation = &parts.activation;
         if (activation->kind != HD_ACTIVATION_NONE &&
-            take_constant(planner, &parts, &shape, "Mul", &activation->scale)) {
+            take_constant(planner, &parts, &shape, HD_OP_MUL, &activation->scale)) {
             activation->scales = true;
             activation->shift = -0.0f; /* adds nothing */
-            (void)take_constant(planner, &parts, &shape, "Add", &activation->shift);
+            (void)take_constant(planner, &parts, &shape, HD_OP_ADD, &activation->shift);
         }
         /* hd_fused_convolution_transposed begins with hd_fused_convolution. */
-        const char *type = node->operation.type;
+        const hd_operator_id id = node->operation.id;
         const void *sizes = node->operation.fused;
         hd_fused_convolution_transposed *fused =
             hd_region_copy(planner->region, sizes, sizeof *fused);
         if (fused == NULL ||
-            !hd_planner_replace(planner, parts.last, type, parts.inputs, 4, NULL, 0)) {
+            !hd_planner_replace(planner, parts.last, id, parts.inputs, 4, NULL, 0)) {
             return false;
         }
         fused->convolution.activation = parts.activation;
@@ -197,8 +199,8 @@ bool hd_fuse_linear(hd_planner *planner)
         }
         fused->activation = parts.activation;
         hd_attribute transposed = {.name = "transB", .kind = HD_ATTRIBUTE_INT,
-                                   .i = hd_plan_node_is(node, "Gemm") ? hd_operation_int(&node->operation, "transB", 0) : 0};
-        if (!hd_planner_replace(planner, parts.last, "heddle.Linear", parts.inputs, 4, &transposed, 1)) {
+                                   .i = hd_plan_node_is(node, HD_OP_GEMM) ? hd_operation_int(&node->operation, "transB", 0) : 0};
+        if (!hd_planner_replace(planner, parts.last, HD_OP_HEDDLE_LINEAR, parts.inputs, 4, &transposed, 1)) {
             return false;
         }
         parts.last->operation.fused = fused;

@@ -5,7 +5,7 @@
 /* ReduceMean over the last axis that keeps it. */
 static bool is_last_mean(const hd_planner *planner, const hd_plan_node *node)
 {
-    if (!hd_plan_node_is(node, "ReduceMean") || hd_operation_int(&node->operation, "keepdims", 1) != 1) {
+    if (!hd_plan_node_is(node, HD_OP_REDUCE_MEAN) || hd_operation_int(&node->operation, "keepdims", 1) != 1) {
         return false;
     }
     int64_t rank = planner->tensors[node->inputs[0]].shape.rank, axis;
@@ -30,10 +30,10 @@ static bool is_last_mean(const hd_planner *planner, const hd_plan_node *node)
 static bool is_square_of(const hd_planner *planner, const hd_plan_node *node, hd_tensor_id d)
 {
     float exponent;
-    if (hd_plan_node_is(node, "Pow") && node->inputs[0] == d) {
+    if (hd_plan_node_is(node, HD_OP_POW) && node->inputs[0] == d) {
         return hd_planner_scalar(planner, node->inputs[1], &exponent) && exponent == 2.0f;
     }
-    return hd_plan_node_is(node, "Mul") && node->inputs[0] == d && node->inputs[1] == d;
+    return hd_plan_node_is(node, HD_OP_MUL) && node->inputs[0] == d && node->inputs[1] == d;
 }
 
 /* A known vector along the last axis of `shape`. */
@@ -45,12 +45,12 @@ static bool is_last_vector(const hd_planner *planner, hd_tensor_id id, const hd_
            hd_shape_count(&tensor->shape) == last && tensor->shape.dims[tensor->shape.rank - 1] == last;
 }
 
-/* The node of type `type` that alone reads the output of `node` together with a vector. */
-static hd_plan_node *next_with_vector(const hd_planner *planner, const hd_plan_node *node, const char *type,
+/* The node of operator `id` that alone reads the output of `node` together with a vector. */
+static hd_plan_node *next_with_vector(const hd_planner *planner, const hd_plan_node *node, hd_operator_id id,
                                       const hd_shape *shape, hd_tensor_id *vector)
 {
     hd_plan_node *user = hd_planner_only_user(planner, node->outputs[0]);
-    if (!hd_plan_node_broadcasts(user, type)) {
+    if (!hd_plan_node_broadcasts(user, id)) {
         return NULL;
     }
     *vector = hd_plan_node_other(user, node->outputs[0]);
@@ -62,9 +62,9 @@ static hd_plan_node *match_norm(const hd_planner *planner, const hd_plan_node *d
                                 float *epsilon)
 {
     hd_tensor_id d = div->inputs[0];
-    hd_plan_node *centered = hd_planner_producer_of(planner, d, "Sub");
-    hd_plan_node *root = hd_planner_producer_of(planner, div->inputs[1], "Sqrt");
-    hd_plan_node *sum = root == NULL ? NULL : hd_planner_producer_of(planner, root->inputs[0], "Add");
+    hd_plan_node *centered = hd_planner_producer_of(planner, d, HD_OP_SUB);
+    hd_plan_node *root = hd_planner_producer_of(planner, div->inputs[1], HD_OP_SQRT);
+    hd_plan_node *sum = root == NULL ? NULL : hd_planner_producer_of(planner, root->inputs[0], HD_OP_ADD);
     if (centered == NULL || sum == NULL) {
         return NULL;
     }
@@ -84,8 +84,8 @@ static hd_plan_node *match_norm(const hd_planner *planner, const hd_plan_node *d
     }
     inputs[0] = centered->inputs[0];
     const hd_shape *shape = &planner->tensors[inputs[0]].shape;
-    hd_plan_node *scaled = next_with_vector(planner, div, "Mul", shape, &inputs[1]);
-    return scaled == NULL ? NULL : next_with_vector(planner, scaled, "Add", shape, &inputs[2]);
+    hd_plan_node *scaled = next_with_vector(planner, div, HD_OP_MUL, shape, &inputs[1]);
+    return scaled == NULL ? NULL : next_with_vector(planner, scaled, HD_OP_ADD, shape, &inputs[2]);
 }
 
 bool hd_fuse_norms(hd_planner *planner)
@@ -93,7 +93,7 @@ bool hd_fuse_norms(hd_planner *planner)
     hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *div = &planner->nodes[n];
-        if (div->dead || !hd_plan_node_is(div, "Div")) {
+        if (div->dead || !hd_plan_node_is(div, HD_OP_DIV)) {
             continue;
         }
         hd_tensor_id inputs[3];
@@ -114,7 +114,7 @@ bool hd_fuse_norms(hd_planner *planner)
         }
         hd_attribute attributes[2] = {{.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = -1},
                                       {.name = "epsilon", .kind = HD_ATTRIBUTE_FLOAT, .f = epsilon}};
-        if (!hd_planner_replace(planner, last, "LayerNormalization", inputs, 3, attributes, 2)) {
+        if (!hd_planner_replace(planner, last, HD_OP_LAYER_NORMALIZATION, inputs, 3, attributes, 2)) {
             return false;
         }
         hd_planner_count_uses(planner);

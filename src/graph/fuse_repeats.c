@@ -1,5 +1,5 @@
 /* Repeats: where a Concat joins what a Resize has only repeated (nearest, by whole factors), it reads the
- * small tensor itself, each element several times: as pyramids of features do. "heddle.ConcatRepeated" is a
+ * small tensor itself, each element several times: as pyramids of features do. HD_OP_HEDDLE_CONCAT_REPEATED is a
  * Concat with the attribute `repeats`, a factor for each input and each of its axes. */
 #include "graph/planner.h"
 #include "operation/axes.h"
@@ -22,8 +22,8 @@ static bool repeats_axis(const hd_scaling *scaling, uint32_t axis, int64_t facto
 static bool find_repeats(const hd_plan_node *node, uint32_t axis, int64_t *repeats)
 {
     hd_scaling scaling;
-    if (!(hd_plan_node_is(node, "Resize") || hd_plan_node_is(node, "heddle.Resize") ||
-          hd_plan_node_is(node, "Upsample")) ||
+    if (!(hd_plan_node_is(node, HD_OP_RESIZE) || hd_plan_node_is(node, HD_OP_HEDDLE_RESIZE) ||
+          hd_plan_node_is(node, HD_OP_UPSAMPLE)) ||
         hd_scaling_needs(&node->operation) != 0 ||
         hd_scaling_resolve(&node->operation, &scaling, NULL) != HD_OK ||
         scaling.mode != HD_SCALING_NEAREST) {
@@ -74,7 +74,7 @@ static bool fuse_concat(hd_planner *planner, hd_plan_node *node)
     attributes[0] = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = axis};
     attributes[1] = (hd_attribute){
         .name = "repeats", .kind = HD_ATTRIBUTE_INTS, .ints = repeats, .count = count * rank};
-    if (!hd_planner_replace(planner, node, "heddle.ConcatRepeated", inputs, count, attributes, 2)) {
+    if (!hd_planner_replace(planner, node, HD_OP_HEDDLE_CONCAT_REPEATED, inputs, count, attributes, 2)) {
         return false;
     }
     hd_planner_count_uses(planner);
@@ -86,7 +86,7 @@ bool hd_fuse_repeats(hd_planner *planner)
     hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *node = &planner->nodes[n];
-        if (!node->dead && hd_plan_node_is(node, "Concat") && !fuse_concat(planner, node)) {
+        if (!node->dead && hd_plan_node_is(node, HD_OP_CONCAT) && !fuse_concat(planner, node)) {
             return false;
         }
     }

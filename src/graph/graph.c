@@ -155,21 +155,21 @@ static hd_status check_operands(const hd_graph *graph, const hd_operator *operat
                                 const hd_value *inputs, size_t input_count, size_t output_count,
                                 hd_error *error)
 {
-    if (input_count < operator->min_inputs ||
-        (operator->max_inputs != 255 && input_count > operator->max_inputs) ||
-        (operator->max_outputs != 255 && output_count > operator->max_outputs) ||
+    if (input_count < operator->inputs.min ||
+        (operator->inputs.max != HD_OPERATOR_ANY_NUMBER && input_count > operator->inputs.max) ||
+        (operator->outputs != HD_OPERATOR_ANY_NUMBER && output_count > operator->outputs) ||
         (output_count == 0 && (operator->flags & HD_OPERATOR_CONTROL) == 0)) {
         return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): %zu inputs and %zu outputs are not allowed",
-                       name, operator->type, input_count, output_count);
+                       name, operator->name, input_count, output_count);
     }
     for (size_t i = 0; i < input_count; i++) {
         if (inputs[i] >= graph->value_count) {
             return hd_fail(error, HD_INVALID_ARGUMENT, "node '%s' (%s): input %zu is no value of this graph",
-                           name, operator->type, i);
+                           name, operator->name, i);
         }
-        if (inputs[i] == HD_VALUE_NONE && i < operator->min_inputs) {
+        if (inputs[i] == HD_VALUE_NONE && i < operator->inputs.min) {
             return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): input %zu must not be left out", name,
-                           operator->type, i);
+                           operator->name, i);
         }
     }
     return HD_OK;
@@ -184,10 +184,20 @@ hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
     if (operator == NULL) {
         return hd_fail(error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", name, op_type);
     }
+    return hd_graph_append_id(graph, block, operator->id, name, inputs, input_count, outputs, output_count,
+                              attributes, attribute_count, out_node, error);
+}
+
+hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id, const char *name,
+                             const hd_value *inputs, size_t input_count, const hd_value *outputs,
+                             size_t output_count, const hd_attribute *attributes, size_t attribute_count,
+                             hd_node **out_node, hd_error *error)
+{
+    const hd_operator *operator = hd_operator_of(id);
     hd_status status =
         check_operands(graph, operator, name, inputs, input_count, output_count, error);
     if (status == HD_OK) {
-        hd_operation operation = {.type = op_type,
+        hd_operation operation = {.id = id,
                                   .name = name,
                                   .opset = graph->opset,
                                   .attributes = attributes,
@@ -226,7 +236,7 @@ hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
     block->node_count++;
     return HD_OK;
 fail:
-    return hd_fail(error, HD_OUT_OF_MEMORY, "node '%s' (%s): no memory", name, op_type);
+    return hd_fail(error, HD_OUT_OF_MEMORY, "node '%s' (%s): no memory", name, operator->name);
 }
 
 bool hd_block_add_input(hd_block *block, hd_value value)
@@ -463,9 +473,9 @@ static bool clone_block(const hd_graph *from, const hd_block *source, hd_graph *
         const hd_node *node = &source->nodes[i];
         hd_node *made;
         to->opset = node->opset;
-        if (hd_graph_append(to, copy, node->operator->type, node->name, node->inputs, node->input_count,
-                            node->outputs, node->output_count, node->attributes, node->attribute_count,
-                            &made, NULL) != HD_OK) {
+        if (hd_graph_append_id(to, copy, node->operator->id, node->name, node->inputs, node->input_count,
+                               node->outputs, node->output_count, node->attributes, node->attribute_count,
+                               &made, NULL) != HD_OK) {
             return false;
         }
         for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {

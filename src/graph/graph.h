@@ -89,6 +89,12 @@ HD_MUST_CHECK hd_status hd_graph_append(hd_graph *graph, hd_block *block, const 
                                         const hd_attribute *attributes, size_t attribute_count,
                                         hd_node **out_node, hd_error *error);
 
+/* The same, of an operator that is known to be one that a graph may have. */
+HD_MUST_CHECK hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id, const char *name,
+                                           const hd_value *inputs, size_t input_count, const hd_value *outputs,
+                                           size_t output_count, const hd_attribute *attributes,
+                                           size_t attribute_count, hd_node **out_node, hd_error *error);
+
 /* Append to a block's inputs or outputs; false when out of memory. name: for the root block's outputs. */
 bool hd_block_add_input(hd_block *block, hd_value value);
 bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_value value);

@@ -1,24 +1,25 @@
 #include "graph/index_checks.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 /* Where the indices of an operation are, input 1 for all, and what bounds them. */
 static bool find_bounds(const hd_operation *operation, hd_fused_index_check *out)
 {
-    const char *type = operation->type;
+    const hd_index_rule rule = hd_operator_of(operation->id)->indices;
+    if (rule == HD_INDICES_NONE) {
+        return false;
+    }
     const hd_shape *data = &operation->inputs[0].shape;
-    if (strcmp(type, "GatherND") == 0 || strcmp(type, "ScatterND") == 0) {
+    if (rule == HD_INDICES_OF_POINTS) {
         const hd_shape *indices = &operation->inputs[1].shape;
-        int64_t batch = type[0] == 'G' ? hd_operation_int(operation, "batch_dims", 0) : 0;
+        int64_t batch = hd_operation_int(operation, "batch_dims", 0);
         out->depth = (uint32_t)indices->dims[indices->rank - 1];
         for (uint32_t i = 0; i < out->depth; i++) {
             out->dims[i] = data->dims[(uint32_t)batch + i];
         }
         return out->depth > 0;
-    }
-    if (strcmp(type, "Gather") != 0 && strcmp(type, "GatherElements") != 0 &&
-        strcmp(type, "Scatter") != 0 && strcmp(type, "ScatterElements") != 0) {
-        return false;
     }
     int64_t axis = hd_operation_int(operation, "axis", 0);
     hd_axis_normalize(&axis, data->rank); /* inference has accepted it */
@@ -43,7 +44,7 @@ hd_status hd_index_check_known(const hd_operation *operation, hd_error *error)
     for (int64_t i = 0; i < count; i++) {
         int64_t dim = bounds.dims[i % bounds.depth], index = hd_operand_int(indices, i);
         if (index < -dim || index >= dim) {
-            return fail(operation->name, operation->type, index, dim, error);
+            return fail(operation->name, hd_operator_name(operation->id), index, dim, error);
         }
     }
     return HD_OK;
@@ -61,8 +62,9 @@ static hd_status append_check(hd_planner *planner, size_t number, hd_plan_check 
     }
     find_bounds(&node->operation, bounds);
     planner->tensors[found].kept = true;
-    *check = (hd_plan_check){.name = node->operation.name, .type = node->operation.type, .tensor = found};
-    hd_plan_node *made = hd_planner_new_node(planner, "heddle.IndexCheck", node->operation.name, &indices, 1,
+    *check = (hd_plan_check){.name = node->operation.name, .type = hd_operator_name(node->operation.id),
+                             .tensor = found};
+    hd_plan_node *made = hd_planner_new_node(planner, HD_OP_HEDDLE_INDEX_CHECK, node->operation.name, &indices, 1,
                                              &found, 1);
     if (made == NULL) {
         return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");

@@ -4,6 +4,8 @@
  * Each tensor that the graph means as [N, C, H, W], or [N, C, W], may have a twin that holds the same
  * elements as [N, H, W, C], or [N, W, C]. While the nodes are walked again in order, a node that can work on
  * twins gets one for its output, and the tensor itself is made only when a node that cannot asks for it. */
+#include <string.h>
+
 #include "base/memory.h"
 #include "graph/model.h"
 #include "graph/planner.h"
@@ -52,12 +54,12 @@ static bool is_missing(const layout_pass *pass, hd_tensor_id id)
 }
 
 /* Appends a node; NULL, and the pass has failed, when out of memory. */
-static hd_plan_node *append(layout_pass *pass, const char *type, const char *name,
+static hd_plan_node *append(layout_pass *pass, hd_operator_id id, const char *name,
                             const hd_tensor_id *inputs, size_t input_count, const hd_tensor_id *outputs,
                             size_t output_count)
 {
     hd_plan_node *node =
-        hd_planner_new_node(pass->planner, type, name, inputs, input_count, outputs, output_count);
+        hd_planner_new_node(pass->planner, id, name, inputs, input_count, outputs, output_count);
     pass->failed = pass->failed || node == NULL;
     return node;
 }
@@ -76,7 +78,7 @@ static void materialize(layout_pass *pass, hd_tensor_id id)
         return;
     }
     hd_tensor_id twin = pass->twins[id];
-    append(pass, "heddle.FromChannelsLast", "", &twin, 1, &id, 1);
+    append(pass, HD_OP_HEDDLE_FROM_CHANNELS_LAST, "", &twin, 1, &id, 1);
     pass->missing[id] = false;
 }
 
@@ -95,7 +97,7 @@ static hd_tensor_id channels_last(layout_pass *pass, hd_tensor_id id)
         materialize(pass, id);
         twin = hd_planner_new_tensor(pass->planner, tensor_of(pass, id)->dtype, &shape);
         if (twin != HD_TENSOR_NONE) {
-            append(pass, "heddle.ToChannelsLast", "", &id, 1, &twin, 1);
+            append(pass, HD_OP_HEDDLE_TO_CHANNELS_LAST, "", &id, 1, &twin, 1);
         }
     }
     if (twin == HD_TENSOR_NONE) {
@@ -142,8 +144,8 @@ static bool is_map(const layout_pass *pass, hd_tensor_id id)
 /* Conv and ConvTranspose of one or two spatial dimensions with packed weights. */
 static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
 {
-    bool transposed = hd_plan_node_is(node, "ConvTranspose");
-    if ((!transposed && !hd_plan_node_is(node, "Conv")) || !is_map(pass, node->inputs[0]) ||
+    bool transposed = hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE);
+    if ((!transposed && !hd_plan_node_is(node, HD_OP_CONV)) || !is_map(pass, node->inputs[0]) ||
         node->operation.inputs[1].packed == NULL) {
         return false;
     }
@@ -183,7 +185,7 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
     if (pass->failed) {
         return true;
     }
-    hd_plan_node *made = append(pass, transposed ? "heddle.ConvTranspose" : "heddle.Conv",
+    hd_plan_node *made = append(pass, transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE : HD_OP_HEDDLE_CONV,
                                 node->operation.name, inputs, 4, &output, 1);
     if (made != NULL) {
         made->operation.fused = fused;
@@ -216,15 +218,15 @@ static bool has_missing_input(const layout_pass *pass, const hd_plan_node *node)
 /* Pooling and scaling of images: the same operator with another name on [N, H, W, C]. */
 static bool turn_window(layout_pass *pass, const hd_plan_node *node)
 {
-    static const char *const names[][2] = {{"MaxPool", "heddle.MaxPool"},
-                                           {"AveragePool", "heddle.AveragePool"},
-                                           {"GlobalAveragePool", "heddle.GlobalAveragePool"},
-                                           {"Resize", "heddle.Resize"}};
-    const char *type = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        type = hd_plan_node_is(node, names[i][0]) ? names[i][1] : type;
+    static const hd_operator_id turned[][2] = {{HD_OP_MAX_POOL, HD_OP_HEDDLE_MAX_POOL},
+                                               {HD_OP_AVERAGE_POOL, HD_OP_HEDDLE_AVERAGE_POOL},
+                                               {HD_OP_GLOBAL_AVERAGE_POOL, HD_OP_HEDDLE_GLOBAL_AVERAGE_POOL},
+                                               {HD_OP_RESIZE, HD_OP_HEDDLE_RESIZE}};
+    hd_operator_id id = HD_OP_NONE;
+    for (size_t i = 0; i < sizeof turned / sizeof turned[0]; i++) {
+        id = hd_plan_node_is(node, turned[i][0]) ? turned[i][1] : id;
     }
-    if (type == NULL || !is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
+    if (id == HD_OP_NONE || !is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
         tensor_of(pass, node->inputs[0])->shape.rank != 4 || node->operation.output_count > 2 ||
         (node->operation.output_count == 2 && node->outputs[1] != HD_TENSOR_NONE)) {
         return false;
@@ -239,7 +241,7 @@ static bool turn_window(layout_pass *pass, const hd_plan_node *node)
     }
     hd_tensor_id output = new_twin(pass, node->outputs[0]);
     if (!pass->failed) {
-        copy_attributes(append(pass, type, node->operation.name, inputs, count, &output, 1), node);
+        copy_attributes(append(pass, id, node->operation.name, inputs, count, &output, 1), node);
         settle(pass, node->outputs[0]);
     }
     return true;
@@ -311,7 +313,7 @@ static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
     hd_tensor_id output = new_twin(pass, node->outputs[0]);
     if (!pass->failed) {
         copy_attributes(
-            append(pass, operation->type, operation->name, inputs, operation->input_count, &output, 1),
+            append(pass, operation->id, operation->name, inputs, operation->input_count, &output, 1),
             node);
         settle(pass, node->outputs[0]);
     }
@@ -322,7 +324,7 @@ static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
 static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
 {
     int64_t axis = hd_operation_int(&node->operation, "axis", 1);
-    if (!hd_plan_node_is(node, "Concat") || !is_map(pass, node->outputs[0])) {
+    if (!hd_plan_node_is(node, HD_OP_CONCAT) || !is_map(pass, node->outputs[0])) {
         return false;
     }
     const uint32_t rank = tensor_of(pass, node->outputs[0])->shape.rank;
@@ -350,7 +352,7 @@ static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
     if (pass->failed) {
         return true;
     }
-    hd_plan_node *made = append(pass, "Concat", node->operation.name, inputs, count, &output, 1);
+    hd_plan_node *made = append(pass, HD_OP_CONCAT, node->operation.name, inputs, count, &output, 1);
     copy_attributes(made, node);
     if (made != NULL) {
         made->operation.attributes = attribute;
@@ -365,7 +367,7 @@ static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
 static bool turn_slice(layout_pass *pass, const hd_plan_node *node)
 {
     hd_slicing slicing;
-    if (!hd_plan_node_is(node, "Slice") || !is_map(pass, node->inputs[0]) ||
+    if (!hd_plan_node_is(node, HD_OP_SLICE) || !is_map(pass, node->inputs[0]) ||
         !is_missing(pass, node->inputs[0]) || hd_slicing_needs(&node->operation) != 0 ||
         hd_slicing_read(&node->operation, &slicing, NULL) != HD_OK) {
         return false;
@@ -393,7 +395,7 @@ static bool turn_slice(layout_pass *pass, const hd_plan_node *node)
     if (pass->failed) {
         return true;
     }
-    hd_plan_node *made = append(pass, "Slice", node->operation.name, &input, 1, &output, 1);
+    hd_plan_node *made = append(pass, HD_OP_SLICE, node->operation.name, &input, 1, &output, 1);
     copy_attributes(made, node);
     if (made != NULL) {
         made->operation.attributes = attributes;
@@ -409,7 +411,7 @@ static bool turns(const hd_plan_node *node, uint32_t rank, bool to_last)
 {
     size_t count;
     const int64_t *order = hd_operation_ints(&node->operation, "perm", &count);
-    if (!hd_plan_node_is(node, "Transpose") || count != rank) {
+    if (!hd_plan_node_is(node, HD_OP_TRANSPOSE) || count != rank) {
         return false;
     }
     bool fits = true;
@@ -477,7 +479,7 @@ static bool has_convolution(const hd_planner *planner)
 {
     for (size_t n = 0; n < planner->node_count; n++) {
         const hd_plan_node *node = &planner->nodes[n];
-        if (!node->dead && (hd_plan_node_is(node, "Conv") || hd_plan_node_is(node, "ConvTranspose"))) {
+        if (!node->dead && (hd_plan_node_is(node, HD_OP_CONV) || hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE))) {
             return true;
         }
     }

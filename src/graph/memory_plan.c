@@ -43,11 +43,11 @@ static bool is_in_arena(const hd_plan_tensor *tensor)
  * check their operands no more (operator.h), so this is what each fusion relies on (operation/fused.h). */
 __attribute__((unused)) static bool is_sound(const hd_plan_node *node)
 {
-    const hd_operator *entry = hd_operator_find(node->operation.type);
+    const hd_operator *entry = hd_operator_of(node->operation.id);
     const size_t count = node->operation.output_count;
     hd_operation operation = node->operation;
     operation.outputs = hd_alloc_zero(count, sizeof *operation.outputs);
-    if (entry == NULL || operation.outputs == NULL) { /* an IndexCheck; out of memory */
+    if (entry->infer == NULL || operation.outputs == NULL) { /* a part; out of memory */
         hd_free(operation.outputs);
         return true;
     }
@@ -138,7 +138,7 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         if (status != HD_OK) {
             return status;
         }
-        step->type = node->operation.type;
+        step->type = hd_operator_name(node->operation.id);
         step->name = node->operation.name;
         if (step->kernel.scratch_size > plan->recipe.scratch_size) {
             plan->recipe.scratch_size = step->kernel.scratch_size;

@@ -1,11 +1,13 @@
-/* Operator: what the graph knows of an operator before any backend sees it: how many operands it has
- * and how the types and shapes of its outputs follow from its inputs.
+/* Operator: what the graph knows of an operator before any backend sees it: its row of the table
+ * (operation/operators.inc), and what is asked of a row.
  *
  * Thread-safety: immutable tables; inference works on its arguments only. */
 #ifndef HD_GRAPH_OPERATOR_H
 #define HD_GRAPH_OPERATOR_H
 
 #include "operation/operation.h"
+
+struct hd_row_node;
 
 typedef enum hd_infer_result {
     HD_INFER_DONE,        /* every output's dtype and shape is set */
@@ -20,44 +22,72 @@ typedef enum hd_infer_result {
  * hd_operation_fail) operands that do not fit: kernels trust what was inferred and check no more. */
 typedef hd_infer_result hd_infer(hd_operation *operation, size_t *needed_input, hd_error *error);
 
+/* NULL where row r of output `index` is computed from row r of the inputs alone, else the reason; see row_rules.h. */
+typedef const char *hd_row_rule(const struct hd_row_node *node, size_t index, uint32_t axis);
+
+/* The steps that an operation whose outputs are inferred takes; see work.h. */
+typedef double hd_price(const hd_operation *operation);
+
 enum {
     HD_OPERATOR_VIEW = 1,       /* output 0 is input 0's bytes in another shape (Reshape, Identity) */
     HD_OPERATOR_SHAPE_ONLY = 2, /* reads its inputs' shapes, not their elements (Shape, Size) */
     HD_OPERATOR_ANY_DTYPE = 4,  /* moves elements without computing: float16 needs no conversion */
     HD_OPERATOR_DYNAMIC = 8,    /* outputs' true shapes are known after the run; inference gives the
                                    largest possible ones */
-    HD_OPERATOR_CONTROL = 16    /* If, Loop, Scan: the planner's own */
+    HD_OPERATOR_CONTROL = 16,   /* If, Loop and the parts made of them: the planner's own */
+    HD_OPERATOR_ANY_NUMBER = 255 /* of operands */
 };
 
+/* What input 1 is, where it is indices into input 0 that must be within bounds (index_checks.h). */
+typedef enum hd_index_rule {
+    HD_INDICES_NONE,
+    HD_INDICES_ALONG_AXIS, /* each goes by the dimension that the attribute `axis` names */
+    HD_INDICES_OF_POINTS   /* the last dimension lists a point's, by the dimensions behind `batch_dims` */
+} hd_index_rule;
+
+/* Which outputs are float16 or bfloat16 where the file does not say (prepare_half.c): those of input 0's type, unless
+ * more is said here. */
+typedef struct hd_half_rule {
+    uint8_t input;         /* the input that gives the type */
+    bool never;            /* no input gives it */
+    bool first_only;       /* only to output 0 */
+    const char *attribute; /* names the type, where it is there */
+} hd_half_rule;
+
+/* A row of the table. */
 typedef struct hd_operator {
-    const char *type;
-    uint8_t min_inputs;
-    uint8_t max_inputs; /* 255: any number */
-    uint8_t max_outputs;
+    hd_operator_id id;
+    const char *name;
+    struct {
+        uint8_t min, max;
+    } inputs;
+    uint8_t outputs; /* at most */
     uint8_t flags;
-    hd_infer *infer;
+    uint32_t since; /* opset; 0: 6 or before, or after 21, the last that a file may ask for */
+    /* One letter an input, the last one for all that follow: T the type of all other T · I int32 or int64 ·
+     * L int64 · B bool · F float32 · * any. NULL: inference looks at all of them. */
+    const char *types;
+    /* Words NAME:KIND, then ! where the operator must have it, @N and -N where only opsets from N on and up to N know
+     * it. KIND: i integer, f number, s text or texts, I integers, F numbers, t tensor. NULL: it has none. Both as
+     * onnx.ai, "Operator Schemas", and version 1.23 of the Python package onnx have them (onnx.defs.get_schema). */
+    const char *attributes;
+    hd_infer *infer; /* NULL: HD_OPERATOR_CONTROL */
+    hd_index_rule indices;
+    hd_row_rule *rows; /* NULL: its rows are not known to be independent */
+    hd_half_rule half;
+    hd_price *work;  /* NULL: it takes each of its operands' elements once */
+    bool is_costly; /* an element takes a function such as exp, not a sum */
 } hd_operator;
 
-#define HD_OPERATOR_FAMILY_LIST(X)                                                                 \
-    X(elementwise)                                                                                 \
-    X(movement)                                                                                    \
-    X(indexing)                                                                                    \
-    X(signal)                                                                                      \
-    X(reduction)                                                                                   \
-    X(normalization)                                                                               \
-    X(spatial)                                                                                     \
-    X(convolution)                                                                                 \
-    X(matrix)                                                                                      \
-    X(recurrent)                                                                                   \
-    X(control)
+extern const hd_operator hd_operators[HD_OP_COUNT];
 
-/* The table of one family, ended by a row of NULLs, in graph/ops/FAMILY.c. */
-#define HD_OPERATOR_FAMILY_DECLARE_(family) extern const hd_operator hd_operators_##family[];
-HD_OPERATOR_FAMILY_LIST(HD_OPERATOR_FAMILY_DECLARE_)
-#undef HD_OPERATOR_FAMILY_DECLARE_
+static inline const hd_operator *hd_operator_of(hd_operator_id id)
+{
+    return &hd_operators[id];
+}
 
-/* NULL: there is no such operator. */
-const hd_operator *hd_operator_find(const char *type);
+/* An operator that a graph may have; NULL: there is none of this name. */
+const hd_operator *hd_operator_find(const char *name);
 
 /* No element of an output is computed: there is nothing to run, however large the other dimensions. Not for
  * operators whose outputs' true shapes the run gives. */
@@ -70,9 +100,5 @@ HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, h
  * that it needs is missing; HD_BAD_MODEL or HD_UNSUPPORTED names the one that is not. Looks at neither
  * inputs nor outputs. */
 HD_MUST_CHECK hd_status hd_operator_check_attributes(const hd_operation *operation, hd_error *error);
-
-/* Inference that several operators share. */
-hd_infer hd_infer_same;      /* one output like input 0 */
-hd_infer hd_infer_broadcast; /* one output: input 0's dtype, all inputs' shapes broadcast */
 
 #endif

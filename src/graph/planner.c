@@ -1,7 +1,5 @@
 #include "graph/planner.h"
 
-#include <string.h>
-
 #include "base/memory.h"
 #include "base/stop.h"
 #include "graph/evaluate.h"
@@ -52,7 +50,7 @@ hd_operand hd_planner_operand(const hd_planner *planner, hd_tensor_id id)
                         .packed = tensor->packed};
 }
 
-hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const char *name,
+hd_plan_node *hd_planner_new_node(hd_planner *planner, hd_operator_id id, const char *name,
                                   const hd_tensor_id *inputs, size_t input_count,
                                   const hd_tensor_id *outputs, size_t output_count)
 {
@@ -62,7 +60,7 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const c
         return NULL;
     }
     hd_plan_node node = {
-        .operation = {.type = type,
+        .operation = {.id = id,
                       .name = name,
                       .opset = planner->graph->opset,
                       .inputs = hd_region_array(planner->region, input_count, sizeof(hd_operand)),
@@ -148,7 +146,7 @@ static hd_status operation_of_node(hd_planner *planner, const hd_node *node, hd_
 {
     hd_tensor_id *inputs = hd_region_array(planner->region, node->input_count, sizeof *inputs);
     *operation = (hd_operation){
-        .type = node->operator->type,
+        .id = node->operator->id,
         .name = node->name,
         .opset = node->opset,
         .attributes = node->attributes,
@@ -212,13 +210,13 @@ static bool moves_nothing(const hd_operation *operation, uint8_t flags)
     if ((flags & HD_OPERATOR_VIEW) != 0) {
         return true;
     }
-    const char *type = operation->type;
-    if (strcmp(type, "Transpose") == 0) {
+    const hd_operator_id id = operation->id;
+    if (id == HD_OP_TRANSPOSE) {
         return is_still_transpose(operation);
     }
     bool same = hd_shape_equal(&input->shape, &output->shape);
-    return same && (strcmp(type, "Cast") == 0 || strcmp(type, "Expand") == 0 || strcmp(type, "Tile") == 0 ||
-                    (strcmp(type, "Concat") == 0 && operation->input_count == 1));
+    return same && (id == HD_OP_CAST || id == HD_OP_EXPAND || id == HD_OP_TILE ||
+                    (id == HD_OP_CONCAT && operation->input_count == 1));
 }
 
 static bool is_known(const hd_operation *operation, uint8_t flags)
@@ -239,8 +237,8 @@ static void forget_types(hd_operation *operation)
     static const hd_attribute to[] = {TO(0), TO(1),  TO(2),  TO(3),  TO(4),  TO(5),  TO(6),  TO(7), TO(8),
                                       TO(9), TO(10), TO(11), TO(12), TO(13), TO(14), TO(15), TO(16)};
 #undef TO
-    if (strcmp(operation->type, "CastLike") == 0) {
-        operation->type = "Cast";
+    if (operation->id == HD_OP_CAST_LIKE) {
+        operation->id = HD_OP_CAST;
         operation->input_count = 1;
         operation->attributes = &to[operation->outputs[0].dtype]; /* the same in every plan, as rows.c asks */
         operation->attribute_count = 1;
@@ -318,7 +316,7 @@ hd_status hd_planner_check_declared(const hd_planner *planner, const hd_node *no
                ? HD_OK
                : hd_fail(planner->error, HD_BAD_MODEL,
                          "node '%s' (%s): its %s '%s' is declared %s, but it gives %s", node->name,
-                         node->operator->type, what, entry->name, hd_dtype_name(entry->dtype),
+                         node->operator->name, what, entry->name, hd_dtype_name(entry->dtype),
                          hd_dtype_name(dtype));
 }
 
@@ -417,7 +415,7 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         hd_folding_take(&planner->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return fold_node(planner, &operation, outputs);
     }
-    hd_plan_node *made = hd_planner_new_node(planner, operation.type, operation.name, inputs,
+    hd_plan_node *made = hd_planner_new_node(planner, operation.id, operation.name, inputs,
                                              operation.input_count, outputs, node->output_count);
     if (made == NULL) {
         return out_of_memory(planner);
@@ -532,6 +530,6 @@ hd_status hd_planner_walk(hd_planner *planner)
     hd_status status = walk(planner);
     const hd_node *node = planner->frames[planner->frame_count - 1].node;
     return status == HD_OUT_OF_MEMORY && node != NULL
-               ? hd_fail_suffix(planner->error, status, ", in node '%s' (%s)", node->name, node->operator->type)
+               ? hd_fail_suffix(planner->error, status, ", in node '%s' (%s)", node->name, node->operator->name)
                : status;
 }

@@ -6,8 +6,6 @@
 #ifndef HD_GRAPH_PLANNER_H
 #define HD_GRAPH_PLANNER_H
 
-#include <string.h>
-
 #include "graph/budget.h"
 #include "graph/folding.h"
 #include "graph/plan.h"
@@ -122,7 +120,7 @@ hd_operand hd_planner_operand(const hd_planner *planner, hd_tensor_id id);
 
 /* Appends a node over tensors; its operands are filled from them. NULL when out of memory. Pointers to
  * nodes are void afterwards. */
-hd_plan_node *hd_planner_new_node(hd_planner *planner, const char *type, const char *name,
+hd_plan_node *hd_planner_new_node(hd_planner *planner, hd_operator_id id, const char *name,
                                   const hd_tensor_id *inputs, size_t input_count,
                                   const hd_tensor_id *outputs, size_t output_count);
 
@@ -139,8 +137,8 @@ bool hd_planner_reserve_uses(hd_planner *planner, size_t count);
 /* The live node that writes `tensor` itself (not a view of it), or NULL. */
 hd_plan_node *hd_planner_producer(const hd_planner *planner, hd_tensor_id tensor);
 
-/* The same if it is of this type. */
-hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor, const char *type);
+/* The same if it is of this operator. */
+hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor, hd_operator_id id);
 
 /* The only reader of `tensor` in this segment if exactly one node reads it, itself and not as a view,
  * and nothing keeps it; else NULL. */
@@ -157,22 +155,22 @@ hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const
 
 /* Puts an operation in the place of `node`, which keeps its outputs; its flags are cleared. Nodes whose outputs
  * nobody uses any more die. Pointers to nodes stay valid. false when out of memory. */
-bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const char *type,
+bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
                         const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
                         size_t attribute_count);
 
 /* The input of a two-input node that is not `tensor`. */
 hd_tensor_id hd_plan_node_other(const hd_plan_node *node, hd_tensor_id tensor);
 
-static inline bool hd_plan_node_is(const hd_plan_node *node, const char *type)
+static inline bool hd_plan_node_is(const hd_plan_node *node, hd_operator_id id)
 {
-    return node != NULL && strcmp(node->operation.type, type) == 0;
+    return node != NULL && node->operation.id == id;
 }
 
 /* The same, where the operands broadcast as NumPy's: before opset 7, `axis` says where the second one lies. */
-static inline bool hd_plan_node_broadcasts(const hd_plan_node *node, const char *type)
+static inline bool hd_plan_node_broadcasts(const hd_plan_node *node, hd_operator_id id)
 {
-    return hd_plan_node_is(node, type) && hd_operation_attribute(&node->operation, "axis") == NULL;
+    return hd_plan_node_is(node, id) && hd_operation_attribute(&node->operation, "axis") == NULL;
 }
 
 /* *out = the single float32 value of a known tensor; false when it is none. */

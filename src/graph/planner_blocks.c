@@ -146,7 +146,7 @@ hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control,
         }
     }
     hd_plan_node *node =
-        hd_planner_new_node(planner, control->is_loop ? "heddle.Loop" : "heddle.If", control->name, inputs,
+        hd_planner_new_node(planner, control->is_loop ? HD_OP_HEDDLE_LOOP : HD_OP_HEDDLE_IF, control->name, inputs,
                             input_count, outputs, output_count);
     if (node != NULL) {
         node->control = control;

@@ -34,7 +34,7 @@ static hd_status out_of_memory(hd_planner *planner)
 
 static hd_status fail_node(hd_planner *planner, const hd_node *node, const char *reason)
 {
-    return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): %s", node->name, node->operator->type,
+    return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): %s", node->name, node->operator->name,
                    reason);
 }
 
@@ -46,12 +46,12 @@ static hd_status known_scalar(hd_planner *planner, const hd_node *node, hd_tenso
     const char *what = dtype == HD_BOOL ? "condition" : "number of iterations";
     if (tensor == HD_TENSOR_NONE) {
         return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its %s is never computed", node->name,
-                       node->operator->type, what);
+                       node->operator->name, what);
     }
     const hd_plan_tensor *entry = &planner->tensors[tensor];
     if (entry->dtype != dtype || hd_shape_count(&entry->shape) != 1) {
         return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its %s is no single %s", node->name,
-                       node->operator->type, what, hd_dtype_name(dtype));
+                       node->operator->name, what, hd_dtype_name(dtype));
     }
     if (entry->data == NULL) {
         return hd_planner_need_value(planner, tensor);
@@ -270,7 +270,7 @@ static hd_status join_scan(hd_planner *planner, const hd_frame *frame, size_t sc
     hd_tensor_id joined = hd_planner_new_tensor(planner, dtype, &shape);
     hd_plan_node *concat = joined == HD_TENSOR_NONE
                                ? NULL
-                               : hd_planner_new_node(planner, "Concat", frame->node->name, parts, rows,
+                               : hd_planner_new_node(planner, HD_OP_CONCAT, frame->node->name, parts, rows,
                                                      &joined, 1);
     if (concat == NULL) {
         return out_of_memory(planner);
@@ -538,19 +538,19 @@ static hd_status end_iteration(hd_planner *planner, hd_frame *frame)
 
 hd_status hd_planner_open_control(hd_planner *planner, const hd_node *node, bool *done)
 {
-    if (strcmp(node->operator->type, "If") == 0) {
+    if (node->operator->id == HD_OP_IF) {
         return open_if(planner, node, done);
     }
-    if (strcmp(node->operator->type, "Loop") == 0) {
+    if (node->operator->id == HD_OP_LOOP) {
         return open_loop(planner, node, done);
     }
     return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", node->name,
-                   node->operator->type);
+                   node->operator->name);
 }
 
 hd_status hd_planner_end_block(hd_planner *planner)
 {
     hd_frame *frame = &planner->frames[planner->frame_count - 1];
-    return strcmp(frame->node->operator->type, "Loop") == 0 ? end_iteration(planner, frame)
+    return frame->node->operator->id == HD_OP_LOOP ? end_iteration(planner, frame)
                                                             : end_branch(planner, frame);
 }

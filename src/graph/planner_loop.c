@@ -44,7 +44,7 @@ static bool find_varying(loop_draft *draft, size_t carried)
     }
     for (size_t n = 0; n < body->node_count; n++) {
         const hd_node *node = &body->nodes[n];
-        if (strcmp(node->operator->type, "Identity") == 0) {
+        if (node->operator->id == HD_OP_IDENTITY) {
             same[node->outputs[0]] = same[node->inputs[0]] != 0 ? same[node->inputs[0]] : node->inputs[0];
         }
     }

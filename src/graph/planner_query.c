@@ -165,10 +165,10 @@ hd_plan_node *hd_planner_producer(const hd_planner *planner, hd_tensor_id tensor
     return &planner->nodes[planner->tensors[tensor].producer];
 }
 
-hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor, const char *type)
+hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor, hd_operator_id id)
 {
     hd_plan_node *node = hd_planner_producer(planner, tensor);
-    return node != NULL && strcmp(node->operation.type, type) == 0 ? node : NULL;
+    return hd_plan_node_is(node, id) ? node : NULL;
 }
 
 hd_plan_node *hd_planner_only_user(const hd_planner *planner, hd_tensor_id tensor)
@@ -215,7 +215,7 @@ hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const
     return view;
 }
 
-bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const char *type,
+bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
                         const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
                         size_t attribute_count)
 {
@@ -235,7 +235,7 @@ bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const char *typ
         give_uses(planner, old_first, node->inputs, node->operation.input_count);
     }
     planner->use_total += input_count;
-    node->operation.type = type;
+    node->operation.id = id;
     node->operation.opset = 21;
     node->operation.attributes = copies;
     node->operation.attribute_count = attribute_count;

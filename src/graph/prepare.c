@@ -35,7 +35,7 @@ static bool constant_operation(const hd_graph *graph, const hd_node *node, hd_re
         }
     }
     *operation =
-        (hd_operation){.type = node->operator->type,
+        (hd_operation){.id = node->operator->id,
                        .name = node->name,
                        .opset = node->opset,
                        .attributes = node->attributes,
@@ -207,7 +207,7 @@ static void note_reader(const hd_backend *backend, const hd_graph *graph, const 
     const hd_graph_value *value = &graph->values[node->inputs[index]];
     hd_operand operands[8] = {{0}};
     hd_packing packing = HD_PACKING_NONE;
-    hd_operation operation = {.type = node->operator->type,
+    hd_operation operation = {.id = node->operator->id,
                               .name = node->name,
                               .opset = node->opset,
                               .attributes = node->attributes,

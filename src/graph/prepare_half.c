@@ -31,9 +31,9 @@ static hd_status out_of_memory(half_state *state)
     return hd_fail(state->error, HD_OUT_OF_MEMORY, "no memory for a model");
 }
 
-static bool node_is(const hd_node *node, const char *type)
+static bool node_is(const hd_node *node, hd_operator_id id)
 {
-    return strcmp(node->operator->type, type) == 0;
+    return node->operator->id == id;
 }
 
 static hd_attribute *find_attribute(const hd_node *node, const char *name)
@@ -66,39 +66,15 @@ static hd_dtype half_of_attribute(const hd_node *node, const char *name, hd_dtyp
     return half_or_none(attribute->i);
 }
 
-/* What an output is where nothing declares it: most operators give their first input's type. */
+/* What an output is where nothing declares it. */
 static hd_dtype half_of_output(const half_state *state, const hd_node *node, size_t index)
 {
-    static const char *const never[] = {
-        "Shape", "Size",    "ArgMax",         "ArgMin",      "NonZero", "NonMaxSuppression",
-        "Equal", "Greater", "GreaterOrEqual", "LessOrEqual", "Less",    "IsNaN",
-        "IsInf"};
-    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
-        if (node_is(node, never[i])) {
-            return HD_DTYPE_NONE;
-        }
-    }
-    if (index > 0 &&
-        (node_is(node, "TopK") || node_is(node, "MaxPool") || node_is(node, "Unique") ||
-         node_is(node, "Dropout") || node_is(node, "LayerNormalization"))) {
+    const hd_half_rule *rule = &node->operator->half;
+    if (rule->first_only && index > 0) {
         return HD_DTYPE_NONE;
     }
-    if (node_is(node, "Cast")) {
-        return half_of_attribute(node, "to", HD_DTYPE_NONE);
-    }
-    if (node_is(node, "ConstantOfShape")) {
-        return half_of_attribute(node, "value", HD_DTYPE_NONE);
-    }
-    if (node_is(node, "EyeLike")) {
-        return half_of_attribute(node, "dtype", half_of_input(state, node, 0));
-    }
-    if (find_attribute(node, "output_datatype") != NULL) {
-        return half_of_attribute(node, "output_datatype", HD_DTYPE_NONE);
-    }
-    size_t decisive = node_is(node, "CastLike") || node_is(node, "Where") ? 1
-                      : node_is(node, "OneHot")                           ? 2
-                                                                          : 0;
-    return half_of_input(state, node, decisive);
+    hd_dtype from_input = rule->never ? HD_DTYPE_NONE : half_of_input(state, node, rule->input);
+    return rule->attribute == NULL ? from_input : half_of_attribute(node, rule->attribute, from_input);
 }
 
 /* A declared type is the type; else it is what is found out here. */
@@ -122,7 +98,7 @@ static bool computes(const hd_node *node)
 
 static void note_control(half_state *state, const hd_node *node)
 {
-    bool loops = node_is(node, "Loop");
+    bool loops = node_is(node, HD_OP_LOOP);
     /* A Loop's carried values are its inputs and its body's behind trip count and condition. */
     for (size_t i = 0; loops && i < node->blocks[0]->input_count; i++) {
         note_half(state, node->blocks[0]->inputs[i], half_of_input(state, node, i));
@@ -159,7 +135,7 @@ static void note_block(half_state *state, const hd_block *block)
             touches |= state->halves[node->outputs[i]] != HD_DTYPE_NONE;
         }
         state->computes |= touches && computes(node);
-        state->converts_weight |= touches && node_is(node, "Cast") &&
+        state->converts_weight |= touches && node_is(node, HD_OP_CAST) &&
                                   is_half(state->graph->values[node->inputs[0]].dtype) &&
                                   state->graph->values[node->inputs[0]].data != NULL;
     }
@@ -177,7 +153,7 @@ static hd_status to_float32(half_state *state, hd_dtype dtype, const hd_shape *s
     hd_attribute to = {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = HD_FLOAT32};
     hd_operand input = {.dtype = dtype, .shape = *shape, .data = data};
     hd_operand output = {.dtype = HD_FLOAT32, .shape = *shape};
-    hd_operation cast = {.type = "Cast",
+    hd_operation cast = {.id = HD_OP_CAST,
                          .name = "",
                          .opset = state->graph->opset,
                          .attributes = &to,
@@ -265,7 +241,7 @@ static hd_status append_cast(half_state *state, hd_block *block, const char *nam
                              hd_value to, hd_dtype dtype)
 {
     hd_attribute attribute = {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = dtype};
-    return hd_graph_append(state->graph, block, "Cast", name, &from, 1, &to, 1, &attribute, 1, NULL,
+    return hd_graph_append_id(state->graph, block, HD_OP_CAST, name, &from, 1, &to, 1, &attribute, 1, NULL,
                            state->error);
 }
 
@@ -291,7 +267,7 @@ static hd_status append_rounding(half_state *state, hd_block *block, const hd_no
 static bool take_constant(half_state *state, const hd_node *node)
 {
     const hd_attribute *to = find_attribute(node, "to");
-    if (!node_is(node, "Cast") || to == NULL || to->i != HD_FLOAT32 ||
+    if (!node_is(node, HD_OP_CAST) || to == NULL || to->i != HD_FLOAT32 ||
         half_of_input(state, node, 0) == HD_DTYPE_NONE || state->use_count[node->inputs[0]] != 1) {
         return false;
     }
@@ -322,7 +298,7 @@ static hd_status promote_node(half_state *state, hd_block *block, const hd_node 
         return HD_OK;
     }
     hd_dtype half = half_of_output(state, node, 0);
-    if (half != HD_DTYPE_NONE && (node_is(node, "Cast") || node_is(node, "CastLike"))) {
+    if (half != HD_DTYPE_NONE && (node_is(node, HD_OP_CAST) || node_is(node, HD_OP_CAST_LIKE))) {
         return append_rounding(state, block, node, half);
     }
     hd_status status = promote_attributes(state, node);

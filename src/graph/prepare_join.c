@@ -102,12 +102,12 @@ static bool read_batch_normalization(const join_state *state, const hd_node *nod
 static bool read_affine(const join_state *state, const hd_node *node, hd_value input, int64_t channels,
                         uint32_t rank, affine *out)
 {
-    const char *type = node->operator->type;
-    if (strcmp(type, "BatchNormalization") == 0) {
+    const hd_operator_id id = node->operator->id;
+    if (id == HD_OP_BATCH_NORMALIZATION) {
         return node->inputs[0] == input && read_batch_normalization(state, node, channels, out);
     }
-    bool multiplies = strcmp(type, "Mul") == 0;
-    if ((!multiplies && strcmp(type, "Add") != 0) || node->input_count != 2 ||
+    bool multiplies = id == HD_OP_MUL;
+    if ((!multiplies && id != HD_OP_ADD) || node->input_count != 2 ||
         find_attribute(node, "broadcast") != NULL || node->opset < 7) {
         return false;
     }
@@ -128,7 +128,7 @@ static hd_value scale_weights(join_state *state, const hd_node *node, int64_t ch
 {
     hd_graph_value weights = state->graph->values[node->inputs[1]];
     const hd_attribute *group = find_attribute(node, "group");
-    bool transposed = strcmp(node->operator->type, "ConvTranspose") == 0;
+    bool transposed = node->operator->id == HD_OP_CONV_TRANSPOSE;
     int64_t groups = group == NULL ? 1 : group->i, count = hd_shape_count(&weights.shape);
     int64_t taps = hd_shape_count_range(&weights.shape, 2, weights.shape.rank);
     float *data = hd_alloc_aligned((size_t)count * sizeof *data);
@@ -172,8 +172,8 @@ static hd_value shift_bias(join_state *state, const hd_node *node, int64_t chann
 /* The output channels of a convolution with constant weights and bias; 0 for any other node. */
 static int64_t output_channels(const join_state *state, const hd_node *node)
 {
-    bool transposed = strcmp(node->operator->type, "ConvTranspose") == 0;
-    if (!transposed && strcmp(node->operator->type, "Conv") != 0) {
+    bool transposed = node->operator->id == HD_OP_CONV_TRANSPOSE;
+    if (!transposed && node->operator->id != HD_OP_CONV) {
         return 0;
     }
     const hd_graph_value *weights = constant_of(state, node->inputs[1]);

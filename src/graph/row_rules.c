@@ -1,19 +1,32 @@
-/* Which operators map rows to rows: one rule a family. A rule sees a node with a stacked or
- * different input, and an output whose shape is stacked along `axis`; it answers NULL only where
- * row r of the output is computed from row r of the stacked inputs and from uniform ones, as it is
- * for that row alone. */
+#include "graph/row_rules.h"
+
 #include <string.h>
 
-#include "graph/rows.h"
 #include "operation/axes.h"
 #include "operation/elementwise.h"
 #include "operation/scaling.h"
 #include "operation/slicing.h"
 
-typedef const char *row_rule(const hd_row_node *node, size_t index, uint32_t axis);
-
 static const char mixes[] = "it mixes rows, or may";
 static const char differs[] = "an operand depends on the number of rows";
+
+uint32_t hd_rows_axis(const hd_shape *one, const hd_shape *many, int64_t count)
+{
+    uint32_t axis = HD_MAX_RANK;
+    if (one->rank != many->rank) {
+        return HD_MAX_RANK + 1;
+    }
+    for (uint32_t i = 0; i < one->rank; i++) {
+        if (one->dims[i] == many->dims[i]) {
+            continue;
+        }
+        if (axis != HD_MAX_RANK || one->dims[i] * count != many->dims[i]) {
+            return HD_MAX_RANK + 1;
+        }
+        axis = i;
+    }
+    return axis;
+}
 
 static bool is_stacked(const hd_row_node *node, size_t input)
 {
@@ -69,7 +82,7 @@ static bool is_aligned(const hd_row_node *node, size_t input, uint32_t output_ra
     return lies_along(node->inputs[input], &node->many->inputs[input].shape, output_rank, axis);
 }
 
-static const char *elementwise(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_elementwise(const hd_row_node *node, size_t index, uint32_t axis)
 {
     uint32_t rank = node->many->outputs[index].shape.rank;
     for (size_t i = 0; i < node->many->input_count; i++) {
@@ -90,7 +103,7 @@ static const char *elementwise(const hd_row_node *node, size_t index, uint32_t a
     return NULL;
 }
 
-static const char *product(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_product(const hd_row_node *node, size_t index, uint32_t axis)
 {
     uint32_t rank = node->many->outputs[index].shape.rank;
     uint32_t left = rank_of(node, 0), right = rank_of(node, 1);
@@ -103,7 +116,7 @@ static const char *product(const hd_row_node *node, size_t index, uint32_t axis)
     return is_aligned(node, 0, rank, axis) && is_aligned(node, 1, rank, axis) ? NULL : mixes;
 }
 
-static const char *gemm(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_gemm(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     bool fits = axis == 0 && is_stacked_at(node, 0, 0) &&
@@ -116,7 +129,7 @@ static const char *gemm(const hd_row_node *node, size_t index, uint32_t axis)
 }
 
 /* Bytes in the same order: rows are equal blocks where the same number of them lies before. */
-static const char *view(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_view(const hd_row_node *node, size_t index, uint32_t axis)
 {
     if (index != 0 || !is_stacked(node, 0)) {
         return mixes;
@@ -127,7 +140,7 @@ static const char *view(const hd_row_node *node, size_t index, uint32_t axis)
                : mixes;
 }
 
-static const char *transpose(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_transpose(const hd_row_node *node, size_t index, uint32_t axis)
 {
     size_t count;
     const int64_t *permutation = hd_operation_ints(node->many, "perm", &count);
@@ -136,7 +149,7 @@ static const char *transpose(const hd_row_node *node, size_t index, uint32_t axi
     return is_stacked_at(node, 0, (uint32_t)from) ? NULL : mixes;
 }
 
-static const char *reduction(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_reduction(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     bool reduced[HD_MAX_RANK];
@@ -153,7 +166,7 @@ static const char *reduction(const hd_row_node *node, size_t index, uint32_t axi
     return axis == (kept ? from : from - before) ? NULL : mixes;
 }
 
-static const char *argument(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_argument(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     uint32_t along = axis_of(node, 0, rank_of(node, 0)), from = node->inputs[0].axis;
@@ -165,7 +178,7 @@ static const char *argument(const hd_row_node *node, size_t index, uint32_t axis
 }
 
 /* Softmax and its like: one axis, or before opset 13 all that follow it. */
-static const char *softmax(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_softmax(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     bool flat = node->many->opset < 13;
@@ -174,14 +187,14 @@ static const char *softmax(const hd_row_node *node, size_t index, uint32_t axis)
 }
 
 /* All axes from `axis` on are normalized. */
-static const char *layer_norm(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_layer_norm(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     uint32_t from = axis_of(node, -1, rank_of(node, 0));
     return is_stacked_at(node, 0, axis) && axis < from && rest_is_uniform(node, 1) ? NULL : mixes;
 }
 
-static const char *lp_norm(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_lp_norm(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     return is_stacked_at(node, 0, axis) && axis != axis_of(node, -1, rank_of(node, 0)) ? NULL
@@ -190,19 +203,19 @@ static const char *lp_norm(const hd_row_node *node, size_t index, uint32_t axis)
 
 /* Images: input 0 has them in dimension 0, parameters are uniform. Only output 0: the indices of
  * MaxPool count through the whole batch. */
-static const char *images(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_images(const hd_row_node *node, size_t index, uint32_t axis)
 {
     return index == 0 && axis == 0 && is_stacked_at(node, 0, 0) && rest_is_uniform(node, 1) ? NULL
                                                                                             : mixes;
 }
 
-static const char *batch_norm(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_batch_norm(const hd_row_node *node, size_t index, uint32_t axis)
 {
     return hd_operation_int(node->many, "training_mode", 0) != 0 ? mixes
-                                                                 : images(node, index, axis);
+                                                                 : hd_rows_images(node, index, axis);
 }
 
-static const char *resize(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_resize(const hd_row_node *node, size_t index, uint32_t axis)
 {
     hd_scaling one, many;
     hd_error ignored;
@@ -221,13 +234,13 @@ static const char *resize(const hd_row_node *node, size_t index, uint32_t axis)
     return NULL;
 }
 
-static const char *grid_sample(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_grid_sample(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     return axis == 0 && is_stacked_at(node, 0, 0) && is_stacked_at(node, 1, 0) ? NULL : mixes;
 }
 
-static const char *gather(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_gather(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     uint32_t along = axis_of(node, 0, rank_of(node, 0));
@@ -244,7 +257,7 @@ static const char *gather(const hd_row_node *node, size_t index, uint32_t axis)
     return axis == (from < along ? from : from - 1 + rank_of(node, 1)) ? NULL : mixes;
 }
 
-static const char *gather_elements(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_gather_elements(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     const hd_shape *data = &node->one->inputs[0].shape, *indices = &node->one->inputs[1].shape;
@@ -256,7 +269,7 @@ static const char *gather_elements(const hd_row_node *node, size_t index, uint32
                : mixes;
 }
 
-static const char *concat(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_concat(const hd_row_node *node, size_t index, uint32_t axis)
 {
     if (axis == axis_of(node, 1, node->many->outputs[index].shape.rank)) {
         return mixes;
@@ -269,7 +282,7 @@ static const char *concat(const hd_row_node *node, size_t index, uint32_t axis)
     return NULL;
 }
 
-static const char *split(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_split(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     return is_stacked_at(node, 0, axis) && axis != axis_of(node, 0, rank_of(node, 0)) &&
@@ -278,7 +291,7 @@ static const char *split(const hd_row_node *node, size_t index, uint32_t axis)
                : mixes;
 }
 
-static const char *slice(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_slice(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     hd_slicing one, many;
@@ -298,7 +311,7 @@ static const char *slice(const hd_row_node *node, size_t index, uint32_t axis)
     return NULL;
 }
 
-static const char *pad(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_pad(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     uint32_t rank = rank_of(node, 0);
@@ -323,12 +336,12 @@ static const char *pad(const hd_row_node *node, size_t index, uint32_t axis)
 }
 
 /* The target's elements may name the number of rows; the output's shape says what became of it. */
-static const char *expand(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_expand(const hd_row_node *node, size_t index, uint32_t axis)
 {
     return is_aligned(node, 0, node->many->outputs[index].shape.rank, axis) ? NULL : mixes;
 }
 
-static const char *tile(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_tile(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     const hd_operand *one = &node->one->inputs[1], *many = &node->many->inputs[1];
@@ -348,7 +361,7 @@ static const char *tile(const hd_row_node *node, size_t index, uint32_t axis)
     return node->inputs[0].kind == HD_ROWS_UNIFORM || is_stacked_at(node, 0, axis) ? NULL : mixes;
 }
 
-static const char *one_hot(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_one_hot(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     uint32_t along = axis_of(node, -1, rank_of(node, 0) + 1), from = node->inputs[0].axis;
@@ -358,7 +371,7 @@ static const char *one_hot(const hd_row_node *node, size_t index, uint32_t axis)
                : mixes;
 }
 
-static const char *cumulate(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_cumulate(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     if (!is_stacked_at(node, 0, axis) || !rest_is_uniform(node, 1) ||
@@ -369,7 +382,7 @@ static const char *cumulate(const hd_row_node *node, size_t index, uint32_t axis
     return hd_axis_normalize(&along, rank_of(node, 0)) && (uint32_t)along != axis ? NULL : mixes;
 }
 
-static const char *top_k(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_top_k(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     return is_stacked_at(node, 0, axis) && rest_is_uniform(node, 1) &&
@@ -378,7 +391,7 @@ static const char *top_k(const hd_row_node *node, size_t index, uint32_t axis)
                : mixes;
 }
 
-static const char *triangle(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_triangle(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;
     return is_stacked_at(node, 0, axis) && axis + 2 < rank_of(node, 0) && rest_is_uniform(node, 1)
@@ -388,7 +401,7 @@ static const char *triangle(const hd_row_node *node, size_t index, uint32_t axis
 
 /* X [T, N, I], W, R, B, lengths [N], initial states [D, N, H]; Y [T, D, N, H], the others
  * [D, N, H]. */
-static const char *recurrent(const hd_row_node *node, size_t index, uint32_t axis)
+const char *hd_rows_recurrent(const hd_row_node *node, size_t index, uint32_t axis)
 {
     if (hd_operation_int(node->many, "layout", 0) != 0 || !is_stacked_at(node, 0, 1)) {
         return mixes;
@@ -401,86 +414,4 @@ static const char *recurrent(const hd_row_node *node, size_t index, uint32_t axi
         }
     }
     return axis == (index == 0 ? 2 : 1) ? NULL : mixes;
-}
-
-static const struct {
-    const char *type;
-    row_rule *rule;
-} rules[] = {
-    {"MatMul", product},
-    {"Gemm", gemm},
-    {"Reshape", view},
-    {"Flatten", view},
-    {"Squeeze", view},
-    {"Unsqueeze", view},
-    {"Identity", view},
-    {"Dropout", view},
-    {"Transpose", transpose},
-    {"ReduceSum", reduction},
-    {"ReduceMean", reduction},
-    {"ReduceMax", reduction},
-    {"ReduceMin", reduction},
-    {"ReduceProd", reduction},
-    {"ReduceL1", reduction},
-    {"ReduceL2", reduction},
-    {"ReduceLogSum", reduction},
-    {"ReduceLogSumExp", reduction},
-    {"ReduceSumSquare", reduction},
-    {"ArgMax", argument},
-    {"ArgMin", argument},
-    {"Softmax", softmax},
-    {"LogSoftmax", softmax},
-    {"Hardmax", softmax},
-    {"LayerNormalization", layer_norm},
-    {"RMSNormalization", layer_norm},
-    {"LpNormalization", lp_norm},
-    {"BatchNormalization", batch_norm},
-    {"InstanceNormalization", images},
-    {"GroupNormalization", images},
-    {"LRN", images},
-    {"Conv", images},
-    {"ConvTranspose", images},
-    {"MaxPool", images},
-    {"AveragePool", images},
-    {"LpPool", images},
-    {"GlobalAveragePool", images},
-    {"GlobalMaxPool", images},
-    {"GlobalLpPool", images},
-    {"DepthToSpace", images},
-    {"SpaceToDepth", images},
-    {"Col2Im", images},
-    {"Resize", resize},
-    {"Upsample", resize},
-    {"GridSample", grid_sample},
-    {"Gather", gather},
-    {"GatherElements", gather_elements},
-    {"Concat", concat},
-    {"Split", split},
-    {"Slice", slice},
-    {"Pad", pad},
-    {"Expand", expand},
-    {"Tile", tile},
-    {"OneHot", one_hot},
-    {"CumSum", cumulate},
-    {"TopK", top_k},
-    {"Trilu", triangle},
-    {"LSTM", recurrent},
-    {"GRU", recurrent},
-    {"RNN", recurrent},
-};
-
-const char *hd_row_rule(const hd_row_node *node, size_t index, uint32_t axis)
-{
-    for (const hd_operator *operator = hd_operators_elementwise; operator->type != NULL;
-         operator++) {
-        if (strcmp(operator->type, node->many->type) == 0) {
-            return elementwise(node, index, axis);
-        }
-    }
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (strcmp(rules[i].type, node->many->type) == 0) {
-            return rules[i].rule(node, index, axis);
-        }
-    }
-    return "no rule is known for this operator";
 }

@@ -1,8 +1,12 @@
 #include "graph/rows.h"
 
+#include <string.h>
+
 #include "base/float_environment.h"
 #include "base/memory.h"
 #include "graph/model.h"
+#include "graph/planner.h"
+#include "graph/row_rules.h"
 
 #define SAME_SHAPE HD_MAX_RANK
 #define OTHER_SHAPE (HD_MAX_RANK + 1)
@@ -80,24 +84,6 @@ static void end_walk(row_walk *walk)
     hd_region_clear(&walk->region);
 }
 
-uint32_t hd_rows_axis(const hd_shape *one, const hd_shape *many, int64_t count)
-{
-    uint32_t axis = SAME_SHAPE;
-    if (one->rank != many->rank) {
-        return OTHER_SHAPE;
-    }
-    for (uint32_t i = 0; i < one->rank; i++) {
-        if (one->dims[i] == many->dims[i]) {
-            continue;
-        }
-        if (axis != SAME_SHAPE || one->dims[i] * count != many->dims[i]) {
-            return OTHER_SHAPE;
-        }
-        axis = i;
-    }
-    return axis;
-}
-
 /* Each row of `many` along `axis` has the elements of `one`. */
 static bool repeats_rows(const hd_plan_tensor *one, const hd_plan_tensor *many, uint32_t axis,
                          int64_t count)
@@ -173,7 +159,8 @@ static hd_status check_output(row_proof *proof, const hd_row_node *node, size_t 
     if (axis >= HD_MAX_RANK) {
         return fail_proof(proof, node->many, "the shape of its output does not grow with the rows");
     }
-    const char *reason = hd_row_rule(node, index, axis);
+    hd_row_rule *rule = hd_operator_of(node->many->id)->rows;
+    const char *reason = rule == NULL ? "no rule is known for this operator" : rule(node, index, axis);
     proof->states[many] = (hd_row_state){HD_ROWS_STACKED, axis};
     return reason == NULL ? HD_OK : fail_proof(proof, node->many, reason);
 }
@@ -181,7 +168,7 @@ static hd_status check_output(row_proof *proof, const hd_row_node *node, size_t 
 static hd_status check_node(row_proof *proof, const hd_plan_node *one, const hd_plan_node *many)
 {
     const hd_operation *operation = &many->operation;
-    if (one->operation.type != operation->type || one->operation.attributes != operation->attributes ||
+    if (one->operation.id != operation->id || one->operation.attributes != operation->attributes ||
         one->operation.input_count != operation->input_count ||
         one->operation.output_count != operation->output_count) {
         return fail_proof(proof, operation, "another number of rows takes another way");

@@ -1,7 +1,6 @@
 #include "graph/work.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "operation/convolution.h"
 #include "operation/einsum.h"
@@ -43,24 +42,10 @@ static double elements_of(const hd_operation *operation)
     return inputs + outputs;
 }
 
-static bool is_one_of(const char *type, const char *const *types)
-{
-    while (*types != NULL && strcmp(*types, type) != 0) {
-        types++;
-    }
-    return *types != NULL;
-}
-
 /* What an element costs where an operator takes each of its operands' elements once. */
-static double price_of(const char *type, hd_dtype dtype)
+static double price_of(hd_operator_id id, hd_dtype dtype)
 {
-    static const char *const functions[] = {
-        "Acos", "Acosh", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cos", "Cosh",
-        "CumSum", "Div", "Elu", "Erf", "Exp", "Gelu", "GlobalLpPool", "Hardmax", "Log", "LogSoftmax",
-        "LpNormalization", "LpPool", "MelWeightMatrix", "Mish", "Mod", "PRelu", "Pow", "ReduceL2",
-        "ReduceLogSum", "ReduceLogSumExp", "Selu", "Sigmoid", "Sin", "Sinh", "Softmax",
-        "SoftmaxCrossEntropyLoss", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh", NULL};
-    bool is_function = is_one_of(type, functions);
+    bool is_function = hd_operator_of(id)->is_costly;
     switch (dtype) {
     case HD_FLOAT64:
         return is_function ? FUNCTION_DOUBLE : 3;
@@ -80,17 +65,17 @@ static double multiply_add_price(const hd_operation *operation)
 }
 
 /* MatMul, Gemm and heddle.Linear: each element of the output is a sum over the depth. */
-static double product_work(const hd_operation *operation)
+double hd_work_of_product(const hd_operation *operation)
 {
     const hd_operand *left = &operation->inputs[0];
     uint32_t rank = left->shape.rank;
-    bool transposed = strcmp(operation->type, "Gemm") == 0 && hd_operation_int(operation, "transA", 0) != 0;
+    bool transposed = operation->id == HD_OP_GEMM && hd_operation_int(operation, "transA", 0) != 0;
     double depth = rank == 0 ? 1 : dim_of(left, transposed ? 0 : rank - 1);
     return count_of(&operation->outputs[0]) * depth * multiply_add_price(operation) +
            elements_of(operation);
 }
 
-static double convolution_work(const hd_operation *operation)
+double hd_work_of_convolution(const hd_operation *operation)
 {
     hd_convolution sizes;
     if (hd_convolution_resolve(operation, &sizes, NULL) != HD_OK) {
@@ -104,7 +89,7 @@ static double convolution_work(const hd_operation *operation)
     return steps * multiply_add_price(operation) + elements_of(operation);
 }
 
-static double window_work(const hd_operation *operation)
+double hd_work_of_window(const hd_operation *operation)
 {
     hd_window window;
     double steps = count_of(&operation->outputs[0]);
@@ -115,10 +100,10 @@ static double window_work(const hd_operation *operation)
         int64_t taps = window.kernel[i] < window.input[i] ? window.kernel[i] : window.input[i];
         steps *= (double)(taps > 1 ? taps : 1);
     }
-    return steps * price_of(operation->type, operation->inputs[0].dtype) + elements_of(operation);
+    return steps * price_of(operation->id, operation->inputs[0].dtype) + elements_of(operation);
 }
 
-static double einsum_work(const hd_operation *operation)
+double hd_work_of_einsum(const hd_operation *operation)
 {
     hd_einsum einsum;
     hd_region region = {0}; /* of strides, which cost nothing here */
@@ -137,7 +122,7 @@ static double einsum_work(const hd_operation *operation)
 }
 
 /* LSTM, GRU, RNN: every step multiplies the input and the state with each gate's weights. */
-static double recurrent_work(const hd_operation *operation)
+double hd_work_of_recurrent(const hd_operation *operation)
 {
     const hd_operand *weights = &operation->inputs[1], *recurrence = &operation->inputs[2];
     double rows = dim_of(&operation->inputs[0], 0) * dim_of(&operation->inputs[0], 1);
@@ -147,10 +132,10 @@ static double recurrent_work(const hd_operation *operation)
 }
 
 /* DFT and STFT: lengths are halved while they are even, what is left is summed by definition. */
-static double transform_work(const hd_operation *operation)
+double hd_work_of_transform(const hd_operation *operation)
 {
     const hd_operand *output = &operation->outputs[0];
-    bool is_stft = strcmp(operation->type, "STFT") == 0;
+    bool is_stft = operation->id == HD_OP_STFT;
     double length = 1, lanes = 1;
     if (is_stft) {
         const hd_operand *window = &operation->inputs[2];
@@ -182,7 +167,7 @@ static double transform_work(const hd_operation *operation)
 }
 
 /* Each output row is blended from a few input rows, then its places from that row. */
-static double scaling_work(const hd_operation *operation)
+double hd_work_of_scaling(const hd_operation *operation)
 {
     hd_scaling scaling;
     double elements = elements_of(operation);
@@ -202,16 +187,18 @@ static double scaling_work(const hd_operation *operation)
     return (blended + elements) * all_taps + 20 * tables;
 }
 
-static double region_work(const hd_operation *operation)
+double hd_work_of_roi_pool(const hd_operation *operation)
+{
+    const hd_operand *image = &operation->inputs[0], *output = &operation->outputs[0];
+    /* bins overlap by a row and a column at most */
+    double plane = (dim_of(image, 2) + dim_of(output, 2)) * (dim_of(image, 3) + dim_of(output, 3));
+    return dim_of(&operation->inputs[1], 0) * dim_of(image, 1) * plane * 4 + count_of(output) * 4;
+}
+
+double hd_work_of_roi_align(const hd_operation *operation)
 {
     double outputs = count_of(&operation->outputs[0]);
     const hd_operand *image = &operation->inputs[0];
-    if (strcmp(operation->type, "MaxRoiPool") == 0) {
-        /* bins overlap by a row and a column at most */
-        double plane = (dim_of(image, 2) + dim_of(&operation->outputs[0], 2)) *
-                       (dim_of(image, 3) + dim_of(&operation->outputs[0], 3));
-        return dim_of(&operation->inputs[1], 0) * dim_of(image, 1) * plane * 4 + outputs * 4;
-    }
     double samples = (double)hd_operation_int(operation, "sampling_ratio", 0);
     if (samples > 0) {
         return outputs * samples * samples * 20;
@@ -221,7 +208,7 @@ static double region_work(const hd_operation *operation)
     return planes * dim_of(image, 2) * dim_of(image, 3) * 4 * 20 + outputs * 100;
 }
 
-static double suppression_work(const hd_operation *operation)
+double hd_work_of_suppression(const hd_operation *operation)
 {
     double boxes = dim_of(&operation->inputs[0], 1);
     double lists = dim_of(&operation->inputs[1], 0) * dim_of(&operation->inputs[1], 1);
@@ -233,7 +220,7 @@ static double suppression_work(const hd_operation *operation)
 }
 
 /* heddle.Attention: q [B, T, H·D], k [B, S, H·D], v [B, S, H·E]. */
-static double attention_work(const hd_operation *operation)
+double hd_work_of_attention(const hd_operation *operation)
 {
     const hd_operand *query = &operation->inputs[0], *keys = &operation->inputs[1];
     const hd_fused_attention *fused = operation->fused;
@@ -242,103 +229,63 @@ static double attention_work(const hd_operation *operation)
     return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) + elements_of(operation);
 }
 
-static double chain_work(const hd_operation *operation)
+double hd_work_of_chain(const hd_operation *operation)
 {
     const hd_fused_elementwise *chain = operation->fused;
     double outputs = count_of(&operation->outputs[0]), price = 0;
     for (size_t i = 0; i < chain->step_count; i++) {
         const hd_operation *step = chain->steps[i].operation;
-        price += price_of(step->type, step->input_count > 0 ? step->inputs[0].dtype : HD_FLOAT32);
+        price += price_of(step->id, step->input_count > 0 ? step->inputs[0].dtype : HD_FLOAT32);
     }
     return outputs * price + elements_of(operation);
 }
 
 /* HannWindow and its like: a table of doubles, made when it is compiled. */
-static double table_work(const hd_operation *operation)
+double hd_work_of_table(const hd_operation *operation)
 {
     return count_of(&operation->outputs[0]) * 2 * FUNCTION_DOUBLE;
 }
 
 /* Operators that read each input once for each output, however small it is. */
-static double variadic_work(const hd_operation *operation)
+double hd_work_of_variadic(const hd_operation *operation)
 {
     return count_of(&operation->outputs[0]) * (double)(operation->input_count + 1) *
-           price_of(operation->type, operation->inputs[0].dtype);
+           price_of(operation->id, operation->inputs[0].dtype);
 }
 
-static double lane_work(const hd_operation *operation)
+double hd_work_of_det(const hd_operation *operation)
 {
     const hd_operand *input = &operation->inputs[0];
-    double elements = count_of(input);
-    if (strcmp(operation->type, "Det") == 0) {
-        return elements * dim_of(input, input->shape.rank - 1) * 4;
-    }
-    if (strcmp(operation->type, "LRN") == 0) {
-        double size = (double)hd_operation_int(operation, "size", 1);
-        return elements * (fmin(size, dim_of(input, 1)) * 2 + FUNCTION_DOUBLE);
-    }
-    if (strcmp(operation->type, "GridSample") == 0) {
-        double taps = pow(4, fmax(0, (double)input->shape.rank - 2));
-        return count_of(&operation->outputs[0]) * taps * 8 + elements_of(operation);
-    }
-    return elements_of(operation) * (8 + 4 * log2(elements + 1)); /* TopK, Unique */
+    return count_of(input) * dim_of(input, input->shape.rank - 1) * 4;
 }
 
-typedef struct pricing {
-    const char *type;
-    double (*work)(const hd_operation *operation);
-} pricing;
+double hd_work_of_lrn(const hd_operation *operation)
+{
+    const hd_operand *input = &operation->inputs[0];
+    double size = (double)hd_operation_int(operation, "size", 1);
+    return count_of(input) * (fmin(size, dim_of(input, 1)) * 2 + FUNCTION_DOUBLE);
+}
 
-static const pricing pricings[] = {
-    {"MatMul", product_work},
-    {"Gemm", product_work},
-    {"heddle.Linear", product_work},
-    {"Conv", convolution_work},
-    {"ConvTranspose", convolution_work},
-    {"heddle.Conv", convolution_work},
-    {"heddle.ConvTranspose", convolution_work},
-    {"MaxPool", window_work},
-    {"AveragePool", window_work},
-    {"LpPool", window_work},
-    {"heddle.MaxPool", window_work},
-    {"heddle.AveragePool", window_work},
-    {"Einsum", einsum_work},
-    {"LSTM", recurrent_work},
-    {"GRU", recurrent_work},
-    {"RNN", recurrent_work},
-    {"DFT", transform_work},
-    {"STFT", transform_work},
-    {"Resize", scaling_work},
-    {"Upsample", scaling_work},
-    {"heddle.Resize", scaling_work},
-    {"MaxRoiPool", region_work},
-    {"RoiAlign", region_work},
-    {"NonMaxSuppression", suppression_work},
-    {"heddle.Attention", attention_work},
-    {"heddle.Elementwise", chain_work},
-    {"BlackmanWindow", table_work},
-    {"HammingWindow", table_work},
-    {"HannWindow", table_work},
-    {"Sum", variadic_work},
-    {"Max", variadic_work},
-    {"Min", variadic_work},
-    {"Mean", variadic_work},
-    {"Det", lane_work},
-    {"LRN", lane_work},
-    {"GridSample", lane_work},
-    {"TopK", lane_work},
-    {"Unique", lane_work},
-};
+double hd_work_of_grid_sample(const hd_operation *operation)
+{
+    double taps = pow(4, fmax(0, (double)operation->inputs[0].shape.rank - 2));
+    return count_of(&operation->outputs[0]) * taps * 8 + elements_of(operation);
+}
+
+/* TopK, Unique. */
+double hd_work_of_sorting(const hd_operation *operation)
+{
+    return elements_of(operation) * (8 + 4 * log2(count_of(&operation->inputs[0]) + 1));
+}
 
 double hd_work_of(const hd_operation *operation)
 {
-    for (size_t i = 0; i < sizeof pricings / sizeof pricings[0]; i++) {
-        if (strcmp(pricings[i].type, operation->type) == 0) {
-            return pricings[i].work(operation);
-        }
+    const hd_operator *row = hd_operator_of(operation->id);
+    if (row->work != NULL) {
+        return row->work(operation);
     }
     hd_dtype dtype = operation->input_count > 0 && operation->inputs[0].dtype != HD_DTYPE_NONE
                          ? operation->inputs[0].dtype
                          : operation->outputs[0].dtype;
-    return elements_of(operation) * price_of(operation->type, dtype);
+    return elements_of(operation) * price_of(operation->id, dtype);
 }

@@ -220,8 +220,8 @@ hd_status hd_convolution_resolve(const hd_operation *operation, hd_convolution *
 {
     hd_convolution *c = convolution;
     *c = (hd_convolution){0};
-    c->channels_last = strncmp(operation->type, "heddle.", 7) == 0;
-    c->transposed = strstr(operation->type, "ConvTranspose") != NULL;
+    c->channels_last = hd_operator_is_internal(operation->id);
+    c->transposed = operation->id == HD_OP_CONV_TRANSPOSE || operation->id == HD_OP_HEDDLE_CONV_TRANSPOSE;
     extents extent = {0};
     hd_status status = read_shapes(operation, c, error);
     if (status != HD_OK) {

@@ -1,7 +1,5 @@
 #include "operation/elementwise.h"
 
-#include <string.h>
-
 bool hd_elementwise_shape(const hd_operation *operation, size_t index, hd_shape *out_shape)
 {
     const hd_shape *shape = &operation->inputs[index].shape;
@@ -11,7 +9,7 @@ bool hd_elementwise_shape(const hd_operation *operation, size_t index, hd_shape 
     }
     uint32_t rank = operation->inputs[0].shape.rank;
     int64_t axis;
-    if (strcmp(operation->type, "PRelu") == 0) {
+    if (operation->id == HD_OP_PRELU) {
         if (shape->rank != 1 || rank < 2) {
             return true;
         }

@@ -156,5 +156,6 @@ hd_status hd_operation_fail(const hd_operation *operation, hd_error *error, hd_s
     va_start(arguments, format);
     hd_fail_list(error, status, format, arguments);
     va_end(arguments);
-    return hd_fail_prefix(error, status, "node '%s' (%s)", operation->name, operation->type);
+    return hd_fail_prefix(error, status, "node '%s' (%s)", operation->name,
+                          hd_operator_name(operation->id));
 }

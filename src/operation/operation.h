@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "heddle/graph.h"
+#include "operation/operator_id.h"
 
 typedef struct hd_shape {
     uint32_t rank;
@@ -27,16 +28,16 @@ typedef struct hd_operand {
 } hd_operand;
 
 typedef struct hd_operation {
-    const char *type; /* ONNX's operator name, or "heddle.…" for what fusion made */
+    hd_operator_id id; /* ONNX's operator, or "heddle.…" for what fusion made */
     const char *name; /* the node's name, for messages; may be "" */
-    uint32_t opset;   /* version of ONNX's operator set that gives `type` its meaning */
+    uint32_t opset;   /* version of ONNX's operator set that gives the operator its meaning */
     const hd_attribute *attributes;
     size_t attribute_count;
     hd_operand *inputs;
     size_t input_count;
     hd_operand *outputs; /* an output that nobody wants has dtype HD_DTYPE_NONE before inference */
     size_t output_count;
-    const void *fused; /* the parameters of a "heddle.…" operation; its type depends on `type` */
+    const void *fused; /* the parameters of a "heddle.…" operation; its type depends on the operator */
 } hd_operation;
 
 /* a · b, or INT64_MAX where that does not fit: for prices, and for sizes that are refused later. Neither is negative. */

@@ -7,7 +7,7 @@
 
 static bool is_crop(const hd_operation *operation)
 {
-    return strcmp(operation->type, "CenterCropPad") == 0;
+    return operation->id == HD_OP_CENTER_CROP_PAD;
 }
 
 size_t hd_padding_needs(const hd_operation *operation)

@@ -8,7 +8,7 @@
 
 static bool is_old(const hd_operation *operation)
 {
-    return strcmp(operation->type, "Upsample") == 0 || operation->opset < 11;
+    return operation->id == HD_OP_UPSAMPLE || operation->opset < 11;
 }
 
 static bool is_empty(const hd_operation *operation, size_t index)
@@ -41,7 +41,7 @@ static int64_t read_axes(const hd_operation *operation, uint32_t rank, uint32_t 
 {
     size_t count;
     const int64_t *values = hd_operation_ints(operation, "axes", &count);
-    bool last = strncmp(operation->type, "heddle.", 7) == 0;
+    bool last = hd_operator_is_internal(operation->id);
     if (count > rank) {
         return -1;
     }

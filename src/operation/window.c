@@ -85,7 +85,7 @@ hd_status hd_window_resolve(const hd_operation *operation, hd_window *window, hd
 {
     *window = (hd_window){0};
     const hd_shape *shape = &operation->inputs[0].shape;
-    window->channels_last = strncmp(operation->type, "heddle.", 7) == 0;
+    window->channels_last = hd_operator_is_internal(operation->id);
     if (shape->rank < 3 || shape->rank > 2 + HD_WINDOW_SPATIAL) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED,
                                  "there is pooling over one to three dimensions, not for rank %u",

@@ -180,7 +180,7 @@ hd_packed *convolution_pack_weights(operation_case *test, int64_t group)
                             {.dtype = HD_FLOAT32, .data = test->inputs[1].data}};
     inputs[1].shape.rank = test->inputs[1].rank;
     memcpy(inputs[1].shape.dims, test->inputs[1].dims, sizeof inputs[1].shape.dims);
-    hd_operation operation = {.type = test->type,
+    hd_operation operation = {.id = hd_operator_lookup(test->type),
                               .attributes = test->attributes,
                               .attribute_count = test->attribute_count,
                               .inputs = inputs,

@@ -221,7 +221,7 @@ static void note_node(graph_oracle *oracle, const hd_operation *operation, const
         note_shape(oracle, outputs[i]);
         note(oracle, " ");
     }
-    note(oracle, "= %s", operation->type);
+    note(oracle, "= %s", hd_operator_name(operation->id));
     for (size_t i = 0; i < operation->input_count; i++) {
         if (inputs[i] == ORACLE_NONE) {
             note(oracle, " -");
@@ -254,7 +254,7 @@ bool oracle_node(graph_oracle *oracle, const char *type, const size_t *inputs, s
     assert_non_null(entry);
     assert_true(input_count <= 16 && output_count <= 8);
     hd_operand in[16], out[8], disturbed[8];
-    hd_operation operation = {.type = type, .name = "", .opset = 21, .attributes = attributes,
+    hd_operation operation = {.id = entry->id, .name = "", .opset = 21, .attributes = attributes,
                               .attribute_count = attribute_count, .inputs = in,
                               .input_count = input_count, .outputs = disturbed,
                               .output_count = output_count};

@@ -84,7 +84,7 @@ static void prepare(runner *run)
         operand->data = (test->known_inputs >> i & 1) != 0 ? tensor->data : NULL;
         operand->packed = test->packed[i];
     }
-    run->operation = (hd_operation){.type = test->type,
+    run->operation = (hd_operation){.id = hd_operator_lookup(test->type),
                                     .name = "test",
                                     .opset = test->opset == 0 ? 21 : test->opset,
                                     .attributes = test->attributes,
@@ -266,14 +266,14 @@ static hd_status collect(runner *run, uint8_t flags)
 static hd_status run_operation(runner *run)
 {
     operation_result *result = run->result;
-    const hd_operator *operator_row = hd_operator_find(run->test->type);
-    if (operator_row == NULL) {
+    const hd_operator *operator_row = hd_operator_of(run->operation.id);
+    if (operator_row->infer == NULL) {
         return hd_fail(&result->error, HD_UNSUPPORTED, "no operator '%s'", run->test->type);
     }
     size_t count = run->test->input_count;
-    if (count < operator_row->min_inputs ||
-        (operator_row->max_inputs != 255 && count > operator_row->max_inputs) ||
-        run->operation.output_count > operator_row->max_outputs) {
+    if (count < operator_row->inputs.min ||
+        (operator_row->inputs.max != HD_OPERATOR_ANY_NUMBER && count > operator_row->inputs.max) ||
+        run->operation.output_count > operator_row->outputs) {
         return hd_fail(&result->error, HD_BAD_MODEL, "'%s': wrong number of operands",
                        run->test->type);
     }
@@ -288,7 +288,7 @@ static hd_status run_operation(runner *run)
     }
     bool view = (operator_row->flags & HD_OPERATOR_VIEW) != 0;
     if (!view) {
-        hd_cpu_compile *compile = hd_cpu_operator_find(run->test->type);
+        hd_cpu_compile *compile = hd_cpu_operator_find(run->operation.id);
         if (compile == NULL) {
             return hd_fail(&result->error, HD_UNSUPPORTED, "no kernel for '%s'", run->test->type);
         }

@@ -54,7 +54,7 @@ static void loads_inputs_nodes_weights_and_outputs(void **state)
     assert_int_equal(made->root->output_count, 1);
     assert_string_equal(made->root->output_names[0], "y");
     const hd_node *node = node_at(made->root, 0, "join");
-    assert_string_equal(node->operator->type, "Sum");
+    assert_string_equal(node->operator->name, "Sum");
     assert_int_equal(node->input_count, 2);
     assert_int_equal(node->inputs[0], made->root->inputs[0]);
     assert_int_equal(node->outputs[0], made->root->outputs[0]);

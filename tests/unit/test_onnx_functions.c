@@ -101,7 +101,7 @@ static bytes make_leak(void)
 static float alpha_of(const hd_graph *graph)
 {
     const hd_node *node = &graph->root->nodes[0];
-    assert_string_equal(node->operator->type, "LeakyRelu");
+    assert_string_equal(node->operator->name, "LeakyRelu");
     assert_int_equal(node->attribute_count, 1);
     return node->attributes[0].f;
 }
@@ -212,7 +212,7 @@ static void overloads_of_a_name_are_told_apart(void **state)
             put_message(&model, 25, function);
         }
         hd_graph *made = load(model);
-        assert_string_equal(made->root->nodes[0].operator->type, types[which]);
+        assert_string_equal(made->root->nodes[0].operator->name, types[which]);
         hd_graph_destroy(&made);
     }
 }

@@ -168,7 +168,7 @@ static void check_chain(const chain_step *steps, size_t step_count, const hd_ten
         assert_int_equal(operation_run(&one, &results[i]), HD_OK);
         values[input_count + i] = results[i].outputs[0];
         operands[i][3].dtype = results[i].outputs[0].dtype;
-        operations[i] = (hd_operation){.type = one.type,
+        operations[i] = (hd_operation){.id = hd_operator_lookup(one.type),
                                        .name = "step",
                                        .opset = 21,
                                        .attributes = one.attributes,
@@ -244,18 +244,18 @@ static void fuses_only_what_it_can_evaluate(void **state)
     (void)state;
     hd_operand inputs[3] = {{.dtype = HD_FLOAT32}, {.dtype = HD_FLOAT32}, {.dtype = HD_FLOAT32}};
     hd_operand output = {.dtype = HD_FLOAT32};
-    hd_operation operation = {.type = "Add", .name = "", .opset = 13, .inputs = inputs, .input_count = 2,
+    hd_operation operation = {.id = HD_OP_ADD, .name = "", .opset = 13, .inputs = inputs, .input_count = 2,
                               .outputs = &output, .output_count = 1};
     assert_true(hd_cpu_elementwise_fuses(&operation));
-    operation.type = "MatMul";
+    operation.id = HD_OP_MATMUL;
     assert_false(hd_cpu_elementwise_fuses(&operation));
-    operation.type = "Add";
+    operation.id = HD_OP_ADD;
     operation.opset = 6;
     assert_false(hd_cpu_elementwise_fuses(&operation));
     operation.opset = 13;
     inputs[1].dtype = HD_INT64;
     assert_false(hd_cpu_elementwise_fuses(&operation));
-    operation.type = "Sum";
+    operation.id = HD_OP_SUM;
     operation.input_count = 4;
     assert_false(hd_cpu_elementwise_fuses(&operation));
 }

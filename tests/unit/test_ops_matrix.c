@@ -269,7 +269,7 @@ static void packed_weights_give_the_same_bits(void **state)
             {.dtype = HD_FLOAT32, .shape = {.rank = 2}},
             {.dtype = HD_FLOAT32, .shape = {.rank = 2}, .data = test.inputs[1].data}};
         memcpy(operands[1].shape.dims, test.inputs[1].dims, 2 * sizeof(int64_t));
-        hd_operation operation = {.type = type,
+        hd_operation operation = {.id = hd_operator_lookup(type),
                                   .name = "",
                                   .opset = 21,
                                   .attributes = attributes,

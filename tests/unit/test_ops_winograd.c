@@ -78,7 +78,7 @@ static void only_so_many_channels_take_tiles(void **state)
         inputs[1].shape =
             (hd_shape){.rank = 4, .dims = {cases[i].outputs, cases[i].channels, 3, 3}};
         const hd_operation operation = {
-            .type = "heddle.Conv", .inputs = inputs, .input_count = 2, .fused = &fused};
+            .id = HD_OP_HEDDLE_CONV, .inputs = inputs, .input_count = 2, .fused = &fused};
         assert_int_equal(hd_cpu_packing(&operation, 1) == HD_PACKING_CONVOLUTION_WINOGRAD,
                          cases[i].tiles);
     }

@@ -1,8 +1,8 @@
 /* Convolution: types and shapes of the operators of this family. */
-#include "graph/operator.h"
+#include "graph/ops/inference.h"
 #include "operation/convolution.h"
 
-static hd_infer_result infer_convolution(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_convolution(hd_operation *operation, size_t *needed_input,
                                          hd_error *error)
 {
     (void)needed_input;
@@ -26,11 +26,3 @@ static hd_infer_result infer_convolution(hd_operation *operation, size_t *needed
     operation->outputs[0].shape = shape;
     return HD_INFER_DONE;
 }
-
-const hd_operator hd_operators_convolution[] = {
-    {"Conv", 2, 3, 1, 0, infer_convolution},
-    {"ConvTranspose", 2, 3, 1, 0, infer_convolution},
-    {"heddle.Conv", 2, 4, 1, 0, infer_convolution},
-    {"heddle.ConvTranspose", 2, 4, 1, 0, infer_convolution},
-    {0},
-};

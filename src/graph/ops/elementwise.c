@@ -1,10 +1,17 @@
 /* Elementwise: types and shapes of the operators of this family. */
-#include "graph/operator.h"
-
-#include <string.h>
+#include "graph/ops/inference.h"
 
 #include "operation/elementwise.h"
 #include "operation/fused.h"
+
+hd_infer_result hd_infer_same(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    (void)error;
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
+    operation->outputs[0].shape = operation->inputs[0].shape;
+    return HD_INFER_DONE;
+}
 
 static hd_infer_result fail_types(const hd_operation *operation, size_t index, hd_error *error)
 {
@@ -50,7 +57,7 @@ static hd_infer_result broadcast_shapes(hd_operation *operation, hd_error *error
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_arithmetic(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_arithmetic(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     size_t other;
@@ -61,14 +68,14 @@ static hd_infer_result infer_arithmetic(hd_operation *operation, size_t *needed_
     return broadcast_shapes(operation, error);
 }
 
-static hd_infer_result infer_comparison(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_comparison(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
-    hd_infer_result result = infer_arithmetic(operation, needed_input, error);
+    hd_infer_result result = hd_infer_arithmetic(operation, needed_input, error);
     operation->outputs[0].dtype = HD_BOOL;
     return result;
 }
 
-static hd_infer_result infer_power(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_power(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     operation->outputs[0].dtype = operation->inputs[0].dtype;
@@ -76,9 +83,9 @@ static hd_infer_result infer_power(hd_operation *operation, size_t *needed_input
 }
 
 /* The slope broadcasts to x, never x to the slope. */
-static hd_infer_result infer_prelu(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_prelu(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
-    hd_infer_result result = infer_arithmetic(operation, needed_input, error);
+    hd_infer_result result = hd_infer_arithmetic(operation, needed_input, error);
     if (result == HD_INFER_DONE &&
         !hd_shape_equal(&operation->outputs[0].shape, &operation->inputs[0].shape)) {
         hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
@@ -88,14 +95,14 @@ static hd_infer_result infer_prelu(hd_operation *operation, size_t *needed_input
     return result;
 }
 
-static hd_infer_result infer_test(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_test(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     hd_infer_result result = hd_infer_same(operation, needed_input, error);
     operation->outputs[0].dtype = HD_BOOL;
     return result;
 }
 
-static hd_infer_result infer_clip(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_clip(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     size_t other;
     if (!types_agree(operation, &other)) {
@@ -117,7 +124,7 @@ static hd_infer_result infer_clip(hd_operation *operation, size_t *needed_input,
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_where(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_where(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     if (operation->inputs[0].dtype != HD_BOOL ||
@@ -133,7 +140,7 @@ static hd_infer_result infer_where(hd_operation *operation, size_t *needed_input
     return broadcast_shapes(operation, error);
 }
 
-static hd_infer_result infer_cast(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_cast(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     int64_t to = hd_operation_int(operation, "to", HD_DTYPE_NONE);
     if (to < 0 || to > HD_BFLOAT16 || hd_dtype_size((hd_dtype)to) == 0) {
@@ -146,14 +153,14 @@ static hd_infer_result infer_cast(hd_operation *operation, size_t *needed_input,
     return result;
 }
 
-static hd_infer_result infer_cast_like(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_cast_like(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     hd_infer_result result = hd_infer_same(operation, needed_input, error);
     operation->outputs[0].dtype = operation->inputs[1].dtype;
     return result;
 }
 
-static hd_infer_result infer_chain(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_chain(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_fused_elementwise *chain = operation->fused;
@@ -177,82 +184,3 @@ static hd_infer_result infer_chain(hd_operation *operation, size_t *needed_input
     operation->outputs[0].dtype = chain->steps[chain->step_count - 1].operation->outputs[0].dtype;
     return broadcast_shapes(operation, error);
 }
-
-#define UNARY(type) {#type, 1, 1, 1, 0, hd_infer_same}
-#define ARITHMETIC(type) {#type, 2, 2, 1, 0, infer_arithmetic}
-#define VARIADIC(type) {#type, 1, 255, 1, 0, infer_arithmetic}
-#define COMPARISON(type) {#type, 2, 2, 1, 0, infer_comparison}
-
-const hd_operator hd_operators_elementwise[] = {
-    UNARY(Abs),
-    UNARY(Acos),
-    UNARY(Acosh),
-    UNARY(Asin),
-    UNARY(Asinh),
-    UNARY(Atan),
-    UNARY(Atanh),
-    UNARY(BitwiseNot),
-    UNARY(Ceil),
-    UNARY(Celu),
-    UNARY(Cos),
-    UNARY(Cosh),
-    UNARY(Elu),
-    UNARY(Erf),
-    UNARY(Exp),
-    UNARY(Floor),
-    UNARY(Gelu),
-    UNARY(HardSigmoid),
-    UNARY(HardSwish),
-    UNARY(LeakyRelu),
-    UNARY(Log),
-    UNARY(Mish),
-    UNARY(Neg),
-    UNARY(Reciprocal),
-    UNARY(Relu),
-    UNARY(Round),
-    UNARY(Selu),
-    UNARY(Shrink),
-    UNARY(Sigmoid),
-    UNARY(Sign),
-    UNARY(Sin),
-    UNARY(Sinh),
-    UNARY(Softplus),
-    UNARY(Softsign),
-    UNARY(Sqrt),
-    UNARY(Swish),
-    UNARY(Tan),
-    UNARY(Tanh),
-    UNARY(ThresholdedRelu),
-    ARITHMETIC(Add),
-    ARITHMETIC(Sub),
-    ARITHMETIC(Mul),
-    ARITHMETIC(Div),
-    ARITHMETIC(Mod),
-    ARITHMETIC(BitShift),
-    ARITHMETIC(BitwiseAnd),
-    ARITHMETIC(BitwiseOr),
-    ARITHMETIC(BitwiseXor),
-    VARIADIC(Max),
-    VARIADIC(Mean),
-    VARIADIC(Min),
-    VARIADIC(Sum),
-    COMPARISON(And),
-    COMPARISON(Or),
-    COMPARISON(Xor),
-    COMPARISON(Equal),
-    COMPARISON(Greater),
-    COMPARISON(GreaterOrEqual),
-    COMPARISON(Less),
-    COMPARISON(LessOrEqual),
-    {"Not", 1, 1, 1, 0, infer_test},
-    {"IsInf", 1, 1, 1, 0, infer_test},
-    {"IsNaN", 1, 1, 1, 0, infer_test},
-    {"Pow", 2, 2, 1, 0, infer_power},
-    {"PRelu", 2, 2, 1, 0, infer_prelu},
-    {"Clip", 1, 3, 1, 0, infer_clip},
-    {"Where", 3, 3, 1, HD_OPERATOR_ANY_DTYPE, infer_where},
-    {"Cast", 1, 1, 1, HD_OPERATOR_ANY_DTYPE, infer_cast},
-    {"CastLike", 2, 2, 1, HD_OPERATOR_ANY_DTYPE, infer_cast_like},
-    {"heddle.Elementwise", 1, 255, 1, HD_OPERATOR_ANY_DTYPE, infer_chain},
-    {0},
-};

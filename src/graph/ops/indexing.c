@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "graph/ops/movement.h"
+#include "operation/fused.h"
 
 static bool read_axis(const hd_operation *operation, int64_t otherwise, uint32_t rank,
                       int64_t *axis)
@@ -9,7 +10,7 @@ static bool read_axis(const hd_operation *operation, int64_t otherwise, uint32_t
     return hd_axis_normalize(axis, rank);
 }
 
-static hd_infer_result infer_gather(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_gather(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *data = &operation->inputs[0], *indices = &operation->inputs[1];
@@ -52,7 +53,7 @@ static bool elements_fit(const hd_operand *data, const hd_operand *indices, int6
     return data->shape.dims[axis] > 0 || hd_shape_count(&indices->shape) == 0;
 }
 
-static hd_infer_result infer_gather_elements(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_gather_elements(hd_operation *operation, size_t *needed_input,
                                              hd_error *error)
 {
     (void)needed_input;
@@ -66,7 +67,7 @@ static hd_infer_result infer_gather_elements(hd_operation *operation, size_t *ne
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_gather_nd(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_gather_nd(hd_operation *operation, size_t *needed_input,
                                        hd_error *error)
 {
     (void)needed_input;
@@ -116,7 +117,7 @@ static bool reduction_is_known(const hd_operation *operation)
     return false;
 }
 
-static hd_infer_result infer_scatter_elements(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_scatter_elements(hd_operation *operation, size_t *needed_input,
                                               hd_error *error)
 {
     const hd_operand *inputs = operation->inputs;
@@ -131,7 +132,7 @@ static hd_infer_result infer_scatter_elements(hd_operation *operation, size_t *n
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_scatter_nd(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_scatter_nd(hd_operation *operation, size_t *needed_input,
                                         hd_error *error)
 {
     const hd_operand *data = &operation->inputs[0], *indices = &operation->inputs[1];
@@ -186,7 +187,7 @@ static int64_t read_number(const hd_operand *operand)
     return value >= -9e15 && value <= 9e15 ? (int64_t)value : 0;
 }
 
-static hd_infer_result infer_one_hot(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_one_hot(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *indices = &operation->inputs[0], *depth = &operation->inputs[1];
     uint32_t rank = indices->shape.rank + 1;
@@ -211,7 +212,7 @@ static hd_infer_result infer_one_hot(hd_operation *operation, size_t *needed_inp
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_non_zero(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_non_zero(hd_operation *operation, size_t *needed_input,
                                       hd_error *error)
 {
     (void)needed_input;
@@ -223,7 +224,7 @@ static hd_infer_result infer_non_zero(hd_operation *operation, size_t *needed_in
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_top_k(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_top_k(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *input = &operation->inputs[0];
     int64_t axis, count = hd_operation_int(operation, "k", -1);
@@ -250,7 +251,7 @@ static hd_infer_result infer_top_k(hd_operation *operation, size_t *needed_input
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_unique(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_unique(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0];
@@ -271,7 +272,7 @@ static hd_infer_result infer_unique(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_compress(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_compress(hd_operation *operation, size_t *needed_input,
                                       hd_error *error)
 {
     (void)needed_input;
@@ -296,7 +297,7 @@ static hd_infer_result infer_compress(hd_operation *operation, size_t *needed_in
 }
 
 /* The axis is an input; the kernel's tiles follow from it, so it is asked for here. */
-static hd_infer_result infer_cum_sum(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_cum_sum(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *axis_operand = &operation->inputs[1];
     if (!hd_infer_is_index(axis_operand) || hd_shape_count(&axis_operand->shape) != 1) {
@@ -312,20 +313,15 @@ static hd_infer_result infer_cum_sum(hd_operation *operation, size_t *needed_inp
     return hd_infer_same(operation, needed_input, error);
 }
 
-#define MOVES HD_OPERATOR_ANY_DTYPE
-
-const hd_operator hd_operators_indexing[] = {
-    {"Gather", 2, 2, 1, MOVES, infer_gather},
-    {"GatherElements", 2, 2, 1, MOVES, infer_gather_elements},
-    {"GatherND", 2, 2, 1, MOVES, infer_gather_nd},
-    {"Scatter", 3, 3, 1, MOVES, infer_scatter_elements},
-    {"ScatterElements", 3, 3, 1, MOVES, infer_scatter_elements},
-    {"ScatterND", 3, 3, 1, MOVES, infer_scatter_nd},
-    {"OneHot", 3, 3, 1, 0, infer_one_hot},
-    {"NonZero", 1, 1, 1, HD_OPERATOR_DYNAMIC, infer_non_zero},
-    {"TopK", 1, 2, 2, 0, infer_top_k},
-    {"Unique", 1, 1, 4, HD_OPERATOR_DYNAMIC, infer_unique},
-    {"Compress", 2, 2, 1, HD_OPERATOR_DYNAMIC | MOVES, infer_compress},
-    {"CumSum", 2, 2, 1, 0, infer_cum_sum},
-    {0},
-};
+hd_infer_result hd_infer_index_check(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    const hd_fused_index_check *bounds = operation->fused;
+    if (bounds == NULL || bounds->depth == 0) {
+        hd_operation_fail(operation, error, HD_INTERNAL, "it knows no bounds");
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = HD_INT64;
+    operation->outputs[0].shape = (hd_shape){.rank = 1, .dims = {HD_INDEX_CHECK_COUNT}};
+    return HD_INFER_DONE;
+}

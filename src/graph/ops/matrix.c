@@ -1,7 +1,7 @@
 /* Matrix: types and shapes of the operators of this family. */
 #include <math.h>
 
-#include "graph/operator.h"
+#include "graph/ops/inference.h"
 #include "operation/einsum.h"
 #include "operation/fused.h"
 
@@ -31,7 +31,7 @@ static bool same_types(hd_operation *operation, hd_error *error)
 
 /* numpy.matmul: a vector on the left is a row, on the right a column, and its 1 is dropped
  * again. */
-static hd_infer_result infer_matmul(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_matmul(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_shape *a = &operation->inputs[0].shape;
@@ -68,7 +68,7 @@ static hd_infer_result infer_matmul(hd_operation *operation, size_t *needed_inpu
 
 /* Before opset 7 C is broadcast only where the attribute `broadcast` says so; it is read as
  * later. */
-static hd_infer_result infer_gemm(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_gemm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_shape *a = &operation->inputs[0].shape;
@@ -99,7 +99,7 @@ static hd_infer_result infer_gemm(hd_operation *operation, size_t *needed_input,
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_linear(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_linear(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_shape *x = &operation->inputs[0].shape;
@@ -145,7 +145,7 @@ static bool attention_fits(const hd_operation *operation)
            hd_shape_equal(&both, &scores);
 }
 
-static hd_infer_result infer_attention(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_attention(hd_operation *operation, size_t *needed_input,
                                        hd_error *error)
 {
     (void)needed_input;
@@ -163,7 +163,7 @@ static hd_infer_result infer_attention(hd_operation *operation, size_t *needed_i
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_einsum(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_einsum(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     hd_einsum einsum;
@@ -182,7 +182,7 @@ static hd_infer_result infer_einsum(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_det(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_det(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_shape *shape = &operation->inputs[0].shape;
@@ -198,13 +198,3 @@ static hd_infer_result infer_det(hd_operation *operation, size_t *needed_input, 
     operation->outputs[0].shape.rank -= 2;
     return HD_INFER_DONE;
 }
-
-const hd_operator hd_operators_matrix[] = {
-    {"MatMul", 2, 2, 1, 0, infer_matmul},
-    {"Gemm", 2, 3, 1, 0, infer_gemm},
-    {"heddle.Linear", 2, 4, 1, 0, infer_linear},
-    {"Einsum", 1, 255, 1, 0, infer_einsum},
-    {"Det", 1, 1, 1, 0, infer_det},
-    {"heddle.Attention", 3, 4, 1, 0, infer_attention},
-    {0},
-};

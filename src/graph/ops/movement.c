@@ -5,7 +5,7 @@
 #include "operation/padding.h"
 #include "operation/slicing.h"
 
-static hd_infer_result infer_transpose(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_transpose(hd_operation *operation, size_t *needed_input,
                                        hd_error *error)
 {
     (void)needed_input;
@@ -31,7 +31,7 @@ static hd_infer_result infer_transpose(hd_operation *operation, size_t *needed_i
 }
 
 /* "heddle.ToChannelsLast" takes [N, C, D…] to [N, D…, C], and "heddle.FromChannelsLast" back. */
-static hd_infer_result infer_channels(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_turn(hd_operation *operation, size_t *needed_input,
                                       hd_error *error)
 {
     (void)needed_input;
@@ -40,7 +40,7 @@ static hd_infer_result infer_channels(hd_operation *operation, size_t *needed_in
     if (rank < 3) {
         return hd_infer_reject(operation, error, "there is no spatial axis");
     }
-    bool to_last = strcmp(operation->type, "heddle.ToChannelsLast") == 0;
+    bool to_last = operation->id == HD_OP_HEDDLE_TO_CHANNELS_LAST;
     hd_shape shape = input->shape;
     for (uint32_t i = 1; i < rank; i++) {
         uint32_t from = to_last ? (i == rank - 1 ? 1 : i + 1) : (i == 1 ? rank - 1 : i - 1);
@@ -51,7 +51,7 @@ static hd_infer_result infer_channels(hd_operation *operation, size_t *needed_in
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_concat(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_concat(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *first = &operation->inputs[0];
@@ -84,7 +84,7 @@ static hd_infer_result infer_concat(hd_operation *operation, size_t *needed_inpu
 }
 
 /* "heddle.ConcatRepeated": see graph/fuse_repeats.c. */
-static hd_infer_result infer_concat_repeated(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_concat_repeated(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     hd_shape shape = operation->inputs[0].shape;
@@ -122,7 +122,7 @@ static int64_t equal_part(int64_t dim, int64_t parts, int64_t index)
     return begin >= dim ? 0 : dim - begin < size ? dim - begin : size;
 }
 
-static hd_infer_result infer_split(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_split(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *input = &operation->inputs[0];
     int64_t axis = hd_operation_int(operation, "axis", 0);
@@ -169,7 +169,7 @@ static hd_infer_result infer_split(hd_operation *operation, size_t *needed_input
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_slice(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_slice(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     size_t needed = hd_slicing_needs(operation);
     if (needed != 0) {
@@ -186,13 +186,13 @@ static hd_infer_result infer_slice(hd_operation *operation, size_t *needed_input
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_pad(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_padding(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     size_t needed = hd_padding_needs(operation);
     if (needed != 0) {
         return hd_infer_need(needed, needed_input);
     }
-    if (operation->opset >= 11 && strcmp(operation->type, "Pad") == 0 &&
+    if (operation->opset >= 11 && operation->id == HD_OP_PAD &&
         hd_operation_has(operation, 2) &&
         (operation->inputs[2].dtype != operation->inputs[0].dtype ||
          hd_shape_count(&operation->inputs[2].shape) != 1)) {
@@ -211,7 +211,7 @@ static hd_infer_result infer_pad(hd_operation *operation, size_t *needed_input, 
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_tile(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_tile(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *input = &operation->inputs[0], *repeats = &operation->inputs[1];
     if (repeats->data == NULL && input->shape.rank > 0) {
@@ -232,7 +232,7 @@ static hd_infer_result infer_tile(hd_operation *operation, size_t *needed_input,
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_expand(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_expand(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *input = &operation->inputs[0], *target = &operation->inputs[1];
     int64_t rank = hd_shape_count(&target->shape);
@@ -260,11 +260,11 @@ static hd_infer_result infer_expand(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_depth(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_depth(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0];
-    bool to_space = strcmp(operation->type, "DepthToSpace") == 0;
+    bool to_space = operation->id == HD_OP_DEPTH_TO_SPACE;
     int64_t block = hd_operation_int(operation, "blocksize", 0);
     hd_shape shape = input->shape;
     if (shape.rank != 4 || block < 1 || block > 1 << 20) {
@@ -293,7 +293,7 @@ static hd_infer_result infer_depth(hd_operation *operation, size_t *needed_input
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_trilu(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_trilu(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     if (operation->inputs[0].shape.rank < 2) {
         return hd_infer_reject(operation, error, "the input is no matrix");
@@ -305,7 +305,7 @@ static hd_infer_result infer_trilu(hd_operation *operation, size_t *needed_input
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_reverse_sequence(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_reverse_sequence(hd_operation *operation, size_t *needed_input,
                                               hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape, *lengths = &operation->inputs[1].shape;
@@ -320,35 +320,3 @@ static hd_infer_result infer_reverse_sequence(hd_operation *operation, size_t *n
     }
     return hd_infer_same(operation, needed_input, error);
 }
-
-#define MOVES HD_OPERATOR_ANY_DTYPE
-
-const hd_operator hd_operators_movement[] = {
-    {"Identity", 1, 1, 1, HD_OPERATOR_VIEW | MOVES, hd_infer_same},
-    {"Reshape", 2, 2, 1, HD_OPERATOR_VIEW | MOVES, hd_infer_reshape},
-    {"Flatten", 1, 1, 1, HD_OPERATOR_VIEW | MOVES, hd_infer_flatten},
-    {"Squeeze", 1, 2, 1, HD_OPERATOR_VIEW | MOVES, hd_infer_squeeze},
-    {"Unsqueeze", 1, 2, 1, HD_OPERATOR_VIEW | MOVES, hd_infer_unsqueeze},
-    {"Dropout", 1, 3, 2, MOVES, hd_infer_dropout}, /* no view: it may have a mask */
-    {"Transpose", 1, 1, 1, MOVES, infer_transpose},
-    {"heddle.ToChannelsLast", 1, 1, 1, MOVES, infer_channels},
-    {"heddle.FromChannelsLast", 1, 1, 1, MOVES, infer_channels},
-    {"Concat", 1, 255, 1, MOVES, infer_concat},
-    {"heddle.ConcatRepeated", 1, 255, 1, MOVES, infer_concat_repeated},
-    {"Split", 1, 2, 255, MOVES, infer_split},
-    {"Slice", 1, 5, 1, MOVES, infer_slice},
-    {"Pad", 1, 4, 1, MOVES, infer_pad},
-    {"CenterCropPad", 2, 2, 1, MOVES, infer_pad},
-    {"Tile", 2, 2, 1, MOVES, infer_tile},
-    {"Expand", 2, 2, 1, MOVES, infer_expand},
-    {"DepthToSpace", 1, 1, 1, MOVES, infer_depth},
-    {"SpaceToDepth", 1, 1, 1, MOVES, infer_depth},
-    {"Trilu", 1, 2, 1, MOVES, infer_trilu},
-    {"ReverseSequence", 2, 2, 1, MOVES, infer_reverse_sequence},
-    {"Shape", 1, 1, 1, HD_OPERATOR_SHAPE_ONLY | MOVES, hd_infer_shape_of},
-    {"Size", 1, 1, 1, HD_OPERATOR_SHAPE_ONLY | MOVES, hd_infer_size},
-    {"EyeLike", 1, 1, 1, HD_OPERATOR_SHAPE_ONLY | MOVES, hd_infer_eye_like},
-    {"ConstantOfShape", 1, 1, 1, MOVES, hd_infer_constant_of_shape},
-    {"Range", 3, 3, 1, 0, hd_infer_range},
-    {0},
-};

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "graph/ops/movement.h"
 
 static hd_infer_result set_view(hd_operation *operation, const hd_shape *shape)

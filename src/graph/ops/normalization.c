@@ -1,7 +1,5 @@
 /* Normalization: types and shapes of the operators of this family. */
-#include <string.h>
-
-#include "graph/operator.h"
+#include "graph/ops/inference.h"
 
 static hd_infer_result fail(const hd_operation *operation, hd_error *error, const char *what)
 {
@@ -28,7 +26,7 @@ static bool same_dtype(const hd_operation *operation, size_t begin, size_t end)
 
 /* Scale, bias, mean and variance hold one value a channel, or one an element where the old attribute
  * `spatial` is 0. */
-static hd_infer_result infer_batch(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_batch_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     if (shape->rank < 1) {
@@ -52,7 +50,7 @@ static hd_infer_result infer_batch(hd_operation *operation, size_t *needed_input
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_instance(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_instance_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     if (shape->rank < 2 || !holds(operation, 1, shape->dims[1]) ||
@@ -63,7 +61,7 @@ static hd_infer_result infer_instance(hd_operation *operation, size_t *needed_in
 }
 
 /* Before opset 21 scale and bias hold one value a group, then one a channel. */
-static hd_infer_result infer_group(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_group_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     int64_t groups = hd_operation_int(operation, "num_groups", 0);
@@ -87,7 +85,7 @@ static bool scales(const hd_operation *operation, size_t index, const hd_shape *
 }
 
 /* Normalizes over the dimensions from `axis` on. */
-static hd_infer_result infer_layer(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_layer_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     int64_t axis = hd_operation_int(operation, "axis", -1);
@@ -111,7 +109,7 @@ static hd_infer_result infer_layer(hd_operation *operation, size_t *needed_input
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_fused_layer(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_fused_layer_norm(hd_operation *operation, size_t *needed_input,
                                          hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
@@ -127,7 +125,7 @@ static hd_infer_result infer_fused_layer(hd_operation *operation, size_t *needed
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_channels(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_channel_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     if (operation->inputs[0].shape.rank < 2 || hd_operation_int(operation, "size", 1) < 1) {
         return fail(operation, error, "its input has no channels, or its size is not positive");
@@ -135,7 +133,7 @@ static hd_infer_result infer_channels(hd_operation *operation, size_t *needed_in
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_lp(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_lp_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     int64_t axis = hd_operation_int(operation, "axis", -1), p = hd_operation_int(operation, "p", 2);
     if (!hd_axis_normalize(&axis, operation->inputs[0].shape.rank) || (p != 1 && p != 2)) {
@@ -144,7 +142,7 @@ static hd_infer_result infer_lp(hd_operation *operation, size_t *needed_input, h
     return hd_infer_same(operation, needed_input, error);
 }
 
-static hd_infer_result infer_variance(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_variance_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     size_t count;
     const int64_t *axes = hd_operation_ints(operation, "axes", &count);
@@ -157,16 +155,3 @@ static hd_infer_result infer_variance(hd_operation *operation, size_t *needed_in
     }
     return hd_infer_same(operation, needed_input, error);
 }
-
-const hd_operator hd_operators_normalization[] = {
-    {"BatchNormalization", 5, 5, 5, 0, infer_batch},
-    {"InstanceNormalization", 3, 3, 1, 0, infer_instance},
-    {"GroupNormalization", 3, 3, 1, 0, infer_group},
-    {"LayerNormalization", 2, 3, 3, 0, infer_layer},
-    {"RMSNormalization", 2, 2, 1, 0, infer_layer},
-    {"heddle.LayerNorm", 2, 4, 2, 0, infer_fused_layer},
-    {"LRN", 1, 1, 1, 0, infer_channels},
-    {"LpNormalization", 1, 1, 1, 0, infer_lp},
-    {"MeanVarianceNormalization", 1, 1, 1, 0, infer_variance},
-    {0},
-};

@@ -1,7 +1,7 @@
 /* Recurrent: types and shapes of LSTM, GRU and RNN. */
 #include <string.h>
 
-#include "graph/operator.h"
+#include "graph/ops/inference.h"
 
 static hd_infer_result fail(const hd_operation *operation, hd_error *error, const char *what)
 {
@@ -22,13 +22,13 @@ static bool has_shape(const hd_operation *operation, size_t index, uint32_t rank
 }
 
 /* Inputs: x, w, r, bias, sequence_lens, initial_h and, for LSTM, initial_c and peepholes. */
-static hd_infer_result infer_recurrent(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_recurrent(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_shape *x = &operation->inputs[0].shape, *w = &operation->inputs[1].shape;
     const hd_shape *r = &operation->inputs[2].shape;
-    int64_t gates = strcmp(operation->type, "LSTM") == 0  ? 4
-                    : strcmp(operation->type, "GRU") == 0 ? 3
+    int64_t gates = operation->id == HD_OP_LSTM  ? 4
+                    : operation->id == HD_OP_GRU ? 3
                                                           : 1;
     const char *direction = hd_operation_string(operation, "direction", "forward");
     bool both = strcmp(direction, "bidirectional") == 0;
@@ -64,10 +64,3 @@ static hd_infer_result infer_recurrent(hd_operation *operation, size_t *needed_i
     }
     return HD_INFER_DONE;
 }
-
-const hd_operator hd_operators_recurrent[] = {
-    {"LSTM", 3, 8, 3, 0, infer_recurrent},
-    {"GRU", 3, 6, 2, 0, infer_recurrent},
-    {"RNN", 3, 6, 2, 0, infer_recurrent},
-    {0},
-};

@@ -1,10 +1,10 @@
 /* Reduction: types and shapes of operators that fold dimensions, and of softmax and its losses. */
 #include <string.h>
 
-#include "graph/operator.h"
+#include "graph/ops/inference.h"
 #include "operation/axes.h"
 
-static hd_infer_result infer_reduce(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_reduce(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     bool reduced[HD_MAX_RANK];
@@ -31,7 +31,7 @@ static hd_infer_result infer_reduce(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_arg(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_argument(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_shape *shape = &operation->inputs[0].shape;
@@ -55,7 +55,7 @@ static hd_infer_result infer_arg(hd_operation *operation, size_t *needed_input, 
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_softmax(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_softmax(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     hd_axis_split split;
     if (!hd_axis_split_softmax(operation, &split)) {
@@ -67,7 +67,7 @@ static hd_infer_result infer_softmax(hd_operation *operation, size_t *needed_inp
 }
 
 /* Scores [N, C, d1, …], targets [N, d1, …], weights [C]. */
-static hd_infer_result infer_loss(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_loss(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *scores = &operation->inputs[0], *targets = &operation->inputs[1];
@@ -100,24 +100,3 @@ static hd_infer_result infer_loss(hd_operation *operation, size_t *needed_input,
     }
     return HD_INFER_DONE;
 }
-
-const hd_operator hd_operators_reduction[] = {
-    {"ReduceSum", 1, 2, 1, 0, infer_reduce},
-    {"ReduceMean", 1, 2, 1, 0, infer_reduce},
-    {"ReduceMax", 1, 2, 1, 0, infer_reduce},
-    {"ReduceMin", 1, 2, 1, 0, infer_reduce},
-    {"ReduceProd", 1, 2, 1, 0, infer_reduce},
-    {"ReduceL1", 1, 2, 1, 0, infer_reduce},
-    {"ReduceL2", 1, 2, 1, 0, infer_reduce},
-    {"ReduceLogSum", 1, 2, 1, 0, infer_reduce},
-    {"ReduceLogSumExp", 1, 2, 1, 0, infer_reduce},
-    {"ReduceSumSquare", 1, 2, 1, 0, infer_reduce},
-    {"ArgMax", 1, 1, 1, 0, infer_arg},
-    {"ArgMin", 1, 1, 1, 0, infer_arg},
-    {"Softmax", 1, 1, 1, 0, infer_softmax},
-    {"LogSoftmax", 1, 1, 1, 0, infer_softmax},
-    {"Hardmax", 1, 1, 1, 0, infer_softmax},
-    {"NegativeLogLikelihoodLoss", 2, 3, 1, 0, infer_loss},
-    {"SoftmaxCrossEntropyLoss", 2, 3, 2, 0, infer_loss},
-    {0},
-};

@@ -1,4 +1,4 @@
-#include "graph/operator.h"
+#include "graph/ops/inference.h"
 
 static hd_infer_result reject(const hd_operation *operation, hd_error *error, const char *sentence)
 {
@@ -29,7 +29,7 @@ static bool is_real_type(hd_dtype dtype)
            dtype == HD_BFLOAT16;
 }
 
-static hd_infer_result infer_dft(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_dft(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *input = &operation->inputs[0];
     *needed_input = find_unknown(operation, 1, 3);
@@ -62,7 +62,7 @@ static hd_infer_result infer_dft(hd_operation *operation, size_t *needed_input, 
 }
 
 /* The signal is [batch, points, 1 or 2], or [batch, points]; without a length and a window, all of it is one frame. */
-static hd_infer_result infer_stft(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_stft(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *signal = &operation->inputs[0], *window = &operation->inputs[2];
     bool has_window = hd_operation_has(operation, 2), has_length = hd_operation_has(operation, 3);
@@ -107,7 +107,7 @@ static bool read_output_type(hd_operation *operation, hd_error *error)
     return true;
 }
 
-static hd_infer_result infer_window(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_signal_window(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     if (operation->inputs[0].data == NULL) {
         *needed_input = 0;
@@ -121,7 +121,7 @@ static hd_infer_result infer_window(hd_operation *operation, size_t *needed_inpu
     return read_output_type(operation, error) ? HD_INFER_DONE : HD_INFER_FAILED;
 }
 
-static hd_infer_result infer_mel(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_mel(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     for (size_t i = 0; i < 5; i++) {
         const hd_operand *input = &operation->inputs[i];
@@ -145,13 +145,3 @@ static hd_infer_result infer_mel(hd_operation *operation, size_t *needed_input, 
     operation->outputs[0].shape = (hd_shape){.rank = 2, .dims = {length / 2 + 1, bins}};
     return read_output_type(operation, error) ? HD_INFER_DONE : HD_INFER_FAILED;
 }
-
-const hd_operator hd_operators_signal[] = {
-    {"DFT", 1, 3, 1, 0, infer_dft},
-    {"STFT", 2, 4, 1, 0, infer_stft},
-    {"HannWindow", 1, 1, 1, 0, infer_window},
-    {"HammingWindow", 1, 1, 1, 0, infer_window},
-    {"BlackmanWindow", 1, 1, 1, 0, infer_window},
-    {"MelWeightMatrix", 5, 5, 1, 0, infer_mel},
-    {0},
-};

@@ -1,7 +1,5 @@
 /* Spatial: types and shapes of pooling, resizing and sampling. */
-#include "graph/ops/spatial.h"
-
-#include <string.h>
+#include "graph/ops/inference.h"
 
 #include "operation/scaling.h"
 #include "operation/window.h"
@@ -12,7 +10,7 @@ static hd_infer_result fail(const hd_operation *operation, hd_error *error, cons
     return HD_INFER_FAILED;
 }
 
-static hd_infer_result infer_window(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_pool(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     hd_window window;
@@ -30,20 +28,20 @@ static hd_infer_result infer_window(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_window_last(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_pool_last(hd_operation *operation, size_t *needed_input,
                                          hd_error *error)
 {
     if (operation->inputs[0].shape.rank != 4) {
         return fail(operation, error, "its input is not [N, H, W, C]");
     }
-    return infer_window(operation, needed_input, error);
+    return hd_infer_pool(operation, needed_input, error);
 }
 
-static hd_infer_result infer_global(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_pool_global(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_shape *shape = &operation->inputs[0].shape;
-    bool last = strncmp(operation->type, "heddle.", 7) == 0;
+    bool last = hd_operator_is_internal(operation->id);
     int64_t p = hd_operation_int(operation, "p", 2);
     if (shape->rank < 2 || p < 1 || p > 1000) {
         return fail(operation, error, "its input has no channels, or its p is out of range");
@@ -56,7 +54,7 @@ static hd_infer_result infer_global(hd_operation *operation, size_t *needed_inpu
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_scaling(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_scaling(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     size_t needed = hd_scaling_needs(operation);
     if (needed != 0) {
@@ -72,34 +70,11 @@ static hd_infer_result infer_scaling(hd_operation *operation, size_t *needed_inp
     return HD_INFER_DONE;
 }
 
-static hd_infer_result infer_scaling_last(hd_operation *operation, size_t *needed_input,
+hd_infer_result hd_infer_scaling_last(hd_operation *operation, size_t *needed_input,
                                           hd_error *error)
 {
     if (operation->inputs[0].shape.rank != 4) {
         return fail(operation, error, "its input is not [N, H, W, C]");
     }
-    return infer_scaling(operation, needed_input, error);
+    return hd_infer_scaling(operation, needed_input, error);
 }
-
-const hd_operator hd_operators_spatial[] = {
-    {"MaxPool", 1, 1, 2, 0, infer_window},
-    {"AveragePool", 1, 1, 1, 0, infer_window},
-    {"LpPool", 1, 1, 1, 0, infer_window},
-    {"heddle.MaxPool", 1, 1, 1, 0, infer_window_last},
-    {"heddle.AveragePool", 1, 1, 1, 0, infer_window_last},
-    {"GlobalAveragePool", 1, 1, 1, 0, infer_global},
-    {"GlobalMaxPool", 1, 1, 1, 0, infer_global},
-    {"GlobalLpPool", 1, 1, 1, 0, infer_global},
-    {"heddle.GlobalAveragePool", 1, 1, 1, 0, infer_global},
-    {"MaxUnpool", 2, 3, 1, 0, hd_infer_unpool},
-    {"MaxRoiPool", 2, 2, 1, 0, hd_infer_roi_pool},
-    {"RoiAlign", 3, 3, 1, 0, hd_infer_roi_align},
-    {"Resize", 1, 4, 1, 0, infer_scaling},
-    {"Upsample", 1, 2, 1, 0, infer_scaling},
-    {"heddle.Resize", 1, 4, 1, 0, infer_scaling_last},
-    {"GridSample", 2, 2, 1, 0, hd_infer_grid_sample},
-    {"AffineGrid", 2, 2, 1, 0, hd_infer_affine_grid},
-    {"Col2Im", 3, 3, 1, 0, hd_infer_col2im},
-    {"NonMaxSuppression", 2, 5, 1, HD_OPERATOR_DYNAMIC, hd_infer_nms},
-    {0},
-};

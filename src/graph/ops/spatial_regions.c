@@ -1,7 +1,7 @@
 /* Spatial: types and shapes of the operators on regions and grids. */
 #include <string.h>
 
-#include "graph/ops/spatial.h"
+#include "graph/ops/inference.h"
 #include "operation/column.h"
 #include "operation/window.h"
 

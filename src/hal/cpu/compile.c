@@ -3,7 +3,7 @@
 hd_status hd_cpu_compile_operation(const hd_operation *operation, hd_region *region, hd_kernel *kernel,
                                    hd_error *error)
 {
-    hd_cpu_compile *compile = hd_cpu_operator_find(operation->type);
+    hd_cpu_compile *compile = hd_cpu_operator_find(operation->id);
     if (compile == NULL) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED, "the cpu has no kernel for it");
     }

@@ -21,11 +21,11 @@ typedef hd_status hd_cpu_compile(hd_cpu_compilation *compilation);
 
 /* A row of a backend's operator table. */
 typedef struct hd_cpu_operator {
-    const char *type;
+    hd_operator_id id;
     hd_cpu_compile *compile;
 } hd_cpu_operator;
 
-/* The table of one family, ended by a row of NULLs; hal/cpu/operators.c lists the families. */
+/* The table of one family, ended by a row of zeros; hal/cpu/operators.c lists the families. */
 #define HD_CPU_FAMILY_LIST(X)                                                                      \
     X(elementwise)                                                                                 \
     X(movement)                                                                                    \
@@ -44,7 +44,7 @@ HD_CPU_FAMILY_LIST(HD_CPU_FAMILY_DECLARE_)
 #undef HD_CPU_FAMILY_DECLARE_
 
 /* NULL when the CPU has no such operator. */
-hd_cpu_compile *hd_cpu_operator_find(const char *type);
+hd_cpu_compile *hd_cpu_operator_find(hd_operator_id id);
 
 /* Parameters of a kernel: zeroed memory of the compilation's region, or NULL after which the compile
  * function returns hd_cpu_out_of_memory(compilation). */

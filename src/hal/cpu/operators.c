@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "hal/cpu/kernel.h"
 
 #define TILE_WORK 32768
@@ -10,11 +8,11 @@ static const hd_cpu_operator *const families[] = {
 #undef FAMILY_ROW
 };
 
-hd_cpu_compile *hd_cpu_operator_find(const char *type)
+hd_cpu_compile *hd_cpu_operator_find(hd_operator_id id)
 {
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        for (const hd_cpu_operator *row = families[i]; row->type != NULL; row++) {
-            if (strcmp(row->type, type) == 0) {
+        for (const hd_cpu_operator *row = families[i]; row->id != HD_OP_NONE; row++) {
+            if (row->id == id) {
                 return row->compile;
             }
         }

@@ -2,7 +2,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "hal/cpu/gemm.h"
@@ -10,9 +9,9 @@
 
 hd_packing hd_cpu_packing(const hd_operation *operation, size_t index)
 {
-    bool linear = strcmp(operation->type, "heddle.Linear") == 0;
-    bool gemm = strcmp(operation->type, "Gemm") == 0;
-    if (!linear && !gemm && strcmp(operation->type, "MatMul") != 0) {
+    bool linear = operation->id == HD_OP_HEDDLE_LINEAR;
+    bool gemm = operation->id == HD_OP_GEMM;
+    if (!linear && !gemm && operation->id != HD_OP_MATMUL) {
         return hd_cpu_packing_convolution(operation, index);
     }
     const hd_operand *operand = &operation->inputs[index];

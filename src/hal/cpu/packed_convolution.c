@@ -228,10 +228,10 @@ static bool folds(const hd_operation *operation, bool fused)
 
 hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t index)
 {
-    bool fused = strncmp(operation->type, "heddle.", 7) == 0;
-    const char *type = operation->type + (fused ? 7 : 0);
-    bool transposed = strcmp(type, "ConvTranspose") == 0;
-    if (index != 1 || (!transposed && strcmp(type, "Conv") != 0)) {
+    const hd_operator_id id = operation->id;
+    bool transposed = id == HD_OP_CONV_TRANSPOSE || id == HD_OP_HEDDLE_CONV_TRANSPOSE;
+    bool fused = hd_operator_is_internal(id);
+    if (index != 1 || (!transposed && id != HD_OP_CONV && id != HD_OP_HEDDLE_CONV)) {
         return HD_PACKING_NONE;
     }
     const hd_operand *weight = &operation->inputs[1];

@@ -2,7 +2,6 @@
 #include "hal/cpu/ops/reduction.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "operation/axes.h"
 
@@ -95,7 +94,7 @@ hd_status hd_arg_compile(hd_cpu_compilation *compilation)
     p->split.outer = hd_shape_count_range(&x->shape, 0, (uint32_t)axis);
     p->split.size = x->shape.dims[axis];
     p->split.inner = hd_shape_count_range(&x->shape, (uint32_t)axis + 1, x->shape.rank);
-    p->smallest = strcmp(operation->type, "ArgMin") == 0;
+    p->smallest = operation->id == HD_OP_ARG_MIN;
     p->last = hd_operation_int(operation, "select_last_index", 0) != 0;
     p->tiles = hd_cpu_tile_count(p->split.outer * p->split.inner, p->split.size * 4);
     compilation->kernel.run = run;

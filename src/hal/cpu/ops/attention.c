@@ -174,6 +174,6 @@ static hd_status compile_attention(hd_cpu_compilation *compilation)
 }
 
 const hd_cpu_operator hd_cpu_operators_attention[] = {
-    {"heddle.Attention", compile_attention},
+    {HD_OP_HEDDLE_ATTENTION, compile_attention},
     {0},
 };

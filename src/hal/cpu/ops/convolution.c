@@ -480,9 +480,9 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
 }
 
 const hd_cpu_operator hd_cpu_operators_convolution[] = {
-    {"Conv", compile_convolution},
-    {"ConvTranspose", compile_convolution},
-    {"heddle.Conv", compile_convolution},
-    {"heddle.ConvTranspose", compile_convolution},
+    {HD_OP_CONV, compile_convolution},
+    {HD_OP_CONV_TRANSPOSE, compile_convolution},
+    {HD_OP_HEDDLE_CONV, compile_convolution},
+    {HD_OP_HEDDLE_CONV_TRANSPOSE, compile_convolution},
     {0},
 };

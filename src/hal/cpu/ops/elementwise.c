@@ -1,8 +1,6 @@
 /* Elementwise: the family's kernels on the CPU: single operators, and chains of them. */
 #include "hal/cpu/ops/elementwise.h"
 
-#include <string.h>
-
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/elementwise_select.h"
 #include "operation/elementwise.h"
@@ -67,7 +65,7 @@ static hd_status compile_one(hd_cpu_compilation *compilation)
         !program_create(compilation->region, count, HD_ELEMENTWISE_INSTRUCTIONS(count), &program)) {
         return hd_cpu_out_of_memory(compilation);
     }
-    bool is_like = strcmp(operation->type, "CastLike") == 0; /* its second input gives the type only */
+    bool is_like = operation->id == HD_OP_CAST_LIKE; /* its second input gives the type only */
     for (size_t i = 0; i < count; i++) {
         bool is_given = hd_operation_has(operation, i) && !(is_like && i == 1);
         add_input(program, is_given ? operation->inputs[i].dtype : HD_DTYPE_NONE);
@@ -161,17 +159,17 @@ bool hd_cpu_elementwise_fuses(const hd_operation *operation)
     return hd_elementwise_select(&program, operation, count, values) != HD_ELEMENTWISE_NO_VALUE;
 }
 
-#define ROW(type) {#type, compile_one},
+#define ROW(id) {HD_OP_##id, compile_one},
 const hd_cpu_operator hd_cpu_operators_elementwise[] = {
-    ROW(Abs) ROW(Acos) ROW(Acosh) ROW(Add) ROW(And) ROW(Asin) ROW(Asinh) ROW(Atan) ROW(Atanh)
-    ROW(BitShift) ROW(BitwiseAnd) ROW(BitwiseNot) ROW(BitwiseOr) ROW(BitwiseXor) ROW(Cast)
-    ROW(CastLike) ROW(Ceil) ROW(Celu) ROW(Clip) ROW(Cos) ROW(Cosh) ROW(Div) ROW(Elu) ROW(Equal)
-    ROW(Erf) ROW(Exp) ROW(Floor) ROW(Gelu) ROW(Greater) ROW(GreaterOrEqual) ROW(HardSigmoid)
-    ROW(HardSwish) ROW(IsInf) ROW(IsNaN) ROW(LeakyRelu) ROW(Less) ROW(LessOrEqual) ROW(Log)
-    ROW(Max) ROW(Mean) ROW(Min) ROW(Mish) ROW(Mod) ROW(Mul) ROW(Neg) ROW(Not) ROW(Or) ROW(PRelu)
-    ROW(Pow) ROW(Reciprocal) ROW(Relu) ROW(Round) ROW(Selu) ROW(Shrink) ROW(Sigmoid) ROW(Sign)
-    ROW(Sin) ROW(Sinh) ROW(Softplus) ROW(Softsign) ROW(Sqrt) ROW(Sub) ROW(Sum) ROW(Swish) ROW(Tan)
-    ROW(Tanh) ROW(ThresholdedRelu) ROW(Where) ROW(Xor)
-    {"heddle.Elementwise", compile_chain},
+    ROW(ABS) ROW(ACOS) ROW(ACOSH) ROW(ADD) ROW(AND) ROW(ASIN) ROW(ASINH) ROW(ATAN) ROW(ATANH)
+    ROW(BIT_SHIFT) ROW(BITWISE_AND) ROW(BITWISE_NOT) ROW(BITWISE_OR) ROW(BITWISE_XOR) ROW(CAST)
+    ROW(CAST_LIKE) ROW(CEIL) ROW(CELU) ROW(CLIP) ROW(COS) ROW(COSH) ROW(DIV) ROW(ELU) ROW(EQUAL)
+    ROW(ERF) ROW(EXP) ROW(FLOOR) ROW(GELU) ROW(GREATER) ROW(GREATER_OR_EQUAL) ROW(HARD_SIGMOID)
+    ROW(HARD_SWISH) ROW(IS_INF) ROW(IS_NAN) ROW(LEAKY_RELU) ROW(LESS) ROW(LESS_OR_EQUAL) ROW(LOG)
+    ROW(MAX) ROW(MEAN) ROW(MIN) ROW(MISH) ROW(MOD) ROW(MUL) ROW(NEG) ROW(NOT) ROW(OR) ROW(PRELU)
+    ROW(POW) ROW(RECIPROCAL) ROW(RELU) ROW(ROUND) ROW(SELU) ROW(SHRINK) ROW(SIGMOID) ROW(SIGN)
+    ROW(SIN) ROW(SINH) ROW(SOFTPLUS) ROW(SOFTSIGN) ROW(SQRT) ROW(SUB) ROW(SUM) ROW(SWISH) ROW(TAN)
+    ROW(TANH) ROW(THRESHOLDED_RELU) ROW(WHERE) ROW(XOR)
+    {HD_OP_HEDDLE_ELEMENTWISE, compile_chain},
     {0},
 };

@@ -114,41 +114,40 @@ static double double_mish(double x)
 }
 
 typedef struct float_function {
-    const char *type;
     size_t member; /* of hd_vector_functions */
     double (*of_double)(double);
 } float_function;
 
-#define ROW(type, member, of_double) {type, offsetof(hd_vector_functions, member), of_double}
-static const float_function float_functions[] = {
-    ROW("Exp", exp, exp),
-    ROW("Log", log, log),
-    ROW("Sqrt", sqrt, sqrt),
-    ROW("Reciprocal", reciprocal, double_reciprocal),
-    ROW("Erf", erf, erf),
-    ROW("Tanh", tanh, tanh),
-    ROW("Sigmoid", sigmoid, double_sigmoid),
-    ROW("Softplus", softplus, double_softplus),
-    ROW("Mish", mish, double_mish),
-    ROW("Sin", sin, sin),
-    ROW("Cos", cos, cos),
-    ROW("Tan", tan, tan),
-    ROW("Asin", asin, asin),
-    ROW("Acos", acos, acos),
-    ROW("Atan", atan, atan),
-    ROW("Sinh", sinh, sinh),
-    ROW("Cosh", cosh, cosh),
-    ROW("Asinh", asinh, asinh),
-    ROW("Acosh", acosh, acosh),
-    ROW("Atanh", atanh, atanh),
-    ROW("Floor", floor, floor),
-    ROW("Ceil", ceil, ceil),
-    ROW("Round", round, rint),
+#define ROW(member, of_double) {offsetof(hd_vector_functions, member), of_double}
+static const float_function float_functions[HD_OP_COUNT] = {
+    [HD_OP_EXP] = ROW(exp, exp),
+    [HD_OP_LOG] = ROW(log, log),
+    [HD_OP_SQRT] = ROW(sqrt, sqrt),
+    [HD_OP_RECIPROCAL] = ROW(reciprocal, double_reciprocal),
+    [HD_OP_ERF] = ROW(erf, erf),
+    [HD_OP_TANH] = ROW(tanh, tanh),
+    [HD_OP_SIGMOID] = ROW(sigmoid, double_sigmoid),
+    [HD_OP_SOFTPLUS] = ROW(softplus, double_softplus),
+    [HD_OP_MISH] = ROW(mish, double_mish),
+    [HD_OP_SIN] = ROW(sin, sin),
+    [HD_OP_COS] = ROW(cos, cos),
+    [HD_OP_TAN] = ROW(tan, tan),
+    [HD_OP_ASIN] = ROW(asin, asin),
+    [HD_OP_ACOS] = ROW(acos, acos),
+    [HD_OP_ATAN] = ROW(atan, atan),
+    [HD_OP_SINH] = ROW(sinh, sinh),
+    [HD_OP_COSH] = ROW(cosh, cosh),
+    [HD_OP_ASINH] = ROW(asinh, asinh),
+    [HD_OP_ACOSH] = ROW(acosh, acosh),
+    [HD_OP_ATANH] = ROW(atanh, atanh),
+    [HD_OP_FLOOR] = ROW(floor, floor),
+    [HD_OP_CEIL] = ROW(ceil, ceil),
+    [HD_OP_ROUND] = ROW(round, rint),
 };
-static const float_function gelu_exact = ROW("Gelu", gelu, double_gelu);
-static const float_function gelu_tanh = ROW("Gelu", gelu_tanh, double_gelu_tanh);
-static const float_function expm1_function = ROW("", expm1, expm1);
-static const float_function relu_function = ROW("Relu", relu, NULL);
+static const float_function gelu_exact = ROW(gelu, double_gelu);
+static const float_function gelu_tanh = ROW(gelu_tanh, double_gelu_tanh);
+static const float_function expm1_function = ROW(expm1, expm1);
+static const float_function relu_function = ROW(relu, NULL);
 #undef ROW
 
 static value emit_float_function(const selection *s, const float_function *function, value a)
@@ -206,8 +205,8 @@ static value select_leaky_relu(const selection *s)
 static value select_elu(const selection *s)
 {
     const hd_vector_functions *vector = hd_vector_functions_get();
-    bool is_selu = strcmp(s->operation->type, "Selu") == 0;
-    bool is_celu = strcmp(s->operation->type, "Celu") == 0;
+    bool is_selu = s->operation->id == HD_OP_SELU;
+    bool is_celu = s->operation->id == HD_OP_CELU;
     float alpha = attribute(s, "alpha", is_selu ? 1.67326319217681884765625f : 1.0f);
     float gamma = attribute(s, "gamma", 1.05070102214813232421875f);
     if (s->dtype == HD_FLOAT32) {
@@ -228,7 +227,7 @@ static value select_elu(const selection *s)
 static value select_hard_sigmoid(const selection *s)
 {
     const hd_vector_functions *vector = hd_vector_functions_get();
-    bool is_swish = strcmp(s->operation->type, "HardSwish") == 0;
+    bool is_swish = s->operation->id == HD_OP_HARD_SWISH;
     float alpha = is_swish ? 1.0f / 6.0f : attribute(s, "alpha", 0.2f);
     float beta = is_swish ? 0.5f : attribute(s, "beta", 0.5f);
     if (s->dtype == HD_FLOAT32) {
@@ -303,10 +302,10 @@ static value select_clip(const selection *s)
 
 static value select_variadic(const selection *s)
 {
-    const char *type = s->operation->type;
-    bool is_mean = strcmp(type, "Mean") == 0;
-    hd_elementwise_function *function = strcmp(type, "Max") == 0   ? s->functions->maximum
-                                        : strcmp(type, "Min") == 0 ? s->functions->minimum
+    const hd_operator_id id = s->operation->id;
+    bool is_mean = id == HD_OP_MEAN;
+    hd_elementwise_function *function = id == HD_OP_MAX   ? s->functions->maximum
+                                        : id == HD_OP_MIN ? s->functions->minimum
                                                                    : s->functions->add;
     value result = operand(s, 0);
     for (size_t i = 1; i < s->count; i++) {
@@ -386,9 +385,8 @@ static value select_cast(const selection *s)
 
 typedef enum group { ANY_TYPE, ONLY_BOOL, NOT_BOOL } group;
 
-/* Operators that are one function of two operands of one type. */
+/* Operators that are one function of one or two operands of one type. */
 typedef struct simple {
-    const char *type;
     size_t member; /* of hd_elementwise_functions */
     uint8_t operands;
     bool gives_bool;
@@ -396,31 +394,31 @@ typedef struct simple {
     group types;
 } simple;
 
-#define ROW(type, member, operands, gives_bool, is_swapped, types)                                 \
-    {type, offsetof(hd_elementwise_functions, member), operands, gives_bool, is_swapped, types}
-static const simple simples[] = {
-    ROW("Add", add, 2, false, false, ANY_TYPE),
-    ROW("Sub", subtract, 2, false, false, ANY_TYPE),
-    ROW("Mul", multiply, 2, false, false, ANY_TYPE),
-    ROW("Div", divide, 2, false, false, ANY_TYPE),
-    ROW("PRelu", prelu, 2, false, false, ANY_TYPE),
-    ROW("Equal", equal, 2, true, false, ANY_TYPE),
-    ROW("Less", less, 2, true, false, ANY_TYPE),
-    ROW("LessOrEqual", less_or_equal, 2, true, false, ANY_TYPE),
-    ROW("Greater", less, 2, true, true, ANY_TYPE),
-    ROW("GreaterOrEqual", less_or_equal, 2, true, true, ANY_TYPE),
-    ROW("And", bitwise_and, 2, true, false, ONLY_BOOL),
-    ROW("Or", bitwise_or, 2, true, false, ONLY_BOOL),
-    ROW("Xor", bitwise_xor, 2, true, false, ONLY_BOOL),
-    ROW("Not", bitwise_not, 1, true, false, ONLY_BOOL),
-    ROW("BitwiseAnd", bitwise_and, 2, false, false, NOT_BOOL),
-    ROW("BitwiseOr", bitwise_or, 2, false, false, NOT_BOOL),
-    ROW("BitwiseXor", bitwise_xor, 2, false, false, NOT_BOOL),
-    ROW("BitwiseNot", bitwise_not, 1, false, false, NOT_BOOL),
-    ROW("Abs", absolute, 1, false, false, ANY_TYPE),
-    ROW("Neg", negate, 1, false, false, ANY_TYPE),
-    ROW("Sign", sign, 1, false, false, ANY_TYPE),
-    ROW("IsNaN", is_nan, 1, true, false, ANY_TYPE),
+#define ROW(member, operands, gives_bool, is_swapped, types)                                       \
+    {offsetof(hd_elementwise_functions, member), operands, gives_bool, is_swapped, types}
+static const simple simples[HD_OP_COUNT] = {
+    [HD_OP_ADD] = ROW(add, 2, false, false, ANY_TYPE),
+    [HD_OP_SUB] = ROW(subtract, 2, false, false, ANY_TYPE),
+    [HD_OP_MUL] = ROW(multiply, 2, false, false, ANY_TYPE),
+    [HD_OP_DIV] = ROW(divide, 2, false, false, ANY_TYPE),
+    [HD_OP_PRELU] = ROW(prelu, 2, false, false, ANY_TYPE),
+    [HD_OP_EQUAL] = ROW(equal, 2, true, false, ANY_TYPE),
+    [HD_OP_LESS] = ROW(less, 2, true, false, ANY_TYPE),
+    [HD_OP_LESS_OR_EQUAL] = ROW(less_or_equal, 2, true, false, ANY_TYPE),
+    [HD_OP_GREATER] = ROW(less, 2, true, true, ANY_TYPE),
+    [HD_OP_GREATER_OR_EQUAL] = ROW(less_or_equal, 2, true, true, ANY_TYPE),
+    [HD_OP_AND] = ROW(bitwise_and, 2, true, false, ONLY_BOOL),
+    [HD_OP_OR] = ROW(bitwise_or, 2, true, false, ONLY_BOOL),
+    [HD_OP_XOR] = ROW(bitwise_xor, 2, true, false, ONLY_BOOL),
+    [HD_OP_NOT] = ROW(bitwise_not, 1, true, false, ONLY_BOOL),
+    [HD_OP_BITWISE_AND] = ROW(bitwise_and, 2, false, false, NOT_BOOL),
+    [HD_OP_BITWISE_OR] = ROW(bitwise_or, 2, false, false, NOT_BOOL),
+    [HD_OP_BITWISE_XOR] = ROW(bitwise_xor, 2, false, false, NOT_BOOL),
+    [HD_OP_BITWISE_NOT] = ROW(bitwise_not, 1, false, false, NOT_BOOL),
+    [HD_OP_ABS] = ROW(absolute, 1, false, false, ANY_TYPE),
+    [HD_OP_NEG] = ROW(negate, 1, false, false, ANY_TYPE),
+    [HD_OP_SIGN] = ROW(sign, 1, false, false, ANY_TYPE),
+    [HD_OP_IS_NAN] = ROW(is_nan, 1, true, false, ANY_TYPE),
 };
 #undef ROW
 
@@ -439,36 +437,32 @@ static value select_simple(const selection *s, const simple *row)
                     operand(s, row->is_swapped ? 0 : 1));
 }
 
-typedef struct special {
-    const char *type;
-    value (*select)(const selection *s);
-} special;
-
-static const special specials[] = {
-    {"Gelu", select_gelu},
-    {"Relu", select_relu},
-    {"LeakyRelu", select_leaky_relu},
-    {"Elu", select_elu},
-    {"Celu", select_elu},
-    {"Selu", select_elu},
-    {"HardSigmoid", select_hard_sigmoid},
-    {"HardSwish", select_hard_sigmoid},
-    {"ThresholdedRelu", select_thresholded_relu},
-    {"Swish", select_swish},
-    {"Softsign", select_softsign},
-    {"Shrink", select_shrink},
-    {"Clip", select_clip},
-    {"Max", select_variadic},
-    {"Min", select_variadic},
-    {"Sum", select_variadic},
-    {"Mean", select_variadic},
-    {"Pow", select_power},
-    {"Mod", select_modulo},
-    {"BitShift", select_shift},
-    {"IsInf", select_is_infinite},
-    {"Where", select_where},
-    {"Cast", select_cast},
-    {"CastLike", select_cast},
+/* The others. */
+static value (*const specials[HD_OP_COUNT])(const selection *s) = {
+    [HD_OP_GELU] = select_gelu,
+    [HD_OP_RELU] = select_relu,
+    [HD_OP_LEAKY_RELU] = select_leaky_relu,
+    [HD_OP_ELU] = select_elu,
+    [HD_OP_CELU] = select_elu,
+    [HD_OP_SELU] = select_elu,
+    [HD_OP_HARD_SIGMOID] = select_hard_sigmoid,
+    [HD_OP_HARD_SWISH] = select_hard_sigmoid,
+    [HD_OP_THRESHOLDED_RELU] = select_thresholded_relu,
+    [HD_OP_SWISH] = select_swish,
+    [HD_OP_SOFTSIGN] = select_softsign,
+    [HD_OP_SHRINK] = select_shrink,
+    [HD_OP_CLIP] = select_clip,
+    [HD_OP_MAX] = select_variadic,
+    [HD_OP_MIN] = select_variadic,
+    [HD_OP_SUM] = select_variadic,
+    [HD_OP_MEAN] = select_variadic,
+    [HD_OP_POW] = select_power,
+    [HD_OP_MOD] = select_modulo,
+    [HD_OP_BIT_SHIFT] = select_shift,
+    [HD_OP_IS_INF] = select_is_infinite,
+    [HD_OP_WHERE] = select_where,
+    [HD_OP_CAST] = select_cast,
+    [HD_OP_CAST_LIKE] = select_cast,
 };
 
 hd_elementwise_value hd_elementwise_select(hd_elementwise_program *program,
@@ -484,20 +478,12 @@ hd_elementwise_value hd_elementwise_select(hd_elementwise_program *program,
     if (s.dtype == HD_DTYPE_NONE) {
         return NO_VALUE;
     }
-    for (size_t i = 0; i < sizeof float_functions / sizeof float_functions[0]; i++) {
-        if (strcmp(float_functions[i].type, operation->type) == 0) {
-            return emit_float_function(&s, &float_functions[i], operand(&s, 0));
-        }
+    const hd_operator_id id = operation->id;
+    if (float_functions[id].of_double != NULL) {
+        return emit_float_function(&s, &float_functions[id], operand(&s, 0));
     }
-    for (size_t i = 0; i < sizeof simples / sizeof simples[0]; i++) {
-        if (strcmp(simples[i].type, operation->type) == 0) {
-            return select_simple(&s, &simples[i]);
-        }
+    if (simples[id].operands != 0) {
+        return select_simple(&s, &simples[id]);
     }
-    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++) {
-        if (strcmp(specials[i].type, operation->type) == 0) {
-            return specials[i].select(&s);
-        }
-    }
-    return NO_VALUE;
+    return specials[id] != NULL ? specials[id](&s) : NO_VALUE;
 }

@@ -1,7 +1,6 @@
 /* Group norm: InstanceNormalization and GroupNormalization: each group of channels of one batch entry
  * is normalized over its own elements, which lie together. */
 #include <math.h>
-#include <string.h>
 
 #include "hal/cpu/ops/moments.h"
 #include "hal/cpu/ops/normalization.h"
@@ -61,7 +60,7 @@ hd_status hd_group_norm_compile(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    bool instance = strcmp(operation->type, "InstanceNormalization") == 0;
+    bool instance = operation->id == HD_OP_INSTANCE_NORMALIZATION;
     p->batch = shape->dims[0];
     p->groups = instance ? shape->dims[1] : hd_operation_int(operation, "num_groups", 1);
     p->channels = p->groups == 0 ? 0 : shape->dims[1] / p->groups;

@@ -128,8 +128,8 @@ hd_status hd_layer_norm_compile(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    p->fused = strcmp(operation->type, "heddle.LayerNorm") == 0;
-    p->centered = strcmp(operation->type, "RMSNormalization") != 0;
+    p->fused = operation->id == HD_OP_HEDDLE_LAYER_NORM;
+    p->centered = operation->id != HD_OP_RMS_NORMALIZATION;
     int64_t axis = p->fused ? -1 : hd_operation_int(operation, "axis", -1);
     if (!hd_axis_normalize(&axis, shape->rank)) {
         axis = 0; /* a scalar */

@@ -89,7 +89,7 @@ hd_status hd_loss_compile(hd_cpu_compilation *compilation)
     p->ignores = hd_operation_attribute(operation, "ignore_index") != NULL;
     p->ignored = hd_operation_int(operation, "ignore_index", 0);
     /* The second output exists for SoftmaxCrossEntropyLoss only, but may be left out. */
-    p->softmax = strcmp(operation->type, "SoftmaxCrossEntropyLoss") == 0;
+    p->softmax = operation->id == HD_OP_SOFTMAX_CROSS_ENTROPY_LOSS;
     p->has_all = operation->output_count > 1;
     p->none = strcmp(reduction, "none") == 0;
     p->mean = strcmp(reduction, "mean") == 0;

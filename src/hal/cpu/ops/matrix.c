@@ -269,7 +269,7 @@ static hd_status compile_linear(hd_cpu_compilation *compilation)
 }
 
 const hd_cpu_operator hd_cpu_operators_matrix[] = {
-    {"MatMul", compile_matmul},        {"Gemm", compile_gemm},
-    {"Einsum", hd_cpu_compile_einsum}, {"Det", hd_cpu_compile_det},
-    {"heddle.Linear", compile_linear}, {0},
+    {HD_OP_MATMUL, compile_matmul},        {HD_OP_GEMM, compile_gemm},
+    {HD_OP_EINSUM, hd_cpu_compile_einsum}, {HD_OP_DET, hd_cpu_compile_det},
+    {HD_OP_HEDDLE_LINEAR, compile_linear}, {0},
 };

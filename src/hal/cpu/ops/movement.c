@@ -117,7 +117,7 @@ static hd_status compile_transpose(hd_cpu_compilation *compilation)
 static hd_status compile_channels(hd_cpu_compilation *compilation)
 {
     int64_t rank = compilation->operation->inputs[0].shape.rank;
-    bool to_last = strcmp(compilation->operation->type, "heddle.ToChannelsLast") == 0;
+    bool to_last = compilation->operation->id == HD_OP_HEDDLE_TO_CHANNELS_LAST;
     int64_t axes[HD_MAX_RANK] = {0};
     for (int64_t i = 1; i < rank; i++) {
         axes[i] = to_last ? (i == rank - 1 ? 1 : i + 1) : (i == 1 ? rank - 1 : i - 1);
@@ -275,7 +275,7 @@ static hd_status compile_depth(hd_cpu_compilation *compilation)
     static const int orders[3][6] = {{0, 3, 4, 1, 5, 2}, {0, 1, 4, 2, 5, 3}, {0, 3, 5, 1, 2, 4}};
     hd_shape split = {.rank = 6};
     int order;
-    if (strcmp(operation->type, "DepthToSpace") == 0) {
+    if (operation->id == HD_OP_DEPTH_TO_SPACE) {
         order = columns ? 1 : 0;
         int64_t deep[6] = {from[0], block, block, to[1], from[2], from[3]};
         int64_t crd[6] = {from[0], to[1], block, block, from[2], from[3]};
@@ -295,26 +295,26 @@ static hd_status compile_depth(hd_cpu_compilation *compilation)
 }
 
 const hd_cpu_operator hd_cpu_operators_movement[] = {
-    {"Dropout", hd_cpu_compile_dropout},
-    {"Transpose", compile_transpose},
-    {"heddle.ToChannelsLast", compile_channels},
-    {"heddle.FromChannelsLast", compile_channels},
-    {"Concat", compile_concat},
-    {"heddle.ConcatRepeated", compile_concat_repeated},
-    {"Split", compile_split},
-    {"Slice", compile_slice},
-    {"Pad", hd_cpu_compile_pad},
-    {"CenterCropPad", hd_cpu_compile_pad},
-    {"Tile", compile_tile},
-    {"Expand", compile_expand},
-    {"DepthToSpace", compile_depth},
-    {"SpaceToDepth", compile_depth},
-    {"Trilu", hd_cpu_compile_trilu},
-    {"ReverseSequence", hd_cpu_compile_reverse_sequence},
-    {"Shape", hd_cpu_compile_shape_of},
-    {"Size", hd_cpu_compile_size},
-    {"EyeLike", hd_cpu_compile_eye_like},
-    {"ConstantOfShape", hd_cpu_compile_constant_of_shape},
-    {"Range", hd_cpu_compile_range},
+    {HD_OP_DROPOUT, hd_cpu_compile_dropout},
+    {HD_OP_TRANSPOSE, compile_transpose},
+    {HD_OP_HEDDLE_TO_CHANNELS_LAST, compile_channels},
+    {HD_OP_HEDDLE_FROM_CHANNELS_LAST, compile_channels},
+    {HD_OP_CONCAT, compile_concat},
+    {HD_OP_HEDDLE_CONCAT_REPEATED, compile_concat_repeated},
+    {HD_OP_SPLIT, compile_split},
+    {HD_OP_SLICE, compile_slice},
+    {HD_OP_PAD, hd_cpu_compile_pad},
+    {HD_OP_CENTER_CROP_PAD, hd_cpu_compile_pad},
+    {HD_OP_TILE, compile_tile},
+    {HD_OP_EXPAND, compile_expand},
+    {HD_OP_DEPTH_TO_SPACE, compile_depth},
+    {HD_OP_SPACE_TO_DEPTH, compile_depth},
+    {HD_OP_TRILU, hd_cpu_compile_trilu},
+    {HD_OP_REVERSE_SEQUENCE, hd_cpu_compile_reverse_sequence},
+    {HD_OP_SHAPE, hd_cpu_compile_shape_of},
+    {HD_OP_SIZE, hd_cpu_compile_size},
+    {HD_OP_EYE_LIKE, hd_cpu_compile_eye_like},
+    {HD_OP_CONSTANT_OF_SHAPE, hd_cpu_compile_constant_of_shape},
+    {HD_OP_RANGE, hd_cpu_compile_range},
     {0},
 };

@@ -99,7 +99,7 @@ static hd_status read_value(hd_cpu_compilation *compilation, pad *p)
 {
     const hd_operation *operation = compilation->operation;
     if (operation->opset >= 11) {
-        bool given = strcmp(operation->type, "Pad") == 0 && hd_operation_has(operation, 2);
+        bool given = operation->id == HD_OP_PAD && hd_operation_has(operation, 2);
         p->value_input = given ? 2 : 0;
         return HD_OK;
     }

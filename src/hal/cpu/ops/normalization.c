@@ -2,15 +2,15 @@
 #include "hal/cpu/ops/normalization.h"
 
 const hd_cpu_operator hd_cpu_operators_normalization[] = {
-    {"BatchNormalization", hd_batch_norm_compile},
-    {"InstanceNormalization", hd_group_norm_compile},
-    {"GroupNormalization", hd_group_norm_compile},
-    {"LayerNormalization", hd_layer_norm_compile},
-    {"RMSNormalization", hd_layer_norm_compile},
-    {"heddle.LayerNorm", hd_layer_norm_compile},
-    {"LRN", hd_lrn_compile},
-    {"LpNormalization", hd_lp_norm_compile},
-    {"MeanVarianceNormalization", hd_mean_variance_compile},
+    {HD_OP_BATCH_NORMALIZATION, hd_batch_norm_compile},
+    {HD_OP_INSTANCE_NORMALIZATION, hd_group_norm_compile},
+    {HD_OP_GROUP_NORMALIZATION, hd_group_norm_compile},
+    {HD_OP_LAYER_NORMALIZATION, hd_layer_norm_compile},
+    {HD_OP_RMS_NORMALIZATION, hd_layer_norm_compile},
+    {HD_OP_HEDDLE_LAYER_NORM, hd_layer_norm_compile},
+    {HD_OP_LRN, hd_lrn_compile},
+    {HD_OP_LP_NORMALIZATION, hd_lp_norm_compile},
+    {HD_OP_MEAN_VARIANCE_NORMALIZATION, hd_mean_variance_compile},
     {0},
 };
 

@@ -1,7 +1,6 @@
 /* Pool: MaxPool, AveragePool and LpPool of float32, channels first or last, and over whole images. */
 #include <math.h>
 #include <sleef.h>
-#include <string.h>
 
 #include "hal/cpu/ops/rows.h"
 #include "hal/cpu/ops/spatial.h"
@@ -22,6 +21,23 @@ typedef struct pool_parameters {
     int64_t segment;   /* channels last: output pixels of a row that are computed together */
     int64_t items, tiles;
 } pool_parameters;
+
+static pool_kind kind_of(hd_operator_id id)
+{
+    switch (id) {
+    case HD_OP_MAX_POOL:
+    case HD_OP_GLOBAL_MAX_POOL:
+    case HD_OP_HEDDLE_MAX_POOL:
+        return POOL_MAX;
+    case HD_OP_AVERAGE_POOL:
+    case HD_OP_GLOBAL_AVERAGE_POOL:
+    case HD_OP_HEDDLE_AVERAGE_POOL:
+    case HD_OP_HEDDLE_GLOBAL_AVERAGE_POOL:
+        return POOL_AVERAGE;
+    default:
+        return POOL_LP;
+    }
+}
 
 /* How values go into a window's result, and how partial results are joined. */
 static hd_fold fold_of(const pool_parameters *p)
@@ -312,9 +328,7 @@ static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *
         return status;
     }
     const hd_window *w = &p->window;
-    p->kind = strstr(operation->type, "Max") != NULL       ? POOL_MAX
-              : strstr(operation->type, "Average") != NULL ? POOL_AVERAGE
-                                                           : POOL_LP;
+    p->kind = kind_of(operation->id);
     p->include_pad = hd_operation_int(operation, "count_include_pad", 0) != 0;
     p->p = hd_operation_int(operation, "p", 2);
     bool last = run == run_last;
@@ -337,7 +351,7 @@ static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *
 hd_status hd_pool_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
-    bool max = strcmp(operation->type, "MaxPool") == 0;
+    bool max = operation->id == HD_OP_MAX_POOL;
     bool indices = operation->output_count > 1 && operation->outputs[1].dtype != HD_DTYPE_NONE;
     if (max && (indices || operation->inputs[0].dtype != HD_FLOAT32)) {
         return hd_pool_indexed_compile(compilation);
@@ -413,10 +427,8 @@ hd_status hd_pool_global_compile(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    bool last = strncmp(operation->type, "heddle.", 7) == 0;
-    p->kind = strstr(operation->type, "Max") != NULL       ? POOL_MAX
-              : strstr(operation->type, "Average") != NULL ? POOL_AVERAGE
-                                                           : POOL_LP;
+    bool last = hd_operator_is_internal(operation->id);
+    p->kind = kind_of(operation->id);
     p->p = hd_operation_int(operation, "p", 2);
     p->window.channels = shape->dims[last ? shape->rank - 1 : 1];
     p->positions = last ? hd_shape_count_range(shape, 1, shape->rank - 1)

@@ -259,8 +259,8 @@ static hd_status compile_rnn(hd_cpu_compilation *compilation)
 }
 
 const hd_cpu_operator hd_cpu_operators_recurrent[] = {
-    {"LSTM", compile_lstm},
-    {"GRU", compile_gru},
-    {"RNN", compile_rnn},
+    {HD_OP_LSTM, compile_lstm},
+    {HD_OP_GRU, compile_gru},
+    {HD_OP_RNN, compile_rnn},
     {0},
 };

@@ -1,7 +1,6 @@
 /* Reduce: ReduceSum and its kin: float32 by vectors, other dtypes from reduce_template.h. */
 #include <math.h>
 #include <sleef.h>
-#include <string.h>
 
 #include "operation/axes.h"
 #include "hal/cpu/ops/reduction.h"
@@ -191,13 +190,13 @@ static void run_float(const void *parameters, void *const *buffers, int64_t begi
     }
 }
 
-static bool kind_of(const char *type, hd_reduce_kind *out_kind)
+static bool kind_of(hd_operator_id id, hd_reduce_kind *out_kind)
 {
-    static const char *const names[] = {
-        "ReduceSum", "ReduceMean", "ReduceMax",    "ReduceMin",       "ReduceProd",
-        "ReduceL1",  "ReduceL2",   "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(names[i], type) == 0) {
+    static const hd_operator_id ids[] = {
+        HD_OP_REDUCE_SUM, HD_OP_REDUCE_MEAN, HD_OP_REDUCE_MAX, HD_OP_REDUCE_MIN,     HD_OP_REDUCE_PROD,
+        HD_OP_REDUCE_L1,  HD_OP_REDUCE_L2,   HD_OP_REDUCE_LOG_SUM, HD_OP_REDUCE_LOG_SUM_EXP, HD_OP_REDUCE_SUM_SQUARE};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        if (ids[i] == id) {
             *out_kind = (hd_reduce_kind)i;
             return true;
         }
@@ -211,7 +210,7 @@ hd_status hd_reduce_compile(hd_cpu_compilation *compilation)
     const hd_operand *x = &operation->inputs[0];
     hd_kernel_run *run = x->dtype == HD_FLOAT32 ? run_float : hd_reduce_run_of(x->dtype);
     hd_reduce_kind kind;
-    if (run == NULL || !kind_of(operation->type, &kind)) {
+    if (run == NULL || !kind_of(operation->id, &kind)) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
                                  "there is no kernel for %s", hd_dtype_name(x->dtype));
     }

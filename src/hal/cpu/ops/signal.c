@@ -244,8 +244,8 @@ static hd_status compile_window(hd_cpu_compilation *compilation)
     }
     static const double hann[3] = {0.5, 0.5, 0}, blackman[3] = {0.42, 0.5, 0.08};
     static const double hamming[3] = {25.0 / 46, 21.0 / 46, 0};
-    const double *a = strcmp(operation->type, "HannWindow") == 0      ? hann
-                      : strcmp(operation->type, "HammingWindow") == 0 ? hamming
+    const double *a = operation->id == HD_OP_HANN_WINDOW      ? hann
+                      : operation->id == HD_OP_HAMMING_WINDOW ? hamming
                                                                       : blackman;
     int64_t size = operation->outputs[0].shape.dims[0];
     int64_t period = size - (hd_operation_int(operation, "periodic", 1) != 0 ? 0 : 1);
@@ -299,11 +299,11 @@ static hd_status compile_mel(hd_cpu_compilation *compilation)
 }
 
 const hd_cpu_operator hd_cpu_operators_signal[] = {
-    {"DFT", compile_dft},
-    {"STFT", compile_stft},
-    {"HannWindow", compile_window},
-    {"HammingWindow", compile_window},
-    {"BlackmanWindow", compile_window},
-    {"MelWeightMatrix", compile_mel},
+    {HD_OP_DFT, compile_dft},
+    {HD_OP_STFT, compile_stft},
+    {HD_OP_HANN_WINDOW, compile_window},
+    {HD_OP_HAMMING_WINDOW, compile_window},
+    {HD_OP_BLACKMAN_WINDOW, compile_window},
+    {HD_OP_MEL_WEIGHT_MATRIX, compile_mel},
     {0},
 };

@@ -1,7 +1,6 @@
 /* Softmax: Softmax, LogSoftmax and Hardmax along one axis; contiguous rows, or columns side by side. */
 #include <math.h>
 #include <sleef.h>
-#include <string.h>
 
 #include "operation/axes.h"
 #include "hal/cpu/ops/reduction.h"
@@ -177,8 +176,8 @@ hd_status hd_softmax_compile(hd_cpu_compilation *compilation)
     }
     bool single = x->dtype == HD_FLOAT32;
     hd_axis_split_softmax(operation, &p->split);
-    p->kind = strcmp(operation->type, "Softmax") == 0      ? SOFTMAX_PLAIN
-              : strcmp(operation->type, "LogSoftmax") == 0 ? SOFTMAX_LOG
+    p->kind = operation->id == HD_OP_SOFTMAX      ? SOFTMAX_PLAIN
+              : operation->id == HD_OP_LOG_SOFTMAX ? SOFTMAX_LOG
                                                            : SOFTMAX_HARD;
     p->chunks = single ? (p->split.inner + COLUMNS - 1) / COLUMNS : p->split.inner;
     int64_t columns = single && p->split.inner > 1 ? COLUMNS : 1;

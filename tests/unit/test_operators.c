@@ -1,0 +1,137 @@
+/* The table of operators: each row is whole and is found by its name, and the CPU has a kernel for exactly those that
+ * are computed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "graph/operator.h"
+#include "hal/cpu/kernel.h"
+
+static void for_each_row(void (*check)(const hd_operator *row))
+{
+    for (int id = HD_OP_NONE + 1; id < HD_OP_COUNT; id++) {
+        check(hd_operator_of((hd_operator_id)id));
+    }
+}
+
+static void check_name(const hd_operator *row)
+{
+    assert_string_equal(row->name, hd_operator_name(row->id));
+    assert_int_equal(hd_operator_lookup(row->name), row->id);
+    assert_int_equal(hd_operator_is_internal(row->id), strncmp(row->name, "heddle.", 7) == 0);
+    assert_ptr_equal(hd_operator_find(row->name), hd_operator_is_internal(row->id) ? NULL : row);
+    if (row->id > HD_OP_NONE + 1 && strcmp(hd_operator_name(row->id - 1), row->name) >= 0) {
+        fail_msg("%s stands before %s, which a search by halving does not find", hd_operator_name(row->id - 1),
+                 row->name);
+    }
+}
+
+static void test_ids_and_names_are_each_others(void **state)
+{
+    (void)state;
+    for (int id = HD_OP_NONE; id < HD_OP_COUNT; id++) {
+        assert_int_equal(hd_operators[id].id, id);
+    }
+    for_each_row(check_name);
+    static const char *const strange[] = {"", "A", "add", "Ad", "Addd", "Xorr", "heddle.", "heddle.Zz", "~"};
+    for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++) {
+        assert_int_equal(hd_operator_lookup(strange[i]), HD_OP_NONE);
+        assert_null(hd_operator_find(strange[i]));
+    }
+}
+
+static void check_whole(const hd_operator *row)
+{
+    bool is_control = (row->flags & HD_OPERATOR_CONTROL) != 0;
+    size_t type_count = row->types == NULL ? 0 : strlen(row->types);
+    if (row->inputs.min > row->inputs.max || row->inputs.max == 0 || row->outputs == 0) {
+        fail_msg("%s: its numbers of operands do not fit", row->name);
+    }
+    if (is_control != (row->infer == NULL)) {
+        fail_msg("%s: all but control flow have an inference", row->name);
+    }
+    if (type_count > row->inputs.max || (type_count > 0 && strspn(row->types, "TILBF*") != type_count)) {
+        fail_msg("%s: its types are no letters for its inputs", row->name);
+    }
+    if (row->half.input >= row->inputs.max || (row->half.first_only && row->outputs == 1)) {
+        fail_msg("%s: its half rule names operands that it has not", row->name);
+    }
+    if (row->indices != HD_INDICES_NONE && (row->inputs.min < 2 || type_count < 2 || strchr("IL", row->types[1]) == NULL)) {
+        fail_msg("%s: its indices are no integers", row->name);
+    }
+    if (hd_operator_is_internal(row->id) && (row->attributes != NULL || row->rows != NULL || row->since != 0)) {
+        fail_msg("%s: no graph has it", row->name);
+    }
+    if (row->since > 21) {
+        fail_msg("%s: opset %u cannot be asked for", row->name, row->since);
+    }
+}
+
+static void test_each_row_is_whole(void **state)
+{
+    (void)state;
+    for_each_row(check_whole);
+}
+
+/* A word that is no attribute would be passed over in silence, and the attribute refused. */
+static void check_attributes(const hd_operator *row)
+{
+    const char *at = row->attributes;
+    while (at != NULL && *at != '\0') {
+        size_t name = strcspn(at, ": ");
+        if (name == 0 || at[name] != ':' || strchr("ifsIFt", at[name + 1]) == NULL) {
+            fail_msg("%s: no attribute: '%s'", row->name, at);
+        }
+        at += name + 2;
+        at += *at == '!';
+        while (*at == '@' || *at == '-') {
+            at++;
+            assert_true(*at >= '1' && *at <= '9');
+            at += strspn(at, "0123456789");
+        }
+        if (*at == ' ') {
+            at++;
+            assert_true(*at != '\0' && *at != ' ');
+        } else if (*at != '\0') {
+            fail_msg("%s: no attribute behind '%s'", row->name, at);
+        }
+    }
+    if (row->half.attribute != NULL && strstr(row->attributes, row->half.attribute) == NULL) {
+        fail_msg("%s: it has no attribute '%s'", row->name, row->half.attribute);
+    }
+}
+
+static void test_attributes_are_words_of_the_rows_language(void **state)
+{
+    (void)state;
+    for_each_row(check_attributes);
+}
+
+static void check_kernel(const hd_operator *row)
+{
+    bool is_computed = (row->flags & (HD_OPERATOR_CONTROL | HD_OPERATOR_VIEW)) == 0;
+    if (is_computed != (hd_cpu_operator_find(row->id) != NULL)) {
+        fail_msg("%s: the cpu %s a kernel for it", row->name, is_computed ? "lacks" : "must not have");
+    }
+}
+
+static void test_cpu_has_a_kernel_for_exactly_what_is_computed(void **state)
+{
+    (void)state;
+    for_each_row(check_kernel);
+    assert_null(hd_cpu_operator_find(HD_OP_NONE));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ids_and_names_are_each_others),
+        cmocka_unit_test(test_each_row_is_whole),
+        cmocka_unit_test(test_attributes_are_words_of_the_rows_language),
+        cmocka_unit_test(test_cpu_has_a_kernel_for_exactly_what_is_computed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
