@@ -142,12 +142,12 @@ static hd_shape join_heads(const hd_shape *shape)
 
 static bool fuse_one(hd_planner *planner, attention_parts *parts)
 {
-    hd_fused_attention *fused = hd_region_alloc(planner->region, sizeof *fused);
+    hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_ATTENTION);
     if (fused == NULL) {
         return false;
     }
-    *fused = (hd_fused_attention){.heads = planner->tensors[parts->inputs[0]].shape.dims[2],
-                                  .scale = parts->scale};
+    fused->attention = (hd_fused_attention){.heads = planner->tensors[parts->inputs[0]].shape.dims[2],
+                                            .scale = parts->scale};
     for (size_t i = 0; i < 3; i++) {
         hd_shape joined = join_heads(&planner->tensors[parts->inputs[i]].shape);
         parts->inputs[i] = hd_planner_new_view(planner, parts->inputs[i], &joined);

@@ -119,7 +119,7 @@ static bool add_steps(hd_planner *planner, const chain_state *state, size_t n, c
 static bool replace_chain(hd_planner *planner, const chain_state *state, size_t n)
 {
     chain made = {.step_count = 0};
-    hd_fused_elementwise *fused = hd_region_alloc(planner->region, sizeof *fused);
+    hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_ELEMENTWISE);
     if (fused == NULL || !add_steps(planner, state, n, &made)) {
         return false;
     }
@@ -131,10 +131,11 @@ static bool replace_chain(hd_planner *planner, const chain_state *state, size_t 
             }
         }
     }
-    fused->step_count = made.step_count;
-    fused->steps = hd_region_copy(planner->region, made.steps, made.step_count * sizeof made.steps[0]);
+    hd_fused_elementwise *chain = &fused->elementwise;
+    chain->step_count = made.step_count;
+    chain->steps = hd_region_copy(planner->region, made.steps, made.step_count * sizeof made.steps[0]);
     hd_plan_node *node = &planner->nodes[n];
-    if (fused->steps == NULL ||
+    if (chain->steps == NULL ||
         !hd_planner_replace(planner, node, HD_OP_HEDDLE_ELEMENTWISE, made.inputs, made.input_count, NULL, 0)) {
         return false;
     }

@@ -61,7 +61,7 @@ static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
     if (!hd_plan_node_is(node, HD_OP_HEDDLE_CONV) && !hd_plan_node_is(node, HD_OP_HEDDLE_CONV_TRANSPOSE)) {
         return false;
     }
-    const hd_fused_convolution *fused = node->operation.fused;
+    const hd_fused_convolution *fused = hd_fused_convolution_of(&node->operation);
     if (node->inputs[3] != HD_TENSOR_NONE || fused->activation.kind != HD_ACTIVATION_NONE) {
         return false;
     }
@@ -167,13 +167,9 @@ bool hd_fuse_convolution(hd_planner *planner)
             activation->shift = -0.0f; /* adds nothing */
             (void)take_constant(planner, &parts, &shape, HD_OP_ADD, &activation->shift);
         }
-        /* hd_fused_convolution_transposed begins with hd_fused_convolution. */
-        const hd_operator_id id = node->operation.id;
-        const void *sizes = node->operation.fused;
-        hd_fused_convolution_transposed *fused =
-            hd_region_copy(planner->region, sizes, sizeof *fused);
+        hd_fused *fused = hd_region_copy(planner->region, node->operation.fused, sizeof *fused);
         if (fused == NULL ||
-            !hd_planner_replace(planner, parts.last, id, parts.inputs, 4, NULL, 0)) {
+            !hd_planner_replace(planner, parts.last, node->operation.id, parts.inputs, 4, NULL, 0)) {
             return false;
         }
         fused->convolution.activation = parts.activation;
@@ -193,11 +189,11 @@ bool hd_fuse_linear(hd_planner *planner)
             continue;
         }
         extend(planner, &parts, &planner->tensors[node->outputs[0]].shape);
-        hd_fused_linear *fused = hd_region_alloc(planner->region, sizeof *fused);
+        hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_LINEAR);
         if (fused == NULL) {
             return false;
         }
-        fused->activation = parts.activation;
+        fused->linear.activation = parts.activation;
         hd_attribute transposed = {.name = "transB", .kind = HD_ATTRIBUTE_INT,
                                    .i = hd_plan_node_is(node, HD_OP_GEMM) ? hd_operation_int(&node->operation, "transB", 0) : 0};
         if (!hd_planner_replace(planner, parts.last, HD_OP_HEDDLE_LINEAR, parts.inputs, 4, &transposed, 1)) {

@@ -54,13 +54,13 @@ hd_status hd_index_check_known(const hd_operation *operation, hd_error *error)
 static hd_status append_check(hd_planner *planner, size_t number, hd_plan_check *check)
 {
     hd_plan_node *node = &planner->nodes[number];
-    hd_fused_index_check *bounds = hd_region_alloc(planner->region, sizeof *bounds);
+    hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_INDEX_CHECK);
     hd_shape shape = {.rank = 1, .dims = {HD_INDEX_CHECK_COUNT}};
     hd_tensor_id indices = node->inputs[1], found = hd_planner_new_tensor(planner, HD_INT64, &shape);
-    if (bounds == NULL || found == HD_TENSOR_NONE) {
+    if (fused == NULL || found == HD_TENSOR_NONE) {
         return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
     }
-    find_bounds(&node->operation, bounds);
+    find_bounds(&node->operation, &fused->index_check);
     planner->tensors[found].kept = true;
     *check = (hd_plan_check){.name = node->operation.name, .type = hd_operator_name(node->operation.id),
                              .tensor = found};
@@ -69,7 +69,7 @@ static hd_status append_check(hd_planner *planner, size_t number, hd_plan_check 
     if (made == NULL) {
         return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
     }
-    made->operation.fused = bounds;
+    made->operation.fused = fused;
     return HD_OK;
 }
 

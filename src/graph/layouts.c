@@ -153,7 +153,8 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
     if (hd_convolution_resolve(&node->operation, &sizes, NULL) != HD_OK) {
         return false;
     }
-    hd_fused_convolution_transposed *fused = hd_region_alloc(pass->planner->region, sizeof *fused);
+    const hd_operator_id id = transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE : HD_OP_HEDDLE_CONV;
+    hd_fused *fused = hd_planner_new_fused(pass->planner, id);
     if (fused == NULL) {
         pass->failed = true;
         return true;
@@ -171,7 +172,7 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
             int64_t full = (sizes.input[i] - 1) * sizes.stride[i] + reach;
             int64_t rest = full - sizes.pad_begin[i] - sizes.output[i];
             plain->pad_end[i] = rest > 0 ? rest : 0;
-            fused->output_padding[i] = rest < 0 ? -rest : 0;
+            plain->output_padding[i] = rest < 0 ? -rest : 0;
         } else {
             /* Negative where the file's is, and where the stride leaves the last inputs out. */
             plain->pad_end[i] =
@@ -185,8 +186,7 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
     if (pass->failed) {
         return true;
     }
-    hd_plan_node *made = append(pass, transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE : HD_OP_HEDDLE_CONV,
-                                node->operation.name, inputs, 4, &output, 1);
+    hd_plan_node *made = append(pass, id, node->operation.name, inputs, 4, &output, 1);
     if (made != NULL) {
         made->operation.fused = fused;
     }

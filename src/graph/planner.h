@@ -159,6 +159,9 @@ bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id 
                         const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
                         size_t attribute_count);
 
+/* Parameters of an operation of `id` (operation/fused.h), zeroed; NULL when out of memory. */
+hd_fused *hd_planner_new_fused(hd_planner *planner, hd_operator_id id);
+
 /* The input of a two-input node that is not `tensor`. */
 hd_tensor_id hd_plan_node_other(const hd_plan_node *node, hd_tensor_id tensor);
 

@@ -247,6 +247,15 @@ bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id 
     return true;
 }
 
+hd_fused *hd_planner_new_fused(hd_planner *planner, hd_operator_id id)
+{
+    hd_fused *fused = hd_region_alloc(planner->region, sizeof *fused);
+    if (fused != NULL) {
+        fused->id = id;
+    }
+    return fused;
+}
+
 hd_tensor_id hd_plan_node_other(const hd_plan_node *node, hd_tensor_id tensor)
 {
     return node->inputs[0] == tensor ? node->inputs[1] : node->inputs[0];

@@ -223,7 +223,7 @@ double hd_work_of_suppression(const hd_operation *operation)
 double hd_work_of_attention(const hd_operation *operation)
 {
     const hd_operand *query = &operation->inputs[0], *keys = &operation->inputs[1];
-    const hd_fused_attention *fused = operation->fused;
+    const hd_fused_attention *fused = hd_fused_attention_of(operation);
     double pairs = dim_of(query, 0) * dim_of(query, 1) * dim_of(keys, 1);
     double depth = dim_of(query, 2) + dim_of(&operation->inputs[2], 2);
     return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) + elements_of(operation);
@@ -231,7 +231,7 @@ double hd_work_of_attention(const hd_operation *operation)
 
 double hd_work_of_chain(const hd_operation *operation)
 {
-    const hd_fused_elementwise *chain = operation->fused;
+    const hd_fused_elementwise *chain = hd_fused_elementwise_of(operation);
     double outputs = count_of(&operation->outputs[0]), price = 0;
     for (size_t i = 0; i < chain->step_count; i++) {
         const hd_operation *step = chain->steps[i].operation;

@@ -76,12 +76,9 @@ static hd_status read_shapes(const hd_operation *operation, hd_convolution *c, h
 
 static void read_fused(const hd_operation *operation, hd_convolution *c, extents *extent)
 {
-    const hd_fused_convolution *fused = operation->fused;
+    const hd_fused_convolution *fused = hd_fused_convolution_of(operation);
     if (c->transposed) {
-        const hd_fused_convolution_transposed *transposed = operation->fused;
-        fused = &transposed->convolution;
-        memcpy(extent->output_padding, transposed->output_padding,
-               sizeof transposed->output_padding);
+        memcpy(extent->output_padding, fused->output_padding, sizeof fused->output_padding);
     }
     c->group = fused->group;
     for (uint32_t i = 0; i < c->spatial; i++) {

@@ -1,32 +1,48 @@
-/* Fused: the parameters of the operations that fusion makes ("heddle.…"), beside ONNX's own.
+/* Fused: the operations that passes make ("heddle.…"), beside ONNX's own, and their parameters. A backend has a kernel for
+ * each, or its passes do not make it. [..., K]: any dimensions, the last of K elements. bias and residual: b and r, or
+ * left out. All types are floating ones, and one for all operands of an operation, unless more is said.
  *
- * "heddle.Linear"       y = activation(x · w + bias + residual). Inputs: x [..., K]; w, constant and
- *                       packed, [K, N] ([N, K] with the attribute transB = 1, as Gemm has it);
- *                       bias, N values, or left out; residual [..., N], as y, or left out.
- *                       Parameters: hd_fused_linear.
- * "heddle.LayerNorm"    y = ONNX's LayerNormalization over the last axis of (x + residual). Inputs:
- *                       x [..., N]; scale [N]; bias [N] or left out; residual as x or left out.
- *                       Output 1, where wanted: x + residual. Parameters: hd_fused_layer_norm.
- * "heddle.Attention"    y = softmax(scale · q·kᵀ + mask) · v, for each batch entry and head. Inputs:
- *                       q [B, T, H·D]; k [B, S, H·D]; v [B, S, H·E]; mask, float32, of 4 dimensions
- *                       that broadcast to [B, H, T, S], or left out. Output [B, T, H·E].
- *                       Parameters: hd_fused_attention.
- * "heddle.Conv"         ONNX's Conv of one or two spatial dimensions, but x and y are [N, W, C] or
- *                       [N, H, W, C] (channels last), then bias, residual (as y) and activation as
- *                       for Linear. w constant and packed. Parameters: hd_fused_convolution.
- * "heddle.ConvTranspose" ONNX's ConvTranspose in the same way. Parameters:
- *                       hd_fused_convolution_transposed.
- * "heddle.Elementwise"  a chain of elementwise operators in one pass. Parameters:
- *                       hd_fused_elementwise.
- * "heddle.IndexCheck"   finds out whether indices, int32 or int64, are within bounds. Output: int64
+ * "heddle.Linear"       y = activation(x · w + b + r), a product with a constant matrix. Inputs: x [..., K]; w, constant
+ *                       and packed, [K, N], or [N, K] with the attribute transB = 1, as Gemm has it; b, N values; r as
+ *                       y. Output: y [..., N]. Parameters: hd_fused_linear.
+ * "heddle.LayerNorm"    y = ONNX's LayerNormalization over the last axis of x + r. Inputs: x [..., N]; scale [N]; b [N];
+ *                       r as x. Outputs: y as x; x + r, where wanted. Parameters: hd_fused_layer_norm.
+ * "heddle.Attention"    y = softmax(scale · q·kᵀ + mask) · v, for each batch entry and head. Inputs: q [B, T, H·D];
+ *                       k [B, S, H·D]; v [B, S, H·E]; mask, float32, of 4 dimensions that broadcast to [B, H, T, S], or
+ *                       left out. Output: y [B, T, H·E]. Parameters: hd_fused_attention.
+ *
+ * Channels last. A signal is [N, W, C], an image [N, H, W, C]:
+ * "heddle.Conv"         activation(ONNX's Conv of one or two spatial dimensions + b + r). Inputs: x, a signal or an image;
+ *                       w, constant and packed, as ONNX has it; b, a value a channel; r as y. Output: y like x.
+ *                       Parameters: hd_fused_convolution, in place of attributes.
+ * "heddle.ConvTranspose" activation(ONNX's ConvTranspose + b + r), likewise.
+ * "heddle.MaxPool", "heddle.AveragePool", "heddle.GlobalAveragePool"
+ *                       ONNX's operators of these names on an image, with their attributes and the first output only.
+ *                       Input: x. Output: y, an image. No parameters.
+ * "heddle.Resize"       ONNX's Resize of an image; roi, scales and sizes (inputs 1 to 3), and axes, as of the image
+ *                       channels first. No parameters.
+ * "heddle.ToChannelsLast" [N, C, D…] becomes [N, D…, C]; any type. No parameters.
+ * "heddle.FromChannelsLast" and back.
+ *
+ * "heddle.ConcatRepeated" y = the inputs one behind the other along the attribute `axis`, each element of input i repeated
+ *                       in place repeats[i · rank + d] times along dimension d; once along `axis`. Inputs: of one type,
+ *                       any, and rank. The attribute `repeats`: integers, `rank` an input. No parameters.
+ * "heddle.Elementwise"  a chain of elementwise operators in one pass. Inputs: up to HD_ELEMENTWISE_MAX_INPUTS, of the
+ *                       types that the steps have. Output: the last step's. Parameters: hd_fused_elementwise.
+ * "heddle.IndexCheck"   finds out whether indices are within bounds. Input: int32 or int64, of any shape. Output: int64
  *                       [HD_INDEX_CHECK_COUNT]. Parameters: hd_fused_index_check.
  *
- * What each relies on, no operand but an attention's mask being repeated along any dimension: the shapes above,
- * one floating type for all operands of one operation, and
+ * "heddle.If", "heddle.Loop" are no operations but parts of a plan (graph/plan.h), which have no kernel.
+ *
+ * What each relies on, no operand but an attention's mask being repeated along any dimension: the shapes above, and
  *   Linear, Conv, ConvTranspose  bias and residual are added in this order, and the activation comes last;
  *   Attention                    heads > 0; a finite scale that is not 0 (gemm.h takes 0 for none);
+ *   LayerNorm                    the last dimension is normalized, whatever it is;
+ *   MaxPool, AveragePool, Resize rank 4;
+ *   ToChannelsLast, FromChannelsLast at least one spatial dimension;
  *   Elementwise                  each step's operands have the types that its own operation says, and all inputs
- *                                broadcast, as NumPy's do, to the output.
+ *                                broadcast, as NumPy's do, to the output;
+ *   IndexCheck                   the number of indices is a multiple of the depth.
  * Inference says so once more, in graph/ops; checked builds ask it about every operation that is compiled for a
  * plan (graph/memory_plan.c), so a pass that makes what its kernel cannot compute stops there.
  *
@@ -34,6 +50,7 @@
 #ifndef HD_OPERATION_FUSED_H
 #define HD_OPERATION_FUSED_H
 
+#include "base/check.h"
 #include "operation/operation.h"
 
 typedef enum hd_activation_kind {
@@ -79,13 +96,9 @@ typedef struct hd_fused_convolution {
     int64_t dilation[2];
     int64_t pad_begin[2];
     int64_t pad_end[2];
+    int64_t output_padding[2]; /* ConvTranspose */
     hd_activation activation;
 } hd_fused_convolution;
-
-typedef struct hd_fused_convolution_transposed {
-    hd_fused_convolution convolution;
-    int64_t output_padding[2];
-} hd_fused_convolution_transposed;
 
 enum {
     HD_ELEMENTWISE_MAX_STEPS = 32, /* of a chain; more are HD_UNSUPPORTED */
@@ -95,7 +108,7 @@ enum {
 /* One step of an elementwise chain. Operands number the operation's inputs first (0 to input_count-1),
  * then the results of the steps before. The last step's result is the output. */
 typedef struct hd_elementwise_step {
-    const hd_operation *operation; /* type, attributes; its operands give the dtypes only */
+    const hd_operation *operation; /* id, attributes; its operands give the dtypes only */
     uint16_t operands[3];
     uint16_t operand_count;
 } hd_elementwise_step;
@@ -118,5 +131,62 @@ enum {
     HD_INDEX_CHECK_DIM,
     HD_INDEX_CHECK_COUNT
 };
+
+/* The parameters of an operation. */
+typedef struct hd_fused {
+    hd_operator_id id; /* the operation's, which says which of these they are */
+    union {
+        hd_fused_linear linear;
+        hd_fused_layer_norm layer_norm;
+        hd_fused_attention attention;
+        hd_fused_convolution convolution; /* Conv and ConvTranspose */
+        hd_fused_elementwise elementwise;
+        hd_fused_index_check index_check;
+    };
+} hd_fused;
+
+/* It is an operation of `id`, and has the parameters of one. */
+static inline bool hd_operation_is_fused(const hd_operation *operation, hd_operator_id id)
+{
+    return operation->id == id && operation->fused != NULL && operation->fused->id == id;
+}
+
+/* The parameters of an operation that is one of these. */
+static inline const hd_fused_linear *hd_fused_linear_of(const hd_operation *operation)
+{
+    HD_CHECK("SAFE.fused-linear", hd_operation_is_fused(operation, HD_OP_HEDDLE_LINEAR));
+    return &operation->fused->linear;
+}
+
+static inline const hd_fused_layer_norm *hd_fused_layer_norm_of(const hd_operation *operation)
+{
+    HD_CHECK("SAFE.fused-layer-norm", hd_operation_is_fused(operation, HD_OP_HEDDLE_LAYER_NORM));
+    return &operation->fused->layer_norm;
+}
+
+static inline const hd_fused_attention *hd_fused_attention_of(const hd_operation *operation)
+{
+    HD_CHECK("SAFE.fused-attention", hd_operation_is_fused(operation, HD_OP_HEDDLE_ATTENTION));
+    return &operation->fused->attention;
+}
+
+static inline const hd_fused_convolution *hd_fused_convolution_of(const hd_operation *operation)
+{
+    HD_CHECK("SAFE.fused-convolution", hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV) ||
+                                           hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV_TRANSPOSE));
+    return &operation->fused->convolution;
+}
+
+static inline const hd_fused_elementwise *hd_fused_elementwise_of(const hd_operation *operation)
+{
+    HD_CHECK("SAFE.fused-elementwise", hd_operation_is_fused(operation, HD_OP_HEDDLE_ELEMENTWISE));
+    return &operation->fused->elementwise;
+}
+
+static inline const hd_fused_index_check *hd_fused_index_check_of(const hd_operation *operation)
+{
+    HD_CHECK("SAFE.fused-index-check", hd_operation_is_fused(operation, HD_OP_HEDDLE_INDEX_CHECK));
+    return &operation->fused->index_check;
+}
 
 #endif

@@ -37,7 +37,7 @@ typedef struct hd_operation {
     size_t input_count;
     hd_operand *outputs; /* an output that nobody wants has dtype HD_DTYPE_NONE before inference */
     size_t output_count;
-    const void *fused; /* the parameters of a "heddle.…" operation; its type depends on the operator */
+    const struct hd_fused *fused; /* the parameters of a "heddle.…" operation (fused.h); NULL: it has none */
 } hd_operation;
 
 /* a · b, or INT64_MAX where that does not fit: for prices, and for sizes that are refused later. Neither is negative. */

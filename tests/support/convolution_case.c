@@ -254,7 +254,8 @@ static void check_planar(const convolution_case *c)
 void convolution_check_fused(const convolution_case *c, hd_activation activation, bool residual)
 {
     convolution_operands o = convolution_operands_make(c);
-    hd_fused_convolution_transposed fused = {
+    hd_fused fused = {
+        .id = c->transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE : HD_OP_HEDDLE_CONV,
         .convolution = {.group = c->group, .activation = activation}};
     for (int d = c->one_dimensional ? 1 : 0, to = 0; d < 2; d++, to++) {
         fused.convolution.kernel[to] = c->kernel[d];
@@ -262,14 +263,12 @@ void convolution_check_fused(const convolution_case *c, hd_activation activation
         fused.convolution.dilation[to] = c->dilation[d];
         fused.convolution.pad_begin[to] = c->begin[d];
         fused.convolution.pad_end[to] = c->end[d];
-        fused.output_padding[to] = c->output_padding[d];
+        fused.convolution.output_padding[to] = c->output_padding[d];
     }
-    const void *parameters =
-        c->transposed ? (const void *)&fused : (const void *)&fused.convolution;
     int64_t oh = output_size(c, 0), ow = output_size(c, 1);
     operation_case test = {.type = c->transposed ? "heddle.ConvTranspose" : "heddle.Conv",
                            .input_count = residual ? 4 : 3,
-                           .fused = parameters};
+                           .fused = &fused};
     test.inputs[0] = pictures(c, o.x_last, c->channels, c->height, c->width, true);
     test.inputs[1] = convolution_weights(c, o.w);
     test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, o.bias, c->outputs);

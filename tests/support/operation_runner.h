@@ -18,6 +18,7 @@
 
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/packed.h"
+#include "operation/fused.h"
 
 #define OPERATION_MAX_OPERANDS 32
 
@@ -42,7 +43,7 @@ typedef struct operation_case {
     uint64_t known_inputs; /* bit i: input i's data is known to inference and compilation. Others
                                    are shown to them only once inference says that it needs them */
     const hd_packed *packed[OPERATION_MAX_OPERANDS]; /* input i's packed form, where it has one */
-    const void *fused;
+    const hd_fused *fused;
     operation_partition partition;
     uint32_t seed;
     bool misaligned; /* each operand lies one element after a cache line's start */

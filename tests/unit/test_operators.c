@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "graph/operator.h"
-#include "hal/cpu/kernel.h"
+#include "support/operation_runner.h"
 
 static void for_each_row(void (*check)(const hd_operator *row))
 {
@@ -125,6 +125,48 @@ static void test_cpu_has_a_kernel_for_exactly_what_is_computed(void **state)
     assert_null(hd_cpu_operator_find(HD_OP_NONE));
 }
 
+/* Operands that would do, so that it is the parameters that are refused. */
+static void check_parameters(hd_operator_id id, const hd_fused *fused)
+{
+    static const float x[8] = {0};
+    static const int64_t index = 0;
+    hd_tensor image = OPERATION_TENSOR(HD_FLOAT32, x, 1, 2, 2, 1), weight = OPERATION_TENSOR(HD_FLOAT32, x, 1, 1, 1, 1);
+    hd_tensor matrix = OPERATION_TENSOR(HD_FLOAT32, x, 2, 2), vector = OPERATION_TENSOR(HD_FLOAT32, x, 2);
+    hd_tensor rows = OPERATION_TENSOR(HD_FLOAT32, x, 1, 2, 2);
+    operation_case test = {.type = hd_operator_name(id), .fused = fused, .input_count = 2, .inputs = {matrix, matrix}};
+    if (id == HD_OP_HEDDLE_CONV || id == HD_OP_HEDDLE_CONV_TRANSPOSE) {
+        test.inputs[0] = image;
+        test.inputs[1] = weight;
+    } else if (id == HD_OP_HEDDLE_LAYER_NORM) {
+        test.inputs[1] = vector;
+    } else if (id == HD_OP_HEDDLE_ATTENTION) {
+        test.inputs[0] = test.inputs[1] = test.inputs[2] = rows;
+        test.input_count = 3;
+    } else if (id == HD_OP_HEDDLE_INDEX_CHECK) {
+        test.inputs[0] = OPERATION_TENSOR(HD_INT64, &index, 1);
+        test.input_count = 1;
+    }
+    operation_result result;
+    if (operation_run(&test, &result) == HD_OK) {
+        fail_msg("%s runs with %s parameters", test.type, fused == NULL ? "no" : "another's");
+    }
+    operation_result_clear(&result);
+}
+
+static void test_an_operation_takes_no_parameters_but_its_own(void **state)
+{
+    (void)state;
+    static const hd_operator_id ids[] = {HD_OP_HEDDLE_ATTENTION, HD_OP_HEDDLE_CONV,       HD_OP_HEDDLE_CONV_TRANSPOSE,
+                                         HD_OP_HEDDLE_ELEMENTWISE, HD_OP_HEDDLE_INDEX_CHECK, HD_OP_HEDDLE_LAYER_NORM,
+                                         HD_OP_HEDDLE_LINEAR};
+    hd_fused zero = {.id = HD_OP_NONE}, other = {.id = HD_OP_HEDDLE_MAX_POOL};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        check_parameters(ids[i], NULL);
+        check_parameters(ids[i], &zero);
+        check_parameters(ids[i], &other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_each_row_is_whole),
         cmocka_unit_test(test_attributes_are_words_of_the_rows_language),
         cmocka_unit_test(test_cpu_has_a_kernel_for_exactly_what_is_computed),
+        cmocka_unit_test(test_an_operation_takes_no_parameters_but_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,8 +98,8 @@ static void check(const sizes *s, int forbidden)
             mask[i] = -INFINITY;
         }
     }
-    hd_fused_attention fused = {.heads = s->heads, .scale = 0.3f};
-    reference(s, q, k, v, masked ? mask : NULL, fused.scale, y);
+    hd_fused fused = {.id = HD_OP_HEDDLE_ATTENTION, .attention = {.heads = s->heads, .scale = 0.3f}};
+    reference(s, q, k, v, masked ? mask : NULL, fused.attention.scale, y);
     operation_case test = {
         .type = "heddle.Attention", .input_count = masked ? 4 : 3, .fused = &fused};
     int64_t row = s->heads * s->query_width, value_row = s->heads * s->value_width;
@@ -173,7 +173,7 @@ static void operands_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
     float x[64] = {0};
-    hd_fused_attention fused = {.heads = 3, .scale = 1.0f};
+    hd_fused fused = {.id = HD_OP_HEDDLE_ATTENTION, .attention = {.heads = 3, .scale = 1.0f}};
     operation_case test = {.type = "heddle.Attention",
                            .input_count = 3,
                            .fused = &fused,

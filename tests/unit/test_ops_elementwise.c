@@ -182,7 +182,7 @@ static void check_chain(const chain_step *steps, size_t step_count, const hd_ten
         fused_steps[i].operand_count = steps[i].operand_count;
         memcpy(fused_steps[i].operands, steps[i].operands, sizeof steps[i].operands);
     }
-    hd_fused_elementwise fused = {fused_steps, step_count};
+    hd_fused fused = {.id = HD_OP_HEDDLE_ELEMENTWISE, .elementwise = {fused_steps, step_count}};
     operation_case whole = {.type = "heddle.Elementwise", .input_count = input_count, .fused = &fused};
     memcpy(whole.inputs, inputs, input_count * sizeof *inputs);
     operation_result result;

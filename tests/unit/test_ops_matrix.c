@@ -241,7 +241,7 @@ static void packed_weights_give_the_same_bits(void **state)
             continue;
         }
         hd_attribute attributes[] = {operation_int("transB", transposed)};
-        hd_fused_linear fused = {.activation = {.kind = HD_ACTIVATION_RELU}};
+        hd_fused fused = {.id = HD_OP_HEDDLE_LINEAR, .linear = {.activation = {.kind = HD_ACTIVATION_RELU}}};
         bool linear = variant % 3 == 2;
         operation_case test = {.type = type,
                                .attributes = attributes,
@@ -260,7 +260,7 @@ static void packed_weights_give_the_same_bits(void **state)
             y[i] = y[i] + residual[i];
         }
         if (linear) {
-            hd_activation_apply(&fused.activation, y, ROWS * COLUMNS);
+            hd_activation_apply(&fused.linear.activation, y, ROWS * COLUMNS);
         }
         hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, y, ROWS, COLUMNS);
         run_and_compare(&test, &expected);

@@ -249,7 +249,7 @@ static void fused_layer_norm_adds_the_residual(void **state)
             expected[r * size + i] *= scale[i];
         }
     }
-    hd_fused_layer_norm fused = {.epsilon = 1e-3f};
+    hd_fused fused = {.id = HD_OP_HEDDLE_LAYER_NORM, .layer_norm = {.epsilon = 1e-3f}};
     operation_case test = {.type = "heddle.LayerNorm",
                            .fused = &fused,
                            .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, rows, size),

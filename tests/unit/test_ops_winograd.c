@@ -70,8 +70,8 @@ static void only_so_many_channels_take_tiles(void **state)
         bool tiles;
     } cases[] = {{16, 31, false},  {16, 32, true},    {15, 64, false},  {64, 15, false},
                  {32, 16, true},   {512, 512, true},  {513, 512, false}, {256, 1024, true}};
-    hd_fused_convolution fused = {
-        .group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}};
+    hd_fused fused = {.id = HD_OP_HEDDLE_CONV,
+                      .convolution = {.group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         hd_operand inputs[2] = {{0}};
         inputs[1].dtype = HD_FLOAT32;
@@ -145,12 +145,13 @@ static void winograd_has_the_bits_of_its_definition(void **state)
                           .outputs = 41,     .height = 7,     .width = 34,
                           .kernel = {3, 3},  .begin = {1, 1}, .end = {1, 1}};
     convolution_operands o = convolution_operands_make(&c);
-    hd_fused_convolution fused = {.group = 1,
-                                  .kernel = {3, 3},
-                                  .stride = {1, 1},
-                                  .dilation = {1, 1},
-                                  .pad_begin = {1, 1},
-                                  .pad_end = {1, 1}};
+    hd_fused fused = {.id = HD_OP_HEDDLE_CONV,
+                      .convolution = {.group = 1,
+                                      .kernel = {3, 3},
+                                      .stride = {1, 1},
+                                      .dilation = {1, 1},
+                                      .pad_begin = {1, 1},
+                                      .pad_end = {1, 1}}};
     operation_case test = {.type = "heddle.Conv", .input_count = 3, .fused = &fused};
     test.inputs[0] = OPERATION_TENSOR(HD_FLOAT32, o.x_last, 1, c.height, c.width, c.channels);
     test.inputs[1] = convolution_weights(&c, o.w);

@@ -163,7 +163,8 @@ hd_infer_result hd_infer_cast_like(hd_operation *operation, size_t *needed_input
 hd_infer_result hd_infer_chain(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
-    const hd_fused_elementwise *chain = operation->fused;
+    const hd_fused_elementwise *chain =
+        hd_operation_is_fused(operation, HD_OP_HEDDLE_ELEMENTWISE) ? &operation->fused->elementwise : NULL;
     if (chain == NULL || chain->step_count == 0) {
         hd_operation_fail(operation, error, HD_INTERNAL, "the chain has no steps");
         return HD_INFER_FAILED;

@@ -316,8 +316,7 @@ hd_infer_result hd_infer_cum_sum(hd_operation *operation, size_t *needed_input, 
 hd_infer_result hd_infer_index_check(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
-    const hd_fused_index_check *bounds = operation->fused;
-    if (bounds == NULL || bounds->depth == 0) {
+    if (!hd_operation_is_fused(operation, HD_OP_HEDDLE_INDEX_CHECK) || operation->fused->index_check.depth == 0) {
         hd_operation_fail(operation, error, HD_INTERNAL, "it knows no bounds");
         return HD_INFER_FAILED;
     }

@@ -107,6 +107,10 @@ hd_infer_result hd_infer_linear(hd_operation *operation, size_t *needed_input, h
     if (!same_types(operation, error)) {
         return HD_INFER_FAILED;
     }
+    if (!hd_operation_is_fused(operation, HD_OP_HEDDLE_LINEAR)) {
+        hd_operation_fail(operation, error, HD_INTERNAL, "it has no parameters");
+        return HD_INFER_FAILED;
+    }
     bool transposed = hd_operation_int(operation, "transB", 0) != 0;
     if (x->rank == 0 || w->rank != 2 || x->dims[x->rank - 1] != w->dims[transposed ? 1 : 0]) {
         return fail_shapes(operation, error, x, w);
@@ -126,11 +130,15 @@ hd_infer_result hd_infer_linear(hd_operation *operation, size_t *needed_input, h
 
 static bool attention_fits(const hd_operation *operation)
 {
-    const hd_fused_attention *fused = operation->fused;
     const hd_shape *q = &operation->inputs[0].shape;
     const hd_shape *k = &operation->inputs[1].shape;
     const hd_shape *v = &operation->inputs[2].shape;
-    if (fused == NULL || fused->heads < 1 || !isfinite(fused->scale) || fused->scale == 0.0f || q->rank != 3 || k->rank != 3 || v->rank != 3 ||
+    if (!hd_operation_is_fused(operation, HD_OP_HEDDLE_ATTENTION)) {
+        return false;
+    }
+    const hd_fused_attention *fused = &operation->fused->attention;
+    if (fused->heads < 1 || !isfinite(fused->scale) || fused->scale == 0.0f ||
+        q->rank != 3 || k->rank != 3 || v->rank != 3 ||
         q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] ||
         q->dims[2] != k->dims[2] || q->dims[2] % fused->heads != 0 ||
         v->dims[2] % fused->heads != 0) {

@@ -1,5 +1,6 @@
 /* Normalization: types and shapes of the operators of this family. */
 #include "graph/ops/inference.h"
+#include "operation/fused.h"
 
 static hd_infer_result fail(const hd_operation *operation, hd_error *error, const char *what)
 {
@@ -114,9 +115,10 @@ hd_infer_result hd_infer_fused_layer_norm(hd_operation *operation, size_t *neede
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     int64_t count = shape->rank == 0 ? 1 : shape->dims[shape->rank - 1];
-    if (!holds(operation, 1, count) || !holds(operation, 2, count) || !same_dtype(operation, 1, 4) ||
+    if (!hd_operation_is_fused(operation, HD_OP_HEDDLE_LAYER_NORM) || !holds(operation, 1, count) ||
+        !holds(operation, 2, count) || !same_dtype(operation, 1, 4) ||
         (hd_operation_has(operation, 3) && !hd_shape_equal(shape, &operation->inputs[3].shape))) {
-        return fail(operation, error, "scale, bias and residual do not fit");
+        return fail(operation, error, "parameters, scale, bias and residual do not fit");
     }
     if (operation->output_count > 1) {
         operation->outputs[1].dtype = operation->inputs[0].dtype;

@@ -206,11 +206,10 @@ static bool folds(const hd_operation *operation, bool fused)
         return false;
     }
     if (fused) {
-        const hd_fused_convolution_transposed *t = operation->fused;
-        const hd_fused_convolution *c = &t->convolution;
+        const hd_fused_convolution *c = hd_fused_convolution_of(operation);
         for (int i = 0; i < 2; i++) {
             if (c->stride[i] != shape->dims[2 + i] || c->pad_begin[i] != 0 || c->pad_end[i] != 0 ||
-                t->output_padding[i] != 0) {
+                c->output_padding[i] != 0) {
                 return false;
             }
         }
@@ -240,9 +239,7 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
     bool steps = !ints_are(operation, "strides", 1);
     int64_t group = hd_operation_int(operation, "group", 1);
     if (fused) {
-        const hd_fused_convolution *convolution = operation->fused;
-        const hd_fused_convolution_transposed *other = operation->fused;
-        convolution = transposed ? &other->convolution : convolution;
+        const hd_fused_convolution *convolution = hd_fused_convolution_of(operation);
         group = convolution->group;
         dilated = convolution->dilation[0] != 1 || convolution->dilation[1] != 1;
         steps = convolution->stride[0] != 1 || convolution->stride[1] != 1;

@@ -139,7 +139,7 @@ static hd_status compile_attention(hd_cpu_compilation *compilation)
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "%s has no kernel",
                                  hd_dtype_name(operation->inputs[0].dtype));
     }
-    const hd_fused_attention *fused = operation->fused;
+    const hd_fused_attention *fused = hd_fused_attention_of(operation);
     attention *p = hd_cpu_parameters(compilation, sizeof *p);
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);

@@ -421,10 +421,7 @@ static void read_operands(hd_convolution_work *work, const hd_operation *operati
     work->output = operation->input_count;
     if (work->sizes.channels_last) {
         work->residual = hd_operation_has(operation, 3) ? 3 : 0;
-        work->activation = work->sizes.transposed
-                               ? ((const hd_fused_convolution_transposed *)operation->fused)
-                                     ->convolution.activation
-                               : ((const hd_fused_convolution *)operation->fused)->activation;
+        work->activation = hd_fused_convolution_of(operation)->activation;
     }
     work->packing =
         hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed);

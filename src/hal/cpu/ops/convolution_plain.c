@@ -106,9 +106,7 @@ hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
     make_three_dimensional(&p->sizes);
     const hd_convolution *sizes = &p->sizes;
     if (sizes->channels_last) {
-        const hd_fused_convolution *fused = operation->fused;
-        const hd_fused_convolution_transposed *transposed = operation->fused;
-        p->activation = sizes->transposed ? transposed->convolution.activation : fused->activation;
+        p->activation = hd_fused_convolution_of(operation)->activation;
         p->residual = hd_operation_has(operation, 3) ? 3 : 0;
         activates = p->activation.kind != HD_ACTIVATION_NONE;
     }

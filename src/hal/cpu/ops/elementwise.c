@@ -86,9 +86,9 @@ static hd_status compile_one(hd_cpu_compilation *compilation)
 static hd_status compile_chain(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
-    const hd_fused_elementwise *chain = operation->fused;
+    const hd_fused_elementwise *chain = hd_fused_elementwise_of(operation);
     size_t count = operation->input_count;
-    if (chain == NULL || chain->step_count == 0 || chain->step_count > HD_ELEMENTWISE_MAX_STEPS ||
+    if (chain->step_count == 0 || chain->step_count > HD_ELEMENTWISE_MAX_STEPS ||
         count > HD_ELEMENTWISE_MAX_INPUTS) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
                                  "a chain has 1 to %d steps and at most %d inputs",

@@ -65,7 +65,7 @@ hd_status hd_cpu_compile_index_check(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    memcpy(&p->bounds, operation->fused, sizeof p->bounds);
+    p->bounds = *hd_fused_index_check_of(operation);
     p->count = hd_shape_count(&operation->inputs[0].shape);
     p->wide = operation->inputs[0].dtype == HD_INT64;
     compilation->kernel.run = run_index_check;

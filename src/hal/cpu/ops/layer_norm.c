@@ -136,8 +136,8 @@ hd_status hd_layer_norm_compile(hd_cpu_compilation *compilation)
     }
     p->rows = hd_shape_count_range(shape, 0, (uint32_t)axis);
     p->size = hd_shape_count_range(shape, (uint32_t)axis, shape->rank);
-    const hd_fused_layer_norm *fused = operation->fused;
-    p->epsilon = p->fused ? fused->epsilon : hd_operation_float(operation, "epsilon", 1e-5f);
+    p->epsilon = p->fused ? hd_fused_layer_norm_of(operation)->epsilon
+                          : hd_operation_float(operation, "epsilon", 1e-5f);
     p->input_count = operation->input_count;
     p->output_count = operation->output_count;
     p->shape = *shape;

@@ -261,10 +261,7 @@ static hd_status compile_linear(hd_cpu_compilation *compilation)
     product->operands.b_column = transposed ? sizes->depth : 1;
     product->bias = hd_operation_has(operation, 2) ? 2 : -1;
     product->residual = hd_operation_has(operation, 3) ? 3 : -1;
-    if (operation->fused != NULL) {
-        const hd_fused_linear *fused = operation->fused;
-        product->gemm.activation = fused->activation;
-    }
+    product->gemm.activation = hd_fused_linear_of(operation)->activation;
     return finish(compilation, product);
 }
 
