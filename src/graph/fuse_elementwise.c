@@ -36,7 +36,8 @@ static bool may_fuse(const hd_planner *planner, const hd_plan_node *node)
             return false;
         }
     }
-    return planner->model->device->backend->fuses_elementwise(operation);
+    const hd_unit *unit = planner->model->device->unit;
+    return unit->backend->compile->supports_in_chain(unit, operation);
 }
 
 /* Takes the producers of a node's inputs into its chain where they fit. */

@@ -287,10 +287,10 @@ static hd_tensor_id turn_operand(layout_pass *pass, hd_tensor_id id, uint32_t ra
 
 static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
 {
+    const hd_unit *unit = pass->planner->model->device->unit;
     const hd_operation *operation = &node->operation;
     if (operation->output_count != 1 || operation->input_count == 0 || operation->input_count > 4 ||
-        !has_missing_input(pass, node) ||
-        !pass->planner->model->device->backend->fuses_elementwise(operation)) {
+        !has_missing_input(pass, node) || !unit->backend->compile->supports_in_chain(unit, operation)) {
         return false;
     }
     const uint32_t rank = tensor_of(pass, node->outputs[0])->shape.rank;

@@ -108,6 +108,7 @@ static hd_status reserve_part(hd_planner *planner, const hd_plan_node *node, hd_
 
 static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
 {
+    hd_unit *unit = planner->model->device->unit;
     plan->recipe.steps = hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
     if (plan->recipe.steps == NULL) {
         return out_of_memory(planner);
@@ -132,8 +133,7 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         }
         status = charge(planner, &node->operation, PLAN_WORK, START_WORK + hd_work_of(&node->operation));
         if (status == HD_OK) {
-            status = planner->model->device->backend->compile(&node->operation, planner->region, &step->kernel,
-                                                              planner->error);
+            status = unit->backend->compile->kernel(unit, &node->operation, planner->region, &step->kernel, planner->error);
         }
         if (status != HD_OK) {
             return status;
@@ -563,7 +563,7 @@ static void drop_empty_steps(hd_planner *planner)
 static hd_status check_memory(const hd_planner *planner, const hd_plan *plan)
 {
     const hd_device *device = planner->model->device;
-    double scratch = (double)plan->recipe.scratch_size * device->backend->executor_size(device->executor);
+    double scratch = (double)plan->recipe.scratch_size * device->unit->scratch_count;
     double outputs = 0;
     for (size_t i = 0; i < plan->output_count; i++) {
         outputs += plan->outputs[i].known ? (double)plan->outputs[i].size : 0;

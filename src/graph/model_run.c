@@ -146,7 +146,7 @@ static bool make_following_key(run_state *run, const hd_plan *before)
     for (size_t i = 0; fits && i < before->boundary_count; i++) {
         const hd_plan_boundary *boundary = &before->boundaries[i];
         fits = add_to_key(run,
-                          hd_reference_resolve(&boundary->source, run->workspace->arena, run->input_data,
+                          hd_reference_resolve(&boundary->source, run->workspace->arenas[HD_PLACE_DEVICE].memory, run->input_data,
                                                run->output_data),
                           boundary->size);
     }
@@ -333,11 +333,11 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
     const hd_recipe *recipe = &plan->recipe;
     hd_device *device = run->model->device;
     hd_workspace *workspace = run->workspace;
-    hd_status status = hd_workspace_reserve_arena(workspace, &device->memory, recipe->arena_size, keep);
+    hd_status status = hd_workspace_reserve_arena(workspace, device->unit, &device->memory, HD_PLACE_DEVICE,
+                                                  recipe->arena_size, keep);
     if (status == HD_OK) {
-        status = hd_workspace_reserve_scratch(workspace, &device->memory,
-                                           recipe->scratch_size *
-                                               device->backend->executor_size(device->executor));
+        status = hd_workspace_reserve_scratch(workspace, device->unit, &device->memory, HD_PLACE_DEVICE,
+                                              recipe->scratch_size * device->unit->scratch_count);
     }
     if (status != HD_OK) {
         return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
@@ -345,17 +345,17 @@ static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
     double work_left = plan->work_left;
     hd_replay replay = {.device = device,
                         .lane = run->lane,
-                        .arena_generation = workspace->arena_generation,
-                        .scratch = workspace->scratch,
+                        .generation = workspace->generation,
+                        .scratch = workspace->scratch[HD_PLACE_DEVICE].memory,
                         .work_left = &work_left,
                         .stop = run->stop,
                         .error = run->error};
-    return hd_plan_replay(&replay, plan, workspace->arena, run->input_data, run->output_data);
+    return hd_plan_replay(&replay, plan, workspace->arenas[HD_PLACE_DEVICE].memory, run->input_data, run->output_data);
 }
 
 static void deliver(run_state *run, const hd_plan *plan)
 {
-    hd_plan_deliver(plan, run->workspace->arena, run->input_data, run->output_data);
+    hd_plan_deliver(plan, run->workspace->arenas[HD_PLACE_DEVICE].memory, run->input_data, run->output_data);
 }
 
 /* The results are there, and become the caller's, unless the run was stopped. */

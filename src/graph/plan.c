@@ -15,12 +15,19 @@ void hd_plan_retain(hd_plan *plan)
     hd_add_relaxed(&plan->reference_count, 1);
 }
 
+static void destroy_list(hd_unit *unit, hd_command_list **list)
+{
+    if (*list != NULL) {
+        unit->backend->lists->destroy(unit, list);
+    }
+}
+
 void hd_plan_drop_lane(hd_plan *plan, uint32_t lane)
 {
-    hd_command_list_destroy(&plan->lists[lane]);
+    destroy_list(plan->unit, &plan->lists[lane].list);
     for (size_t p = 0; p < plan->part_count; p++) {
         hd_plan_control *control = plan->parts[p].control;
-        hd_command_list_destroy(&plan->parts[p].lists[lane]);
+        destroy_list(plan->unit, &plan->parts[p].lists[lane].list);
         if (control != NULL) {
             hd_free(control->pointers[lane]);
             control->pointers[lane] = NULL;
@@ -322,6 +329,7 @@ static hd_status make_plan(const hd_plan_request *request, const hd_budget *budg
         plan->before = request->before;
     }
     plan->serial = hd_add_relaxed(&plan_serial, 1);
+    plan->unit = request->model->device->unit;
     hd_status status = fill_plan(&planner, request, plan);
     hd_planner_clear(&planner);
     if (status != HD_OK || planner.steering != 0) {

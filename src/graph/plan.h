@@ -12,7 +12,7 @@
 #include "base/atomic.h"
 #include "base/region.h"
 #include "graph/graph.h"
-#include "hal/command_list.h"
+#include "hal/backend.h"
 #include "runtime/slot_pool.h"
 
 typedef uint32_t hd_tensor_id;
@@ -80,11 +80,17 @@ typedef struct hd_plan_control {
 
 #define HD_CONTROL_HEADER 128 /* the iteration's number; at HD_CACHE_LINE, the condition */
 
+/* A command list, and the memory that it points into. */
+typedef struct hd_recorded {
+    hd_command_list *list;
+    uint64_t generation; /* of the lane's arenas */
+} hd_recorded;
+
 /* A stretch of a plan's steps, or a part that runs blocks. */
 typedef struct hd_plan_part {
     hd_recipe recipe; /* where control is NULL */
     hd_plan_control *control;
-    hd_command_list *lists[HD_LANE_COUNT];
+    hd_recorded lists[HD_LANE_COUNT];
 } hd_plan_part;
 
 /* What is known of a plan's rows (the entries along dimension 0 of its inputs). */
@@ -94,6 +100,7 @@ typedef struct hd_plan {
     _Atomic uint32_t reference_count;
     _Atomic uint32_t rows; /* HD_PLAN_ROWS_...; found out when it is first of use */
     uint64_t serial;  /* unique in the process: part of the keys of what follows */
+    hd_unit *unit;    /* that it is for */
     hd_region region; /* everything below lies here */
     hd_recipe recipe; /* all steps; with parts, the sizes are the plan's and the steps theirs */
     double work_left; /* steps that Loops which end by a condition may take in a run, beyond what was counted */
@@ -112,7 +119,7 @@ typedef struct hd_plan {
     size_t memory_size;                /* bytes of the region */
     size_t chain_size;                 /* the same of this plan and those before it */
     double chain_work;                 /* steps of planning and running them (work.h) */
-    hd_command_list *lists[HD_LANE_COUNT];
+    hd_recorded lists[HD_LANE_COUNT];
 } hd_plan;
 
 /* What a plan is made for. */

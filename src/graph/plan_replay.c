@@ -24,23 +24,41 @@ static void enter_scope(const hd_replay *replay, hd_memory_scope *scope)
     hd_memory_scope_enter(scope, hd_memory_account_owner(&replay->device->memory, HD_MEMORY_ARENAS), UINT64_MAX);
 }
 
-static hd_status replay_recipe(const hd_replay *replay, const hd_recipe *recipe, hd_command_list **list,
+static hd_status record(const hd_replay *replay, const hd_recipe *recipe, hd_recorded *recorded,
+                        const surroundings *around)
+{
+    hd_unit *unit = replay->device->unit;
+    const hd_list_table *lists = unit->backend->lists;
+    hd_list_memory memory = {.arena = around->arena};
+    lists->destroy(unit, &recorded->list);
+    hd_memory_scope scope;
+    enter_scope(replay, &scope);
+    hd_status status = lists->record(unit, recipe, &memory, &recorded->list);
+    hd_memory_scope_leave(&scope);
+    if (status != HD_OK) {
+        return hd_fail(replay->error, status, "no memory to record a run's %zu steps", recipe->step_count);
+    }
+    recorded->generation = replay->generation;
+    return HD_OK;
+}
+
+static hd_status replay_recipe(const hd_replay *replay, const hd_recipe *recipe, hd_recorded *recorded,
                                const surroundings *around)
 {
-    if (*list == NULL || (*list)->arena_generation != replay->arena_generation) {
-        hd_command_list_destroy(list);
-        hd_memory_scope scope;
-        enter_scope(replay, &scope);
-        hd_status status =
-            hd_command_list_create(recipe, around->arena, replay->arena_generation, list);
-        hd_memory_scope_leave(&scope);
+    if (recorded->list == NULL || recorded->generation != replay->generation) {
+        hd_status status = record(replay, recipe, recorded, around);
         if (status != HD_OK) {
-            return hd_fail(replay->error, status, "no memory to record a run's %zu steps", recipe->step_count);
+            return status;
         }
     }
-    hd_command_list_bind(*list, around->inputs, around->outputs);
-    hd_status status = hd_backend_run(replay->device->backend, replay->device->executor, replay->lane, *list,
-                                      replay->scratch, recipe->scratch_size, replay->stop);
+    hd_device *device = replay->device;
+    hd_launch launch = {.list = recorded->list,
+                        .inputs = around->inputs,
+                        .outputs = around->outputs,
+                        .scratch = replay->scratch,
+                        .stop = replay->stop};
+    uint64_t point;
+    hd_status status = hd_queue_submit(device->unit, device->queues[replay->lane], &launch, &point);
     return status == HD_OK ? HD_OK : hd_stop_tell(status, replay->error);
 }
 

@@ -13,8 +13,8 @@
 typedef struct hd_replay {
     hd_device *device;
     uint32_t lane;
-    uint64_t arena_generation; /* of the lane's arena */
-    unsigned char *scratch;    /* for as many threads as the executor has */
+    uint64_t generation;    /* of the lane's arenas */
+    unsigned char *scratch; /* as many pieces as the unit asks for */
     double *work_left; /* see hd_plan; of the run */
     const hd_stop *stop;       /* looked at in all that is replayed; NULL: nothing ends it */
     hd_error *error;

@@ -102,6 +102,7 @@ hd_plan *hd_block_plan(hd_planner *inner, const hd_value *values, size_t count)
     inner->results = results;
     inner->wanted = wanted;
     plan->is_last = true;
+    plan->unit = inner->model->device->unit;
     return hd_planner_optimize(inner) == HD_OK && hd_planner_add_index_checks(inner, plan) == HD_OK &&
                    hd_planner_finish(inner, plan) == HD_OK
                ? plan

@@ -196,17 +196,16 @@ static hd_status fold_constants(hd_model *model)
 
 /* How the readers of a constant want it. */
 typedef struct constant_use {
-    bool raw;           /* somebody reads the elements */
-    hd_packing packing; /* what the others want; HD_PACKING_NONE: there are no others */
-    int64_t group;
+    bool raw;              /* somebody reads the elements */
+    hd_constant_form form; /* what the others want; kind 0: there are no others */
 } constant_use;
 
-static void note_reader(const hd_backend *backend, const hd_graph *graph, const hd_node *node, size_t index,
+static void note_reader(const hd_unit *unit, const hd_graph *graph, const hd_node *node, size_t index,
                         constant_use *use)
 {
     const hd_graph_value *value = &graph->values[node->inputs[index]];
     hd_operand operands[8] = {{0}};
-    hd_packing packing = HD_PACKING_NONE;
+    hd_constant_form form = {0};
     hd_operation operation = {.id = node->operator->id,
                               .name = node->name,
                               .opset = node->opset,
@@ -218,30 +217,28 @@ static void note_reader(const hd_backend *backend, const hd_graph *graph, const 
     if (index < 8 && node->input_count <= 8) {
         operands[index] =
             (hd_operand){.dtype = value->dtype, .shape = value->shape, .data = value->data};
-        packing = backend->packing(&operation, index);
+        form = unit->backend->compile->constant_form(unit, &operation, index);
     }
-    int64_t group = hd_operation_int(&operation, "group", 1);
-    if (packing == HD_PACKING_NONE || hd_shape_count(&value->shape) == 0 ||
-        (use->packing != HD_PACKING_NONE && (use->packing != packing || use->group != group))) {
+    if (form.kind == 0 || hd_shape_count(&value->shape) == 0 ||
+        (use->form.kind != 0 && !hd_constant_form_equal(use->form, form))) {
         use->raw = true;
         return;
     }
-    use->packing = packing;
-    use->group = group;
+    use->form = form;
 }
 
-static void note_readers(const hd_backend *backend, const hd_graph *graph, const hd_block *block,
+static void note_readers(const hd_unit *unit, const hd_graph *graph, const hd_block *block,
                          constant_use *uses)
 {
     for (size_t n = 0; n < block->node_count; n++) {
         const hd_node *node = &block->nodes[n];
         for (size_t i = 0; i < node->input_count; i++) {
             if (node->inputs[i] != HD_VALUE_NONE && graph->values[node->inputs[i]].data != NULL) {
-                note_reader(backend, graph, node, i, &uses[node->inputs[i]]);
+                note_reader(unit, graph, node, i, &uses[node->inputs[i]]);
             }
         }
         for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
-            note_readers(backend, graph, node->blocks[b], uses);
+            note_readers(unit, graph, node->blocks[b], uses);
         }
     }
     for (size_t i = 0; i < block->output_count; i++) {
@@ -260,17 +257,18 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
         hd_free(uses);
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
-    note_readers(model->device->backend, graph, graph->root, uses);
+    hd_unit *unit = model->device->unit;
+    note_readers(unit, graph, graph->root, uses);
     for (size_t v = 1; v < graph->value_count && status == HD_OK; v++) {
         hd_graph_value *value = &graph->values[v];
         *size += value->initial == NULL ? 0 : value->initial->size;
         if (value->data == NULL) {
             continue;
         }
-        if (uses[v].packing != HD_PACKING_NONE) {
+        if (uses[v].form.kind != 0) {
             hd_operand constant = {.dtype = value->dtype, .shape = value->shape, .data = value->data};
             hd_packed *packed = NULL;
-            status = model->device->backend->pack(uses[v].packing, &constant, uses[v].group, &packed, error);
+            status = unit->backend->compile->constant_create(unit, uses[v].form, &constant, &packed, error);
             if (status == HD_OK && packed != NULL) {
                 model->packed[v] = packed;
                 *size += packed->size;

@@ -1,4 +1,4 @@
-/* Packed: a constant operand in the form that a backend's kernels read, made once a model (FLAT).
+/* Packed: a constant operand in the form that a unit's kernels read, made once a model (FLAT).
  *
  * Whether and how an operand is packed follows from the operation's type, its attributes and the
  * constant's own type and shape, so it is decided when the model is loaded, before any plan.
@@ -9,24 +9,22 @@
 
 #include "operation/operation.h"
 
-typedef enum hd_packing {
-    HD_PACKING_NONE,              /* kernels read the elements as they are */
-    HD_PACKING_MATRIX,            /* [K, N]: panels of columns for x · w */
-    HD_PACKING_MATRIX_TRANSPOSED, /* the same panels from a constant that is stored [N, K] */
-    HD_PACKING_CONVOLUTION,       /* [M, C/1, kh, kw], group 1, for channels-last products */
-    HD_PACKING_CONVOLUTION_WINOGRAD, /* [M, C, 3, 3], group 1, stride and dilation 1: transformed */
-    HD_PACKING_DEPTHWISE,         /* [C·m, 1, kh, kw], group C */
-    HD_PACKING_CONVOLUTION_GROUPS, /* the remaining groups */
-    HD_PACKING_CONVOLUTION_TRANSPOSED, /* [C, M/group, kh, kw], of ConvTranspose */
-    HD_PACKING_CONVOLUTION_FOLDED      /* the same, group 1, where the stride is the kernel's size:
-                                          a matrix [C, kh·kw·M] */
-} hd_packing;
+/* One of a backend's own forms, with what that depends on. Two operations that want equal forms share the constant. */
+typedef struct hd_constant_form {
+    uint32_t kind; /* 0: kernels read the elements as they are */
+    int64_t group; /* of a convolution; else 1 */
+} hd_constant_form;
+
+static inline bool hd_constant_form_equal(hd_constant_form a, hd_constant_form b)
+{
+    return a.kind == b.kind && a.group == b.group;
+}
 
 typedef struct hd_packed {
-    hd_packing packing;
+    hd_constant_form form;
     hd_shape shape; /* of the constant as the model has it */
-    size_t size;    /* bytes of `memory` (hd_pages_alloc_charged) */
-    void *memory;
+    size_t size;    /* bytes of `memory` */
+    void *memory;   /* the unit's */
     struct hd_memory_owner *owner; /* who was charged for it */
 } hd_packed;
 

@@ -55,16 +55,25 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
-    if (capacity > 0) {
-        if (!hd_sized_is_set(infos)) {
-            return hd_fail(error, HD_INVALID_ARGUMENT, "infos[0].struct_size is %zu, not %zu", infos[0].struct_size,
-                           sizeof *infos);
-        }
-        hd_device_info info;
-        hd_backend_cpu.describe(&info);
-        hd_sized_write(infos, &info, sizeof info);
+    if (capacity > 0 && !hd_sized_is_set(infos)) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "infos[0].struct_size is %zu, not %zu", infos[0].struct_size,
+                       sizeof *infos);
     }
-    *out_count = 1;
+    size_t found = 0;
+    for (size_t i = 0; hd_backend_at(i) != NULL; i++) {
+        const hd_backend *backend = hd_backend_at(i);
+        uint32_t count = backend->count();
+        for (uint32_t ordinal = 0; ordinal < count; ordinal++, found++) {
+            if (found < capacity) {
+                hd_device_info info;
+                backend->describe(ordinal, &info);
+                char *out = (char *)infos + found * infos->struct_size; /* the caller's structs may be longer */
+                memcpy(out, &infos->struct_size, sizeof infos->struct_size);
+                hd_sized_write(out, &info, sizeof info);
+            }
+        }
+    }
+    *out_count = found;
     return HD_OK;
 }
 
@@ -83,7 +92,7 @@ static void apply_options(hd_device *device, const hd_device_options *given)
 {
     atomic_init(&device->reference_count, 1);
     device->serial = hd_add_relaxed(&device_serial, 1);
-    device->backend->describe(&device->info);
+    device->backend->describe(device->ordinal, &device->info);
     if (given->thread_count != 0) {
         device->info.core_count = given->thread_count;
     }
@@ -132,12 +141,37 @@ static hd_status create_allocator(hd_device *device)
     return hd_allocator_create(timelines, &device->memory, &device->allocator);
 }
 
-static hd_status init_parts(hd_device *device, const hd_device_options *given)
+static void close_unit(hd_device *device)
 {
-    const hd_backend *backend = device->backend;
+    for (size_t i = 0; i < HD_LANE_COUNT; i++) {
+        hd_queue_destroy(device->unit, &device->queues[i]);
+    }
+    hd_unit_close(&device->unit);
+}
+
+static hd_status open_unit(hd_device *device, hd_error *error)
+{
+    hd_unit_options options = {.thread_count = device->info.core_count};
+    hd_status status = device->backend->open(device->ordinal, &options, &device->unit, error);
+    for (uint32_t i = 0; i < HD_LANE_COUNT && status == HD_OK; i++) {
+        status = device->backend->queues->create(device->unit, i, &device->queues[i]);
+        if (status != HD_OK) {
+            close_unit(device);
+            return hd_fail(error, status, "a queue of the device could not be made");
+        }
+    }
+    return status;
+}
+
+static hd_status init_parts(hd_device *device, const hd_device_options *given, hd_error *error)
+{
+    hd_status status = open_unit(device, error);
+    if (status != HD_OK) {
+        return status;
+    }
     uint32_t cores = device->info.core_count;
     if (hd_slot_pool_init(&device->slots) != HD_OK) {
-        return HD_OUT_OF_MEMORY;
+        goto fail_unit;
     }
     if (hd_submission_init(&device->submission, given->sync_strategy) != HD_OK) {
         goto fail_slots;
@@ -156,17 +190,13 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given)
     }
     device->reclaim = (hd_reclaim){.slots = &device->slots,
                                    .workspaces = device->workspaces,
+                                   .unit = device->unit,
                                    .account = &device->memory,
                                    .allocator = device->allocator};
     if (hd_reclaim_init(&device->reclaim) != HD_OK) {
         goto fail_allocator;
     }
-    if (backend->executor_create(cores, &device->executor) != HD_OK) {
-        goto fail_reclaim;
-    }
     return HD_OK;
-fail_reclaim:
-    hd_reclaim_destroy(&device->reclaim);
 fail_allocator:
     hd_allocator_destroy(&device->allocator);
 fail_streams:
@@ -179,7 +209,9 @@ fail_submission:
     hd_submission_destroy(&device->submission);
 fail_slots:
     hd_slot_pool_destroy(&device->slots);
-    return HD_OUT_OF_MEMORY;
+fail_unit:
+    close_unit(device);
+    return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
 }
 
 hd_status hd_device_open(const char *name, const hd_device_options *options, hd_device **out_device,
@@ -202,7 +234,8 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
                        (int)given.sync_strategy);
     }
     const hd_backend *backend;
-    hd_status status = hd_backend_find(name, &backend, error);
+    uint32_t ordinal;
+    hd_status status = hd_backend_find(name, &backend, &ordinal, error);
     if (status != HD_OK) {
         return status;
     }
@@ -215,13 +248,15 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     }
     memset(device, 0, sizeof *device);
     device->backend = backend;
+    device->ordinal = ordinal;
     apply_options(device, &given);
     hd_process_begin_use(hd_registry_restart);
-    if (init_parts(device, &given) != HD_OK) {
+    status = init_parts(device, &given, error);
+    if (status != HD_OK) {
         hd_free(device);
         hd_process_begin_end();
         hd_process_end_use();
-        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
+        return status;
     }
     hd_registry_add(&device->registry_entry);
     *out_device = device;
@@ -248,13 +283,13 @@ void hd_device_destroy(hd_device **device)
     /* A runner or the callback thread may be the one that calls this: it had the last reference. */
     hd_runners_destroy(&dead->runners);
     hd_callbacks_destroy(&dead->callbacks);
-    hd_backend_destroy_executor(dead->backend, &dead->executor);
     hd_reclaim_destroy(&dead->reclaim);
     hd_allocator_destroy(&dead->allocator);
     destroy_streams(dead, HD_STREAM_COUNT);
     for (size_t i = 0; i < HD_LANE_COUNT; i++) {
-        hd_workspace_clear(&dead->workspaces[i], &dead->memory);
+        hd_workspace_clear(&dead->workspaces[i], dead->unit, &dead->memory);
     }
+    close_unit(dead);
     hd_submission_destroy(&dead->submission);
     hd_slot_pool_destroy(&dead->slots);
     hd_free(dead);

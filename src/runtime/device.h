@@ -23,7 +23,9 @@ struct hd_device {
     uint32_t lease_wait_ms;
     hd_memory_account memory;
     const hd_backend *backend;
-    hd_executor *executor;
+    uint32_t ordinal;
+    hd_unit *unit;
+    hd_queue *queues[HD_LANE_COUNT]; /* of the unit, by lane */
     hd_runners *runners;
     hd_callbacks callbacks;
     hd_future_home future_home;

@@ -77,7 +77,7 @@ static void clear_lane(hd_reclaim *reclaim, uint32_t lane) HD_REQUIRES(&reclaim-
     for (hd_reclaim_source *source = reclaim->sources; source != NULL; source = source->next) {
         source->drop_lane(source, lane);
     }
-    hd_workspace_clear(&reclaim->workspaces[lane], reclaim->account);
+    hd_workspace_clear(&reclaim->workspaces[lane], reclaim->unit, reclaim->account);
 }
 
 static void clear_runners(hd_reclaim *reclaim, uint32_t own_lane) HD_REQUIRES(&reclaim->mutex, hd_rank_reclaim)

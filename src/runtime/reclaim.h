@@ -33,6 +33,7 @@ typedef struct hd_reclaim_source {
 typedef struct hd_reclaim {
     struct hd_slot_pool *slots;        /* constant */
     struct hd_workspace *workspaces;   /* constant: HD_LANE_COUNT of them */
+    struct hd_unit *unit;              /* constant; whose memory the workspaces have */
     struct hd_memory_account *account; /* constant */
     struct hd_allocator *allocator;    /* constant */
     _Atomic uint64_t runners; /* bit r: runner r computes; CLEARING */

@@ -1,5 +1,5 @@
 /* Workspace: what a run needs for itself while it computes: an arena, scratch memory, pointers.
- * Law: arena_generation changes whenever the arena moves; a command list that carries another
+ * Law: `generation` changes whenever an arena moves; a command list that carries another
  * generation is recorded anew.
  *
  * Thread-safety: exclusive: whoever has its lane. */
@@ -11,26 +11,31 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "hal/backend.h"
 #include "runtime/memory_account.h"
 
+typedef struct hd_workspace_block {
+    unsigned char *memory;
+    size_t size;
+} hd_workspace_block;
+
 typedef struct hd_workspace {
-    unsigned char *arena;
-    size_t arena_size;
-    uint64_t arena_generation;
-    unsigned char *scratch;
-    size_t scratch_size;
+    hd_workspace_block arenas[HD_PLACE_COUNT];
+    hd_workspace_block scratch[HD_PLACE_COUNT];
+    uint64_t generation; /* of the arenas */
     void **pointers; /* for a run's inputs and outputs */
     size_t pointer_capacity;
     unsigned char *key; /* for a run's plan key */
     size_t key_capacity;
 } hd_workspace;
 
-/* Makes the arena at least `size` bytes; its first `keep` bytes stay as they are. On failure it may be gone,
- * unless something is to be kept. Scratch memory likewise, of which nothing is kept. */
-HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_memory_account *account,
-                                                size_t size, size_t keep);
-HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_memory_account *account,
-                                                  size_t size);
+/* Makes the unit's arena in that place at least `size` bytes; its first `keep` bytes stay as they are. On failure it
+ * may be gone, unless something is to be kept. Scratch memory likewise, of which nothing is kept. HD_OUT_OF_MEMORY,
+ * HD_LOST. */
+HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account,
+                                                   hd_memory_place place, size_t size, size_t keep);
+HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account,
+                                                     hd_memory_place place, size_t size);
 /* Room for pointers and for a key; false when out of memory. */
 static inline bool hd_workspace_reserve_pointers(hd_workspace *workspace, hd_memory_account *account, size_t count)
 {
@@ -44,6 +49,6 @@ static inline bool hd_workspace_reserve_key(hd_workspace *workspace, hd_memory_a
 }
 
 /* Frees all that it holds; the generation goes on. */
-void hd_workspace_clear(hd_workspace *workspace, hd_memory_account *account);
+void hd_workspace_clear(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account);
 
 #endif

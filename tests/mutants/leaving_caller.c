@@ -38,8 +38,8 @@ int main(void)
         }
         hd_recipe recipe = {.steps = steps, .step_count = 4, .references = references,
                             .reference_total = 4, .scratch_size = 64, .parallel = true};
-        hd_command_list *list;
-        if (data == NULL || hd_command_list_create(&recipe, NULL, 0, &list) != HD_OK) {
+        hd_cpu_command_list *list;
+        if (data == NULL || hd_cpu_command_list_create(&recipe, &(hd_list_memory){0}, &list) != HD_OK) {
             return 2;
         }
         (void)!hd_team_run(team, 1, list, scratch, 64, NULL);
@@ -48,7 +48,7 @@ int main(void)
                 fputs("a wrong result\n", stderr); /* the sanitizer is what must see it */
             }
         }
-        hd_command_list_destroy(&list);
+        hd_cpu_command_list_destroy(&list);
         free(data);
     }
     hd_team_destroy(&team);

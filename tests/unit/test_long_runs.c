@@ -132,7 +132,7 @@ static void the_caller_computes_when_the_runner_lacks_memory(void **state)
     assert_int_equal(own.status, HD_OK);
     assert_memory_equal(y, expected[0], sizeof y);
     hd_sub_relaxed(&device->long_runs, 1);
-    assert_null(device->workspaces[hd_lane_of_runner(0)].arena);
+    assert_null(device->workspaces[hd_lane_of_runner(0)].arenas[HD_PLACE_DEVICE].memory);
     end_model();
 }
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "graph/model.h"
+#include "hal/cpu/command_list.h"
 #include "support/block_graph.h"
 #include "support/operation_runner.h"
 #include "onnx_bytes.h"
@@ -227,7 +228,7 @@ static void what_a_run_keeps_is_counted(void **state)
     }
     assert_int_equal(hd_device_get_memory(device, &after), HD_OK);
     assert_true(after.plan_bytes - before.plan_bytes > 63 * sizeof(hd_plan));
-    assert_true(after.arena_bytes - before.arena_bytes > 63 * sizeof(hd_command_list));
+    assert_true(after.arena_bytes - before.arena_bytes > 63 * sizeof(hd_cpu_command_list));
     sum_of_kinds_is_the_total(device);
     hd_model_destroy(&model);
     assert_int_equal(hd_device_get_memory(device, &after), HD_OK);

@@ -67,7 +67,7 @@ typedef struct counted_list {
     const counted_step *parameters[STEP_COUNT];
     hd_step kernels[STEP_COUNT];
     hd_recipe recipe;
-    hd_command_list *list;
+    hd_cpu_command_list *list;
 } counted_list;
 
 static uint64_t next_random(uint64_t *state)
@@ -96,12 +96,12 @@ static void make_list(counted_list *list, uint64_t seed)
                                                 .scratch_size = 64}};
         list->recipe.parallel = list->recipe.parallel || step->tile_count > 1;
     }
-    assert_int_equal(hd_command_list_create(&list->recipe, NULL, 0, &list->list), HD_OK);
+    assert_int_equal(hd_cpu_command_list_create(&list->recipe, &(hd_list_memory){0}, &list->list), HD_OK);
 }
 
 static void free_list(counted_list *list)
 {
-    hd_command_list_destroy(&list->list);
+    hd_cpu_command_list_destroy(&list->list);
     for (size_t i = 0; i < list->recipe.step_count; i++) {
         free(list->steps[i].tiles);
     }

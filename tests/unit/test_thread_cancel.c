@@ -445,7 +445,7 @@ static void waiting_for_a_runner(void **state)
 }
 
 static hd_team *team;
-static hd_command_list *list;
+static hd_cpu_command_list *list;
 static atomic_bool has_helper;
 static _Thread_local bool is_victim;
 
@@ -487,11 +487,11 @@ static void waiting_for_helpers(void **state)
             .kernel = {.run = i + 1 == STEPS ? run_tile : run_quickly, .tile_count = 2}};
     }
     atomic_store(&has_helper, false);
-    assert_int_equal(hd_command_list_create(&recipe, NULL, 0, &list), HD_OK);
+    assert_int_equal(hd_cpu_command_list_create(&recipe, &(hd_list_memory){0}, &list), HD_OK);
     assert_int_equal(hd_team_create(2, &team), HD_OK);
     cancel_inside(run_team, gate_open, HD_OK);
     hd_team_destroy(&team);
-    hd_command_list_destroy(&list);
+    hd_cpu_command_list_destroy(&list);
 }
 
 /* --- a thread that has been cancelled already calls what opens, reads and writes files, or joins threads */

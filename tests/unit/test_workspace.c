@@ -9,38 +9,49 @@
 
 #include <cmocka.h>
 
-#include "hal/command_list.h"
+#include "hal/backend.h"
+#include "hal/cpu/command_list.h"
 #include "runtime/memory_account.h"
 #include "runtime/workspace.h"
 #include "support/block_graph.h"
 
 #define KILOBYTE ((size_t)1024)
 
+static hd_unit *open_unit(void)
+{
+    hd_unit *unit;
+    hd_unit_options options = {.thread_count = 1};
+    assert_int_equal(hd_backend_host()->open(0, &options, &unit, NULL), HD_OK);
+    return unit;
+}
+
 static void an_arena_grows_keeps_its_beginning_and_changes_its_generation(void **state)
 {
     (void)state;
     hd_memory_account account = {.limit = 0};
     hd_workspace workspace = {0};
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 1000, 0), HD_OK);
-    uint64_t generation = workspace.arena_generation;
-    size_t size = workspace.arena_size;
-    memset(workspace.arena, 0x3C, 1000);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, size, 1000), HD_OK); /* large enough */
-    assert_int_equal(workspace.arena_generation, generation);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, size + 1, 1000), HD_OK);
-    assert_int_not_equal(workspace.arena_generation, generation);
+    hd_unit *unit = open_unit();
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 1000, 0), HD_OK);
+    uint64_t generation = workspace.generation;
+    size_t size = workspace.arenas[0].size;
+    memset(workspace.arenas[0].memory, 0x3C, 1000);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, size, 1000), HD_OK); /* large enough */
+    assert_int_equal(workspace.generation, generation);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, size + 1, 1000), HD_OK);
+    assert_int_not_equal(workspace.generation, generation);
     for (size_t i = 0; i < 1000; i++) {
-        assert_int_equal(workspace.arena[i], 0x3C);
+        assert_int_equal(workspace.arenas[0].memory[i], 0x3C);
     }
-    assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, 5000), HD_OK);
-    assert_int_equal(hd_load_relaxed(&account.total), workspace.arena_size + workspace.scratch_size);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, SIZE_MAX - 5, 0), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, SIZE_MAX - 5), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_load_relaxed(&account.total), workspace.arena_size + workspace.scratch_size);
+    assert_int_equal(hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, 5000), HD_OK);
+    assert_int_equal(hd_load_relaxed(&account.total), workspace.arenas[0].size + workspace.scratch[0].size);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, SIZE_MAX - 5, 0), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, SIZE_MAX - 5), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_load_relaxed(&account.total), workspace.arenas[0].size + workspace.scratch[0].size);
     assert_true(hd_workspace_reserve_pointers(&workspace, &account, 100));
     assert_false(hd_workspace_reserve_pointers(&workspace, &account, SIZE_MAX / 2));
     assert_true(hd_workspace_reserve_key(&workspace, &account, 100));
-    hd_workspace_clear(&workspace, &account);
+    hd_workspace_clear(&workspace, unit, &account);
+    hd_unit_close(&unit);
     assert_int_equal(hd_load_relaxed(&account.total), 0);
     assert_int_equal(hd_load_relaxed(&account.kinds[HD_MEMORY_ARENAS]), 0);
 }
@@ -50,17 +61,19 @@ static void a_limit_refuses_and_counts_nothing(void **state)
     (void)state;
     hd_memory_account account = {.limit = 100 * KILOBYTE};
     hd_workspace workspace = {0};
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 60 * KILOBYTE, 0), HD_OK);
+    hd_unit *unit = open_unit();
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 60 * KILOBYTE, 0), HD_OK);
     uint64_t held = hd_load_relaxed(&account.total);
-    assert_int_equal(hd_workspace_reserve_scratch(&workspace, &account, 60 * KILOBYTE), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, &account, 200 * KILOBYTE, 1), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, 60 * KILOBYTE), HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 200 * KILOBYTE, 1), HD_OUT_OF_MEMORY);
     assert_int_equal(hd_load_relaxed(&account.total), held);
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, SIZE_MAX));
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, 100 * KILOBYTE));
     assert_true(hd_memory_account_take(&account, HD_MEMORY_PLANS, 100 * KILOBYTE - held));
     assert_false(hd_memory_account_take(&account, HD_MEMORY_WEIGHTS, 1));
     hd_memory_account_give(&account, HD_MEMORY_PLANS, 100 * KILOBYTE - held);
-    hd_workspace_clear(&workspace, &account);
+    hd_workspace_clear(&workspace, unit, &account);
+    hd_unit_close(&unit);
     assert_int_equal(hd_load_relaxed(&account.total), 0);
 }
 
@@ -112,14 +125,13 @@ static void a_command_list_points_where_its_recipe_says(void **state)
                                  {.space = HD_SPACE_OUTPUT, .index = 0},
                                  {.space = HD_SPACE_INPUT, .index = 0}};
     hd_recipe recipe = {.references = references, .reference_total = 6};
-    hd_command_list *list;
-    assert_int_equal(hd_command_list_create(&recipe, arena, 9, &list), HD_OK);
-    assert_int_equal(list->arena_generation, 9);
+    hd_cpu_command_list *list;
+    assert_int_equal(hd_cpu_command_list_create(&recipe, &(hd_list_memory){.arena = arena}, &list), HD_OK);
     for (size_t repeat = 0; repeat < 2; repeat++) {
         inputs[0] = repeat == 0 ? &in_0 : &other_0;
         inputs[1] = repeat == 0 ? &in_1 : &other_1;
         outputs[0] = repeat == 0 ? &out : &other_out;
-        hd_command_list_bind(list, (void *const *)inputs, (void *const *)outputs);
+        hd_cpu_command_list_bind(list, (void *const *)inputs, (void *const *)outputs);
         void *wanted[] = {inputs[1], NULL, arena + 64, constant, outputs[0], inputs[0]};
         for (size_t i = 0; i < 6; i++) {
             assert_ptr_equal(list->buffers[i], wanted[i]);
@@ -128,7 +140,7 @@ static void a_command_list_points_where_its_recipe_says(void **state)
                              wanted[i]);
         }
     }
-    hd_command_list_destroy(&list);
+    hd_cpu_command_list_destroy(&list);
     assert_null(list);
 }
 

@@ -25,7 +25,7 @@ hd_packing hd_cpu_packing(const hd_operation *operation, size_t index)
 
 static hd_status pack_matrix(const hd_operand *constant, hd_packed *packed, hd_error *error)
 {
-    bool transposed = packed->packing == HD_PACKING_MATRIX_TRANSPOSED;
+    bool transposed = hd_packed_packing(packed) == HD_PACKING_MATRIX_TRANSPOSED;
     int64_t row = constant->shape.dims[1];
     int64_t depth = transposed ? row : constant->shape.dims[0];
     int64_t columns = transposed ? constant->shape.dims[0] : row;
@@ -63,7 +63,7 @@ hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t gr
     if (packed == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a packed weight");
     }
-    packed->packing = packing;
+    packed->form = (hd_constant_form){packing, group};
     packed->shape = constant->shape;
     hd_status status;
     if (packing == HD_PACKING_MATRIX || packing == HD_PACKING_MATRIX_TRANSPOSED) {

@@ -259,13 +259,13 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
 hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group, hd_packed *packed,
                                   hd_error *error)
 {
-    int64_t count = hd_convolution_packed_count(packed->packing, &constant->shape, group);
+    int64_t count = hd_convolution_packed_count(hd_packed_packing(packed), &constant->shape, group);
     size_t size = (size_t)count * sizeof(float);
     packed->memory = hd_pages_alloc_charged(size, &packed->owner);
     if (packed->memory == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a convolution's packed weight");
     }
     packed->size = size;
-    hd_convolution_pack(packed->packing, &constant->shape, group, constant->data, packed->memory);
+    hd_convolution_pack(hd_packed_packing(packed), &constant->shape, group, constant->data, packed->memory);
     return HD_OK;
 }

@@ -103,7 +103,7 @@ static uint32_t take_rest(hd_job *job)
     return ticket_has_tile(ticket) ? (uint32_t)(ticket_back(ticket) - ticket_front(ticket)) : 0;
 }
 
-static void run_tiles(const hd_command_list *list, size_t step_index, int64_t begin, int64_t end,
+static void run_tiles(const hd_cpu_command_list *list, size_t step_index, int64_t begin, int64_t end,
                       void *scratch)
 {
     const hd_step *step = &list->recipe->steps[step_index];
@@ -286,7 +286,7 @@ static void await_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
 }
 
 /* Computes one step: its tiles go to whoever takes a ticket; returns when all are done, or taken and left. */
-__attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job, const hd_command_list *list, size_t step_index,
+__attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job, const hd_cpu_command_list *list, size_t step_index,
                             unsigned char *scratch)
 {
     int64_t tile_count = list->recipe->steps[step_index].kernel.tile_count;
@@ -316,7 +316,7 @@ static void close_job(hd_team *team, hd_job *job)
 }
 
 /* Computes one step on the calling thread. */
-static void run_own_step(const hd_command_list *list, size_t step_index, unsigned char *scratch, const hd_stop *stop)
+static void run_own_step(const hd_cpu_command_list *list, size_t step_index, unsigned char *scratch, const hd_stop *stop)
 {
     int64_t tile_count = list->recipe->steps[step_index].kernel.tile_count;
     if (stop == NULL) {
@@ -329,7 +329,7 @@ static void run_own_step(const hd_command_list *list, size_t step_index, unsigne
 }
 
 /* Computes the whole list, as far as `stop` lets it; returns what that says in the end. */
-static hd_status run_list(hd_team *team, hd_job *job, const hd_command_list *list, unsigned char *scratch,
+static hd_status run_list(hd_team *team, hd_job *job, const hd_cpu_command_list *list, unsigned char *scratch,
                           size_t scratch_stride, const hd_stop *stop)
 {
     const hd_recipe *recipe = list->recipe;
@@ -348,21 +348,21 @@ static hd_status run_list(hd_team *team, hd_job *job, const hd_command_list *lis
     size_t change = 0;
     for (size_t i = 0; i < recipe->step_count && hd_stop_look(stop) == HD_OK; i++) {
         int64_t tile_count = recipe->steps[i].kernel.tile_count;
-        hd_command_list_enter(list, i, &change, scratch, scratch_stride, team->worker_count + 1);
+        hd_cpu_command_list_enter(list, i, &change, scratch, scratch_stride, team->worker_count + 1);
         if (shared && tile_count > 1 && tile_count < (int64_t)TILE_MASK) {
             run_shared_step(team, job, list, i, scratch);
         } else {
             run_own_step(list, i, scratch, stop);
         }
     }
-    hd_command_list_enter(list, recipe->step_count, &change, scratch, scratch_stride, team->worker_count + 1);
+    hd_cpu_command_list_enter(list, recipe->step_count, &change, scratch, scratch_stride, team->worker_count + 1);
     if (shared) {
         close_job(team, job);
     }
     return hd_stop_look(stop); /* whoever looked before, and left a tile, found no less */
 }
 
-hd_status hd_team_run(hd_team *team, uint32_t job_number, const hd_command_list *list, unsigned char *scratch,
+hd_status hd_team_run(hd_team *team, uint32_t job_number, const hd_cpu_command_list *list, unsigned char *scratch,
                       size_t scratch_stride, const hd_stop *stop)
 {
     hd_check_no_lock_held();

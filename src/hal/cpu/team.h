@@ -30,13 +30,13 @@
 #include "base/mutex.h"
 #include "base/stop.h"
 #include "base/thread.h"
-#include "hal/command_list.h"
+#include "hal/cpu/command_list.h"
 
 #define HD_JOB_COUNT 64
 
 typedef struct hd_job {
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t state;
-    const hd_command_list *list; /* valid for those inside while OPEN */
+    const hd_cpu_command_list *list; /* valid for those inside while OPEN */
     unsigned char *scratch;
     size_t scratch_stride;
     const hd_stop *stop; /* likewise; what those inside look at in long tiles */
@@ -62,7 +62,7 @@ uint32_t hd_team_size(const hd_team *team);
  * own, and behind the last: then it takes the tiles that are left itself, and computes none of them.
  * job: its number below HD_JOB_COUNT, used by no other thread meanwhile. scratch: hd_team_size pieces
  * of scratch_stride bytes. The caller has entered the run's float environment. */
-HD_MUST_CHECK hd_status hd_team_run(hd_team *team, uint32_t job, const hd_command_list *list,
+HD_MUST_CHECK hd_status hd_team_run(hd_team *team, uint32_t job, const hd_cpu_command_list *list,
                                     unsigned char *scratch, size_t scratch_stride,
                                     const hd_stop *stop) HD_WAITS;
 

@@ -6,9 +6,10 @@
 #include "../scenario.h"
 
 /* The name of a device is its table. */
-hd_status hd_backend_find(const char *name, const hd_backend **out_backend, hd_error *error)
+hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal, hd_error *error)
 {
     (void)error;
+    *out_ordinal = 0;
     *out_backend = (const hd_backend *)(uintptr_t)name;
     return HD_OK;
 }
@@ -19,29 +20,49 @@ void hd_thread_call_at_exit(void (*function)(void))
     (void)function;
 }
 
-static void describe(hd_device_info *info)
+/* No scenario asks for the list of devices. */
+const hd_backend *hd_backend_at(size_t index)
 {
+    (void)index;
+    return NULL;
+}
+
+static void describe(uint32_t ordinal, hd_device_info *info)
+{
+    (void)ordinal;
     *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
 }
 
-hd_status scenario_executor_create(uint32_t thread_count, hd_executor **out_executor)
+static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit, hd_error *error)
 {
-    (void)thread_count;
-    *out_executor = NULL;
+    (void)ordinal, (void)options, (void)error;
+    static hd_unit unit = {.backend = &scenario_backend, .is_host = true};
+    *out_unit = &unit;
     return HD_OK;
 }
 
-void scenario_executor_destroy(hd_executor **executor)
+static void close_unit(hd_unit **unit)
 {
-    (void)executor;
+    *unit = NULL;
 }
 
-const hd_backend scenario_backend = {.describe = describe,
-                                     .executor_create = scenario_executor_create,
-                                     .executor_destroy = scenario_executor_destroy};
+static hd_status create_queue(hd_unit *unit, uint32_t number, hd_queue **out_queue)
+{
+    (void)unit, (void)number;
+    *out_queue = NULL;
+    return HD_OK;
+}
 
-/* device.c lists it; no scenario asks for the list. */
-const hd_backend hd_backend_cpu = {.describe = describe};
+static void destroy_queue(hd_unit *unit, hd_queue **queue)
+{
+    (void)unit, (void)queue;
+}
+
+const hd_backend scenario_backend = {
+    .describe = describe,
+    .open = open_unit,
+    .close = close_unit,
+    .queues = &(const hd_queue_table){.create = create_queue, .destroy = destroy_queue}};
 
 hd_device *scenario_device_open(const hd_backend *backend, uint32_t queue_count)
 {

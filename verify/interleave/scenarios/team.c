@@ -9,7 +9,7 @@
 #define TILE_MOST 2
 
 typedef struct work {
-    hd_command_list list;
+    hd_cpu_command_list list;
     hd_recipe recipe;
     hd_step steps[STEP_MOST];
     uint32_t results[STEP_MOST][TILE_MOST];

@@ -428,7 +428,7 @@ static void read_operands(hd_convolution_work *work, const hd_operation *operati
     work->fold[0] = work->fold[1] = 1;
     if (weight->packed != NULL) {
         work->weights = weight->packed->memory;
-        work->packing = weight->packed->packing;
+        work->packing = hd_packed_packing(weight->packed);
     } else {
         int64_t count =
             hd_convolution_packed_count(work->packing, &weight->shape, work->sizes.group);

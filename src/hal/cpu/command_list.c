@@ -1,29 +1,6 @@
-#include "hal/command_list.h"
-
-#include <string.h>
+#include "hal/cpu/command_list.h"
 
 #include "base/memory.h"
-
-void *hd_reference_resolve(const hd_reference *reference, unsigned char *arena, void *const *inputs,
-                           void *const *outputs)
-{
-    switch (reference->space) {
-    case HD_SPACE_NONE:
-        return NULL;
-    case HD_SPACE_CONSTANT: {
-        void *memory; /* kernels only read constants */
-        memcpy(&memory, &reference->constant, sizeof memory);
-        return memory;
-    }
-    case HD_SPACE_ARENA:
-        return arena + reference->offset;
-    case HD_SPACE_INPUT:
-        return inputs[reference->index];
-    case HD_SPACE_OUTPUT:
-        return outputs[reference->index];
-    }
-    return NULL;
-}
 
 static size_t count_space(const hd_recipe *recipe, hd_space space)
 {
@@ -34,18 +11,18 @@ static size_t count_space(const hd_recipe *recipe, hd_space space)
     return count;
 }
 
-hd_status hd_command_list_create(const hd_recipe *recipe, unsigned char *arena, uint64_t arena_generation,
-                                 hd_command_list **out_list)
+hd_status hd_cpu_command_list_create(const hd_recipe *recipe, const hd_list_memory *memory,
+                                     hd_cpu_command_list **out_list)
 {
     size_t inputs = count_space(recipe, HD_SPACE_INPUT), outputs = count_space(recipe, HD_SPACE_OUTPUT);
     size_t pointers_size = recipe->reference_total * sizeof(void *);
-    hd_command_list *list =
+    hd_cpu_command_list *list =
         hd_alloc(sizeof *list + pointers_size + (inputs + outputs) * sizeof(hd_binding_slot));
     *out_list = list;
     if (list == NULL) {
         return HD_OUT_OF_MEMORY;
     }
-    *list = (hd_command_list){.recipe = recipe, .arena = arena, .arena_generation = arena_generation};
+    *list = (hd_cpu_command_list){.recipe = recipe, .arena = memory->arena};
     list->buffers = (void **)(list + 1);
     list->input_slots = (hd_binding_slot *)((unsigned char *)(list + 1) + pointers_size);
     list->output_slots = list->input_slots + inputs;
@@ -57,13 +34,13 @@ hd_status hd_command_list_create(const hd_recipe *recipe, unsigned char *arena, 
         } else if (reference->space == HD_SPACE_OUTPUT) {
             list->output_slots[list->output_slot_count++] = slot;
         } else {
-            list->buffers[i] = hd_reference_resolve(reference, arena, NULL, NULL);
+            list->buffers[i] = hd_reference_resolve(reference, memory->arena, NULL, NULL);
         }
     }
     return HD_OK;
 }
 
-void hd_command_list_guard(const hd_command_list *list, size_t step, size_t *change, unsigned char *scratch, size_t stride,
+void hd_cpu_command_list_guard(const hd_cpu_command_list *list, size_t step, size_t *change, unsigned char *scratch, size_t stride,
                            uint32_t pieces)
 {
     const hd_recipe *recipe = list->recipe;
@@ -86,13 +63,13 @@ void hd_command_list_guard(const hd_command_list *list, size_t step, size_t *cha
     }
 }
 
-void hd_command_list_destroy(hd_command_list **list)
+void hd_cpu_command_list_destroy(hd_cpu_command_list **list)
 {
     hd_free(*list);
     *list = NULL;
 }
 
-void hd_command_list_bind(hd_command_list *list, void *const *inputs, void *const *outputs)
+void hd_cpu_command_list_bind(hd_cpu_command_list *list, void *const *inputs, void *const *outputs)
 {
     for (size_t i = 0; i < list->input_slot_count; i++) {
         list->buffers[list->input_slots[i].position] = inputs[list->input_slots[i].index];
