@@ -3,7 +3,7 @@
  * function, which is computed as it is written. */
 #include <math.h>
 
-#include "graph/planner.h"
+#include "graph/passes.h"
 
 #define ROOT_OF_2 1.4142135623730950488
 
@@ -180,13 +180,11 @@ static bool fuse_one(hd_planner *planner, const hd_plan_node *node)
     if (!hd_planner_replace(planner, last, id, &x, 1, NULL, 0)) {
         return false;
     }
-    hd_planner_count_uses(planner);
     return true;
 }
 
 bool hd_fuse_activations(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         if (!planner->nodes[n].dead && !fuse_one(planner, &planner->nodes[n])) {
             return false;

@@ -2,7 +2,7 @@
  * transposes that split and join the heads. */
 #include <math.h>
 
-#include "graph/planner.h"
+#include "graph/passes.h"
 #include "operation/fused.h"
 
 /* What was found, from the softmax outwards. */
@@ -171,13 +171,11 @@ static bool fuse_one(hd_planner *planner, attention_parts *parts)
     }
     parts->last->operation.fused = fused;
     parts->last->operation.outputs[0].shape = join_heads(&parts->last->operation.outputs[0].shape);
-    hd_planner_count_uses(planner);
     return true;
 }
 
 bool hd_fuse_attention(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         attention_parts parts;
         if (!planner->nodes[n].dead && hd_plan_node_is(&planner->nodes[n], HD_OP_SOFTMAX) &&

@@ -2,7 +2,7 @@
  * nobody else reads it and both have the same shape. */
 #include "base/memory.h"
 #include "graph/model.h"
-#include "graph/planner.h"
+#include "graph/passes.h"
 #include "operation/fused.h"
 
 #define STEP_REFERENCE 0x8000
@@ -146,7 +146,6 @@ static bool replace_chain(hd_planner *planner, const chain_state *state, size_t 
 
 bool hd_fuse_elementwise(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     size_t count = planner->node_count;
     unsigned char *memory = hd_alloc_zero(count, 4);
     if (memory == NULL) {
@@ -169,6 +168,5 @@ bool hd_fuse_elementwise(hd_planner *planner)
         }
     }
     hd_free(memory);
-    hd_planner_count_uses(planner);
     return fits;
 }

@@ -2,11 +2,11 @@
  * arithmetic stays what the separate operators do, in their order (BITS). */
 #include <string.h>
 
-#include "graph/planner.h"
+#include "graph/passes.h"
 #include "operation/fused.h"
 
 /* An operator that is an activation with constant parameters. */
-bool hd_activation_of(const hd_planner *planner, const hd_plan_node *node, hd_activation *out)
+static bool activation_of(const hd_planner *planner, const hd_plan_node *node, hd_activation *out)
 {
     const hd_operation *operation = &node->operation;
     *out = (hd_activation){.kind = HD_ACTIVATION_NONE};
@@ -95,7 +95,7 @@ static void extend(const hd_planner *planner, linear_parts *parts, const hd_shap
         if (user == NULL || !hd_shape_equal(&planner->tensors[user->outputs[0]].shape, shape)) {
             return;
         }
-        if (hd_activation_of(planner, user, &parts->activation)) {
+        if (activation_of(planner, user, &parts->activation)) {
             parts->last = user;
             return;
         }
@@ -147,7 +147,6 @@ static bool starts_linear(const hd_planner *planner, hd_plan_node *node, linear_
 
 bool hd_fuse_convolution(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *node = &planner->nodes[n];
         linear_parts parts;
@@ -174,14 +173,12 @@ bool hd_fuse_convolution(hd_planner *planner)
         }
         fused->convolution.activation = parts.activation;
         parts.last->operation.fused = fused;
-        hd_planner_count_uses(planner);
     }
     return true;
 }
 
 bool hd_fuse_linear(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *node = &planner->nodes[n];
         linear_parts parts;
@@ -200,7 +197,6 @@ bool hd_fuse_linear(hd_planner *planner)
             return false;
         }
         parts.last->operation.fused = fused;
-        hd_planner_count_uses(planner);
     }
     return true;
 }

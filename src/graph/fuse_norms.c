@@ -1,6 +1,6 @@
 /* Layer normalization that exporters spell out becomes LayerNormalization again:
  * (x - mean(x)) / sqrt(mean((x - mean(x))²) + epsilon) · scale + bias, over the last axis. */
-#include "graph/planner.h"
+#include "graph/passes.h"
 
 /* ReduceMean over the last axis that keeps it. */
 static bool is_last_mean(const hd_planner *planner, const hd_plan_node *node)
@@ -90,7 +90,6 @@ static hd_plan_node *match_norm(const hd_planner *planner, const hd_plan_node *d
 
 bool hd_fuse_norms(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *div = &planner->nodes[n];
         if (div->dead || !hd_plan_node_is(div, HD_OP_DIV)) {
@@ -117,7 +116,6 @@ bool hd_fuse_norms(hd_planner *planner)
         if (!hd_planner_replace(planner, last, HD_OP_LAYER_NORMALIZATION, inputs, 3, attributes, 2)) {
             return false;
         }
-        hd_planner_count_uses(planner);
     }
     return true;
 }

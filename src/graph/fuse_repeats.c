@@ -1,7 +1,7 @@
 /* Repeats: where a Concat joins what a Resize has only repeated (nearest, by whole factors), it reads the
  * small tensor itself, each element several times: as pyramids of features do. HD_OP_HEDDLE_CONCAT_REPEATED is a
  * Concat with the attribute `repeats`, a factor for each input and each of its axes. */
-#include "graph/planner.h"
+#include "graph/passes.h"
 #include "operation/axes.h"
 #include "operation/scaling.h"
 
@@ -77,13 +77,11 @@ static bool fuse_concat(hd_planner *planner, hd_plan_node *node)
     if (!hd_planner_replace(planner, node, HD_OP_HEDDLE_CONCAT_REPEATED, inputs, count, attributes, 2)) {
         return false;
     }
-    hd_planner_count_uses(planner);
     return true;
 }
 
 bool hd_fuse_repeats(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *node = &planner->nodes[n];
         if (!node->dead && hd_plan_node_is(node, HD_OP_CONCAT) && !fuse_concat(planner, node)) {

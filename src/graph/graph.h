@@ -53,7 +53,7 @@ struct hd_block {
 struct hd_graph {
     hd_region region; /* names, nodes' arrays, blocks; not the constants' elements */
     uint32_t opset; /* of nodes that are appended; a file's functions may have others than its graph */
-    bool from_float16; /* promoted from it: constants are rounded to it (prepare_half.c) */
+    bool from_float16; /* promoted from it: constants are rounded to it (graph_half.c) */
     bool from_bfloat16;
     hd_graph_value *values; /* [0] stands for HD_VALUE_NONE */
     size_t value_count;
@@ -104,5 +104,19 @@ hd_graph *hd_graph_clone(const hd_graph *graph);
 
 /* Bytes of a graph's constants. */
 uint64_t hd_graph_count_constants(const hd_graph *graph);
+
+/* Promotes a graph that computes with half precision to float32:
+ * - constants become float32, one by one, so that weights are packed as any others;
+ * - inputs and outputs keep their declared types, with a Cast behind and before them;
+ * - attributes that name a half type, or hold a tensor of one, name or hold float32;
+ * - a Cast or CastLike to a half type still rounds, and is followed by a Cast to float32.
+ * What follows a Cast from half to half of the same kind is rounded no more: float32 is more exact.
+ * A graph that merely stores or moves halves is left as it is; see graph_half.c.
+ * HD_OUT_OF_MEMORY, HD_UNSUPPORTED. */
+HD_MUST_CHECK hd_status hd_graph_promote_halves(hd_graph *graph, hd_error *error);
+
+/* Joins per-channel scaling and shifting to the convolutions before it; see graph_join.c.
+ * HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_graph_join_affine(hd_graph *graph);
 
 #endif

@@ -6,15 +6,15 @@
 #ifndef HD_GRAPH_INDEX_CHECKS_H
 #define HD_GRAPH_INDEX_CHECKS_H
 
-#include "graph/planner.h"
+#include "graph/plan.h"
+#include "operation/fused.h"
+
+/* What bounds the indices of an operation, which are its input 1; false: it has none. */
+bool hd_index_check_bounds(const hd_operation *operation, hd_fused_index_check *out);
 
 /* The indices of an operation are within bounds where they are known, or it has none.
  * HD_INVALID_ARGUMENT names the one that is not. The operation's inference has succeeded. */
 HD_MUST_CHECK hd_status hd_index_check_known(const hd_operation *operation, hd_error *error);
-
-/* Puts a step before each node of the segment whose indices are not known yet, and lists in plan->checks
- * where these steps write; after the passes, lest one take the step for a reader of what it fuses. */
-HD_MUST_CHECK hd_status hd_planner_add_index_checks(hd_planner *planner, hd_plan *plan);
 
 /* Fails as hd_index_check_known does if a step of the plan has found an index outside. */
 HD_MUST_CHECK hd_status hd_plan_read_checks(const hd_plan *plan, unsigned char *arena, hd_error *error);

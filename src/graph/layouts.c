@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "graph/model.h"
-#include "graph/planner.h"
+#include "graph/passes.h"
 #include "operation/convolution.h"
 #include "operation/slicing.h"
 
@@ -488,7 +488,6 @@ static bool has_convolution(const hd_planner *planner)
 
 bool hd_choose_layouts(hd_planner *planner)
 {
-    hd_planner_count_uses(planner);
     if (!has_convolution(planner)) {
         return true;
     }
@@ -516,7 +515,6 @@ bool hd_choose_layouts(hd_planner *planner)
     hd_free(pass.nodes);
     hd_free(pass.twins);
     hd_free(pass.missing);
-    planner->uses_known = false;
     hd_planner_count_uses(planner);
     return !pass.failed;
 }

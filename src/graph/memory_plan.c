@@ -1,4 +1,5 @@
-/* The end of planning: kernels, places in the arena, steps and their references. */
+#include "graph/memory_plan.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "graph/arena_places.h"
 #include "graph/model.h"
 #include "graph/operator.h"
-#include "graph/planner_blocks.h"
+#include "graph/plan_parts.h"
 #include "graph/work.h"
 
 #define PLAN_WORK  900.0    /* of planning a step */
@@ -579,7 +580,6 @@ static hd_status check_memory(const hd_planner *planner, const hd_plan *plan)
 hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
 {
     drop_empty_steps(planner);
-    planner->uses_known = false;
     hd_planner_count_uses(planner);
     hd_status status = list_outputs(planner, plan);
     if (status == HD_OK) {

@@ -99,21 +99,7 @@ HD_MUST_CHECK hd_status hd_submit_options_read(const hd_submit_options *options,
 uint64_t hd_submit_options_limit(const hd_submit_options *options);
 
 /* Promotes half precision, folds what depends on constants only, joins batch normalization to
- * convolutions, packs weights and drops what nobody reads any more; see prepare.c. */
+ * convolutions, packs weights and drops what nobody reads any more; see model_prepare.c. */
 HD_MUST_CHECK hd_status hd_model_prepare(hd_model *model, hd_error *error);
-
-/* Promotes a graph that computes with half precision to float32:
- * - constants become float32, one by one, so that weights are packed as any others;
- * - inputs and outputs keep their declared types, with a Cast behind and before them;
- * - attributes that name a half type, or hold a tensor of one, name or hold float32;
- * - a Cast or CastLike to a half type still rounds, and is followed by a Cast to float32.
- * What follows a Cast from half to half of the same kind is rounded no more: float32 is more exact.
- * A graph that merely stores or moves halves is left as it is; see prepare_half.c.
- * HD_OUT_OF_MEMORY, HD_UNSUPPORTED. */
-HD_MUST_CHECK hd_status hd_graph_promote_halves(hd_graph *graph, hd_error *error);
-
-/* Joins per-channel scaling and shifting to the convolutions before it; see prepare_join.c.
- * HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_graph_join_affine(hd_graph *graph);
 
 #endif

@@ -9,6 +9,7 @@
 #include "graph/binding.h"
 #include "graph/model.h"
 #include "graph/plan_replay.h"
+#include "graph/planning.h"
 #include "graph/rows.h"
 #include "runtime/cancel.h"
 

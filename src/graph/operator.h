@@ -45,7 +45,7 @@ typedef enum hd_index_rule {
     HD_INDICES_OF_POINTS   /* the last dimension lists a point's, by the dimensions behind `batch_dims` */
 } hd_index_rule;
 
-/* Which outputs are float16 or bfloat16 where the file does not say (prepare_half.c): those of input 0's type, unless
+/* Which outputs are float16 or bfloat16 where the file does not say (graph_half.c): those of input 0's type, unless
  * more is said here. */
 typedef struct hd_half_rule {
     uint8_t input;         /* the input that gives the type */

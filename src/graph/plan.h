@@ -122,23 +122,6 @@ typedef struct hd_plan {
     hd_recorded lists[HD_LANE_COUNT];
 } hd_plan;
 
-/* What a plan is made for. */
-typedef struct hd_plan_request {
-    const struct hd_model *model;
-    const hd_shape *input_shapes;    /* one a model input */
-    const void *const *input_values; /* the elements of steering inputs, NULL for the others */
-    const bool *wanted;              /* one a model output */
-    uint64_t input_bytes;            /* of the whole run */
-    hd_plan *before;                 /* the segment before, or NULL */
-    const void *const *boundary_values; /* one per boundary of `before` */
-} hd_plan_request;
-
-/* Makes a plan; *out_plan holds one reference. When planning finds that the values of further inputs
- * steer it, *out_plan stays NULL with HD_OK and their bits are added to *steering: the caller asks
- * again with those values. */
-HD_MUST_CHECK hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering,
-                                       hd_plan **out_plan, hd_error *error);
-
 /* Drops what a lane, which is the caller's, has recorded of a plan and of its blocks. */
 void hd_plan_drop_lane(hd_plan *plan, uint32_t lane);
 

@@ -80,7 +80,6 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, hd_operator_id id, const 
         node.operation.outputs[i] = hd_planner_operand(planner, outputs[i]);
     }
     planner->use_total += input_count;
-    planner->uses_known = false;
     planner->nodes[planner->node_count] = node;
     return &planner->nodes[planner->node_count++];
 }

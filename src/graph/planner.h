@@ -29,7 +29,7 @@ typedef struct hd_plan_tensor {
     bool kept;             /* a later segment or an output reads it */
     bool viewed;           /* another one is a view of it */
     size_t offset;         /* in the arena */
-    /* While planner->uses_known: */
+    /* From hd_planner_count_uses on: */
     uint32_t use_count;    /* by live nodes of this segment, and views that are in use */
     uint32_t first_use;    /* in planner->uses, by those nodes, in their order; UINT32_MAX: none */
     uint32_t producer;     /* the live node of this segment that writes it, or UINT32_MAX */
@@ -42,7 +42,7 @@ typedef struct hd_plan_node {
     uint8_t flags;          /* of the operator */
     bool dead;
     hd_plan_control *control; /* where flags have HD_OPERATOR_CONTROL */
-    uint32_t first_use; /* of as many entries of planner->uses as it has inputs, while uses_known */
+    uint32_t first_use; /* of as many entries of planner->uses as it has inputs */
     uint32_t next_dead; /* in the list of those that have just died */
 } hd_plan_node;
 
@@ -92,7 +92,6 @@ typedef struct hd_planner {
     hd_plan_use *uses;
     size_t use_total; /* entries taken, or to be taken when uses are counted: one an input */
     size_t use_capacity;
-    bool uses_known; /* they are true, and hd_planner_replace keeps them so */
     hd_frame *frames; /* blocks within one another, the one being walked last */
     size_t frame_count;
     size_t frame_capacity;
@@ -118,6 +117,10 @@ hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd
 /* A tensor as an operand of an operation. */
 hd_operand hd_planner_operand(const hd_planner *planner, hd_tensor_id id);
 
+size_t hd_plan_tensor_size(const hd_plan_tensor *tensor); /* bytes */
+/* Of one type and shape. */
+bool hd_plan_tensor_equal(const hd_plan_tensor *a, const hd_plan_tensor *b);
+
 /* Appends a node over tensors; its operands are filled from them. NULL when out of memory. Pointers to
  * nodes are void afterwards. */
 hd_plan_node *hd_planner_new_node(hd_planner *planner, hd_operator_id id, const char *name,
@@ -127,8 +130,9 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, hd_operator_id id, const 
 /* The tensor whose memory `tensor` shares in the end. */
 hd_tensor_id hd_planner_root(const hd_planner *planner, hd_tensor_id tensor);
 
-/* Finds out who reads and who writes each tensor, unless that is known; marks nodes dead whose outputs nobody
- * uses. hd_planner_replace keeps it known, so that a pass takes time in proportion to the nodes. */
+/* Finds out who reads and who writes each tensor; marks nodes dead whose outputs nobody uses. It is asked once, before
+ * the passes, and by whoever has appended nodes; hd_planner_replace keeps it true, so that a pass takes time in
+ * proportion to the nodes. */
 void hd_planner_count_uses(hd_planner *planner);
 
 /* Room for the uses of `count` more inputs, so that counting cannot fail; false when out of memory. */
@@ -153,7 +157,7 @@ size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_
 /* A view of a whole tensor in another shape of the same size; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape);
 
-/* Puts an operation in the place of `node`, which keeps its outputs; its flags are cleared. Nodes whose outputs
+/* Puts an operation in the place of `node`, whose uses are counted, and which keeps its outputs; its flags are cleared. Nodes whose outputs
  * nobody uses any more die. Pointers to nodes stay valid. false when out of memory. */
 bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
                         const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
@@ -179,22 +183,6 @@ static inline bool hd_plan_node_broadcasts(const hd_plan_node *node, hd_operator
 /* *out = the single float32 value of a known tensor; false when it is none. */
 bool hd_planner_scalar(const hd_planner *planner, hd_tensor_id tensor, float *out);
 
-/* An operator that is an activation with constant parameters; false for any other. */
-bool hd_activation_of(const hd_planner *planner, const hd_plan_node *node, hd_activation *out);
-
-/* Passes, in the order in which hd_plan_create runs them; false when out of memory. */
-bool hd_fuse_activations(hd_planner *planner);
-bool hd_fuse_norms(hd_planner *planner);
-bool hd_fuse_attention(hd_planner *planner);
-bool hd_fuse_linear(hd_planner *planner);
-bool hd_choose_layouts(hd_planner *planner);
-bool hd_fuse_convolution(hd_planner *planner);
-bool hd_fuse_repeats(hd_planner *planner);
-bool hd_fuse_elementwise(hd_planner *planner);
-
-/* Gives constants and inputs their tensors, before the first node; false when out of memory. */
-bool hd_planner_start(hd_planner *planner, const hd_plan_request *request);
-
 /* Walks the graph until its end, a cut or further steering inputs. */
 HD_MUST_CHECK hd_status hd_planner_walk(hd_planner *planner);
 
@@ -204,9 +192,6 @@ void hd_planner_clear(hd_planner *planner);
 /* The tensor of a graph value; one of an outer block becomes an input of this one. HD_TENSOR_NONE: it is not
  * computed, or there is no memory. */
 hd_tensor_id hd_planner_find(hd_planner *planner, hd_value value);
-
-/* Fuses, chooses layouts. */
-HD_MUST_CHECK hd_status hd_planner_optimize(hd_planner *planner);
 
 /* Gives a known tensor to an input of a block: a scalar, or one element where one dimension is declared; false
  * when out of memory. */
@@ -262,8 +247,5 @@ HD_MUST_CHECK hd_status hd_planner_end_block(hd_planner *planner);
  * taken apart iteration by iteration, and a file may ask for any number of them. `node` is the Loop or
  * NULL. HD_OUT_OF_MEMORY: the device's limit; HD_UNSUPPORTED. */
 HD_MUST_CHECK hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node);
-
-/* Gives every tensor its place and lists the steps; see memory_plan.c. */
-HD_MUST_CHECK hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan);
 
 #endif

@@ -3,13 +3,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "graph/index_checks.h"
+#include "graph/memory_plan.h"
 #include "graph/model.h"
-
-static hd_status out_of_memory(hd_planner *planner)
-{
-    return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
-}
+#include "graph/planning.h"
 
 hd_tensor_id hd_planner_find(hd_planner *planner, hd_value value)
 {
@@ -103,20 +99,9 @@ hd_plan *hd_block_plan(hd_planner *inner, const hd_value *values, size_t count)
     inner->wanted = wanted;
     plan->is_last = true;
     plan->unit = inner->model->device->unit;
-    return hd_planner_optimize(inner) == HD_OK && hd_planner_add_index_checks(inner, plan) == HD_OK &&
-                   hd_planner_finish(inner, plan) == HD_OK
+    return hd_planner_optimize(inner, plan) == HD_OK && hd_planner_finish(inner, plan) == HD_OK
                ? plan
                : NULL;
-}
-
-size_t hd_plan_tensor_size(const hd_plan_tensor *tensor)
-{
-    return (size_t)hd_shape_count(&tensor->shape) * hd_dtype_size(tensor->dtype);
-}
-
-bool hd_plan_tensor_equal(const hd_plan_tensor *a, const hd_plan_tensor *b)
-{
-    return a->dtype == b->dtype && hd_shape_equal(&a->shape, &b->shape);
 }
 
 hd_tensor_id hd_planner_new_result(hd_planner *planner, hd_dtype dtype, const hd_shape *shape)
@@ -154,50 +139,4 @@ hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control,
         node->flags = (uint8_t)(HD_OPERATOR_CONTROL | (control->notes_turns ? HD_OPERATOR_DYNAMIC : 0));
     }
     return node;
-}
-
-/* The stretch of a plan's steps from `first` up to `end`, as a recipe of its own. */
-static hd_recipe make_stretch(const hd_plan *plan, size_t first, size_t end)
-{
-    hd_recipe recipe = plan->recipe;
-    hd_step *steps = plan->recipe.steps + first;
-    recipe.steps = steps;
-    recipe.step_count = end - first;
-    recipe.parallel = false;
-    uint32_t base = steps[0].first_reference;
-    recipe.references += base;
-    recipe.reference_total = 0;
-    for (size_t i = 0; i < end - first; i++) {
-        steps[i].first_reference -= base;
-        recipe.reference_total += steps[i].reference_count;
-        recipe.parallel = recipe.parallel || steps[i].kernel.tile_count > 1;
-    }
-    return recipe;
-}
-
-hd_status hd_planner_list_parts(hd_planner *planner, hd_plan *plan)
-{
-    size_t count = 2 * plan->part_count + 1, first = 0, step = 0;
-    plan->part_count = 0;
-    plan->parts = hd_region_array(planner->region, count, sizeof *plan->parts);
-    if (plan->parts == NULL) {
-        return out_of_memory(planner);
-    }
-    for (size_t n = 0; n <= planner->node_count; n++) {
-        bool is_end = n == planner->node_count;
-        if (!is_end && planner->nodes[n].dead) {
-            continue;
-        }
-        hd_plan_control *control = is_end ? NULL : hd_plan_node_control(&planner->nodes[n]);
-        if ((control != NULL || is_end) && step > first) {
-            plan->parts[plan->part_count++].recipe = make_stretch(plan, first, step);
-        }
-        if (control != NULL) {
-            control->operands = plan->recipe.references + plan->recipe.steps[step].first_reference;
-            plan->parts[plan->part_count++].control = control;
-            first = step + 1;
-        }
-        step++;
-    }
-    return HD_OK;
 }

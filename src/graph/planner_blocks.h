@@ -23,10 +23,6 @@ bool hd_block_walk(hd_planner *inner);
 /* Makes the plan of a block that has been walked, whose outputs are `count` values; NULL when that fails. */
 hd_plan *hd_block_plan(hd_planner *inner, const hd_value *values, size_t count);
 
-size_t hd_plan_tensor_size(const hd_plan_tensor *tensor); /* bytes */
-/* Of one type and shape. */
-bool hd_plan_tensor_equal(const hd_plan_tensor *a, const hd_plan_tensor *b);
-
 /* A new tensor that only a part writes; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_result(hd_planner *planner, hd_dtype dtype, const hd_shape *shape);
 /* The memory that a part's blocks take, one at a time; HD_TENSOR_NONE when out of memory. */
@@ -36,8 +32,5 @@ hd_tensor_id hd_planner_new_memory(hd_planner *planner, const hd_plan_control *c
  * HD_TENSOR_NONE. */
 hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control, const hd_tensor_id *inputs,
                                   size_t input_count, const hd_tensor_id *outputs, size_t output_count);
-
-/* Takes a plan's steps apart where parts stand among them, as steps without a kernel: sets plan->parts. */
-HD_MUST_CHECK hd_status hd_planner_list_parts(hd_planner *planner, hd_plan *plan);
 
 #endif

@@ -116,9 +116,6 @@ static void give_uses(hd_planner *planner, uint32_t first_use, const hd_tensor_i
 
 void hd_planner_count_uses(hd_planner *planner)
 {
-    if (planner->uses_known) {
-        return;
-    }
     for (size_t t = 0; t < planner->tensor_count; t++) {
         hd_plan_tensor *tensor = &planner->tensors[t];
         tensor->use_count = 0;
@@ -147,7 +144,6 @@ void hd_planner_count_uses(hd_planner *planner)
             }
         }
     }
-    planner->uses_known = true;
 }
 
 bool hd_planner_reserve_uses(hd_planner *planner, size_t count)
@@ -202,6 +198,16 @@ size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_
     return count > capacity || reads == entry->use_count ? count : SIZE_MAX;
 }
 
+size_t hd_plan_tensor_size(const hd_plan_tensor *tensor)
+{
+    return (size_t)hd_shape_count(&tensor->shape) * hd_dtype_size(tensor->dtype);
+}
+
+bool hd_plan_tensor_equal(const hd_plan_tensor *a, const hd_plan_tensor *b)
+{
+    return a->dtype == b->dtype && hd_shape_equal(&a->shape, &b->shape);
+}
+
 hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape)
 {
     hd_tensor_id view = hd_planner_new_tensor(planner, planner->tensors[tensor].dtype, shape);
@@ -229,11 +235,9 @@ bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id 
     for (size_t i = 0; i < input_count; i++) {
         operands[i] = hd_planner_operand(planner, inputs[i]);
     }
-    if (planner->uses_known) {
-        uint32_t old_first = node->first_use;
-        take_uses(planner, (uint32_t)(node - planner->nodes), (uint32_t)planner->use_total, ids, input_count);
-        give_uses(planner, old_first, node->inputs, node->operation.input_count);
-    }
+    uint32_t old_first = node->first_use;
+    take_uses(planner, (uint32_t)(node - planner->nodes), (uint32_t)planner->use_total, ids, input_count);
+    give_uses(planner, old_first, node->inputs, node->operation.input_count);
     planner->use_total += input_count;
     node->operation.id = id;
     node->operation.opset = 21;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "graph/model.h"
 #include "graph/planner.h"
+#include "graph/planning.h"
 #include "graph/row_rules.h"
 
 #define SAME_SHAPE HD_MAX_RANK

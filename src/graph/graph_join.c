@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "graph/model.h"
+#include "graph/graph.h"
 
 typedef struct join_state {
     hd_graph *graph;

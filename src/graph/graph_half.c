@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "graph/evaluate.h"
-#include "graph/model.h"
+#include "graph/graph.h"
 
 typedef struct half_state {
     hd_graph *graph;
