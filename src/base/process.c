@@ -6,7 +6,6 @@
 
 #include "base/atomic.h"
 #include "base/clock.h"
-#include "base/thread.h"
 
 #define END_NANOSECONDS  UINT64_C(1000000000) /* for a device that is being taken down */
 #define WORK_NANOSECONDS UINT64_C(10000000)   /* for threads at work */
@@ -30,9 +29,10 @@ static void await_ends(void)
         if (hd_clock_now() - begin >= limit) {
             return;
         }
-        int cancelling = hd_thread_hold_cancelling();
+        int cancelling; /* sleeping is a cancellation point */
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-        hd_thread_restore_cancelling(cancelling);
+        pthread_setcancelstate(cancelling, NULL);
     }
 }
 

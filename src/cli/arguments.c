@@ -20,14 +20,6 @@ struct hd_arguments {
     hd_given_option options[];
 };
 
-const hd_option hd_arguments_common[] = {
-    {"--device", "DEVICE", false, "cpu, cuda, cuda:N or auto (default: auto)"},
-    {"--json", "FILE", false, "write the results as JSON; - is standard output"},
-    {"--help", NULL, false, "print this text"},
-    {"--version", NULL, false, "print the version"},
-    {NULL, NULL, false, NULL},
-};
-
 static const hd_option *find_option(const hd_command *command, const char *name, size_t length)
 {
     for (size_t i = 0; i < COMMAND_OPTIONS_MAX && command->options[i].name != NULL; i++) {
@@ -36,7 +28,7 @@ static const hd_option *find_option(const hd_command *command, const char *name,
             return &command->options[i];
         }
     }
-    for (const hd_option *option = hd_arguments_common; option->name != NULL; option++) {
+    for (const hd_option *option = hd_command_options; option->name != NULL; option++) {
         if (strlen(option->name) == length && memcmp(option->name, name, length) == 0) {
             return option;
         }

@@ -11,9 +11,6 @@
 #define ARGUMENTS_THREADS_MAX 1024 /* the largest number of threads that may be asked for */
 #define ARGUMENTS_LIST_MAX    32      /* numbers in one list such as 1,2,4,8 */
 
-/* Options that every command takes; ends with a NULL name. */
-extern const hd_option hd_arguments_common[];
-
 /* What stands on either side of the last '=' of "NAME=VALUE". */
 typedef struct hd_named_value {
     const char *name;

@@ -4,7 +4,9 @@
 #ifndef HEDDLE_CLI_CASE_REFERENCE_H
 #define HEDDLE_CLI_CASE_REFERENCE_H
 
-#include "cli/cases.h"
+/* Values in double precision: inputs and weights as given, and memory for the output. */
+typedef void hd_case_reference(const float *const *inputs, const float *const *weights,
+                               double *output);
 
 /* Weights of the transformer block, in the order of its definition. */
 enum {

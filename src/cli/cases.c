@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/case_reference.h"
 #include "cli/random.h"
 
 #define ALIGNMENT   64

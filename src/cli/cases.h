@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "cli/case_reference.h"
 #include "heddle/graph.h"
 
 #define CASE_COUNT       10
@@ -29,10 +30,6 @@ typedef struct hd_case_weight {
     double mean;
     double variance;
 } hd_case_weight;
-
-/* Values in double precision: inputs and weights as given, and memory for the output. */
-typedef void hd_case_reference(const float *const *inputs, const float *const *weights,
-                               double *output);
 
 /* Adds the nodes; weights in the definition's order. *out_value: what the case computes. */
 typedef hd_status hd_case_build(hd_graph *graph, const hd_value *inputs, const hd_value *weights,

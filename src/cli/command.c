@@ -2,7 +2,13 @@
 
 #include <stdio.h>
 
-#include "cli/arguments.h"
+const hd_option hd_command_options[] = {
+    {"--device", "DEVICE", false, "cpu, cuda, cuda:N or auto (default: auto)"},
+    {"--json", "FILE", false, "write the results as JSON; - is standard output"},
+    {"--help", NULL, false, "print this text"},
+    {"--version", NULL, false, "print the version"},
+    {NULL, NULL, false, NULL},
+};
 
 static void print_option(const hd_option *option)
 {
@@ -24,8 +30,8 @@ void hd_command_print_help(const hd_command *command)
     for (size_t i = 0; i < COMMAND_OPTIONS_MAX && command->options[i].name != NULL; i++) {
         print_option(&command->options[i]);
     }
-    for (size_t i = 0; hd_arguments_common[i].name != NULL; i++) {
-        print_option(&hd_arguments_common[i]);
+    for (size_t i = 0; hd_command_options[i].name != NULL; i++) {
+        print_option(&hd_command_options[i]);
     }
     printf("\nexamples:\n");
     for (size_t i = 0; i < COMMAND_EXAMPLES_MAX && command->examples[i] != NULL; i++) {

@@ -42,6 +42,9 @@ extern const hd_command hd_command_bench_pipeline;
 extern const hd_command hd_command_bench_batch;
 extern const hd_command hd_command_bench_alloc;
 
+/* Options that every command takes; ends with a NULL name. */
+extern const hd_option hd_command_options[];
+
 /* Prints a command's help to standard output. */
 void hd_command_print_help(const hd_command *command);
 

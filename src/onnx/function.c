@@ -1,9 +1,9 @@
-/* A model's functions: which one a node calls, what a call costs, what its attributes are. */
+#include "onnx/function.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
-#include "onnx/scope.h"
 
 /* Calls that are deeper in one another are taken for functions that call themselves. */
 #define CALL_LIMIT 32u

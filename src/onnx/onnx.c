@@ -11,6 +11,7 @@
 #include "onnx/external.h"
 #include "onnx/guess.h"
 #include "onnx/import.h"
+#include "onnx/resolve.h"
 #include "onnx/unpack.h"
 
 #define IR_VERSION_WITH_OPSETS 3 /* onnx.proto: each model has one from then on */

@@ -1,5 +1,6 @@
+#include "onnx/order.h"
+
 #include "base/status.h"
-#include "onnx/scope.h"
 
 /* How far the walk through the graph is with a node. */
 typedef enum node_state { UNSEEN, OPEN, PLACED } node_state;

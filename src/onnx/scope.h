@@ -20,7 +20,7 @@
 #define HD_ONNX_OPSET_OLDEST 1
 #define HD_ONNX_OPSET_MIN    6
 #define HD_ONNX_OPSET_MAX    21
-/* What calls of functions may add to a graph, in bytes as measured in scope.c: each call copies the
+/* What calls of functions may add to a graph, in bytes as measured in function.c: each call copies the
  * function's nodes, operands, names and attributes, and a few lines of functions that call functions
  * may ask for any number of them (BOUND). */
 #define HD_ONNX_EXPANSION_LIMIT ((size_t)128 << 20)
@@ -110,27 +110,6 @@ typedef struct hd_onnx_resolver {
     unsigned int call_depth;
     hd_error *error;
 } hd_onnx_resolver;
-
-/* Resolves all names of the model's graph. HD_BAD_MODEL names node and tensor: a name that nothing
- * defines, one defined twice, nodes in a circle. HD_UNSUPPORTED, HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_onnx_resolve(hd_onnx_resolver *resolver, hd_onnx_scope **out_root);
-
-/* Finds a model's functions, before names are resolved (onnx/function.c). HD_BAD_MODEL: two with one
- * name. HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_onnx_functions_find(hd_onnx_resolver *resolver);
-/* The function that a node calls; NULL: its operator is none of the model's functions. */
-const hd_onnx_function *hd_onnx_function_of(const hd_onnx_resolver *resolver,
-                                            const Onnx__NodeProto *node);
-/* A call of a function by a node of `scope`, counted towards the limit. HD_UNSUPPORTED: over it, or
- * the function's opset is none of ours. HD_BAD_MODEL: more operands than it has.
- * HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_onnx_call_make(hd_onnx_resolver *resolver,
-                                          const hd_onnx_function *function,
-                                          const hd_onnx_scope *scope, const Onnx__NodeProto *caller,
-                                          hd_onnx_call **out_call);
-
-/* Fills `order` of a scope whose names are resolved (onnx/order.c). HD_BAD_MODEL: a circle. */
-HD_MUST_CHECK hd_status hd_onnx_order(hd_onnx_resolver *resolver, hd_onnx_scope *scope);
 
 /* The node's name or, of one without, that of its first output; for messages. */
 const char *hd_onnx_node_name(const Onnx__NodeProto *node);

@@ -4,7 +4,7 @@
 #ifndef HD_HAL_CPU_PACKED_CONVOLUTION_H
 #define HD_HAL_CPU_PACKED_CONVOLUTION_H
 
-#include "hal/cpu/packed.h"
+#include "hal/cpu/packing.h"
 
 /* hd_cpu_packing of a convolution ("heddle.Conv"): one of HD_PACKING_CONVOLUTION,
  * _CONVOLUTION_WINOGRAD, _DEPTHWISE, _CONVOLUTION_GROUPS, _CONVOLUTION_TRANSPOSED,

@@ -7,7 +7,7 @@
 #include "operation/convolution.h"
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/convolution_block.h"
-#include "hal/cpu/packed.h"
+#include "hal/cpu/packing.h"
 
 /* Sizes of two spatial dimensions, height and width; one-dimensional ones have height 1. */
 typedef struct hd_convolution_work {

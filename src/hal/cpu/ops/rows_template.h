@@ -1,7 +1,6 @@
 /* Rows: the functions of rows.h, for the instruction set of the file that includes this one and
  * defines HD_ROWS_SET, the name of the set. */
 #include "hal/cpu/ops/lanes.h"
-#include "hal/cpu/ops/rows.h"
 
 static inline hd_lanes load_at(const float *x, int64_t i, int64_t count, float fill)
 {

@@ -1,0 +1,6 @@
+#include "folder/a.h"
+
+int a_count(void)
+{
+    return a_size(3);
+}

@@ -1,0 +1,2 @@
+int a_count(void);
+int a_size(int number);

@@ -1,0 +1,7 @@
+/* Declared in a.h and called by a.c. */
+#include "folder/a.h"
+
+int a_size(int number)
+{
+    return number;
+}

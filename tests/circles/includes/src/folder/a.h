@@ -1,0 +1,3 @@
+#include "folder/b.h"
+
+int a_count(void);
