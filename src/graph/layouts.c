@@ -406,12 +406,12 @@ static bool turn_slice(layout_pass *pass, const hd_plan_node *node)
     return true;
 }
 
-/* The order of axes by which a Transpose turns a signal or an image to channels last, or back. */
+/* Whether a Transpose's order of axes turns a signal or an image to channels last, or back. */
 static bool turns(const hd_plan_node *node, uint32_t rank, bool to_last)
 {
     size_t count;
     const int64_t *order = hd_operation_ints(&node->operation, "perm", &count);
-    if (!hd_plan_node_is(node, HD_OP_TRANSPOSE) || count != rank) {
+    if (count != rank) {
         return false;
     }
     bool fits = true;
@@ -425,7 +425,7 @@ static bool turns(const hd_plan_node *node, uint32_t rank, bool to_last)
  * twin. Who wants the result itself has it made there. */
 static bool turn_transpose_back(layout_pass *pass, const hd_plan_node *node)
 {
-    if (!is_map(pass, node->inputs[0]) ||
+    if (!hd_plan_node_is(node, HD_OP_TRANSPOSE) || !is_map(pass, node->inputs[0]) ||
         !turns(node, tensor_of(pass, node->inputs[0])->shape.rank, false) ||
         tensor_of(pass, node->outputs[0])->kept) {
         return false;
@@ -440,7 +440,7 @@ static bool turn_transpose_back(layout_pass *pass, const hd_plan_node *node)
 static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
 {
     hd_tensor_id output = node->outputs[0];
-    if (!is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
+    if (!hd_plan_node_is(node, HD_OP_TRANSPOSE) || !is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
         !turns(node, tensor_of(pass, output)->shape.rank, true) || tensor_of(pass, output)->kept ||
         tensor_of(pass, output)->viewed) {
         return false;
