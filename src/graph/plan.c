@@ -17,7 +17,7 @@ static void destroy_list(hd_unit *unit, hd_command_list **list)
 void hd_plan_drop_lane(hd_plan *plan, uint32_t lane)
 {
     destroy_list(plan->unit, &plan->lists[lane].list);
-    for (size_t p = 0; p < plan->part_count; p++) {
+    for (size_t p = 0; plan->parts != NULL && p < plan->part_count; p++) { /* counted before they are there */
         hd_plan_control *control = plan->parts[p].control;
         destroy_list(plan->unit, &plan->parts[p].lists[lane].list);
         if (control != NULL) {
