@@ -86,23 +86,18 @@ static void set_scale(hd_scaling *s, uint32_t axis, double to, double from)
 static hd_status apply_scales(const hd_operation *operation, hd_scaling *s, int64_t count,
                               const uint32_t *axes, hd_error *error)
 {
-    size_t old_count = 0;
-    const hd_attribute *attribute = hd_operation_attribute(operation, "scales");
     size_t index = is_old(operation) ? 1 : 2;
-    if (is_empty(operation, index)) {
-        if (attribute == NULL || attribute->kind != HD_ATTRIBUTE_FLOATS) {
-            return bad(operation, error, "there are neither scales nor sizes");
-        }
-        old_count = attribute->count;
+    bool listed = is_empty(operation, index); /* in an attribute */
+    const hd_attribute *attribute = hd_operation_attribute(operation, "scales");
+    if (listed && (attribute == NULL || attribute->kind != HD_ATTRIBUTE_FLOATS)) {
+        return bad(operation, error, "there are neither scales nor sizes");
     }
-    int64_t given = old_count > 0 ? (int64_t)old_count
-                                  : hd_shape_count(&operation->inputs[index].shape);
+    int64_t given = listed ? (int64_t)attribute->count : hd_shape_count(&operation->inputs[index].shape);
     if (given != count) {
         return bad(operation, error, "scales do not fit the axes");
     }
     for (int64_t i = 0; i < count; i++) {
-        double scale = old_count > 0 ? (double)attribute->floats[i]
-                                     : read_real(&operation->inputs[index], i);
+        double scale = listed ? (double)attribute->floats[i] : read_real(&operation->inputs[index], i);
         if (!(scale > 0 && scale < LIMIT) ||
             scale * (double)s->input.dims[axes[i]] >= LIMIT) {
             return bad(operation, error, "a scale is not positive, or far too large");
