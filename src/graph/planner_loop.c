@@ -140,7 +140,7 @@ static bool find_scans(loop_draft *draft, const hd_frame *frame, size_t carried)
         }
         draft->scans[draft->scan_count++] = i;
     }
-    int64_t left = frame->trip_count < 0 ? INT64_MAX : frame->trip_count - frame->iteration;
+    int64_t left = (frame->trip_count < 0 ? INT64_MAX : frame->trip_count) - frame->iteration;
     draft->limit = left;
     if (!draft->ends_early) {
         return frame->trip_count >= 0;
