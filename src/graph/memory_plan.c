@@ -14,6 +14,8 @@
 
 #define PLAN_WORK  900.0    /* of planning a step */
 #define START_WORK 100.0    /* of starting it in a run */
+#define START_COPY_WORK 10.0 /* of starting to copy an output */
+#define COPY_WORK  0.25     /* of copying a byte */
 #define STEP_END UINT32_MAX /* lives past the segment */
 /* More tensors than this are placed in the order of the steps; up to it, the largest first and each compared
  * with all, which takes a smaller arena. */
@@ -577,6 +579,16 @@ static hd_status check_memory(const hd_planner *planner, const hd_plan *plan)
                          planner->arena_size, scratch, outputs, (unsigned long long)planner->budget.memory);
 }
 
+/* A turn of a Loop, or a branch of an If, is work beside its steps, too: it is begun, and what none of its steps writes
+ * in place is copied. What runs it is charged for all. */
+static void count_block(hd_planner *planner, const hd_plan *plan)
+{
+    planner->run_work += START_WORK;
+    for (size_t i = 0; i < plan->output_count; i++) {
+        planner->run_work += plan->outputs[i].direct ? 0 : START_COPY_WORK + (double)plan->outputs[i].size * COPY_WORK;
+    }
+}
+
 hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
 {
     drop_empty_steps(planner);
@@ -608,5 +620,8 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
         plan->checks[i].source = reference_to(planner, plan->checks[i].tensor);
     }
     plan->recipe.arena_size = planner->arena_size;
+    if (planner->outer != NULL) {
+        count_block(planner, plan);
+    }
     return status == HD_OK && plan->part_count > 0 ? hd_planner_list_parts(planner, plan) : status;
 }

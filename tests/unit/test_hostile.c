@@ -215,6 +215,21 @@ static hd_value make_sum(void)
     return greatest(y);
 }
 
+/* Turns that compute nothing: each gives back a constant, which is copied. */
+static hd_value make_copies(void)
+{
+    hd_block *body = hd_graph_new_block(graph);
+    hd_value y = one_float(), other = block_floats(graph, 1, (float[]){2});
+    block_input(graph, body, "i", HD_INT64);
+    hd_value condition = block_input(graph, body, "c", HD_BOOL);
+    block_input(graph, body, "x", HD_FLOAT32);
+    block_output(graph, body, "c", condition);
+    block_output(graph, body, "x", other);
+    hd_value inputs[] = {block_ints(graph, 0, (int64_t[]){INT64_MAX}), HD_VALUE_NONE, y};
+    block_control(graph, graph->root, "Loop", inputs, 3, body, NULL, &y, 1);
+    return y;
+}
+
 static const struct {
     const char *name;
     hd_value (*make)(void);
@@ -231,6 +246,7 @@ static const struct {
     {"pool", make_pool},                 {"transform", make_transform},
     {"recurrence", make_recurrence},     {"regions", make_regions},
     {"boxes", make_boxes},               {"sum", make_sum},
+    {"copies", make_copies},
 };
 
 /* In the child: 0 where the graph runs or is refused in a sentence. */
