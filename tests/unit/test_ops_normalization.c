@@ -358,6 +358,19 @@ static void operands_that_do_not_fit_are_refused(void **state)
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_INVALID_ARGUMENT);
     operation_result_clear(&result);
+    hd_attribute groups = operation_int("num_groups", 3);
+    for (uint32_t opset = 18; opset <= 21; opset += 3) { /* a scale a group was right before 21 only */
+        operation_case grouped = {.type = "GroupNormalization",
+                                  .opset = opset,
+                                  .attributes = &groups,
+                                  .attribute_count = 1,
+                                  .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, 2, 6, 4),
+                                             OPERATION_TENSOR(HD_FLOAT32, scale, 3),
+                                             OPERATION_TENSOR(HD_FLOAT32, bias, 3)},
+                                  .input_count = 3};
+        assert_int_equal(operation_run(&grouped, &result), opset < 21 ? HD_OK : HD_INVALID_ARGUMENT);
+        operation_result_clear(&result);
+    }
 }
 
 int main(void)

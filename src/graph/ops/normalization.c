@@ -70,8 +70,8 @@ hd_infer_result hd_infer_group_norm(hd_operation *operation, size_t *needed_inpu
         return fail(operation, error, "num_groups does not divide the channels");
     }
     bool channels = holds(operation, 1, shape->dims[1]) && holds(operation, 2, shape->dims[1]);
-    if ((!channels && !(holds(operation, 1, groups) && holds(operation, 2, groups))) ||
-        !same_dtype(operation, 1, 3)) {
+    bool fits = channels || (operation->opset < 21 && holds(operation, 1, groups) && holds(operation, 2, groups));
+    if (!fits || !same_dtype(operation, 1, 3)) {
         return fail(operation, error, "scale and bias fit neither channels nor groups");
     }
     return hd_infer_same(operation, needed_input, error);

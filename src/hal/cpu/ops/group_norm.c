@@ -66,8 +66,7 @@ hd_status hd_group_norm_compile(hd_cpu_compilation *compilation)
     p->channels = p->groups == 0 ? 0 : shape->dims[1] / p->groups;
     p->positions = hd_shape_count_range(shape, 2, shape->rank);
     p->epsilon = hd_operation_float(operation, "epsilon", 1e-5f);
-    p->per_group = hd_shape_count(&operation->inputs[1].shape) == p->groups &&
-                   (operation->opset < 21 || p->channels == 1);
+    p->per_group = hd_shape_count(&operation->inputs[1].shape) == p->groups;
     if (operation->inputs[0].dtype == HD_FLOAT64) {
         return compile_wide(compilation, p);
     }
