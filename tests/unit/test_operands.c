@@ -158,8 +158,10 @@ static void scalars_and_gaps(const row_case *base)
         row_case_copy(&c, base);
         c.inputs[i].shape = all.inputs[i].shape = (hd_shape){.rank = 0};
         row_check(device, &c, ALL_MODES, SECONDS);
-        c.inputs[i].shape = (hd_shape){.rank = 1, .dims = {1}};
-        row_check(device, &c, ALL_MODES, SECONDS);
+        for (int64_t size = 0; size < 2; size++) {
+            c.inputs[i].shape = (hd_shape){.rank = 1, .dims = {size}};
+            row_check(device, &c, ALL_MODES, SECONDS);
+        }
         c.inputs[i].dtype = HD_DTYPE_NONE;
         row_check(device, &c, ALL_MODES, SECONDS);
         row_case_copy(&c, base);

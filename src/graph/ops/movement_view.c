@@ -173,6 +173,10 @@ hd_infer_result hd_infer_dropout(hd_operation *operation, size_t *needed_input, 
         if (training->data == NULL) {
             return hd_infer_need(2, needed_input);
         }
+        if (hd_shape_count(&training->shape) != 1 ||
+            (hd_operation_has(operation, 1) && hd_shape_count(&operation->inputs[1].shape) != 1)) {
+            return hd_infer_reject(operation, error, "ratio or training_mode is no scalar");
+        }
         if (hd_operand_int(training, 0) != 0) {
             if (hd_operation_has(operation, 1) && operation->inputs[1].data == NULL) {
                 return hd_infer_need(1, needed_input);

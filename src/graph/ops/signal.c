@@ -17,6 +17,12 @@ static size_t find_unknown(const hd_operation *operation, size_t begin, size_t e
     return 0;
 }
 
+/* Whether input `index`, if it is given, has one element. */
+static bool is_single(const hd_operation *operation, size_t index)
+{
+    return !hd_operation_has(operation, index) || hd_shape_count(&operation->inputs[index].shape) == 1;
+}
+
 /* The output's bins of a transform over `length` points. */
 static int64_t count_bins(const hd_operation *operation, int64_t length, int64_t otherwise)
 {
@@ -35,6 +41,9 @@ hd_infer_result hd_infer_dft(hd_operation *operation, size_t *needed_input, hd_e
     *needed_input = find_unknown(operation, 1, 3);
     if (*needed_input != 0) {
         return HD_INFER_NEEDS_VALUE;
+    }
+    if (!is_single(operation, 1) || !is_single(operation, 2)) {
+        return reject(operation, error, "length or axis is no scalar");
     }
     uint32_t rank = input->shape.rank;
     int64_t axis = operation->opset < 20            ? hd_operation_int(operation, "axis", 1)
@@ -72,6 +81,9 @@ hd_infer_result hd_infer_stft(hd_operation *operation, size_t *needed_input, hd_
         return HD_INFER_NEEDS_VALUE;
     }
     int64_t components = signal->shape.rank == 2 ? 1 : signal->shape.dims[2];
+    if (!is_single(operation, 1) || !is_single(operation, 3)) {
+        return reject(operation, error, "frame step or frame length is no scalar");
+    }
     if (signal->shape.rank < 2 || signal->shape.rank > 3 || components < 1 || components > 2 ||
         !is_real_type(signal->dtype) ||
         (has_window && (window->shape.rank != 1 || window->dtype != signal->dtype))) {
@@ -113,8 +125,8 @@ hd_infer_result hd_infer_signal_window(hd_operation *operation, size_t *needed_i
         *needed_input = 0;
         return HD_INFER_NEEDS_VALUE;
     }
-    int64_t size = hd_operand_int(&operation->inputs[0], 0);
-    if (size < 0 || hd_shape_count(&operation->inputs[0].shape) != 1) {
+    int64_t size = is_single(operation, 0) ? hd_operand_int(&operation->inputs[0], 0) : -1;
+    if (size < 0) {
         return reject(operation, error, "the size is no scalar of at least 0");
     }
     operation->outputs[0].shape = (hd_shape){.rank = 1, .dims = {size}};
