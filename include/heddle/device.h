@@ -61,7 +61,8 @@ typedef struct hd_device_info {
  * "auto".
  * On success *out_device holds a reference that hd_device_destroy gives back; on failure NULL. Each
  * call opens a device of its own, with its own threads, streams and memory.
- * HD_NOT_FOUND: no such name. HD_UNAVAILABLE: no such hardware or driver. HD_INVALID_ARGUMENT:
+ * HD_NOT_FOUND: no such name. HD_UNAVAILABLE: no such hardware or driver, or the environment variable
+ * HEDDLE_ISA holds the CPU to an instruction set that it does not have (README). HD_INVALID_ARGUMENT:
  * out_device is NULL, struct_size is not known, or there is no such strategy. HD_OUT_OF_MEMORY,
  * HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_open(const char *name, const hd_device_options *options,
@@ -91,7 +92,8 @@ HD_API HD_MUST_CHECK hd_status hd_device_get_info(const hd_device *device, hd_de
  * number to *out_count, which may be larger (infos may be NULL where capacity is 0). The caller sets
  * infos[0].struct_size to sizeof(hd_device_info), at which distance the entries follow one another; the
  * library sets it in all others that it writes. Does not open devices, does not block.
- * HD_INVALID_ARGUMENT: out_count or infos is NULL, or infos[0].struct_size is not set. HD_FORKED. */
+ * HD_INVALID_ARGUMENT: out_count or infos is NULL, or infos[0].struct_size is not set. HD_UNAVAILABLE:
+ * HEDDLE_ISA, as for hd_device_open. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_count,
                                               hd_error *error);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hal/cpu/backend.h"
+#include "hal/cpu/isa.h"
 
 /* What this build has, the host first. */
 static const hd_backend *const backends[] = {&hd_backend_cpu};
@@ -45,6 +46,11 @@ hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint
 {
     *out_backend = NULL;
     *out_ordinal = 0;
+    /* The host computes for every device. */
+    hd_status status = hd_cpu_isa_check(error);
+    if (status != HD_OK) {
+        return status;
+    }
     if (name == NULL || strcmp(name, "auto") == 0) {
         *out_backend = hd_backend_host();
         return HD_OK;

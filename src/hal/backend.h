@@ -187,7 +187,7 @@ const hd_backend *hd_backend_host(void);
 const hd_backend *hd_backend_at(size_t index);
 
 /* The device that a name means ("cpu", "auto", "cuda", "cuda:1"). HD_NOT_FOUND: no such name. HD_UNAVAILABLE: not in
- * this build or not on this machine. */
+ * this build or not on this machine, or HEDDLE_ISA asks for what there is not. */
 HD_MUST_CHECK hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal,
                                         hd_error *error);
 

@@ -59,6 +59,12 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
         return hd_fail(error, HD_INVALID_ARGUMENT, "infos[0].struct_size is %zu, not %zu", infos[0].struct_size,
                        sizeof *infos);
     }
+    const hd_backend *host;
+    uint32_t host_ordinal;
+    hd_status status = hd_backend_find("cpu", &host, &host_ordinal, error);
+    if (status != HD_OK) {
+        return status;
+    }
     size_t found = 0;
     for (size_t i = 0; hd_backend_at(i) != NULL; i++) {
         const hd_backend *backend = hd_backend_at(i);
