@@ -1,7 +1,6 @@
 /* BITS: one input gives one output, bit for bit, whatever runs beside it: the ten cases and MiniLM.
  *
- * usage: bits_test_bits [MINILM.onnx [REPEATS [TEST]]]
- * Otherwise the model is $HEDDLE_MINILM and the repeats are $HEDDLE_BITS_REPEATS, or 20. */
+ * The model is $HEDDLE_MINILM, the repeats are $HEDDLE_BITS_REPEATS or 20. */
 #include <errno.h>
 #include <fenv.h>
 #include <pthread.h>
@@ -544,17 +543,12 @@ int main(int argc, char **argv)
         subject_minilm_path = argv[3][0] != '\0' ? argv[3] : NULL;
         return print_outputs((size_t)strtoull(argv[2], NULL, 10));
     }
-    const char *path = argc > 1 ? argv[1] : getenv("HEDDLE_MINILM");
-    const char *number = argc > 2 ? argv[2] : getenv("HEDDLE_BITS_REPEATS");
+    const char *path = getenv("HEDDLE_MINILM");
+    const char *number = getenv("HEDDLE_BITS_REPEATS");
     if (number != NULL) {
         repeats = strtoull(number, NULL, 10);
     }
-    if (argc > 3) {
-        cmocka_set_test_filter(argv[3]);
-    }
     subject_minilm_path = path != NULL && access(path, R_OK) == 0 ? path : NULL;
     size_t count = list_tests(tests, names);
-    printf("one alone: %s '%s' %llu BEHAVIOUR.SUBJECT\n", argv[0], path != NULL ? path : "",
-           (unsigned long long)repeats);
     return repeats == 0 ? 2 : _cmocka_run_group_tests("bits", tests, count, NULL, NULL);
 }

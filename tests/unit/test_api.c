@@ -599,7 +599,7 @@ static void statuses_have_names_and_meanings(void **state)
     assert_string_equal(hd_version(), version);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_go_by_position_or_by_name),
@@ -622,8 +622,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forked_child_is_refused),
         cmocka_unit_test(statuses_have_names_and_meanings),
     };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -661,8 +661,5 @@ int main(int argc, char **argv)
     if (argc == 3) {
         return play_part(argv[2]);
     }
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
