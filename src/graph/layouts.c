@@ -440,7 +440,8 @@ static bool turn_transpose_back(layout_pass *pass, const hd_plan_node *node)
 static bool turn_transpose(layout_pass *pass, const hd_plan_node *node)
 {
     hd_tensor_id output = node->outputs[0];
-    if (!hd_plan_node_is(node, HD_OP_TRANSPOSE) || !is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
+    if (!hd_plan_node_is(node, HD_OP_TRANSPOSE) || !is_map(pass, node->inputs[0]) ||
+        !is_missing(pass, node->inputs[0]) ||
         !turns(node, tensor_of(pass, output)->shape.rank, true) || tensor_of(pass, output)->kept ||
         tensor_of(pass, output)->viewed) {
         return false;

@@ -48,9 +48,8 @@ typedef struct outcome {
 static void require(bool condition, const char *what, const outcome *a, const outcome *b)
 {
     if (!condition) {
-        fprintf(stderr, "%s\n", what);
-        fprintf(stderr, "alone: %s: %s\n", hd_status_name(a->status), a->status == HD_OK ? "" : a->error.message);
-        fprintf(stderr, "beside another: %s: %s\n", hd_status_name(b->status), b->status == HD_OK ? "" : b->error.message);
+        fprintf(stderr, "%s\nalone: %s: %s\nbeside another: %s: %s\n", what, hd_status_name(a->status),
+                a->error.message, hd_status_name(b->status), b->error.message);
         abort();
     }
 }
@@ -91,7 +90,9 @@ static bool make_input(const hd_value_info *info, fuzz_random *random, bool has_
     double elements[ROW_ELEMENT_LIMIT];
     size_t given = row_input_elements(info->name, elements, ROW_ELEMENT_LIMIT);
     size_t size = hd_dtype_size(info->dtype), count = 1;
-    *out = (hd_tensor){.name = info->name, .dtype = info->dtype, .rank = info->rank == HD_RANK_UNKNOWN ? 1 : info->rank};
+    *out = (hd_tensor){.name = info->name,
+                       .dtype = info->dtype,
+                       .rank = info->rank == HD_RANK_UNKNOWN ? 1 : info->rank};
     for (uint32_t i = 0; i < out->rank; i++) {
         out->dims[i] = info->rank == HD_RANK_UNKNOWN ? 2
                        : info->dims[i] < 0           ? open_size(info->dim_names[i])

@@ -23,7 +23,8 @@ int64_t block_opset(const mutation *m, const body *b)
     return own != 0 ? own : opset_of(m->model->opset_import, m->model->n_opset_import);
 }
 
-void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count, const char *domain, int64_t version)
+void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count, const char *domain,
+                        int64_t version)
 {
     Onnx__OperatorSetIdProto *set = MAKE(m, operator_set_id_proto);
     set->domain = text_copy(m, domain);
@@ -102,9 +103,8 @@ static bool has_blocks(const Onnx__NodeProto *node)
     return false;
 }
 
-void block_make_function(mutation *m, const body *b, Onnx__NodeProto *node, int64_t opset)
+void block_make_function(mutation *m, Onnx__NodeProto *node, int64_t opset)
 {
-    (void)b;
     Onnx__FunctionProto *function = add_function(m, opset);
     Onnx__NodeProto *inner = move_inside(m, node);
     node->op_type = function->name;
@@ -127,7 +127,7 @@ void block_wrap_function(mutation *m)
     body b = body_pick(m);
     Onnx__NodeProto *node = body_pick_node(m, &b);
     if (node != NULL && (!has_blocks(node) || once_in(m, 8))) {
-        block_make_function(m, &b, node, block_opset(m, &b));
+        block_make_function(m, node, block_opset(m, &b));
     }
 }
 

@@ -8,10 +8,11 @@
 
 /* ONNX's opset in a body. */
 int64_t block_opset(const mutation *m, const body *b);
-void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count, const char *domain, int64_t version);
+void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count, const char *domain,
+                        int64_t version);
 
-/* Makes a node of the body a call of a new function, which has it as its only node. */
-void block_make_function(mutation *m, const body *b, Onnx__NodeProto *node, int64_t opset);
+/* Makes a node a call of a new function, which has it as its only node. */
+void block_make_function(mutation *m, Onnx__NodeProto *node, int64_t opset);
 
 void block_wrap_function(mutation *m);
 void block_wrap_if(mutation *m);

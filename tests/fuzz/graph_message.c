@@ -48,13 +48,15 @@ static bool is_sound(const void *data, size_t size)
     return true;
 }
 
-static ProtobufCMessage *unpack(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data, size_t size)
+static ProtobufCMessage *unpack(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data,
+                                size_t size)
 {
     ProtobufCAllocator allocator = {allocate, release, tree};
     return protobuf_c_message_unpack(kind, &allocator, size, data);
 }
 
-ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data, size_t size)
+ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data,
+                               size_t size)
 {
     return is_sound(data, size) ? unpack(tree, kind, data, size) : NULL;
 }
@@ -186,7 +188,8 @@ static void *pointer_at(const field *f, size_t index)
     return pointer;
 }
 
-static void collect(message_tree *tree, ProtobufCMessage *message, const ProtobufCMessageDescriptor *kind, message_list *list)
+static void collect(message_tree *tree, ProtobufCMessage *message, const ProtobufCMessageDescriptor *kind,
+                    message_list *list)
 {
     if (kind == NULL || message->descriptor == kind) {
         MESSAGE_APPEND(tree, list->items, list->count, message);
@@ -216,15 +219,18 @@ ProtobufCMessage *message_pick(message_tree *tree, ProtobufCMessage *message, co
 
 int64_t message_extreme(message_tree *tree)
 {
-    static const int64_t numbers[] = {0, 1, -1, 2, 3, -2, 4, 7, 8, 13, 16, 17, 64, 127, 128, 255, 1000, 65536, -65536, INT32_MAX,
-                                      INT32_MIN, (int64_t)UINT32_MAX + 1, INT64_C(1) << 40, INT64_C(1) << 58, INT64_MAX, INT64_MIN};
+    static const int64_t numbers[] = {0,         1,         -1,  2,   3,   -2,   4,     7,      8,
+                                      13,        16,        17,  64,  127, 128,  255,   1000,   65536,
+                                      -65536,    INT32_MAX, INT32_MIN, (int64_t)UINT32_MAX + 1,
+                                      INT64_C(1) << 40, INT64_C(1) << 58, INT64_MAX, INT64_MIN};
     size_t most = sizeof numbers / sizeof numbers[0];
     return numbers[fuzz_below(&tree->random, fuzz_once_in(&tree->random, 3) ? most : most / 2)];
 }
 
 static double extreme_real(message_tree *tree)
 {
-    static const double numbers[] = {0, -0.0, 1, -1, 0.5, 2, 1e-5, 1e-45, 1e38, -1e38, (double)INFINITY, (double)-INFINITY, (double)NAN};
+    static const double numbers[] = {0,     -0.0, 1,     -1, 0.5, 2, 1e-5,
+                                     1e-45, 1e38, -1e38, (double)INFINITY, (double)-INFINITY, (double)NAN};
     return numbers[fuzz_below(&tree->random, sizeof numbers / sizeof numbers[0])];
 }
 

@@ -27,7 +27,8 @@ void *message_alloc(message_tree *tree, size_t size);
 void *message_bytes(message_tree *tree, const void *bytes, size_t size); /* a copy; NULL with size 0 is allowed */
 
 /* NULL: the bytes are no such message, or it nests too deep. */
-ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data, size_t size);
+ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data,
+                               size_t size);
 ProtobufCMessage *message_copy(message_tree *tree, const ProtobufCMessage *message);
 ProtobufCMessage *message_make(message_tree *tree, const ProtobufCMessageDescriptor *kind);
 

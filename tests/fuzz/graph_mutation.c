@@ -101,7 +101,8 @@ static int64_t pick_size(mutation *m)
 
 static int64_t new_size(mutation *m)
 {
-    static const int64_t sizes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 40, 64, 65, 100, 0, 127, 128, 129, 257, 1025};
+    static const int64_t sizes[] = {1,  2,  3,  4,  5,  6,  7,  8,   9, 12,  15,  16,  17,
+                                    31, 32, 33, 40, 64, 65, 100, 0, 127, 128, 129, 257, 1025};
     return once_in(m, 32) ? message_extreme(&m->tree) : sizes[below(m, sizeof sizes / sizeof sizes[0])];
 }
 
@@ -281,9 +282,10 @@ static void constant_to_input(mutation *m)
     }
     double elements[ROW_ELEMENT_LIMIT];
     int64_t count = tensor_count(tensor);
-    bool is_short = count <= ROW_ELEMENT_LIMIT && tensor->raw_data.len >= (size_t)count * hd_dtype_size((hd_dtype)tensor->data_type);
+    hd_dtype dtype = (hd_dtype)tensor->data_type;
+    bool is_short = count <= ROW_ELEMENT_LIMIT && tensor->raw_data.len >= (size_t)count * hd_dtype_size(dtype);
     for (int64_t i = 0; is_short && i < count; i++) {
-        elements[i] = fuzz_load((hd_dtype)tensor->data_type, tensor->raw_data.data, (size_t)i);
+        elements[i] = fuzz_load(dtype, tensor->raw_data.data, (size_t)i);
     }
     char *name = row_input_name(m, is_short ? elements : NULL, is_short ? (size_t)count : 0);
     value_rename(m, tensor->name, name);
@@ -352,10 +354,12 @@ static void change_attribute(mutation *m)
 static void change_any(mutation *m)
 {
     static const ProtobufCMessageDescriptor *const kinds[] = {
-        &onnx__attribute_proto__descriptor,  &onnx__tensor_proto__descriptor,        &onnx__value_info_proto__descriptor,
-        &onnx__type_proto__descriptor,       &onnx__type_proto__tensor__descriptor,  &onnx__tensor_shape_proto__descriptor,
-        &onnx__node_proto__descriptor,       &onnx__graph_proto__descriptor,         &onnx__function_proto__descriptor,
-        &onnx__model_proto__descriptor,      &onnx__operator_set_id_proto__descriptor,
+        &onnx__attribute_proto__descriptor,    &onnx__tensor_proto__descriptor,
+        &onnx__value_info_proto__descriptor,   &onnx__type_proto__descriptor,
+        &onnx__type_proto__tensor__descriptor, &onnx__tensor_shape_proto__descriptor,
+        &onnx__node_proto__descriptor,         &onnx__graph_proto__descriptor,
+        &onnx__function_proto__descriptor,     &onnx__model_proto__descriptor,
+        &onnx__operator_set_id_proto__descriptor,
         &onnx__tensor_shape_proto__dimension__descriptor};
     change_kind(m, kinds[below(m, sizeof kinds / sizeof kinds[0])]);
 }
@@ -399,9 +403,10 @@ static void mend_duplicates(mutation *m, const body *b)
     }
     Onnx__GraphProto *graph = b->graph;
     for (size_t i = 0; graph != NULL && i < graph->n_initializer; i++) {
+        Onnx__TensorProto *tensor = graph->initializer[i];
         for (size_t k = 0; k < i; k++) {
-            if (!is_empty(graph->initializer[i]->name) && text_is(graph->initializer[k]->name, graph->initializer[i]->name)) {
-                graph->initializer[i]->name = text_fresh(m, "c");
+            if (!is_empty(tensor->name) && text_is(graph->initializer[k]->name, tensor->name)) {
+                tensor->name = text_fresh(m, "c");
             }
         }
     }
@@ -481,12 +486,13 @@ typedef struct change {
 } change;
 
 static const change changes[] = {
-    {8, true, row_insert},         {5, true, row_splice},        {3, false, remove_node},      {3, false, rewire},
-    {2, true, copy_node},          {1, false, add_output},       {6, false, resize},           {4, false, resize_one},
-    {2, false, loosen},            {3, false, retype},           {3, false, constant_to_input}, {2, false, input_to_constant},
-    {3, false, change_constant},   {2, true, block_wrap_if},     {3, true, block_wrap_loop},   {3, true, block_wrap_function},
-    {1, true, block_overload},     {5, false, change_attribute}, {3, false, change_any},       {2, false, change_type},
-    {1, false, change_opset},
+    {8, true, row_insert},          {5, true, row_splice},         {3, false, remove_node},
+    {3, false, rewire},             {2, true, copy_node},          {1, false, add_output},
+    {6, false, resize},             {4, false, resize_one},        {2, false, loosen},
+    {3, false, retype},             {3, false, constant_to_input}, {2, false, input_to_constant},
+    {3, false, change_constant},    {2, true, block_wrap_if},      {3, true, block_wrap_loop},
+    {3, true, block_wrap_function}, {1, true, block_overload},     {5, false, change_attribute},
+    {3, false, change_any},         {2, false, change_type},       {1, false, change_opset},
 };
 #define CHANGE_COUNT (sizeof changes / sizeof changes[0])
 
@@ -500,10 +506,8 @@ static void change_once(mutation *m)
     while (place >= changes[chosen].weight) {
         place -= changes[chosen++].weight;
     }
-    if (changes[chosen].adds && m->model->graph->n_node > NODE_LIMIT) {
-        chosen = 2; /* remove_node */
-    }
-    changes[chosen].make(m);
+    bool is_large = m->model->graph->n_node > NODE_LIMIT;
+    (changes[chosen].adds && is_large ? remove_node : changes[chosen].make)(m);
     m->model->graph = m->model->graph != NULL ? m->model->graph : MAKE(m, graph_proto);
 }
 
@@ -525,7 +529,8 @@ static Onnx__ModelProto *read_model(mutation *m, const uint8_t *data, size_t siz
     return model;
 }
 
-size_t graph_mutate(uint8_t *data, size_t size, size_t capacity, const uint8_t *other, size_t other_size, uint64_t seed)
+size_t graph_mutate(uint8_t *data, size_t size, size_t capacity, const uint8_t *other, size_t other_size,
+                    uint64_t seed)
 {
     mutation m = {.tree = {.random = {seed}}};
     m.model = read_model(&m, data, size);

@@ -78,13 +78,15 @@ static char *find_alike(mutation *m, const row_operand *operand)
     }
     for (size_t i = 0; i < graph->n_initializer; i++) {
         const Onnx__TensorProto *tensor = graph->initializer[i];
-        bool fits = tensor->data_type == (int32_t)operand->dtype && shape_is(&operand->shape, tensor->dims, tensor->n_dims);
+        bool fits = tensor->data_type == (int32_t)operand->dtype &&
+                    shape_is(&operand->shape, tensor->dims, tensor->n_dims);
         found = fits && once_in(m, ++seen) ? tensor->name : found;
     }
     return found;
 }
 
-/* Any value of the body that does not depend on the reader, made to have the operand's type and shape; NULL: the body has none. */
+/* Any value of the body that does not depend on the reader, made to have the operand's type and shape; NULL: the body
+ * has none. */
 static char *adapt(mutation *m, const body *b, const row_operand *operand, const Onnx__NodeProto *reader)
 {
     double dims[HD_MAX_RANK];
@@ -121,7 +123,8 @@ static char *add_input(mutation *m, const row_operand *operand)
 
 static char *add_constant(mutation *m, const body *b, const row_operand *operand)
 {
-    return constant_add(m, b, tensor_make(m, operand->dtype, &operand->shape, operand->has_elements ? operand->elements : NULL));
+    const double *elements = operand->has_elements ? operand->elements : NULL;
+    return constant_add(m, b, tensor_make(m, operand->dtype, &operand->shape, elements));
 }
 
 /* The name of a value for an operand of what `reader` (NULL: nothing yet) is to read. */
@@ -200,7 +203,8 @@ static void pick_case(mutation *m, row_case *c)
 
 /* The case as a node of the body, to be read by `reader` (NULL: by nothing yet). first: the value that its first
  * operand is; NULL: as any other. */
-static Onnx__NodeProto *add_case(mutation *m, const body *b, const row_case *c, char *first, const Onnx__NodeProto *reader)
+static Onnx__NodeProto *add_case(mutation *m, const body *b, const row_case *c, char *first,
+                                 const Onnx__NodeProto *reader)
 {
     Onnx__NodeProto *node = node_make(m, c->type);
     for (size_t i = 0; i < c->input_count; i++) {
@@ -216,7 +220,7 @@ static Onnx__NodeProto *add_case(mutation *m, const body *b, const row_case *c, 
     }
     body_add_node(m, b, node);
     if (block_opset(m, b) != (int64_t)c->opset && !once_in(m, 16)) {
-        block_make_function(m, b, node, (int64_t)c->opset);
+        block_make_function(m, node, (int64_t)c->opset);
     }
     return node;
 }

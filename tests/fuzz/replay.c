@@ -1,9 +1,9 @@
 /* usage: TARGET [--mutate SECONDS FILE] FILE|FOLDER...
  *
- * Runs a fuzz target once over each file, and those of the folders, in builds without libFuzzer; then, for SECONDS, over mutants
- * of them, which the target's own mutator makes, if it has one. Each is written to FILE before it runs, so that one
- * that ends the process can be run again. Mutants that the target finds of use are changed further. The same ones in
- * the same order every time. */
+ * Runs a fuzz target once over each file, and those of the folders, in builds without libFuzzer; then, for SECONDS,
+ * over mutants of them, which the target's own mutator makes, if it has one. Each is written to FILE before it runs, so
+ * that one that ends the process can be run again. Mutants that the target finds of use are changed further. The same
+ * ones in the same order every time. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
