@@ -303,7 +303,7 @@ static void input_to_constant(mutation *m)
     Onnx__ValueInfoProto *input = graph->input[at];
     hd_dtype dtype;
     hd_shape shape;
-    if (input->name == NULL || !row_input_shape(input, &dtype, &shape)) {
+    if (input->name == NULL || !row_input_shape(input, &dtype, &shape) || hd_dtype_size(dtype) == 0) {
         return;
     }
     double elements[ROW_ELEMENT_LIMIT];
