@@ -8,8 +8,6 @@
  * they would have repeated one, complete or what bounded it, seconds. A failure is followed by what
  * went wrong and the schedule. Exit status: 0 all held, 1 something failed, 2 usage. */
 #define _GNU_SOURCE
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,37 +42,6 @@ static const scenario *const tables[] = {
     scenarios_team,
     scenarios_timeline,
 };
-
-static char failure_text[2000];
-static char failure_schedule[16000];
-
-void failure(const char *kind, const char *format, ...)
-{
-    int used = snprintf(failure_text, sizeof failure_text, "%s: ", kind);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure_text + used, sizeof failure_text - (size_t)used, format, arguments);
-    va_end(arguments);
-    search_print(failure_schedule, sizeof failure_schedule);
-    scheduler_leave(EXECUTION_FAILED);
-}
-
-/* The code under test crashed: the last word of a broken execution. */
-static void note_crash(int signal_number, siginfo_t *information, void *context)
-{
-    (void)context;
-    failure("crash", "signal %d, address %p", signal_number, information->si_addr);
-}
-
-static void catch_crashes(void)
-{
-    static char stack[1 << 16];
-    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
-    struct sigaction action = {.sa_sigaction = note_crash,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-    sigaction(SIGSEGV, &action, NULL);
-    sigaction(SIGBUS, &action, NULL);
-}
 
 static uint64_t outcomes_seen;
 
@@ -118,7 +85,6 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
         .bounded = preemptions != 0, .preemptions = preemptions, .spurious = what->spurious != 0});
     uint64_t complete = 0, redundant = 0;
     outcomes_seen = 0;
-    failure_schedule[0] = '\0';
     double start = seconds_now();
     bool failed = false, cut = false;
     do {
@@ -132,8 +98,8 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
     } while (!failed && !cut && search_next());
     if (!failed && !cut && what->outcomes != 0 && outcomes_seen != what->outcomes) {
         failed = true;
-        snprintf(failure_text, sizeof failure_text, "outcomes: %#llx are possible, not %#llx",
-                 (unsigned long long)outcomes_seen, (unsigned long long)what->outcomes);
+        failure_between("outcomes", "%#llx are possible, not %#llx", (unsigned long long)outcomes_seen,
+                        (unsigned long long)what->outcomes);
     }
     char bound[64] = "complete";
     if (failed) {
@@ -147,9 +113,9 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
            (unsigned long long)complete, (unsigned long long)redundant, bound,
            seconds_now() - start);
     if (failed) {
-        printf("  %s\n", failure_text);
-        if (failure_schedule[0] != '\0') {
-            printf("  explore %s --replay %s\n", what->name, failure_schedule);
+        printf("  %s\n", failure_text());
+        if (failure_schedule()[0] != '\0') {
+            printf("  explore %s --replay %s\n", what->name, failure_schedule());
         }
     }
     fflush(stdout);
@@ -164,7 +130,7 @@ static int replay(const scenario *what, const char *schedule)
     }
     trace_is_on = true;
     execution_end end = scheduler_execute(what->run, what->spurious, old_loads_of(what));
-    printf("%s\n", end == EXECUTION_FAILED ? failure_text : "nothing failed");
+    printf("%s\n", end == EXECUTION_FAILED ? failure_text() : "nothing failed");
     return end == EXECUTION_FAILED ? 1 : 0;
 }
 
@@ -200,7 +166,7 @@ int main(int count, char **arguments)
         fprintf(stderr, "explore: cannot map memory at a fixed address\n");
         return 2;
     }
-    catch_crashes();
+    failure_catch_crashes();
     for (int i = 1; i < count; i++) {
         bool more = i + 1 < count;
         if (strcmp(arguments[i], "--list") == 0) {
