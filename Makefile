@@ -13,7 +13,7 @@ PRESETS := release debug tsan asan fuzz fault fault-asan
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
-	@echo "make test        all tests, about 30 minutes on 2 cores (installs what is missing)"
+	@echo "make test        all tests, about 35 minutes on 2 cores (installs what is missing)"
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
