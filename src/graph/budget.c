@@ -1,5 +1,7 @@
 #include "graph/budget.h"
 
+#include <math.h>
+
 #include "base/memory.h"
 
 /* What model.h documents at work_limit and run_memory_limit. */
@@ -12,7 +14,8 @@
 hd_budget hd_budget_of(const hd_model_options *options, uint64_t brought)
 {
     double bytes = (double)brought;
-    hd_budget budget = {.work = (double)options->work_limit, .memory = options->run_memory_limit};
+    hd_budget budget = {.work = options->work_limit == UINT64_MAX ? INFINITY : (double)options->work_limit,
+                        .memory = options->run_memory_limit};
     if (options->work_limit == 0) {
         budget.work = WORK + WORK_A_BYTE * bytes + bytes * bytes / WORK_SQUARE;
     }
