@@ -88,6 +88,19 @@ static void discharge(size_t size, hd_memory_owner *owner)
     }
 }
 
+/* Blocks from this size on, which the heap gives back to the system at once, lie on huge pages where it has them: a
+ * stopped run that frees hundreds of megabytes takes a millisecond for that, not thirty, and touching them is faster,
+ * too. */
+#define HUGE_SIZE ((size_t)32 << 20)
+
+static void advise(char *base, size_t size)
+{
+    if (size >= HUGE_SIZE) {
+        size_t before = hd_align_up((size_t)base, 4096) - (size_t)base;
+        madvise(base + before, size - before, MADV_HUGEPAGE); /* advice: works without */
+    }
+}
+
 static void *map(size_t size)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -140,6 +153,7 @@ static void *allocate(size_t size, bool is_aligned, bool is_zero)
         discharge(charged, owner);
         return NULL;
     }
+    advise(base, size + before);
     *header_of(base + before) = (block_header){.owner = owner, .word = charged << 2 | (size_t)kind};
     return base + before;
 }
