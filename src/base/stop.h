@@ -7,9 +7,14 @@
 #define HD_BASE_STOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
+
+/* Turns of a kernel's innermost loop, of a nanosecond or a few, from one look to the next: a multiple of every
+ * vector's length. */
+#define HD_STOP_TURNS 16384
 
 typedef struct hd_stop {
     /* HD_OK: go on. HD_CANCELLED, HD_DEADLINE: end. Takes no lock, and changes nothing. */
@@ -45,6 +50,37 @@ static inline bool hd_stop_ends(int64_t turn)
 {
     return (turn & 4095) == 4095 && hd_stop_asked() != HD_OK;
 }
+
+/* The same for longer turns: at every `every`th, a power of two. */
+static inline bool hd_stop_ends_every(int64_t turn, int64_t every)
+{
+    return (turn & (every - 1)) == every - 1 && hd_stop_asked() != HD_OK;
+}
+
+/* The same for shorter ones: where a loop over [0, count) that has come to `at` asks next, some tens of microseconds
+ * from there; count where less is left; `at` itself when it is to end. */
+static inline int64_t hd_stop_reach(int64_t at, int64_t count)
+{
+    return count - at <= HD_STOP_TURNS ? count : hd_stop_asked() == HD_OK ? at + HD_STOP_TURNS : at;
+}
+
+/* Where turns are longer: how many of `work` short ones each are as many as that, at least 1; and the same with it. */
+static inline int64_t hd_stop_turns(int64_t work)
+{
+    return work < HD_STOP_TURNS ? HD_STOP_TURNS / (work < 1 ? 1 : work) : 1;
+}
+
+static inline int64_t hd_stop_reach_by(int64_t at, int64_t count, int64_t turns)
+{
+    return count - at <= turns ? count : hd_stop_asked() == HD_OK ? at + turns : at;
+}
+
+/* Copies and clears what may be long, as far as they may go. */
+void hd_stop_copy(void *target, const void *source, size_t size);
+void hd_stop_clear(void *target, size_t size);
+/* Touches new memory, a huge page after the other, where something may stop the work: the system clears each when it
+ * is first written, and one tile may write to all of them. */
+void hd_stop_touch(void *memory, size_t size);
 
 /* Tells a caller that his work was stopped; returns why: HD_CANCELLED or HD_DEADLINE. */
 hd_status hd_stop_tell(hd_status why, hd_error *error);

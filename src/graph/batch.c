@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/sized.h"
+#include "base/stop.h"
 #include "graph/batch_stack.h"
 #include "graph/binding.h"
 
@@ -116,20 +117,25 @@ static hd_status look_at_batch(const hd_stop *stop)
     return i < batch->count ? HD_OK : HD_CANCELLED;
 }
 
-/* Runs the worker's requests as one, without handing anything out. Once their inputs are stacked, they hold their
- * callers' memory no more. False: it could not be done, and each may be run alone. */
+/* Runs the worker's requests as one, without handing anything out. Once a request's inputs are stacked, it holds its
+ * caller's memory no more. False: it could not be done, and each may be run alone. */
 static bool run_stacked(batch_worker *worker, size_t count, uint32_t rows)
 {
     hd_batch_kind *kind = worker->entries[0]->kind;
-    if (hd_batch_kind_prove(kind, worker->batch->model, rows, NULL) != HD_OK ||
-        !hd_batch_stack_fill(&worker->stack, worker->entries, count, rows)) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        hd_future_let_go(worker->entries[i]->future);
-    }
     batch_stop stop = {{look_at_batch, look_at_batch}, worker, count};
     hd_store_relaxed(&worker->pending, 0);
+    hd_stop_enter(&stop.stop);
+    hd_status status = hd_batch_kind_prove(kind, worker->batch->model, rows, NULL);
+    hd_stop_enter(NULL);
+    if (status != HD_OK || !hd_batch_stack_prepare(&worker->stack, kind, rows)) {
+        return false;
+    }
+    uint32_t row = 0;
+    for (size_t i = 0; i < count; i++) {
+        hd_batch_stack_put(&worker->stack, worker->entries[i], row);
+        row += worker->entries[i]->request.rows;
+        hd_future_let_go(worker->entries[i]->future);
+    }
     return hd_batch_stack_run(&worker->stack, kind, rows, &stop.stop);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "graph/binding.h"
 
 static size_t input_count(const hd_batch_stack *stack)
@@ -68,6 +69,13 @@ static bool reserve(hd_batch_stack *stack, size_t index, size_t size)
     return true;
 }
 
+/* Of a model input's row. */
+static size_t input_row_size(const hd_batch_stack *stack, const hd_batch_kind *kind, size_t index)
+{
+    hd_dtype dtype = stack->model->graph->values[stack->model->graph->root->inputs[index]].dtype;
+    return (size_t)hd_shape_count(&kind->row_shapes[index]) * hd_dtype_size(dtype);
+}
+
 /* Fills in the tensor of a model input of `rows` rows; returns the size of one. */
 static size_t describe_input(hd_batch_stack *stack, const hd_batch_kind *kind, size_t index,
                              uint32_t rows)
@@ -79,7 +87,7 @@ static size_t describe_input(hd_batch_stack *stack, const hd_batch_kind *kind, s
     tensor->rank = shape->rank;
     memcpy(tensor->dims, shape->dims, sizeof tensor->dims);
     tensor->dims[0] = rows;
-    size_t row_size = (size_t)hd_shape_count(shape) * hd_dtype_size(tensor->dtype);
+    size_t row_size = input_row_size(stack, kind, index);
     tensor->size = row_size * rows;
     return row_size;
 }
@@ -96,22 +104,34 @@ hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *
                               entry->output_count, error);
 }
 
-bool hd_batch_stack_fill(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count, uint32_t rows)
+bool hd_batch_stack_prepare(hd_batch_stack *stack, const hd_batch_kind *kind, uint32_t rows)
 {
     for (size_t i = 0; i < input_count(stack); i++) {
-        size_t row_size = describe_input(stack, entries[0]->kind, i, rows);
+        size_t row_size = describe_input(stack, kind, i, rows);
         if (!reserve(stack, i, row_size * rows)) { /* it fits: the requests' own memory is larger */
             return false;
         }
         stack->tensors[i].data = stack->buffers[i];
-        unsigned char *to = stack->buffers[i];
-        for (size_t k = 0; k < count && row_size > 0; k++) {
-            size_t size = row_size * entries[k]->request.rows;
-            memcpy(to, entries[k]->pointers[i], size);
-            to += size;
-        }
     }
     return true;
+}
+
+/* A copy of, or for, one request, while it is to have it. */
+static void copy_for(const hd_batch_entry *entry, void *to, const void *from, size_t size)
+{
+    hd_future_stop stop = hd_future_make_stop(entry->future);
+    hd_stop_enter(&stop.stop);
+    hd_stop_copy(to, from, size);
+    hd_stop_enter(NULL);
+}
+
+void hd_batch_stack_put(hd_batch_stack *stack, const hd_batch_entry *entry, uint32_t row)
+{
+    for (size_t i = 0; i < input_count(stack); i++) {
+        size_t row_size = input_row_size(stack, entry->kind, i);
+        unsigned char *to = (unsigned char *)stack->buffers[i] + row_size * row;
+        copy_for(entry, to, entry->pointers[i], row_size * entry->request.rows);
+    }
 }
 
 /* The first output tensor is the one behind the inputs; returns how many are wanted, SIZE_MAX when out
@@ -227,7 +247,7 @@ static hd_status place_and_copy(hd_batch_stack *stack, const hd_batch_entry *ent
         if (status != HD_OK) {
             goto fail;
         }
-        memcpy(stack->placed[done], (const unsigned char *)source->data + row * row_size, size);
+        copy_for(entry, stack->placed[done], (const unsigned char *)source->data + row * row_size, size);
         source++;
     }
     status = hd_future_commit(entry->future);

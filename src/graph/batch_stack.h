@@ -39,9 +39,12 @@ void hd_batch_stack_clear(hd_batch_stack *stack);
 HD_MUST_CHECK hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *entry,
                                                  hd_error *error);
 
-/* Copies the inputs of requests of one kind, which hold their callers' memory, behind one another. False: out
- * of memory. */
-bool hd_batch_stack_fill(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count, uint32_t rows);
+/* Makes room for the inputs of requests of one kind, behind one another. False: out of memory. */
+bool hd_batch_stack_prepare(hd_batch_stack *stack, const hd_batch_kind *kind, uint32_t rows);
+
+/* Copies there those of one, which holds its caller's memory, the first row being number `row`: all, unless it was
+ * cancelled meanwhile. */
+void hd_batch_stack_put(hd_batch_stack *stack, const hd_batch_entry *entry, uint32_t row);
 
 /* Runs what was copied, without handing anything out. False: it could not be done, or `stop` says to end; nothing
  * that a caller sees has changed, and each request may be run alone. */

@@ -315,6 +315,7 @@ static hd_status provide_outputs(run_state *run, const hd_plan *plan)
                 return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for output '%s' of %zu bytes", name,
                                output->size);
             }
+            hd_stop_touch(data, output->size);
             run->output_data[output->index] = data;
             run->allocated_count++;
             continue;

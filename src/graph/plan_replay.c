@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "graph/index_checks.h"
 #include "hal/backend.h"
 
@@ -209,7 +210,7 @@ static hd_status replay_loop(const hd_replay *replay, hd_plan_control *control, 
     for (size_t i = 0; i < control->carried && status == HD_OK; i++) {
         void *wanted = operand(control, run.results + i, around);
         if (run.outputs[i] != wanted) {
-            memcpy(wanted, run.outputs[i], control->carried_sizes[i]);
+            hd_stop_copy(wanted, run.outputs[i], control->carried_sizes[i]);
         }
     }
     if (control->notes_turns && status == HD_OK) {
@@ -247,7 +248,7 @@ void hd_plan_deliver(const hd_plan *plan, unsigned char *arena, void *const *inp
             void *data = outputs[output->index];
             const void *source = hd_reference_resolve(&output->source, arena, inputs, outputs);
             if (source != data && output->size > 0) {
-                memcpy(data, source, output->size);
+                hd_stop_copy(data, source, output->size);
             }
         }
     }

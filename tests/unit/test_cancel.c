@@ -16,20 +16,13 @@
 #include "base/thread.h"
 #include "heddle/heddle.h"
 #include "support/block_graph.h"
+#include "support/slowness.h"
 
 #define FOREVER UINT32_MAX
 #define MILLISECOND UINT64_C(1000000)
 
 /* What a stopped run may take of the processor: 20 ms is what is promised; a busy machine gets more, and so does a
  * sanitizer, under which all is ten times as slow. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SLOWNESS 10
-#endif
-#endif
-#ifndef SLOWNESS
-#define SLOWNESS 1
-#endif
 #define STOP_LIMIT (SLOWNESS * 100 * MILLISECOND)
 
 typedef struct long_case {

@@ -4,3 +4,6 @@ target_link_options(unit_test_flights PRIVATE -Wl,--wrap=hd_plan_cache_finish)
 add_dependencies(unit_test_lifecycle heddle)
 # It counts the calls of malloc.
 target_sources(unit_test_warm PRIVATE ${PROJECT_SOURCE_DIR}/src/cli/malloc_count.c)
+# They compute for long, so that there is something to stop.
+math(EXPR long_timeout "300 * ${timeout_factor}")
+set_tests_properties(unit.stop_gaps unit.cancel_ways PROPERTIES TIMEOUT ${long_timeout})

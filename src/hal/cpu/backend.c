@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/thread.h"
 #include "hal/cpu/command_list.h"
 #include "hal/cpu/compile.h"
@@ -106,7 +107,11 @@ static bool is_lost(const hd_unit *unit)
 static void *create_memory(hd_unit *unit, hd_memory_place place, size_t size)
 {
     (void)unit, (void)place;
-    return hd_pages_alloc(size);
+    void *memory = hd_pages_alloc(size);
+    if (memory != NULL) {
+        hd_stop_touch(memory, size);
+    }
+    return memory;
 }
 
 static void destroy_memory(hd_unit *unit, hd_memory_place place, void *memory, size_t size)
@@ -118,9 +123,7 @@ static void destroy_memory(hd_unit *unit, hd_memory_place place, void *memory, s
 static hd_status copy_memory(hd_unit *unit, void *to, const void *from, size_t size)
 {
     (void)unit;
-    if (size > 0) {
-        memcpy(to, from, size);
-    }
+    hd_stop_copy(to, from, size);
     return HD_OK;
 }
 

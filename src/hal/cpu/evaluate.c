@@ -6,6 +6,8 @@
 #include "hal/backend.h"
 #include "hal/cpu/compile.h"
 
+#define TILES_A_LOOK 16
+
 static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kernel, void **buffers, void *const *outputs,
                             int64_t (*extents)[HD_MAX_RANK], hd_error *error)
 {
@@ -22,7 +24,10 @@ static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kern
         buffers[input_count + i] = outputs[i];
         buffers[input_count + output_count + i] = extents[i];
     }
-    kernel->run(kernel->parameters, buffers, 0, kernel->tile_count, scratch);
+    int64_t count = kernel->tile_count;
+    for (int64_t tile = 0, next; (next = hd_stop_reach_by(tile, count, TILES_A_LOOK)) > tile; tile = next) {
+        kernel->run(kernel->parameters, buffers, tile, next, scratch);
+    }
     hd_free(scratch);
     hd_status stopped = hd_stop_asked();
     return stopped == HD_OK ? HD_OK : hd_stop_tell(stopped, error);

@@ -7,6 +7,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/stop.h"
 #include "hal/cpu/activation.h"
 #include "hal/cpu/isa.h"
 
@@ -27,6 +28,9 @@
 #define TILES_WANTED 16
 /* Elements of A that stay in the second-level cache beside the panels. */
 #define CACHED_COUNT (256 * 1024)
+
+/* Multiply-adds from one look at what may stop the run to the next: some tens of microseconds. */
+#define LOOK_WORK (1 << 20)
 
 /* fmaf rounds once, in hardware or not, so this gives the bits of the vector kernels. */
 void hd_gemm_block_baseline(const hd_gemm_block *block)
@@ -239,9 +243,10 @@ static void block_set_b(hd_gemm_block *block, const hd_gemm *gemm, const hd_gemm
     }
 }
 
-/* One panel of one row block: blocks of the depth, one after the other, then the activation. */
-static void panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t row,
-                      int64_t rows, int64_t column, float *scratch)
+/* One panel of one row block: blocks of the depth, one after the other, then the activation. *work: multiply-adds until
+ * the next look; false: it is to end. */
+static bool panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t row,
+                      int64_t rows, int64_t column, float *scratch, int64_t *work)
 {
     int64_t rest = gemm->columns - column;
     hd_gemm_block block = {
@@ -255,6 +260,13 @@ static void panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int
     const float *a = operands->a + row * operands->a_row;
     int64_t k = 0;
     do {
+        *work -= rows * WIDTH_MAX * BLOCK_DEPTH;
+        if (*work < 0) {
+            if (hd_stop_asked() != HD_OK) {
+                return false;
+            }
+            *work = LOOK_WORK;
+        }
         block.a = a + k * operands->a_depth;
         block.depth = gemm->depth - k < BLOCK_DEPTH ? gemm->depth - k : BLOCK_DEPTH;
         block.accumulate = k > 0;
@@ -277,6 +289,7 @@ static void panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int
                                 (size_t)block.columns);
         }
     }
+    return true;
 }
 
 void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t tile,
@@ -286,7 +299,10 @@ void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t 
         return;
     }
     hd_gemm_extent extent = hd_gemm_tile_extent(gemm, tile);
+    int64_t work = LOOK_WORK, rows = extent.row_end - extent.row;
     for (int64_t column = extent.column; column < extent.column_end; column += gemm->panel_width) {
-        panel_run(gemm, operands, extent.row, extent.row_end - extent.row, column, scratch);
+        if (!panel_run(gemm, operands, extent.row, rows, column, scratch, &work)) {
+            return;
+        }
     }
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "hal/cpu/ops/convolution_work.h"
 
 /* The layouts of convolutions' weights, which the kernels of ops/convolution*.c read:
@@ -56,9 +57,9 @@ static void pack_depthwise(const float *weights, int64_t taps, int64_t channels,
                            float *packed)
 {
     int64_t stride = hd_convolution_padded(channels, lanes);
-    memset(packed, 0, (size_t)(taps * stride) * sizeof *packed);
-    for (int64_t channel = 0; channel < channels; channel++) {
-        for (int64_t tap = 0; tap < taps; tap++) {
+    hd_stop_clear(packed, (size_t)(taps * stride) * sizeof *packed);
+    for (int64_t channel = 0; channel < channels && !hd_stop_ends_every(channel, 16); channel++) {
+        for (int64_t tap = 0; tap < taps && !hd_stop_ends(tap); tap++) {
             packed[tap * stride + channel] = weights[channel * taps + tap];
         }
     }
@@ -146,6 +147,7 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
     const int64_t output_step = transposed ? taps : channels * taps;
     const int64_t channel_step = transposed ? outputs * taps : taps;
     float *to = packed;
+    int64_t turn = 0;
     for (int64_t g = 0; g < group; g++) {
         const float *from = weights + g * outputs * channels * taps;
         for (int64_t first = 0; first < outputs; first += 2 * lanes) {
@@ -156,6 +158,9 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
                     const float *element = from + first * output_step + channel * channel_step + tap;
                     for (int64_t column = 0; column < width; column++) {
                         *to++ = column < columns ? element[column * output_step] : 0.0F;
+                    }
+                    if (hd_stop_ends_every(turn++, 256)) {
+                        return; /* from packing a weight that is no constant */
                     }
                 }
             }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/stop.h"
 #include "operation/axes.h"
 
 typedef struct arg_parameters {

@@ -27,10 +27,12 @@ static void FUNCTION(run_)(const void *parameters, void *const *buffers, int64_t
         const T *x = (const T *)buffers[0] + i / inner * p->split.size * inner + i % inner;
         int64_t best = 0;
         T value = x[0];
-        for (int64_t j = 1; j < p->split.size; j++) {
-            if (FUNCTION(is_better_)(p, x[j * inner], value)) {
-                best = j;
-                value = x[j * inner];
+        for (int64_t j = 1, next; (next = hd_stop_reach(j, p->split.size)) > j;) {
+            for (; j < next; j++) {
+                if (FUNCTION(is_better_)(p, x[j * inner], value)) {
+                    best = j;
+                    value = x[j * inner];
+                }
             }
         }
         y[i] = best;

@@ -4,6 +4,7 @@
  * are read where they lie. Both products follow gemm.h and the rows in between the Softmax
  * kernel, so the bits are those of MatMul, Mul, Add, Softmax and MatMul one after the other,
  * however the rows are cut. */
+#include "base/stop.h"
 #include "hal/cpu/gemm.h"
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/rows.h"
@@ -57,8 +58,10 @@ static void compute_scores(const attention *p, const float *q, const float *k, c
     }
     hd_gemm_run(&gemm, &operands, 0, scratch);
     for (int64_t row = 0; p->has_mask && !whole_rows && row < rows; row++) {
-        for (int64_t i = 0; i < p->keys; i++) {
-            scores[row * p->score_row + i] += mask[row * p->mask_strides[2]];
+        for (int64_t i = 0, next; (next = hd_stop_reach(i, p->keys)) > i;) {
+            for (; i < next; i++) {
+                scores[row * p->score_row + i] += mask[row * p->mask_strides[2]];
+            }
         }
     }
 }

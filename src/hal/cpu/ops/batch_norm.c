@@ -2,6 +2,7 @@
  * batch. */
 #include <math.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/moments.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/rows.h"
@@ -26,6 +27,14 @@ static void affine_of(const batch_norm_parameters *p, void *const *buffers, int6
     *out_shift = bias - mean * *out_scale;
 }
 
+/* y = x · scale + shift, however long. */
+static void affine(float *y, const float *x, float scale, float shift, int64_t count)
+{
+    for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
+        hd_rows_get()->affine(y + i, x + i, scale, shift, next - i);
+    }
+}
+
 static void run_inference(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                           void *scratch)
 {
@@ -41,16 +50,19 @@ static void run_inference(const void *parameters, void *const *buffers, int64_t 
         for (int64_t i = first; i < stop; i++) {
             float scale, shift;
             affine_of(p, buffers, i % p->channels, &scale, &shift);
-            rows->affine(y + i * p->positions, x + i * p->positions, scale, shift, p->positions);
+            affine(y + i * p->positions, x + i * p->positions, scale, shift, p->positions);
         }
         return;
     }
     float *scales = scratch, *shifts = scales + p->channels;
-    for (int64_t c = 0; c < p->channels; c++) {
+    for (int64_t c = 0; c < p->channels && !hd_stop_ends(c); c++) {
         affine_of(p, buffers, c, &scales[c], &shifts[c]);
     }
     for (int64_t i = first; i < stop; i++) {
-        rows->affine_each(y + i * p->channels, x + i * p->channels, scales, shifts, p->channels);
+        for (int64_t c = 0, next; (next = hd_stop_reach(c, p->channels)) > c; c = next) {
+            int64_t at = i * p->channels + c;
+            rows->affine_each(y + at, x + at, scales + c, shifts + c, next - c);
+        }
     }
 }
 
@@ -61,19 +73,19 @@ static void train_channel(const batch_norm_parameters *p, const hd_rows *rows, v
     void *const *outputs = buffers + p->input_count;
     float *y = outputs[0];
     float count = (float)(p->batch * p->positions), sum = 0.0f, squares = 0.0f;
-    for (int64_t n = 0; n < p->batch; n++) {
+    for (int64_t n = 0; n < p->batch && !hd_stop_ends_every(n, 64); n++) {
         sum += rows->fold[HD_FOLD_SUM](x + (n * p->channels + c) * p->positions, p->positions);
     }
     float mean = sum / count;
-    for (int64_t n = 0; n < p->batch; n++) {
+    for (int64_t n = 0; n < p->batch && !hd_stop_ends_every(n, 64); n++) {
         squares += rows->sum_deviations(x + (n * p->channels + c) * p->positions, p->positions, mean);
     }
     float variance = squares / count;
     float scale = ((const float *)buffers[1])[c] / sqrtf(variance + p->epsilon);
     float shift = ((const float *)buffers[2])[c] - mean * scale;
-    for (int64_t n = 0; n < p->batch; n++) {
+    for (int64_t n = 0; n < p->batch && !hd_stop_ends_every(n, 64); n++) {
         int64_t offset = (n * p->channels + c) * p->positions;
-        rows->affine(y + offset, x + offset, scale, shift, p->positions);
+        affine(y + offset, x + offset, scale, shift, p->positions);
     }
     if (p->output_count > 1 && outputs[1] != NULL) {
         float old = ((const float *)buffers[3])[c];
@@ -106,11 +118,11 @@ static void find_moments(const batch_norm_parameters *p, const void *x, int64_t 
                          double *out_variance)
 {
     double count = (double)(p->batch * p->positions), sum = 0, squares = 0;
-    for (int64_t i = 0; i < p->batch * p->positions; i++) {
+    for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
         sum += hd_float_read(x, p->dtypes[0], (i / p->positions * p->channels + c) * p->positions + i % p->positions);
     }
     *out_mean = sum / count;
-    for (int64_t i = 0; i < p->batch * p->positions; i++) {
+    for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
         double difference = hd_float_read(x, p->dtypes[0], (i / p->positions * p->channels + c) * p->positions +
                                                                i % p->positions) -
                             *out_mean;
@@ -136,7 +148,7 @@ static void run_wide(const void *parameters, void *const *buffers, int64_t begin
             find_moments(p, buffers[0], c, &mean, &variance);
         }
         double factor = given[1] / sqrt(variance + (double)p->epsilon);
-        for (int64_t i = 0; i < p->batch * p->positions; i++) {
+        for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
             int64_t at = (i / p->positions * p->channels + c) * p->positions + i % p->positions;
             double x = hd_float_read(buffers[0], p->dtypes[0], at);
             hd_float_write(outputs[0], p->dtypes[0], at, (x - mean) * factor + given[2]);

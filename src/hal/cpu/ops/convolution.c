@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "hal/cpu/ops/convolution_work.h"
 
 /* Weights of the panels of one tile; they should stay in the second-level cache over its pixels. */
@@ -34,9 +35,10 @@ static void compute_depthwise(const hd_convolution_work *work, const hd_convolut
 {
     const int64_t channels = work->sizes.channels;
     const int64_t lanes = 2 * work->kernels->lanes;
+    int64_t turn = 0;
     for (int64_t row = begin; row < end; row += work->chunk_rows) {
         const int64_t last = end - row < work->chunk_rows ? end : row + work->chunk_rows;
-        for (int64_t channel = 0; channel < channels; channel += lanes) {
+        for (int64_t channel = 0; channel < channels && !hd_stop_ends_every(turn, 16); channel += lanes, turn++) {
             int64_t some = channels - channel < lanes ? channels - channel : lanes;
             hd_convolution_depthwise_rows(work, image, row, last, channel, some);
         }
@@ -187,9 +189,33 @@ static void compute_rows(const hd_convolution_work *work, const hd_convolution_i
     for (int64_t panel = 0; panel < work->panels; panel += work->tile_panels) {
         int64_t next = panel + work->tile_panels;
         next = next < work->panels ? next : work->panels;
-        for (int64_t row = begin; row < end; row++) {
+        for (int64_t row = begin; row < end && hd_stop_asked() == HD_OK; row++) {
             hd_convolution_product_row(work, image, row, 0, blocks_of_row(work), panel, next);
         }
+    }
+}
+
+/* Pixels that are turned around from one look to the next, whole cache lines of them. */
+static int64_t turned_pixels(int64_t channels)
+{
+    int64_t pixels = hd_stop_turns(channels / 4) & -16;
+    return pixels < 16 ? 16 : pixels;
+}
+
+/* Planes of pixels to channels last. */
+static void turn_around(const hd_convolution_work *work, const float *planes, int64_t plane, int64_t channels,
+                        int64_t pixels, float *to)
+{
+    for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i; i = next) {
+        work->kernels->transpose(planes + i, plane, channels, next - i, to + i * channels, channels, false);
+    }
+}
+
+static void turn_back(const hd_convolution_work *work, const float *from, int64_t channels, int64_t pixels,
+                      float *planes, int64_t plane, bool streams)
+{
+    for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i; i = next) {
+        work->kernels->transpose(from + i * channels, channels, next - i, channels, planes + i, plane, streams);
     }
 }
 
@@ -216,9 +242,7 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         input_range(sizes, first, last, &first_input, &last_input);
         const float *input = (const float *)buffers[0] + picture * sizes->channels * plane +
                              first_input * sizes->input[1];
-        work->kernels->transpose(input, plane, sizes->channels,
-                                 (last_input - first_input) * sizes->input[1], input_rows,
-                                 sizes->channels, false);
+        turn_around(work, input, plane, sizes->channels, (last_input - first_input) * sizes->input[1], input_rows);
         image.input = input_rows;
         image.input_first_row = first_input;
         image.output = output_rows;
@@ -226,9 +250,8 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         compute_rows(work, &image, first, last);
         float *output = (float *)buffers[work->output] + picture * output_channels * output_plane +
                         first * work->fold[0] * width;
-        work->kernels->transpose(output_rows, output_channels,
-                                 (last - first) * work->fold[0] * width, output_channels, output,
-                                 output_plane, streams && is_aligned(output));
+        turn_back(work, output_rows, output_channels, (last - first) * work->fold[0] * width, output, output_plane,
+                  streams && is_aligned(output));
     }
     hd_convolution_fence();
 }

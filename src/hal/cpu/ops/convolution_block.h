@@ -17,6 +17,9 @@
 /* Products of a run between two looks at its end and at what is to be prefetched. */
 #define HD_CONVOLUTION_STEPS 4
 
+/* Floats of the sums of a block. */
+#define HD_CONVOLUTION_PARTIAL 1024
+
 /* Strides count floats. Taps of a row that lie side by side in memory are one run; so a run is the
  * channels of one tap, or of all taps of a kernel row. */
 typedef struct hd_convolution_block {
@@ -37,6 +40,11 @@ typedef struct hd_convolution_block {
     const float *prefetch; /* weights that are read next, for the second-level cache: every
                               HD_CONVOLUTION_STEPS products fetch so many lines of 16 floats */
     int64_t prefetch_lines;
+    /* A product in pieces: NULL, or room for HD_CONVOLUTION_PARTIAL floats, at a cache line, by which its sums go from
+     * one piece to the next: the first does not go on from there, the last ends. */
+    float *partial;
+    bool goes_on;
+    bool ends;
     int64_t pixels;  /* at most hd_convolution_kernels.pixels */
     int64_t columns; /* output channels of the panel that exist */
     /* Depthwise: input and output point to the first of `blocks` blocks side by side, as if the taps

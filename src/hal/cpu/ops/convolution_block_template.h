@@ -176,6 +176,12 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
     for (int i = 0; i < pixels * vectors; i++) {
         sums[i] = vector_set(0.0F);
     }
+    if (__builtin_expect(block->partial != NULL && block->goes_on, 0)) {
+        UNROLL
+        for (int i = 0; i < pixels * vectors; i++) {
+            sums[i] = vector_load(block->partial + i * LANES);
+        }
+    }
     const int64_t stride = block->input_pixel, run = block->run;
     const int64_t panel = vectors * LANES, lines = block->prefetch_lines;
     const float *prefetch = block->prefetch;
@@ -214,6 +220,13 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
                 }
             }
         }
+    }
+    if (__builtin_expect(block->partial != NULL && !block->ends, 0)) {
+        UNROLL
+        for (int i = 0; i < pixels * vectors; i++) {
+            vector_store(block->partial + i * LANES, sums[i]);
+        }
+        return;
     }
     finish_sums(block, 0, sums, pixels, vectors);
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/activation.h"
 #include "hal/cpu/ops/convolution_work.h"
 
@@ -16,6 +17,7 @@ typedef struct plain {
     int64_t weight_output, weight_channel; /* the steps of a group's output and input channel */
     int64_t weight_group;
     int64_t rows; /* output positions but for the innermost dimension, batches included */
+    int64_t turns; /* outputs from one look to the next; 1: their sums are long, and look themselves */
     int64_t tiles;
     size_t residual;
     size_t output;
@@ -128,6 +130,7 @@ hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
     p->output = operation->input_count;
     p->rows = sizes->batch * sizes->output[0] * sizes->output[1];
     compilation->kernel.run = dtype == HD_FLOAT32 ? run_float : run_double;
+    p->turns = hd_stop_turns(hd_multiply_bounded(taps, channels));
     p->tiles =
         hd_cpu_tile_count(p->rows, hd_multiply_bounded(sizes->output[2] * sizes->output_channels, taps * channels));
     compilation->kernel.tile_count = p->tiles;

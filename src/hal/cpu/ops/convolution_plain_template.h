@@ -8,6 +8,7 @@ static TYPE JOIN(element, TYPE)(const plain *p, const TYPE *input, const TYPE *w
 {
     const hd_convolution *sizes = &p->sizes;
     const int64_t channels = sizes->channels / sizes->group;
+    const bool looks = p->turns == 1;
     TYPE sum = 0;
     int64_t tap = 0;
     for (int64_t a = 0; a < sizes->kernel[0]; a++) {
@@ -16,14 +17,19 @@ static TYPE JOIN(element, TYPE)(const plain *p, const TYPE *input, const TYPE *w
             int64_t y = plain_input(sizes, 1, output[1], b);
             for (int64_t c = 0; c < sizes->kernel[2]; c++, tap++) {
                 int64_t z = plain_input(sizes, 2, output[2], c);
+                if (looks && hd_stop_ends_every(tap, 16)) {
+                    return sum;
+                }
                 if (x < 0 || y < 0 || z < 0) {
                     continue;
                 }
                 const TYPE *from =
                     input + x * p->input_step[0] + y * p->input_step[1] + z * p->input_step[2];
-                for (int64_t channel = 0; channel < channels; channel++) {
-                    sum = JOIN(fused, TYPE)(from[channel * p->input_channel],
-                                            weights[channel * p->weight_channel + tap], sum);
+                for (int64_t channel = 0, next; (next = hd_stop_reach(channel, channels)) > channel;) {
+                    for (; channel < next; channel++) {
+                        sum = JOIN(fused, TYPE)(from[channel * p->input_channel],
+                                                weights[channel * p->weight_channel + tap], sum);
+                    }
                 }
             }
         }
@@ -45,6 +51,7 @@ static void JOIN(run, TYPE)(const void *parameters, void *const *buffers, int64_
     const TYPE *bias = p->has_bias ? buffers[2] : NULL;
     const TYPE *residual = p->residual == 0 ? NULL : buffers[p->residual];
     TYPE *output = buffers[p->output];
+    int64_t turns = p->turns;
     for (int64_t row = hd_cpu_tile_begin(p->rows, tiles, begin);
          row < hd_cpu_tile_begin(p->rows, tiles, end); row++) {
         const int64_t batch = row / (sizes->output[0] * sizes->output[1]);
@@ -56,6 +63,12 @@ static void JOIN(run, TYPE)(const void *parameters, void *const *buffers, int64_
             const TYPE *weight =
                 weights + group * p->weight_group + channel % outputs * p->weight_output;
             for (at[2] = 0; at[2] < sizes->output[2]; at[2]++) {
+                if (--turns < 0) {
+                    if (hd_stop_asked() != HD_OK) {
+                        return;
+                    }
+                    turns = p->turns;
+                }
                 int64_t to = batch * p->output_batch + channel * p->output_channel +
                              at[0] * p->output_step[0] + at[1] * p->output_step[1] +
                              at[2] * p->output_step[2];

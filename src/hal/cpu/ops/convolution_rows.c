@@ -6,8 +6,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/activation.h"
 #include "hal/cpu/ops/convolution_work.h"
+
+/* Terms of a sum from which on a block of them is computed in pieces. */
+#define DEEP 65536
 
 /* Kernel positions along one dimension that an output position meets, and the inputs they read:
  * tap i is kernel position `kernel + i·kernel_step` and reads input `input + i·input_step`. */
@@ -115,7 +119,7 @@ static void copy_edge(const hd_convolution_work *work, const hd_convolution_imag
     const size_t before = (size_t)((first - block->left) * channels);
     const size_t middle = (size_t)((last - first + 1) * channels);
     const size_t after = (size_t)((block->right - last) * channels);
-    for (int64_t i = 0; i < block->rows.count; i++) {
+    for (int64_t i = 0; i < block->rows.count && !hd_stop_ends_every(i, 16); i++) {
         int64_t row = block->rows.input + i * block->rows.input_step - image->input_first_row;
         float *to = edge + i * columns * channels;
         memset(to, 0, before * sizeof *to);
@@ -189,6 +193,36 @@ static void locate_input(const hd_convolution_work *work, const hd_convolution_i
     block->input_row = pixels->rows.input_step * width * channels;
 }
 
+/* A product of so many terms that it takes milliseconds: piece by piece, with a look at what may stop the run between
+ * them. The chain of each sum stays the same (BITS). */
+static void product_deep(const hd_convolution_work *work, const hd_convolution_block *block)
+{
+    _Alignas(64) float partial[HD_CONVOLUTION_PARTIAL];
+    const int64_t lanes = work->kernels->lanes, width = block->columns > lanes ? 2 * lanes : lanes;
+    hd_convolution_block piece = *block;
+    piece.partial = partial;
+    piece.rows = piece.taps = 1;
+    piece.prefetch_lines = 0;
+    for (int64_t row = 0; row < block->rows; row++) {
+        for (int64_t tap = 0; tap < block->taps; tap++) {
+            for (int64_t k = 0, next; (next = hd_stop_reach(k, block->run)) > k; k = next) {
+                piece.input = block->input + row * block->input_row + tap * block->input_tap + k;
+                piece.weights = block->weights + row * block->weight_row + tap * block->weight_tap + k * width;
+                piece.run = next - k;
+                piece.ends = row + 1 == block->rows && tap + 1 == block->taps && next == block->run;
+                work->kernels->product(&piece);
+                piece.goes_on = true;
+            }
+        }
+        if (hd_stop_asked() != HD_OK) {
+            return;
+        }
+    }
+    if (!piece.goes_on) { /* no terms */
+        work->kernels->product(block);
+    }
+}
+
 /* The panels of one block; `block` knows where the input lies. */
 static void product_panels(const hd_convolution_work *work, const hd_convolution_image *image,
                            const pixel_block *pixels, hd_convolution_block *block, int64_t at,
@@ -201,6 +235,7 @@ static void product_panels(const hd_convolution_work *work, const hd_convolution
     const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * channels;
     const int64_t padded_outputs = hd_convolution_padded(outputs, lanes);
     const float *input = block->input;
+    const bool deep = depth > DEEP;
     int64_t group = sizes->group == 1 ? 0 : first_panel / work->group_panels;
     int64_t column = (first_panel - group * work->group_panels) * 2 * lanes;
     for (int64_t panel = first_panel; panel < last_panel; panel++, column += 2 * lanes) {
@@ -225,7 +260,11 @@ static void product_panels(const hd_convolution_work *work, const hd_convolution
         block->bias = image->bias == NULL ? NULL : image->bias + output;
         block->residual = image->residual == NULL ? NULL : image->residual + at + output;
         block->output = image->output + at + output;
-        work->kernels->product(block);
+        if (deep) {
+            product_deep(work, block);
+        } else {
+            work->kernels->product(block);
+        }
     }
 }
 
@@ -303,7 +342,7 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
     const int64_t columns =
         (last_panel == work->panels ? outputs : panel_output(work, last_panel)) - first;
     hd_convolution_block block = hd_convolution_block_begin(work);
-    for (int64_t index = begin; index < end; index++) {
+    for (int64_t index = begin; index < end && !hd_stop_ends_every(index, 8); index++) {
         pixel_block pixels;
         if (!pixel_block_make(work, row, index, &pixels)) {
             continue;
@@ -346,6 +385,7 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
     const int64_t most = work->kernels->depthwise_pixels, stride = sizes->stride[1];
     const int64_t padded = hd_convolution_padded(channels, work->kernels->lanes);
     const int64_t reach = (sizes->kernel[1] - 1) * sizes->dilation[1];
+    const int64_t most_blocks = hd_stop_turns(sizes->kernel[0] * sizes->kernel[1]);
     hd_convolution_block line = hd_convolution_block_begin(work);
     line.columns = some;
     line.bias = image->bias == NULL ? NULL : image->bias + channel;
@@ -372,7 +412,7 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
             line.blocks = 1;
             if (line.column >= 0) {
                 /* All following whole blocks that lie inside go in one call. */
-                while (pixels - pixel - line.blocks * line.pixels >= 2 * most &&
+                while (pixels - pixel - line.blocks * line.pixels >= 2 * most && line.blocks < most_blocks &&
                        line.column + ((line.blocks + 1) * line.pixels - 1) * stride + reach < width) {
                     line.blocks++;
                 }
@@ -383,6 +423,9 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
                 image->residual == NULL ? NULL : image->residual + at + pixel * channels;
             work->kernels->depthwise(&line);
             pixel += line.blocks * line.pixels;
+            if (pixels > most_blocks && hd_stop_asked() != HD_OK) {
+                return;
+            }
         }
         if (!hd_convolution_activates(work->activation.kind)) {
             hd_convolution_activate_late(work, image->output + at, pixels, channels, some);

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/convolution_work.h"
 
 /* Transformed inputs of the tiles that are multiplied together; they and a panel of the weights should stay in
@@ -153,7 +154,7 @@ void hd_convolution_winograd_tiles(const hd_convolution_work *work, const hd_con
         const int64_t first = begin + hd_cpu_tile_begin(end - begin, blocks, i);
         const int64_t count = begin + hd_cpu_tile_begin(end - begin, blocks, i + 1) - first;
         transform_inputs(work, image, first, count, zeros, inputs);
-        for (int64_t p = first_panel; p < last_panel; p++) {
+        for (int64_t p = first_panel; p < last_panel && hd_stop_asked() == HD_OK; p++) {
             const int64_t rest = sizes->output_channels - p * panel;
             const int64_t columns = rest < panel ? rest : panel, width = columns > lanes ? panel : lanes;
             const float *weights = image->weights + p * panel * POSITIONS * sizes->channels;

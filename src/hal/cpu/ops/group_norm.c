@@ -2,6 +2,7 @@
  * is normalized over its own elements, which lie together. */
 #include <math.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/moments.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/rows.h"
@@ -29,11 +30,14 @@ static void run_group_norm(const void *parameters, void *const *buffers, int64_t
         float variance = rows->sum_deviations(x, size, mean) / (float)size;
         float inverse = 1.0f / sqrtf(variance + p->epsilon);
         int64_t group = i % p->groups;
-        for (int64_t c = 0; c < p->channels; c++) {
+        for (int64_t c = 0; c < p->channels && !hd_stop_ends(c); c++) {
             int64_t at = p->per_group ? group : group * p->channels + c;
             float factor = scale[at] * inverse;
-            rows->affine(y + c * p->positions, x + c * p->positions, factor, bias[at] - mean * factor,
-                         p->positions);
+            float shift = bias[at] - mean * factor;
+            for (int64_t k = 0, next; (next = hd_stop_reach(k, p->positions)) > k; k = next) {
+                int64_t from = c * p->positions + k;
+                rows->affine(y + from, x + from, factor, shift, next - k);
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+#include "base/stop.h"
 #include "hal/cpu/ops/indexing.h"
 #include "operation/fused.h"
 
@@ -24,12 +25,16 @@ static bool any_outside(const index_check *p, const void *indices)
     int64_t dim = p->bounds.dims[0];
     bool outside = false;
     if (p->wide) {
-        for (int64_t i = 0; i < p->count; i++) {
-            outside |= is_outside(((const int64_t *)indices)[i], dim);
+        for (int64_t i = 0, next; (next = hd_stop_reach(i, p->count)) > i;) {
+            for (; i < next; i++) {
+                outside |= is_outside(((const int64_t *)indices)[i], dim);
+            }
         }
     } else {
-        for (int64_t i = 0; i < p->count; i++) {
-            outside |= is_outside(((const int32_t *)indices)[i], dim);
+        for (int64_t i = 0, next; (next = hd_stop_reach(i, p->count)) > i;) {
+            for (; i < next; i++) {
+                outside |= is_outside(((const int32_t *)indices)[i], dim);
+            }
         }
     }
     return outside;
@@ -47,7 +52,7 @@ static void run_index_check(const void *parameters, void *const *buffers, int64_
     if (p->bounds.depth == 1 && !any_outside(p, buffers[0])) {
         return;
     }
-    for (int64_t i = 0; i < p->count; i++) {
+    for (int64_t i = 0; i < p->count && !hd_stop_ends(i); i++) {
         int64_t index = read_index(p, buffers[0], i), dim = p->bounds.dims[i % p->bounds.depth];
         if (is_outside(index, dim)) { /* the first one, whatever the thread (BITS) */
             found[HD_INDEX_CHECK_OUTSIDE] = 1;

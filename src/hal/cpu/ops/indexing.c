@@ -85,7 +85,7 @@ static void run_gather_elements(const void *parameters, void *const *buffers, in
             rest /= p->shape.dims[i];
         }
         unsigned char *target = buffers[2];
-        for (int64_t column = 0; column < p->columns; column++) {
+        for (int64_t column = 0; column < p->columns && !hd_stop_ends(column); column++) {
             int64_t place = row * p->columns + column;
             int64_t index = hd_index_read(buffers[1], p->wide, place, p->dim);
             int64_t from = base + column * p->strides[rank - 1] + index * p->axis_stride;
@@ -247,10 +247,10 @@ static void run_one_hot(const void *parameters, void *const *buffers, int64_t be
     for (; outer < last; outer++) {
         int64_t count = p->depth * p->inner;
         unsigned char *target = (unsigned char *)buffers[3] + (size_t)(outer * count) * p->element;
-        for (int64_t i = 0; i < count; i++) {
+        for (int64_t i = 0; i < count && !hd_stop_ends(i); i++) {
             hd_block_copy(target + (size_t)i * p->element, off, p->element);
         }
-        for (int64_t i = 0; i < p->inner; i++) {
+        for (int64_t i = 0; i < p->inner && !hd_stop_ends(i); i++) {
             int64_t index = read_hot(p, buffers[0], outer * p->inner + i);
             if (index >= 0) {
                 hd_block_copy(target + (size_t)(index * p->inner + i) * p->element, on, p->element);

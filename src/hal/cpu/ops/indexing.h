@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/kernel.h"
 
 /* hal/cpu/ops/index_check.c */
@@ -35,7 +36,7 @@ static inline int64_t hd_index_read(const void *indices, bool wide, int64_t at, 
     return index < dim ? index : dim - 1;
 }
 
-/* Copies one element or a short block; common sizes without a call. */
+/* Copies one element or a block; common sizes without a call. */
 static inline void hd_block_copy(void *target, const void *source, size_t size)
 {
     switch (size) {
@@ -52,7 +53,7 @@ static inline void hd_block_copy(void *target, const void *source, size_t size)
         memcpy(target, source, 8);
         break;
     default:
-        memcpy(target, source, size);
+        hd_stop_copy(target, source, size);
         break;
     }
 }

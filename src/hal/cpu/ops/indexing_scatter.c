@@ -120,7 +120,9 @@ static void apply(combine *meet, unsigned char *target, const unsigned char *upd
                   size_t element)
 {
     if (meet != NULL) {
-        meet(target, update, count);
+        for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
+            meet(target + (size_t)i * element, update + (size_t)i * element, next - i);
+        }
     } else {
         hd_block_copy(target, update, (size_t)count * element);
     }
@@ -146,9 +148,9 @@ static void copy_range(const scatter_elements *p, const unsigned char *source,
         return;
     }
     size_t bytes = (size_t)((to - from) * p->inner) * p->element;
-    for (int64_t i = 0; i < p->outer && bytes > 0; i++) {
+    for (int64_t i = 0; i < p->outer && bytes > 0 && !hd_stop_ends_every(i, 64); i++) {
         size_t offset = (size_t)((i * p->cut_dim + from) * p->inner) * p->element;
-        memcpy(target + offset, source + offset, bytes);
+        hd_stop_copy(target + offset, source + offset, bytes);
     }
 }
 
@@ -239,14 +241,14 @@ static void run_scatter_nd(const void *parameters, void *const *buffers, int64_t
         return;
     }
     if (source != target && to - from == p->block) {
-        memcpy(target, source, (size_t)(p->slices * p->block) * p->element);
+        hd_stop_copy(target, source, (size_t)(p->slices * p->block) * p->element);
     } else if (source != target) {
-        for (int64_t i = 0; i < p->slices; i++) {
+        for (int64_t i = 0; i < p->slices && !hd_stop_ends_every(i, 64); i++) {
             size_t offset = (size_t)(i * p->block + from) * p->element;
-            memcpy(target + offset, source + offset, (size_t)(to - from) * p->element);
+            hd_stop_copy(target + offset, source + offset, (size_t)(to - from) * p->element);
         }
     }
-    for (int64_t at = 0; at < p->updates && !hd_stop_ends(at); at++) {
+    for (int64_t at = 0; at < p->updates && !hd_stop_ends_every(at, 64); at++) {
         int64_t slice = 0;
         for (int64_t i = 0; i < p->depth; i++) {
             slice += hd_index_read(buffers[1], true, at * p->depth + i, p->dims[i]) * p->strides[i];

@@ -154,7 +154,7 @@ static void run_top_k(const void *parameters, void *const *buffers, int64_t begi
         if (!select_lane(p, from, heap)) {
             return;
         }
-        for (int64_t i = 0; i < p->count; i++) {
+        for (int64_t i = 0; i < p->count && !hd_stop_ends(i); i++) {
             int64_t place = (outer * p->count + i) * p->inner + inner;
             if (values != NULL) {
                 hd_block_copy(values + (size_t)place * p->element,
@@ -285,7 +285,7 @@ static void run_compress(const void *parameters, void *const *buffers, int64_t b
     if (begin >= end) {
         return;
     }
-    for (int64_t i = 0; i < p->kept; i++) {
+    for (int64_t i = 0; i < p->kept && !hd_stop_ends(i); i++) {
         count += condition[i] != 0;
     }
     memcpy(dims, p->shape.dims, p->shape.rank * sizeof dims[0]);
@@ -343,8 +343,8 @@ typedef struct unique {
 /* < 0, 0, > 0: slice a before, like, behind slice b. */
 static int compare_slices(const unique *p, const unsigned char *source, int64_t a, int64_t b)
 {
-    for (int64_t outer = 0; outer < p->outer; outer++) {
-        for (int64_t inner = 0; inner < p->inner; inner++) {
+    for (int64_t outer = 0; outer < p->outer && !hd_stop_ends_every(outer, 16); outer++) {
+        for (int64_t inner = 0; inner < p->inner && !hd_stop_ends(inner); inner++) {
             int64_t first = (outer * p->dim + a) * p->inner + inner;
             int64_t second = (outer * p->dim + b) * p->inner + inner;
             uint64_t key_a = element_key(p->dtype, source + (size_t)first * p->element);
@@ -385,12 +385,20 @@ static void sift_slice(const unique *p, const unsigned char *source, int64_t *he
     heap[root] = moved;
 }
 
+/* Slices that are sorted from one look to the next. */
+static int64_t sorting_turns(const unique *p)
+{
+    int64_t elements;
+    return __builtin_mul_overflow(16 * p->outer, p->inner, &elements) ? 1 : hd_stop_turns(elements);
+}
+
 static void sort_slices(const unique *p, const unsigned char *source, int64_t *slices,
                         int64_t count)
 {
+    int64_t turns = sorting_turns(p);
     for (int64_t root = count / 2; root-- > 0;) {
         sift_slice(p, source, slices, root, count);
-        if (hd_stop_ends(root)) {
+        if (root % turns == 0 && hd_stop_asked() != HD_OK) {
             return;
         }
     }
@@ -399,7 +407,7 @@ static void sort_slices(const unique *p, const unsigned char *source, int64_t *s
         slices[0] = slices[left];
         slices[left] = greatest;
         sift_slice(p, source, slices, 0, left);
-        if (hd_stop_ends(left)) {
+        if (left % turns == 0 && hd_stop_asked() != HD_OK) {
             return;
         }
     }
@@ -413,7 +421,7 @@ static void write_unique(const unique *p, void *const *buffers, const int64_t *f
     unsigned char *values = buffers[1];
     size_t row = (size_t)p->inner * p->element;
     for (int64_t outer = 0; values != NULL && row > 0 && outer < p->outer; outer++) {
-        for (int64_t i = 0; i < groups; i++) {
+        for (int64_t i = 0; i < groups && !hd_stop_ends_every(i, 256); i++) {
             hd_block_copy(values + (size_t)(outer * groups + i) * row,
                           source + (size_t)(outer * p->dim + first[i]) * row, row);
         }
@@ -421,7 +429,7 @@ static void write_unique(const unique *p, void *const *buffers, const int64_t *f
     int64_t *indices = p->outputs > 1 ? buffers[2] : NULL;
     int64_t *inverse = p->outputs > 2 ? buffers[3] : NULL;
     int64_t *counts = p->outputs > 3 ? buffers[4] : NULL;
-    for (int64_t i = 0; i < groups; i++) {
+    for (int64_t i = 0; i < groups && !hd_stop_ends(i); i++) {
         if (indices != NULL) {
             indices[i] = first[i];
         }
@@ -429,7 +437,7 @@ static void write_unique(const unique *p, void *const *buffers, const int64_t *f
             counts[i] = 0;
         }
     }
-    for (int64_t i = 0; i < p->dim; i++) {
+    for (int64_t i = 0; i < p->dim && !hd_stop_ends(i); i++) {
         if (inverse != NULL) {
             inverse[i] = group_of[i];
         }
@@ -457,29 +465,36 @@ static void run_unique(const void *parameters, void *const *buffers, int64_t beg
     if (begin >= end) {
         return;
     }
-    for (int64_t i = 0; i < p->dim; i++) {
+    for (int64_t i = 0; i < p->dim && !hd_stop_ends(i); i++) {
         order[i] = i;
+    }
+    if (hd_stop_asked() != HD_OK) {
+        return; /* what follows goes by all of them; so below */
     }
     sort_slices(p, source, order, p->dim);
     if (hd_stop_asked() != HD_OK) {
         return;
     }
     /* Equal slices stand together, the earliest in front; it stands for its group. */
-    for (int64_t i = 0; i < p->dim; i++) {
+    int64_t turns = sorting_turns(p);
+    for (int64_t i = 0; i < p->dim && (i % turns != 0 || hd_stop_asked() == HD_OK); i++) {
         if (i == 0 || compare_slices(p, source, order[i - 1], order[i]) != 0) {
             first[groups++] = order[i];
         }
         group_of[order[i]] = groups - 1;
+    }
+    if (hd_stop_asked() != HD_OK) {
+        return;
     }
     if (!p->sorted) {
         /* Groups by their first slice: `order` tells a slice its group's new number. */
         sort_slices(p, NULL, first, groups);
         int64_t next = 0;
         int64_t *number = order; /* of each old group; its first slice is met before the others */
-        for (int64_t i = 0; i < groups; i++) {
+        for (int64_t i = 0; i < groups && !hd_stop_ends(i); i++) {
             number[i] = -1;
         }
-        for (int64_t i = 0; i < p->dim; i++) {
+        for (int64_t i = 0; i < p->dim && !hd_stop_ends(i); i++) {
             if (number[group_of[i]] < 0) {
                 number[group_of[i]] = next++;
             }

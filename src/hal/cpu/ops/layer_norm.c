@@ -2,6 +2,7 @@
  * its own elements. */
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/moments.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/reduction.h"
@@ -35,7 +36,7 @@ static const float *row_of(const layer_norm_parameters *p, const broadcast *how,
     if (operand == NULL || how->is_row) {
         return operand;
     }
-    for (int64_t i = 0; i < p->size && (is_first || how->differs); i++) {
+    for (int64_t i = 0; i < p->size && (is_first || how->differs) && !hd_stop_ends(i); i++) {
         room[i] = operand[hd_reduce_offset(p->shape.rank, p->shape.dims, how->strides, row * p->size + i)];
     }
     return room;
@@ -68,7 +69,7 @@ static void run_layer_norm(const void *parameters, void *const *buffers, int64_t
                            .epsilon = p->epsilon,
                            .centered = p->centered};
         if (sum != NULL && residual == NULL) {
-            memcpy(sum + offset, x + offset, (size_t)p->size * sizeof *x);
+            hd_stop_copy(sum + offset, x + offset, (size_t)p->size * sizeof *x);
         }
         rows->norm(&row, p->size, &mean, &inverse);
         if (means != NULL) {

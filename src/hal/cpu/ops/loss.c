@@ -4,6 +4,7 @@
 #include <sleef.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/reduction.h"
 
 typedef struct loss_parameters {
@@ -25,15 +26,15 @@ static double log_probability(const loss_parameters *p, const float *scores, int
         return class < 0 ? 0 : (double)scores[class * step];
     }
     double shift = -INFINITY, sum = 0;
-    for (int64_t c = 0; c < p->classes; c++) {
+    for (int64_t c = 0; c < p->classes && !hd_stop_ends(c); c++) {
         double value = (double)scores[c * step];
         shift = value > shift ? value : shift;
     }
-    for (int64_t c = 0; c < p->classes; c++) {
+    for (int64_t c = 0; c < p->classes && !hd_stop_ends(c); c++) {
         sum += Sleef_exp_u10((double)scores[c * step] - shift);
     }
     double logarithm = Sleef_log_u10(sum);
-    for (int64_t c = 0; all != NULL && c < p->classes; c++) {
+    for (int64_t c = 0; all != NULL && c < p->classes && !hd_stop_ends(c); c++) {
         all[c * step] = (float)((double)scores[c * step] - shift - logarithm);
     }
     return class < 0 ? 0 : (double)scores[class * step] - shift - logarithm;
@@ -49,7 +50,7 @@ static void run_loss(const void *parameters, void *const *buffers, int64_t begin
     float *loss = buffers[p->input_count];
     float *all = p->has_all ? buffers[p->input_count + 1] : NULL;
     double sum = 0, weight_sum = 0;
-    for (int64_t i = 0; begin < end && i < p->batch * p->positions; i++) {
+    for (int64_t i = 0; begin < end && i < p->batch * p->positions && !hd_stop_ends_every(i, 16); i++) {
         int64_t class = p->target_dtype == HD_INT64 ? ((const int64_t *)buffers[1])[i]
                                                     : ((const int32_t *)buffers[1])[i];
         if ((p->ignores && class == p->ignored) || class < 0 || class >= p->classes) {

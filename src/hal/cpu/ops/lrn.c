@@ -4,9 +4,12 @@
 #include <sleef.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "operation/axes.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/reduction.h"
+
+#define LINES_A_LOOK 256 /* short ones; long ones have looks of their own */
 
 typedef struct lrn_parameters {
     int64_t batch, channels, positions;

@@ -18,18 +18,18 @@ static void FUNCTION(run_lrn_)(const void *parameters, void *const *buffers, int
         T *y = (T *)buffers[1] + item * p->positions;
         int64_t low = c - before < 0 ? 0 : c - before;
         int64_t high = c + after >= p->channels ? p->channels - 1 : c + after;
-        for (int64_t i = 0; i < p->positions; i++) {
-            y[i] = 0;
-        }
-        for (int64_t k = low; k <= high; k++) {
+        hd_stop_clear(y, (size_t)p->positions * sizeof *y);
+        for (int64_t k = low; k <= high && !hd_stop_ends_every(k, LINES_A_LOOK); k++) {
             const T *x = image + k * p->positions;
-            for (int64_t i = 0; i < p->positions; i++) {
-                y[i] += x[i] * x[i];
+            for (int64_t i = 0, next; (next = hd_stop_reach(i, p->positions)) > i;) {
+                for (; i < next; i++) {
+                    y[i] += x[i] * x[i];
+                }
             }
         }
         const T *x = image + c * p->positions;
         T factor = (T)p->alpha / (T)p->size;
-        for (int64_t i = 0; i < p->positions; i++) {
+        for (int64_t i = 0; i < p->positions && !hd_stop_ends(i); i++) {
             y[i] = x[i] / POWER((T)p->bias + factor * y[i], (T)p->beta);
         }
     }
@@ -47,13 +47,15 @@ static void FUNCTION(run_lp_)(const void *parameters, void *const *buffers, int6
         const T *x = (const T *)buffers[0] + offset;
         T *y = (T *)buffers[1] + offset;
         double sum = 0;
-        for (int64_t i = 0; i < p->split.size; i++) {
+        for (int64_t i = 0; i < p->split.size && !hd_stop_ends(i); i++) {
             double value = (double)x[i * step];
             sum += p->squares ? value * value : fabs(value);
         }
         T norm = (T)(p->squares ? sqrt(sum) : sum);
-        for (int64_t i = 0; i < p->split.size; i++) {
-            y[i * step] = norm == 0 ? 0 : x[i * step] / norm;
+        for (int64_t i = 0, next; (next = hd_stop_reach(i, p->split.size)) > i;) {
+            for (; i < next; i++) {
+                y[i * step] = norm == 0 ? 0 : x[i * step] / norm;
+            }
         }
     }
 }
@@ -62,25 +64,27 @@ static void FUNCTION(normalize_)(const hd_reduce_walk *walk, const T *x, T *y)
 {
     int64_t width = walk->fold_width ? walk->width : 1, count = walk->rows * width;
     double sum = 0, squares = 0;
-    for (int64_t r = 0; r < walk->rows; r++) {
+    for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, LINES_A_LOOK); r++) {
         int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = at; i < at + width; i++) {
+        for (int64_t i = at; i < at + width && !hd_stop_ends(i); i++) {
             sum += (double)x[i];
         }
     }
     double mean = sum / (double)count;
-    for (int64_t r = 0; r < walk->rows; r++) {
+    for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, LINES_A_LOOK); r++) {
         int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = at; i < at + width; i++) {
+        for (int64_t i = at; i < at + width && !hd_stop_ends(i); i++) {
             double value = (double)x[i] - mean;
             squares += value * value;
         }
     }
     double deviation = sqrt(squares / (double)count) + 1e-9; /* as in the operator's definition */
-    for (int64_t r = 0; r < walk->rows; r++) {
+    for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, LINES_A_LOOK); r++) {
         int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = at; i < at + width; i++) {
-            y[i] = (T)(((double)x[i] - mean) / deviation);
+        for (int64_t i = at, next; (next = hd_stop_reach(i, at + width)) > i;) {
+            for (; i < next; i++) {
+                y[i] = (T)(((double)x[i] - mean) / deviation);
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ typedef struct determinant {
 static double eliminate(double *a, int64_t size)
 {
     double product = 1.0;
-    for (int64_t k = 0; k < size && (size < 256 || hd_stop_asked() == HD_OK); k++) {
+    for (int64_t k = 0; k < size && !hd_stop_ends_every(k, 4); k++) {
         int64_t pivot = k;
         for (int64_t row = k + 1; row < size; row++) {
             pivot = fabs(a[row * size + k]) > fabs(a[pivot * size + k]) ? row : pivot;
@@ -30,7 +30,7 @@ static double eliminate(double *a, int64_t size)
         }
         product = pivot != k ? -product : product;
         product *= a[k * size + k];
-        for (int64_t row = k + 1; row < size; row++) {
+        for (int64_t row = k + 1; row < size && !hd_stop_ends_every(row, 64); row++) {
             double factor = a[row * size + k] / a[k * size + k];
             for (int64_t column = k + 1; column < size; column++) {
                 a[row * size + column] -= factor * a[k * size + column];
@@ -48,7 +48,7 @@ static void run_determinant(const void *parameters, void *const *buffers, int64_
     int64_t elements = p->size * p->size;
     int64_t last = hd_cpu_tile_begin(p->count, p->tile_count, end);
     for (int64_t i = hd_cpu_tile_begin(p->count, p->tile_count, begin); i < last; i++) {
-        for (int64_t j = 0; j < elements; j++) {
+        for (int64_t j = 0; j < elements && !hd_stop_ends(j); j++) {
             a[j] = p->single ? (double)((const float *)buffers[0])[i * elements + j]
                              : ((const double *)buffers[0])[i * elements + j];
         }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/reduction.h"
 
 typedef struct moments_parameters {
@@ -52,16 +53,16 @@ static void normalize_row(const moments_parameters *p, void *const *buffers, int
     void *const *outputs = buffers + p->input_count;
     int64_t first = row * m->size;
     double sum = 0, squares = 0;
-    for (int64_t i = first; i < first + m->size && m->centered; i++) {
+    for (int64_t i = first; i < first + m->size && m->centered && !hd_stop_ends(i); i++) {
         sum += hd_float_read(x, p->x, i);
     }
     double mean = m->centered ? sum / (double)m->size : 0;
-    for (int64_t i = first; i < first + m->size; i++) {
+    for (int64_t i = first; i < first + m->size && !hd_stop_ends(i); i++) {
         double difference = hd_float_read(x, p->x, i) - mean;
         squares += difference * difference;
     }
     double inverse = 1 / sqrt(squares / (double)m->size + m->epsilon);
-    for (int64_t i = first; i < first + m->size; i++) {
+    for (int64_t i = first; i < first + m->size && !hd_stop_ends(i); i++) {
         int64_t at = hd_reduce_offset(m->rank, m->dims, m->scale, i);
         double y = (hd_float_read(x, p->x, i) - mean) * inverse * hd_float_read(buffers[1], p->scale, at);
         if (p->bias != HD_DTYPE_NONE) {

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/movement.h"
 
 /* --- Dropout of inference: the input, and a mask that is all true */
@@ -159,7 +160,7 @@ static void run_eye(const void *parameters, void *const *buffers, int64_t begin,
     size_t row_bytes = (size_t)p->columns * p->element;
     for (; row < last; row++) {
         unsigned char *target = (unsigned char *)buffers[1] + (size_t)row * row_bytes;
-        memset(target, 0, row_bytes);
+        hd_stop_clear(target, row_bytes);
         /* k beyond the columns, either way, touches no row; nothing overflows then. */
         bool inside = p->diagonal < p->columns && p->diagonal > -p->rows &&
                       row + p->diagonal >= 0 && row + p->diagonal < p->columns;
@@ -298,9 +299,9 @@ static void run_trilu(const void *parameters, void *const *buffers, int64_t begi
         size_t keep = p->upper ? split : 0, clear = p->upper ? 0 : split;
         size_t kept = p->upper ? row_bytes - split : split;
         if (target != source) {
-            memcpy(target + keep, source + keep, kept);
+            hd_stop_copy(target + keep, source + keep, kept);
         }
-        memset(target + clear, 0, row_bytes - kept);
+        hd_stop_clear(target + clear, row_bytes - kept);
     }
 }
 
@@ -353,8 +354,8 @@ static void run_reverse_sequence(const void *parameters, void *const *buffers, i
         int64_t from_time = time < length ? length - 1 - time : time;
         int64_t from =
             p->time_first ? from_time * p->second + batch : batch * p->second + from_time;
-        memcpy((unsigned char *)buffers[2] + at * p->block,
-               (const unsigned char *)buffers[0] + from * p->block, (size_t)p->block);
+        hd_stop_copy((unsigned char *)buffers[2] + at * p->block,
+                     (const unsigned char *)buffers[0] + from * p->block, (size_t)p->block);
     }
 }
 

@@ -1,7 +1,10 @@
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/movement.h"
 #include "operation/padding.h"
+
+#define MOST_FILLED ((int64_t)256 << 10) /* bytes of a copy that fills; whole elements */
 
 /* Trailing axes that stay as they are form one block; the last axis that is padded is the row's. The
  * row's middle is one copy, its ends are blocks picked one by one. */
@@ -25,13 +28,16 @@ static void fill(unsigned char *target, int64_t bytes, const unsigned char *valu
         return;
     }
     if (element == 1) {
-        memset(target, value[0], (size_t)bytes);
+        for (int64_t i = 0, next; (next = hd_stop_reach(i, bytes)) > i; i = next) {
+            memset(target + i, value[0], (size_t)(next - i));
+        }
         return;
     }
     /* Doubling: what is filled is the pattern of the next copy. */
     memcpy(target, value, element);
-    for (int64_t done = (int64_t)element; done < bytes;) {
+    for (int64_t done = (int64_t)element; done < bytes && (done < MOST_FILLED || hd_stop_asked() == HD_OK);) {
         int64_t more = done < bytes - done ? done : bytes - done;
+        more = more < MOST_FILLED ? more : MOST_FILLED;
         memcpy(target + done, target, (size_t)more);
         done += more;
     }
@@ -41,11 +47,11 @@ static void pad_ends(const pad *p, const unsigned char *source, unsigned char *t
                      int64_t begin, int64_t end, const unsigned char *value)
 {
     const int64_t *sources = p->sources[p->rank - 1];
-    for (int64_t i = begin; i < end; i++) {
+    for (int64_t i = begin; i < end && !hd_stop_ends_every(i, 64); i++) {
         if (sources[i] < 0) {
             fill(target + i * p->block, p->block, value, p->element);
         } else {
-            memcpy(target + i * p->block, source + sources[i] * p->block, (size_t)p->block);
+            hd_stop_copy(target + i * p->block, source + sources[i] * p->block, (size_t)p->block);
         }
     }
 }
@@ -79,9 +85,9 @@ static void run_pad(const void *parameters, void *const *buffers, int64_t begin,
         } else {
             pad_ends(p, source, target, 0, p->middle_begin, value);
             if (p->middle_end > p->middle_begin) {
-                memcpy(target + p->middle_begin * p->block,
-                       source + p->sources[last][p->middle_begin] * p->block,
-                       (size_t)((p->middle_end - p->middle_begin) * p->block));
+                hd_stop_copy(target + p->middle_begin * p->block,
+                             source + p->sources[last][p->middle_begin] * p->block,
+                             (size_t)((p->middle_end - p->middle_begin) * p->block));
             }
             pad_ends(p, source, target, p->middle_end, p->dims[last], value);
         }
@@ -127,7 +133,7 @@ static bool map_axis(hd_cpu_compilation *compilation, pad *p, const hd_padding *
     if (sources == NULL) {
         return false;
     }
-    for (int64_t i = 0; i < p->dims[axis]; i++) {
+    for (int64_t i = 0; i < p->dims[axis] && !hd_stop_ends(i); i++) {
         sources[i] = hd_padding_source(padding->mode, dim, i - padding->before[axis]);
     }
     p->sources[axis] = sources;

@@ -80,17 +80,17 @@ static int64_t select_boxes(const nms_parameters *p, const float *boxes, const f
                             int64_t limit, float most, const float *threshold, int32_t *order)
 {
     int64_t candidates = 0, selected = 0;
-    for (int64_t i = 0; i < p->boxes; i++) {
+    for (int64_t i = 0; i < p->boxes && !hd_stop_ends(i); i++) {
         bool counts = threshold == NULL ? scores[i] == scores[i] : scores[i] > *threshold;
         if (counts) {
             order[candidates++] = (int32_t)i;
         }
     }
     sort_boxes(scores, order, candidates);
-    for (int64_t i = 0; i < candidates && selected < limit && (i % 16 != 0 || hd_stop_asked() == HD_OK); i++) {
+    for (int64_t i = 0; i < candidates && selected < limit && !hd_stop_ends_every(i, 16); i++) {
         corners box = corners_of(p, boxes + order[i] * 4);
         bool free = true;
-        for (int64_t k = 0; k < selected && free; k++) {
+        for (int64_t k = 0; k < selected && free && !hd_stop_ends(k); k++) {
             free = !overlap(box, corners_of(p, boxes + order[k] * 4), most);
         }
         if (free) {
@@ -113,7 +113,7 @@ static void run_nms(const void *parameters, void *const *buffers, int64_t begin,
     const float *threshold = p->has_threshold ? buffers[4] : NULL;
     int64_t *rows = buffers[output], *dims = buffers[output + 1], count = 0;
     /* Where there is no room there may be more classes of no boxes than a walk ends with. */
-    for (int64_t i = 0; i < p->batch * p->classes && p->capacity > 0; i++) {
+    for (int64_t i = 0; i < p->batch * p->classes && p->capacity > 0 && hd_stop_asked() == HD_OK; i++) {
         int64_t n = i / p->classes, room = p->capacity - count;
         const float *boxes = (const float *)buffers[0] + n * p->boxes * 4;
         const float *scores = (const float *)buffers[1] + i * p->boxes;

@@ -2,12 +2,16 @@
 #include <math.h>
 #include <sleef.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/rows.h"
 #include "hal/cpu/ops/spatial.h"
 #include "operation/window.h"
 
 /* Channels last: folded input columns, which should stay in the second-level cache. */
 #define SEGMENT_FLOATS ((int64_t)16 << 10)
+
+/* Channels last: windows of more taps are folded row by row, which looks at what may stop the run. */
+#define WINDOW_TAPS 4096
 
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
 
@@ -60,23 +64,33 @@ static float finish_lp(const pool_parameters *p, float sum)
                        : Sleef_powf_u10(sum, 1.0f / (float)p->p);
 }
 
+static void fold_long(void (*fold_into)(float *restrict, const float *restrict, int64_t), float *into, const float *x,
+                      int64_t count)
+{
+    for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
+        fold_into(into + i, x + i, next - i);
+    }
+}
+
 /* into[i] = fold(into[i], x[i]); other powers than 1 and 2 take the slow way. */
 static void fold_row(const pool_parameters *p, const hd_rows *rows, float *into, const float *x,
                      int64_t count)
 {
     if (p->kind != POOL_LP || p->p <= 2) {
-        rows->fold_into[fold_of(p)](into, x, count);
+        fold_long(rows->fold_into[fold_of(p)], into, x, count);
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count && !hd_stop_ends(i); i++) {
         into[i] += Sleef_powf_u10(fabsf(x[i]), (float)p->p);
     }
 }
 
 static void fill(float *to, int64_t count, float value)
 {
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = value;
+    for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i;) {
+        for (; i < next; i++) {
+            to[i] = value;
+        }
     }
 }
 
@@ -86,7 +100,7 @@ static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, 
 {
     int64_t count = w->output[2], stride = w->stride[2];
     fill(y, count, hd_fold_neutral(join));
-    for (int64_t k = 0; k < w->kernel[2]; k++) {
+    for (int64_t k = 0; k < w->kernel[2] && !hd_stop_ends_every(k, 64); k++) {
         int64_t offset = k * w->dilation[2] - w->pad_begin[2];
         int64_t low = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
         int64_t room = w->input[2] - offset;
@@ -96,15 +110,19 @@ static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, 
             continue;
         }
         if (stride == 1) {
-            rows->fold_into[join](y + low, folded + low + offset, high - low);
+            fold_long(rows->fold_into[join], y + low, folded + low + offset, high - low);
         } else if (join == HD_FOLD_MAX) {
-            for (int64_t i = low; i < high; i++) {
-                taken[i] = folded[i * stride + offset];
+            for (int64_t i = low, next; (next = hd_stop_reach(i, high)) > i;) {
+                for (; i < next; i++) {
+                    taken[i] = folded[i * stride + offset];
+                }
             }
-            rows->fold_into[join](y + low, taken + low, high - low);
+            fold_long(rows->fold_into[join], y + low, taken + low, high - low);
         } else {
-            for (int64_t i = low; i < high; i++) {
-                y[i] += folded[i * stride + offset];
+            for (int64_t i = low, next; (next = hd_stop_reach(i, high)) > i;) {
+                for (; i < next; i++) {
+                    y[i] += folded[i * stride + offset];
+                }
             }
         }
     }
@@ -114,7 +132,7 @@ static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, 
 static void finish_row(const pool_parameters *p, float *y, int64_t outer)
 {
     const hd_window *w = &p->window;
-    for (int64_t i = 0; i < w->output[2] && p->kind != POOL_MAX; i++) {
+    for (int64_t i = 0; i < w->output[2] && p->kind != POOL_MAX && !hd_stop_ends(i); i++) {
         int64_t begin, end;
         hd_window_taps(w, 2, i, &begin, &end);
         int64_t taps = p->include_pad ? hd_window_padded_taps(w, 2, i) : end - begin;
@@ -142,9 +160,9 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
         hd_window_taps(w, 0, slice, &d0, &d1);
         hd_window_taps(w, 1, row, &h0, &h1);
         fill(folded, width, hd_fold_neutral(fold));
-        for (int64_t d = d0; d < d1; d++) {
+        for (int64_t d = d0; d < d1 && hd_stop_asked() == HD_OK; d++) {
             int64_t z = slice * w->stride[0] - w->pad_begin[0] + d * w->dilation[0];
-            for (int64_t h = h0; h < h1; h++) {
+            for (int64_t h = h0; h < h1 && !hd_stop_ends_every(h, 16); h++) {
                 int64_t at = row * w->stride[1] - w->pad_begin[1] + h * w->dilation[1];
                 fold_row(p, rows, folded, x + (z * w->input[1] + at) * width, width);
             }
@@ -179,7 +197,7 @@ static inner_pixels find_inner(const hd_window *w, int64_t column, int64_t count
 {
     inner_pixels inner = {0};
     int64_t ignored;
-    if (w->stride[2] > 1) {
+    if (w->stride[2] > 1 && hd_multiply_bounded(w->kernel[1], w->kernel[2]) <= WINDOW_TAPS) {
         pixels_inside(w, 0, column, count, &inner.begin, &ignored);
         pixels_inside(w, w->kernel[2] - 1, column, count, &ignored, &inner.end);
     }
@@ -214,18 +232,18 @@ static void fold_outer(const pool_parameters *p, inner_pixels inner, const float
     const hd_rows *rows = hd_rows_get();
     const hd_fold fold = fold_of(p);
     const int64_t channels = w->channels, stride = w->stride[2];
-    for (int64_t k = 0; k < w->kernel[2]; k++) {
+    for (int64_t k = 0; k < w->kernel[2] && !hd_stop_ends_every(k, 16); k++) {
         const int64_t from = column * stride - w->pad_begin[2] + k * w->dilation[2] - first;
         int64_t low, high;
         pixels_inside(w, k, column, count, &low, &high);
         if (stride == 1 && low < high) {
-            rows->fold_into[fold](y + low * channels, line + (from + low) * channels,
-                                  (high - low) * channels);
+            fold_long(rows->fold_into[fold], y + low * channels, line + (from + low) * channels,
+                      (high - low) * channels);
             continue;
         }
         for (int64_t i = low; i < high; i++) {
             if (i < inner.begin || i >= inner.end) {
-                rows->fold_into[fold](y + i * channels, line + (from + i * stride) * channels, channels);
+                fold_long(rows->fold_into[fold], y + i * channels, line + (from + i * stride) * channels, channels);
             }
         }
     }
@@ -252,10 +270,10 @@ static void fold_pixels(const pool_parameters *p, const float *x, float *y, int6
         fill(folded, (last - first) * channels, hd_fold_neutral(fold));
     }
     const int64_t top = row * w->stride[1] - w->pad_begin[1];
-    for (int64_t h = h0; h < h1 && first < last; h++) {
+    for (int64_t h = h0; h < h1 && first < last && !hd_stop_ends_every(h, 16); h++) {
         const float *line = x + ((top + h * w->dilation[1]) * width + first) * channels;
         if (p->folds_rows) {
-            rows->fold_into[fold](folded, line, (last - first) * channels);
+            fold_long(rows->fold_into[fold], folded, line, (last - first) * channels);
         } else {
             fold_outer(p, inner, line, first, y, column, count);
         }
@@ -376,7 +394,7 @@ static void run_global(const void *parameters, void *const *buffers, int64_t beg
         const float *x = (const float *)buffers[0] + i * p->positions;
         if (p->kind == POOL_LP && p->p > 2) {
             float sum = 0.0f;
-            for (int64_t k = 0; k < p->positions; k++) {
+            for (int64_t k = 0; k < p->positions && !hd_stop_ends(k); k++) {
                 sum += Sleef_powf_u10(fabsf(x[k]), (float)p->p);
             }
             y[i] = finish_lp(p, sum);
@@ -406,7 +424,7 @@ static void run_global_last(const void *parameters, void *const *buffers, int64_
         const float *x = (const float *)buffers[0] + image * p->positions * channels + at;
         float *y = (float *)buffers[1] + image * channels + at;
         fill(y, count, 0.0f);
-        for (int64_t k = 0; k < p->positions; k++) {
+        for (int64_t k = 0; k < p->positions && !hd_stop_ends_every(k, 256); k++) {
             rows->fold_into[HD_FOLD_SUM](y, x + k * channels, count);
         }
         for (int64_t c = 0; c < count; c++) {

@@ -1,6 +1,7 @@
 /* Pool, for MaxPool's indices and its other element types. */
 #include <math.h>
 
+#include "base/stop.h"
 #include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/spatial.h"
 #include "operation/window.h"
@@ -9,6 +10,7 @@ typedef struct pool_parameters {
     hd_window window;
     bool columns_first; /* storage_order 1: indices count along columns */
     bool has_indices;
+    int64_t turns; /* outputs from one look to the next; 1: windows are long, and look themselves */
     int64_t tiles;
 } pool_parameters;
 
@@ -69,6 +71,7 @@ hd_status hd_pool_indexed_compile(hd_cpu_compilation *compilation)
     p->columns_first = hd_operation_int(operation, "storage_order", 0) != 0;
     p->has_indices = operation->output_count > 1;
     int64_t taps = hd_multiply_bounded(w->kernel[0] * w->kernel[1], w->kernel[2]);
+    p->turns = hd_stop_turns(hd_multiply_bounded(taps, 4));
     p->tiles = hd_cpu_tile_count(w->batch * w->channels,
                                  hd_multiply_bounded(taps, w->output[0] * w->output[1] * w->output[2] * 4));
     compilation->kernel.run = run;

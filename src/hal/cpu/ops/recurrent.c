@@ -55,7 +55,7 @@ static void project(const hd_recurrent *p, const sequence *q, int64_t step, int6
                     float *gates)
 {
     int64_t size = p->gates * p->hidden, entries = q->state.entries;
-    for (int64_t i = 0; i < steps * entries; i++) {
+    for (int64_t i = 0; i < steps * entries && !hd_stop_ends_every(i, 4); i++) {
         set_bias(p, q->state.bias, gates + i * size);
     }
     int64_t time_step = p->batch_first ? p->inputs : p->batch * p->inputs;
@@ -68,7 +68,7 @@ static void project(const hd_recurrent *p, const sequence *q, int64_t step, int6
         for (int64_t i = 0; i < steps && step + i < q->lengths[0]; i++) {
             int64_t time = q->backwards ? q->lengths[0] - 1 - step - i : step + i;
             const float *x = q->x + time * time_step + q->first * entry_step;
-            q->state.rows->product(gates + i * entries * size, size, x, entry_step, q->w, entries,
+            hd_recurrent_product(q->state.rows, gates + i * entries * size, size, x, entry_step, q->w, entries,
                                    p->inputs, size);
         }
         return;
@@ -80,7 +80,7 @@ static void project(const hd_recurrent *p, const sequence *q, int64_t step, int6
         }
         int64_t time = q->backwards ? q->lengths[e] - 1 - step : step;
         const float *x = q->x + time * time_step + (q->first + e) * entry_step;
-        q->state.rows->product(gates + e * size, entries * size, x,
+        hd_recurrent_product(q->state.rows, gates + e * size, entries * size, x,
                                q->backwards ? -time_step : time_step, q->w, count, p->inputs, size);
     }
 }

@@ -1,7 +1,26 @@
 /* Recurrent: one time step of LSTM, GRU and RNN (onnx.ai, "Operators", gives their equations). */
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/recurrent.h"
+
+#define LOOK_WORK ((int64_t)1 << 20) /* multiply-adds from one look to the next */
+
+void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const float *a, int64_t a_step, const float *b,
+                          int64_t m, int64_t k, int64_t n)
+{
+    double work = (double)m * (double)k;
+    if (work * (double)n <= (double)LOOK_WORK) {
+        rows->product(c, c_step, a, a_step, b, m, k, n);
+        return;
+    }
+    const int64_t width = 8; /* columns that a block of a row holds */
+    int64_t piece = (int64_t)((double)LOOK_WORK / (work * (double)width)) * width;
+    piece = piece < width ? width : piece;
+    for (int64_t j = 0; j < n && hd_stop_asked() == HD_OK; j += piece) {
+        rows->product(c + j, c_step, a, a_step, b + j * k, m, k, n - j < piece ? n - j : piece);
+    }
+}
 
 static void clip(const hd_recurrent *p, float *x, int64_t count)
 {
@@ -21,7 +40,7 @@ static void add_product(float *restrict to, const float *restrict a, const float
 void hd_lstm_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gates)
 {
     int64_t n = p->hidden;
-    s->rows->product(gates, 4 * n, s->h, n, s->r, s->entries, n, 4 * n);
+    hd_recurrent_product(s->rows, gates, 4 * n, s->h, n, s->r, s->entries, n, 4 * n);
     for (int64_t e = 0; e < s->entries; e++) {
         if (!s->alive[e]) {
             continue;
@@ -65,7 +84,7 @@ void hd_gru_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gate
 {
     int64_t n = p->hidden;
     const float *hidden_r = s->r + 2 * n * n;
-    s->rows->product(gates, 3 * n, s->h, n, s->r, s->entries, n, 2 * n);
+    hd_recurrent_product(s->rows, gates, 3 * n, s->h, n, s->r, s->entries, n, 2 * n);
     for (int64_t e = 0; e < s->entries; e++) {
         float *reset = gates + e * 3 * n + n, *extra = s->extra + e * n;
         const float *h = s->h + e * n;
@@ -78,13 +97,13 @@ void hd_gru_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gate
         }
     }
     if (p->linear_before_reset) {
-        s->rows->product(s->extra, n, s->h, n, hidden_r, s->entries, n, n);
+        hd_recurrent_product(s->rows, s->extra, n, s->h, n, hidden_r, s->entries, n, n);
         for (int64_t e = 0; e < s->entries; e++) {
             float *reset = gates + e * 3 * n + n;
             add_product(reset + n, reset, s->extra + e * n, n);
         }
     } else {
-        s->rows->product(gates + 2 * n, 3 * n, s->extra, n, hidden_r, s->entries, n, n);
+        hd_recurrent_product(s->rows, gates + 2 * n, 3 * n, s->extra, n, hidden_r, s->entries, n, n);
     }
     for (int64_t e = 0; e < s->entries; e++) {
         if (!s->alive[e]) {
@@ -102,7 +121,7 @@ void hd_gru_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gate
 void hd_rnn_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gates)
 {
     int64_t n = p->hidden;
-    s->rows->product(gates, n, s->h, n, s->r, s->entries, n, n);
+    hd_recurrent_product(s->rows, gates, n, s->h, n, s->r, s->entries, n, n);
     for (int64_t e = 0; e < s->entries; e++) {
         if (s->alive[e]) {
             clip(p, gates + e * n, n);

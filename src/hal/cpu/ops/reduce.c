@@ -2,11 +2,13 @@
 #include <math.h>
 #include <sleef.h>
 
+#include "base/stop.h"
 #include "operation/axes.h"
 #include "hal/cpu/ops/reduction.h"
 #include "hal/cpu/ops/rows.h"
 
 #define CHUNK 256 /* results that one piece of a position computes, when rows are long */
+#define ROWS_A_LOOK 64 /* of so many results; longer rows have looks of their own */
 
 void hd_reduce_walk_init(hd_reduce_walk *walk, const hd_shape *shape,
                          const bool reduced[HD_MAX_RANK])
@@ -102,14 +104,14 @@ static float fold_position(const hd_reduce_parameters *p, const hd_rows *rows, c
     const hd_reduce_walk *walk = &p->walk;
     hd_fold fold = fold_of(p->kind), join = join_of(fold);
     float result = walk->rows > 0 ? rows->fold[fold](x, walk->width) : hd_fold_neutral(fold);
-    for (int64_t r = 1; r < walk->rows; r++) {
+    for (int64_t r = 1; r < walk->rows && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
         float next = rows->fold[fold](row_at(walk, x, r), walk->width);
         rows->fold_into[join](&result, &next, 1);
     }
     if (p->kind == HD_REDUCE_LOG_SUM_EXP) {
         float shift = finite_or_zero(result);
         float sum = 0.0f;
-        for (int64_t r = 0; r < walk->rows; r++) {
+        for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
             sum += rows->sum_exp(row_at(walk, x, r), walk->width, shift);
         }
         return Sleef_logf_u10(sum) + shift;
@@ -125,7 +127,7 @@ static void fold_columns(const hd_reduce_parameters *p, const hd_rows *rows, con
     for (int64_t i = 0; i < count; i++) {
         y[i] = hd_fold_neutral(fold);
     }
-    for (int64_t r = 0; r < walk->rows; r++) {
+    for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
         rows->fold_into[fold](y, row_at(walk, x, r), count);
     }
     if (p->kind == HD_REDUCE_LOG_SUM_EXP) {
@@ -133,7 +135,7 @@ static void fold_columns(const hd_reduce_parameters *p, const hd_rows *rows, con
             sum[i] = 0.0f;
             y[i] = finite_or_zero(y[i]);
         }
-        for (int64_t r = 0; r < walk->rows; r++) {
+        for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
             rows->sum_exp_into(sum, row_at(walk, x, r), y, count);
         }
         for (int64_t i = 0; i < count; i++) {

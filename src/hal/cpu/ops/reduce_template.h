@@ -65,17 +65,19 @@ static T FUNCTION(fold_)(const hd_reduce_parameters *p, const T *x)
     const hd_reduce_walk *walk = &p->walk;
     int64_t width = walk->fold_width ? walk->width : 1;
     ACC sum = FUNCTION(neutral_)(p->kind);
-    for (int64_t r = 0; r < walk->rows; r++) {
+    for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, 64); r++) {
         const T *row = x + hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = 0; i < width; i++) {
-            sum = FUNCTION(step_)(p->kind, sum, row[i]);
+        for (int64_t i = 0, next; (next = hd_stop_reach(i, width)) > i;) {
+            for (; i < next; i++) {
+                sum = FUNCTION(step_)(p->kind, sum, row[i]);
+            }
         }
     }
     double exponentials = 0;
     double shift = isfinite((double)sum) ? (double)sum : 0;
-    for (int64_t r = 0; p->kind == HD_REDUCE_LOG_SUM_EXP && r < walk->rows; r++) {
+    for (int64_t r = 0; p->kind == HD_REDUCE_LOG_SUM_EXP && r < walk->rows && !hd_stop_ends_every(r, 64); r++) {
         const T *row = x + hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
-        for (int64_t i = 0; i < width; i++) {
+        for (int64_t i = 0; i < width && !hd_stop_ends(i); i++) {
             exponentials += Sleef_exp_u10((double)row[i] - shift);
         }
     }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <sleef.h>
 
+#include "base/stop.h"
 #include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/reduction.h"
 

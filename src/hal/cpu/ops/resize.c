@@ -3,6 +3,7 @@
  * made when the operation is compiled. */
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/ops/rows.h"
 #include "hal/cpu/ops/spatial.h"
 #include "operation/scaling.h"
@@ -32,8 +33,25 @@ typedef struct resize_parameters {
 
 static void fill(float *to, int64_t count, float value)
 {
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = value;
+    for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i;) {
+        for (; i < next; i++) {
+            to[i] = value;
+        }
+    }
+}
+
+/* y = x · factor and y += x · factor, however long. */
+static void scale(const hd_rows *rows, float *y, const float *x, float factor, int64_t count)
+{
+    for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
+        rows->affine(y + i, x + i, factor, 0.0f, next - i);
+    }
+}
+
+static void add_scaled(const hd_rows *rows, float *y, const float *x, float factor, int64_t count)
+{
+    for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
+        rows->add_scaled(y + i, x + i, factor, next - i);
     }
 }
 
@@ -65,11 +83,13 @@ static bool position_of(const resize_parameters *p, int64_t row, int64_t positio
     return outside;
 }
 
-static void resample_row(const resize_parameters *p, const hd_rows *rows, const float *x, float *y)
+/* Pixels [begin, end) of a row. */
+static void resample_pixels(const resize_parameters *p, const hd_rows *rows, const float *x, float *y, int64_t begin,
+                            int64_t end)
 {
     const resize_axis *axis = &p->width;
     int64_t inner = p->inner, taps = axis->taps;
-    for (int64_t i = 0; i < p->out_width; i++) {
+    for (int64_t i = begin; i < end; i++) {
         const int32_t *places = axis->places + i * taps;
         const float *weights = axis->weights + i * taps;
         if (axis->outside[i]) {
@@ -78,16 +98,26 @@ static void resample_row(const resize_parameters *p, const hd_rows *rows, const 
             y[i] = x[places[0]] * weights[0] + x[places[1]] * weights[1];
         } else if (inner == 1) {
             float sum = x[places[0]] * weights[0];
-            for (int64_t k = 1; k < taps; k++) {
-                sum += x[places[k]] * weights[k];
+            for (int64_t k = 1, next; (next = hd_stop_reach(k, taps)) > k;) {
+                for (; k < next; k++) {
+                    sum += x[places[k]] * weights[k];
+                }
             }
             y[i] = sum;
         } else {
-            rows->affine(y + i * inner, x + places[0] * inner, weights[0], 0.0f, inner);
-            for (int64_t k = 1; k < taps; k++) {
-                rows->add_scaled(y + i * inner, x + places[k] * inner, weights[k], inner);
+            scale(rows, y + i * inner, x + places[0] * inner, weights[0], inner);
+            for (int64_t k = 1; k < taps && !hd_stop_ends_every(k, 64); k++) {
+                add_scaled(rows, y + i * inner, x + places[k] * inner, weights[k], inner);
             }
         }
+    }
+}
+
+static void resample_row(const resize_parameters *p, const hd_rows *rows, const float *x, float *y)
+{
+    int64_t turns = hd_stop_turns(p->inner * p->width.taps);
+    for (int64_t i = 0, next; (next = hd_stop_reach_by(i, p->out_width, turns)) > i; i = next) {
+        resample_pixels(p, rows, x, y, i, next);
     }
 }
 
@@ -109,10 +139,10 @@ static void run_blend(const void *parameters, void *const *buffers, int64_t begi
         const float *x = (const float *)buffers[0] + combination_of(p, position, 0, &weight);
         if (p->combinations > 1) {
             float *blend = scratch;
-            rows->affine(blend, x, weight, 0.0f, in_size);
-            for (int64_t i = 1; i < p->combinations; i++) {
+            scale(rows, blend, x, weight, in_size);
+            for (int64_t i = 1; i < p->combinations && !hd_stop_ends_every(i, 64); i++) {
                 int64_t offset = combination_of(p, position, i, &weight);
-                rows->add_scaled(blend, (const float *)buffers[0] + offset, weight, in_size);
+                add_scaled(rows, blend, (const float *)buffers[0] + offset, weight, in_size);
             }
             x = blend;
         }
@@ -122,19 +152,20 @@ static void run_blend(const void *parameters, void *const *buffers, int64_t begi
 
 /* One element type of a size, for the nearest mode, which only moves elements. */
 #define NEAREST_ROW(type, extrapolated)                                                            \
-    static void nearest_##type(const resize_parameters *p, const void *from, void *to, bool outside) \
+    static void nearest_##type(const resize_parameters *p, const void *from, void *to, bool outside, int64_t begin, \
+                               int64_t end)                                                        \
     {                                                                                              \
         const type *x = from;                                                                      \
         type *y = to;                                                                              \
-        for (int64_t i = 0; i < p->out_width; i++) {                                               \
+        for (int64_t i = begin; i < end; i++) {                                                    \
             const type *source = x + p->width.places[i] * p->inner;                                \
             bool fill_in = outside || p->width.outside[i];                                         \
             if (fill_in || p->inner == 1) {                                                        \
-                for (int64_t k = 0; k < p->inner; k++) {                                           \
+                for (int64_t k = 0; k < p->inner && !hd_stop_ends(k); k++) {                       \
                     y[i * p->inner + k] = fill_in ? (extrapolated) : source[k];                    \
                 }                                                                                  \
             } else {                                                                               \
-                memcpy(y + i * p->inner, source, (size_t)p->inner * sizeof *y);                    \
+                hd_stop_copy(y + i * p->inner, source, (size_t)p->inner * sizeof *y);              \
             }                                                                                      \
         }                                                                                          \
     }
@@ -143,12 +174,31 @@ NEAREST_ROW(uint16_t, 0)
 NEAREST_ROW(uint32_t, p->extrapolated_bits)
 NEAREST_ROW(uint64_t, 0)
 
+/* Pixels [begin, end) of a row. */
+static void nearest(const resize_parameters *p, const void *x, void *y, bool outside, int64_t begin, int64_t end)
+{
+    switch (p->element_size) {
+    case 1:
+        nearest_uint8_t(p, x, y, outside, begin, end);
+        break;
+    case 2:
+        nearest_uint16_t(p, x, y, outside, begin, end);
+        break;
+    case 4:
+        nearest_uint32_t(p, x, y, outside, begin, end);
+        break;
+    default:
+        nearest_uint64_t(p, x, y, outside, begin, end);
+        break;
+    }
+}
+
 static void run_nearest(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                         void *scratch)
 {
     (void)scratch;
     const resize_parameters *p = parameters;
-    int64_t stop = hd_cpu_tile_begin(p->rows, p->tiles, end);
+    int64_t stop = hd_cpu_tile_begin(p->rows, p->tiles, end), turns = hd_stop_turns(p->inner);
     for (int64_t row = hd_cpu_tile_begin(p->rows, p->tiles, begin); row < stop; row++) {
         int64_t position[HD_MAX_RANK];
         bool outside = position_of(p, row, position);
@@ -157,19 +207,8 @@ static void run_nearest(const void *parameters, void *const *buffers, int64_t be
         const char *x = (const char *)buffers[0] +
                         (size_t)combination_of(p, position, 0, &weight) * size;
         char *y = (char *)buffers[p->output] + (size_t)(row * p->out_width * p->inner) * size;
-        switch (size) {
-        case 1:
-            nearest_uint8_t(p, x, y, outside);
-            break;
-        case 2:
-            nearest_uint16_t(p, x, y, outside);
-            break;
-        case 4:
-            nearest_uint32_t(p, x, y, outside);
-            break;
-        default:
-            nearest_uint64_t(p, x, y, outside);
-            break;
+        for (int64_t i = 0, next; (next = hd_stop_reach_by(i, p->out_width, turns)) > i; i = next) {
+            nearest(p, x, y, outside, i, next);
         }
     }
 }
@@ -185,7 +224,7 @@ static bool make_axis(hd_cpu_compilation *compilation, const hd_scaling *scaling
     if (places == NULL || weights == NULL || outside == NULL) {
         return false;
     }
-    for (int64_t i = 0; i < size; i++) {
+    for (int64_t i = 0; i < size && !hd_stop_ends_every(i, 16); i++) {
         outside[i] = !hd_scaling_tap(scaling, at, i, places + i * taps, weights + i * taps);
     }
     *axis = (resize_axis){taps, places, weights, outside};

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/extremes.h"
 #include "hal/cpu/ops/spatial.h"
 
@@ -32,7 +33,7 @@ static void pool_region(const roi_parameters *p, const float *roi, const float *
         start[i] = first;
         size[i] = last - first + 1 < 1 ? 1 : last - first + 1;
     }
-    for (int64_t bin = 0; bin < p->out[0] * p->out[1]; bin++) {
+    for (int64_t bin = 0; bin < p->out[0] * p->out[1] && !hd_stop_ends_every(bin, 4); bin++) {
         int64_t at[2] = {bin / p->out[1], bin % p->out[1]}, begin[2], end[2];
         for (int i = 0; i < 2; i++) {
             float step = (float)size[i] / (float)p->out[i];
@@ -41,8 +42,8 @@ static void pool_region(const roi_parameters *p, const float *roi, const float *
         }
         bool empty = begin[0] >= end[0] || begin[1] >= end[1];
         float best = empty ? 0.0f : -INFINITY;
-        for (int64_t r = begin[0]; r < end[0]; r++) {
-            for (int64_t c = begin[1]; c < end[1]; c++) {
+        for (int64_t r = begin[0]; r < end[0] && !hd_stop_ends_every(r, 64); r++) {
+            for (int64_t c = begin[1]; c < end[1] && !hd_stop_ends(c); c++) {
                 best = hd_maximum_float32(best, x[r * p->in[1] + c]);
             }
         }
@@ -107,7 +108,7 @@ static float align_bin(const roi_parameters *p, const float *x, const float begi
     for (int k = 0; k < 2; k++) {
         inside_of(begin[k], step[k], samples[k], p->in[k], &low[k], &high[k]);
     }
-    for (int64_t row = low[0]; row < high[0]; row++) {
+    for (int64_t row = low[0]; row < high[0] && !hd_stop_ends_every(row, 16); row++) {
         for (int64_t column = low[1]; column < high[1]; column++, walked++) {
             int64_t at[2] = {row, column}, places[2][2];
             float weight[2];
@@ -146,7 +147,7 @@ static void align_region(const roi_parameters *p, const float *roi, const float 
         step[i] = size / (float)p->out[i];
         samples[i] = p->samples > 0 ? p->samples : bounded(ceilf(step[i]), 0, MOST_SAMPLES);
     }
-    for (int64_t bin = 0; bin < p->out[0] * p->out[1]; bin++) {
+    for (int64_t bin = 0; bin < p->out[0] * p->out[1] && !hd_stop_ends_every(bin, 8); bin++) {
         float begin[2] = {start[0] + (float)(bin / p->out[1]) * step[0],
                           start[1] + (float)(bin % p->out[1]) * step[1]};
         y[bin] = align_bin(p, x, begin, step, samples);
@@ -159,7 +160,7 @@ static void run_roi(const roi_parameters *p, void *const *buffers, int64_t begin
 {
     int64_t items = p->regions * p->channels, plane = p->in[0] * p->in[1];
     int64_t bins = p->out[0] * p->out[1], stop = hd_cpu_tile_begin(items, p->tiles, end);
-    for (int64_t i = hd_cpu_tile_begin(items, p->tiles, begin); i < stop; i++) {
+    for (int64_t i = hd_cpu_tile_begin(items, p->tiles, begin); i < stop && !hd_stop_ends_every(i, 4); i++) {
         int64_t region = i / p->channels, channel = i % p->channels, image;
         const float *roi = (const float *)buffers[1] + region * (align ? 4 : 5);
         if (align) {
@@ -170,7 +171,7 @@ static void run_roi(const roi_parameters *p, void *const *buffers, int64_t begin
         }
         float *y = (float *)buffers[align ? 3 : 2] + i * bins;
         if (image < 0 || image >= p->batch || plane == 0) {
-            memset(y, 0, (size_t)bins * sizeof *y);
+            hd_stop_clear(y, (size_t)bins * sizeof *y);
             continue;
         }
         const float *x = (const float *)buffers[0] + (image * p->channels + channel) * plane;

@@ -1,6 +1,18 @@
 /* Rows: the functions of rows.h, for the instruction set of the file that includes this one and
  * defines HD_ROWS_SET, the name of the set. */
+#include "base/stop.h"
 #include "hal/cpu/ops/lanes.h"
+
+#define LONG_PRODUCT ((int64_t)1 << 17) /* from here on a block of rows and columns takes too long for one look */
+
+/* Functions that see a whole row at once have two forms, of which the one for long rows looks at what may stop the run:
+ * where their loops ask next, or, in the other form, their end. */
+#define ROW_FORM static inline __attribute__((always_inline))
+
+ROW_FORM int64_t reach(int64_t at, int64_t count, const bool looks)
+{
+    return looks ? hd_stop_reach(at, count) : count;
+}
 
 static inline hd_lanes load_at(const float *x, int64_t i, int64_t count, float fill)
 {
@@ -18,16 +30,23 @@ static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
 
 /* Folds of a row: four vectors at a time, then one, then the tail filled up with neutral values. */
 #define FOLD_ROW(name, fill, step, join, across)                                                   \
-    static float fold_##name(const float *x, int64_t count)                                        \
+    ROW_FORM float fold_##name##_row(const float *x, int64_t count, const bool looks)              \
     {                                                                                              \
         hd_lanes v0 = hd_lanes_set(fill), v1 = v0, v2 = v0, v3 = v0;                               \
         int64_t i = 0;                                                                             \
-        for (; i + 4 * HD_LANES <= count; i += 4 * HD_LANES) {                                     \
-            v0 = step(v0, hd_lanes_load(x + i));                                                   \
-            v1 = step(v1, hd_lanes_load(x + i + HD_LANES));                                        \
-            v2 = step(v2, hd_lanes_load(x + i + 2 * HD_LANES));                                    \
-            v3 = step(v3, hd_lanes_load(x + i + 3 * HD_LANES));                                    \
+        const int64_t fours = count & -(4 * HD_LANES);                                             \
+        for (int64_t end; (end = reach(i, fours, looks)) > i;) {                                   \
+            for (; i < end; i += 4 * HD_LANES) {                                                   \
+                v0 = step(v0, hd_lanes_load(x + i));                                               \
+                v1 = step(v1, hd_lanes_load(x + i + HD_LANES));                                    \
+                v2 = step(v2, hd_lanes_load(x + i + 2 * HD_LANES));                                \
+                v3 = step(v3, hd_lanes_load(x + i + 3 * HD_LANES));                                \
+            }                                                                                      \
+            if (!looks) {                                                                          \
+                break;                                                                             \
+            }                                                                                      \
         }                                                                                          \
+        i = fours;                                                                                 \
         for (; i + HD_LANES <= count; i += HD_LANES) {                                             \
             v0 = step(v0, hd_lanes_load(x + i));                                                   \
         }                                                                                          \
@@ -39,6 +58,11 @@ static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
 
 #define FOLD(name, fill, step, join, across)                                                       \
     FOLD_ROW(name, fill, step, join, across)                                                       \
+    static float fold_##name(const float *x, int64_t count)                                        \
+    {                                                                                              \
+        return count > HD_STOP_TURNS ? fold_##name##_row(x, count, true)                           \
+                                     : fold_##name##_row(x, count, false);                         \
+    }                                                                                              \
     static void fold_##name##_into(float *restrict into, const float *restrict x, int64_t count)   \
     {                                                                                              \
         int64_t i = 0;                                                                             \
@@ -107,15 +131,22 @@ FOLD(min, INFINITY, hd_lanes_min, hd_lanes_min, hd_lanes_across_min)
 /* For softmax: a NaN may be lost here, since it comes back by the sum. */
 FOLD_ROW(largest, -INFINITY, hd_lanes_larger, hd_lanes_larger, hd_lanes_across_larger)
 
-static float sum_deviations(const float *x, int64_t count, float mean)
+ROW_FORM float sum_deviations_row(const float *x, int64_t count, float mean, const bool looks)
 {
     hd_lanes middle = hd_lanes_set(mean), v0 = hd_lanes_set(0.0f), v1 = v0;
     int64_t i = 0;
-    for (; i + 2 * HD_LANES <= count; i += 2 * HD_LANES) {
-        hd_lanes a = hd_lanes_load(x + i) - middle, b = hd_lanes_load(x + i + HD_LANES) - middle;
-        v0 = hd_lanes_fma(a, a, v0);
-        v1 = hd_lanes_fma(b, b, v1);
+    const int64_t twos = count & -(2 * HD_LANES);
+    for (int64_t end; (end = reach(i, twos, looks)) > i;) {
+        for (; i < end; i += 2 * HD_LANES) {
+            hd_lanes a = hd_lanes_load(x + i) - middle, b = hd_lanes_load(x + i + HD_LANES) - middle;
+            v0 = hd_lanes_fma(a, a, v0);
+            v1 = hd_lanes_fma(b, b, v1);
+        }
+        if (!looks) {
+            break;
+        }
     }
+    i = twos;
     for (; i < count; i += HD_LANES) {
         hd_lanes a = load_at(x, i, count, mean) - middle;
         v0 = hd_lanes_fma(a, a, v0);
@@ -123,18 +154,35 @@ static float sum_deviations(const float *x, int64_t count, float mean)
     return hd_lanes_across_sum(v0 + v1);
 }
 
-static float sum_exp(const float *x, int64_t count, float shift)
+ROW_FORM float sum_exp_row(const float *x, int64_t count, float shift, const bool looks)
 {
     hd_lanes middle = hd_lanes_set(shift), v0 = hd_lanes_set(0.0f), v1 = v0;
     int64_t i = 0;
-    for (; i + 2 * HD_LANES <= count; i += 2 * HD_LANES) {
-        v0 = v0 + hd_lanes_exp(hd_lanes_load(x + i) - middle);
-        v1 = v1 + hd_lanes_exp(hd_lanes_load(x + i + HD_LANES) - middle);
+    const int64_t twos = count & -(2 * HD_LANES);
+    for (int64_t end; (end = reach(i, twos, looks)) > i;) {
+        for (; i < end; i += 2 * HD_LANES) {
+            v0 = v0 + hd_lanes_exp(hd_lanes_load(x + i) - middle);
+            v1 = v1 + hd_lanes_exp(hd_lanes_load(x + i + HD_LANES) - middle);
+        }
+        if (!looks) {
+            break;
+        }
     }
+    i = twos;
     for (; i < count; i += HD_LANES) {
         v0 = v0 + hd_lanes_exp(load_at(x, i, count, -INFINITY) - middle);
     }
     return hd_lanes_across_sum(v0 + v1);
+}
+
+static float sum_deviations(const float *x, int64_t count, float mean)
+{
+    return count > HD_STOP_TURNS ? sum_deviations_row(x, count, mean, true) : sum_deviations_row(x, count, mean, false);
+}
+
+static float sum_exp(const float *x, int64_t count, float shift)
+{
+    return count > HD_STOP_TURNS ? sum_exp_row(x, count, shift, true) : sum_exp_row(x, count, shift, false);
 }
 
 static void sum_exp_into(float *restrict into, const float *restrict x, const float *restrict shift,
@@ -196,23 +244,30 @@ static void add_scaled(float *restrict into, const float *restrict x, float fact
 
 /* e^(x - shift) to `to`, which may be x; their sum. prefetch: the row behind x comes into the cache
  * meanwhile, since this pass has time to spare. */
-static inline float exp_and_sum(float *to, const float *x, float shift, int64_t count,
-                                const bool prefetch)
+ROW_FORM float exp_and_sum(float *to, const float *x, float shift, int64_t count, const bool prefetch,
+                           const bool looks)
 {
     hd_lanes middle = hd_lanes_set(shift), v0 = hd_lanes_set(0.0f), v1 = v0;
     int64_t i = 0;
-    for (; i + 2 * HD_LANES <= count; i += 2 * HD_LANES) {
-        if (prefetch) {
-            __builtin_prefetch(x + count + i);
-            __builtin_prefetch(x + count + i + HD_LANES);
+    const int64_t twos = count & -(2 * HD_LANES);
+    for (int64_t end; (end = reach(i, twos, looks)) > i;) {
+        for (; i < end; i += 2 * HD_LANES) {
+            if (prefetch) {
+                __builtin_prefetch(x + count + i);
+                __builtin_prefetch(x + count + i + HD_LANES);
+            }
+            hd_lanes a = hd_lanes_exp(hd_lanes_load(x + i) - middle);
+            hd_lanes b = hd_lanes_exp(hd_lanes_load(x + i + HD_LANES) - middle);
+            hd_lanes_store(to + i, a);
+            hd_lanes_store(to + i + HD_LANES, b);
+            v0 = v0 + a;
+            v1 = v1 + b;
         }
-        hd_lanes a = hd_lanes_exp(hd_lanes_load(x + i) - middle);
-        hd_lanes b = hd_lanes_exp(hd_lanes_load(x + i + HD_LANES) - middle);
-        hd_lanes_store(to + i, a);
-        hd_lanes_store(to + i + HD_LANES, b);
-        v0 = v0 + a;
-        v1 = v1 + b;
+        if (!looks) {
+            break;
+        }
     }
+    i = twos;
     for (; i < count; i += HD_LANES) {
         hd_lanes a = hd_lanes_exp(load_at(x, i, count, -INFINITY) - middle);
         store_at(to, i, count, a);
@@ -223,73 +278,126 @@ static inline float exp_and_sum(float *to, const float *x, float shift, int64_t 
 
 /* y = x · factor past the cache. The elements before y's first vector boundary are stored one by one:
  * a product has the same bits either way. */
-static void scale_stream(float *y, const float *x, float factor, int64_t count)
+ROW_FORM void scale_stream(float *y, const float *x, float factor, int64_t count, const bool looks)
 {
     int64_t i = 0;
     for (; i < count && ((uintptr_t)(y + i) % sizeof(hd_lanes)) != 0; i++) {
         y[i] = x[i] * factor;
     }
     hd_lanes f = hd_lanes_set(factor);
-    for (; i + HD_LANES <= count; i += HD_LANES) {
-        hd_lanes_stream(y + i, hd_lanes_load(x + i) * f);
+    const int64_t whole = i + ((count - i) & -HD_LANES);
+    for (int64_t end; (end = reach(i, whole, looks)) > i;) {
+        for (; i < end; i += HD_LANES) {
+            hd_lanes_stream(y + i, hd_lanes_load(x + i) * f);
+        }
+        if (!looks) {
+            break;
+        }
     }
-    for (; i < count; i++) {
+    for (i = whole; i < count; i++) {
         y[i] = x[i] * factor;
     }
     hd_lanes_stream_end();
 }
 
-static void softmax(const float *x, float *y, int64_t count, float *keep)
+ROW_FORM void softmax_row(const float *x, float *y, int64_t count, float *keep, const bool looks)
 {
     float *to = keep != NULL ? keep : y;
-    float shift = fold_largest(x, count);
+    float shift = fold_largest_row(x, count, looks);
     if (keep != NULL) {
-        float sum = exp_and_sum(to, x, shift, count, true);
-        scale_stream(y, keep, 1.0f / sum, count);
+        float sum = exp_and_sum(to, x, shift, count, true, looks);
+        scale_stream(y, keep, 1.0f / sum, count, looks);
         return;
     }
-    hd_lanes f = hd_lanes_set(1.0f / exp_and_sum(to, x, shift, count, false));
-    for (int64_t i = 0; i < count; i += HD_LANES) {
-        store_at(y, i, count, load_at(y, i, count, 0.0f) * f);
+    hd_lanes f = hd_lanes_set(1.0f / exp_and_sum(to, x, shift, count, false, looks));
+    for (int64_t i = 0, end; (end = reach(i, count, looks)) > i;) {
+        for (; i < end; i += HD_LANES) {
+            store_at(y, i, count, load_at(y, i, count, 0.0f) * f);
+        }
+        if (!looks) {
+            break;
+        }
+    }
+}
+
+static void softmax(const float *x, float *y, int64_t count, float *keep)
+{
+    if (count > HD_STOP_TURNS) {
+        softmax_row(x, y, count, keep, true);
+    } else {
+        softmax_row(x, y, count, keep, false);
+    }
+}
+
+ROW_FORM void log_softmax_row(const float *x, float *y, int64_t count, const bool looks)
+{
+    float shift = fold_largest_row(x, count, looks);
+    hd_lanes a = hd_lanes_set(shift), b = hd_lanes_set(Sleef_logf_u10(sum_exp_row(x, count, shift, looks)));
+    for (int64_t i = 0, end; (end = reach(i, count, looks)) > i;) {
+        for (; i < end; i += HD_LANES) {
+            store_at(y, i, count, load_at(x, i, count, 0.0f) - a - b);
+        }
+        if (!looks) {
+            break;
+        }
     }
 }
 
 static void log_softmax(const float *x, float *y, int64_t count)
 {
-    float shift = fold_largest(x, count);
-    hd_lanes a = hd_lanes_set(shift), b = hd_lanes_set(Sleef_logf_u10(sum_exp(x, count, shift)));
-    for (int64_t i = 0; i < count; i += HD_LANES) {
-        store_at(y, i, count, load_at(x, i, count, 0.0f) - a - b);
+    if (count > HD_STOP_TURNS) {
+        log_softmax_row(x, y, count, true);
+    } else {
+        log_softmax_row(x, y, count, false);
     }
 }
 
-static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inverse)
+ROW_FORM void norm_row(const hd_norm_row *row, int64_t count, float *mean, float *inverse, const bool looks)
 {
     const float *x = row->x;
     if (row->residual != NULL) {
         float *sum = row->sum != NULL ? row->sum : row->y;
-        for (int64_t i = 0; i < count; i += HD_LANES) {
-            hd_lanes a = load_at(x, i, count, 0.0f), b = load_at(row->residual, i, count, 0.0f);
-            store_at(sum, i, count, a + b);
+        for (int64_t i = 0, end; (end = reach(i, count, looks)) > i;) {
+            for (; i < end; i += HD_LANES) {
+                hd_lanes a = load_at(x, i, count, 0.0f), b = load_at(row->residual, i, count, 0.0f);
+                store_at(sum, i, count, a + b);
+            }
+            if (!looks) {
+                break;
+            }
         }
         x = sum;
     }
-    float middle = row->centered ? fold_sum(x, count) / (float)count : 0.0f;
-    float variance = sum_deviations(x, count, middle) / (float)count;
+    float middle = row->centered ? fold_sum_row(x, count, looks) / (float)count : 0.0f;
+    float variance = sum_deviations_row(x, count, middle, looks) / (float)count;
     float factor = 1.0f / sqrtf(variance + row->epsilon);
     hd_lanes m = hd_lanes_set(middle), f = hd_lanes_set(factor);
-    for (int64_t i = 0; i < count; i += HD_LANES) {
-        hd_lanes value = (load_at(x, i, count, 0.0f) - m) * f;
-        hd_lanes scale = load_at(row->scale, i, count, 0.0f);
-        hd_lanes bias = hd_lanes_set(0.0f);
-        if (row->bias != NULL) {
-            bias = load_at(row->bias, i, count, 0.0f);
+    for (int64_t i = 0, end; (end = reach(i, count, looks)) > i;) {
+        for (; i < end; i += HD_LANES) {
+            hd_lanes value = (load_at(x, i, count, 0.0f) - m) * f;
+            hd_lanes scale = load_at(row->scale, i, count, 0.0f);
+            hd_lanes bias = hd_lanes_set(0.0f);
+            if (row->bias != NULL) {
+                bias = load_at(row->bias, i, count, 0.0f);
+            }
+            value = hd_lanes_fma(value, scale, bias);
+            store_at(row->y, i, count, value);
         }
-        value = hd_lanes_fma(value, scale, bias);
-        store_at(row->y, i, count, value);
+        if (!looks) {
+            break;
+        }
     }
     *mean = middle;
     *inverse = factor;
+}
+
+static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inverse)
+{
+    if (count > HD_STOP_TURNS) {
+        norm_row(row, count, mean, inverse, true);
+    } else {
+        norm_row(row, count, mean, inverse, false);
+    }
 }
 
 /* c[r][j] += a[r] · b[j] for `rows` rows of a and `columns` rows of b. Each result has one vector of
@@ -329,10 +437,28 @@ static inline __attribute__((always_inline)) void product_block(float *c, int64_
     }
 }
 
+/* The same for one row and column of any length. */
+static void product_long(float *c, const float *a, const float *b, int64_t k)
+{
+    hd_lanes sum = hd_lanes_set(0.0f);
+    for (int64_t i = 0, end; (end = hd_stop_reach(i, k)) > i;) {
+        for (; i < end; i += HD_LANES) {
+            sum = hd_lanes_fma(load_at(a, i, k, 0.0f), load_at(b, i, k, 0.0f), sum);
+        }
+    }
+    *c += hd_lanes_across_sum(sum);
+}
+
 static void product(float *c, int64_t c_step, const float *a, int64_t a_step, const float *b,
                     int64_t m, int64_t k, int64_t n)
 {
     int64_t row = 0;
+    for (int64_t i = 0; k > LONG_PRODUCT && i < m * n && hd_stop_asked() == HD_OK; i++) {
+        product_long(c + i / n * c_step + i % n, a + i / n * a_step, b + i % n * k, k);
+    }
+    if (k > LONG_PRODUCT) {
+        return;
+    }
     for (; row + 4 <= m; row += 4) {
         int64_t j = 0;
         for (; j + 4 <= n; j += 4) {

@@ -53,12 +53,14 @@ static void transform_lane(const transform *p, const complex_number *in, int64_t
     if (length % 2 != 0) {
         for (int64_t k = 0; k < length && (length < 1024 || hd_stop_asked() == HD_OK); k++) {
             complex_number sum = {0, 0};
-            for (int64_t t = 0, angle = 0; t < length; t++) {
-                complex_number w = p->roots[angle * turn], x = in[t * stride];
-                sum.re += x.re * w.re - x.im * w.im;
-                sum.im += x.re * w.im + x.im * w.re;
-                angle += k;
-                angle -= angle >= length ? length : 0;
+            for (int64_t t = 0, angle = 0, next; (next = hd_stop_reach(t, length)) > t;) {
+                for (; t < next; t++) {
+                    complex_number w = p->roots[angle * turn], x = in[t * stride];
+                    sum.re += x.re * w.re - x.im * w.im;
+                    sum.im += x.re * w.im + x.im * w.re;
+                    angle += k;
+                    angle -= angle >= length ? length : 0;
+                }
             }
             out[k] = sum;
         }
@@ -67,11 +69,13 @@ static void transform_lane(const transform *p, const complex_number *in, int64_t
     int64_t half = length / 2;
     transform_lane(p, in, 2 * stride, half, out);
     transform_lane(p, in + stride, 2 * stride, half, out + half);
-    for (int64_t k = 0; k < half; k++) {
-        complex_number w = p->roots[k * turn], even = out[k], odd = out[k + half];
-        double re = odd.re * w.re - odd.im * w.im, im = odd.re * w.im + odd.im * w.re;
-        out[k] = (complex_number){even.re + re, even.im + im};
-        out[k + half] = (complex_number){even.re - re, even.im - im};
+    for (int64_t k = 0, next; (next = hd_stop_reach(k, half)) > k;) {
+        for (; k < next; k++) {
+            complex_number w = p->roots[k * turn], even = out[k], odd = out[k + half];
+            double re = odd.re * w.re - odd.im * w.im, im = odd.re * w.im + odd.im * w.re;
+            out[k] = (complex_number){even.re + re, even.im + im};
+            out[k + half] = (complex_number){even.re - re, even.im - im};
+        }
     }
 }
 
@@ -80,7 +84,7 @@ static void transform_lane(const transform *p, const complex_number *in, int64_t
 static void mirror(complex_number *points, int64_t length)
 {
     points[0].im = 0;
-    for (int64_t k = 1; 2 * k <= length; k++) {
+    for (int64_t k = 1; 2 * k <= length && !hd_stop_ends(k); k++) {
         if (2 * k == length) {
             points[k].im = 0;
         }
@@ -99,7 +103,7 @@ static void run_transform(const void *parameters, void *const *buffers, int64_t 
         int64_t outer = p->frames != 0 ? lane / p->frames : lane / p->inner;
         int64_t inner = p->frames != 0 ? lane % p->frames * p->step : lane % p->inner;
         int64_t from = outer * p->outer_stride + inner * p->components;
-        for (int64_t t = 0; t < p->length; t++) {
+        for (int64_t t = 0; t < p->length && !hd_stop_ends(t); t++) {
             in[t] = (complex_number){0, 0};
             if (t < p->given) {
                 int64_t at = from + t * p->inner * p->components;
@@ -114,10 +118,10 @@ static void run_transform(const void *parameters, void *const *buffers, int64_t 
         transform_lane(p, in, 1, p->length, out);
         int64_t stride = p->frames != 0 ? 1 : p->inner;
         int64_t to = p->frames != 0 ? lane * p->bins : outer * p->bins * p->inner + inner;
-        for (int64_t k = 0; k < p->bins && p->mirrors; k++) {
+        for (int64_t k = 0; k < p->bins && p->mirrors && !hd_stop_ends(k); k++) {
             store(p->dtype, buffers[p->output], to + k * stride, out[k].re * p->scale);
         }
-        for (int64_t k = 0; k < p->bins && !p->mirrors; k++) {
+        for (int64_t k = 0; k < p->bins && !p->mirrors && !hd_stop_ends(k); k++) {
             store(p->dtype, buffers[p->output], 2 * (to + k * stride), out[k].re * p->scale);
             store(p->dtype, buffers[p->output], 2 * (to + k * stride) + 1, out[k].im * p->scale);
         }
@@ -137,7 +141,7 @@ static hd_status finish_transform(hd_cpu_compilation *compilation, transform *p,
     if (roots == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    for (int64_t k = 0; k < p->length; k++) {
+    for (int64_t k = 0; k < p->length && !hd_stop_ends(k); k++) {
         double angle = 2 * PI * (double)k / (double)p->length;
         roots[k] = (complex_number){Sleef_cos_u10(angle), Sleef_sin_u10(inverse ? angle : -angle)};
     }
@@ -214,7 +218,7 @@ static void run_table(const void *parameters, void *const *buffers, int64_t begi
     (void)scratch;
     const table *p = parameters;
     if (begin < end && p->size > 0) {
-        memcpy(buffers[p->output], p->values, p->size);
+        hd_stop_copy(buffers[p->output], p->values, p->size);
     }
 }
 
@@ -249,7 +253,7 @@ static hd_status compile_window(hd_cpu_compilation *compilation)
                                                                       : blackman;
     int64_t size = operation->outputs[0].shape.dims[0];
     int64_t period = size - (hd_operation_int(operation, "periodic", 1) != 0 ? 0 : 1);
-    for (int64_t i = 0; i < size; i++) {
+    for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {
         double angle = period == 0 ? PI : 2 * PI * (double)i / (double)period;
         double value = a[0] - a[1] * Sleef_cos_u10(angle) + a[2] * Sleef_cos_u10(2 * angle);
         store(operation->outputs[0].dtype, p->values, i, value);
@@ -279,18 +283,18 @@ static hd_status compile_mel(hd_cpu_compilation *compilation)
     double low = 2595 * Sleef_log10_u10(1 + load(inputs[3].dtype, inputs[3].data, 0) / 700);
     double high = 2595 * Sleef_log10_u10(1 + load(inputs[4].dtype, inputs[4].data, 0) / 700);
     double step = (high - low) / (double)(columns + 2);
-    for (int64_t i = 0; i < columns; i++) {
+    for (int64_t i = 0; i < columns && !hd_stop_ends(i); i++) {
         int64_t edges[3];
         for (int64_t j = 0; j < 3; j++) {
             double hertz = 700 * (Sleef_exp10_u10(((double)(i + j) * step + low) / 2595) - 1);
             edges[j] = clamp_bin(floor((length + 1) * hertz / rate), rows);
         }
-        for (int64_t j = edges[0]; j <= edges[1] && j < rows; j++) {
+        for (int64_t j = edges[0]; j <= edges[1] && j < rows && !hd_stop_ends(j); j++) {
             bool flat = edges[1] == edges[0];
             store(dtype, p->values, j * columns + i,
                   flat ? 1 : (double)(j - edges[0]) / (double)(edges[1] - edges[0]));
         }
-        for (int64_t j = edges[1]; j < edges[2] && j < rows; j++) {
+        for (int64_t j = edges[1]; j < edges[2] && j < rows && !hd_stop_ends(j); j++) {
             store(dtype, p->values, j * columns + i,
                   (double)(edges[2] - j) / (double)(edges[2] - edges[1]));
         }

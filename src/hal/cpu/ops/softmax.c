@@ -2,11 +2,13 @@
 #include <math.h>
 #include <sleef.h>
 
+#include "base/stop.h"
 #include "operation/axes.h"
 #include "hal/cpu/ops/reduction.h"
 #include "hal/cpu/ops/rows.h"
 
 #define COLUMNS 256  /* that are computed side by side where the axis is not the last */
+#define ROWS_A_LOOK 64 /* of so many columns */
 #define SHORT_ROW 16 /* rows up to here are turned to columns, which fill vectors */
 
 /* A kept row must stay in a core's own cache, or writing past it gains nothing. */
@@ -27,13 +29,13 @@ typedef struct softmax_parameters {
 static void hardmax_row(const float *x, float *y, int64_t size, int64_t step)
 {
     int64_t best = 0;
-    for (int64_t i = 1; i < size; i++) {
+    for (int64_t i = 1; i < size && !hd_stop_ends(i); i++) {
         float now = x[best * step], next = x[i * step];
         if (next > now || (next != next && now == now)) {
             best = i;
         }
     }
-    for (int64_t i = 0; i < size; i++) {
+    for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {
         y[i * step] = i == best ? 1.0f : 0.0f;
     }
 }
@@ -47,30 +49,30 @@ static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, co
         shift[i] = -INFINITY;
         sum[i] = 0.0f;
     }
-    for (int64_t r = 0; r < size; r++) {
+    for (int64_t r = 0; r < size && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
         rows->fold_into[HD_FOLD_MAX](shift, x + r * step, count);
     }
     if (p->kind == SOFTMAX_LOG) {
-        for (int64_t r = 0; r < size; r++) {
+        for (int64_t r = 0; r < size && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
             rows->sum_exp_into(sum, x + r * step, shift, count);
         }
         for (int64_t i = 0; i < count; i++) {
             sum[i] = Sleef_logf_u10(sum[i]);
         }
-        for (int64_t r = 0; r < size; r++) {
+        for (int64_t r = 0; r < size && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
             rows->subtract(y + r * step, x + r * step, shift, count);
             rows->subtract(y + r * step, y + r * step, sum, count);
         }
         return;
     }
-    for (int64_t r = 0; r < size; r++) {
+    for (int64_t r = 0; r < size && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
         rows->exp_shifted(y + r * step, x + r * step, shift, count);
         rows->fold_into[HD_FOLD_SUM](sum, y + r * step, count);
     }
     for (int64_t i = 0; i < count; i++) {
         sum[i] = 1.0f / sum[i];
     }
-    for (int64_t r = 0; r < size; r++) {
+    for (int64_t r = 0; r < size && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
         rows->multiply(y + r * step, y + r * step, sum, count);
     }
 }
@@ -143,16 +145,16 @@ static void run_double(const void *parameters, void *const *buffers, int64_t beg
         double *y = (double *)buffers[1] + offset;
         double shift = -INFINITY, sum = 0;
         int64_t best = 0;
-        for (int64_t i = 0; i < size; i++) {
+        for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {
             double value = x[i * step];
             best = value > x[best * step] || (value != value && x[best * step] == x[best * step]) ? i : best;
             shift = value > shift ? value : shift;
         }
-        for (int64_t i = 0; i < size; i++) {
+        for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {
             sum += Sleef_exp_u10(x[i * step] - shift);
         }
         double logarithm = Sleef_log_u10(sum);
-        for (int64_t i = 0; i < size; i++) {
+        for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {
             double value = x[i * step] - shift;
             y[i * step] = p->kind == SOFTMAX_LOG     ? value - logarithm
                           : p->kind == SOFTMAX_PLAIN ? Sleef_exp_u10(value) / sum

@@ -1,6 +1,7 @@
 /* Unpool: MaxUnpool and Col2Im, which add small pieces to an image. */
 #include <string.h>
 
+#include "base/stop.h"
 #include "operation/column.h"
 #include "hal/cpu/ops/spatial.h"
 #include "operation/window.h"
@@ -48,8 +49,8 @@ static void run_unpool(const void *parameters, void *const *buffers, int64_t beg
     if (begin >= end) {
         return;
     }
-    memset(y, 0, (size_t)p->out_count * sizeof *y);
-    for (int64_t i = 0; i < p->count; i++) {
+    hd_stop_clear(y, (size_t)p->out_count * sizeof *y);
+    for (int64_t i = 0; i < p->count && !hd_stop_ends(i); i++) {
         int64_t place = place_in_output(p, places[i]);
         if (place >= 0) {
             y[place] = x[i];
@@ -116,9 +117,9 @@ static void run_col2im(const void *parameters, void *const *buffers, int64_t beg
     for (int64_t plane = hd_cpu_tile_begin(p->planes, p->tiles, begin); plane < stop; plane++) {
         const float *x = (const float *)buffers[0] + plane * c->block_size * c->block_count;
         float *y = (float *)buffers[3] + plane * p->image_size;
-        memset(y, 0, (size_t)p->image_size * sizeof *y);
-        for (int64_t offset = 0; offset < c->block_size; offset++) {
-            for (int64_t block = 0; block < c->block_count; block++) {
+        hd_stop_clear(y, (size_t)p->image_size * sizeof *y);
+        for (int64_t offset = 0; offset < c->block_size && !hd_stop_ends_every(offset, 16); offset++) {
+            for (int64_t block = 0; block < c->block_count && !hd_stop_ends(block); block++) {
                 int64_t place = place_of(c, offset, block);
                 if (place >= 0) {
                     y[place] += x[offset * c->block_count + block];
