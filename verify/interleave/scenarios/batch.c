@@ -89,15 +89,17 @@ hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *
     return status == HD_OK ? publish(entry, *(const uint32_t *)entry->pointers[0], error) : status;
 }
 
-bool hd_batch_stack_fill(hd_batch_stack *stack, hd_batch_entry *const *entries, size_t count,
-                         uint32_t rows)
+bool hd_batch_stack_prepare(hd_batch_stack *stack, const hd_batch_kind *kind, uint32_t rows)
 {
     (void)stack;
-    scenario_require("SAFE.rows", rows == count && entries[0]->kind == entries[1]->kind);
-    for (size_t i = 0; i < count; i++) {
-        scenario_require("REUSE.input", *(const uint32_t *)entries[i]->pointers[0] == RESULT);
-    }
+    scenario_require("SAFE.rows", kind != NULL && rows >= 2);
     return true;
+}
+
+void hd_batch_stack_put(hd_batch_stack *stack, const hd_batch_entry *entry, uint32_t row)
+{
+    (void)stack, (void)row;
+    scenario_require("REUSE.input", *(const uint32_t *)entry->pointers[0] == RESULT);
 }
 
 bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows,
