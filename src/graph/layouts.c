@@ -200,7 +200,6 @@ static void copy_attributes(hd_plan_node *made, const hd_plan_node *node)
         made->operation.attributes = node->operation.attributes;
         made->operation.attribute_count = node->operation.attribute_count;
         made->operation.opset = node->operation.opset;
-        made->flags = node->flags;
     }
 }
 

@@ -127,7 +127,7 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         if (status != HD_OK) {
             return hd_stop_tell(status, planner->error);
         }
-        if (hd_plan_node_control(node) != NULL) {
+        if (node->control != NULL) {
             status = reserve_part(planner, node, plan);
             if (status != HD_OK) {
                 return status;
@@ -158,7 +158,7 @@ static size_t reference_count_of(const hd_plan_node *node)
 {
     size_t outputs = node->operation.output_count;
     return node->operation.input_count +
-           ((node->flags & HD_OPERATOR_DYNAMIC) != 0 ? 2 * outputs : outputs);
+           (hd_plan_node_is_dynamic(node) ? 2 * outputs : outputs);
 }
 
 static void note_use(lifetime *lives, const uint32_t *index_of, hd_tensor_id root, uint32_t step)
@@ -482,7 +482,7 @@ static hd_status list_references(hd_planner *planner, hd_plan *plan)
         for (size_t i = 0; i < node->operation.output_count; i++) {
             plan->recipe.references[plan->recipe.reference_total++] = reference_to(planner, node->outputs[i]);
         }
-        for (size_t i = 0; (node->flags & HD_OPERATOR_DYNAMIC) != 0 && i < node->operation.output_count;
+        for (size_t i = 0; hd_plan_node_is_dynamic(node) && i < node->operation.output_count;
              i++) {
             hd_tensor_id output = node->outputs[i];
             plan->recipe.references[plan->recipe.reference_total++] = reference_to(

@@ -32,7 +32,7 @@ hd_status hd_planner_list_parts(hd_planner *planner, hd_plan *plan)
         if (!is_end && planner->nodes[n].dead) {
             continue;
         }
-        hd_plan_control *control = is_end ? NULL : hd_plan_node_control(&planner->nodes[n]);
+        hd_plan_control *control = is_end ? NULL : planner->nodes[n].control;
         if ((control != NULL || is_end) && step > first) {
             plan->parts[plan->part_count++].recipe = make_stretch(plan, first, step);
         }

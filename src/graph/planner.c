@@ -422,7 +422,6 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
     made->operation.opset = node->opset;
     made->operation.attributes = operation.attributes;
     made->operation.attribute_count = operation.attribute_count;
-    made->flags = flags;
     return (flags & HD_OPERATOR_DYNAMIC) != 0 ? cut_after_dynamic(planner, made) : HD_OK;
 }
 

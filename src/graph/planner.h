@@ -39,9 +39,8 @@ typedef struct hd_plan_node {
     hd_operation operation; /* its operand arrays are the node's own */
     hd_tensor_id *inputs;   /* HD_TENSOR_NONE: left out */
     hd_tensor_id *outputs;  /* HD_TENSOR_NONE: nobody wants it */
-    uint8_t flags;          /* of the operator */
     bool dead;
-    hd_plan_control *control; /* where flags have HD_OPERATOR_CONTROL */
+    hd_plan_control *control; /* the part that it stands for; NULL: it is an operation */
     uint32_t first_use; /* of as many entries of planner->uses as it has inputs */
     uint32_t next_dead; /* in the list of those that have just died */
 } hd_plan_node;
@@ -157,7 +156,7 @@ size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_
 /* A view of a whole tensor in another shape of the same size; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape);
 
-/* Puts an operation in the place of `node`, whose uses are counted, and which keeps its outputs; its flags are cleared. Nodes whose outputs
+/* Puts an operation in the place of `node`, whose uses are counted, and which keeps its outputs. Nodes whose outputs
  * nobody uses any more die. Pointers to nodes stay valid. false when out of memory. */
 bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
                         const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
@@ -219,10 +218,11 @@ void hd_planner_infer_scans(hd_planner *planner, hd_plan_tensor *scans);
 HD_MUST_CHECK hd_status hd_planner_make_branch(hd_planner *planner, const hd_node *node, hd_tensor_id condition,
                                                bool *made);
 
-/* The part that a node stands for, NULL: it is an operation. */
-static inline hd_plan_control *hd_plan_node_control(const hd_plan_node *node)
+/* Its outputs' true dimensions are known after the run only. */
+static inline bool hd_plan_node_is_dynamic(const hd_plan_node *node)
 {
-    return (node->flags & HD_OPERATOR_CONTROL) != 0 ? node->control : NULL;
+    return node->control != NULL ? node->control->notes_turns
+                                 : (hd_operator_of(node->operation.id)->flags & HD_OPERATOR_DYNAMIC) != 0;
 }
 
 /* Makes the walk stop because the elements of `needed` must be known: they come from small inputs, which

@@ -136,7 +136,6 @@ hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control,
                             input_count, outputs, output_count);
     if (node != NULL) {
         node->control = control;
-        node->flags = (uint8_t)(HD_OPERATOR_CONTROL | (control->notes_turns ? HD_OPERATOR_DYNAMIC : 0));
     }
     return node;
 }

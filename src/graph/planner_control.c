@@ -278,7 +278,6 @@ static hd_status join_scan(hd_planner *planner, const hd_frame *frame, size_t sc
     *axis = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = 0};
     concat->operation.attributes = axis;
     concat->operation.attribute_count = 1;
-    concat->flags = HD_OPERATOR_ANY_DTYPE;
     planner->tensors[joined].origin = UINT64_MAX;
     *out = joined;
     return HD_OK;

@@ -247,7 +247,6 @@ bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id 
     node->operation.input_count = input_count;
     node->operation.fused = NULL;
     node->inputs = ids;
-    node->flags = 0;
     return true;
 }
 

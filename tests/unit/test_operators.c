@@ -125,6 +125,25 @@ static void test_cpu_has_a_kernel_for_exactly_what_is_computed(void **state)
     assert_null(hd_cpu_operator_find(HD_OP_NONE));
 }
 
+static void test_no_operator_has_two_kernels(void **state)
+{
+    (void)state;
+    static const hd_cpu_operator *const families[] = {
+#define FAMILY(family) hd_cpu_operators_##family,
+        HD_CPU_FAMILY_LIST(FAMILY)
+#undef FAMILY
+    };
+    bool seen[HD_OP_COUNT] = {false};
+    for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
+        for (const hd_cpu_operator *row = families[f]; row->id != HD_OP_NONE; row++) {
+            if (seen[row->id]) {
+                fail_msg("%s stands in two tables of the cpu, or twice in one", hd_operator_name(row->id));
+            }
+            seen[row->id] = true;
+        }
+    }
+}
+
 /* Operands that would do, so that it is the parameters that are refused. */
 static void check_parameters(hd_operator_id id, const hd_fused *fused)
 {
@@ -174,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_each_row_is_whole),
         cmocka_unit_test(test_attributes_are_words_of_the_rows_language),
         cmocka_unit_test(test_cpu_has_a_kernel_for_exactly_what_is_computed),
+        cmocka_unit_test(test_no_operator_has_two_kernels),
         cmocka_unit_test(test_an_operation_takes_no_parameters_but_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
