@@ -8,17 +8,11 @@ typedef struct cast_row {
     hd_elementwise_function *odd; /* to float32, rounded to odd: see float_rounded_to_odd */
 } cast_row;
 
-/* C leaves floats beyond the integer's range undefined; here they go to its nearest end, NaN to 0. */
-static inline int64_t integer_of_double(double x)
-{
-    return x >= 0x1p63 ? INT64_MAX : x > -0x1p63 ? (int64_t)x : x <= -0x1p63 ? INT64_MIN : 0;
-}
-
 static inline uint64_t unsigned_of_double(double x)
 {
     return x >= 0x1p64   ? UINT64_MAX
            : x >= 0x1p63 ? (uint64_t)(x - 0x1p63) + (UINT64_C(1) << 63)
-                         : (uint64_t)integer_of_double(x);
+                         : (uint64_t)hd_integer_of_double(x);
 }
 
 /* The value cut to float32, its last bit set if anything was lost. Rounding that to a type of at most

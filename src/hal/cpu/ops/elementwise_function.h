@@ -78,4 +78,10 @@ extern const hd_elementwise_functions hd_elementwise_float32_baseline;
 extern const hd_elementwise_functions hd_elementwise_float32_avx2;
 extern const hd_elementwise_functions hd_elementwise_float32_avx512;
 
+/* C leaves floats beyond the integer's range undefined; here they go to its nearest end, NaN to 0. */
+static inline int64_t hd_integer_of_double(double x)
+{
+    return x >= 0x1p63 ? INT64_MAX : x > -0x1p63 ? (int64_t)x : x <= -0x1p63 ? INT64_MIN : 0;
+}
+
 #endif

@@ -60,7 +60,7 @@ hd_elementwise_value hd_elementwise_constant(hd_elementwise_program *program, hd
     } else if (dtype == HD_FLOAT64) {
         memcpy(&variable->constant, &value, sizeof value);
     } else { /* the low bytes come first: big-endian machines are refused at compile time */
-        int64_t as_integer = (int64_t)value;
+        int64_t as_integer = hd_integer_of_double(value);
         memcpy(&variable->constant, &as_integer, sizeof as_integer);
     }
     return (hd_elementwise_value)program->variable_count++;
