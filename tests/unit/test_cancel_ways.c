@@ -145,8 +145,10 @@ static void set_called_back(void *context, hd_status outcome, const hd_error *er
 /* Another run's callback sets the token. */
 static uint64_t by_callback(stopping *s)
 {
-    static const row_case small = {
-        .type = "Exp", .inputs = {{.dtype = HD_FLOAT32, .shape = {.rank = 1, .dims = {4}}}}, .input_count = 1, .output_count = 1};
+    static const row_case small = {.type = "Exp",
+                                   .inputs = {{.dtype = HD_FLOAT32, .shape = {.rank = 1, .dims = {4}}}},
+                                   .input_count = 1,
+                                   .output_count = 1};
     long_case other;
     hd_submit_options options = {.struct_size = sizeof options, .callback = set_called_back, .context = s};
     hd_tensor output = {.name = NULL};

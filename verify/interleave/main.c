@@ -26,6 +26,7 @@ static const scenario *const tables[] = {
     scenarios_batch_kind,
     scenarios_batch_queue,
     scenarios_callbacks,
+    scenarios_cancel,
     scenarios_device,
     scenarios_event,
     scenarios_future,

@@ -32,6 +32,7 @@ extern const scenario scenarios_batch[];
 extern const scenario scenarios_batch_kind[];
 extern const scenario scenarios_batch_queue[];
 extern const scenario scenarios_callbacks[];
+extern const scenario scenarios_cancel[];
 extern const scenario scenarios_device[];
 extern const scenario scenarios_event[];
 extern const scenario scenarios_future[];

@@ -12,6 +12,7 @@ EXTENDS Naturals, Sequences, FiniteSets, TLC
 
 CONSTANTS Threads, Keys, Capacity,
     StuckKey,  \* a key whose making need never end; "none": all end
+    Stops,     \* whether runs may be stopped
     PlanCount, \* the stock of plan objects
     Mutant
 
@@ -30,9 +31,10 @@ VARIABLES
     plan,      \* of each thread: the plan that it uses
     dropped,   \* of each thread: the plan that it took out of the cache
     fresh,     \* of each thread: it has allocated an entry
-    asleep, makers, pc
+    asleep, makers, pc,
+    stopped    \* the threads whose run is to end
 
-vars == <<entry, recency, references, key_of, wanted, plan, dropped, fresh, asleep, makers, pc>>
+vars == <<entry, recency, references, key_of, wanted, plan, dropped, fresh, asleep, makers, pc, stopped>>
 
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 Ready(k) == entry[k] \in Plans
@@ -45,12 +47,16 @@ Init ==
     /\ references = [p \in Plans |-> 0] /\ key_of = [p \in Plans |-> NoKey]
     /\ wanted = [t \in Threads |-> NoKey] /\ plan = [t \in Threads |-> NoPlan]
     /\ dropped = [t \in Threads |-> NoPlan] /\ fresh = [t \in Threads |-> FALSE]
-    /\ asleep = {} /\ makers = [k \in Keys |-> {}] /\ pc = [t \in Threads |-> "out"]
+    /\ asleep = {} /\ makers = [k \in Keys |-> {}] /\ pc = [t \in Threads |-> "out"] /\ stopped = {}
 
 Begin(t) ==
     /\ pc[t] = "out" /\ \E k \in Keys : wanted' = [wanted EXCEPT ![t] = k]
-    /\ Go(t, "find")
+    /\ Go(t, "find") /\ stopped' = stopped \ {t}
     /\ UNCHANGED <<entry, recency, references, key_of, plan, dropped, fresh, asleep, makers>>
+
+StopComes(t) == \* from anywhere, at any time
+    /\ Stops /\ pc[t] # "out" /\ stopped' = stopped \cup {t}
+    /\ UNCHANGED <<entry, recency, references, key_of, wanted, plan, dropped, fresh, asleep, makers, pc>>
 
 \* ---- hd_plan_cache_find, one turn of its loop
 FindReady(t) ==
@@ -77,6 +83,14 @@ Expire(t) == \* the time limit: HD_NOT_YET
     /\ fresh' = [fresh EXCEPT ![t] = FALSE] /\ wanted' = [wanted EXCEPT ![t] = NoKey]
     /\ UNCHANGED <<entry, recency, references, key_of, plan, dropped, makers>>
 
+Tick(t) == \* a wait that may be stopped ends every few milliseconds, for a look: HD_CANCELLED, or it goes on
+    /\ pc[t] = "wait" /\ Free(t) /\ t \in stopped /\ Mutant # "stop_slept_over" /\ asleep' = asleep \ {t}
+    /\ IF Mutant = "stop_makes" THEN /\ Go(t, "make") /\ makers' = [makers EXCEPT ![wanted[t]] = @ \cup {t}]
+                                     /\ UNCHANGED wanted
+       ELSE Go(t, "out") /\ wanted' = [wanted EXCEPT ![t] = NoKey] /\ UNCHANGED makers
+    /\ fresh' = [fresh EXCEPT ![t] = FALSE]
+    /\ UNCHANGED <<entry, recency, references, key_of, plan, dropped>>
+
 FindNothing(t) == \* unlocks to allocate, and looks again
     /\ pc[t] = "find" /\ Free(t) /\ entry[wanted[t]] = Absent /\ ~fresh[t] /\ Go(t, "allocate")
     /\ UNCHANGED <<entry, recency, references, key_of, wanted, plan, dropped, fresh, asleep, makers>>
@@ -97,9 +111,11 @@ Insert(t) ==
 \* ---- the making, under no lock
 Make(t) ==
     /\ pc[t] = "make"
-    /\ \/ Go(t, "finish") /\ UNCHANGED <<references, key_of, plan>> \* it failed
+    /\ \/ \* it failed, or was stopped: what was folded may be half done
+          /\ Go(t, IF Mutant = "stop_leaves_making" /\ t \in stopped THEN "out" ELSE "finish")
+          /\ UNCHANGED <<references, key_of, plan>>
        \/ \E p \in Plans :
-          /\ references[p] = 0 /\ \A q \in Plans : q < p => references[q] # 0
+          /\ t \notin stopped /\ references[p] = 0 /\ \A q \in Plans : q < p => references[q] # 0
           /\ references' = [references EXCEPT ![p] = 1] /\ key_of' = [key_of EXCEPT ![p] = wanted[t]]
           /\ plan' = [plan EXCEPT ![t] = p] /\ Go(t, "finish")
     /\ UNCHANGED <<entry, recency, wanted, dropped, fresh, asleep, makers>>
@@ -139,14 +155,17 @@ Use(t) == \* the run ends and gives its reference back
     /\ UNCHANGED <<entry, recency, dropped, fresh, asleep, makers>>
 
 Steps(t) ==
-    FindNothing(t) \/ Allocate(t) \/ (Make(t) /\ wanted[t] # StuckKey) \/ Release(t) \/ Use(t)
-Locks(t) == FindReady(t) \/ FindMaking(t) \/ Wake(t) \/ Insert(t) \/ Finish(t)
-Next == \E t \in Threads : Begin(t) \/ Steps(t) \/ Locks(t) \/ Expire(t) \/ Make(t)
+    /\ FindNothing(t) \/ Allocate(t) \/ (Make(t) /\ wanted[t] # StuckKey) \/ Release(t) \/ Use(t)
+    /\ UNCHANGED stopped
+Locks(t) == (FindReady(t) \/ FindMaking(t) \/ Wake(t) \/ Tick(t) \/ Insert(t) \/ Finish(t)) /\ UNCHANGED stopped
+Next == \E t \in Threads :
+    Begin(t) \/ StopComes(t) \/ Steps(t) \/ Locks(t) \/ ((Expire(t) \/ Make(t)) /\ UNCHANGED stopped)
 Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ WF_vars(Locks(t))
 
 \* ---- what must hold
 SingleFlight == \A k \in Keys : /\ Cardinality(makers[k]) <= 1
                                 /\ (makers[k] # {}) = (entry[k] = Making)
+                                /\ \A t \in makers[k] : pc[t] \in {"make", "finish"}
 Bounded == Cardinality({k \in Keys : Ready(k)}) <= Capacity
 Recent == Len(recency) = Cardinality({k \in Keys : Ready(k)}) /\ \A i \in 1..Len(recency) : Ready(recency[i])
 References == \* as many as hold it: users, the cache, and whoever has evicted it
@@ -160,4 +179,6 @@ NeverUsedAfterFree ==
 Wants(t) == wanted[t] \notin {StuckKey, NoKey}
 OthersGoOn == \A t \in Threads : /\ (pc[t] \in {"find", "find_again"} /\ Wants(t)) ~> pc[t] \notin {"find", "find_again"}
                                 /\ (pc[t] = "wait" /\ Wants(t)) ~> pc[t] # "wait"
+StoppedEnds == \* though the plan that it waits for is never finished
+    \A t \in Threads : (pc[t] = "wait" /\ t \in stopped) ~> pc[t] # "wait"
 =============================================================================

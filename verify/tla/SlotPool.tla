@@ -15,6 +15,8 @@
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Users, Closers, SlotCount,
+    Stops,    \* whether runs may be stopped while they wait
+    Keepers,  \* the users that hold what they lease for good
     Runs,     \* the users that lease for a run: they may have the spare, too
     Spurious, \* whether waits end without a reason, too
     Mutant
@@ -35,9 +37,10 @@ VARIABLES
                        \* served: whether serve has, whose turn it is, and what is left for who follows
     asleep,            \* waiting on the condition and not yet woken
     slot,              \* of each user: the slot that it leases
-    pc
+    pc,
+    stopped            \* the users whose run is to end
 
-vars == <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot, pc>>
+vars == <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot, pc, stopped>>
 
 Idle == free \cup remembered
 Start == [any |-> FALSE, at |-> 1, left |-> All]
@@ -52,11 +55,11 @@ Init ==
     /\ free = All /\ remembered = {} /\ waiting = 0 /\ closed = FALSE
     /\ lock = Nobody /\ queue = <<>> /\ granted = [u \in Users |-> None] /\ closing = 0
     /\ served = Start /\ taken = None /\ asleep = {}
-    /\ slot = [u \in Users |-> None] /\ pc = [t \in Threads |-> "out"]
+    /\ slot = [u \in Users |-> None] /\ pc = [t \in Threads |-> "out"] /\ stopped = {}
 
 \* ---- hd_slot_pool_lease
 Begin(u) == \* the first look at closed
-    /\ pc[u] = "out" /\ ~closed /\ Go(u, "peek")
+    /\ pc[u] = "out" /\ ~closed /\ Go(u, "peek") /\ stopped' = stopped \ {u}
     /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
 
 Peek(u) == \* is anybody waiting?
@@ -106,13 +109,26 @@ Expire(u) == \* the time limit passes: hd_condition_wait_until returns false
        ELSE /\ queue' = Without(queue, u) /\ waiting' = waiting - 1 /\ Go(u, "out") /\ UNCHANGED lock
     /\ UNCHANGED <<free, remembered, closed, granted, closing, served, taken, slot>>
 
+Tick(u) == \* a wait that may be stopped ends every few milliseconds, for a look
+    /\ pc[u] = "sleep" /\ lock = Nobody /\ u \in stopped /\ Mutant # "stop_slept_over" /\ asleep' = asleep \ {u}
+    /\ IF granted[u] # None /\ Mutant # "stop_drops_grant"
+       THEN lock' = u /\ Go(u, "look") /\ UNCHANGED <<queue, waiting>>
+       ELSE /\ IF Mutant = "stop_stays_in_line" THEN UNCHANGED <<queue, waiting>>
+               ELSE queue' = Without(queue, u) /\ waiting' = IF granted[u] # None THEN waiting ELSE waiting - 1
+            /\ Go(u, "out") /\ UNCHANGED lock
+    /\ UNCHANGED <<free, remembered, closed, granted, closing, served, taken, slot>>
+
+StopComes(u) == \* from anywhere, at any time
+    /\ Stops /\ u \in Runs /\ pc[u] # "out" /\ stopped' = stopped \cup {u}
+    /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot, pc>>
+
 Check(u) == \* the second check
     /\ pc[u] = "check"
     /\ Go(u, IF closed /\ Mutant # "no_second_check" THEN "back" ELSE "hold")
     /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
 
 EndRun(u) ==
-    /\ pc[u] = "hold" /\ Go(u, "back")
+    /\ pc[u] = "hold" /\ u \notin Keepers /\ Go(u, "back")
     /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, asleep, slot>>
 
 \* ---- hd_slot_pool_return
@@ -207,16 +223,19 @@ WakeAtWill(t) ==
     /\ Spurious /\ t \in asleep /\ asleep' = asleep \ {t}
     /\ UNCHANGED <<free, remembered, waiting, closed, lock, queue, granted, closing, served, taken, slot, pc>>
 
-Locks(t) == IF t \in Users THEN Enter(t) \/ Wake(t) \/ Relock(t) ELSE CloseLock(t) \/ CloseWake(t)
+Locks(t) ==
+    /\ IF t \in Users THEN Enter(t) \/ Wake(t) \/ Tick(t) \/ Relock(t) ELSE CloseLock(t) \/ CloseWake(t)
+    /\ UNCHANGED stopped
 Steps(t) ==
-    IF t \in Users
-    THEN Peek(t) \/ TryTake(t) \/ Announce(t) \/ Look(t) \/ Check(t) \/ EndRun(t) \/ PutBack(t)
-         \/ AnyWaiting(t) \/ AnyClose(t) \/ ServeTake(t) \/ ServeSkip(t) \/ ServeGrant(t) \/ ServeEnd(t)
-    ELSE CloseLook(t)
+    /\ UNCHANGED stopped
+    /\ IF t \in Users
+       THEN Peek(t) \/ TryTake(t) \/ Announce(t) \/ Look(t) \/ Check(t) \/ EndRun(t) \/ PutBack(t)
+            \/ AnyWaiting(t) \/ AnyClose(t) \/ ServeTake(t) \/ ServeSkip(t) \/ ServeGrant(t) \/ ServeEnd(t)
+       ELSE CloseLook(t)
 Chance(t) == \* what need not happen
-    \/ t \in Users /\ (Begin(t) \/ Expire(t) \/ Forget(t) \/ BlindForget(t))
-    \/ t \in Closers /\ (Close(t) \/ CloseExpire(t))
-    \/ WakeAtWill(t)
+    \/ t \in Users /\ (Begin(t) \/ StopComes(t) \/ ((Expire(t) \/ Forget(t) \/ BlindForget(t)) /\ UNCHANGED stopped))
+    \/ t \in Closers /\ (Close(t) \/ CloseExpire(t)) /\ UNCHANGED stopped
+    \/ WakeAtWill(t) /\ UNCHANGED stopped
 Closed == closed /\ (\A u \in Users : pc[u] = "out") /\ (\A c \in Closers : pc[c] = "closed") /\ UNCHANGED vars
 
 Next == (\E t \in Threads : Locks(t) \/ Steps(t) \/ Chance(t)) \/ Closed
@@ -241,5 +260,7 @@ NoLostWakeUp == \* when nobody is on his way, nobody waits for what is there
 NobodyStarves == \A u \in Users : (pc[u] = "sleep") ~> (pc[u] \in {"hold", "out"})
 RunsGetOn == \* though no slot but the spare ever comes
     \A u \in Runs : (pc[u] = "sleep") ~> (pc[u] \in {"hold", "out"})
+StoppedEnds == \* though nobody gives a slot back
+    \A u \in Runs : (pc[u] = "sleep" /\ u \in stopped) ~> pc[u] # "sleep"
 CloseEnds == \A c \in Closers : (pc[c] = "close_sleep") ~> (pc[c] \in {"closed", "out"})
 =============================================================================

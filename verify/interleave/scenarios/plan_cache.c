@@ -54,10 +54,10 @@ static void cache_end(cache_state *state)
 }
 
 /* Finds or makes the plan of a key and uses it. */
-static hd_status use_plan(cache_state *state, uint32_t key, uint64_t deadline)
+static hd_status use_plan_unless(cache_state *state, uint32_t key, uint64_t deadline, const hd_stop *stop)
 {
     void *found;
-    hd_status status = hd_plan_cache_find(state->cache, &key, sizeof key, deadline, &found);
+    hd_status status = hd_plan_cache_find_unless(state->cache, &key, sizeof key, deadline, stop, &found);
     if (status != HD_OK) {
         scenario_require("SAFE.nothing", found == NULL);
         return status;
@@ -85,6 +85,35 @@ static hd_status use_plan(cache_state *state, uint32_t key, uint64_t deadline)
     scenario_require("SAFE.right-plan", use->value == key + 100);
     plan_release(found);
     return HD_OK;
+}
+
+static hd_status use_plan(cache_state *state, uint32_t key, uint64_t deadline)
+{
+    return use_plan_unless(state, key, deadline, NULL);
+}
+
+/* A stop that comes with the waiting thread's first look, or its second. */
+typedef struct counted_stop {
+    hd_stop stop; /* first */
+    uint32_t looks;
+} counted_stop;
+
+static hd_status look_counted(const hd_stop *stop)
+{
+    counted_stop *self = (counted_stop *)(uintptr_t)stop;
+    if (self->looks == 0) {
+        return HD_CANCELLED;
+    }
+    self->looks--;
+    return HD_OK;
+}
+
+static void use_first_stoppable(void *argument)
+{
+    counted_stop stop = {.stop = {.look = look_counted, .commit = look_counted}, .looks = 0};
+    hd_status status = use_plan_unless(argument, 0, HD_FOREVER, &stop.stop);
+    scenario_require("ONCE.found-or-stopped",
+                     status == HD_OK || status == HD_CANCELLED || status == HD_OUT_OF_MEMORY);
 }
 
 static void use_first(void *argument)
@@ -226,7 +255,39 @@ static void evicted_twice(void)
     cache_end(state);
 }
 
+/* The plan is never finished while the stopped one waits; then it is made, once. */
+static void stopped_while_made(void)
+{
+    cache_state *state = cache_open(2);
+    uint32_t key = 0;
+    void *found;
+    counted_stop stop = {.stop = {.look = look_counted, .commit = look_counted}, .looks = 1};
+    scenario_require("ONCE.maker",
+                     hd_plan_cache_find(state->cache, &key, sizeof key, HD_FOREVER, &found) == HD_OK && found == NULL);
+    hd_add_relaxed(&state->making[key], 1);
+    scenario_require("ONCE.stopped", use_plan_unless(state, key, HD_FOREVER, &stop.stop) == HD_CANCELLED);
+    hd_sub_relaxed(&state->making[key], 1);
+    hd_plan_cache_finish(state->cache, &key, sizeof key, NULL); /* dropped, since its maker was stopped, too */
+    run_cache(state, 1, (void (*const[])(void *)){use_first}, 1, 1);
+}
+
+static void stopped_against_finish(void)
+{
+    run_cache(cache_open(2), 2, (void (*const[])(void *)){use_first, use_first_stoppable}, 1, 1);
+}
+
+/* The maker's plan is dropped: who was stopped meanwhile takes nobody's turn. */
+static void stopped_beside_a_waiter(void)
+{
+    cache_state *state = cache_open(2);
+    hd_store_relaxed(&state->failures, 1);
+    run_cache(state, 3, (void (*const[])(void *)){use_first, use_first_stoppable, use_both}, 2, 1);
+}
+
 const scenario scenarios_plan_cache[] = {
+    {.name = "cache.stopped-while-made", .run = stopped_while_made},
+    {.name = "cache.stopped-against-finish", .run = stopped_against_finish},
+    {.name = "cache.stopped-beside-a-waiter", .run = stopped_beside_a_waiter, .preemptions = 2, .old_loads = 1},
     {.name = "cache.evicted-while-used", .run = evicted_while_used},
     {.name = "cache.evicted-twice", .run = evicted_twice},
     {.name = "cache.single-flight", .run = single_flight},

@@ -68,6 +68,38 @@ static hd_status run_and_return(pool_state *state, uint64_t deadline)
     return status;
 }
 
+/* A stop that comes with one of the waiting thread's looks: at each of them, and not before, it may have come. */
+typedef struct counted_stop {
+    hd_stop stop; /* first */
+    uint32_t looks;
+} counted_stop;
+
+static hd_status look_counted(const hd_stop *stop)
+{
+    counted_stop *self = (counted_stop *)(uintptr_t)stop;
+    if (self->looks == 0) {
+        return HD_CANCELLED;
+    }
+    self->looks--;
+    return HD_OK;
+}
+
+static hd_status run_until_stopped(pool_state *state, uint32_t looks)
+{
+    counted_stop stop = {.stop = {.look = look_counted, .commit = look_counted}, .looks = looks};
+    uint32_t slot;
+    hd_status status =
+        hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, HD_FOREVER, &stop.stop, &slot);
+    use_and_return(state, status, slot);
+    return status;
+}
+
+static void run_stoppable(void *argument)
+{
+    hd_status status = run_until_stopped(argument, 0);
+    scenario_require("ONCE.stopped", status == HD_OK || status == HD_CANCELLED);
+}
+
 /* A run that waits for whatever comes. */
 static void run_patiently(void *argument)
 {
@@ -315,7 +347,38 @@ static void limit_leaves_the_end(void)
     pool_end(state);
 }
 
+/* No slot ever comes: the stop ends the wait, and who comes next is served. */
+static void stopped_without_a_slot(void)
+{
+    pool_state *state = pool_open(0);
+    uint32_t spare;
+    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL, &spare) == HD_OK);
+    scenario_require("ONCE.stopped", run_until_stopped(state, 1) == HD_CANCELLED);
+    hd_slot_pool_return(&state->pool, spare);
+    scenario_require("BOUND.served", run_and_return(state, HD_FOREVER) == HD_OK);
+    pool_end(state);
+}
+
+/* The spare comes back, and the stop comes, while it is waited for. */
+static void stopped_against_return(void)
+{
+    pool_state *state = pool_open(0);
+    run_threads(state, 2, (void (*const[])(void *)){run_patiently, run_stoppable});
+    pool_end(state);
+}
+
+/* A run that is stopped leaves the line, before another and behind it. */
+static void stopped_in_line(void)
+{
+    pool_state *state = pool_open(0);
+    run_threads(state, 3, (void (*const[])(void *)){run_patiently, run_stoppable, run_patiently});
+    pool_end(state);
+}
+
 const scenario scenarios_slot_pool[] = {
+    {.name = "pool.stopped-without-a-slot", .run = stopped_without_a_slot},
+    {.name = "pool.stopped-against-return", .run = stopped_against_return},
+    {.name = "pool.stopped-in-line", .run = stopped_in_line, .preemptions = 2, .old_loads = 1},
     {.name = "pool.two-threads-two-slots", .run = two_threads_two_slots},
     {.name = "pool.two-threads-one-slot", .run = two_threads_one_slot},
     {.name = "pool.two-threads-twice", .run = two_threads_twice},
