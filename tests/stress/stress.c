@@ -17,48 +17,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "heddle/heddle.h"
-
-#define DEVICES     3
-#define MODELS      6
-#define KINDS       3
-#define CHAIN_KINDS 2 /* the first two give what they can take */
-#define ROW_LIMIT   8
-#define WIDTH       16 /* times SCALE */
-
-/* A device and the number of threads and models here that hold it. */
-typedef struct shared_device {
-    hd_device *device;
-    atomic_int holders;
-    atomic_bool shut_down;
-} shared_device;
-
-typedef struct shared_model {
-    hd_model *model;
-    hd_batch *batch; /* of the model; NULL: none */
-    shared_device *on;
-    size_t kind;
-    atomic_int holders;
-} shared_model;
+#include "stress_later.h"
 
 static pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
 static shared_device *devices[DEVICES];
 static shared_model *models[MODELS];
 
-static size_t width;
-static float *inputs; /* ROW_LIMIT rows */
-static hd_tensor expected[KINDS][ROW_LIMIT + 1]; /* by kind and rows */
-static hd_tensor expected_twice[CHAIN_KINDS][ROW_LIMIT + 1]; /* of the output, run again */
-static atomic_ullong runs, closed_runs, made, shutdowns, later_runs, cancelled, late, chains;
+size_t width;
+float *inputs; /* ROW_LIMIT rows */
+hd_tensor expected[KINDS][ROW_LIMIT + 1]; /* by kind and rows */
+hd_tensor expected_twice[CHAIN_KINDS][ROW_LIMIT + 1]; /* of the output, run again */
+atomic_ullong runs, closed_runs, made, shutdowns, later_runs, cancelled, late, chains;
 static atomic_bool failed;
 
-static void complain(const char *what, const hd_error *error)
+void complain(const char *what, const hd_error *error)
 {
     fprintf(stderr, "stress: %s: %s\n", what, error == NULL ? "" : error->message);
     atomic_store(&failed, true);
 }
 
-static uint64_t draw(uint64_t *state)
+uint64_t draw(uint64_t *state)
 {
     uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
@@ -143,7 +121,7 @@ static hd_status make_model(hd_device *device, size_t kind, hd_model **out_model
     return status;
 }
 
-static hd_tensor rows_of(void *memory, size_t rows)
+hd_tensor rows_of(void *memory, size_t rows)
 {
     return (hd_tensor){.dtype = HD_FLOAT32,
                        .rank = 2,
@@ -158,7 +136,7 @@ static hd_status run(hd_model *model, size_t rows, hd_tensor *output, hd_error *
     return hd_model_run(model, &input, 1, output, 1, error);
 }
 
-static bool has_bits(const hd_tensor *output, const hd_tensor *wanted)
+bool has_bits(const hd_tensor *output, const hd_tensor *wanted)
 {
     return output->size == wanted->size && memcmp(output->data, wanted->data, wanted->size) == 0;
 }
@@ -182,7 +160,7 @@ static void release_device(shared_device *held)
     }
 }
 
-static shared_model *hold_model(size_t index)
+shared_model *hold_model(size_t index)
 {
     pthread_mutex_lock(&table_mutex);
     shared_model *held = models[index];
@@ -193,7 +171,7 @@ static shared_model *hold_model(size_t index)
     return held;
 }
 
-static void release_model(shared_model *held)
+void release_model(shared_model *held)
 {
     if (held != NULL && atomic_fetch_sub(&held->holders, 1) == 1) {
         hd_batch_destroy(&held->batch);
@@ -247,228 +225,6 @@ static void run_some_model(uint64_t *state)
         complain("a run", &error);
     }
     free(memory);
-    release_model(held);
-}
-
-/* --- later */
-
-/* A request, with all that it needs; belongs to whoever waits for it and to its callback. */
-typedef struct request {
-    shared_model *model; /* held */
-    size_t rows;
-    hd_future *future;
-    atomic_int owners;
-    bool was_cancelled, has_deadline, in_batch;
-    hd_tensor output;
-    unsigned char memory[];
-} request;
-
-static void end_request(request *request, hd_status outcome, const hd_error *error)
-{
-    if (outcome == HD_OK) {
-        if (!has_bits(&request->output, &expected[request->model->kind][request->rows])) {
-            complain("a later run's bits differ from those of one thread alone", NULL);
-        }
-    } else if (!(outcome == HD_CANCELLED && request->was_cancelled) &&
-               !(outcome == HD_DEADLINE && request->has_deadline) &&
-               !(outcome == HD_CLOSED && request->in_batch &&
-                 atomic_load(&request->model->on->shut_down))) {
-        complain("a later run", error);
-    }
-    if (atomic_fetch_sub(&request->owners, 1) == 1) {
-        atomic_fetch_add(&later_runs, 1);
-        atomic_fetch_add(&cancelled, outcome == HD_CANCELLED);
-        atomic_fetch_add(&late, outcome == HD_DEADLINE);
-        release_model(request->model); /* perhaps the last one, on a callback thread */
-        free(request);
-    }
-}
-
-static void call_back(void *context, hd_status outcome, const hd_error *error)
-{
-    end_request(context, outcome, error);
-}
-
-/* Whether a call that may find its device shut down, or a queue full, went well. */
-static bool went_well(const char *what, hd_status status, const shared_model *held,
-                      const hd_error *error)
-{
-    if (status != HD_OK && status != HD_EXHAUSTED &&
-        (status != HD_CLOSED || !atomic_load(&held->on->shut_down))) {
-        complain(what, error);
-    }
-    return status == HD_OK;
-}
-
-static void wait_for(request *request, uint64_t *state)
-{
-    hd_error error;
-    hd_status outcome = HD_NOT_YET;
-    while (outcome == HD_NOT_YET) {
-        outcome = hd_future_wait(request->future, draw(state) % 4 == 0 ? HD_WAIT_FOREVER : 1, &error);
-    }
-    hd_future_destroy(&request->future);
-    end_request(request, outcome, &error);
-}
-
-/* Takes the caller's hold of the model over. The request, if the caller is to wait for it. */
-static request *submit(shared_model *held, hd_stream stream, uint64_t *state)
-{
-    size_t rows = 1 + draw(state) % ROW_LIMIT;
-    const hd_tensor *wanted = &expected[held->kind][rows];
-    request *request = calloc(1, sizeof *request + wanted->size);
-    if (request == NULL) {
-        release_model(held);
-        return NULL;
-    }
-    bool calls_back = draw(state) % 2 == 0, waits = !calls_back || draw(state) % 2 == 0;
-    hd_submit_options options = {
-        .struct_size = sizeof options, .stream = stream, .context = request};
-    options.callback = calls_back ? call_back : NULL;
-    options.deadline_ms = draw(state) % 8 == 0 ? 1 : 0;
-    options.wait_ms = draw(state) % 4 == 0 ? HD_NO_WAIT : 0;
-    request->model = held;
-    request->rows = rows;
-    request->has_deadline = options.deadline_ms != 0;
-    request->was_cancelled = waits && draw(state) % 6 == 0;
-    request->output = (hd_tensor){.data = request->memory, .size = wanted->size};
-    atomic_store(&request->owners, (int)calls_back + (int)waits);
-    hd_tensor input = rows_of(inputs, rows);
-    hd_error error;
-    hd_future *future = NULL;
-    hd_future **out_future = waits ? &future : NULL;
-    request->in_batch = held->batch != NULL && draw(state) % 2 == 0;
-    hd_status status = request->in_batch
-                           ? hd_batch_submit(held->batch, &input, 1, &request->output, 1, &options,
-                                             out_future, &error)
-                           : hd_model_run_async(held->model, &input, 1, &request->output, 1,
-                                                &options, out_future, &error);
-    if (!went_well("submitting a run", status, held, &error)) {
-        free(request);
-        release_model(held);
-        return NULL;
-    }
-    if (!waits) {
-        return NULL; /* it may be gone */
-    }
-    request->future = future;
-    if (request->was_cancelled) {
-        hd_future_cancel(future);
-    }
-    return request;
-}
-
-static bool acquire(shared_model *held, hd_stream *out_stream, uint64_t *state)
-{
-    hd_error error;
-    return went_well(
-        "acquiring a stream",
-        hd_stream_acquire(held->on->device, (uint32_t)(draw(state) % 3), out_stream, &error), held,
-        &error);
-}
-
-static void release(shared_model *held, hd_stream stream)
-{
-    hd_error error;
-    (void)went_well("releasing a stream", hd_stream_release(held->on->device, stream, &error), held,
-                    &error);
-}
-
-static void run_some_model_later(uint64_t *state)
-{
-    shared_model *held = hold_model(draw(state) % MODELS);
-    if (held == NULL) {
-        return;
-    }
-    hd_stream stream = {0};
-    bool own = draw(state) % 2 == 0 && acquire(held, &stream, state);
-    request *waiting[6];
-    size_t count = draw(state) % 7;
-    for (size_t i = 0; i < count; i++) {
-        atomic_fetch_add(&held->holders, 1);
-        waiting[i] = submit(held, own ? stream : (hd_stream){0}, state);
-    }
-    if (own) {
-        release(held, stream); /* with work in flight, perhaps */
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (waiting[i] != NULL) {
-            wait_for(waiting[i], state);
-        }
-    }
-    release_model(held);
-}
-
-/* One run's output is the next one's input, on another stream, in the order that an event makes. */
-static void chain_on(shared_model *held, const hd_stream *streams, void *block, size_t rows)
-{
-    hd_tensor between = rows_of(block, rows), output = rows_of(malloc(between.size), rows);
-    hd_tensor first = rows_of(inputs, rows), second = between;
-    hd_submit_options options = {.struct_size = sizeof options, .stream = streams[0]};
-    hd_future *futures[2] = {NULL, NULL};
-    hd_event *event = NULL;
-    hd_error error;
-    bool good = output.data != NULL &&
-                went_well("making an event", hd_event_create(held->on->device, &event, &error),
-                          held, &error) &&
-                went_well("a chain's first run",
-                          hd_model_run_async(held->model, &first, 1, &between, 1, &options,
-                                             &futures[0], &error),
-                          held, &error) &&
-                went_well("recording", hd_event_record(event, streams[0], HD_WAIT_FOREVER, &error), held,
-                          &error) &&
-                went_well("waiting", hd_event_wait_on_stream(event, streams[1], HD_WAIT_FOREVER, &error),
-                          held, &error);
-    hd_event_destroy(&event); /* while it is recorded, and waited for */
-    options.stream = streams[1];
-    good = good && went_well("a chain's second run",
-                             hd_model_run_async(held->model, &second, 1, &output, 1, &options,
-                                                &futures[1], &error),
-                             held, &error);
-    /* In the stream's order: the device is done with the block before another has it (REUSE). */
-    hd_device *device = held->on->device;
-    if (hd_memory_record_stream(device, block, streams[1], &error) != HD_OK ||
-        hd_memory_free(device, block, &error) != HD_OK) {
-        complain("freeing a block", &error);
-    }
-    for (size_t i = 0; i < 2; i++) {
-        if (futures[1 - i] != NULL && hd_future_wait(futures[1 - i], HD_WAIT_FOREVER, &error) != HD_OK) {
-            complain("a run of a chain", &error);
-        }
-        hd_future_destroy(&futures[1 - i]);
-    }
-    if (good && !has_bits(&output, &expected_twice[held->kind][rows])) {
-        complain("a chain's bits differ from those of one thread alone", NULL);
-    }
-    atomic_fetch_add(&chains, good);
-    free(output.data);
-}
-
-static void chain_some_model(uint64_t *state)
-{
-    shared_model *held = hold_model(draw(state) % MODELS);
-    hd_stream streams[2] = {{0}, {0}};
-    if (held != NULL && held->kind < CHAIN_KINDS) {
-        bool own = acquire(held, &streams[0], state);
-        bool second = draw(state) % 2 == 0 && acquire(held, &streams[1], state);
-        streams[0].value = own ? streams[0].value : 0;
-        streams[1].value = second ? streams[1].value : 0;
-        size_t rows = 1 + draw(state) % ROW_LIMIT;
-        void *block;
-        hd_error error;
-        if (went_well("allocating",
-                      hd_memory_allocate(held->on->device, streams[0], rows * width * sizeof(float),
-                                         (uint32_t)(draw(state) % 2), &block, &error),
-                      held, &error)) {
-            chain_on(held, streams, block, rows);
-        }
-        if (own) {
-            release(held, streams[0]);
-        }
-        if (second) {
-            release(held, streams[1]);
-        }
-    }
     release_model(held);
 }
 

@@ -13,33 +13,7 @@
 
 #include "graph/graph.h"
 #include "onnx/onnx.h"
-#include "onnx_bytes.h"
-
-/* Loads a model that must be refused with this status and with each of the words, separated by
- * '|', in the message. Frees the model. */
-static void refuses(bytes model, hd_status expected, const char *words)
-{
-    hd_graph *graph = NULL;
-    hd_error error = {0};
-    hd_status status = hd_onnx_load_memory(model.data, model.size, NULL, &graph, &error);
-    free(model.data);
-    assert_null(graph);
-    if (status != expected) {
-        print_error("%s: %s\n", hd_status_name(status), error.message);
-    }
-    assert_int_equal(status, expected);
-    assert_int_equal(error.status, expected);
-    while (*words != '\0') {
-        char word[64] = {0};
-        size_t length = strcspn(words, "|");
-        memcpy(word, words, length);
-        words += length + (words[length] == '|');
-        if (strstr(error.message, word) == NULL) {
-            print_error("'%s' is not in: %s\n", word, error.message);
-        }
-        assert_non_null(strstr(error.message, word));
-    }
-}
+#include "onnx_refusal.h"
 
 /* A graph y = Sum(x, w) whose weight is `tensor`. */
 static bytes with_weight(bytes tensor)
@@ -474,73 +448,6 @@ static void graphs_of_if_and_loop_must_fit_their_node(void **state)
     refuses(make_model(graph, 13), HD_BAD_MODEL, "choose|branch");
 }
 
-/* y = op(x) with one attribute more, which is freed. */
-static bytes with_attribute(const char *type, const char *name, bytes attribute, int64_t opset)
-{
-    bytes node = make_node(type, name, "x", "y");
-    put_message(&node, 5, attribute);
-    bytes graph = {0};
-    add_input(&graph, "x");
-    add_node(&graph, node);
-    add_output(&graph, "y");
-    return make_model(graph, opset);
-}
-
-static bytes make_text_attribute(const char *name)
-{
-    bytes attribute = make_attribute(name, 3);
-    put_text(&attribute, 4, "hello");
-    return attribute;
-}
-
-static bytes make_int_attribute(const char *name, int64_t value)
-{
-    bytes attribute = make_attribute(name, 2);
-    put_int(&attribute, 3, value);
-    return attribute;
-}
-
-static bytes make_float_attribute(const char *name)
-{
-    bytes attribute = make_attribute(name, 1);
-    put_varint(&attribute, 2 << 3 | 5);
-    put(&attribute, (const float[]){1}, sizeof(float));
-    return attribute;
-}
-
-static void attributes_that_the_operator_does_not_have_are_refused(void **state)
-{
-    (void)state;
-    refuses(with_attribute("Softmax", "soft", make_text_attribute("axis"), 13), HD_BAD_MODEL,
-            "soft|Softmax|'axis'|a text|an integer");
-    refuses(with_attribute("Clip", "clip", make_float_attribute("min"), 13), HD_BAD_MODEL,
-            "clip|Clip|'min'|opset 13");
-    refuses(with_attribute("Relu", "rectify", make_int_attribute("frob", 1), 13), HD_BAD_MODEL,
-            "rectify|Relu|'frob'");
-    bytes graph = {0};
-    add_input(&graph, "x");
-    add_node(&graph, make_node("Concat", "join", "x,x", "y"));
-    add_output(&graph, "y");
-    refuses(make_model(graph, 13), HD_BAD_MODEL, "join|Concat|'axis'|missing");
-    bytes inner = make_attribute("body", 5);
-    put_message(&inner, 6, (bytes){0});
-    refuses(with_attribute("Relu", "rectify", inner, 13), HD_BAD_MODEL, "rectify|Relu|inner graphs");
-}
-
-static void attributes_of_their_opset_are_accepted(void **state)
-{
-    (void)state;
-    bytes models[] = {with_attribute("Clip", "clip", make_float_attribute("min"), 10),
-                      with_attribute("Softmax", "soft", make_int_attribute("axis", 0), 13),
-                      with_attribute("Relu", "rectify", make_int_attribute("__private", 1), 13)};
-    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
-        hd_graph *graph = NULL;
-        assert_int_equal(hd_onnx_load_memory(models[i].data, models[i].size, NULL, &graph, NULL), HD_OK);
-        hd_graph_destroy(&graph);
-        free(models[i].data);
-    }
-}
-
 static void operators_before_their_time_and_inner_ones_are_refused(void **state)
 {
     (void)state;
@@ -593,8 +500,6 @@ int main(void)
         cmocka_unit_test(what_is_no_model_is_named_with_its_path),
         cmocka_unit_test(a_file_without_a_graph_is_named_with_its_path),
         cmocka_unit_test(graphs_of_if_and_loop_must_fit_their_node),
-        cmocka_unit_test(attributes_that_the_operator_does_not_have_are_refused),
-        cmocka_unit_test(attributes_of_their_opset_are_accepted),
         cmocka_unit_test(operators_before_their_time_and_inner_ones_are_refused),
         cmocka_unit_test(long_and_wild_names_leave_the_reason),
     };

@@ -1,7 +1,6 @@
 /* Threads that are cancelled (pthread_cancel) inside a call: the call returns as ever, the thread ends at its next
- * own cancellation point, nothing of the library's stays taken. One test a wait, and one for all that opens or
- * reads files. What is waited for is held by a gate. */
-#include <dirent.h>
+ * own cancellation point, nothing of the library's stays taken. One test a wait; what is waited for is held by
+ * a gate. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -494,73 +493,6 @@ static void waiting_for_helpers(void **state)
     hd_cpu_command_list_destroy(&list);
 }
 
-/* --- a thread that has been cancelled already calls what opens, reads and writes files, or joins threads */
-
-static char path[64];
-
-static hd_status use_files(void)
-{
-    hd_device_info info = {.struct_size = sizeof info};
-    hd_tensor tensor = gate_tensor(gate.x), loaded;
-    hd_device *own = NULL;
-    hd_model *other;
-    size_t count;
-    hd_model_options options = {.struct_size = sizeof options, .base_directory = "/tmp"};
-    hd_status status = hd_tensor_save_npy(path, &tensor, NULL);
-    status = status == HD_OK ? hd_tensor_load(path, &loaded, NULL) : status;
-    if (status == HD_OK) {
-        hd_tensor_release(&loaded);
-    }
-    status = status == HD_OK ? hd_device_list(&info, 1, &count, NULL) : status;
-    status = status == HD_OK ? hd_device_open("cpu", NULL, &own, NULL) : status;
-    if (status == HD_OK && (hd_model_load(own, path, NULL, &other, NULL) != HD_BAD_MODEL ||
-                            hd_model_load(own, "/no/such/file", NULL, &other, NULL) != HD_NOT_FOUND ||
-                            hd_model_load_memory(own, "no model", 8, &options, &other, NULL) !=
-                                HD_BAD_MODEL)) {
-        status = HD_INTERNAL;
-    }
-    hd_device_destroy(&own);
-    return status;
-}
-
-static void *use_files_cancelled(void *argument)
-{
-    pthread_cancel(pthread_self());
-    answer = use_files();
-    atomic_store(&has_returned, true);
-    pthread_testcancel();
-    return argument;
-}
-
-static size_t count_files(void)
-{
-    size_t count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    assert_non_null(folder);
-    while (readdir(folder) != NULL) {
-        count++;
-    }
-    closedir(folder);
-    return count;
-}
-
-static void reading_and_writing_files(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    void *result;
-    size_t before = count_files();
-    snprintf(path, sizeof path, "/tmp/heddle-cancel-%ld.npy", (long)getpid());
-    atomic_store(&has_returned, false);
-    assert_int_equal(pthread_create(&thread, NULL, use_files_cancelled, NULL), 0);
-    assert_int_equal(pthread_join(thread, &result), 0);
-    unlink(path);
-    assert_true(atomic_load(&has_returned));
-    assert_int_equal(answer, HD_OK);
-    assert_ptr_equal(result, PTHREAD_CANCELED);
-    assert_int_equal(count_files(), before);
-}
-
 /* What a thread had before, it has afterwards: also that it may not be cancelled. */
 static void a_call_leaves_the_threads_own_state(void **state)
 {
@@ -599,7 +531,6 @@ int main(void)
         test_with_gate(joining_a_thread),
         test_with_gate(waiting_for_a_runner),
         test_with_gate(waiting_for_helpers),
-        test_with_gate(reading_and_writing_files),
         test_with_gate(a_call_leaves_the_threads_own_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

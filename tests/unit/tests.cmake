@@ -1,9 +1,12 @@
 # Lets the test count how many plans are made.
 target_link_options(unit_test_flights PRIVATE -Wl,--wrap=hd_plan_cache_finish)
 # It opens and closes libheddle.so.
-add_dependencies(unit_test_lifecycle heddle)
+add_dependencies(unit_test_process_end heddle)
 # It counts the calls of malloc.
 target_sources(unit_test_warm PRIVATE ${PROJECT_SOURCE_DIR}/src/cli/malloc_count.c)
 # They compute for long, so that there is something to stop.
 math(EXPR long_timeout "300 * ${timeout_factor}")
 set_tests_properties(unit.stop_gaps unit.cancel_ways PROPERTIES TIMEOUT ${long_timeout})
+# One program each, in two files.
+target_sources(unit_test_faults PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fault_later.c)
+target_sources(unit_test_fork PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fork_calls.c)
