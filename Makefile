@@ -9,11 +9,12 @@ FLAT_RUNS ?= 100000
 SHUTDOWN_ROUNDS ?= 10000
 PRESETS := release debug tsan asan fuzz fault fault-asan
 
-.PHONY: help demo test bench verify test-cuda install clean bits-long flat-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
+.PHONY: help demo test bench verify test-long test-cuda install clean bits-long flat-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
 	@echo "make test        all tests, about 35 minutes on 2 cores (installs what is missing)"
+	@echo "make test-long   what make test leaves out: all that ends in -long but fuzzing, and the debug preset"
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
@@ -32,6 +33,9 @@ demo: deps
 
 test:
 	@tools/test
+
+test-long: debug bits-long flat-long fault-long shutdown-long
+	@ctest --preset debug -L '^unit$$' --no-tests=error -j $(JOBS)
 
 deps:
 	@tools/install-deps build

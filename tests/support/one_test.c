@@ -2,7 +2,7 @@
  * fails which command runs it alone. The linker puts these functions around cmocka's (tests/CMakeLists.txt), so
  * that no main() has to do it.
  *
- * Arguments that begin with no letter, and two or more, are the program's own. */
+ * A first argument that begins with no letter, and all further ones, are the program's own. */
 #include <ctype.h>
 #include <fnmatch.h>
 #include <setjmp.h>
@@ -47,7 +47,7 @@ __attribute__((constructor)) static void take_arguments(int argc, char **argv)
     if (argc > 0) {
         program = argv[0];
     }
-    if (argc == 2 && (isalpha((unsigned char)argv[1][0]) || strchr("_*?", argv[1][0]) != NULL)) {
+    if (argc > 1 && (isalpha((unsigned char)argv[1][0]) || strchr("_*?", argv[1][0]) != NULL)) {
         wanted = argv[1];
     }
 }

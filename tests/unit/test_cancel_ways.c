@@ -1,9 +1,11 @@
-/* usage: unit_test_cancel_ways [OPERATOR...]
+/* usage: unit_test_cancel_ways [TEST [OPERATOR...]]
  *
  * After a cancel a run is final within 20 ms, whatever it computes (one operator of each kind, in its longest tile) and
  * whatever way it is stopped: by a token from another thread or from a callback, by its future, its deadline, in a
  * batch, or while a runner computes it for its caller. One core; the best of several tries counts, since others may
  * use the machine. */
+#define DEVICE_THREADS 1 /* support/device_fixture.h */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,6 +20,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "heddle/heddle.h"
+#include "support/device_fixture.h"
 #include "support/long_case.h"
 #include "support/slowness.h"
 
@@ -50,8 +53,6 @@ static const operator_row rows[] = {
 
 static int wanted_count;
 static char **wanted;
-static hd_device *device;
-
 /* What stops the run of a case. */
 typedef struct stopping {
     long_case c;
@@ -201,20 +202,6 @@ static const struct {
     stop_way *way;
     const char *name;
 } ways[] = {{by_token, "token"}, {by_future, "future"}, {by_deadline, "deadline"}, {by_callback, "callback"}};
-
-static int open_device(void **state)
-{
-    (void)state;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    hd_device_destroy(&device);
-    return 0;
-}
 
 static size_t check_ways(stopping *s)
 {
@@ -372,7 +359,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(requests_of_a_batch_are_final_in_time),
         cmocka_unit_test(delegated_runs_return_in_time),
     };
-    wanted_count = argc - 1;
-    wanted = argv + 1;
+    wanted_count = argc > 2 ? argc - 2 : 0; /* argv[1] is a test's name */
+    wanted = argv + 2;
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -1,49 +1,15 @@
 /* Random patterns: what passes make of a pattern whose operands broadcast in any way is what its nodes compute one
  * by one. Each pattern is made from a seed of its own, named when it fails: run this program with a seed
  * and a number of patterns to run those again. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "random_pattern.h"
-
-static hd_device *devices[2];
-static uint64_t first_seed = 1;
-static unsigned long pattern_count = 1000;
-
-static int open_devices(void **state)
-{
-    (void)state;
-    for (uint32_t i = 0; i < 2; i++) {
-        hd_device_options options = {.struct_size = sizeof options, .thread_count = i == 0 ? 1 : 3};
-        if (hd_device_open("cpu", &options, &devices[i], NULL) != HD_OK) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int close_devices(void **state)
-{
-    (void)state;
-    hd_device_destroy(&devices[0]);
-    hd_device_destroy(&devices[1]);
-    return 0;
-}
+#include "random_seeds.h"
 
 /* Outputs are what nobody reads and, with every other seed, one value that is read besides. */
 static void check_pattern(uint64_t seed, random_pattern_kind kind)
 {
     static graph_oracle oracle;
     oracle_create(&oracle);
-    oracle.trace_size = (size_t)snprintf(oracle.trace, sizeof oracle.trace, "seed %llu:\n",
-                                         (unsigned long long)seed);
+    name_seed(&oracle, seed);
     random_pattern_make(&oracle, seed, kind);
     static size_t outputs[ORACLE_VALUE_LIMIT];
     size_t count = 0;
@@ -61,7 +27,7 @@ static void check_pattern(uint64_t seed, random_pattern_kind kind)
 
 static void check_patterns(random_pattern_kind kind)
 {
-    for (unsigned long i = 0; i < pattern_count; i++) {
+    for (unsigned long i = 0; i < seed_count; i++) {
         check_pattern(first_seed + i, kind);
     }
 }
@@ -110,10 +76,7 @@ static void chains_of_any_shapes_are_what_their_nodes_compute(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1) {
-        first_seed = strtoull(argv[1], NULL, 10);
-        pattern_count = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
-    }
+    take_seeds(argc, argv, 1000);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_of_any_shapes_is_what_its_nodes_compute),
         cmocka_unit_test(gates_of_any_shapes_are_what_their_nodes_compute),

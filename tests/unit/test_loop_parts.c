@@ -12,35 +12,19 @@
 
 #include "graph/model.h"
 #include "support/block_graph.h"
+#include "support/device_fixture.h"
 #include "support/operation_runner.h"
 
 enum { UNITS = 100 }; /* too many to steer a plan */
 
-static hd_device *device;
 static float start_state[UNITS];
 
-static int open_device(void **state)
+static int open_device_with_start(void **state)
 {
-    (void)state;
     for (size_t i = 0; i < UNITS; i++) {
         start_state[i] = 0.01f * (float)i - 0.4f;
     }
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 2};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    hd_device_destroy(&device);
-    return 0;
-}
-
-static hd_graph *new_graph(void)
-{
-    hd_graph *graph;
-    assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
-    return graph;
+    return open_device(state);
 }
 
 /* The body that both ways have: from the number and two carried values the next two, a scan, and how far it is
@@ -514,5 +498,5 @@ int main(void)
         cmocka_unit_test(a_loop_that_is_taken_apart_may_hold_parts),
         cmocka_unit_test(threads_run_one_loop_at_once),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, open_device_with_start, close_device);
 }

@@ -1,4 +1,6 @@
 /* Plan time: how long it takes to plan grows with the number of nodes, not with its square. */
+#define DEVICE_THREADS 1 /* support/device_fixture.h */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,30 +11,8 @@
 #include <cmocka.h>
 
 #include "support/block_graph.h"
+#include "support/device_fixture.h"
 #include "support/operation_runner.h"
-
-static hd_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    hd_device_destroy(&device);
-    return 0;
-}
-
-static hd_graph *new_graph(void)
-{
-    hd_graph *graph;
-    assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
-    return graph;
-}
 
 typedef hd_value add_nodes(hd_graph *graph, hd_value x, size_t count);
 

@@ -9,30 +9,8 @@
 #include <cmocka.h>
 
 #include "support/block_graph.h"
+#include "support/device_fixture.h"
 #include "support/operation_runner.h"
-
-static hd_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 2};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    hd_device_destroy(&device);
-    return 0;
-}
-
-static hd_graph *new_graph(void)
-{
-    hd_graph *graph;
-    assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
-    return graph;
-}
 
 static const float one_to_four[] = {1, 2, 3, 4};
 

@@ -1,6 +1,8 @@
 /* FLAT: once warm, runs call neither malloc nor free, whatever way they take, and requests call them
  * for themselves alone. Counted for the whole process, so for runners and batch workers, too.
  * tests/bits/test_flat.c counts plain runs of several cases. */
+#define DEVICE_THREADS 1 /* support/device_fixture.h */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +15,7 @@
 #include "cli/malloc_count.h"
 #include "graph/model.h"
 #include "support/block_graph.h"
+#include "support/device_fixture.h"
 #include "support/operation_runner.h"
 
 #define COUNT        100 /* elements of x: too many to steer a plan as an input */
@@ -20,24 +23,8 @@
 #define TURNS        12 /* of inputs that differ, more than a stream remembers plans for */
 #define MILLISECOND  UINT64_C(1000000)
 
-static hd_device *device;
-
 /* One thread, so that no worker first starts while calls are counted; and so a run of many rows is split
  * into them. */
-static int open_device(void **state)
-{
-    (void)state;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    hd_device_destroy(&device);
-    return 0;
-}
-
 static void skip_unless_counted(void)
 {
     if (hd_malloc_count_read() < 0) {
