@@ -24,8 +24,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned int seed);
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
-                                 size_t capacity, unsigned int seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+                                 uint8_t *out, size_t capacity, unsigned int seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t capacity);
 
 /* How deep the files got. */
@@ -48,8 +48,9 @@ typedef struct outcome {
 static void require(bool condition, const char *what, const outcome *a, const outcome *b)
 {
     if (!condition) {
-        fprintf(stderr, "%s\nalone: %s: %s\nbeside another: %s: %s\n", what, hd_status_name(a->status),
-                a->error.message, hd_status_name(b->status), b->error.message);
+        fprintf(stderr, "%s\nalone: %s: %s\nbeside another: %s: %s\n", what,
+                hd_status_name(a->status), a->error.message, hd_status_name(b->status),
+                b->error.message);
         abort();
     }
 }
@@ -75,8 +76,10 @@ static int64_t open_size(const char *symbol)
 
 static double made_up(hd_dtype dtype, size_t i, fuzz_random *random, bool has_extremes)
 {
-    static const double extremes[] = {(double)NAN, (double)INFINITY, (double)-INFINITY, -0.0, 1e-40, 3e38, -3e38, 7e4};
-    bool is_real = dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16 || dtype == HD_BFLOAT16;
+    static const double extremes[] = {
+        (double)NAN, (double)INFINITY, (double)-INFINITY, -0.0, 1e-40, 3e38, -3e38, 7e4};
+    bool is_real =
+        dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_FLOAT16 || dtype == HD_BFLOAT16;
     if (!is_real) {
         return (double)(i % 3);
     }
@@ -85,7 +88,8 @@ static double made_up(hd_dtype dtype, size_t i, fuzz_random *random, bool has_ex
 }
 
 /* False where it is too large for a test. */
-static bool make_input(const hd_value_info *info, fuzz_random *random, bool has_extremes, hd_tensor *out)
+static bool make_input(const hd_value_info *info, fuzz_random *random, bool has_extremes,
+                       hd_tensor *out)
 {
     double elements[ROW_ELEMENT_LIMIT];
     size_t given = row_input_elements(info->name, elements, ROW_ELEMENT_LIMIT);
@@ -97,7 +101,8 @@ static bool make_input(const hd_value_info *info, fuzz_random *random, bool has_
         out->dims[i] = info->rank == HD_RANK_UNKNOWN ? 2
                        : info->dims[i] < 0           ? open_size(info->dim_names[i])
                                                      : info->dims[i];
-        if (out->dims[i] < 0 || (uint64_t)out->dims[i] > INPUT_LIMIT || count * (size_t)out->dims[i] > INPUT_LIMIT) {
+        if (out->dims[i] < 0 || (uint64_t)out->dims[i] > INPUT_LIMIT ||
+            count * (size_t)out->dims[i] > INPUT_LIMIT) {
             return false;
         }
         count *= (size_t)out->dims[i];
@@ -105,7 +110,8 @@ static bool make_input(const hd_value_info *info, fuzz_random *random, bool has_
     out->size = count * size;
     out->data = malloc(out->size == 0 ? 1 : out->size);
     for (size_t i = 0; out->data != NULL && i < count; i++) {
-        fuzz_store(out->dtype, out->data, i, i < given ? elements[i] : made_up(out->dtype, i, random, has_extremes));
+        fuzz_store(out->dtype, out->data, i,
+                   i < given ? elements[i] : made_up(out->dtype, i, random, has_extremes));
     }
     return out->data != NULL;
 }
@@ -151,7 +157,8 @@ static bool make_operands(const hd_model *model, uint64_t seed, operands *out)
 static void run(hd_model *model, const operands *o, outcome *out)
 {
     out->error = (hd_error){.status = HD_OK};
-    out->status = hd_model_run(model, o->inputs, o->input_count, out->outputs, o->output_count, &out->error);
+    out->status =
+        hd_model_run(model, o->inputs, o->input_count, out->outputs, o->output_count, &out->error);
 }
 
 static void check(const operands *o, const outcome *alone, const outcome *now)
@@ -160,8 +167,9 @@ static void check(const operands *o, const outcome *alone, const outcome *now)
         return; /* what there is depends on what runs beside it */
     }
     require(now->status == alone->status, "another status", alone, now);
-    require(now->status == HD_OK || (now->error.status == now->status && now->error.message[0] != '\0'), "no sentence",
-            alone, now);
+    require(now->status == HD_OK ||
+                (now->error.status == now->status && now->error.message[0] != '\0'),
+            "no sentence", alone, now);
     for (size_t i = 0; now->status == HD_OK && i < o->output_count; i++) {
         const hd_tensor *a = &alone->outputs[i], *b = &now->outputs[i];
         require(a->dtype == b->dtype && a->rank == b->rank && a->size == b->size &&
@@ -227,7 +235,8 @@ static void run_beside(hd_model *model, const operands *o, const outcome *alone)
 static hd_device *open_device(uint32_t threads)
 {
     hd_device *device = NULL;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = threads, .memory_limit = MEMORY_LIMIT};
+    hd_device_options options = {
+        .struct_size = sizeof options, .thread_count = threads, .memory_limit = MEMORY_LIMIT};
     if (hd_device_open("cpu", &options, &device, NULL) != HD_OK) {
         abort();
     }
@@ -251,8 +260,8 @@ static hd_device *device_alone, *device_shared;
 
 static void print_counts(void)
 {
-    fprintf(stderr, "graphs: %zu, loaded: %zu, planned: %zu, ran: %zu\n", counts.files, counts.loaded, counts.planned,
-            counts.ran);
+    fprintf(stderr, "graphs: %zu, loaded: %zu, planned: %zu, ran: %zu\n", counts.files,
+            counts.loaded, counts.planned, counts.ran);
 }
 
 static void begin(void)
@@ -276,7 +285,8 @@ static bool run_all(hd_model *alone_model, hd_model *shared_model, uint64_t seed
     bool ran = false;
     if (make_operands(alone_model, seed, &o)) {
         run(alone_model, &o, &alone);
-        counts.planned += hd_device_get_memory(device_alone, &memory) == HD_OK && memory.plan_bytes > 0;
+        counts.planned +=
+            hd_device_get_memory(device_alone, &memory) == HD_OK && memory.plan_bytes > 0;
         ran = alone.status == HD_OK;
         counts.ran += ran;
         tell(&alone, "run");
@@ -326,12 +336,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned int seed)
 {
     fuzz_random random = {seed};
-    return fuzz_once_in(&random, 128) ? LLVMFuzzerMutate(data, size, capacity)
-                                     : graph_mutate(data, size, capacity, NULL, 0, fuzz_draw(&random));
+    return fuzz_once_in(&random, 128)
+               ? LLVMFuzzerMutate(data, size, capacity)
+               : graph_mutate(data, size, capacity, NULL, 0, fuzz_draw(&random));
 }
 
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
-                                 size_t capacity, unsigned int seed)
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+                                 uint8_t *out, size_t capacity, unsigned int seed)
 {
     if (a_size > capacity) {
         return 0;

@@ -2,7 +2,7 @@
 
 #include "graph_rows.h"
 
-#define DOMAIN "local"
+#define DOMAIN       "local"
 #define OUTPUT_LIMIT 12
 
 #define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
@@ -19,12 +19,13 @@ static int64_t opset_of(Onnx__OperatorSetIdProto *const *sets, size_t count)
 
 int64_t block_opset(const mutation *m, const body *b)
 {
-    int64_t own = b->function == NULL ? 0 : opset_of(b->function->opset_import, b->function->n_opset_import);
+    int64_t own =
+        b->function == NULL ? 0 : opset_of(b->function->opset_import, b->function->n_opset_import);
     return own != 0 ? own : opset_of(m->model->opset_import, m->model->n_opset_import);
 }
 
-void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count, const char *domain,
-                        int64_t version)
+void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count,
+                        const char *domain, int64_t version)
 {
     Onnx__OperatorSetIdProto *set = MAKE(m, operator_set_id_proto);
     set->domain = text_copy(m, domain);
@@ -58,7 +59,8 @@ static void add_parameter(mutation *m, Onnx__FunctionProto *function, char *name
 
 /* Of the attributes of a function's node, some are the call's to give, some of these have a default, and some calls
  * give none. */
-static void lift_attributes(mutation *m, Onnx__FunctionProto *function, Onnx__NodeProto *inner, Onnx__NodeProto *call)
+static void lift_attributes(mutation *m, Onnx__FunctionProto *function, Onnx__NodeProto *inner,
+                            Onnx__NodeProto *call)
 {
     for (size_t i = 0; i < inner->n_attribute; i++) {
         Onnx__AttributeProto *attribute = inner->attribute[i];
@@ -328,7 +330,8 @@ static char *make_argument(mutation *m, const Onnx__ValueInfoProto *input)
 void block_graft(mutation *m, const Onnx__ModelProto *other)
 {
     const Onnx__GraphProto *graph = other->graph;
-    Onnx__FunctionProto *function = add_function(m, opset_of(other->opset_import, other->n_opset_import));
+    Onnx__FunctionProto *function =
+        add_function(m, opset_of(other->opset_import, other->n_opset_import));
     Onnx__NodeProto *call = node_make(m, function->name);
     call->domain = function->domain;
     for (size_t i = 0; i < graph->n_input; i++) {

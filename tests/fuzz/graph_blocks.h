@@ -8,8 +8,8 @@
 
 /* ONNX's opset in a body. */
 int64_t block_opset(const mutation *m, const body *b);
-void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count, const char *domain,
-                        int64_t version);
+void block_import_opset(mutation *m, Onnx__OperatorSetIdProto ***sets, size_t *count,
+                        const char *domain, int64_t version);
 
 /* Makes a node a call of a new function, which has it as its only node. */
 void block_make_function(mutation *m, Onnx__NodeProto *node, int64_t opset);

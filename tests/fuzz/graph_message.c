@@ -48,15 +48,15 @@ static bool is_sound(const void *data, size_t size)
     return true;
 }
 
-static ProtobufCMessage *unpack(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data,
-                                size_t size)
+static ProtobufCMessage *unpack(message_tree *tree, const ProtobufCMessageDescriptor *kind,
+                                const void *data, size_t size)
 {
     ProtobufCAllocator allocator = {allocate, release, tree};
     return protobuf_c_message_unpack(kind, &allocator, size, data);
 }
 
-ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data,
-                               size_t size)
+ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind,
+                               const void *data, size_t size)
 {
     return is_sound(data, size) ? unpack(tree, kind, data, size) : NULL;
 }
@@ -95,7 +95,8 @@ typedef struct field {
 static field field_at(ProtobufCMessage *message, unsigned index)
 {
     const ProtobufCFieldDescriptor *about = &message->descriptor->fields[index];
-    return (field){about, (char *)message + about->offset, (char *)message + about->quantifier_offset};
+    return (field){about, (char *)message + about->offset,
+                   (char *)message + about->quantifier_offset};
 }
 
 static size_t element_size(ProtobufCType type)
@@ -188,8 +189,8 @@ static void *pointer_at(const field *f, size_t index)
     return pointer;
 }
 
-static void collect(message_tree *tree, ProtobufCMessage *message, const ProtobufCMessageDescriptor *kind,
-                    message_list *list)
+static void collect(message_tree *tree, ProtobufCMessage *message,
+                    const ProtobufCMessageDescriptor *kind, message_list *list)
 {
     if (kind == NULL || message->descriptor == kind) {
         MESSAGE_APPEND(tree, list->items, list->count, message);
@@ -202,14 +203,16 @@ static void collect(message_tree *tree, ProtobufCMessage *message, const Protobu
     }
 }
 
-message_list message_find(message_tree *tree, ProtobufCMessage *message, const ProtobufCMessageDescriptor *kind)
+message_list message_find(message_tree *tree, ProtobufCMessage *message,
+                          const ProtobufCMessageDescriptor *kind)
 {
     message_list list = {0};
     collect(tree, message, kind, &list);
     return list;
 }
 
-ProtobufCMessage *message_pick(message_tree *tree, ProtobufCMessage *message, const ProtobufCMessageDescriptor *kind)
+ProtobufCMessage *message_pick(message_tree *tree, ProtobufCMessage *message,
+                               const ProtobufCMessageDescriptor *kind)
 {
     message_list list = message_find(tree, message, kind);
     return list.count == 0 ? NULL : list.items[fuzz_below(&tree->random, list.count)];
@@ -219,18 +222,51 @@ ProtobufCMessage *message_pick(message_tree *tree, ProtobufCMessage *message, co
 
 int64_t message_extreme(message_tree *tree)
 {
-    static const int64_t numbers[] = {0,         1,         -1,  2,   3,   -2,   4,     7,      8,
-                                      13,        16,        17,  64,  127, 128,  255,   1000,   65536,
-                                      -65536,    INT32_MAX, INT32_MIN, (int64_t)UINT32_MAX + 1,
-                                      INT64_C(1) << 40, INT64_C(1) << 58, INT64_MAX, INT64_MIN};
+    static const int64_t numbers[] = {0,
+                                      1,
+                                      -1,
+                                      2,
+                                      3,
+                                      -2,
+                                      4,
+                                      7,
+                                      8,
+                                      13,
+                                      16,
+                                      17,
+                                      64,
+                                      127,
+                                      128,
+                                      255,
+                                      1000,
+                                      65536,
+                                      -65536,
+                                      INT32_MAX,
+                                      INT32_MIN,
+                                      (int64_t)UINT32_MAX + 1,
+                                      INT64_C(1) << 40,
+                                      INT64_C(1) << 58,
+                                      INT64_MAX,
+                                      INT64_MIN};
     size_t most = sizeof numbers / sizeof numbers[0];
     return numbers[fuzz_below(&tree->random, fuzz_once_in(&tree->random, 3) ? most : most / 2)];
 }
 
 static double extreme_real(message_tree *tree)
 {
-    static const double numbers[] = {0,     -0.0, 1,     -1, 0.5, 2, 1e-5,
-                                     1e-45, 1e38, -1e38, (double)INFINITY, (double)-INFINITY, (double)NAN};
+    static const double numbers[] = {0,
+                                     -0.0,
+                                     1,
+                                     -1,
+                                     0.5,
+                                     2,
+                                     1e-5,
+                                     1e-45,
+                                     1e38,
+                                     -1e38,
+                                     (double)INFINITY,
+                                     (double)-INFINITY,
+                                     (double)NAN};
     return numbers[fuzz_below(&tree->random, sizeof numbers / sizeof numbers[0])];
 }
 
@@ -243,8 +279,9 @@ static char *other_text(message_tree *tree, const ProtobufCFieldDescriptor *abou
     for (size_t m = 0; m < all.count; m++) {
         for (unsigned i = 0; i < all.items[m]->descriptor->n_fields; i++) {
             field f = field_at(all.items[m], i);
-            bool is_alike = f.about->type == PROTOBUF_C_TYPE_STRING &&
-                            (strcmp(f.about->name, about->name) == 0 || fuzz_once_in(&tree->random, 16));
+            bool is_alike =
+                f.about->type == PROTOBUF_C_TYPE_STRING &&
+                (strcmp(f.about->name, about->name) == 0 || fuzz_once_in(&tree->random, 16));
             for (size_t e = 0; is_alike && e < count_of(&f); e++) {
                 if (fuzz_once_in(&tree->random, ++seen)) {
                     chosen = pointer_at(&f, e);
@@ -284,8 +321,9 @@ static int64_t other_number(message_tree *tree, const ProtobufCFieldDescriptor *
         const ProtobufCEnumDescriptor *values = about->descriptor;
         return values->values[fuzz_below(&tree->random, values->n_values)].value;
     }
-    return fuzz_once_in(&tree->random, 2) ? message_extreme(tree)
-                                          : (int64_t)((uint64_t)now + fuzz_below(&tree->random, 5) - 2);
+    return fuzz_once_in(&tree->random, 2)
+               ? message_extreme(tree)
+               : (int64_t)((uint64_t)now + fuzz_below(&tree->random, 5) - 2);
 }
 
 /* Writes a new value over the element at `to`, which holds one, or zeros. */

@@ -24,18 +24,21 @@ typedef struct message_tree {
 
 /* Zeroed; ends the process where there is no memory. */
 void *message_alloc(message_tree *tree, size_t size);
-void *message_bytes(message_tree *tree, const void *bytes, size_t size); /* a copy; NULL with size 0 is allowed */
+void *message_bytes(message_tree *tree, const void *bytes,
+                    size_t size); /* a copy; NULL with size 0 is allowed */
 
 /* NULL: the bytes are no such message, or it nests too deep. */
-ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind, const void *data,
-                               size_t size);
+ProtobufCMessage *message_read(message_tree *tree, const ProtobufCMessageDescriptor *kind,
+                               const void *data, size_t size);
 ProtobufCMessage *message_copy(message_tree *tree, const ProtobufCMessage *message);
 ProtobufCMessage *message_make(message_tree *tree, const ProtobufCMessageDescriptor *kind);
 
 /* All messages of a kind below `message`, itself included; NULL: of all kinds. */
-message_list message_find(message_tree *tree, ProtobufCMessage *message, const ProtobufCMessageDescriptor *kind);
+message_list message_find(message_tree *tree, ProtobufCMessage *message,
+                          const ProtobufCMessageDescriptor *kind);
 /* One of them; NULL: there is none. */
-ProtobufCMessage *message_pick(message_tree *tree, ProtobufCMessage *message, const ProtobufCMessageDescriptor *kind);
+ProtobufCMessage *message_pick(message_tree *tree, ProtobufCMessage *message,
+                               const ProtobufCMessageDescriptor *kind);
 
 /* Changes one field of a message: sets, unsets or replaces it; an element of a list is changed, removed, added, copied
  * or moved. New values are extremes, or those of such a field elsewhere in the tree. */

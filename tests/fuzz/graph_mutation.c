@@ -95,15 +95,17 @@ static int64_t pick_size(mutation *m)
     if (tensor != NULL && tensor->n_dims > 0 && (dim == NULL || once_in(m, 3))) {
         return tensor->dims[below(m, tensor->n_dims)];
     }
-    bool is_number = dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    bool is_number =
+        dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
     return is_number ? dim->dim_value : -1;
 }
 
 static int64_t new_size(mutation *m)
 {
-    static const int64_t sizes[] = {1,  2,  3,  4,  5,  6,  7,  8,   9, 12,  15,  16,  17,
+    static const int64_t sizes[] = {1,  2,  3,  4,  5,  6,  7,   8, 9,   12,  15,  16,  17,
                                     31, 32, 33, 40, 64, 65, 100, 0, 127, 128, 129, 257, 1025};
-    return once_in(m, 32) ? message_extreme(&m->tree) : sizes[below(m, sizeof sizes / sizeof sizes[0])];
+    return once_in(m, 32) ? message_extreme(&m->tree)
+                          : sizes[below(m, sizeof sizes / sizeof sizes[0])];
 }
 
 static void replace_numbers(int64_t *numbers, size_t count, int64_t from, int64_t to)
@@ -113,7 +115,8 @@ static void replace_numbers(int64_t *numbers, size_t count, int64_t from, int64_
     }
 }
 
-static void resize_tensor(mutation *m, Onnx__TensorProto *tensor, int64_t from, int64_t to, bool elements_too)
+static void resize_tensor(mutation *m, Onnx__TensorProto *tensor, int64_t from, int64_t to,
+                          bool elements_too)
 {
     size_t size = hd_dtype_size((hd_dtype)tensor->data_type);
     bool is_integer = tensor->data_type == HD_INT64 || tensor->data_type == HD_INT32;
@@ -130,10 +133,12 @@ static void resize(mutation *m)
 {
     int64_t from = pick_size(m), to = new_size(m);
     bool elements_too = !once_in(m, 4);
-    message_list dims = message_find(&m->tree, &m->model->base, &onnx__tensor_shape_proto__dimension__descriptor);
+    message_list dims =
+        message_find(&m->tree, &m->model->base, &onnx__tensor_shape_proto__dimension__descriptor);
     for (size_t i = 0; i < dims.count; i++) {
         Onnx__TensorShapeProto__Dimension *dim = (Onnx__TensorShapeProto__Dimension *)dims.items[i];
-        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value == from) {
+        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+            dim->dim_value == from) {
             dim->dim_value = to;
         }
     }
@@ -141,7 +146,8 @@ static void resize(mutation *m)
     for (size_t i = 0; i < tensors.count; i++) {
         resize_tensor(m, (Onnx__TensorProto *)tensors.items[i], from, to, elements_too);
     }
-    message_list attributes = message_find(&m->tree, &m->model->base, &onnx__attribute_proto__descriptor);
+    message_list attributes =
+        message_find(&m->tree, &m->model->base, &onnx__attribute_proto__descriptor);
     for (size_t i = 0; i < attributes.count && once_in(m, 4); i++) {
         Onnx__AttributeProto *attribute = (Onnx__AttributeProto *)attributes.items[i];
         replace_numbers(attribute->ints, attribute->n_ints, from, to);
@@ -152,8 +158,8 @@ static void resize(mutation *m)
 /* One size of one tensor alone: what broadcasts, and what no longer fits. */
 static void resize_one(mutation *m)
 {
-    Onnx__TensorProto *tensor =
-        (Onnx__TensorProto *)message_pick(&m->tree, &m->model->base, &onnx__tensor_proto__descriptor);
+    Onnx__TensorProto *tensor = (Onnx__TensorProto *)message_pick(&m->tree, &m->model->base,
+                                                                  &onnx__tensor_proto__descriptor);
     Onnx__TensorShapeProto *shape = (Onnx__TensorShapeProto *)message_pick(
         &m->tree, &m->model->base, &onnx__tensor_shape_proto__descriptor);
     int64_t size = once_in(m, 2) ? 1 : new_size(m);
@@ -195,9 +201,11 @@ static void loosen(mutation *m)
 
 static hd_dtype pick_dtype(mutation *m)
 {
-    static const hd_dtype dtypes[] = {HD_FLOAT32, HD_UINT8,   HD_INT8,    HD_UINT16, HD_INT16,  HD_INT32,   HD_INT64,
-                                      HD_BOOL,    HD_FLOAT16, HD_FLOAT64, HD_UINT32, HD_UINT64, HD_BFLOAT16};
-    static const hd_dtype likely[] = {HD_FLOAT16, HD_FLOAT64, HD_BFLOAT16, HD_INT64, HD_INT32, HD_FLOAT32};
+    static const hd_dtype dtypes[] = {HD_FLOAT32, HD_UINT8,  HD_INT8,    HD_UINT16,  HD_INT16,
+                                      HD_INT32,   HD_INT64,  HD_BOOL,    HD_FLOAT16, HD_FLOAT64,
+                                      HD_UINT32,  HD_UINT64, HD_BFLOAT16};
+    static const hd_dtype likely[] = {HD_FLOAT16, HD_FLOAT64, HD_BFLOAT16,
+                                      HD_INT64,   HD_INT32,   HD_FLOAT32};
     return once_in(m, 2) ? likely[below(m, sizeof likely / sizeof likely[0])]
                          : dtypes[below(m, sizeof dtypes / sizeof dtypes[0])];
 }
@@ -221,7 +229,8 @@ static void retype(mutation *m)
         &m->tree, &m->model->base, &onnx__type_proto__tensor__descriptor);
     int32_t from = any == NULL || once_in(m, 2) ? (int32_t)HD_FLOAT32 : any->elem_type;
     hd_dtype to = pick_dtype(m);
-    message_list types = message_find(&m->tree, &m->model->base, &onnx__type_proto__tensor__descriptor);
+    message_list types =
+        message_find(&m->tree, &m->model->base, &onnx__type_proto__tensor__descriptor);
     for (size_t i = 0; i < types.count; i++) {
         Onnx__TypeProto__Tensor *type = (Onnx__TypeProto__Tensor *)types.items[i];
         type->elem_type = type->elem_type == from ? (int32_t)to : type->elem_type;
@@ -233,10 +242,12 @@ static void retype(mutation *m)
             retype_tensor(m, tensor, to);
         }
     }
-    message_list attributes = message_find(&m->tree, &m->model->base, &onnx__attribute_proto__descriptor);
+    message_list attributes =
+        message_find(&m->tree, &m->model->base, &onnx__attribute_proto__descriptor);
     for (size_t i = 0; i < attributes.count; i++) {
         Onnx__AttributeProto *attribute = (Onnx__AttributeProto *)attributes.items[i];
-        if ((text_is(attribute->name, "to") || text_is(attribute->name, "dtype")) && attribute->i == from) {
+        if ((text_is(attribute->name, "to") || text_is(attribute->name, "dtype")) &&
+            attribute->i == from) {
             attribute->i = (int64_t)to;
         }
     }
@@ -252,8 +263,8 @@ static Onnx__TensorProto *pick_small(mutation *m, size_t *out_index)
     }
     *out_index = below(m, graph->n_initializer);
     Onnx__TensorProto *tensor = graph->initializer[*out_index];
-    bool is_plain = tensor->n_dims <= RANK_LIMIT && tensor->name != NULL && tensor_count(tensor) >= 0 &&
-                    hd_dtype_size((hd_dtype)tensor->data_type) > 0;
+    bool is_plain = tensor->n_dims <= RANK_LIMIT && tensor->name != NULL &&
+                    tensor_count(tensor) >= 0 && hd_dtype_size((hd_dtype)tensor->data_type) > 0;
     return is_plain ? tensor : NULL;
 }
 
@@ -283,7 +294,8 @@ static void constant_to_input(mutation *m)
     double elements[ROW_ELEMENT_LIMIT];
     int64_t count = tensor_count(tensor);
     hd_dtype dtype = (hd_dtype)tensor->data_type;
-    bool is_short = count <= ROW_ELEMENT_LIMIT && tensor->raw_data.len >= (size_t)count * hd_dtype_size(dtype);
+    bool is_short =
+        count <= ROW_ELEMENT_LIMIT && tensor->raw_data.len >= (size_t)count * hd_dtype_size(dtype);
     for (int64_t i = 0; is_short && i < count; i++) {
         elements[i] = fuzz_load(dtype, tensor->raw_data.data, (size_t)i);
     }
@@ -303,7 +315,8 @@ static void input_to_constant(mutation *m)
     Onnx__ValueInfoProto *input = graph->input[at];
     hd_dtype dtype;
     hd_shape shape;
-    if (input->name == NULL || !row_input_shape(input, &dtype, &shape) || hd_dtype_size(dtype) == 0) {
+    if (input->name == NULL || !row_input_shape(input, &dtype, &shape) ||
+        hd_dtype_size(dtype) == 0) {
         return;
     }
     double elements[ROW_ELEMENT_LIMIT];
@@ -328,10 +341,12 @@ static void change_constant(mutation *m)
         return;
     }
     hd_dtype dtype = (hd_dtype)tensor->data_type;
-    size_t count = tensor->raw_data.len / hd_dtype_size(dtype), at = count == 0 ? 0 : below(m, count);
+    size_t count = tensor->raw_data.len / hd_dtype_size(dtype),
+           at = count == 0 ? 0 : below(m, count);
     if (count > 0) {
         double now = fuzz_load(dtype, tensor->raw_data.data, at);
-        double then = once_in(m, 2) ? now + (double)below(m, 5) - 2 : (double)message_extreme(&m->tree);
+        double then =
+            once_in(m, 2) ? now + (double)below(m, 5) - 2 : (double)message_extreme(&m->tree);
         fuzz_store(dtype, tensor->raw_data.data, at, then);
     }
 }
@@ -354,11 +369,16 @@ static void change_attribute(mutation *m)
 static void change_any(mutation *m)
 {
     static const ProtobufCMessageDescriptor *const kinds[] = {
-        &onnx__attribute_proto__descriptor,    &onnx__tensor_proto__descriptor,
-        &onnx__value_info_proto__descriptor,   &onnx__type_proto__descriptor,
-        &onnx__type_proto__tensor__descriptor, &onnx__tensor_shape_proto__descriptor,
-        &onnx__node_proto__descriptor,         &onnx__graph_proto__descriptor,
-        &onnx__function_proto__descriptor,     &onnx__model_proto__descriptor,
+        &onnx__attribute_proto__descriptor,
+        &onnx__tensor_proto__descriptor,
+        &onnx__value_info_proto__descriptor,
+        &onnx__type_proto__descriptor,
+        &onnx__type_proto__tensor__descriptor,
+        &onnx__tensor_shape_proto__descriptor,
+        &onnx__node_proto__descriptor,
+        &onnx__graph_proto__descriptor,
+        &onnx__function_proto__descriptor,
+        &onnx__model_proto__descriptor,
         &onnx__operator_set_id_proto__descriptor,
         &onnx__tensor_shape_proto__dimension__descriptor};
     change_kind(m, kinds[below(m, sizeof kinds / sizeof kinds[0])]);
@@ -412,7 +432,8 @@ static void mend_duplicates(mutation *m, const body *b)
     }
     for (size_t i = 0; graph != NULL && i < graph->n_input; i++) {
         for (size_t k = 0; k < i; k++) {
-            if (!is_empty(graph->input[i]->name) && text_is(graph->input[k]->name, graph->input[i]->name)) {
+            if (!is_empty(graph->input[i]->name) &&
+                text_is(graph->input[k]->name, graph->input[i]->name)) {
                 graph->input[i]->name = text_fresh(m, "i");
             }
         }
@@ -486,13 +507,27 @@ typedef struct change {
 } change;
 
 static const change changes[] = {
-    {8, true, row_insert},          {5, true, row_splice},         {3, false, remove_node},
-    {3, false, rewire},             {2, true, copy_node},          {1, false, add_output},
-    {6, false, resize},             {4, false, resize_one},        {2, false, loosen},
-    {3, false, retype},             {3, false, constant_to_input}, {2, false, input_to_constant},
-    {3, false, change_constant},    {2, true, block_wrap_if},      {3, true, block_wrap_loop},
-    {3, true, block_wrap_function}, {1, true, block_overload},     {5, false, change_attribute},
-    {3, false, change_any},         {2, false, change_type},       {1, false, change_opset},
+    {8, true, row_insert},
+    {5, true, row_splice},
+    {3, false, remove_node},
+    {3, false, rewire},
+    {2, true, copy_node},
+    {1, false, add_output},
+    {6, false, resize},
+    {4, false, resize_one},
+    {2, false, loosen},
+    {3, false, retype},
+    {3, false, constant_to_input},
+    {2, false, input_to_constant},
+    {3, false, change_constant},
+    {2, true, block_wrap_if},
+    {3, true, block_wrap_loop},
+    {3, true, block_wrap_function},
+    {1, true, block_overload},
+    {5, false, change_attribute},
+    {3, false, change_any},
+    {2, false, change_type},
+    {1, false, change_opset},
 };
 #define CHANGE_COUNT (sizeof changes / sizeof changes[0])
 
@@ -529,8 +564,8 @@ static Onnx__ModelProto *read_model(mutation *m, const uint8_t *data, size_t siz
     return model;
 }
 
-size_t graph_mutate(uint8_t *data, size_t size, size_t capacity, const uint8_t *other, size_t other_size,
-                    uint64_t seed)
+size_t graph_mutate(uint8_t *data, size_t size, size_t capacity, const uint8_t *other,
+                    size_t other_size, uint64_t seed)
 {
     mutation m = {.tree = {.random = {seed}}};
     m.model = read_model(&m, data, size);

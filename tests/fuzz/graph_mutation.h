@@ -11,8 +11,8 @@
 
 /* Writes a mutant of the model in data[0..size) to it and returns its size, at most `capacity`. What is no model
  * begins as an empty one. other: a model of which a copy becomes a part; NULL: none. The same for the same seed. */
-size_t graph_mutate(uint8_t *data, size_t size, size_t capacity, const uint8_t *other, size_t other_size,
-                    uint64_t seed);
+size_t graph_mutate(uint8_t *data, size_t size, size_t capacity, const uint8_t *other,
+                    size_t other_size, uint64_t seed);
 
 /* Initializers of these names may be overridden in a run. */
 #define GRAPH_OVERRIDE_NAMES {"o0", "o1", "o2", "o3"}

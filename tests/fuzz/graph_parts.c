@@ -79,7 +79,8 @@ static bool node_reads(mutation *m, Onnx__NodeProto *node, const Onnx__NodeProto
     for (size_t n = 0; n < inner.count; n++) {
         const Onnx__NodeProto *reader = (const Onnx__NodeProto *)inner.items[n];
         for (size_t i = 0; i < reader->n_input; i++) {
-            if (reader->input[i] != NULL && is_among(other->output, other->n_output, reader->input[i])) {
+            if (reader->input[i] != NULL &&
+                is_among(other->output, other->n_output, reader->input[i])) {
                 return true;
             }
         }
@@ -169,7 +170,8 @@ char *text_copy(mutation *m, const char *text)
 char *text_fresh(mutation *m, const char *prefix)
 {
     char text[64];
-    snprintf(text, sizeof text, "%s%05llx", prefix, (unsigned long long)fuzz_draw(&m->tree.random) & 0xFFFFF);
+    snprintf(text, sizeof text, "%s%05llx", prefix,
+             (unsigned long long)fuzz_draw(&m->tree.random) & 0xFFFFF);
     return text_copy(m, text);
 }
 
@@ -197,7 +199,8 @@ char *node_add_output(mutation *m, Onnx__NodeProto *node)
     return name;
 }
 
-Onnx__AttributeProto *node_add_attribute(mutation *m, Onnx__NodeProto *node, const char *name, int type)
+Onnx__AttributeProto *node_add_attribute(mutation *m, Onnx__NodeProto *node, const char *name,
+                                         int type)
 {
     Onnx__AttributeProto *attribute = MAKE(m, attribute_proto);
     attribute->name = text_copy(m, name);
@@ -253,7 +256,8 @@ Onnx__ValueInfoProto *value_make(mutation *m, char *name, int32_t dtype, const h
     return value;
 }
 
-void graph_add_input(mutation *m, Onnx__GraphProto *graph, char *name, int32_t dtype, const hd_shape *shape)
+void graph_add_input(mutation *m, Onnx__GraphProto *graph, char *name, int32_t dtype,
+                     const hd_shape *shape)
 {
     APPEND(m, graph->input, graph->n_input, value_make(m, name, dtype, shape));
 }
@@ -279,7 +283,8 @@ int64_t tensor_count(const Onnx__TensorProto *tensor)
 }
 
 /* Elements from `given`; behind them those that the tensor has as raw data; the rest is made up. */
-static void tensor_fill(mutation *m, Onnx__TensorProto *tensor, const double *given, size_t given_count)
+static void tensor_fill(mutation *m, Onnx__TensorProto *tensor, const double *given,
+                        size_t given_count)
 {
     size_t size = hd_dtype_size((hd_dtype)tensor->data_type);
     int64_t count = tensor_count(tensor);
@@ -301,7 +306,8 @@ static void tensor_fill(mutation *m, Onnx__TensorProto *tensor, const double *gi
     tensor->raw_data = (ProtobufCBinaryData){(size_t)count * size, data};
 }
 
-Onnx__TensorProto *tensor_make(mutation *m, hd_dtype dtype, const hd_shape *shape, const double *elements)
+Onnx__TensorProto *tensor_make(mutation *m, hd_dtype dtype, const hd_shape *shape,
+                               const double *elements)
 {
     Onnx__TensorProto *tensor = MAKE(m, tensor_proto);
     tensor->has_data_type = true;
@@ -316,18 +322,20 @@ Onnx__TensorProto *tensor_make(mutation *m, hd_dtype dtype, const hd_shape *shap
 void tensor_fit(mutation *m, Onnx__TensorProto *tensor)
 {
     size_t size = hd_dtype_size((hd_dtype)tensor->data_type);
-    size_t typed = tensor->n_float_data + tensor->n_int32_data + tensor->n_int64_data + tensor->n_double_data;
+    size_t typed =
+        tensor->n_float_data + tensor->n_int32_data + tensor->n_int64_data + tensor->n_double_data;
     int64_t count = tensor_count(tensor);
-    bool is_whole = typed > 0 ? typed == (size_t)count
-                              : tensor->has_raw_data && tensor->raw_data.len == (size_t)count * size;
+    bool is_whole = typed > 0
+                        ? typed == (size_t)count
+                        : tensor->has_raw_data && tensor->raw_data.len == (size_t)count * size;
     if (count < 0 || size == 0 || is_whole || tensor->n_string_data + tensor->n_external_data > 0) {
         return;
     }
     double *given = message_alloc(&m->tree, (typed + 1) * sizeof *given);
     for (size_t i = 0; i < typed; i++) { /* one kind of the four is there */
-        given[i] = i < tensor->n_float_data   ? (double)tensor->float_data[i]
-                   : i < tensor->n_int32_data ? (double)tensor->int32_data[i]
-                   : i < tensor->n_int64_data ? (double)tensor->int64_data[i]
+        given[i] = i < tensor->n_float_data    ? (double)tensor->float_data[i]
+                   : i < tensor->n_int32_data  ? (double)tensor->int32_data[i]
+                   : i < tensor->n_int64_data  ? (double)tensor->int64_data[i]
                    : i < tensor->n_double_data ? tensor->double_data[i]
                                                : 0;
     }
@@ -372,7 +380,8 @@ void value_rename(mutation *m, const char *from, char *to)
             node->output[i] = text_is(node->output[i], from) ? to : node->output[i];
         }
     }
-    message_list values = message_find(&m->tree, &m->model->base, &onnx__value_info_proto__descriptor);
+    message_list values =
+        message_find(&m->tree, &m->model->base, &onnx__value_info_proto__descriptor);
     for (size_t i = 0; i < values.count; i++) {
         Onnx__ValueInfoProto *value = (Onnx__ValueInfoProto *)values.items[i];
         value->name = text_is(value->name, from) ? to : value->name;

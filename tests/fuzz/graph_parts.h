@@ -54,18 +54,21 @@ bool text_is(const char *text, const char *other);
 Onnx__NodeProto *node_make(mutation *m, const char *type);
 void node_add_input(mutation *m, Onnx__NodeProto *node, char *name);
 char *node_add_output(mutation *m, Onnx__NodeProto *node);
-Onnx__AttributeProto *node_add_attribute(mutation *m, Onnx__NodeProto *node, const char *name, int type);
+Onnx__AttributeProto *node_add_attribute(mutation *m, Onnx__NodeProto *node, const char *name,
+                                         int type);
 void node_add_int(mutation *m, Onnx__NodeProto *node, const char *name, int64_t value);
 void node_add_graph(mutation *m, Onnx__NodeProto *node, const char *name, Onnx__GraphProto *graph);
 /* A node of one input and one output in the body; the output's name. */
 char *node_over(mutation *m, const body *b, const char *type, char *input);
 
 Onnx__ValueInfoProto *value_make(mutation *m, char *name, int32_t dtype, const hd_shape *shape);
-void graph_add_input(mutation *m, Onnx__GraphProto *graph, char *name, int32_t dtype, const hd_shape *shape);
+void graph_add_input(mutation *m, Onnx__GraphProto *graph, char *name, int32_t dtype,
+                     const hd_shape *shape);
 void graph_add_output(mutation *m, Onnx__GraphProto *graph, char *name);
 
 /* Element i has number elements[i], or one that is made up where elements is NULL. */
-Onnx__TensorProto *tensor_make(mutation *m, hd_dtype dtype, const hd_shape *shape, const double *elements);
+Onnx__TensorProto *tensor_make(mutation *m, hd_dtype dtype, const hd_shape *shape,
+                               const double *elements);
 /* Elements of the tensor's dims; -1: they are absurd. */
 int64_t tensor_count(const Onnx__TensorProto *tensor);
 /* Makes the data as long as the shape says; what is new is made up. */

@@ -4,19 +4,21 @@
 
 #include "graph_blocks.h"
 
-#define INPUT_LIMIT     12 /* of the graph; above, operands are constants */
-#define OUTPUT_LIMIT    12
-#define CONSTANT_LIMIT  64 /* elements of a constant that is made up; larger operands are inputs */
+#define INPUT_LIMIT    12 /* of the graph; above, operands are constants */
+#define OUTPUT_LIMIT   12
+#define CONSTANT_LIMIT 64 /* elements of a constant that is made up; larger operands are inputs */
 
 #define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
 char *row_input_name(mutation *m, const double *elements, size_t count)
 {
     char text[512];
-    int used = snprintf(text, sizeof text, "i%05llx%s", (unsigned long long)fuzz_draw(&m->tree.random) & 0xFFFFF,
-                        count > 0 ? "=" : "");
+    int used =
+        snprintf(text, sizeof text, "i%05llx%s",
+                 (unsigned long long)fuzz_draw(&m->tree.random) & 0xFFFFF, count > 0 ? "=" : "");
     for (size_t i = 0; i < count && used < (int)sizeof text - 32; i++) {
-        used += snprintf(text + used, sizeof text - (size_t)used, "%s%.9g", i == 0 ? "" : ",", elements[i]);
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%.9g", i == 0 ? "" : ",",
+                         elements[i]);
     }
     return text_copy(m, text);
 }
@@ -40,7 +42,8 @@ size_t row_input_elements(const char *name, double *elements, size_t capacity)
 bool row_input_shape(const Onnx__ValueInfoProto *input, hd_dtype *out_dtype, hd_shape *out_shape)
 {
     const Onnx__TypeProto *type = input->type;
-    if (type == NULL || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || type->tensor_type->shape == NULL) {
+    if (type == NULL || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
+        type->tensor_type->shape == NULL) {
         return false;
     }
     const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
@@ -60,7 +63,8 @@ bool row_input_shape(const Onnx__ValueInfoProto *input, hd_dtype *out_dtype, hd_
 
 static bool shape_is(const hd_shape *shape, const int64_t *dims, size_t rank)
 {
-    return shape->rank == rank && (rank == 0 || memcmp(shape->dims, dims, rank * sizeof *dims) == 0);
+    return shape->rank == rank &&
+           (rank == 0 || memcmp(shape->dims, dims, rank * sizeof *dims) == 0);
 }
 
 /* The name of an input or a constant of the root graph that is like the operand; NULL: there is none. */
@@ -87,7 +91,8 @@ static char *find_alike(mutation *m, const row_operand *operand)
 
 /* Any value of the body that does not depend on the reader, made to have the operand's type and shape; NULL: the body
  * has none. */
-static char *adapt(mutation *m, const body *b, const row_operand *operand, const Onnx__NodeProto *reader)
+static char *adapt(mutation *m, const body *b, const row_operand *operand,
+                   const Onnx__NodeProto *reader)
 {
     double dims[HD_MAX_RANK];
     char *name = body_pick_name_for(m, b, reader);
@@ -101,7 +106,10 @@ static char *adapt(mutation *m, const body *b, const row_operand *operand, const
     for (size_t i = 0; i < 3; i++) {
         Onnx__NodeProto *node = node_make(m, types[i]);
         node_add_input(m, node, name);
-        node_add_int(m, node, i == 1 ? "keepdims" : "to", i == 0 ? HD_FLOAT32 : i == 1 ? 0 : (int64_t)operand->dtype);
+        node_add_int(m, node, i == 1 ? "keepdims" : "to",
+                     i == 0   ? HD_FLOAT32
+                     : i == 1 ? 0
+                              : (int64_t)operand->dtype);
         body_add_node(m, b, node);
         name = node_add_output(m, node);
     }
@@ -128,7 +136,8 @@ static char *add_constant(mutation *m, const body *b, const row_operand *operand
 }
 
 /* The name of a value for an operand of what `reader` (NULL: nothing yet) is to read. */
-static char *make_operand(mutation *m, const body *b, const row_operand *operand, const Onnx__NodeProto *reader)
+static char *make_operand(mutation *m, const body *b, const row_operand *operand,
+                          const Onnx__NodeProto *reader)
 {
     bool may_be_input = b->graph != NULL && m->model->graph->n_input < INPUT_LIMIT;
     char *name = NULL;
@@ -147,8 +156,9 @@ static char *make_operand(mutation *m, const body *b, const row_operand *operand
         name = body_pick_name_for(m, b, reader);
         break;
     case 3:
-        return hd_shape_count(&operand->shape) > CONSTANT_LIMIT && may_be_input ? add_input(m, operand)
-                                                                                : add_constant(m, b, operand);
+        return hd_shape_count(&operand->shape) > CONSTANT_LIMIT && may_be_input
+                   ? add_input(m, operand)
+                   : add_constant(m, b, operand);
     default:
         name = b->graph != NULL ? find_alike(m, operand) : NULL;
         break;
@@ -197,7 +207,8 @@ static void pick_case(mutation *m, row_case *c)
         count++;
     }
     const char *types = row->types;
-    for (size_t chosen = below(m, count) + 1; chosen > 0 && row_case_next(row, &types, c); chosen--) {
+    for (size_t chosen = below(m, count) + 1; chosen > 0 && row_case_next(row, &types, c);
+         chosen--) {
     }
 }
 
@@ -208,7 +219,8 @@ static Onnx__NodeProto *add_case(mutation *m, const body *b, const row_case *c, 
 {
     Onnx__NodeProto *node = node_make(m, c->type);
     for (size_t i = 0; i < c->input_count; i++) {
-        node_add_input(m, node, i == 0 && first != NULL ? first : make_operand(m, b, &c->inputs[i], reader));
+        node_add_input(m, node,
+                       i == 0 && first != NULL ? first : make_operand(m, b, &c->inputs[i], reader));
     }
     for (size_t i = 0; i < c->attribute_count; i++) {
         if (!once_in(m, 16)) {
@@ -274,15 +286,17 @@ void row_splice(mutation *m)
 
 char *row_operator_name(mutation *m, const char *now)
 {
-    char chosen[sizeof ((row_case *)0)->type] = "";
+    char chosen[sizeof((row_case *)0)->type] = "";
     size_t seen = 0;
     for (size_t r = 0; r < operator_row_count; r++) {
         row_case c;
         bool is_alike = false;
-        for (const char *types = operator_rows[r].types; row_case_next(&operator_rows[r], &types, &c);) {
+        for (const char *types = operator_rows[r].types;
+             row_case_next(&operator_rows[r], &types, &c);) {
             is_alike = is_alike || text_is(now, c.type);
         }
-        for (const char *types = operator_rows[r].types; is_alike && row_case_next(&operator_rows[r], &types, &c);) {
+        for (const char *types = operator_rows[r].types;
+             is_alike && row_case_next(&operator_rows[r], &types, &c);) {
             if (once_in(m, ++seen)) {
                 memcpy(chosen, c.type, sizeof chosen);
             }

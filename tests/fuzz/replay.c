@@ -20,9 +20,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t capacity);
-__attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned int seed);
-__attribute__((weak)) size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
-                                                       uint8_t *out, size_t capacity, unsigned int seed);
+__attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity,
+                                                     unsigned int seed);
+__attribute__((weak)) size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size,
+                                                       const uint8_t *b, size_t b_size,
+                                                       uint8_t *out, size_t capacity,
+                                                       unsigned int seed);
 
 typedef struct input {
     uint8_t *data;
@@ -138,7 +141,8 @@ static size_t mutate(uint8_t *to)
         } else if (LLVMFuzzerCustomCrossOver != NULL && draw() % 4 == 0) {
             const input *other = &kept[draw() % kept_count];
             input now = copy_of(to, size);
-            size = LLVMFuzzerCustomCrossOver(now.data, now.size, other->data, other->size, to, CAPACITY, draw());
+            size = LLVMFuzzerCustomCrossOver(now.data, now.size, other->data, other->size, to,
+                                             CAPACITY, draw());
             free(now.data);
         } else {
             size = LLVMFuzzerCustomMutator(to, size, CAPACITY, draw());
