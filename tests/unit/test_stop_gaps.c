@@ -9,62 +9,27 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
-#include "base/stop.h"
 #include "graph/model.h"
 #include "heddle/heddle.h"
 #include "support/long_case.h"
 #include "support/slowness.h"
-
-#define MILLISECOND UINT64_C(1000000)
+#include "support/stop_watch.h"
 
 #define GAP_LIMIT (SLOWNESS * 10 * MILLISECOND) /* of the processor's time; 20 ms are promised */
 #define TRIES 3                                 /* another program may take the caches away */
 #define RUN_LIMIT (SLOWNESS * 300 * MILLISECOND) /* then a run is stopped */
-
-typedef struct watch {
-    hd_stop stop; /* first */
-    uint64_t begin, last, worst;
-    uint64_t limit;
-    bool stopped;
-} watch;
-
-/* The thread's own, which other programs do not lengthen. */
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000 * MILLISECOND + (uint64_t)time.tv_nsec;
-}
-
-static void note(watch *w)
-{
-    uint64_t time = now();
-    w->worst = time - w->last > w->worst ? time - w->last : w->worst;
-    w->last = time;
-}
-
-/* One thread computes, so the look may write. */
-static hd_status look(const hd_stop *stop)
-{
-    watch *w = (watch *)(uintptr_t)stop;
-    note(w);
-    w->stopped = w->stopped || w->last - w->begin > w->limit;
-    return w->stopped ? HD_CANCELLED : HD_OK;
-}
 
 /* The longest gap of a run, which is stopped when it has taken `limit`; *out_time: what it took. */
 static uint64_t measure(long_case *c, uint64_t limit, uint64_t *out_time)
 {
     hd_tensor outputs[8] = {{.name = NULL}};
     hd_error error = {0};
-    watch w = {.stop = {look, look}, .begin = now(), .limit = limit};
-    w.last = w.begin;
+    watch w = watch_begin(limit);
     hd_status status = hd_model_run_until(c->model, &w.stop, c->inputs, c->input_count, outputs, c->output_count, &error);
-    note(&w);
+    watch_note(&w);
     if (status != HD_OK && status != HD_CANCELLED) {
         fail_msg("%s: %s", c->text, error.message);
     }
