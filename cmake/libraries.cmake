@@ -23,7 +23,13 @@ target_link_libraries(heddle_objects PRIVATE heddle_flags heddle_dependencies)
 set(HEDDLE_ALL_OBJECTS $<TARGET_OBJECTS:heddle_objects> $<TARGET_OBJECTS:heddle_onnx_proto>)
 
 # --- for tests: nothing is hidden from a link in which the archive itself takes part
-add_library(heddle_internal STATIC ${HEDDLE_ALL_OBJECTS})
+# and it has the simulated device, which hal/backend.c finds where it is linked
+file(GLOB heddle_sim_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/sim/*.c)
+add_library(heddle_sim OBJECT ${heddle_sim_sources})
+target_include_directories(heddle_sim PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_link_libraries(heddle_sim PRIVATE heddle_flags heddle_dependencies)
+add_library(heddle_internal STATIC ${HEDDLE_ALL_OBJECTS} $<TARGET_OBJECTS:heddle_sim>)
+target_link_options(heddle_internal INTERFACE -Wl,-u,hd_backend_sim)
 target_include_directories(heddle_internal INTERFACE
     ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(heddle_internal

@@ -4,8 +4,8 @@ file(GLOB_RECURSE HEDDLE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c
 file(GLOB_RECURSE HEDDLE_PROGRAM_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/*.c)
 file(GLOB HEDDLE_PUBLIC_HEADERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/heddle/*.h)
 list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/cli/")
-# Each backend but the cpu's joins when its tools are there; without it, opening it says UNAVAILABLE.
-list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/hal/(cuda|vulkan)/")
+# The simulated device is linked into what tests run (tests/CMakeLists.txt). Each backend but the cpu's joins when its tools are there; without it, opening it says UNAVAILABLE.
+list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/hal/(cuda|sim|vulkan)/")
 
 set(HEDDLE_HAVE_CUDA OFF)
 if(NOT HEDDLE_CUDA STREQUAL "OFF" AND EXISTS ${PROJECT_SOURCE_DIR}/src/hal/cuda/backend.c)

@@ -24,6 +24,7 @@
     X(stream_cache) /* stream cache: blocks that one stream has */                                 \
     X(runners)    /* queues that have work, runners that sleep */                                  \
     X(workers)    /* worker team: idle workers that sleep */                                       \
+    X(device_queue) /* device queue: one thread at a time submits to a hardware queue */           \
     X(leaf)       /* nothing is taken under it */
 
 typedef enum hd_rank {
@@ -55,7 +56,8 @@ extern struct hd_rank_capability hd_rank_allocator HD_ACQUIRED_AFTER(hd_rank_cal
 extern struct hd_rank_capability hd_rank_stream_cache HD_ACQUIRED_AFTER(hd_rank_allocator);
 extern struct hd_rank_capability hd_rank_runners HD_ACQUIRED_AFTER(hd_rank_stream_cache);
 extern struct hd_rank_capability hd_rank_workers HD_ACQUIRED_AFTER(hd_rank_runners);
-extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_workers);
+extern struct hd_rank_capability hd_rank_device_queue HD_ACQUIRED_AFTER(hd_rank_workers);
+extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_device_queue);
 
 /* A function that may wait: no lock may be held when it is called (BOUND). */
 #define HD_WAITS                                                                                   \
@@ -63,6 +65,7 @@ extern struct hd_rank_capability hd_rank_leaf HD_ACQUIRED_AFTER(hd_rank_workers)
                 hd_rank_event, hd_rank_submission, hd_rank_stream, hd_rank_slot_pool,              \
                 hd_rank_queue, hd_rank_timeline, hd_rank_future, hd_rank_callbacks,                \
                 hd_rank_allocator, hd_rank_stream_cache, hd_rank_runners, hd_rank_workers,         \
+                hd_rank_device_queue,                                                              \
                 hd_rank_leaf)
 
 #endif

@@ -17,6 +17,7 @@ static bool append_check(hd_planner *planner, size_t number, hd_plan_check *chec
     }
     hd_index_check_bounds(&node->operation, &fused->index_check);
     planner->tensors[found].kept = true;
+    planner->tensors[found].place = hd_planner_part_place(planner); /* the run reads it, whoever writes it */
     *check = (hd_plan_check){.name = node->operation.name, .type = hd_operator_name(node->operation.id),
                              .tensor = found};
     hd_plan_node *made = hd_planner_new_node(planner, HD_OP_HEDDLE_INDEX_CHECK, node->operation.name, &indices, 1,

@@ -47,11 +47,11 @@ hd_status hd_index_check_known(const hd_operation *operation, hd_error *error)
     return HD_OK;
 }
 
-hd_status hd_plan_read_checks(const hd_plan *plan, unsigned char *arena, hd_error *error)
+hd_status hd_plan_read_checks(const hd_plan *plan, const hd_list_memory *memory, hd_error *error)
 {
     for (size_t i = 0; i < plan->check_count; i++) {
         const hd_plan_check *check = &plan->checks[i];
-        const int64_t *found = hd_reference_resolve(&check->source, arena, NULL, NULL);
+        const int64_t *found = hd_reference_resolve(&check->source, memory, NULL, NULL);
         if (found[HD_INDEX_CHECK_OUTSIDE] != 0) {
             return fail(check->name, check->type, found[HD_INDEX_CHECK_INDEX], found[HD_INDEX_CHECK_DIM],
                         error);

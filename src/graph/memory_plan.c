@@ -9,6 +9,8 @@
 #include "graph/arena_places.h"
 #include "graph/model.h"
 #include "graph/operator.h"
+#include "graph/placement.h"
+#include "graph/plan_constants.h"
 #include "graph/plan_parts.h"
 #include "graph/work.h"
 
@@ -94,14 +96,18 @@ static hd_status charge(hd_planner *planner, const hd_operation *operation, doub
     return HD_OK;
 }
 
+static void note_scratch(hd_plan *plan, hd_memory_place place, size_t size)
+{
+    plan->scratch_sizes[place] = size > plan->scratch_sizes[place] ? size : plan->scratch_sizes[place];
+}
+
 /* Takes a step's place for a part that runs blocks. Of a Loop that ends by its condition one turn is counted here,
  * the others while it runs. */
 static hd_status reserve_part(hd_planner *planner, const hd_plan_node *node, hd_plan *plan)
 {
     const hd_plan_control *control = node->control;
     for (size_t b = 0; b < 2 && control->blocks[b] != NULL; b++) {
-        size_t scratch = control->blocks[b]->recipe.scratch_size;
-        plan->recipe.scratch_size = scratch > plan->recipe.scratch_size ? scratch : plan->recipe.scratch_size;
+        note_scratch(plan, node->place, control->blocks[b]->scratch_sizes[node->place]);
     }
     plan->recipe.step_count++;
     plan->part_count++;
@@ -111,7 +117,6 @@ static hd_status reserve_part(hd_planner *planner, const hd_plan_node *node, hd_
 
 static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
 {
-    hd_unit *unit = planner->model->device->unit;
     plan->recipe.steps = hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
     if (plan->recipe.steps == NULL) {
         return out_of_memory(planner);
@@ -136,6 +141,7 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         }
         status = charge(planner, &node->operation, PLAN_WORK, START_WORK + hd_work_of(&node->operation));
         if (status == HD_OK) {
+            hd_unit *unit = hd_device_unit(planner->model->device, node->place);
             status = unit->backend->compile->kernel(unit, &node->operation, planner->region, &step->kernel, planner->error);
         }
         if (status != HD_OK) {
@@ -143,14 +149,15 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         }
         step->type = hd_operator_name(node->operation.id);
         step->name = node->operation.name;
-        if (step->kernel.scratch_size > plan->recipe.scratch_size) {
-            plan->recipe.scratch_size = step->kernel.scratch_size;
-        }
+        note_scratch(plan, node->place, step->kernel.scratch_size);
         plan->recipe.parallel = plan->recipe.parallel || step->kernel.tile_count > 1;
         plan->recipe.step_count++;
     }
-    plan->recipe.scratch_size = hd_align_up(plan->recipe.scratch_size, HD_CACHE_LINE) +
-                                (plan->recipe.scratch_size > 0 ? HD_MEMORY_GAP : 0);
+    for (size_t place = 0; place < HD_PLACE_COUNT; place++) {
+        size_t *size = &plan->scratch_sizes[place];
+        *size = hd_align_up(*size, HD_CACHE_LINE) + (*size > 0 ? HD_MEMORY_GAP : 0);
+    }
+    plan->recipe.scratch_size = plan->scratch_sizes[HD_PLACE_DEVICE];
     return HD_OK;
 }
 
@@ -168,11 +175,11 @@ static void note_use(lifetime *lives, const uint32_t *index_of, hd_tensor_id roo
     }
 }
 
-static void add_life(hd_planner *planner, lifetime *lives, size_t *count, uint32_t *index_of,
+static void add_life(hd_planner *planner, hd_memory_place place, lifetime *lives, size_t *count, uint32_t *index_of,
                      hd_tensor_id id, uint32_t step)
 {
     const hd_plan_tensor *tensor = &planner->tensors[id];
-    if (!is_in_arena(tensor) || index_of[id] != UINT32_MAX) {
+    if (!is_in_arena(tensor) || tensor->place != place || index_of[id] != UINT32_MAX) {
         return;
     }
     index_of[id] = (uint32_t)*count;
@@ -188,7 +195,7 @@ static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, c
                                 const lifetime *lives, const uint32_t *index_of, uint32_t step)
 {
     hd_tensor_id output = node->outputs[0];
-    if (output == HD_TENSOR_NONE || !is_in_arena(&planner->tensors[output]) ||
+    if (output == HD_TENSOR_NONE || !is_in_arena(&planner->tensors[output]) || index_of[output] == UINT32_MAX ||
         planner->tensors[output].extent != HD_TENSOR_NONE) {
         return HD_TENSOR_NONE;
     }
@@ -207,12 +214,12 @@ static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, c
     return HD_TENSOR_NONE;
 }
 
-static void find_lifetimes(hd_planner *planner, lifetime *lives, size_t *count, uint32_t *index_of)
+static void find_lifetimes(hd_planner *planner, hd_memory_place place, lifetime *lives, size_t *count, uint32_t *index_of)
 {
     for (size_t t = 0; t < planner->tensor_count; t++) {
         index_of[t] = UINT32_MAX;
         if (planner->tensors[t].placed) {
-            add_life(planner, lives, count, index_of, (hd_tensor_id)t, 0);
+            add_life(planner, place, lives, count, index_of, (hd_tensor_id)t, 0);
         }
     }
     uint32_t step = 1; /* 0 stands for what was there before */
@@ -225,11 +232,13 @@ static void find_lifetimes(hd_planner *planner, lifetime *lives, size_t *count, 
             if (node->outputs[i] == HD_TENSOR_NONE) {
                 continue;
             }
-            add_life(planner, lives, count, index_of, node->outputs[i], step);
+            add_life(planner, place, lives, count, index_of, node->outputs[i], step);
             hd_tensor_id extent = planner->tensors[node->outputs[i]].extent;
             if (extent != HD_TENSOR_NONE) {
-                add_life(planner, lives, count, index_of, extent, step);
-                lives[index_of[extent]].last = STEP_END;
+                add_life(planner, place, lives, count, index_of, extent, step);
+                if (index_of[extent] != UINT32_MAX) {
+                    lives[index_of[extent]].last = STEP_END;
+                }
             }
         }
         for (size_t i = 0; i < node->operation.input_count; i++) {
@@ -399,7 +408,7 @@ static bool list_changes(hd_planner *planner, hd_plan *plan, const lifetime *liv
     return recipe->changes != NULL;
 }
 
-static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
+static hd_status place_tensors(hd_planner *planner, hd_plan *plan, hd_memory_place place)
 {
     size_t total = planner->tensor_count, count = 0;
     lifetime *lives = hd_alloc_zero(total, sizeof *lives);
@@ -409,7 +418,7 @@ static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
         status = out_of_memory(planner);
         goto done;
     }
-    find_lifetimes(planner, lives, &count, index_of);
+    find_lifetimes(planner, place, lives, &count, index_of);
     share_in_place(planner, plan, lives, index_of);
     if (count <= COMPARED_LIMIT) {
         place_by_size(planner, lives, count, index_of + total, index_of + 2 * total);
@@ -424,10 +433,11 @@ static hd_status place_tensors(hd_planner *planner, hd_plan *plan)
         }
         tensor->placed = true;
         size_t end = tensor->offset + lives[i].size;
-        planner->arena_size = end > planner->arena_size ? end : planner->arena_size;
+        planner->arena_sizes[place] = end > planner->arena_sizes[place] ? end : planner->arena_sizes[place];
     }
     /* With parts the steps are several lists over one arena; their blocks have lists and changes of their own. */
-    if (HD_MEMORY_GAP > 0 && plan->part_count == 0 && !list_changes(planner, plan, lives, count)) {
+    if (HD_MEMORY_GAP > 0 && plan->part_count == 0 && planner->model->device->unit->is_host &&
+        !list_changes(planner, plan, lives, count)) {
         status = out_of_memory(planner);
     }
 done:
@@ -455,7 +465,8 @@ static hd_reference reference_to(const hd_planner *planner, hd_tensor_id id)
     if (tensor->output_index >= 0) {
         return (hd_reference){.space = HD_SPACE_OUTPUT, .index = (uint32_t)tensor->output_index};
     }
-    return (hd_reference){.space = HD_SPACE_ARENA, .offset = tensor->offset};
+    return (hd_reference){.space = tensor->place == HD_PLACE_DEVICE ? HD_SPACE_ARENA : HD_SPACE_HOST,
+                          .offset = tensor->offset};
 }
 
 static hd_status list_references(hd_planner *planner, hd_plan *plan)
@@ -477,7 +488,11 @@ static hd_status list_references(hd_planner *planner, hd_plan *plan)
         entry->first_reference = (uint32_t)plan->recipe.reference_total;
         entry->reference_count = (uint32_t)reference_count_of(node);
         for (size_t i = 0; i < node->operation.input_count; i++) {
-            plan->recipe.references[plan->recipe.reference_total++] = reference_to(planner, node->inputs[i]);
+            const hd_packed *packed = node->operation.inputs[i].packed;
+            plan->recipe.references[plan->recipe.reference_total++] =
+                packed != NULL && !plan->device->unit->is_host
+                    ? (hd_reference){.space = HD_SPACE_CONSTANT, .constant = packed->memory}
+                    : reference_to(planner, node->inputs[i]);
         }
         for (size_t i = 0; i < node->operation.output_count; i++) {
             plan->recipe.references[plan->recipe.reference_total++] = reference_to(planner, node->outputs[i]);
@@ -498,6 +513,7 @@ static bool make_direct(hd_planner *planner, hd_tensor_id id, uint32_t index)
     hd_tensor_id root_id = hd_planner_root(planner, id);
     hd_plan_tensor *root = &planner->tensors[root_id];
     if (planner->tensors[id].data != NULL || !is_in_arena(root) || root->placed ||
+        root->place != hd_planner_part_place(planner) ||
         root->producer == UINT32_MAX || root->extent != HD_TENSOR_NONE) {
         return false;
     }
@@ -548,7 +564,7 @@ static hd_status list_boundaries(hd_planner *planner, hd_plan *plan)
     }
     for (size_t i = 0; i < planner->cut_count; i++) {
         plan->boundaries[i] =
-            (hd_plan_boundary){.source = reference_to(planner, planner->cut[i]),
+            (hd_plan_boundary){.source = reference_to(planner, hd_planner_readable(planner, planner->cut[i])),
                                .size = hd_plan_tensor_size(&planner->tensors[planner->cut[i]])};
     }
     return HD_OK;
@@ -566,17 +582,22 @@ static void drop_empty_steps(hd_planner *planner)
 static hd_status check_memory(const hd_planner *planner, const hd_plan *plan)
 {
     const hd_device *device = planner->model->device;
-    double scratch = (double)plan->recipe.scratch_size * device->unit->scratch_count;
+    double scratch = 0, arena = 0;
+    for (int place = 0; place < HD_PLACE_COUNT; place++) {
+        scratch += (double)plan->scratch_sizes[place] *
+                   hd_device_unit(device, (hd_memory_place)place)->scratch_count;
+        arena += (double)planner->arena_sizes[place];
+    }
     double outputs = 0;
     for (size_t i = 0; i < plan->output_count; i++) {
         outputs += plan->outputs[i].known ? (double)plan->outputs[i].size : 0;
     }
-    return (double)planner->arena_size + scratch + outputs <= (double)planner->budget.memory
+    return arena + scratch + outputs <= (double)planner->budget.memory
                ? HD_OK
                : hd_fail(planner->error, HD_UNSUPPORTED,
-                         "a run takes %zu bytes of arena, %.0f of scratch memory and %.0f of outputs; "
+                         "a run takes %.0f bytes of arena, %.0f of scratch memory and %.0f of outputs; "
                          "run_memory_limit allows %llu",
-                         planner->arena_size, scratch, outputs, (unsigned long long)planner->budget.memory);
+                         arena, scratch, outputs, (unsigned long long)planner->budget.memory);
 }
 
 /* A turn of a Loop, or a branch of an If, is work beside its steps, too: it is begun, and what none of its steps writes
@@ -592,13 +613,20 @@ static void count_block(hd_planner *planner, const hd_plan *plan)
 hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
 {
     drop_empty_steps(planner);
+    hd_status status = hd_planner_place(planner);
+    if (status != HD_OK) {
+        return status;
+    }
     hd_planner_count_uses(planner);
-    hd_status status = list_outputs(planner, plan);
+    status = list_outputs(planner, plan);
     if (status == HD_OK) {
         status = compile_steps(planner, plan);
     }
     if (status == HD_OK) {
-        status = place_tensors(planner, plan);
+        status = place_tensors(planner, plan, HD_PLACE_DEVICE);
+    }
+    if (status == HD_OK && hd_planner_part_place(planner) == HD_PLACE_HOST) {
+        status = place_tensors(planner, plan, HD_PLACE_HOST);
     }
     if (status == HD_OK) {
         status = check_memory(planner, plan);
@@ -607,21 +635,27 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
         status = list_references(planner, plan);
     }
     if (status == HD_OK) {
+        status = hd_plan_copy_constants(planner, plan);
+    }
+    if (status == HD_OK) {
         status = list_boundaries(planner, plan);
     }
     for (size_t i = 0; status == HD_OK && i < plan->output_count; i++) {
         hd_plan_output *output = &plan->outputs[i];
         if (output->known && !output->direct) {
             output->source =
-                reference_to(planner, hd_planner_find(planner, planner->results->outputs[output->index]));
+                reference_to(planner, hd_planner_readable(planner, hd_planner_find(
+                                                                       planner, planner->results->outputs[output->index])));
         }
     }
     for (size_t i = 0; status == HD_OK && i < plan->check_count; i++) {
         plan->checks[i].source = reference_to(planner, plan->checks[i].tensor);
     }
-    plan->recipe.arena_size = planner->arena_size;
+    memcpy(plan->arena_sizes, planner->arena_sizes, sizeof plan->arena_sizes);
+    plan->recipe.arena_size = plan->arena_sizes[HD_PLACE_DEVICE];
     if (planner->outer != NULL) {
         count_block(planner, plan);
     }
-    return status == HD_OK && plan->part_count > 0 ? hd_planner_list_parts(planner, plan) : status;
+    bool has_parts = plan->part_count > 0 || !planner->model->device->unit->is_host;
+    return status == HD_OK && has_parts ? hd_planner_list_parts(planner, plan) : status;
 }

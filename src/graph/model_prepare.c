@@ -6,6 +6,7 @@
 #include "graph/folding.h"
 #include "graph/index_checks.h"
 #include "graph/model.h"
+#include "graph/plan_constants.h"
 
 /* A folded constant may have this many bytes more than what it is made of. */
 #define FOLD_GROWTH_LIMIT ((int64_t)4 << 20)
@@ -230,11 +231,14 @@ static void note_reader(const hd_unit *unit, const hd_graph *graph, const hd_nod
 static void note_readers(const hd_unit *unit, const hd_graph *graph, const hd_block *block,
                          constant_use *uses)
 {
+    /* What runs as a part of a plan, the host computes for the device (placement.h). */
+    bool is_part = block != graph->root && !unit->is_host;
     for (size_t n = 0; n < block->node_count; n++) {
         const hd_node *node = &block->nodes[n];
         for (size_t i = 0; i < node->input_count; i++) {
             if (node->inputs[i] != HD_VALUE_NONE && graph->values[node->inputs[i]].data != NULL) {
                 note_reader(unit, graph, node, i, &uses[node->inputs[i]]);
+                uses[node->inputs[i]].raw = uses[node->inputs[i]].raw || is_part;
             }
         }
         for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
@@ -300,6 +304,10 @@ hd_status hd_model_prepare(hd_model *model, hd_error *error)
     }
     size_t size = 0;
     status = pack_weights(model, &size, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    status = hd_model_copy_constants(model, &size, error);
     if (status != HD_OK) {
         return status;
     }

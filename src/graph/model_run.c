@@ -32,6 +32,7 @@ typedef struct run_state {
     hd_error *error;
     uint32_t lane;
     hd_workspace *workspace;
+    hd_list_memory memory; /* the workspace's, as it was for the last replay */
     /* In the workspace's pointers: one entry a model input or output each. */
     void **input_data;
     void **output_data;     /* what the steps write to; NULL where nothing is bound yet */
@@ -147,7 +148,7 @@ static bool make_following_key(run_state *run, const hd_plan *before)
     for (size_t i = 0; fits && i < before->boundary_count; i++) {
         const hd_plan_boundary *boundary = &before->boundaries[i];
         fits = add_to_key(run,
-                          hd_reference_resolve(&boundary->source, run->workspace->arenas[HD_PLACE_DEVICE].memory, run->input_data,
+                          hd_reference_resolve(&boundary->source, &run->memory, run->input_data,
                                                run->output_data),
                           boundary->size);
     }
@@ -330,34 +331,52 @@ static hd_status provide_outputs(run_state *run, const hd_plan *plan)
     return HD_OK;
 }
 
-static hd_status replay(run_state *run, hd_plan *plan, size_t keep)
+/* Room for a plan in the lane's arena and scratch memory of one place; what the segment before, NULL: none, left in
+ * the arena stays. */
+static hd_status reserve_place(run_state *run, const hd_plan *plan, const hd_plan *before, hd_memory_place place)
 {
-    const hd_recipe *recipe = &plan->recipe;
+    hd_device *device = run->model->device;
+    size_t keep = before == NULL ? 0 : before->arena_sizes[place];
+    hd_status status = hd_workspace_reserve_arena(run->workspace, device->unit, &device->memory, place,
+                                                  plan->arena_sizes[place], keep);
+    if (status == HD_OK) {
+        hd_unit *unit = hd_device_unit(device, place);
+        status = hd_workspace_reserve_scratch(run->workspace, device->unit, &device->memory, place,
+                                              plan->scratch_sizes[place] * unit->scratch_count);
+    }
+    return status == HD_OK ? HD_OK
+                           : hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes",
+                                     plan->arena_sizes[place]);
+}
+
+static hd_status replay(run_state *run, hd_plan *plan, const hd_plan *before)
+{
     hd_device *device = run->model->device;
     hd_workspace *workspace = run->workspace;
-    hd_status status = hd_workspace_reserve_arena(workspace, device->unit, &device->memory, HD_PLACE_DEVICE,
-                                                  recipe->arena_size, keep);
-    if (status == HD_OK) {
-        status = hd_workspace_reserve_scratch(workspace, device->unit, &device->memory, HD_PLACE_DEVICE,
-                                              recipe->scratch_size * device->unit->scratch_count);
+    hd_status status = reserve_place(run, plan, before, HD_PLACE_DEVICE);
+    if (status == HD_OK && device->host != device->unit) {
+        status = reserve_place(run, plan, before, HD_PLACE_HOST);
     }
     if (status != HD_OK) {
-        return hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes", recipe->arena_size);
+        return status;
     }
+    run->memory = (hd_list_memory){workspace->arenas[HD_PLACE_DEVICE].memory, workspace->arenas[HD_PLACE_HOST].memory};
     double work_left = plan->work_left;
+    uint64_t pending = 0;
     hd_replay replay = {.device = device,
                         .lane = run->lane,
                         .generation = workspace->generation,
-                        .scratch = workspace->scratch[HD_PLACE_DEVICE].memory,
+                        .scratch = {workspace->scratch[HD_PLACE_DEVICE].memory, workspace->scratch[HD_PLACE_HOST].memory},
+                        .pending = &pending,
                         .work_left = &work_left,
                         .stop = run->stop,
                         .error = run->error};
-    return hd_plan_replay(&replay, plan, workspace->arenas[HD_PLACE_DEVICE].memory, run->input_data, run->output_data);
+    return hd_plan_replay(&replay, plan, &run->memory, run->input_data, run->output_data);
 }
 
 static void deliver(run_state *run, const hd_plan *plan)
 {
-    hd_plan_deliver(plan, run->workspace->arenas[HD_PLACE_DEVICE].memory, run->input_data, run->output_data);
+    hd_plan_deliver(plan, &run->memory, run->input_data, run->output_data);
 }
 
 /* The results are there, and become the caller's, unless the run was stopped. */
@@ -454,7 +473,7 @@ static hd_status run_rows(run_state *run, hd_plan *whole, int64_t rows)
         select_row(run, whole, rows, row);
         status = find_plan(run, NULL, &plan);
         if (status == HD_OK) {
-            status = replay(run, plan, 0);
+            status = replay(run, plan, NULL);
         }
         if (status == HD_OK) {
             deliver(run, plan);
@@ -490,17 +509,17 @@ static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs,
 /* Runs segment after segment, the first on `plan`. */
 static hd_status run_whole(run_state *run, hd_plan *plan)
 {
-    size_t keep = 0;
+    const hd_plan *before = NULL;
     hd_status status = HD_OK;
     while (status == HD_OK) {
         status = provide_outputs(run, plan);
         if (status == HD_OK) {
-            status = replay(run, plan, keep);
+            status = replay(run, plan, before);
         }
         if (status != HD_OK || plan->is_last) {
             break;
         }
-        keep = plan->recipe.arena_size;
+        before = plan;
         status = find_plan(run, plan, &plan);
     }
     if (status == HD_OK) {
@@ -520,7 +539,8 @@ static hd_status run_segments(run_state *run)
     if (status != HD_OK) {
         return status;
     }
-    int64_t rows = run->may_split && plan->is_last ? count_rows(run) : 0;
+    bool splits = run->may_split && plan->is_last && run->model->device->unit->is_host;
+    int64_t rows = splits ? count_rows(run) : 0;
     _Atomic uint64_t *duration = find_duration(run->model, run->inputs, run->input_count);
     uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(duration) / (uint64_t)rows;
     if (row_nanoseconds <= LONG_ROW_NANOSECONDS || !has_rows(run, plan, rows)) {

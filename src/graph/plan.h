@@ -89,6 +89,7 @@ typedef struct hd_recorded {
 /* A stretch of a plan's steps, or a part that runs blocks. */
 typedef struct hd_plan_part {
     hd_recipe recipe; /* where control is NULL */
+    hd_memory_place place; /* HOST: the host computes it, for a device that does not */
     hd_plan_control *control;
     hd_recorded lists[HD_LANE_COUNT];
 } hd_plan_part;
@@ -100,11 +101,15 @@ typedef struct hd_plan {
     _Atomic uint32_t reference_count;
     _Atomic uint32_t rows; /* HD_PLAN_ROWS_...; found out when it is first of use */
     uint64_t serial;  /* unique in the process: part of the keys of what follows */
-    hd_unit *unit;    /* that it is for */
+    struct hd_device *device; /* that it is for; whoever has the plan keeps it */
+    void *constants;          /* what the plan folded and the device reads, in the device's memory; NULL: nothing */
+    size_t constants_size;
     hd_region region; /* everything below lies here */
-    hd_recipe recipe; /* all steps; with parts, the sizes are the plan's and the steps theirs */
+    hd_recipe recipe; /* all steps; with parts, the steps are theirs */
+    size_t arena_sizes[HD_PLACE_COUNT];   /* bytes */
+    size_t scratch_sizes[HD_PLACE_COUNT]; /* bytes for each piece */
     double work_left; /* steps that Loops which end by a condition may take in a run, beyond what was counted */
-    hd_plan_part *parts; /* where some part runs blocks; NULL: the recipe is all */
+    hd_plan_part *parts; /* where some part runs blocks, or the host has a part of a device's plan; NULL: the recipe is all */
     size_t part_count;
     hd_plan_output *outputs; /* the wanted ones, in the model's order */
     size_t output_count;

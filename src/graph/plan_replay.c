@@ -9,14 +9,14 @@
 
 /* What encloses a part: where its operands lie. */
 typedef struct surroundings {
-    unsigned char *arena;
+    hd_list_memory memory;
     void *const *inputs;
     void *const *outputs;
 } surroundings;
 
 static void *operand(const hd_plan_control *control, size_t index, const surroundings *around)
 {
-    return hd_reference_resolve(&control->operands[index], around->arena, around->inputs, around->outputs);
+    return hd_reference_resolve(&control->operands[index], &around->memory, around->inputs, around->outputs);
 }
 
 /* What is recorded is charged to the lane. */
@@ -25,16 +25,14 @@ static void enter_scope(const hd_replay *replay, hd_memory_scope *scope)
     hd_memory_scope_enter(scope, hd_memory_account_owner(&replay->device->memory, HD_MEMORY_ARENAS), UINT64_MAX);
 }
 
-static hd_status record(const hd_replay *replay, const hd_recipe *recipe, hd_recorded *recorded,
+static hd_status record(const hd_replay *replay, hd_unit *unit, const hd_recipe *recipe, hd_recorded *recorded,
                         const surroundings *around)
 {
-    hd_unit *unit = replay->device->unit;
     const hd_list_table *lists = unit->backend->lists;
-    hd_list_memory memory = {.arena = around->arena};
     lists->destroy(unit, &recorded->list);
     hd_memory_scope scope;
     enter_scope(replay, &scope);
-    hd_status status = lists->record(unit, recipe, &memory, &recorded->list);
+    hd_status status = lists->record(unit, recipe, &around->memory, &recorded->list);
     hd_memory_scope_leave(&scope);
     if (status != HD_OK) {
         return hd_fail(replay->error, status, "no memory to record a run's %zu steps", recipe->step_count);
@@ -43,24 +41,46 @@ static hd_status record(const hd_replay *replay, const hd_recipe *recipe, hd_rec
     return HD_OK;
 }
 
-static hd_status replay_recipe(const hd_replay *replay, const hd_recipe *recipe, hd_recorded *recorded,
-                               const surroundings *around)
+/* Waits for what the device has been given, if anything. The caller's memory and the lane's are its until then, so
+ * nothing but its loss ends the wait. */
+static hd_status settle(const hd_replay *replay)
 {
+    uint64_t point = *replay->pending;
+    if (point == 0) {
+        return HD_OK;
+    }
+    *replay->pending = 0;
+    hd_status status = hd_device_queue_wait(hd_device_hardware(replay->device, replay->lane), point);
+    return status == HD_OK ? HD_OK : hd_fail(replay->error, status, "the device was lost");
+}
+
+static hd_status replay_recipe(const hd_replay *replay, hd_memory_place place, const hd_recipe *recipe,
+                               hd_recorded *recorded, const surroundings *around)
+{
+    hd_device *device = replay->device;
+    hd_unit *unit = hd_device_unit(device, place);
     if (recorded->list == NULL || recorded->generation != replay->generation) {
-        hd_status status = record(replay, recipe, recorded, around);
+        hd_status status = record(replay, unit, recipe, recorded, around);
         if (status != HD_OK) {
             return status;
         }
     }
-    hd_device *device = replay->device;
     hd_launch launch = {.list = recorded->list,
                         .inputs = around->inputs,
                         .outputs = around->outputs,
-                        .scratch = replay->scratch,
+                        .scratch = replay->scratch[place],
                         .stop = replay->stop};
+    if (!unit->is_host) {
+        hd_status status = hd_device_queue_submit(hd_device_hardware(device, replay->lane), &launch, replay->pending);
+        return status == HD_OK ? HD_OK : hd_fail(replay->error, status, "the device took no work");
+    }
     uint64_t point;
-    hd_status status = hd_queue_submit(device->unit, device->queues[replay->lane], &launch, &point);
-    return status == HD_OK ? HD_OK : hd_stop_tell(status, replay->error);
+    hd_status status = settle(replay);
+    if (status == HD_OK) {
+        status = hd_queue_submit(unit, device->queues[replay->lane], &launch, &point);
+        status = status == HD_OK ? HD_OK : hd_stop_tell(status, replay->error);
+    }
+    return status;
 }
 
 /* Room for the pointers to a block's inputs and outputs, of this lane; NULL when out of memory. */
@@ -84,9 +104,10 @@ static void **reserve_pointers(const hd_replay *replay, hd_plan_control *control
 static hd_status replay_block(const hd_replay *replay, hd_plan *block, unsigned char *arena,
                               void *const *inputs, void *const *outputs)
 {
-    hd_status status = hd_plan_replay(replay, block, arena, inputs, outputs);
+    hd_list_memory memory = {arena, arena}; /* a block is in one place */
+    hd_status status = hd_plan_replay(replay, block, &memory, inputs, outputs);
     if (status == HD_OK) {
-        hd_plan_deliver(block, arena, inputs, outputs);
+        hd_plan_deliver(block, &memory, inputs, outputs);
     }
     return status;
 }
@@ -219,34 +240,40 @@ static hd_status replay_loop(const hd_replay *replay, hd_plan_control *control, 
     return status;
 }
 
-hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, unsigned char *arena, void *const *inputs,
+hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_memory *memory, void *const *inputs,
                          void *const *outputs)
 {
-    surroundings around = {arena, inputs, outputs};
+    surroundings around = {*memory, inputs, outputs};
     hd_status status = HD_OK;
     if (plan->parts == NULL) {
-        status = replay_recipe(replay, &plan->recipe, &plan->lists[replay->lane], &around);
+        status = replay_recipe(replay, HD_PLACE_DEVICE, &plan->recipe, &plan->lists[replay->lane], &around);
     }
     for (size_t p = 0; p < plan->part_count && status == HD_OK; p++) {
         hd_plan_part *part = &plan->parts[p];
         if (part->control == NULL) {
-            status = replay_recipe(replay, &part->recipe, &part->lists[replay->lane], &around);
-        } else if (part->control->is_loop) {
-            status = replay_loop(replay, part->control, &around);
-        } else {
-            status = replay_if(replay, part->control, &around);
+            status = replay_recipe(replay, part->place, &part->recipe, &part->lists[replay->lane], &around);
+            continue;
+        }
+        status = settle(replay);
+        if (status == HD_OK) {
+            status = part->control->is_loop ? replay_loop(replay, part->control, &around)
+                                            : replay_if(replay, part->control, &around);
         }
     }
-    return status == HD_OK ? hd_plan_read_checks(plan, arena, replay->error) : status;
+    if (*replay->pending != 0) {
+        hd_status settled = settle(replay);
+        status = status == HD_OK ? settled : status;
+    }
+    return status == HD_OK ? hd_plan_read_checks(plan, memory, replay->error) : status;
 }
 
-void hd_plan_deliver(const hd_plan *plan, unsigned char *arena, void *const *inputs, void *const *outputs)
+void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs, void *const *outputs)
 {
     for (size_t i = 0; i < plan->output_count; i++) {
         const hd_plan_output *output = &plan->outputs[i];
         if (!output->direct) {
             void *data = outputs[output->index];
-            const void *source = hd_reference_resolve(&output->source, arena, inputs, outputs);
+            const void *source = hd_reference_resolve(&output->source, memory, inputs, outputs);
             if (source != data && output->size > 0) {
                 hd_stop_copy(data, source, output->size);
             }

@@ -18,6 +18,11 @@ static hd_status out_of_memory(hd_planner *planner)
     return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
 }
 
+hd_memory_place hd_planner_part_place(const hd_planner *planner)
+{
+    return planner->model->device->unit->is_host ? HD_PLACE_DEVICE : HD_PLACE_HOST;
+}
+
 hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape)
 {
     static const _Alignas(HD_CACHE_LINE) unsigned char nothing[1] = {0};
@@ -31,6 +36,9 @@ hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd
                                                                .data = hd_shape_count(&copy) == 0 ? nothing : NULL,
                                                                .view_of = HD_TENSOR_NONE,
                                                                .extent = HD_TENSOR_NONE,
+                                                               .twin = HD_TENSOR_NONE,
+                                                               .place = planner->is_for_host ? HD_PLACE_HOST
+                                                                                             : HD_PLACE_DEVICE,
                                                                .input_index = -1,
                                                                .output_index = -1,
                                                                .first_use = UINT32_MAX,
@@ -130,6 +138,7 @@ bool hd_planner_add_extent(hd_planner *planner, hd_tensor_id tensor)
     if (extent == HD_TENSOR_NONE) {
         return false;
     }
+    planner->tensors[extent].place = hd_planner_part_place(planner);
     planner->tensors[tensor].extent = extent;
     return hd_planner_add_cut(planner, extent);
 }

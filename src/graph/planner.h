@@ -25,7 +25,9 @@ typedef struct hd_plan_tensor {
     hd_tensor_id extent;   /* int64[HD_MAX_RANK] with its true dimensions, or HD_TENSOR_NONE */
     int32_t input_index;   /* it is this model input; -1 */
     int32_t output_index;  /* it is written straight to this model output; -1 */
-    bool placed;           /* it has its place in the arena already */
+    hd_memory_place place; /* where its memory is */
+    hd_tensor_id twin;     /* its copy in the other place, in this segment; HD_TENSOR_NONE */
+    bool placed;           /* it has its offset in the arena already */
     bool kept;             /* a later segment or an output reads it */
     bool viewed;           /* another one is a view of it */
     size_t offset;         /* in the arena */
@@ -40,6 +42,7 @@ typedef struct hd_plan_node {
     hd_tensor_id *inputs;   /* HD_TENSOR_NONE: left out */
     hd_tensor_id *outputs;  /* HD_TENSOR_NONE: nobody wants it */
     bool dead;
+    hd_memory_place place;    /* who computes it */
     hd_plan_control *control; /* the part that it stands for; NULL: it is an operation */
     uint32_t first_use; /* of as many entries of planner->uses as it has inputs */
     uint32_t next_dead; /* in the list of those that have just died */
@@ -107,8 +110,12 @@ typedef struct hd_planner {
     bool keeps_moves; /* operators that move no bytes become nodes, too, and Loops are taken apart: for proofs
                          about the graph */
     const bool *wanted;
-    size_t arena_size;
+    bool is_for_host; /* a block of a part that the host runs for a device */
+    size_t arena_sizes[HD_PLACE_COUNT];
 } hd_planner;
+
+/* Where parts run, and where what the run reads lies: HOST, or DEVICE where the device is the host. */
+hd_memory_place hd_planner_part_place(const hd_planner *planner);
 
 /* New tensor; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape);

@@ -23,7 +23,7 @@ hd_tensor_id hd_planner_find(hd_planner *planner, hd_value value)
     }
     hd_plan_tensor *tensor = &planner->tensors[id];
     tensor->data = from.data;
-    tensor->packed = from.packed;
+    tensor->packed = planner->is_for_host && from.data != NULL ? NULL : from.packed; /* it is the device's form */
     tensor->origin = from.origin;
     if (from.data == NULL && from.packed == NULL) {
         if (!hd_array_reserve((void **)&planner->captured, &planner->captured_capacity,
@@ -47,6 +47,7 @@ bool hd_block_start(hd_planner *outer, hd_planner *inner, const hd_block *block,
                           .error = error,
                           .folding = outer->folding,
                           .follows = outer->follows,
+                          .is_for_host = hd_planner_part_place(outer) == HD_PLACE_HOST,
                           .budget = outer->budget,
                           .size_before = outer->size_before + outer->tensor_capacity * sizeof *outer->tensors +
                                          outer->node_capacity * sizeof *outer->nodes};
@@ -98,7 +99,7 @@ hd_plan *hd_block_plan(hd_planner *inner, const hd_value *values, size_t count)
     inner->results = results;
     inner->wanted = wanted;
     plan->is_last = true;
-    plan->unit = inner->model->device->unit;
+    plan->device = inner->model->device;
     return hd_planner_optimize(inner, plan) == HD_OK && hd_planner_finish(inner, plan) == HD_OK
                ? plan
                : NULL;
@@ -115,9 +116,10 @@ hd_tensor_id hd_planner_new_result(hd_planner *planner, hd_dtype dtype, const hd
 
 hd_tensor_id hd_planner_new_memory(hd_planner *planner, const hd_plan_control *control)
 {
-    size_t size = control->blocks[0]->recipe.arena_size;
-    if (control->blocks[1] != NULL && control->blocks[1]->recipe.arena_size > size) {
-        size = control->blocks[1]->recipe.arena_size;
+    hd_memory_place place = hd_planner_part_place(planner);
+    size_t size = control->blocks[0]->arena_sizes[place];
+    if (control->blocks[1] != NULL && control->blocks[1]->arena_sizes[place] > size) {
+        size = control->blocks[1]->arena_sizes[place];
     }
     hd_shape shape = {.rank = 1, .dims = {(int64_t)size + HD_CONTROL_HEADER}};
     return hd_planner_new_result(planner, HD_UINT8, &shape);

@@ -165,7 +165,7 @@ static bool continue_planner(hd_planner *planner, const hd_plan_request *request
     }
     memcpy(planner->frames, before->frames, before->frame_count * sizeof *planner->frames);
     planner->frame_count = before->frame_count;
-    planner->arena_size = before->arena_size;
+    memcpy(planner->arena_sizes, before->arena_sizes, sizeof planner->arena_sizes);
     planner->follows = true;
     planner->size_before = request->before->chain_size;
     planner->work = request->before->chain_work;
@@ -220,6 +220,9 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     saved->frame_capacity = 0;
     if (saved->tensors == NULL || saved->cut == NULL || saved->frames == NULL) {
         return false;
+    }
+    for (size_t t = 0; t < saved->tensor_count; t++) {
+        saved->tensors[t].twin = HD_TENSOR_NONE; /* what is copied is copied for a segment */
     }
     for (size_t f = 0; f < saved->frame_count; f++) {
         saved->frames[f].scan_capacity = saved->frames[f].scan_count;
@@ -285,7 +288,7 @@ static hd_status make_plan(const hd_plan_request *request, const hd_budget *budg
         plan->before = request->before;
     }
     plan->serial = hd_add_relaxed(&plan_serial, 1);
-    plan->unit = request->model->device->unit;
+    plan->device = request->model->device;
     hd_status status = fill_plan(&planner, request, plan);
     hd_planner_clear(&planner);
     if (status != HD_OK || planner.steering != 0) {

@@ -5,8 +5,11 @@
 #include "hal/cpu/backend.h"
 #include "hal/cpu/isa.h"
 
+/* Programs of the tests are linked with it, others are not: then its address is NULL. */
+__attribute__((weak)) extern const hd_backend hd_backend_sim;
+
 /* What this build has, the host first. */
-static const hd_backend *const backends[] = {&hd_backend_cpu};
+static const hd_backend *const backends[] = {&hd_backend_cpu, &hd_backend_sim};
 
 const hd_backend *hd_backend_host(void)
 {

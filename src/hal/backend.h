@@ -23,7 +23,8 @@ typedef struct hd_backend hd_backend;
 typedef struct hd_unit {
     const hd_backend *backend;
     bool is_host;           /* its memory is the host's; work is done when submit returns */
-    uint32_t queue_count;   /* queues that queues->create knows: one a lane where is_host, else hardware queues */
+    uint32_t queue_count;   /* queues that queues->create knows: one a lane where is_host, else hardware queues, at
+                               most HD_STREAM_COUNT */
     uint32_t scratch_count; /* pieces of scratch memory that a launch needs */
 } hd_unit;
 
@@ -71,12 +72,6 @@ typedef struct hd_compile_table {
  * follow in order, each with bindings of its own. */
 typedef struct hd_command_list hd_command_list;
 
-/* What a list's references point into. */
-typedef struct hd_list_memory {
-    unsigned char *arena; /* of place DEVICE */
-    unsigned char *host;  /* of place HOST */
-} hd_list_memory;
-
 typedef struct hd_list_table {
     /* Records a recipe. Recipe and memory outlive the list's use. HD_OUT_OF_MEMORY, HD_LOST. */
     hd_status (*record)(hd_unit *unit, const hd_recipe *recipe, const hd_list_memory *memory,
@@ -116,7 +111,8 @@ typedef struct hd_queue_table {
     hd_status (*submit)(hd_queue *queue, const hd_launch *launch, uint64_t *out_point);
     /* The last point that is reached. A load. */
     uint64_t (*reached)(const hd_queue *queue);
-    /* Waits until a point is reached. HD_NOT_YET: not before `deadline` (hd_clock_now's scale). HD_LOST: never. */
+    /* Waits until a point is reached; any number of threads. HD_NOT_YET: not before `deadline` (hd_clock_now's scale).
+     * HD_LOST: never, and what was submitted touches no memory any more. */
     hd_status (*wait)(hd_queue *queue, uint64_t point, uint64_t deadline);
 } hd_queue_table;
 
@@ -170,6 +166,13 @@ static inline void hd_queue_destroy(hd_unit *unit, hd_queue **queue) HD_WAITS
 
 static inline HD_MUST_CHECK hd_status hd_queue_submit(const hd_unit *unit, hd_queue *queue, const hd_launch *launch,
                                                       uint64_t *out_point) HD_WAITS
+{
+    return unit->backend->queues->submit(queue, launch, out_point);
+}
+
+/* The same where the unit is not the host, and submit waits for nothing. */
+static inline HD_MUST_CHECK hd_status hd_queue_enqueue(const hd_unit *unit, hd_queue *queue, const hd_launch *launch,
+                                                       uint64_t *out_point)
 {
     return unit->backend->queues->submit(queue, launch, out_point);
 }

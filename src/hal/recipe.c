@@ -2,19 +2,21 @@
 
 #include <string.h>
 
-void *hd_reference_resolve(const hd_reference *reference, unsigned char *arena, void *const *inputs,
+void *hd_reference_resolve(const hd_reference *reference, const hd_list_memory *memory, void *const *inputs,
                            void *const *outputs)
 {
     switch (reference->space) {
     case HD_SPACE_NONE:
         return NULL;
     case HD_SPACE_CONSTANT: {
-        void *memory; /* kernels only read constants */
-        memcpy(&memory, &reference->constant, sizeof memory);
-        return memory;
+        void *constant; /* kernels only read constants */
+        memcpy(&constant, &reference->constant, sizeof constant);
+        return constant;
     }
     case HD_SPACE_ARENA:
-        return arena + reference->offset;
+        return memory->arena + reference->offset;
+    case HD_SPACE_HOST:
+        return memory->host + reference->offset;
     case HD_SPACE_INPUT:
         return inputs[reference->index];
     case HD_SPACE_OUTPUT:

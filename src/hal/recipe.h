@@ -15,15 +15,22 @@
 typedef enum hd_space {
     HD_SPACE_NONE,     /* left out: a NULL pointer */
     HD_SPACE_CONSTANT, /* memory of the model or of the plan */
-    HD_SPACE_ARENA,    /* the lane's arena */
+    HD_SPACE_ARENA,    /* the lane's arena, of place DEVICE */
+    HD_SPACE_HOST,     /* its arena of place HOST */
     HD_SPACE_INPUT,    /* the caller's input `index` */
     HD_SPACE_OUTPUT    /* the caller's output `index` */
 } hd_space;
 
+/* What references point into. */
+typedef struct hd_list_memory {
+    unsigned char *arena; /* of place DEVICE */
+    unsigned char *host;  /* of place HOST */
+} hd_list_memory;
+
 typedef struct hd_reference {
     hd_space space;
     uint32_t index;       /* INPUT, OUTPUT */
-    size_t offset;        /* ARENA: bytes from its start */
+    size_t offset;        /* ARENA, HOST: bytes from its start */
     const void *constant; /* CONSTANT */
 } hd_reference;
 
@@ -58,7 +65,7 @@ typedef struct hd_recipe {
 } hd_recipe;
 
 /* The memory that a reference means; inputs and outputs: what the caller has bound. */
-void *hd_reference_resolve(const hd_reference *reference, unsigned char *arena, void *const *inputs,
+void *hd_reference_resolve(const hd_reference *reference, const hd_list_memory *memory, void *const *inputs,
                            void *const *outputs);
 
 #endif

@@ -32,6 +32,10 @@
  * "heddle.IndexCheck"   finds out whether indices are within bounds. Input: int32 or int64, of any shape. Output: int64
  *                       [HD_INDEX_CHECK_COUNT]. Parameters: hd_fused_index_check.
  *
+ * "heddle.ToDevice"      y = x, which lies in the host's memory, in the device's; any type. No parameters.
+ * "heddle.ToHost"        and back, to memory of the host that the device reaches. Both are steps of the device; where the
+ *                       device is the host nobody makes them.
+ *
  * "heddle.If", "heddle.Loop" are no operations but parts of a plan (graph/plan.h), which have no kernel.
  *
  * What each relies on, no operand but an attention's mask being repeated along any dimension: the shapes above, and

@@ -147,35 +147,55 @@ static hd_status create_allocator(hd_device *device)
     return hd_allocator_create(timelines, &device->memory, &device->allocator);
 }
 
-static void close_unit(hd_device *device)
+static void close_units(hd_device *device)
 {
-    for (size_t i = 0; i < HD_LANE_COUNT; i++) {
-        hd_queue_destroy(device->unit, &device->queues[i]);
+    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
+        hd_device_queue_destroy(&device->hardware[i]);
+    }
+    for (uint32_t i = 0; i < HD_LANE_COUNT && device->host != NULL; i++) {
+        hd_queue_destroy(device->host, &device->queues[i]);
+    }
+    if (device->host != device->unit) {
+        hd_unit_close(&device->host);
     }
     hd_unit_close(&device->unit);
 }
 
-static hd_status open_unit(hd_device *device, hd_error *error)
+/* The device, and the host beside it where it is another. */
+static hd_status open_units(hd_device *device, hd_error *error)
 {
     hd_unit_options options = {.thread_count = device->info.core_count};
     hd_status status = device->backend->open(device->ordinal, &options, &device->unit, error);
-    for (uint32_t i = 0; i < HD_LANE_COUNT && status == HD_OK; i++) {
-        status = device->backend->queues->create(device->unit, i, &device->queues[i]);
-        if (status != HD_OK) {
-            close_unit(device);
-            return hd_fail(error, status, "a queue of the device could not be made");
+    if (status != HD_OK) {
+        return status;
+    }
+    if (device->unit->is_host) {
+        device->host = device->unit;
+    } else {
+        options.thread_count = hd_thread_core_count();
+        status = hd_backend_host()->open(0, &options, &device->host, error);
+        for (uint32_t i = 0; i < device->info.queue_count && status == HD_OK; i++) {
+            status = hd_device_queue_init(&device->hardware[i], device->unit, i);
         }
     }
-    return status;
+    for (uint32_t i = 0; i < HD_LANE_COUNT && status == HD_OK; i++) {
+        status = device->host->backend->queues->create(device->host, i, &device->queues[i]);
+    }
+    if (status != HD_OK) {
+        close_units(device);
+        return hd_fail(error, status, "the device's queues could not be made");
+    }
+    return HD_OK;
 }
 
 static hd_status init_parts(hd_device *device, const hd_device_options *given, hd_error *error)
 {
-    hd_status status = open_unit(device, error);
+    hd_status status = open_units(device, error);
     if (status != HD_OK) {
         return status;
     }
-    uint32_t cores = device->info.core_count;
+    /* With a device of its own the cores are not what a run needs: its runner mostly waits. */
+    uint32_t runners = device->unit->is_host ? device->info.core_count : HD_RUNNER_LIMIT / 2;
     if (hd_slot_pool_init(&device->slots) != HD_OK) {
         goto fail_unit;
     }
@@ -185,7 +205,7 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given, h
     if (hd_callbacks_init(&device->callbacks) != HD_OK) {
         goto fail_submission;
     }
-    if (hd_runners_create(cores, device->info.queue_count, &device->runners) != HD_OK) {
+    if (hd_runners_create(runners, device->info.queue_count, &device->runners) != HD_OK) {
         goto fail_callbacks;
     }
     if (init_streams(device, given->queue_depth) != HD_OK) {
@@ -216,7 +236,7 @@ fail_submission:
 fail_slots:
     hd_slot_pool_destroy(&device->slots);
 fail_unit:
-    close_unit(device);
+    close_units(device);
     return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
 }
 
@@ -295,7 +315,7 @@ void hd_device_destroy(hd_device **device)
     for (size_t i = 0; i < HD_LANE_COUNT; i++) {
         hd_workspace_clear(&dead->workspaces[i], dead->unit, &dead->memory);
     }
-    close_unit(dead);
+    close_units(dead);
     hd_submission_destroy(&dead->submission);
     hd_slot_pool_destroy(&dead->slots);
     hd_free(dead);

@@ -7,6 +7,7 @@
 #include "heddle/event.h"
 #include "heddle/memory.h"
 #include "runtime/allocator.h"
+#include "runtime/device_queue.h"
 #include "runtime/future.h"
 #include "runtime/memory_account.h"
 #include "runtime/reclaim.h"
@@ -25,7 +26,9 @@ struct hd_device {
     const hd_backend *backend;
     uint32_t ordinal;
     hd_unit *unit;
-    hd_queue *queues[HD_LANE_COUNT]; /* of the unit, by lane */
+    hd_unit *host; /* computes what the unit does not support; the unit itself where that is the host's */
+    hd_queue *queues[HD_LANE_COUNT]; /* of the host, by lane */
+    hd_device_queue hardware[HD_STREAM_COUNT]; /* of the unit, where it is not the host; as many as info.queue_count */
     hd_runners *runners;
     hd_callbacks callbacks;
     hd_future_home future_home;
@@ -39,6 +42,18 @@ struct hd_device {
     hd_reclaim reclaim;
     hd_workspace workspaces[HD_LANE_COUNT]; /* entry i belongs to whoever has lane i */
 };
+
+/* Who computes what is placed there. */
+static inline hd_unit *hd_device_unit(const hd_device *device, hd_memory_place place)
+{
+    return place == HD_PLACE_DEVICE ? device->unit : device->host;
+}
+
+/* The hardware queue of a lane, where the unit is not the host. */
+static inline hd_device_queue *hd_device_hardware(hd_device *device, uint32_t lane)
+{
+    return &device->hardware[lane % device->info.queue_count];
+}
 
 void hd_device_retain(hd_device *device);
 

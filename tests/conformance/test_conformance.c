@@ -20,6 +20,7 @@
 
 #include "heddle/heddle.h"
 #include "model_case.h"
+#include "test_device.h"
 #include "onnx.pb-c.h"
 
 #define SECONDS_LIMIT 120u /* for one model */
@@ -232,7 +233,7 @@ static void run_child(int results, size_t begin)
 {
     hd_device *device = NULL;
     hd_error error = {0};
-    if (hd_device_open("cpu", NULL, &device, &error) != HD_OK) {
+    if (hd_device_open(test_device_name(), NULL, &device, &error) != HD_OK) {
         fprintf(stderr, "the device cannot be opened: %s\n", error.message);
         _exit(2);
     }

@@ -135,7 +135,7 @@ static void a_command_list_points_where_its_recipe_says(void **state)
         void *wanted[] = {inputs[1], NULL, arena + 64, constant, outputs[0], inputs[0]};
         for (size_t i = 0; i < 6; i++) {
             assert_ptr_equal(list->buffers[i], wanted[i]);
-            assert_ptr_equal(hd_reference_resolve(&references[i], arena, (void *const *)inputs,
+            assert_ptr_equal(hd_reference_resolve(&references[i], &(hd_list_memory){.arena = arena}, (void *const *)inputs,
                                                   (void *const *)outputs),
                              wanted[i]);
         }

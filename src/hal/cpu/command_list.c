@@ -34,7 +34,7 @@ hd_status hd_cpu_command_list_create(const hd_recipe *recipe, const hd_list_memo
         } else if (reference->space == HD_SPACE_OUTPUT) {
             list->output_slots[list->output_slot_count++] = slot;
         } else {
-            list->buffers[i] = hd_reference_resolve(reference, memory->arena, NULL, NULL);
+            list->buffers[i] = hd_reference_resolve(reference, memory, NULL, NULL);
         }
     }
     return HD_OK;
