@@ -227,7 +227,6 @@ hd_status hd_planner_place(hd_planner *planner)
         memcpy(planner->nodes, self.nodes, self.count * sizeof *planner->nodes);
     }
     planner->node_count = status == HD_OK ? self.count : planner->node_count;
-    planner->uses_known = false;
     hd_free(self.nodes);
     return status;
 }

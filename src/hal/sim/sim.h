@@ -20,6 +20,7 @@ typedef struct hd_sim_options {
     uint32_t refused_permille;   /* operators of ONNX that it does not support, of a thousand; "sim:1": at least 300 */
     uint32_t delay_microseconds; /* before and behind a launch, at most */
     uint64_t failing_allocation; /* the n-th from now on finds no memory; 0: none */
+    uint64_t failing_count;      /* nor do those that follow, so many in all; 0: that one alone */
     uint64_t losing_submission;  /* the unit is lost at the n-th from now on; 0: none */
 } hd_sim_options;
 
