@@ -6,7 +6,6 @@
 #include "base/float_environment.h"
 #include "base/memory.h"
 #include "base/sized.h"
-#include "graph/plan_constants.h"
 
 #define PLAN_CACHE_CAPACITY 64
 
@@ -78,7 +77,7 @@ void hd_model_destroy(hd_model **model)
     }
     hd_plan_cache_destroy(&dead->plans);
     hd_unit *unit = dead->device->unit;
-    hd_model_drop_constants(dead);
+    hd_device_constants_drop(&dead->constants, dead->device);
     for (size_t v = 0; dead->packed != NULL && v < dead->graph->value_count; v++) {
         hd_packed *packed = (hd_packed *)(uintptr_t)dead->packed[v];
         unit->backend->compile->constant_destroy(unit, &packed);

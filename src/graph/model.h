@@ -4,6 +4,7 @@
 
 #include "base/stop.h"
 #include "graph/budget.h"
+#include "graph/device_constants.h"
 #include "graph/graph.h"
 #include "graph/plan.h"
 #include "hal/packed.h"
@@ -28,8 +29,7 @@ struct hd_model {
     hd_device *device; /* with a reference */
     hd_graph *graph;
     const hd_packed **packed; /* one a graph value, NULL for most */
-    struct hd_device_constant *constants; /* the device's copies of those that are not packed, by address */
-    size_t constant_count;
+    hd_device_constants constants; /* of those that are not packed */
     size_t weight_size;       /* bytes, packed or not */
     hd_model_options options; /* as given */
     uint64_t brought;         /* bytes of the constants that the file or the graph had */

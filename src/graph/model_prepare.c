@@ -6,7 +6,6 @@
 #include "graph/folding.h"
 #include "graph/index_checks.h"
 #include "graph/model.h"
-#include "graph/plan_constants.h"
 
 /* A folded constant may have this many bytes more than what it is made of. */
 #define FOLD_GROWTH_LIMIT ((int64_t)4 << 20)
@@ -307,7 +306,7 @@ hd_status hd_model_prepare(hd_model *model, hd_error *error)
     if (status != HD_OK) {
         return status;
     }
-    status = hd_model_copy_constants(model, &size, error);
+    status = hd_device_constants_copy(&model->constants, model->device, model->graph, &size, error);
     if (status != HD_OK) {
         return status;
     }
