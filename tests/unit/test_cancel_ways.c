@@ -341,7 +341,7 @@ static uint64_t by_crowd(stopping *s)
 static void delegated_runs_return_in_time(void **state)
 {
     (void)state;
-    static const operator_row row = {"Einsum", "f20000 f20000", "equation='i,j->'", 1, 0};
+    static const operator_row row = {"Einsum", "f10000 f10000", "equation='i,j->'", 1, 0};
     const char *types = row.types;
     row_case read;
     stopping s = {.after_ms = 0};

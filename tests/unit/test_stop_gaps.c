@@ -20,7 +20,7 @@
 
 #define GAP_LIMIT (SLOWNESS * 10 * MILLISECOND) /* of the processor's time; 20 ms are promised */
 #define TRIES 3                                 /* another program may take the caches away */
-#define RUN_LIMIT (SLOWNESS * 300 * MILLISECOND) /* then a run is stopped */
+#define RUN_LIMIT ((SLOWNESS > 1 ? 600 : 300) * MILLISECOND) /* then a run is stopped */
 
 /* The longest gap of a run, which is stopped when it has taken `limit`; *out_time: what it took. */
 static uint64_t measure(long_case *c, uint64_t limit, uint64_t *out_time)
