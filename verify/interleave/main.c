@@ -28,6 +28,7 @@ static const scenario *const tables[] = {
     scenarios_callbacks,
     scenarios_cancel,
     scenarios_device,
+    scenarios_device_queue,
     scenarios_event,
     scenarios_future,
     scenarios_litmus,

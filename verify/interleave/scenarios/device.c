@@ -14,6 +14,12 @@ hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint
     return HD_OK;
 }
 
+/* Units of scenarios are the host's. */
+const hd_backend *hd_backend_host(void)
+{
+    return &scenario_backend;
+}
+
 /* Threads of scenarios remember no slot: they lease none for a run. */
 void hd_thread_call_at_exit(void (*function)(void))
 {

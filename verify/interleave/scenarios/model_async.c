@@ -50,6 +50,12 @@ void hd_graph_destroy(hd_graph **graph)
     *graph = NULL;
 }
 
+/* A model of a scenario has none. */
+void hd_device_constants_drop(hd_device_constants *self, hd_device *device)
+{
+    (void)self, (void)device;
+}
+
 hd_graph *hd_graph_clone(const hd_graph *graph)
 {
     (void)graph;
