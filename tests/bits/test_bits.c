@@ -21,6 +21,7 @@
 
 #include "cli/process.h"
 #include "subject.h"
+#include "support/test_device.h"
 
 #define FLUSH_TO_ZERO      0x8000u
 #define DENORMALS_ARE_ZERO 0x0040u
@@ -32,7 +33,7 @@ static hd_device *open_device(uint32_t thread_count)
     hd_device *device = NULL;
     hd_error error = {0};
     hd_device_options options = {.struct_size = sizeof options, .thread_count = thread_count};
-    if (hd_device_open("cpu", &options, &device, &error) != HD_OK) {
+    if (hd_device_open(test_device_name(), &options, &device, &error) != HD_OK) {
         fail_msg("%s", error.message);
     }
     return device;

@@ -14,6 +14,7 @@
 #include "cli/malloc_count.h"
 #include "cli/process.h"
 #include "subject.h"
+#include "support/test_device.h"
 
 #define CALLERS    4
 #define TOKENS     16 /* of a sequence, in cases that have one */
@@ -51,7 +52,7 @@ static void fixture_open(fixture *fixture, const char *name, int64_t rows)
         fixture->raw_bytes +=
             (uint64_t)hd_case_element_count(&definition->weights[i].shape) * sizeof(float);
     }
-    assert_int_equal(hd_device_open("cpu", NULL, &fixture->device, &error), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), NULL, &fixture->device, &error), HD_OK);
     assert_int_equal(hd_case_model_create(fixture->device, definition, &fixture->weights, true,
                                           &fixture->model, &error),
                      HD_OK);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "model_case.h"
+#include "support/test_device.h"
 
 #define FOLDER HD_TEST_SOURCE_DIR "/tests/models/half"
 
@@ -19,7 +20,7 @@ static const model_tolerance exact = {0};
 
 static int open_device(void **state)
 {
-    return hd_device_open("cpu", NULL, (hd_device **)state, NULL) != HD_OK;
+    return hd_device_open(test_device_name(), NULL, (hd_device **)state, NULL) != HD_OK;
 }
 
 static int close_device(void **state)

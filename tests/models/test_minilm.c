@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "model_case.h"
+#include "support/test_device.h"
 
 #define FOLDER  HD_TEST_SOURCE_DIR "/tests/models/minilm"
 #define LIMIT   256 /* tokens */
@@ -106,7 +107,7 @@ static void minilm_is_within_1e4_of_onnx_runtime(void **state)
             "SKIPPED: MiniLM's file is not there; HEDDLE_MINILM=$(tools/fetch-model) names it\n");
         skip();
     }
-    assert_int_equal(hd_device_open("cpu", NULL, &device, NULL), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), NULL, &device, NULL), HD_OK);
     if (hd_model_load(device, path, NULL, &model, &error) != HD_OK) {
         fail_msg("%s", error.message);
     }

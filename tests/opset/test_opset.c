@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "model_case.h"
+#include "support/test_device.h"
 
 #define FOLDER        HD_TEST_SOURCE_DIR "/tests/opset/cases"
 #define EXPECTED_LIST HD_TEST_SOURCE_DIR "/tests/opset/expected_failures.txt"
@@ -171,7 +172,7 @@ int main(int argc, char **argv)
     hd_device *device = NULL;
     hd_error error = {0};
     int passed = 0, failed = 0;
-    if (hd_device_open("cpu", NULL, &device, &error) != HD_OK) {
+    if (hd_device_open(test_device_name(), NULL, &device, &error) != HD_OK) {
         fprintf(stderr, "the device cannot be opened: %s\n", error.message);
         return 1;
     }

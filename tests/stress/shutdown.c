@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "heddle/heddle.h"
+#include "support/test_device.h"
 
 #define THREADS      4
 #define BLOCKS       4 /* of memory that a thread has at most */
@@ -398,7 +399,7 @@ static bool open_round(round *round, uint64_t *random)
     batch_options.worker_count = (uint32_t)(draw(random) % 3);
     batch_options.capacity = draw(random) % 2 == 0 ? 4 : 0;
     batch_options.max_delay_us = draw(random) % 2 == 0 ? 200 : 0;
-    return hd_device_open("cpu", &options, &round->device, NULL) == HD_OK &&
+    return hd_device_open(test_device_name(), &options, &round->device, NULL) == HD_OK &&
            make_model(round->device, draw(random) % 2 * 40, &round->model) == HD_OK &&
            hd_batch_create(round->model, &batch_options, &round->batch, NULL) == HD_OK;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "stress_later.h"
+#include "support/test_device.h"
 
 static pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
 static shared_device *devices[DEVICES];
@@ -187,7 +188,7 @@ static shared_device *open_device(uint64_t random)
     shared_device *opened = calloc(1, sizeof *opened);
     hd_device_options options = {.struct_size = sizeof options,
                                  .thread_count = 1 + (uint32_t)(random % 4)};
-    if (opened == NULL || hd_device_open("cpu", &options, &opened->device, &error) != HD_OK) {
+    if (opened == NULL || hd_device_open(test_device_name(), &options, &opened->device, &error) != HD_OK) {
         complain("opening a device", opened == NULL ? NULL : &error);
         free(opened);
         return NULL;
@@ -343,7 +344,7 @@ static bool compute_expected(void)
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
     hd_device *device;
     hd_error error = {.message = ""};
-    bool good = hd_device_open("cpu", &options, &device, &error) == HD_OK;
+    bool good = hd_device_open(test_device_name(), &options, &device, &error) == HD_OK;
     for (size_t kind = 0; good && kind < KINDS; kind++) {
         hd_model *model;
         good = make_model(device, kind, &model, &error) == HD_OK;

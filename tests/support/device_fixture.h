@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "heddle/heddle.h"
+#include "test_device.h"
 
 #if !defined(DEVICE_THREADS)
 #define DEVICE_THREADS 2
@@ -24,7 +25,7 @@ static inline int open_device(void **state)
 {
     (void)state;
     hd_device_options options = {.struct_size = sizeof options, .thread_count = DEVICE_THREADS};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
+    return hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK ? 0 : -1;
 }
 
 static inline int close_device(void **state)

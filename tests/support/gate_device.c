@@ -1,4 +1,5 @@
 #include "gate_device.h"
+#include "test_device.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -61,7 +62,7 @@ int gate_open_all(void **state)
     gate.late_output = gate_tensor(gate.z);
     atomic_store(&is_open, false);
     work = (hd_stream_work){.work = {.run = run_gate}};
-    assert_ok(hd_device_open("cpu", &options, &gate.device, &gate.error));
+    assert_ok(hd_device_open(test_device_name(), &options, &gate.device, &gate.error));
     make_model();
     assert_ok(hd_stream_acquire(gate.device, 0, &gate.stream, &gate.error));
     assert_ok(hd_device_find_stream(gate.device, gate.stream, &ref, &gate.error));

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "graph_oracle.h"
+#include "test_device.h"
 
 static hd_device *devices[2];
 static uint64_t first_seed = 1;
@@ -26,7 +27,7 @@ static inline int open_devices(void **state)
     (void)state;
     for (uint32_t i = 0; i < 2; i++) {
         hd_device_options options = {.struct_size = sizeof options, .thread_count = i == 0 ? 1 : 3};
-        if (hd_device_open("cpu", &options, &devices[i], NULL) != HD_OK) {
+        if (hd_device_open(test_device_name(), &options, &devices[i], NULL) != HD_OK) {
             return -1;
         }
     }

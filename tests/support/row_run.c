@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "test_device.h"
 
 /* Absurd sizes are a status, not gigabytes. */
 #define MOST_MEMORY ((rlim_t)2 << 30)
@@ -58,7 +59,7 @@ hd_device *row_device(void)
 {
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1, .memory_limit = 64u << 20};
     hd_device *device = NULL;
-    assert_int_equal(hd_device_open("cpu", &options, &device, NULL), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, NULL), HD_OK);
     signal(SIGPROF, on_alarm);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
     struct rlimit limit = {.rlim_cur = MOST_MEMORY, .rlim_max = RLIM_INFINITY};

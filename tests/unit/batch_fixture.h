@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "heddle/heddle.h"
+#include "support/test_device.h"
 
 #define WIDTH   24
 #define HIDDEN  40
@@ -65,7 +66,7 @@ static inline int open_model(void **state)
     hd_tensor constant = {.dtype = HD_FLOAT32, .data = &one, .size = sizeof one};
     hd_graph *graph;
     hd_value x, c;
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
     assert_ok(hd_graph_create(0, &graph, &error));
     assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, &error));
     hd_value hidden = add(

@@ -14,6 +14,7 @@
 
 #include "base/fault.h"
 #include "support/fault_attempt.h"
+#include "support/test_device.h"
 
 static atomic_int callbacks;
 
@@ -108,7 +109,7 @@ static hd_status attempt_session(hd_error *error)
     hd_model *model = NULL;
     hd_event *event = NULL;
     hd_stream stream;
-    hd_status status = hd_device_open("cpu", &options, &own, error);
+    hd_status status = hd_device_open(test_device_name(), &options, &own, error);
     if (status == HD_OK) {
         status = hd_model_create(own, shared_graph, NULL, &model, error);
     }
@@ -186,7 +187,7 @@ static hd_status attempt_memory_wait(hd_error *error)
     hd_stream streams[2];
     void *first = NULL, *second = NULL;
     hd_event *event = NULL;
-    hd_status status = hd_device_open("cpu", &options, &own, error);
+    hd_status status = hd_device_open(test_device_name(), &options, &own, error);
     if (status != HD_OK) {
         return status;
     }

@@ -1,4 +1,5 @@
 #include "fork_calls.h"
+#include "support/test_device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ hd_status build_graph(hd_graph **out_graph)
 hd_status open_device(void)
 {
     hd_device *other;
-    return hd_device_open("cpu", NULL, &other, &error);
+    return hd_device_open(test_device_name(), NULL, &other, &error);
 }
 
 static hd_status list_devices(void)

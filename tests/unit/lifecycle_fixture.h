@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "heddle/heddle.h"
+#include "support/test_device.h"
 
 #define SIZE    256
 #define FOREVER HD_WAIT_FOREVER
@@ -26,7 +27,7 @@ static hd_error error;
 static inline hd_device *open_device(void)
 {
     hd_device *device;
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
     return device;
 }
 

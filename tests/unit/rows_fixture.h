@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "graph/model.h"
+#include "support/test_device.h"
 
 static hd_device *device;
 static hd_error error;
@@ -33,7 +34,7 @@ static inline void fill(float *values, size_t count)
 static inline int open_device(void **state)
 {
     (void)state;
-    return hd_device_open("cpu", NULL, &device, NULL) == HD_OK ? 0 : -1;
+    return hd_device_open(test_device_name(), NULL, &device, NULL) == HD_OK ? 0 : -1;
 }
 
 static inline int close_device(void **state)

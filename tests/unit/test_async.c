@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "heddle/heddle.h"
+#include "support/test_device.h"
 
 #define SIZE 4096
 #define FOREVER HD_WAIT_FOREVER
@@ -51,7 +52,7 @@ static hd_model *make_model(hd_device *device)
 
 static void open_with(fixture *fixture, const hd_device_options *options)
 {
-    assert_ok(hd_device_open("cpu", options, &fixture->device, &error));
+    assert_ok(hd_device_open(test_device_name(), options, &fixture->device, &error));
     fixture->model = make_model(fixture->device);
     fixture->a = calloc(SIZE, sizeof(float));
     fixture->b = calloc(SIZE, sizeof(float));

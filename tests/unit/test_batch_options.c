@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "heddle/heddle.h"
 #include "runtime/device.h"
+#include "support/test_device.h"
 
 #define FOREVER  HD_WAIT_FOREVER
 #define STREAMS  31
@@ -24,7 +25,7 @@ static int open_model(void **state)
     (void)state;
     hd_graph *graph;
     hd_value x, y;
-    assert_int_equal(hd_device_open("cpu", NULL, &device, NULL), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), NULL, &device, NULL), HD_OK);
     assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
     assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 1, (int64_t[]){-1}, &x, NULL),
                      HD_OK);

@@ -11,6 +11,7 @@
 #include "graph/model.h"
 #include "support/block_graph.h"
 #include "support/operation_runner.h"
+#include "support/test_device.h"
 
 #define MEMORY_LIMIT ((uint64_t)100 << 20)
 
@@ -21,7 +22,7 @@ static int open_device(void **state)
     (void)state;
     hd_device_options options = {
         .struct_size = sizeof options, .thread_count = 1, .memory_limit = MEMORY_LIMIT};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
+    return hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK ? 0 : -1;
 }
 
 static int close_device(void **state)

@@ -17,6 +17,7 @@
 #include "heddle/heddle.h"
 #include "support/block_graph.h"
 #include "support/slowness.h"
+#include "support/test_device.h"
 
 #define FOREVER UINT32_MAX
 #define MILLISECOND UINT64_C(1000000)
@@ -93,7 +94,7 @@ static void open_case(fixture *fixture, const long_case *c, uint32_t threads)
     memset(fixture, 0, sizeof *fixture);
     fixture->type = c->type;
     fixture->input_count = c->input_count;
-    assert_int_equal(hd_device_open("cpu", &options, &fixture->device, &error), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &fixture->device, &error), HD_OK);
     assert_int_equal(hd_graph_create(0, &graph, &error), HD_OK);
     for (size_t i = 0; i < c->input_count; i++) {
         char name[8];
@@ -304,7 +305,7 @@ static void runs_between_stopped_ones_keep_their_bits(void **state)
     fixture fixture = {.input_count = 1};
     hd_error error;
     hd_tensor expected = {.name = NULL};
-    assert_int_equal(hd_device_open("cpu", NULL, &fixture.device, &error), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), NULL, &fixture.device, &error), HD_OK);
     fixture.model = make_chain(fixture.device);
     fixture.inputs[0] = (hd_tensor){
         .dtype = HD_FLOAT32, .rank = 2, .dims = {4, WIDTH}, .size = 4 * WIDTH * sizeof(float)};
@@ -336,7 +337,7 @@ static void a_batch_stops_when_nobody_wants_it(void **state)
     hd_error error;
     hd_batch *batch;
     hd_batch_options options = {.struct_size = sizeof options, .max_rows = 2 * ROWS, .max_delay_us = 100000};
-    assert_int_equal(hd_device_open("cpu", NULL, &fixture.device, &error), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), NULL, &fixture.device, &error), HD_OK);
     fixture.model = make_chain(fixture.device);
     assert_int_equal(hd_batch_create(fixture.model, &options, &batch, &error), HD_OK);
     hd_tensor *input = &fixture.inputs[0];

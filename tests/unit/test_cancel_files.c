@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "gate_device.h"
+#include "support/test_device.h"
 
 static char path[64];
 static atomic_bool has_returned;
@@ -26,7 +27,7 @@ static hd_status use_files(void)
         hd_tensor_release(&loaded);
     }
     status = status == HD_OK ? hd_device_list(&info, 1, &count, NULL) : status;
-    status = status == HD_OK ? hd_device_open("cpu", NULL, &own, NULL) : status;
+    status = status == HD_OK ? hd_device_open(test_device_name(), NULL, &own, NULL) : status;
     if (status == HD_OK && (hd_model_load(own, path, NULL, &other, NULL) != HD_BAD_MODEL ||
                             hd_model_load(own, "/no/such/file", NULL, &other, NULL) != HD_NOT_FOUND ||
                             hd_model_load_memory(own, "no model", 8, &options, &other, NULL) !=

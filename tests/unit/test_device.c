@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "heddle/heddle.h"
+#include "support/test_device.h"
 
 #define assert_ok(call)                                                                            \
     do {                                                                                           \
@@ -31,7 +32,7 @@ static void devices_open_by_name(void **state)
         assert_null(device);
         assert_non_null(strstr(error.message, wrong[i]));
     }
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
     assert_ok(hd_device_get_info(device, &info));
     assert_string_equal(info.name, "cpu");
     assert_int_equal(info.kind, HD_DEVICE_CPU);
@@ -48,19 +49,19 @@ static void options_of_another_size_are_understood_or_refused(void **state)
     hd_error error = {0};
     hd_device *device = NULL;
     hd_device_options options = {.struct_size = sizeof options + 8};
-    assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error), HD_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "struct_size"));
     options.struct_size = 0;
-    assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error), HD_INVALID_ARGUMENT);
     options.struct_size = sizeof options;
     options.sync_strategy = (hd_sync_strategy)2;
-    assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error), HD_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "sync_strategy"));
     /* As an older program would have it, from before the later fields. */
     options.struct_size = offsetof(hd_device_options, queue_count);
     options.thread_count = 1;
     options.lease_wait_ms = 1;
-    assert_ok(hd_device_open("cpu", &options, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), &options, &device, &error));
     hd_device_destroy(&device);
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "support/operation_runner.h"
+#include "support/test_device.h"
 
 #define MOST 4
 
@@ -16,7 +17,7 @@ static hd_device *device;
 static int setup(void **state)
 {
     (void)state;
-    return hd_device_open("cpu", NULL, &device, NULL) == HD_OK ? 0 : -1;
+    return hd_device_open(test_device_name(), NULL, &device, NULL) == HD_OK ? 0 : -1;
 }
 
 static int teardown(void **state)

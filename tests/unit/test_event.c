@@ -12,6 +12,7 @@
 
 #include "heddle/heddle.h"
 #include "runtime/device.h"
+#include "support/test_device.h"
 
 #define FOREVER HD_WAIT_FOREVER
 #define WAITERS 8
@@ -46,7 +47,7 @@ static int close_gate(void **state)
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 2};
     gate = (hd_stream_work){.work = {.run = hold}};
     atomic_store(&is_open, false);
-    bool ok = hd_device_open("cpu", &options, &device, NULL) == HD_OK &&
+    bool ok = hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK &&
               hd_stream_acquire(device, 0, &held, NULL) == HD_OK &&
               hd_stream_acquire(device, 0, &other, NULL) == HD_OK &&
               hd_device_find_stream(device, held, &stream, NULL) == HD_OK &&

@@ -18,6 +18,7 @@
 #include "support/block_graph.h"
 #include "support/fault_attempt.h"
 #include "support/operation_runner.h"
+#include "support/test_device.h"
 #include "fault_later.h"
 
 #if !defined(HD_FAULT)
@@ -34,7 +35,7 @@ static int open_device(void **state)
 {
     (void)state;
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 2};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
+    return hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK ? 0 : -1;
 }
 
 static void check_nothing_is_held(void)
@@ -57,7 +58,7 @@ static hd_status attempt_open(hd_error *error)
 {
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 4};
     hd_device *opened = (hd_device *)&options;
-    hd_status status = hd_device_open("cpu", &options, &opened, error);
+    hd_status status = hd_device_open(test_device_name(), &options, &opened, error);
     assert_true((status == HD_OK) == (opened != NULL));
     hd_device_destroy(&opened);
     return status;
@@ -314,7 +315,7 @@ static void long_run(uint32_t others)
     for (uint64_t nth = 1; reached; nth++) {
         hd_error error;
         run_owned = nth % 2 == 0;
-        assert_int_equal(hd_device_open("cpu", &options, &device, NULL), HD_OK);
+        assert_int_equal(hd_device_open(test_device_name(), &options, &device, NULL), HD_OK);
         assert_int_equal(hd_model_create(device, shared_graph, NULL, &shared_model, NULL), HD_OK);
         for (size_t i = 0; i < HD_DURATION_COUNT; i++) { /* as if runs took a second */
             atomic_store(&shared_model->run_nanoseconds[i], UINT64_C(1000000000));

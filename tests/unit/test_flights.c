@@ -14,6 +14,7 @@
 
 #include "heddle/heddle.h"
 #include "runtime/plan_cache.h"
+#include "support/test_device.h"
 
 #define assert_ok(call)                                                                            \
     do {                                                                                           \
@@ -112,7 +113,7 @@ static void a_model_destroyed_with_a_run_in_flight_lives_until_its_end(void **st
     for (int i = 0; i < 5; i++) {
         hd_device *device = NULL;
         flight flight;
-        assert_ok(hd_device_open("cpu", NULL, &device, &error));
+        assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
         hd_model *model = make_slow_model(device);
         take_off(&flight, 1, model, values, SLOW_SIZE);
         wait_for_arena(device);
@@ -136,7 +137,7 @@ static void shutdown_waits_for_runs_in_flight_no_longer_than_told(void **state)
     hd_device *device = NULL;
     flight flight;
     float *values = make_identity(SLOW_SIZE);
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
     hd_model *model = make_slow_model(device);
     take_off(&flight, 1, model, values, SLOW_SIZE);
     wait_for_arena(device);
@@ -162,7 +163,7 @@ static void more_threads_than_streams_all_end(void **state)
     hd_device *device = NULL;
     static flight flights[COUNT];
     float *values = make_identity(64);
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
     hd_model *model = make_slow_model(device);
     take_off(flights, COUNT, model, values, 64);
     land(flights, COUNT);
@@ -199,7 +200,7 @@ static void eight_threads_with_one_new_shape_make_one_plan(void **state)
     hd_device *device = NULL;
     flight flights[COUNT];
     float *values = make_identity(SHAPES);
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
     hd_model *model = make_slow_model(device);
     plans_made = 0;
     for (int64_t size = 1; size <= SHAPES; size++) {

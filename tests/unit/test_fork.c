@@ -21,6 +21,7 @@
 
 #include "base/handover.h"
 #include "fork_calls.h"
+#include "support/test_device.h"
 
 /* --- the parent */
 
@@ -61,7 +62,7 @@ static void open_everything(void)
 {
     hd_tensor input = tensor_of(x);
     static hd_tensor output, last_output; /* a request may still need them when the test ends */
-    assert_ok(hd_device_open("cpu", NULL, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), NULL, &device, &error));
     assert_ok(build_graph(&graph));
     assert_ok(hd_model_create(device, graph, NULL, &model, &error));
     assert_ok(hd_model_create(device, graph, NULL, &last_model, &error));
@@ -169,7 +170,7 @@ static hd_status live(void)
     hd_tensor input = tensor_of(x), later = tensor_of(z);
     hd_submit_options options = {.struct_size = sizeof options, .callback = count_call};
     unsigned before = atomic_load(&calls);
-    hd_status status = hd_device_open("cpu", NULL, &device, &error);
+    hd_status status = hd_device_open(test_device_name(), NULL, &device, &error);
     status = status == HD_OK ? build_graph(&graph) : status;
     status = status == HD_OK ? hd_model_create(device, graph, NULL, &model, &error) : status;
     status = status == HD_OK ? hd_batch_create(model, NULL, &batch, &error) : status;

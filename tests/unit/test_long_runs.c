@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rows_fixture.h"
+#include "support/test_device.h"
 
 enum { ROWS = 4, WIDTH = 64, CALLERS = 8, RUNS = 40 };
 
@@ -25,7 +26,7 @@ static void make_model(uint32_t queue_count)
     hd_graph *graph;
     hd_value values[2], product, y;
     fill(weights, WIDTH * WIDTH);
-    assert_ok(hd_device_open("cpu", &options, &device, &error));
+    assert_ok(hd_device_open(test_device_name(), &options, &device, &error));
     assert_ok(hd_graph_create(0, &graph, &error));
     assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &values[0], &error));
     assert_ok(hd_graph_add_constant(graph, &tensor, &values[1], &error));

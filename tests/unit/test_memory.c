@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "heddle/heddle.h"
+#include "support/test_device.h"
 
 #define MB ((size_t)1 << 20)
 
@@ -22,7 +23,7 @@ static int open_device(void **state)
     (void)state;
     hd_device_options options = {
         .struct_size = sizeof options, .thread_count = 2, .memory_limit = 16 * MB};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? 0 : -1;
+    return hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK ? 0 : -1;
 }
 
 static int close_device(void **state)

@@ -17,6 +17,7 @@
 #include "hal/cpu/command_list.h"
 #include "support/block_graph.h"
 #include "support/operation_runner.h"
+#include "support/test_device.h"
 #include "onnx_bytes.h"
 
 #define MB ((uint64_t)1 << 20)
@@ -30,7 +31,7 @@ static hd_device *open_device(uint64_t limit)
 {
     hd_device *device = NULL;
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1, .memory_limit = limit};
-    return hd_device_open("cpu", &options, &device, NULL) == HD_OK ? device : NULL;
+    return hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK ? device : NULL;
 }
 
 static hd_model *create_model(hd_device *device, hd_graph *graph, hd_status wanted)

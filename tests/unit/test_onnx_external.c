@@ -16,6 +16,7 @@
 #include "heddle/model.h"
 #include "onnx/onnx.h"
 #include "onnx_bytes.h"
+#include "support/test_device.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -427,7 +428,7 @@ static void the_peak_of_making_a_model_is_at_most_twice_the_weights_and_64_mb(vo
     hd_error error = {0};
     hd_device *device = NULL;
     hd_model *model = NULL;
-    assert_int_equal(hd_device_open("cpu", NULL, &device, &error), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), NULL, &device, &error), HD_OK);
     write_deep_model(16);
     if (!reset_peak()) {
         hd_device_destroy(&device);

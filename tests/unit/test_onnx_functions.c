@@ -12,6 +12,7 @@
 #include "heddle/heddle.h"
 #include "onnx/onnx.h"
 #include "onnx_bytes.h"
+#include "support/test_device.h"
 
 static hd_status try_load(bytes model, hd_graph **out, hd_error *error)
 {
@@ -249,7 +250,7 @@ static void nodes_of_a_function_mean_what_its_opset_says(void **state)
         hd_device *device;
         hd_model *model;
         hd_error error = {0};
-        assert_int_equal(hd_device_open("cpu", NULL, &device, &error), HD_OK);
+        assert_int_equal(hd_device_open(test_device_name(), NULL, &device, &error), HD_OK);
         assert_int_equal(hd_model_load_memory(device, bytes_of_model.data, bytes_of_model.size, NULL,
                                               &model, &error),
                          HD_OK);

@@ -12,13 +12,14 @@
 #include "graph/model.h"
 #include "heddle/heddle.h"
 #include "onnx_bytes.h"
+#include "support/test_device.h"
 
 static hd_device *device;
 
 static int open_device(void **state)
 {
     (void)state;
-    return hd_device_open("cpu", NULL, &device, NULL) == HD_OK ? 0 : -1;
+    return hd_device_open(test_device_name(), NULL, &device, NULL) == HD_OK ? 0 : -1;
 }
 
 static int close_device(void **state)

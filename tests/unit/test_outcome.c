@@ -15,6 +15,7 @@
 #include "base/thread.h"
 #include "heddle/heddle.h"
 #include "support/block_graph.h"
+#include "support/test_device.h"
 
 #define ROWS 256
 #define WIDTH 1024
@@ -60,7 +61,7 @@ static int open_fixture(void **state)
     for (size_t i = 0; i < (size_t)ROWS * WIDTH; i++) {
         fixture->x[i] = (float)(i % 1000) / 1000;
     }
-    assert_int_equal(hd_device_open("cpu", NULL, &fixture->device, &error), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), NULL, &fixture->device, &error), HD_OK);
     assert_int_equal(hd_graph_create(0, &graph, &error), HD_OK);
     assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, &error), HD_OK);
     sum = NODE(graph, graph->root, "Add", x, x);

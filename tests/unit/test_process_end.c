@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lifecycle_fixture.h"
+#include "support/test_device.h"
 
 static void submit_many(hd_model *model, float *x, float *y, size_t count)
 {
@@ -113,7 +114,7 @@ static int close_the_library(bool gives_back)
 #define FIND(name) library.name = (__typeof__(name) *)(uintptr_t)dlsym(handle, #name);
     LIBRARY_FUNCTIONS(FIND)
     hd_device *device;
-    if (library.hd_device_open("cpu", NULL, &device, &error) != HD_OK ||
+    if (library.hd_device_open(test_device_name(), NULL, &device, &error) != HD_OK ||
         make_loaded_model(device) != HD_OK) {
         fprintf(stderr, "%s\n", error.message);
         return 4;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "rows_fixture.h"
+#include "support/test_device.h"
 
 enum { LONG_ROWS = 8, LONG_TOKENS = 512, LONG_WIDTH = 1024 };
 
@@ -40,7 +41,7 @@ static void check_split(int64_t axis, size_t plans, bool allocates, bool steered
 {
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
     hd_device *single;
-    assert_ok(hd_device_open("cpu", &options, &single, &error));
+    assert_ok(hd_device_open(test_device_name(), &options, &single, &error));
     hd_model *model = make_long_model(single, axis);
     size_t size = (size_t)LONG_ROWS * LONG_TOKENS * LONG_WIDTH * sizeof(float);
     float *x = malloc(size), *memory = malloc(size);
@@ -82,7 +83,7 @@ static void a_long_batch_runs_whole_where_memory_is_short(void **state)
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
     hd_device *single;
     hd_memory_info info = {.struct_size = sizeof info};
-    assert_ok(hd_device_open("cpu", &options, &single, &error));
+    assert_ok(hd_device_open(test_device_name(), &options, &single, &error));
     hd_model *model = make_long_model(single, -1);
     size_t size = (size_t)2 * LONG_TOKENS * LONG_WIDTH * sizeof(float);
     float *x = malloc(size), *first = malloc(size), *second = calloc(1, size);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "heddle/heddle.h"
+#include "support/test_device.h"
 
 #define SPACE 8192 /* of a struct and what lies behind it */
 #define UNTOUCHED 0xA5
@@ -173,7 +174,7 @@ static int open_model(void **state)
     static const int64_t dims[] = {-1, 3};
     hd_graph *graph = NULL;
     hd_value x, y;
-    bool made = hd_device_open("cpu", NULL, &device, NULL) == HD_OK &&
+    bool made = hd_device_open(test_device_name(), NULL, &device, NULL) == HD_OK &&
                 hd_graph_create(0, &graph, NULL) == HD_OK &&
                 hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, NULL) == HD_OK &&
                 hd_graph_add_node(graph, "Relu", &x, 1, NULL, 0, &y, 1, NULL) == HD_OK &&

@@ -17,6 +17,7 @@
 #include "support/long_case.h"
 #include "support/slowness.h"
 #include "support/stop_watch.h"
+#include "support/test_device.h"
 
 #define GAP_LIMIT (SLOWNESS * 10 * MILLISECOND) /* of the processor's time; 20 ms are promised */
 #define TRIES 3                                 /* another program may take the caches away */
@@ -78,7 +79,7 @@ static void every_operator_looks_in_time(void **state)
     hd_error error;
     hd_device *device;
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
-    assert_int_equal(hd_device_open("cpu", &options, &device, &error), HD_OK);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error), HD_OK);
     for (size_t i = 0; i < long_row_count; i++) {
         row_case row;
         for (const char *types = long_rows[i].types; row_case_next(&long_rows[i], &types, &row);) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "gate_device.h"
+#include "support/test_device.h"
 
 static const uint32_t not_at_all[] = {0, HD_NO_WAIT};
 
@@ -286,7 +287,7 @@ static void a_lease_knows_the_words(void **state)
         hd_device *own;
         hd_lease lease;
         pthread_t thread;
-        assert_ok(hd_device_open("cpu", &options, &own, &gate.error));
+        assert_ok(hd_device_open(test_device_name(), &options, &own, &gate.error));
         while (hd_slot_pool_lease_for_run(&own->slots, HD_SLOT_NONE, 0, NULL, &slots[slot_count]) == HD_OK) {
             slot_count++;
         }
