@@ -21,7 +21,8 @@ static bool visit_constants(const hd_planner *planner, hd_plan *plan, visit_cons
         hd_reference *references = plan->recipe.references + plan->recipe.steps[step++].first_reference;
         for (size_t i = 0; i < node->operation.input_count && node->place == HD_PLACE_DEVICE && goes_on; i++) {
             const hd_operand *input = &node->operation.inputs[i];
-            size_t size = input->data == NULL ? 0 : (size_t)hd_shape_count(&input->shape) * hd_dtype_size(input->dtype);
+            bool is_read = input->data != NULL && input->packed == NULL; /* as it is */
+            size_t size = is_read ? (size_t)hd_shape_count(&input->shape) * hd_dtype_size(input->dtype) : 0;
             if (size > 0 && references[i].space == HD_SPACE_CONSTANT) {
                 goes_on = visit(context, &references[i], size);
             }

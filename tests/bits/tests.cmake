@@ -5,7 +5,11 @@ foreach(target bits_test_bits bits_test_flat)
     target_sources(${target} PRIVATE ${CMAKE_CURRENT_LIST_DIR}/subject.c ${case_sources})
 endforeach()
 target_sources(bits_test_flat PRIVATE ${PROJECT_SOURCE_DIR}/src/cli/malloc_count.c)
-set_tests_properties(bits.bits PROPERTIES PROCESSORS 2)
+foreach(device cpu sim)
+    if(TEST bits.bits.${device})
+        set_tests_properties(bits.bits.${device} PROPERTIES PROCESSORS 2)
+    endif()
+endforeach()
 # What is resident is measured, so nothing else shall make the system take memory back meanwhile.
 set_tests_properties(bits.flat PROPERTIES RUN_SERIAL TRUE)
 # The ten cases through a batch queue of 1, 2 and 4 workers, by the program itself.

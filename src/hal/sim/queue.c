@@ -23,7 +23,8 @@ typedef struct launch {
 
 struct hd_queue {
     hd_sim_unit *unit; /* constant */
-    hd_thread thread;
+    hd_thread thread HD_GUARDED_BY(&mutex); /* from the first submission on */
+    bool started HD_GUARDED_BY(&mutex);
     hd_mutex mutex; /* rank leaf */
     hd_condition changed;
     launch *first HD_GUARDED_BY(&mutex);
@@ -136,13 +137,8 @@ static hd_status create(hd_unit *unit, uint32_t number, hd_queue **out_queue) HD
     if (hd_condition_init(&queue->changed) != HD_OK) {
         goto fail_mutex;
     }
-    if (hd_thread_start(&queue->thread, "heddle-sim", serve, queue) != HD_OK) {
-        goto fail_condition;
-    }
     *out_queue = queue;
     return HD_OK;
-fail_condition:
-    hd_condition_destroy(&queue->changed);
 fail_mutex:
     hd_mutex_destroy(&queue->mutex);
 fail_queue:
@@ -159,9 +155,13 @@ static void destroy(hd_unit *unit, hd_queue **queue)
     }
     queue_lock(dead);
     dead->ending = true;
+    bool started = dead->started;
+    hd_thread thread = dead->thread;
     hd_condition_broadcast(&dead->changed);
     queue_unlock(dead);
-    hd_thread_join(&dead->thread);
+    if (started) {
+        hd_thread_join(&thread);
+    }
     hd_condition_destroy(&dead->changed);
     hd_mutex_destroy(&dead->mutex);
     hd_free(dead);
@@ -204,6 +204,12 @@ static hd_status append(hd_queue *queue, const hd_launch *given, uint64_t *out_p
         return HD_OUT_OF_MEMORY;
     }
     queue_lock(queue);
+    if (!queue->started && hd_thread_start(&queue->thread, "heddle-sim", serve, queue) != HD_OK) {
+        queue_unlock(queue);
+        hd_free(made);
+        return HD_OUT_OF_MEMORY;
+    }
+    queue->started = true;
     if (queue->first == NULL) {
         queue->first = made;
     } else {

@@ -7,7 +7,7 @@
 #include "hal/cpu/command_list.h"
 #include "hal/sim/sim.h"
 
-#define HD_SIM_QUEUES 8
+#define HD_SIM_QUEUES HD_STREAM_COUNT
 
 /* What tests have set, and what is counted; the process's. */
 typedef struct hd_sim_state {

@@ -1,0 +1,41 @@
+# Tests of the public interface open test_device_name() (support/test_device.h) and run once a device: their names end in
+# .cpu or .sim. Those listed here ask for what is the CPU's own.
+set(HEDDLE_TESTS_OF_CPU
+    unit.budget       # weighs what stays of a model's constants; sim has a copy of its own
+    unit.cancel       # a device does not look at a stop within what was submitted
+    unit.cancel_files # uses libheddle.so, which has no sim
+    unit.cancel_ways  # as unit.cancel
+    unit.device       # names the device
+    unit.loop_parts   # to be mended: planning a Loop of 3,000 noted turns takes more than run_memory_limit allows on sim
+    unit.long_runs    # who computes a long run: on a device it does
+    unit.memory_limit # limits that fit the CPU's sizes
+    unit.process_end  # uses libheddle.so
+    unit.rows_split   # rows of a batch one by one, for the core's caches
+    unit.sized        # names the device
+    unit.stop_gaps    # as unit.cancel
+    unit.warm         # counts what the CPU's run allocates
+    conformance.stop_gaps
+    bits.flat)        # counts what the CPU's run allocates
+# Under sanitizers, in ordinary test runs: those that touch every synchronized object. All with HEDDLE_TEST_ALL.
+set(HEDDLE_TESTS_OF_SIM_SANITIZED
+    unit.async unit.batch unit.event unit.flights unit.lifecycle unit.memory unit.outcome unit.segments unit.wait
+    stress.few_threads)
+
+# Adds a test for each device. The names of what was added go to *out.
+function(heddle_add_device_tests name folder target timeout source)
+    set(full ${folder}.${name})
+    file(STRINGS ${source} asks REGEX "test_device_name\\(\\)|device_fixture\\.h|gate_device\\.h|row_run\\.h|rows_fixture\\.h")
+    if(NOT asks OR full IN_LIST HEDDLE_TESTS_OF_CPU)
+        heddle_add_test(${name} ${folder} ${target} ${timeout} ${ARGN})
+        return()
+    endif()
+    set(devices cpu)
+    if(NOT HEDDLE_SANITIZE OR HEDDLE_TEST_ALL OR full IN_LIST HEDDLE_TESTS_OF_SIM_SANITIZED)
+        list(APPEND devices sim)
+    endif()
+    foreach(device IN LISTS devices)
+        heddle_add_test(${name}.${device} ${folder} ${target} ${timeout} ${ARGN})
+        set_tests_properties(${full}.${device} PROPERTIES
+            ENVIRONMENT "${test_environment};HEDDLE_TEST_DEVICE=${device}")
+    endforeach()
+endfunction()
