@@ -7,16 +7,38 @@ list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/cli/")
 # The simulated device is linked into what tests run (tests/CMakeLists.txt). Each backend but the cpu's joins when its tools are there; without it, opening it says UNAVAILABLE.
 list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/hal/(cuda|sim|vulkan)/")
 
+# nvcc compiles kernels; the driver is opened when it is asked for, so nothing is linked.
 set(HEDDLE_HAVE_CUDA OFF)
-if(NOT HEDDLE_CUDA STREQUAL "OFF" AND EXISTS ${PROJECT_SOURCE_DIR}/src/hal/cuda/backend.c)
+if(HEDDLE_CUDA)
     find_program(HEDDLE_NVCC NAMES nvcc HINTS ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES bin)
-    if(HEDDLE_NVCC)
-        set(HEDDLE_HAVE_CUDA ON)
-        file(GLOB_RECURSE HEDDLE_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/*.c)
-        list(APPEND HEDDLE_SOURCES ${HEDDLE_CUDA_SOURCES})
-    elseif(HEDDLE_CUDA STREQUAL "ON")
+    if(NOT HEDDLE_NVCC)
         message(FATAL_ERROR "HEDDLE_CUDA is ON, but nvcc was not found")
     endif()
+    set(HEDDLE_HAVE_CUDA ON)
+    get_filename_component(HEDDLE_CUDA_HOME ${HEDDLE_NVCC} REALPATH)
+    get_filename_component(HEDDLE_CUDA_HOME ${HEDDLE_CUDA_HOME}/../.. ABSOLUTE)
+    file(GLOB HEDDLE_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/*.c)
+    set(cuda_folder ${PROJECT_BINARY_DIR}/cuda)
+    file(MAKE_DIRECTORY ${cuda_folder})
+    foreach(name elementwise_float32)
+        set(kernel ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/${name}.cu)
+        add_custom_command(
+            OUTPUT ${cuda_folder}/${name}.fatbin
+            COMMAND ${HEDDLE_NVCC} -std=c++17 -O3 -fmad=false -fatbin -gencode arch=compute_80,code=sm_80
+                    -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
+                    -o ${cuda_folder}/${name}.fatbin ${kernel}
+            DEPENDS ${kernel} ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/${name}.h VERBATIM)
+        file(WRITE ${cuda_folder}/${name}.c.new
+"#include \"hal/cuda/kernels.h\"
+__asm__(\".section .rodata\\n.balign 64\\n.globl hd_cuda_kernels_${name}\\n.hidden hd_cuda_kernels_${name}\\n\"
+        \"hd_cuda_kernels_${name}:\\n.incbin \\\"${cuda_folder}/${name}.fatbin\\\"\\n.byte 0\\n.previous\\n\");
+")
+        configure_file(${cuda_folder}/${name}.c.new ${cuda_folder}/${name}.c COPYONLY)
+        set_source_files_properties(${cuda_folder}/${name}.c PROPERTIES OBJECT_DEPENDS ${cuda_folder}/${name}.fatbin)
+        list(APPEND HEDDLE_CUDA_SOURCES ${cuda_folder}/${name}.c)
+    endforeach()
+    set_source_files_properties(${HEDDLE_CUDA_SOURCES} PROPERTIES INCLUDE_DIRECTORIES ${HEDDLE_CUDA_HOME}/include)
+    list(APPEND HEDDLE_SOURCES ${HEDDLE_CUDA_SOURCES})
 endif()
 
 heddle_set_instruction_flags(${HEDDLE_SOURCES})

@@ -21,7 +21,7 @@ set(HEDDLE_TESTS_OF_SIM_SANITIZED
     unit.async unit.batch unit.event unit.flights unit.lifecycle unit.memory unit.outcome unit.segments unit.wait
     stress.few_threads)
 
-# Adds a test for each device. The names of what was added go to *out.
+# Adds a test for each device.
 function(heddle_add_device_tests name folder target timeout source)
     set(full ${folder}.${name})
     file(STRINGS ${source} asks REGEX "test_device_name\\(\\)|device_fixture\\.h|gate_device\\.h|row_run\\.h|rows_fixture\\.h")
@@ -33,9 +33,19 @@ function(heddle_add_device_tests name folder target timeout source)
     if(NOT HEDDLE_SANITIZE OR HEDDLE_TEST_ALL OR full IN_LIST HEDDLE_TESTS_OF_SIM_SANITIZED)
         list(APPEND devices sim)
     endif()
+    if(HEDDLE_HAVE_CUDA AND NOT HEDDLE_SANITIZE)
+        list(APPEND devices cuda)
+    endif()
     foreach(device IN LISTS devices)
         heddle_add_test(${name}.${device} ${folder} ${target} ${timeout} ${ARGN})
         set_tests_properties(${full}.${device} PROPERTIES
             ENVIRONMENT "${test_environment};HEDDLE_TEST_DEVICE=${device}")
+        if(device STREQUAL "sim" AND folder STREQUAL "bits") # each launch is late, so a repeat takes minutes
+            set_tests_properties(${full}.${device} PROPERTIES
+                ENVIRONMENT "${test_environment};HEDDLE_TEST_DEVICE=${device};HEDDLE_BITS_REPEATS=1")
+        endif()
+        if(device STREQUAL "cuda") # `make test-cuda`: they need a GPU
+            set_tests_properties(${full}.${device} PROPERTIES LABELS cuda)
+        endif()
     endforeach()
 endfunction()

@@ -3,13 +3,21 @@
 #include <string.h>
 
 #include "hal/cpu/backend.h"
+#if HD_HAVE_CUDA
+#include "hal/cuda/backend.h"
+#endif
 #include "hal/cpu/isa.h"
 
 /* Programs of the tests are linked with it, others are not: then its address is NULL. */
 __attribute__((weak)) extern const hd_backend hd_backend_sim;
 
 /* What this build has, the host first. */
-static const hd_backend *const backends[] = {&hd_backend_cpu, &hd_backend_sim};
+static const hd_backend *const backends[] = {
+    &hd_backend_cpu,
+#if HD_HAVE_CUDA
+    &hd_backend_cuda,
+#endif
+    &hd_backend_sim};
 
 const hd_backend *hd_backend_host(void)
 {

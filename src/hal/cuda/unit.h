@@ -1,0 +1,38 @@
+/* A CUDA device, inside. */
+#ifndef HD_HAL_CUDA_UNIT_H
+#define HD_HAL_CUDA_UNIT_H
+
+#include "base/atomic.h"
+#include "hal/backend.h"
+#include "hal/cuda/driver.h"
+#include "hal/cuda/kernels/elementwise_float32.h"
+
+typedef struct hd_cuda_unit {
+    hd_unit unit;                 /* first */
+    const hd_cuda_driver *driver; /* constant */
+    CUdevice device;              /* constant */
+    CUcontext context;            /* constant; the primary one */
+    CUmodule module;              /* constant */
+    CUfunction elementwise;       /* constant */
+} hd_cuda_unit;
+
+/* A step of a list. */
+typedef struct hd_cuda_step {
+    size_t copy_size; /* bytes of a copy; SIZE_MAX: it is a kernel */
+    hd_cuda_elementwise elementwise; /* without its pointers */
+    bool is_binary;
+} hd_cuda_step;
+
+/* A fault ends CUDA for the whole process (docs/gpu-spike.md), so this is the process's. */
+bool hd_cuda_is_lost(void);
+/* What a driver's answer means; one that tells of a fault makes the process's devices lost. */
+hd_status hd_cuda_status(CUresult result);
+/* Has the calling thread use the unit. */
+hd_status hd_cuda_enter(const hd_cuda_unit *unit);
+
+extern const hd_memory_table hd_cuda_memory;
+extern const hd_compile_table hd_cuda_compile;
+extern const hd_list_table hd_cuda_lists;
+extern const hd_queue_table hd_cuda_queues;
+
+#endif
