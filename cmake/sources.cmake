@@ -9,7 +9,7 @@ list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/hal/(cuda|sim|vulkan)/")
 
 # nvcc compiles kernels; the driver is opened when it is asked for, so nothing is linked.
 set(HEDDLE_HAVE_CUDA OFF)
-if(HEDDLE_CUDA)
+if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders have it
     find_program(HEDDLE_NVCC NAMES nvcc HINTS ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES bin)
     if(NOT HEDDLE_NVCC)
         message(FATAL_ERROR "HEDDLE_CUDA is ON, but nvcc was not found")
