@@ -19,7 +19,7 @@ typedef struct hd_device_queue {
 
 /* Hardware queue `number` of the unit. HD_OUT_OF_MEMORY, HD_LOST. */
 HD_MUST_CHECK hd_status hd_device_queue_init(hd_device_queue *self, hd_unit *unit, uint32_t number);
-/* Waits for what was submitted. One that is all zero is none. */
+/* Waits for what was submitted; every submitter has returned. One that is all zero is none. */
 void hd_device_queue_destroy(hd_device_queue *self) HD_WAITS;
 
 /* Submits, and tells the launch's point. HD_LOST, HD_OUT_OF_MEMORY. */

@@ -62,7 +62,7 @@ static void check_model(const char *folder)
     }
     if (fits && least > worst) {
         worst = least;
-        snprintf(worst_name, sizeof worst_name, "%s", folder);
+        snprintf(worst_name, sizeof worst_name, "%.*s", (int)sizeof worst_name - 1, folder);
     }
     if (fits && least > GAP_LIMIT) {
         print_message("%7.2f ms: %s\n", (double)least / 1e6, folder);

@@ -23,9 +23,9 @@ typedef struct launch {
 
 struct hd_queue {
     hd_sim_unit *unit; /* constant */
+    hd_mutex mutex; /* rank leaf */
     hd_thread thread HD_GUARDED_BY(&mutex); /* from the first submission on */
     bool started HD_GUARDED_BY(&mutex);
-    hd_mutex mutex; /* rank leaf */
     hd_condition changed;
     launch *first HD_GUARDED_BY(&mutex);
     launch *last HD_GUARDED_BY(&mutex);
