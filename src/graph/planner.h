@@ -25,8 +25,8 @@ typedef struct hd_plan_tensor {
     hd_tensor_id extent;   /* int64[HD_MAX_RANK] with its true dimensions, or HD_TENSOR_NONE */
     int32_t input_index;   /* it is this model input; -1 */
     int32_t output_index;  /* it is written straight to this model output; -1 */
-    hd_memory_place place; /* where its memory is */
     hd_tensor_id twin;     /* its copy in the other place, in this segment; HD_TENSOR_NONE */
+    uint8_t place;         /* an hd_memory_place: where its memory is; small, for long chains of segments have many */
     bool placed;           /* it has its offset in the arena already */
     bool kept;             /* a later segment or an output reads it */
     bool viewed;           /* another one is a view of it */
