@@ -6,7 +6,6 @@ set(HEDDLE_TESTS_OF_CPU
     unit.cancel_files # uses libheddle.so, which has no sim
     unit.cancel_ways  # as unit.cancel
     unit.device       # names the device
-    unit.loop_parts   # to be mended: planning a Loop of 3,000 noted turns takes more than run_memory_limit allows on sim
     unit.faults       # looks for what the CPU alone does: rows one by one, long runs; to be taken apart
     unit.long_runs    # who computes a long run: on a device it does
     unit.memory_limit # limits that fit the CPU's sizes
