@@ -26,7 +26,8 @@ int main(int argc, char **argv)
         hd_tensor *input = &inputs[input_count]; /* name NULL: by position */
         if (hd_model_input_info(model, input_count, &info) != HD_OK || info.rank > HD_MAX_RANK)
             goto fail;
-        *input = (hd_tensor){.dtype = info.dtype, .rank = info.rank, .size = hd_dtype_size(info.dtype)};
+        *input =
+            (hd_tensor){.dtype = info.dtype, .rank = info.rank, .size = hd_dtype_size(info.dtype)};
         for (uint32_t i = 0; i < info.rank; i++) {
             input->dims[i] = info.dims[i] > 0 ? info.dims[i] : 4; /* unknown ones: as you like */
             input->size *= (size_t)input->dims[i];

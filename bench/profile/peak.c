@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define CHAINS  16 /* independent, so that none waits for the one before: latency × units is at most 10 */
+/* independent, so that none waits for the one before: latency × units is at most 10 */
+#define CHAINS  16
 #define STEPS   100000
 #define THREADS 256
 

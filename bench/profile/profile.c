@@ -32,8 +32,8 @@ static void show_plan(const hd_model *model, hd_plan *plan, uint32_t lane, int r
     for (size_t i = 0; i < count && best != NULL; i++) {
         const hd_step *step = &plan->recipe.steps[i];
         total += best[i];
-        printf("%10.2f %7lld  %-24s %.60s\n", (double)best[i] / 1e3, (long long)step->kernel.tile_count,
-               step->type, step->name);
+        printf("%10.2f %7lld  %-24s %.60s\n", (double)best[i] / 1e3,
+               (long long)step->kernel.tile_count, step->type, step->name);
     }
     free(best);
     printf("%10.2f          in all, %zu steps, arena %zu bytes\n", (double)total / 1e3,
@@ -71,8 +71,8 @@ int main(int argc, char **argv)
         }
         inputs[i].name = NULL;
     }
-    if (hd_model_run(model, inputs, hd_model_input_count(model), outputs, hd_model_output_count(model),
-                     &error) != HD_OK) {
+    if (hd_model_run(model, inputs, hd_model_input_count(model), outputs,
+                     hd_model_output_count(model), &error) != HD_OK) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }

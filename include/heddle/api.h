@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
-#define HD_API __attribute__((visibility("default")))
+#define HD_API        __attribute__((visibility("default")))
 #define HD_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define HD_API

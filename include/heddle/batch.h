@@ -33,10 +33,11 @@ typedef struct hd_batch_options {
     size_t struct_size;    /* sizeof(hd_batch_options) */
     uint32_t worker_count; /* threads that run batches, at most 64; 0: 1 */
     uint32_t max_rows;     /* rows of a batch at most, at most 4,096; 0: 8 */
-    uint32_t max_delay_us; /* how long a worker waits for more requests than are there; 0: not at all,
-                              as HD_NO_WAIT; HD_WAIT_FOREVER: until a batch is full, another kind waits, or the batch
-                              or the device is shut down */
-    uint32_t capacity;     /* requests that wait at most, at most 1,048,576; 0: 1,024 */
+    /* how long a worker waits for more requests than are there; 0: not at all, as HD_NO_WAIT;
+     * HD_WAIT_FOREVER: until a batch is full, another kind waits, or the batch or the device is
+     * shut down */
+    uint32_t max_delay_us;
+    uint32_t capacity; /* requests that wait at most, at most 1,048,576; 0: 1,024 */
 } hd_batch_options;
 
 /* Starts a batch queue and its workers (fewer than asked for where the system has no more threads).
@@ -67,10 +68,11 @@ HD_API HD_MUST_CHECK hd_status hd_batch_create(hd_model *model, const hd_batch_o
  * the numbers of rows differ. HD_OUT_OF_MEMORY. HD_CLOSED: the batch or the device was shut
  * down. HD_FORKED. The outcome, told by future and callback: HD_OK, what the run of the model
  * failed with, HD_CANCELLED, HD_DEADLINE, HD_CLOSED. */
-HD_API HD_MUST_CHECK hd_status hd_batch_submit(hd_batch *batch, const hd_tensor *inputs, size_t input_count,
-                                               hd_tensor *outputs, size_t output_count,
-                                               const hd_submit_options *options, hd_future **out_future,
-                                               hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_batch_submit(hd_batch *batch, const hd_tensor *inputs,
+                                               size_t input_count, hd_tensor *outputs,
+                                               size_t output_count,
+                                               const hd_submit_options *options,
+                                               hd_future **out_future, hd_error *error);
 
 typedef enum hd_batch_shutdown_mode {
     HD_BATCH_DRAIN = 0, /* what waits is still run */

@@ -22,33 +22,42 @@ typedef struct hd_device hd_device;
 
 /* How threads share what records and submits work to hardware queues. Both are safe. */
 typedef enum hd_sync_strategy {
-    HD_SYNC_PER_ENCODER = 0, /* recording needs no lock, only the place in the order is serialized */
-    HD_SYNC_GLOBAL = 1       /* one lock a device around recording and submitting */
+    /* recording needs no lock, only the place in the order is serialized */
+    HD_SYNC_PER_ENCODER = 0,
+    HD_SYNC_GLOBAL = 1 /* one lock a device around recording and submitting */
 } hd_sync_strategy;
 
 /* Zero means the default, field by field; pass NULL for all defaults. */
 typedef struct hd_device_options {
-    size_t struct_size;     /* sizeof(hd_device_options), so that later fields can be added */
-    uint32_t thread_count;  /* cpu: threads that compute for one run at most, the caller included;
-                               0: one per core of the affinity mask and the cgroup's quota */
-    uint32_t queue_count;   /* hardware queues that streams share; 0: one per stream. With fewer,
-                               callers whose long runs outnumber the cores all compute at once */
-    uint64_t memory_limit;  /* bytes for weights, arenas, plans, blocks, what loading and planning take on the way,
-                               and outputs until they are the caller's; 0: no limit. Counted before it is allocated,
-                               so that the process stays below it and 64 MB; what is cached (plans and arenas of no
-                               run in flight, free blocks) goes before anyone is refused */
-    uint32_t lease_wait_ms; /* how long a run waits for a free stream slot; 0: 60,000; HD_NO_WAIT,
-                               HD_WAIT_FOREVER (heddle/wait.h) */
-    uint32_t queue_depth;   /* operations in flight on one stream at most; 0: 64 */
+    size_t struct_size; /* sizeof(hd_device_options), so that later fields can be added */
+    /* cpu: threads that compute for one run at most, the caller included; 0: one per core of the
+     * affinity mask and the cgroup's quota */
+    uint32_t thread_count;
+    /* hardware queues that streams share; 0: one per stream. With fewer, callers whose long runs
+     * outnumber the cores all compute at once */
+    uint32_t queue_count;
+    /* bytes for weights, arenas, plans, blocks, what loading and planning take on the way, and
+     * outputs until they are the caller's; 0: no limit. Counted before it is allocated, so that
+     * the process stays below it and 64 MB; what is cached (plans and arenas of no run in
+     * flight, free blocks) goes before anyone is refused */
+    uint64_t memory_limit;
+    /* how long a run waits for a free stream slot; 0: 60,000; HD_NO_WAIT, HD_WAIT_FOREVER
+     * (heddle/wait.h) */
+    uint32_t lease_wait_ms;
+    uint32_t queue_depth; /* operations in flight on one stream at most; 0: 64 */
     hd_sync_strategy sync_strategy;
 } hd_device_options;
 
-typedef enum hd_device_kind { HD_DEVICE_CPU = 1, HD_DEVICE_CUDA = 2, HD_DEVICE_VULKAN = 3 } hd_device_kind;
+typedef enum hd_device_kind {
+    HD_DEVICE_CPU = 1,
+    HD_DEVICE_CUDA = 2,
+    HD_DEVICE_VULKAN = 3
+} hd_device_kind;
 
 /* struct_size is set by the caller, as in every struct that the library fills: sizeof(hd_device_info). */
 typedef struct hd_device_info {
     size_t struct_size;
-    char name[32];        /* as hd_device_open takes it: "cpu", "cuda:0" */
+    char name[32]; /* as hd_device_open takes it: "cpu", "cuda:0" */
     hd_device_kind kind;
     char description[96]; /* the processor's own name */
     char driver[64];      /* driver and version; for cpu the instruction set that is used */
@@ -81,12 +90,14 @@ HD_API void hd_device_destroy(hd_device **device);
  * HD_NOT_YET: work was still in flight when the time was over; it goes on to its end.
  * HD_BUSY: called from one of the device's own callbacks. HD_INVALID_ARGUMENT: device is NULL.
  * HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms,
+                                                  hd_error *error);
 
 /* Writes what this device is to *out_info, whose struct_size the caller has set, and which stays as it was
  * on failure. Does not block; works after a shutdown, too. HD_INVALID_ARGUMENT: an argument is NULL, or
  * struct_size is not set. HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_device_get_info(const hd_device *device, hd_device_info *out_info);
+HD_API HD_MUST_CHECK hd_status hd_device_get_info(const hd_device *device,
+                                                  hd_device_info *out_info);
 
 /* Writes at most `capacity` descriptions of the devices that this process could open, and their
  * number to *out_count, which may be larger (infos may be NULL where capacity is 0). The caller sets
@@ -94,16 +105,17 @@ HD_API HD_MUST_CHECK hd_status hd_device_get_info(const hd_device *device, hd_de
  * library sets it in all others that it writes. Does not open devices, does not block.
  * HD_INVALID_ARGUMENT: out_count or infos is NULL, or infos[0].struct_size is not set. HD_UNAVAILABLE:
  * HEDDLE_ISA, as for hd_device_open. HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_count,
-                                              hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_device_list(hd_device_info *infos, size_t capacity,
+                                              size_t *out_count, hd_error *error);
 
 /* What a device holds at this moment, in bytes. */
 typedef struct hd_memory_info {
     size_t struct_size;    /* sizeof(hd_memory_info), set by the caller */
-    uint64_t limit_bytes; /* 0: none */
+    uint64_t limit_bytes;  /* 0: none */
     uint64_t weight_bytes; /* models, packed weights and graphs, and what is being loaded */
-    uint64_t arena_bytes;  /* what runs have and keep for the next, and outputs on their way to callers */
-    uint64_t plan_bytes;   /* plans, and what making them takes */
+    /* what runs have and keep for the next, and outputs on their way to callers */
+    uint64_t arena_bytes;
+    uint64_t plan_bytes;  /* plans, and what making them takes */
     uint64_t block_bytes; /* what hd_memory_allocate has taken from the system, in use or cached */
     uint64_t table_bytes; /* what is kept about those blocks; stays until the device is destroyed */
 } hd_memory_info;
@@ -111,7 +123,8 @@ typedef struct hd_memory_info {
 /* Writes what the device holds to *out_info, which stays as it was on failure; the numbers are
  * read one after another while other threads go on. Does not block. HD_INVALID_ARGUMENT: an
  * argument is NULL, or struct_size is not set. HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_device_get_memory(const hd_device *device, hd_memory_info *out_info);
+HD_API HD_MUST_CHECK hd_status hd_device_get_memory(const hd_device *device,
+                                                    hd_memory_info *out_info);
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,8 @@ typedef struct hd_event hd_event;
  * On success *out_event is the caller's, to be given to hd_event_destroy; on failure NULL. The
  * event keeps the device. HD_INVALID_ARGUMENT: an argument is NULL. HD_OUT_OF_MEMORY, HD_CLOSED,
  * HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_event_create(hd_device *device, hd_event **out_event, hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_event_create(hd_device *device, hd_event **out_event,
+                                               hd_error *error);
 
 /* Gives the event back and sets *event to NULL (NULL is allowed). Does not block: a mark in
  * flight, and who waits for it, go on. */

@@ -34,14 +34,16 @@ typedef void hd_future_callback(void *context, hd_status outcome, const hd_error
 
 /* Zero means the default; NULL means all defaults. */
 typedef struct hd_submit_options {
-    size_t struct_size;   /* sizeof(hd_submit_options) */
-    hd_stream stream;     /* hd_model_run_async: the order that the run is part of */
-    uint32_t wait_ms;     /* how long to wait for a place in a full queue; 0: 60,000; HD_NO_WAIT: refuse;
-                             HD_WAIT_FOREVER (heddle/wait.h) */
-    uint32_t deadline_ms; /* from the call on; 0: none, as HD_WAIT_FOREVER; HD_NO_WAIT: passed already */
-    int32_t priority;     /* batch queue: higher ones go first */
+    size_t struct_size; /* sizeof(hd_submit_options) */
+    hd_stream stream;   /* hd_model_run_async: the order that the run is part of */
+    /* how long to wait for a place in a full queue; 0: 60,000; HD_NO_WAIT: refuse;
+     * HD_WAIT_FOREVER (heddle/wait.h) */
+    uint32_t wait_ms;
+    /* from the call on; 0: none, as HD_WAIT_FOREVER; HD_NO_WAIT: passed already */
+    uint32_t deadline_ms;
+    int32_t priority; /* batch queue: higher ones go first */
     hd_future_callback *callback;
-    void *context;        /* for the callback; must live until it was called */
+    void *context; /* for the callback; must live until it was called */
 } hd_submit_options;
 
 /* Runs a model in the stream's order and returns at once, except where the stream's queue is full:
@@ -55,7 +57,8 @@ typedef struct hd_submit_options {
  * future's outcome. */
 HD_API HD_MUST_CHECK hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs,
                                                   size_t input_count, hd_tensor *outputs,
-                                                  size_t output_count, const hd_submit_options *options,
+                                                  size_t output_count,
+                                                  const hd_submit_options *options,
                                                   hd_future **out_future, hd_error *error);
 
 /* Waits until the future is final, at most timeout_ms milliseconds (HD_WAIT_FOREVER: until then;
@@ -63,7 +66,8 @@ HD_API HD_MUST_CHECK hd_status hd_model_run_async(hd_model *model, const hd_tens
  * message. Outputs are visible to the caller then, and the future stays the caller's.
  * HD_NOT_YET: it is not final yet and stays as it is. May be called again, and by several
  * threads. HD_INVALID_ARGUMENT: future is NULL. HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms, hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms,
+                                              hd_error *error);
 
 /* Asks for the outcome HD_CANCELLED, and returns the outcome that stands: HD_CANCELLED, or the
  * one that was fixed before. Does not block; the future becomes final as said above.

@@ -42,7 +42,8 @@ typedef struct hd_attribute {
 
 /* opset: the version of ONNX's operator set, 6 to 21; 0: 21. HD_INVALID_ARGUMENT, HD_UNSUPPORTED (another
  * opset), HD_OUT_OF_MEMORY; *out_graph is NULL then. */
-HD_API HD_MUST_CHECK hd_status hd_graph_create(uint32_t opset, hd_graph **out_graph, hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_graph_create(uint32_t opset, hd_graph **out_graph,
+                                               hd_error *error);
 
 /* Frees the graph and sets *graph to NULL (NULL is allowed). */
 HD_API void hd_graph_destroy(hd_graph **graph);
@@ -50,8 +51,8 @@ HD_API void hd_graph_destroy(hd_graph **graph);
 /* Adds an input. dims: rank numbers, -1 for one that differs from run to run. name is copied.
  * HD_INVALID_ARGUMENT, HD_OUT_OF_MEMORY. */
 HD_API HD_MUST_CHECK hd_status hd_graph_add_input(hd_graph *graph, const char *name, hd_dtype dtype,
-                                                  uint32_t rank, const int64_t *dims, hd_value *out_value,
-                                                  hd_error *error);
+                                                  uint32_t rank, const int64_t *dims,
+                                                  hd_value *out_value, hd_error *error);
 
 /* Adds a constant, a weight for instance; its data is copied. HD_INVALID_ARGUMENT (also a size that is
  * too small for the shape), HD_OUT_OF_MEMORY. */
@@ -65,21 +66,21 @@ HD_API HD_MUST_CHECK hd_status hd_graph_add_constant(hd_graph *graph, const hd_t
  * attributes, an operator that is newer than the opset), HD_OUT_OF_MEMORY. */
 HD_API HD_MUST_CHECK hd_status hd_graph_add_node(hd_graph *graph, const char *op_type,
                                                  const hd_value *inputs, size_t input_count,
-                                                 const hd_attribute *attributes, size_t attribute_count,
-                                                 hd_value *out_values, size_t output_count,
-                                                 hd_error *error);
+                                                 const hd_attribute *attributes,
+                                                 size_t attribute_count, hd_value *out_values,
+                                                 size_t output_count, hd_error *error);
 
 /* Declares a value to be the graph's next output, under this name (copied). HD_INVALID_ARGUMENT,
  * HD_OUT_OF_MEMORY. */
-HD_API HD_MUST_CHECK hd_status hd_graph_add_output(hd_graph *graph, const char *name, hd_value value,
-                                                   hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_graph_add_output(hd_graph *graph, const char *name,
+                                                   hd_value value, hd_error *error);
 
 /* Makes a model of the graph, as hd_model_load does of a file. The graph stays the caller's; its
  * constants are copied. HD_INVALID_ARGUMENT, HD_BAD_MODEL, HD_UNSUPPORTED, HD_OUT_OF_MEMORY, HD_CLOSED,
  * HD_FORKED; *out_model is NULL then. */
 HD_API HD_MUST_CHECK hd_status hd_model_create(hd_device *device, const hd_graph *graph,
-                                               const hd_model_options *options, hd_model **out_model,
-                                               hd_error *error);
+                                               const hd_model_options *options,
+                                               hd_model **out_model, hd_error *error);
 
 #ifdef __cplusplus
 }

@@ -25,7 +25,8 @@ extern "C" {
  * HD_OUT_OF_MEMORY: the message tells the state of the heap. HD_INVALID_ARGUMENT: device or
  * out_memory is NULL, or the stream is none of the device. HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size,
-                                                  uint32_t wait_ms, void **out_memory, hd_error *error);
+                                                  uint32_t wait_ms, void **out_memory,
+                                                  hd_error *error);
 
 /* Frees a block, in the order of the stream that it was allocated for; NULL is allowed. The
  * memory is not the caller's any more. Does not block and does not fail for lack of memory.
@@ -37,8 +38,8 @@ HD_API HD_MUST_CHECK hd_status hd_memory_free(hd_device *device, void *memory, h
  * stream: once freed, it is not reused before they are done. The block stays the caller's. Does
  * not block and does not fail for lack of memory. HD_INVALID_ARGUMENT: device is NULL, no block
  * begins there, or the stream is none of the device. HD_CLOSED, HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_memory_record_stream(hd_device *device, void *memory, hd_stream stream,
-                                                       hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_memory_record_stream(hd_device *device, void *memory,
+                                                       hd_stream stream, hd_error *error);
 
 /* Gives the cached memory that the device has finished with back to the system: segments with no
  * block in use or in flight. Does not block. HD_INVALID_ARGUMENT: device is NULL. HD_FORKED. */
@@ -51,13 +52,14 @@ typedef struct hd_memory_statistics {
     uint64_t in_use_bytes;   /* allocated and not freed */
     uint64_t cached_bytes;   /* freed, kept for reuse (waiting for the device or not) */
     uint64_t reserved_bytes; /* taken from the system */
-    uint64_t peak_bytes;     /* the largest in_use_bytes so far, or more: the sum of each stream's own
-                              * largest, and never more than what was reserved at a time */
-    uint64_t allocations;    /* successful calls of hd_memory_allocate */
-    uint64_t hits;           /* of them served from the cache */
-    uint64_t splits;         /* of them that divided a larger block */
-    uint64_t waits;          /* calls that had to wait for the device */
-    uint64_t releases;       /* times that the cache was given back to the system */
+    /* the largest in_use_bytes so far, or more: the sum of each stream's own largest, and never
+     * more than what was reserved at a time */
+    uint64_t peak_bytes;
+    uint64_t allocations; /* successful calls of hd_memory_allocate */
+    uint64_t hits;        /* of them served from the cache */
+    uint64_t splits;      /* of them that divided a larger block */
+    uint64_t waits;       /* calls that had to wait for the device */
+    uint64_t releases;    /* times that the cache was given back to the system */
 } hd_memory_statistics;
 
 /* Writes the numbers to *out_statistics, which stays as it was on failure. Does not block. Works

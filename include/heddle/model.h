@@ -19,7 +19,8 @@ typedef struct hd_model hd_model;
 typedef struct hd_model_options {
     size_t struct_size;           /* sizeof(hd_model_options) */
     uint32_t plan_cache_capacity; /* plans kept, the least recently used goes first; 0: 64 */
-    const char *base_directory;   /* hd_model_load_memory: the folder of external data; NULL: none */
+    /* hd_model_load_memory: the folder of external data; NULL: none */
+    const char *base_directory;
     /* Initializers for which runs may give other values: those of these names that the file lists among
      * the inputs of its graph, too (from IR version 4 on; before it every initializer had to be there).
      * They become inputs of the model, behind the others, and a run that leaves one out takes the
@@ -30,10 +31,12 @@ typedef struct hd_model_options {
     /* What one run may take at most, so that a small file from a stranger cannot take hours or all memory.
      * The defaults grow with b, the bytes of the model's constants and of the run's inputs. A run that asks
      * for more is refused when it is planned (HD_UNSUPPORTED), and the message says which limit it was. */
-    uint64_t work_limit;       /* steps, estimated, of about a nanosecond of one core; 0: 2^29 + 4,096 b + b^2 / 64;
-                                  UINT64_MAX: no limit */
-    uint64_t run_memory_limit; /* bytes of a run's arena and outputs, and half the bytes of its plans; 0: 96 MB +
-                                  256 b; UINT64_MAX: no limit */
+    /* steps, estimated, of about a nanosecond of one core; 0: 2^29 + 4,096 b + b^2 / 64;
+     * UINT64_MAX: no limit */
+    uint64_t work_limit;
+    /* bytes of a run's arena and outputs, and half the bytes of its plans; 0: 96 MB + 256 b;
+     * UINT64_MAX: no limit */
+    uint64_t run_memory_limit;
 } hd_model_options;
 
 #define HD_RANK_UNKNOWN UINT32_MAX
@@ -43,12 +46,12 @@ typedef struct hd_model_options {
  * another, no run succeeds (HD_BAD_MODEL). An output's shape is the file's word, which exporters get
  * wrong: it is not checked, and what a run writes into hd_tensor's dims counts. */
 typedef struct hd_value_info {
-    size_t struct_size;                    /* sizeof(hd_value_info), set by the caller */
+    size_t struct_size; /* sizeof(hd_value_info), set by the caller */
     const char *name;
     hd_dtype dtype;
-    uint32_t rank;                         /* HD_RANK_UNKNOWN if the model does not say */
-    int64_t dims[HD_MAX_RANK];             /* -1: unknown until a run */
-    const char *dim_names[HD_MAX_RANK];    /* of a symbolic dimension, else NULL */
+    uint32_t rank;                      /* HD_RANK_UNKNOWN if the model does not say */
+    int64_t dims[HD_MAX_RANK];          /* -1: unknown until a run */
+    const char *dim_names[HD_MAX_RANK]; /* of a symbolic dimension, else NULL */
 } hd_value_info;
 
 /* Loads an ONNX file. External weights are read from the file's own folder only, and where the path
@@ -66,8 +69,8 @@ HD_API HD_MUST_CHECK hd_status hd_model_load(hd_device *device, const char *path
 
 /* The same from `size` bytes of memory, which are the caller's again when the call returns. The same
  * statuses; HD_NOT_FOUND and HD_IO concern the base directory and external data. */
-HD_API HD_MUST_CHECK hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
-                                                    const hd_model_options *options,
+HD_API HD_MUST_CHECK hd_status hd_model_load_memory(hd_device *device, const void *data,
+                                                    size_t size, const hd_model_options *options,
                                                     hd_model **out_model, hd_error *error);
 
 /* Gives the caller's reference back and sets *model to NULL (NULL is allowed). */
@@ -101,14 +104,17 @@ HD_API HD_MUST_CHECK hd_status hd_model_output_info(const hd_model *model, size_
  * HD_EXHAUSTED (no stream came free), HD_NOT_YET (another thread has not finished the plan in ten minutes),
  * HD_CLOSED, HD_FORKED, HD_LOST. On failure no output struct has changed and nothing is left to free;
  * memory that the caller gave for outputs may be written to. */
-HD_API HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
-                                            hd_tensor *outputs, size_t output_count, hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs,
+                                            size_t input_count, hd_tensor *outputs,
+                                            size_t output_count, hd_error *error);
 
 /* Zero means the default; NULL means all defaults. */
 typedef struct hd_run_options {
-    size_t struct_size;   /* sizeof(hd_run_options) */
-    uint32_t deadline_ms; /* from the call on; 0: none; HD_NO_WAIT: it has passed already (heddle/wait.h) */
-    hd_cancel *cancel;    /* stops the run when it is set; the run keeps it until it returns; NULL: nothing does */
+    size_t struct_size; /* sizeof(hd_run_options) */
+    /* from the call on; 0: none; HD_NO_WAIT: it has passed already (heddle/wait.h) */
+    uint32_t deadline_ms;
+    /* stops the run when it is set; the run keeps it until it returns; NULL: nothing does */
+    hd_cancel *cancel;
 } hd_run_options;
 
 /* hd_model_run that a deadline or a token ends: also while it waits (for a stream, for another thread's plan, for
@@ -117,9 +123,10 @@ typedef struct hd_run_options {
  * The statuses of hd_model_run, and HD_CANCELLED: the token was set; HD_DEADLINE: the deadline had passed before
  * the outputs were complete. As after any failure no output struct has changed and nothing is left to free.
  * A run that ends HD_OK has the bits of hd_model_run. */
-HD_API HD_MUST_CHECK hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs, size_t input_count,
-                                                 hd_tensor *outputs, size_t output_count,
-                                                 const hd_run_options *options, hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs,
+                                                 size_t input_count, hd_tensor *outputs,
+                                                 size_t output_count, const hd_run_options *options,
+                                                 hd_error *error);
 
 #ifdef __cplusplus
 }

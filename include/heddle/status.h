@@ -27,7 +27,7 @@ extern "C" {
     X(HD_DEADLINE, 12, "the request's deadline passed")                                            \
     X(HD_NOT_YET, 13, "the wait's own time limit passed; the operation goes on")                   \
     X(HD_EXHAUSTED, 14, "every slot or queue place is taken, and the caller chose not to wait")    \
-    X(HD_FORKED, 15, "called in a child that was forked while a device was open")             \
+    X(HD_FORKED, 15, "called in a child that was forked while a device was open")                  \
     X(HD_INTERNAL, 16, "a defect in the library")
 
 typedef enum hd_status {

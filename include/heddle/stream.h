@@ -35,7 +35,8 @@ HD_API HD_MUST_CHECK hd_status hd_stream_acquire(hd_device *device, uint32_t wai
  * valid. On failure nothing has changed. HD_INVALID_ARGUMENT: device is NULL, or the stream was
  * not acquired, or released before; the default stream cannot be released. HD_CLOSED: the
  * shutdown has taken it back. HD_FORKED. */
-HD_API HD_MUST_CHECK hd_status hd_stream_release(hd_device *device, hd_stream stream, hd_error *error);
+HD_API HD_MUST_CHECK hd_status hd_stream_release(hd_device *device, hd_stream stream,
+                                                 hd_error *error);
 
 /* Waits until all that was submitted to the stream before this call is done, at most timeout_ms
  * milliseconds (HD_WAIT_FOREVER: until done; 0: asks only). What that work wrote is visible to the

@@ -18,17 +18,19 @@
         hd_handover_take(object);                                                                  \
         hd_value_;                                                                                 \
     })
-#define HD_GIVING_(object, operation) (hd_handover_give(object), (operation))
+#define HD_GIVING_(object, operation)  (hd_handover_give(object), (operation))
 #define HD_PASSING_(object, operation) HD_TAKING_(object, HD_GIVING_(object, operation))
 
 #define hd_load_relaxed(object) atomic_load_explicit((object), memory_order_relaxed)
 #define hd_load_acquire(object)                                                                    \
     HD_TAKING_((object), atomic_load_explicit((object), memory_order_acquire))
 #define hd_load_seq_cst(object) atomic_load_explicit((object), memory_order_seq_cst)
-#define hd_store_relaxed(object, value) atomic_store_explicit((object), (value), memory_order_relaxed)
+#define hd_store_relaxed(object, value)                                                            \
+    atomic_store_explicit((object), (value), memory_order_relaxed)
 #define hd_store_release(object, value)                                                            \
     HD_GIVING_((object), atomic_store_explicit((object), (value), memory_order_release))
-#define hd_store_seq_cst(object, value) atomic_store_explicit((object), (value), memory_order_seq_cst)
+#define hd_store_seq_cst(object, value)                                                            \
+    atomic_store_explicit((object), (value), memory_order_seq_cst)
 #define hd_exchange_acq_rel(object, value)                                                         \
     HD_PASSING_((object), atomic_exchange_explicit((object), (value), memory_order_acq_rel))
 #define hd_add_relaxed(object, value)                                                              \
@@ -60,17 +62,17 @@
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_relaxed, \
                                             memory_order_relaxed)
 #define hd_cas_acquire(object, expected, desired)                                                  \
-    HD_TAKING_((object),                                                                           \
-        atomic_compare_exchange_strong_explicit((object), (expected), (desired),                   \
-            memory_order_acquire, memory_order_acquire))
+    HD_TAKING_((object), atomic_compare_exchange_strong_explicit((object), (expected), (desired),  \
+                                                                 memory_order_acquire,             \
+                                                                 memory_order_acquire))
 #define hd_cas_release(object, expected, desired)                                                  \
-    HD_GIVING_((object),                                                                           \
-        atomic_compare_exchange_strong_explicit((object), (expected), (desired),                   \
-            memory_order_release, memory_order_relaxed))
+    HD_GIVING_((object), atomic_compare_exchange_strong_explicit((object), (expected), (desired),  \
+                                                                 memory_order_release,             \
+                                                                 memory_order_relaxed))
 #define hd_cas_acq_rel(object, expected, desired)                                                  \
-    HD_PASSING_((object),                                                                          \
-        atomic_compare_exchange_strong_explicit((object), (expected), (desired),                   \
-            memory_order_acq_rel, memory_order_acquire))
+    HD_PASSING_((object), atomic_compare_exchange_strong_explicit((object), (expected), (desired), \
+                                                                  memory_order_acq_rel,            \
+                                                                  memory_order_acquire))
 #define hd_cas_seq_cst(object, expected, desired)                                                  \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, \
                                             memory_order_seq_cst)

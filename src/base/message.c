@@ -34,7 +34,11 @@ static size_t character_length(const char *text, size_t left)
     if (at[0] < 0x20 || at[0] == 0x7F) {
         return 0;
     }
-    size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : at[0] >= 0xC2 ? 2 : 0;
+    size_t length = at[0] < 0x80    ? 1
+                    : at[0] >= 0xF0 ? 4
+                    : at[0] >= 0xE0 ? 3
+                    : at[0] >= 0xC2 ? 2
+                                    : 0;
     if (length > left || (length == 2 && at[0] == 0xC2 && at[1] < 0xA0)) {
         return 0;
     }
@@ -112,7 +116,8 @@ static void read_conversion(const char *format, conversion *out)
     }
 }
 
-static void put_string(writer *to, const conversion *spec, bool is_name, const char *string, int precision)
+static void put_string(writer *to, const conversion *spec, bool is_name, const char *string,
+                       int precision)
 {
     if (string == NULL) {
         string = "(null)";

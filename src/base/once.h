@@ -18,7 +18,8 @@ typedef struct hd_once {
 
 /* Calls start(argument) unless it has succeeded before; returns what it returned, HD_OK where it had
  * succeeded already. */
-HD_MUST_CHECK hd_status hd_once_start(hd_once *once, hd_status (*start)(void *), void *argument) HD_WAITS;
+HD_MUST_CHECK hd_status hd_once_start(hd_once *once, hd_status (*start)(void *),
+                                      void *argument) HD_WAITS;
 
 /* True when a start has succeeded; all that it did is visible then. */
 bool hd_once_is_started(hd_once *once);

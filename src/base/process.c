@@ -41,7 +41,7 @@ static void note_child(void)
     if (hd_load_relaxed(&uses) != 0) {
         hd_store_relaxed(&is_forked, true);
     } else if (!hd_load_relaxed(&is_forked)) {
-        hd_load_relaxed(&restart_child)();
+        hd_load_relaxed (&restart_child)();
     }
 }
 

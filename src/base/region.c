@@ -8,7 +8,7 @@
 /* A block is as large as an eighth of what the region has, so that large regions are few mappings. */
 #define BLOCK_SIZE       ((size_t)16 << 10)
 #define BLOCK_SIZE_LIMIT ((size_t)2 << 20)
-#define ALIGNMENT ((size_t)16)
+#define ALIGNMENT        ((size_t)16)
 
 struct hd_region_block {
     struct hd_region_block *next;
@@ -24,7 +24,8 @@ void *hd_region_alloc(hd_region *region, size_t size)
     }
     struct hd_region_block *block = region->blocks;
     if (block == NULL || block->size - region->used < rounded) {
-        size_t capacity = region->total / 8 < BLOCK_SIZE_LIMIT ? region->total / 8 : BLOCK_SIZE_LIMIT;
+        size_t capacity =
+            region->total / 8 < BLOCK_SIZE_LIMIT ? region->total / 8 : BLOCK_SIZE_LIMIT;
         capacity = capacity < BLOCK_SIZE ? BLOCK_SIZE : hd_align_up(capacity, ALIGNMENT);
         capacity = capacity < rounded ? rounded : capacity;
         size_t bytes;

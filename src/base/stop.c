@@ -5,8 +5,8 @@
 #include "base/clock.h"
 
 #define LOOK_NANOSECONDS UINT64_C(4000000)
-#define COPY_BYTES ((size_t)256 << 10) /* from one look to the next */
-#define PAGE_BYTES ((size_t)2 << 20)
+#define COPY_BYTES       ((size_t)256 << 10) /* from one look to the next */
+#define PAGE_BYTES       ((size_t)2 << 20)
 
 /* Not for the explorer, whose threads share what is a thread's own. */
 #define UNSEEN __attribute__((no_sanitize("thread")))
@@ -48,7 +48,8 @@ void hd_stop_clear(void *target, size_t size)
 void hd_stop_touch(void *memory, size_t size)
 {
     volatile unsigned char *bytes = memory;
-    for (size_t at = 0; current != NULL && at < size && hd_stop_asked() == HD_OK; at += PAGE_BYTES) {
+    for (size_t at = 0; current != NULL && at < size && hd_stop_asked() == HD_OK;
+         at += PAGE_BYTES) {
         bytes[at] = 0;
     }
 }
@@ -64,5 +65,7 @@ uint64_t hd_stop_next_look(const hd_stop *stop, uint64_t deadline)
 
 hd_status hd_stop_tell(hd_status why, hd_error *error)
 {
-    return hd_fail(error, why, why == HD_CANCELLED ? "the request was cancelled" : "the request's deadline passed");
+    return hd_fail(error, why,
+                   why == HD_CANCELLED ? "the request was cancelled"
+                                       : "the request's deadline passed");
 }

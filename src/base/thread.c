@@ -34,7 +34,8 @@ static void *thread_main(void *argument)
     thread_start start = *(thread_start *)argument;
     hd_free(argument);
     let_crashes_through();
-    (void)hd_thread_hold_cancelling(); /* a callback of the program's may have told it this thread's name */
+    /* a callback of the program's may have told it this thread's name */
+    (void)hd_thread_hold_cancelling();
     start.run(start.argument);
     if (is_detached) {
         hd_process_end_use();
@@ -52,7 +53,8 @@ hd_status hd_thread_start(hd_thread *thread, const char *name, void (*run)(void 
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = hd_fault_hits("thread") ? 1 : pthread_create(&thread->handle, NULL, thread_main, start);
+    int failed =
+        hd_fault_hits("thread") ? 1 : pthread_create(&thread->handle, NULL, thread_main, start);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
         hd_free(start);
@@ -103,8 +105,8 @@ _Static_assert(sizeof(cpu_set_t) == sizeof((hd_thread_cores){0}.mask), "a mask o
 
 void hd_thread_read_cores(hd_thread_cores *out_cores)
 {
-    out_cores->known =
-        pthread_getaffinity_np(pthread_self(), sizeof out_cores->mask, (cpu_set_t *)out_cores->mask) == 0;
+    out_cores->known = pthread_getaffinity_np(pthread_self(), sizeof out_cores->mask,
+                                              (cpu_set_t *)out_cores->mask) == 0;
 }
 
 void hd_thread_use_cores(const hd_thread_cores *cores)

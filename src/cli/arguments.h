@@ -9,7 +9,7 @@
 #include "cli/command.h"
 
 #define ARGUMENTS_THREADS_MAX 1024 /* the largest number of threads that may be asked for */
-#define ARGUMENTS_LIST_MAX    32      /* numbers in one list such as 1,2,4,8 */
+#define ARGUMENTS_LIST_MAX    32   /* numbers in one list such as 1,2,4,8 */
 
 /* What stands on either side of the last '=' of "NAME=VALUE". */
 typedef struct hd_named_value {

@@ -13,7 +13,7 @@
 
 #define REPEATS       5
 #define HIT_SIZE      4096
-#define LIVE_COUNT    64 /* blocks that a thread holds in the mixed case */
+#define LIVE_COUNT    64   /* blocks that a thread holds in the mixed case */
 #define CHOICE_COUNT  1024 /* sizes and places that it goes through again and again */
 #define OPS_PER_CLOCK 256
 #define STREAM_LIMIT  31 /* threads beyond share the default stream */

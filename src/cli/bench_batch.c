@@ -28,7 +28,7 @@ typedef struct hd_batch_point {
     uint32_t threads;
     uint32_t workers;
     hd_batch *batch;
-    double requests_per_s; /* a sum over the rounds */
+    double requests_per_s;    /* a sum over the rounds */
     hd_batch_statistics warm; /* when the warm-up had ended */
 } hd_batch_point;
 

@@ -35,11 +35,11 @@ typedef struct hd_case_bench {
     uint64_t repeats;
     hd_model *model;
     hd_model *stacked; /* for batches; made when first wanted */
-    hd_batch *batch; /* of this point; NULL: direct */
+    hd_batch *batch;   /* of this point; NULL: direct */
     hd_case_weights weights;
     hd_case_inputs inputs;
     size_t input_sets; /* thread i has input i % input_sets */
-    hd_tensor *given; /* CASE_INPUTS_MAX a thread */
+    hd_tensor *given;  /* CASE_INPUTS_MAX a thread */
     hd_tensor *expected;
     hd_tensor *outputs;
     double *reference; /* of thread 0's input */
@@ -208,7 +208,8 @@ static hd_exit_code run_point(hd_case_bench *bench, size_t threads, double secon
     }
     for (size_t i = 0; i < threads && code == EXIT_CODE_OK; i++) {
         if (callers[i].error.status != HD_OK) {
-            code = out_point->equal_bits ? hd_failure_print_error(&callers[i].error) : EXIT_CODE_CHECK;
+            code =
+                out_point->equal_bits ? hd_failure_print_error(&callers[i].error) : EXIT_CODE_CHECK;
         }
     }
     if (code == EXIT_CODE_OK) {

@@ -105,7 +105,8 @@ const hd_command hd_command_bench_pipeline = {
     .name = "bench pipeline",
     .summary = "Measures what several operations in flight bring over one at a time.",
     .details =
-        "Each thread submits to a stream of its own, 500 times at least and for S seconds: 'kernel'\n"
+        "Each thread submits to a stream of its own, 500 times at least and for S seconds: "
+        "'kernel'\n"
         "is v = sin(v)·cos(v) + v on 65,536 floats, ten times over, 'empty' passes one float on.\n"
         "One thread has 1 to 32 in flight, more threads 1 to 8 each.",
     .options = {{"--threads", "LIST", false, "numbers of threads, at most 31 (default: 1,8)"},

@@ -132,10 +132,13 @@ const hd_command hd_command_bench_queues = {
     .name = "bench queues",
     .summary = "Measures one shared hardware queue against a queue a thread.",
     .details =
-        "Each thread has a stream of its own and submits v = sin(v)·cos(v) + v on 65,536 floats, ten\n"
-        "times over, for S seconds and 50 times at least: waiting for each (in flight: 0), or with\n"
+        "Each thread has a stream of its own and submits v = sin(v)·cos(v) + v on 65,536 floats, "
+        "ten\n"
+        "times over, for S seconds and 50 times at least: waiting for each (in flight: 0), or "
+        "with\n"
         "eight in flight. The last result of each is compared with a blocking run's, bit by bit.",
-    .options = {{"--threads", "LIST", false, "numbers of threads, at most 31 (default: 1,2,4,8,16)"},
+    .options = {{"--threads", "LIST", false,
+                 "numbers of threads, at most 31 (default: 1,2,4,8,16)"},
                 {"--seconds", "S", false, "length of a measurement (default: 0.5)"},
                 {NULL, NULL, false, NULL}},
     .examples = {"heddle bench queues --threads 1,8 --json queues.json", NULL},

@@ -11,10 +11,10 @@
 
 /* One option of a command line. */
 typedef struct hd_option {
-    const char *name;    /* with its dashes */
-    const char *value;   /* what its value is called in the help; NULL: it takes none */
-    bool repeated;       /* may be given more than once */
-    const char *text;    /* one line of help */
+    const char *name;  /* with its dashes */
+    const char *value; /* what its value is called in the help; NULL: it takes none */
+    bool repeated;     /* may be given more than once */
+    const char *text;  /* one line of help */
 } hd_option;
 
 typedef struct hd_arguments hd_arguments;
@@ -23,12 +23,13 @@ typedef struct hd_arguments hd_arguments;
 #define COMMAND_EXAMPLES_MAX 4
 
 typedef struct hd_command {
-    const char *name;       /* one word or two: "info", "bench model" */
-    const char *positional; /* what the argument that is no option is called; NULL: there is none;
-                             * in brackets, as "[MODEL]": it may be left out */
-    const char *summary; /* one sentence */
-    const char *details; /* more lines of help, or NULL */
-    hd_option options[COMMAND_OPTIONS_MAX]; /* ends with a NULL name */
+    const char *name; /* one word or two: "info", "bench model" */
+    /* what the argument that is no option is called; NULL: there is none; in brackets, as
+     * "[MODEL]": it may be left out */
+    const char *positional;
+    const char *summary;                        /* one sentence */
+    const char *details;                        /* more lines of help, or NULL */
+    hd_option options[COMMAND_OPTIONS_MAX];     /* ends with a NULL name */
     const char *examples[COMMAND_EXAMPLES_MAX]; /* ends with NULL */
     hd_exit_code (*run)(const hd_arguments *given);
 } hd_command;

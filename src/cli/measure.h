@@ -28,7 +28,7 @@ typedef struct hd_measure_result {
     double p50_s;
     double p95_s;
     double p99_s;
-    int64_t mallocs; /* of the process, in the window; -1 where they are not counted */
+    int64_t mallocs;         /* of the process, in the window; -1 where they are not counted */
     uint64_t resident_bytes; /* at the window's end */
 } hd_measure_result;
 

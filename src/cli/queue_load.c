@@ -42,9 +42,8 @@ static hd_status add_iteration(hd_graph *graph, hd_value *value, hd_error *error
     }
     parts[0] = product;
     parts[1] = *value;
-    return status != HD_OK
-               ? status
-               : hd_graph_add_node(graph, "Add", parts, 2, NULL, 0, value, 1, error);
+    return status != HD_OK ? status
+                           : hd_graph_add_node(graph, "Add", parts, 2, NULL, 0, value, 1, error);
 }
 
 static hd_status build_graph(hd_graph *graph, hd_load_operation operation, hd_error *error)

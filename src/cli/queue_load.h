@@ -26,9 +26,9 @@ typedef struct hd_queue_load {
     hd_model *model; /* of hd_queue_load_model */
     hd_load_operation operation;
     uint32_t threads;
-    uint32_t in_flight; /* operations of a thread at once; 0: each is waited for (synchronous) */
+    uint32_t in_flight;  /* operations of a thread at once; 0: each is waited for (synchronous) */
     uint64_t operations; /* of a thread, at least */
-    double seconds; /* each thread goes on for so long, at least */
+    double seconds;      /* each thread goes on for so long, at least */
 } hd_queue_load;
 
 /* EXIT_CODE_USAGE with a sentence where there are more threads than streams. */

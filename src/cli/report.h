@@ -9,10 +9,10 @@
 #include "cli/json.h"
 
 typedef struct hd_report {
-    hd_json_writer json;   /* the points go here, between hd_report_begin and hd_report_end */
-    const char *path;   /* of the JSON file; NULL: none is wanted */
-    FILE *file;         /* opened at once, so that a path that cannot be written costs no bench */
-    bool created;       /* the file was not there before, so it goes when the command fails */
+    hd_json_writer json; /* the points go here, between hd_report_begin and hd_report_end */
+    const char *path;    /* of the JSON file; NULL: none is wanted */
+    FILE *file;          /* opened at once, so that a path that cannot be written costs no bench */
+    bool created;        /* the file was not there before, so it goes when the command fails */
     char *text;
     size_t text_size;
     bool tables; /* print for people */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 /* Each input that the command gives may be an initializer that it gives another value. */
-static hd_exit_code load_model(const hd_arguments *given, const char *path, hd_model_options options,
-                               hd_session *session)
+static hd_exit_code load_model(const hd_arguments *given, const char *path,
+                               hd_model_options options, hd_session *session)
 {
     hd_error error = {0};
     size_t files = hd_arguments_count(given, "--input");
@@ -42,7 +42,8 @@ hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_ses
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    if (hd_device_open(hd_arguments_device(given), &options, &out_session->device, &error) != HD_OK) {
+    if (hd_device_open(hd_arguments_device(given), &options, &out_session->device, &error) !=
+        HD_OK) {
         hd_failure_print_error(&error);
         /* The name's form was checked before: what is not found is a device that this build
          * lacks. */

@@ -13,16 +13,17 @@
 typedef struct stretch {
     size_t offset;
     size_t size;
-    uint32_t before, after;       /* neighbours */
-    uint32_t previous, next;      /* in the list of its size while free; next: of stretches to be used again */
+    uint32_t before, after; /* neighbours */
+    /* in the list of its size while free; next: of stretches to be used again */
+    uint32_t previous, next;
     bool is_free;
 } stretch;
 
 typedef struct places {
     stretch *stretches; /* at most two for each span, and one more */
     uint32_t count;
-    uint32_t unused;   /* stretches that were joined to others */
-    uint32_t top;      /* the last one of the arena, NONE */
+    uint32_t unused; /* stretches that were joined to others */
+    uint32_t top;    /* the last one of the arena, NONE */
     uint32_t heads[CLASS_COUNT];
     uint64_t filled[CLASS_COUNT / 64]; /* bit c: list c is not empty */
 } places;
@@ -129,8 +130,8 @@ static void give_back(places *p, uint32_t index)
 static uint32_t extend(places *p, size_t size)
 {
     size_t offset = p->top == NONE ? 0 : p->stretches[p->top].offset + p->stretches[p->top].size;
-    uint32_t index = new_stretch(
-        p, (stretch){.offset = offset, .size = size, .before = p->top, .after = NONE});
+    uint32_t index =
+        new_stretch(p, (stretch){.offset = offset, .size = size, .before = p->top, .after = NONE});
     if (p->top != NONE) {
         p->stretches[p->top].after = index;
     }
@@ -147,7 +148,8 @@ static uint32_t find_free(const places *p, size_t size)
         return exact;
     }
     for (uint32_t word = first / 64; word < CLASS_COUNT / 64; word++) {
-        uint64_t bits = p->filled[word] & (word == first / 64 ? UINT64_MAX << first % 64 : UINT64_MAX);
+        uint64_t bits =
+            p->filled[word] & (word == first / 64 ? UINT64_MAX << first % 64 : UINT64_MAX);
         if (bits != 0) {
             return p->heads[word * 64 + (uint32_t)__builtin_ctzll(bits)];
         }
@@ -190,7 +192,8 @@ static uint32_t take(places *p, size_t size)
 static int compare_offsets(const void *a, const void *b)
 {
     const hd_arena_span *const *first = a, *const *second = b;
-    return (*first)->offset < (*second)->offset ? -1 : (*first)->offset > (*second)->offset;
+    size_t before = (*first)->offset, after = (*second)->offset;
+    return before < after ? -1 : before > after;
 }
 
 /* Lays out what is fixed, by offset; those that share memory take one stretch, which stays. */

@@ -15,10 +15,10 @@
 /* A piece of memory that is needed from one step to another, both included. */
 typedef struct hd_arena_span {
     uint32_t first;
-    uint32_t last;  /* UINT32_MAX: for good */
-    size_t size;    /* a multiple of HD_CACHE_LINE, not 0 */
-    size_t offset;  /* where it lies; given for those that are fixed */
-    bool is_fixed;  /* lies there already, from before the first step */
+    uint32_t last; /* UINT32_MAX: for good */
+    size_t size;   /* a multiple of HD_CACHE_LINE, not 0 */
+    size_t offset; /* where it lies; given for those that are fixed */
+    bool is_fixed; /* lies there already, from before the first step */
 } hd_arena_span;
 
 /* Sets the offset of each span that is not fixed; the others come first in the array, and then spans in the

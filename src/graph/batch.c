@@ -24,7 +24,8 @@ typedef struct batch_worker {
     hd_thread thread;
     hd_batch_stack stack;
     hd_batch_entry **entries; /* those of the batch that are to be run; room for max_rows */
-    _Atomic uint32_t pending; /* the first of them that is not known to be decided; relaxed: it saves looks */
+    /* the first of them that is not known to be decided; relaxed: it saves looks */
+    _Atomic uint32_t pending;
 } batch_worker;
 
 /* What stops a run of several requests. */

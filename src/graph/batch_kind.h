@@ -19,9 +19,9 @@
 typedef struct hd_batch_kind {
     hd_region region; /* holds the kind itself */
     uint64_t hash;
-    bool is_listed; /* lives as long as its list; else its request's */
+    bool is_listed;       /* lives as long as its list; else its request's */
     hd_shape *row_shapes; /* one a model input, dims[0] = 1 */
-    bool *wanted; /* one a model output */
+    bool *wanted;         /* one a model output */
     /* Bytes of one row of each output, 0: not known yet. relaxed: each who finds out finds the same. */
     _Atomic size_t *row_sizes;
     /* What is known of each number of rows. relaxed: a proof depends on the model only. */

@@ -100,8 +100,8 @@ hd_status hd_batch_stack_run_alone(hd_batch_stack *stack, const hd_batch_entry *
         stack->tensors[i].data = entry->pointers[i];
     }
     hd_future_stop stop = hd_future_make_stop(entry->future);
-    return hd_model_run_until(stack->model, &stop.stop, stack->tensors, input_count(stack), entry->outputs,
-                              entry->output_count, error);
+    return hd_model_run_until(stack->model, &stop.stop, stack->tensors, input_count(stack),
+                              entry->outputs, entry->output_count, error);
 }
 
 bool hd_batch_stack_prepare(hd_batch_stack *stack, const hd_batch_kind *kind, uint32_t rows)
@@ -190,7 +190,8 @@ static bool take_outputs(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t ro
     return held && divides;
 }
 
-bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows, const hd_stop *stop)
+bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows,
+                        const hd_stop *stop)
 {
     size_t wanted = provide_outputs(stack, kind, rows);
     if (wanted == SIZE_MAX ||
@@ -242,12 +243,14 @@ static hd_status place_and_copy(hd_batch_stack *stack, const hd_batch_entry *ent
         if (asked_for(stack, entry, done) == NULL) {
             continue;
         }
-        size_t row_size = hd_load_relaxed(&entry->kind->row_sizes[done]), size = row_size * entry->request.rows;
+        size_t row_size = hd_load_relaxed(&entry->kind->row_sizes[done]),
+               size = row_size * entry->request.rows;
         status = place_rows(stack, entry, done, source, size, error);
         if (status != HD_OK) {
             goto fail;
         }
-        copy_for(entry, stack->placed[done], (const unsigned char *)source->data + row * row_size, size);
+        copy_for(entry, stack->placed[done], (const unsigned char *)source->data + row * row_size,
+                 size);
         source++;
     }
     status = hd_future_commit(entry->future);

@@ -20,14 +20,14 @@ typedef struct hd_batch_entry {
 } hd_batch_entry;
 
 typedef struct hd_batch_stack {
-    hd_model *model;     /* the batch's */
-    hd_tensor *tensors;  /* model inputs, then the wanted outputs */
+    hd_model *model;    /* the batch's */
+    hd_tensor *tensors; /* model inputs, then the wanted outputs */
     void **
         buffers; /* of each model input and output, NULL at first; they grow, and are kept (FLAT) */
     size_t *capacities; /* bytes of each */
-    void **placed; /* scratch: where the rows of each output go */
+    void **placed;      /* scratch: where the rows of each output go */
     size_t placed_size; /* bytes of them that the library allocated and still counts */
-    hd_region region; /* holds these arrays */
+    hd_region region;   /* holds these arrays */
 } hd_batch_stack;
 
 /* HD_OUT_OF_MEMORY. */
@@ -48,7 +48,8 @@ void hd_batch_stack_put(hd_batch_stack *stack, const hd_batch_entry *entry, uint
 
 /* Runs what was copied, without handing anything out. False: it could not be done, or `stop` says to end; nothing
  * that a caller sees has changed, and each request may be run alone. */
-bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows, const hd_stop *stop);
+bool hd_batch_stack_run(hd_batch_stack *stack, hd_batch_kind *kind, uint32_t rows,
+                        const hd_stop *stop);
 
 /* After hd_batch_stack_run: gives a request, which holds its caller's memory, its rows, the first being number
  * `row`; as hd_model_run says of outputs. Writes them only where it could fix the outcome HD_OK. */

@@ -6,7 +6,8 @@
 
 static int compare_constants(const void *a, const void *b)
 {
-    const unsigned char *first = ((const hd_device_constant *)a)->host, *second = ((const hd_device_constant *)b)->host;
+    const unsigned char *first = ((const hd_device_constant *)a)->host,
+                        *second = ((const hd_device_constant *)b)->host;
     return first < second ? -1 : first > second;
 }
 
@@ -22,8 +23,8 @@ void *hd_device_constants_take(hd_device *device, hd_memory_kind kind, size_t si
     return memory;
 }
 
-hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device, const hd_graph *graph, size_t *size,
-                                   hd_error *error)
+hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device,
+                                   const hd_graph *graph, size_t *size, hd_error *error)
 {
     if (device->unit->is_host) {
         return HD_OK;
@@ -40,7 +41,8 @@ hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device,
         }
         void *copy = hd_device_constants_take(device, HD_MEMORY_WEIGHTS, bytes);
         if (copy == NULL) {
-            return hd_fail(error, HD_OUT_OF_MEMORY, "no memory on the device for a constant of %zu bytes", bytes);
+            return hd_fail(error, HD_OUT_OF_MEMORY,
+                           "no memory on the device for a constant of %zu bytes", bytes);
         }
         self->entries[self->count++] = (hd_device_constant){value->data, bytes, copy};
         *size += bytes;
@@ -55,7 +57,8 @@ hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device,
 void hd_device_constants_drop(hd_device_constants *self, hd_device *device)
 {
     for (size_t i = 0; i < self->count; i++) {
-        hd_unit_memory_destroy(device->unit, HD_PLACE_DEVICE, self->entries[i].copy, self->entries[i].size);
+        hd_unit_memory_destroy(device->unit, HD_PLACE_DEVICE, self->entries[i].copy,
+                               self->entries[i].size);
         hd_memory_account_give(&device->memory, HD_MEMORY_WEIGHTS, self->entries[i].size);
     }
     hd_free(self->entries);

@@ -22,8 +22,9 @@ typedef struct hd_device_constants {
 
 /* Copies a graph's constants and adds their bytes to *size. HD_OUT_OF_MEMORY, HD_LOST; *self is to be dropped in any
  * case. */
-HD_MUST_CHECK hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device, const hd_graph *graph,
-                                                 size_t *size, hd_error *error);
+HD_MUST_CHECK hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device,
+                                                 const hd_graph *graph, size_t *size,
+                                                 hd_error *error);
 void hd_device_constants_drop(hd_device_constants *self, hd_device *device);
 
 void hd_device_constants_sort(hd_device_constants *self);

@@ -14,7 +14,7 @@
 static hd_status compute(hd_operation *operation, void **made, hd_region *region, hd_error *error)
 {
     size_t count = operation->output_count;
-    int64_t(*extents)[HD_MAX_RANK] = hd_region_array(region, count, sizeof *extents);
+    int64_t (*extents)[HD_MAX_RANK] = hd_region_array(region, count, sizeof *extents);
     if (extents == NULL) {
         return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
     }
@@ -42,7 +42,8 @@ hd_status hd_evaluate(hd_operation *operation, hd_error *error)
         if (output->dtype == HD_DTYPE_NONE) {
             continue;
         }
-        made[i] = hd_alloc_aligned((size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype));
+        made[i] =
+            hd_alloc_aligned((size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype));
         if (made[i] == NULL) {
             status = hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
         }

@@ -17,7 +17,8 @@
 void hd_folding_start(hd_folding *folding, size_t constant_bytes, hd_memory_account *account)
 {
     int64_t constants = (int64_t)constant_bytes;
-    *folding = (hd_folding){.bytes = FOLD_BYTES + constants, .work = FOLD_WORK + WORK_PER_BYTE * (double)constant_bytes};
+    *folding = (hd_folding){.bytes = FOLD_BYTES + constants,
+                            .work = FOLD_WORK + WORK_PER_BYTE * (double)constant_bytes};
     if (account->limit != 0) {
         /* relaxed: an estimate, the limit itself is kept where memory is taken. */
         uint64_t used = hd_load_relaxed(&account->total);

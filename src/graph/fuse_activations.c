@@ -18,7 +18,8 @@ static bool is_rounding(float value, double exact, int digits)
 /* The constant is `exact` as float32 or, in a model that was of half precision, as that. */
 static bool is_value(const hd_planner *planner, float value, double exact)
 {
-    return is_rounding(value, exact, 24) || (planner->graph->from_float16 && is_rounding(value, exact, 11)) ||
+    return is_rounding(value, exact, 24) ||
+           (planner->graph->from_float16 && is_rounding(value, exact, 11)) ||
            (planner->graph->from_bfloat16 && is_rounding(value, exact, 8));
 }
 
@@ -29,7 +30,8 @@ static bool is_constant(const hd_planner *planner, hd_tensor_id id, double exact
 }
 
 /* `node` divides by the constant `divisor`, or multiplies with 1 / divisor: *out is what. */
-static bool divides_by(const hd_planner *planner, const hd_plan_node *node, double divisor, hd_tensor_id *out)
+static bool divides_by(const hd_planner *planner, const hd_plan_node *node, double divisor,
+                       hd_tensor_id *out)
 {
     if (hd_plan_node_is(node, HD_OP_DIV) && is_constant(planner, node->inputs[1], divisor)) {
         *out = node->inputs[0];
@@ -92,7 +94,8 @@ static hd_plan_node *match_gelu(const hd_planner *planner, const hd_plan_node *e
 }
 
 /* From Clip(x + 3, 0, 6) outwards: x·clip/6 or x·(clip/6). */
-static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_node *clip, hd_tensor_id *x)
+static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_node *clip,
+                                      hd_tensor_id *x)
 {
     hd_plan_node *plus = hd_planner_producer_of(planner, clip->inputs[0], HD_OP_ADD);
     if (plus == NULL || clip->operation.input_count < 3 || clip->inputs[1] == HD_TENSOR_NONE ||
@@ -113,7 +116,8 @@ static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_n
     }
     if (divides_by(planner, user, 6, &source)) {
         hd_plan_node *product = next_of(planner, user, HD_OP_MUL);
-        return product != NULL && hd_plan_node_other(product, user->outputs[0]) == *x ? product : NULL;
+        return product != NULL && hd_plan_node_other(product, user->outputs[0]) == *x ? product
+                                                                                      : NULL;
     }
     if (!hd_plan_node_is(user, HD_OP_MUL) || hd_plan_node_other(user, clip->outputs[0]) != *x) {
         return NULL;
@@ -123,7 +127,8 @@ static hd_plan_node *match_hard_swish(const hd_planner *planner, const hd_plan_n
 }
 
 /* x·hardsigmoid(x) with alpha 1/6, beta 1/2. */
-static hd_plan_node *match_hard_sigmoid(const hd_planner *planner, const hd_plan_node *gate, hd_tensor_id *x)
+static hd_plan_node *match_hard_sigmoid(const hd_planner *planner, const hd_plan_node *gate,
+                                        hd_tensor_id *x)
 {
     *x = gate->inputs[0];
     float alpha = hd_operation_float(&gate->operation, "alpha", 0.2f);
@@ -136,7 +141,8 @@ static hd_plan_node *match_hard_sigmoid(const hd_planner *planner, const hd_plan
 }
 
 /* x·sigmoid(x), also sigmoid(1·x) as paddle writes it. */
-static hd_plan_node *match_silu(const hd_planner *planner, const hd_plan_node *gate, hd_tensor_id *x)
+static hd_plan_node *match_silu(const hd_planner *planner, const hd_plan_node *gate,
+                                hd_tensor_id *x)
 {
     *x = gate->inputs[0];
     hd_plan_node *product = next_of(planner, gate, HD_OP_MUL);

@@ -16,7 +16,8 @@ static bool has_permutation(const hd_plan_node *node, int64_t a, int64_t b, int6
 {
     size_t count;
     const int64_t *p = hd_operation_ints(&node->operation, "perm", &count);
-    return hd_plan_node_is(node, HD_OP_TRANSPOSE) && count == 4 && p[0] == a && p[1] == b && p[2] == c && p[3] == d;
+    return hd_plan_node_is(node, HD_OP_TRANSPOSE) && count == 4 && p[0] == a && p[1] == b &&
+           p[2] == c && p[3] == d;
 }
 
 /* Steps over a multiplication with or division by a constant that only this path reads. */
@@ -27,7 +28,8 @@ static hd_tensor_id skip_scale(const hd_planner *planner, hd_tensor_id tensor, f
     if (node == NULL || planner->tensors[tensor].use_count != 1) {
         return tensor;
     }
-    if (hd_plan_node_is(node, HD_OP_DIV) && hd_planner_scalar(planner, node->inputs[1], &value) && value != 0) {
+    if (hd_plan_node_is(node, HD_OP_DIV) && hd_planner_scalar(planner, node->inputs[1], &value) &&
+        value != 0) {
         *scale /= value;
         return node->inputs[0];
     }
@@ -48,7 +50,8 @@ static hd_tensor_id before_split(const hd_planner *planner, hd_tensor_id tensor)
 }
 
 /* Behind the transposed keys [B, H, D, S]: the keys as [B, S, H, D]. */
-static hd_tensor_id before_transposed_split(const hd_planner *planner, hd_tensor_id tensor, float *scale)
+static hd_tensor_id before_transposed_split(const hd_planner *planner, hd_tensor_id tensor,
+                                            float *scale)
 {
     tensor = skip_scale(planner, tensor, scale);
     hd_plan_node *node = hd_planner_producer(planner, tensor);
@@ -94,10 +97,12 @@ static bool match_scores(const hd_planner *planner, hd_tensor_id scores, attenti
     }
     scores = skip_scale(planner, scores, &parts->scale);
     hd_plan_node *product = hd_planner_producer_of(planner, scores, HD_OP_MATMUL);
-    if (product == NULL || planner->tensors[scores].use_count != 1 || planner->tensors[scores].kept) {
+    if (product == NULL || planner->tensors[scores].use_count != 1 ||
+        planner->tensors[scores].kept) {
         return false;
     }
-    parts->inputs[0] = before_split(planner, skip_scale(planner, product->inputs[0], &parts->scale));
+    parts->inputs[0] =
+        before_split(planner, skip_scale(planner, product->inputs[0], &parts->scale));
     parts->inputs[1] = before_transposed_split(planner, product->inputs[1], &parts->scale);
     return parts->inputs[0] != HD_TENSOR_NONE && parts->inputs[1] != HD_TENSOR_NONE;
 }
@@ -111,14 +116,17 @@ static bool parts_fit(const hd_planner *planner, const attention_parts *parts)
     const hd_shape *v = &planner->tensors[parts->inputs[2]].shape;
     return q->dims[0] == k->dims[0] && q->dims[2] == k->dims[2] && k->dims[0] == v->dims[0] &&
            k->dims[1] == v->dims[1] && k->dims[2] == v->dims[2] && hd_shape_count(q) > 0 &&
-           hd_shape_count(k) > 0 && hd_shape_count(v) > 0 && isfinite(parts->scale) && parts->scale != 0;
+           hd_shape_count(k) > 0 && hd_shape_count(v) > 0 && isfinite(parts->scale) &&
+           parts->scale != 0;
 }
 
-static bool match_attention(const hd_planner *planner, const hd_plan_node *softmax, attention_parts *parts)
+static bool match_attention(const hd_planner *planner, const hd_plan_node *softmax,
+                            attention_parts *parts)
 {
     const hd_plan_tensor *scores = &planner->tensors[softmax->inputs[0]];
     /* Before opset 13 the default axis is 1, and the axes behind it are taken together. */
-    int64_t axis = hd_operation_int(&softmax->operation, "axis", softmax->operation.opset < 13 ? 1 : -1);
+    int64_t axis =
+        hd_operation_int(&softmax->operation, "axis", softmax->operation.opset < 13 ? 1 : -1);
     if (scores->dtype != HD_FLOAT32 || scores->shape.rank != 4 || (axis != -1 && axis != 3)) {
         return false;
     }
@@ -137,7 +145,8 @@ static bool match_attention(const hd_planner *planner, const hd_plan_node *softm
 /* [B, T, H, D] as [B, T, H·D]. */
 static hd_shape join_heads(const hd_shape *shape)
 {
-    return (hd_shape){.rank = 3, .dims = {shape->dims[0], shape->dims[1], shape->dims[2] * shape->dims[3]}};
+    return (hd_shape){.rank = 3,
+                      .dims = {shape->dims[0], shape->dims[1], shape->dims[2] * shape->dims[3]}};
 }
 
 static bool fuse_one(hd_planner *planner, attention_parts *parts)
@@ -146,8 +155,8 @@ static bool fuse_one(hd_planner *planner, attention_parts *parts)
     if (fused == NULL) {
         return false;
     }
-    fused->attention = (hd_fused_attention){.heads = planner->tensors[parts->inputs[0]].shape.dims[2],
-                                            .scale = parts->scale};
+    fused->attention = (hd_fused_attention){
+        .heads = planner->tensors[parts->inputs[0]].shape.dims[2], .scale = parts->scale};
     for (size_t i = 0; i < 3; i++) {
         hd_shape joined = join_heads(&planner->tensors[parts->inputs[i]].shape);
         parts->inputs[i] = hd_planner_new_view(planner, parts->inputs[i], &joined);
@@ -166,7 +175,8 @@ static bool fuse_one(hd_planner *planner, attention_parts *parts)
             return false;
         }
     }
-    if (!hd_planner_replace(planner, parts->last, HD_OP_HEDDLE_ATTENTION, parts->inputs, 4, NULL, 0)) {
+    if (!hd_planner_replace(planner, parts->last, HD_OP_HEDDLE_ATTENTION, parts->inputs, 4, NULL,
+                            0)) {
         return false;
     }
     parts->last->operation.fused = fused;

@@ -9,8 +9,8 @@
 
 /* What is known of each node while chains are found. */
 typedef struct chain_state {
-    bool *fuses;   /* may be a step */
-    bool *merged;  /* is a step of its reader's chain */
+    bool *fuses;     /* may be a step */
+    bool *merged;    /* is a step of its reader's chain */
     uint8_t *steps;  /* of the chain that ends here */
     uint8_t *inputs; /* of that chain, at most */
 } chain_state;
@@ -134,10 +134,11 @@ static bool replace_chain(hd_planner *planner, const chain_state *state, size_t 
     }
     hd_fused_elementwise *chain = &fused->elementwise;
     chain->step_count = made.step_count;
-    chain->steps = hd_region_copy(planner->region, made.steps, made.step_count * sizeof made.steps[0]);
+    chain->steps =
+        hd_region_copy(planner->region, made.steps, made.step_count * sizeof made.steps[0]);
     hd_plan_node *node = &planner->nodes[n];
-    if (chain->steps == NULL ||
-        !hd_planner_replace(planner, node, HD_OP_HEDDLE_ELEMENTWISE, made.inputs, made.input_count, NULL, 0)) {
+    if (chain->steps == NULL || !hd_planner_replace(planner, node, HD_OP_HEDDLE_ELEMENTWISE,
+                                                    made.inputs, made.input_count, NULL, 0)) {
         return false;
     }
     node->operation.fused = fused;

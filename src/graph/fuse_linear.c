@@ -19,7 +19,8 @@ static bool activation_of(const hd_planner *planner, const hd_plan_node *node, h
         out->kind = HD_ACTIVATION_TANH;
     } else if (hd_plan_node_is(node, HD_OP_SIGMOID)) {
         out->kind = HD_ACTIVATION_SIGMOID;
-    } else if (hd_plan_node_is(node, HD_OP_SWISH) && hd_operation_float(operation, "alpha", 1.0f) == 1.0f) {
+    } else if (hd_plan_node_is(node, HD_OP_SWISH) &&
+               hd_operation_float(operation, "alpha", 1.0f) == 1.0f) {
         out->kind = HD_ACTIVATION_SILU;
     } else if (hd_plan_node_is(node, HD_OP_LEAKY_RELU)) {
         out->kind = HD_ACTIVATION_LEAKY_RELU;
@@ -58,7 +59,8 @@ typedef struct linear_parts {
 /* heddle.Conv as the layout pass made it: its bias stands already, nothing else has been taken in. */
 static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
 {
-    if (!hd_plan_node_is(node, HD_OP_HEDDLE_CONV) && !hd_plan_node_is(node, HD_OP_HEDDLE_CONV_TRANSPOSE)) {
+    if (!hd_plan_node_is(node, HD_OP_HEDDLE_CONV) &&
+        !hd_plan_node_is(node, HD_OP_HEDDLE_CONV_TRANSPOSE)) {
         return false;
     }
     const hd_fused_convolution *fused = hd_fused_convolution_of(&node->operation);
@@ -66,7 +68,8 @@ static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
         return false;
     }
     *parts = (linear_parts){
-        .inputs = {node->inputs[0], node->inputs[1], node->inputs[2], HD_TENSOR_NONE}, };
+        .inputs = {node->inputs[0], node->inputs[1], node->inputs[2], HD_TENSOR_NONE},
+    };
     return true;
 }
 
@@ -107,7 +110,8 @@ static void extend(const hd_planner *planner, linear_parts *parts, const hd_shap
         if (parts->inputs[2] == HD_TENSOR_NONE && parts->inputs[3] == HD_TENSOR_NONE &&
             is_bias(planner, other, columns)) {
             parts->inputs[2] = other;
-        } else if (parts->inputs[3] == HD_TENSOR_NONE && planner->tensors[other].dtype == HD_FLOAT32 &&
+        } else if (parts->inputs[3] == HD_TENSOR_NONE &&
+                   planner->tensors[other].dtype == HD_FLOAT32 &&
                    planner->tensors[other].packed == NULL &&
                    hd_shape_equal(&planner->tensors[other].shape, shape)) {
             parts->inputs[3] = other;
@@ -128,17 +132,17 @@ static bool starts_linear(const hd_planner *planner, hd_plan_node *node, linear_
     if (w->packed == NULL || w->shape.rank != 2 || x->dtype != HD_FLOAT32 || x->shape.rank < 2) {
         return false;
     }
-    *parts = (linear_parts){.inputs = {node->inputs[0], node->inputs[1], HD_TENSOR_NONE, HD_TENSOR_NONE},
-                            .last = node};
+    *parts = (linear_parts){
+        .inputs = {node->inputs[0], node->inputs[1], HD_TENSOR_NONE, HD_TENSOR_NONE}, .last = node};
     if (!gemm) {
         return true;
     }
     bool has_bias = node->operation.input_count > 2 && node->inputs[2] != HD_TENSOR_NONE;
     if (hd_operation_int(&node->operation, "transA", 0) != 0 ||
         hd_operation_float(&node->operation, "alpha", 1.0f) != 1.0f ||
-        (has_bias && (hd_operation_float(&node->operation, "beta", 1.0f) != 1.0f ||
-                      !is_bias(planner, node->inputs[2],
-                               planner->tensors[node->outputs[0]].shape.dims[1])))) {
+        (has_bias &&
+         (hd_operation_float(&node->operation, "beta", 1.0f) != 1.0f ||
+          !is_bias(planner, node->inputs[2], planner->tensors[node->outputs[0]].shape.dims[1])))) {
         return false;
     }
     parts->inputs[2] = has_bias ? node->inputs[2] : HD_TENSOR_NONE;
@@ -167,8 +171,8 @@ bool hd_fuse_convolution(hd_planner *planner)
             (void)take_constant(planner, &parts, &shape, HD_OP_ADD, &activation->shift);
         }
         hd_fused *fused = hd_region_copy(planner->region, node->operation.fused, sizeof *fused);
-        if (fused == NULL ||
-            !hd_planner_replace(planner, parts.last, node->operation.id, parts.inputs, 4, NULL, 0)) {
+        if (fused == NULL || !hd_planner_replace(planner, parts.last, node->operation.id,
+                                                 parts.inputs, 4, NULL, 0)) {
             return false;
         }
         fused->convolution.activation = parts.activation;
@@ -191,9 +195,13 @@ bool hd_fuse_linear(hd_planner *planner)
             return false;
         }
         fused->linear.activation = parts.activation;
-        hd_attribute transposed = {.name = "transB", .kind = HD_ATTRIBUTE_INT,
-                                   .i = hd_plan_node_is(node, HD_OP_GEMM) ? hd_operation_int(&node->operation, "transB", 0) : 0};
-        if (!hd_planner_replace(planner, parts.last, HD_OP_HEDDLE_LINEAR, parts.inputs, 4, &transposed, 1)) {
+        hd_attribute transposed = {.name = "transB",
+                                   .kind = HD_ATTRIBUTE_INT,
+                                   .i = hd_plan_node_is(node, HD_OP_GEMM)
+                                            ? hd_operation_int(&node->operation, "transB", 0)
+                                            : 0};
+        if (!hd_planner_replace(planner, parts.last, HD_OP_HEDDLE_LINEAR, parts.inputs, 4,
+                                &transposed, 1)) {
             return false;
         }
         parts.last->operation.fused = fused;

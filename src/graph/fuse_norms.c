@@ -5,7 +5,8 @@
 /* ReduceMean over the last axis that keeps it. */
 static bool is_last_mean(const hd_planner *planner, const hd_plan_node *node)
 {
-    if (!hd_plan_node_is(node, HD_OP_REDUCE_MEAN) || hd_operation_int(&node->operation, "keepdims", 1) != 1) {
+    if (!hd_plan_node_is(node, HD_OP_REDUCE_MEAN) ||
+        hd_operation_int(&node->operation, "keepdims", 1) != 1) {
         return false;
     }
     int64_t rank = planner->tensors[node->inputs[0]].shape.rank, axis;
@@ -42,12 +43,14 @@ static bool is_last_vector(const hd_planner *planner, hd_tensor_id id, const hd_
     const hd_plan_tensor *tensor = &planner->tensors[id];
     int64_t last = shape->dims[shape->rank - 1];
     return tensor->data != NULL && tensor->dtype == HD_FLOAT32 && tensor->shape.rank >= 1 &&
-           hd_shape_count(&tensor->shape) == last && tensor->shape.dims[tensor->shape.rank - 1] == last;
+           hd_shape_count(&tensor->shape) == last &&
+           tensor->shape.dims[tensor->shape.rank - 1] == last;
 }
 
 /* The node of operator `id` that alone reads the output of `node` together with a vector. */
-static hd_plan_node *next_with_vector(const hd_planner *planner, const hd_plan_node *node, hd_operator_id id,
-                                      const hd_shape *shape, hd_tensor_id *vector)
+static hd_plan_node *next_with_vector(const hd_planner *planner, const hd_plan_node *node,
+                                      hd_operator_id id, const hd_shape *shape,
+                                      hd_tensor_id *vector)
 {
     hd_plan_node *user = hd_planner_only_user(planner, node->outputs[0]);
     if (!hd_plan_node_broadcasts(user, id)) {
@@ -58,13 +61,14 @@ static hd_plan_node *next_with_vector(const hd_planner *planner, const hd_plan_n
 }
 
 /* From the Div outwards. */
-static hd_plan_node *match_norm(const hd_planner *planner, const hd_plan_node *div, hd_tensor_id inputs[3],
-                                float *epsilon)
+static hd_plan_node *match_norm(const hd_planner *planner, const hd_plan_node *div,
+                                hd_tensor_id inputs[3], float *epsilon)
 {
     hd_tensor_id d = div->inputs[0];
     hd_plan_node *centered = hd_planner_producer_of(planner, d, HD_OP_SUB);
     hd_plan_node *root = hd_planner_producer_of(planner, div->inputs[1], HD_OP_SQRT);
-    hd_plan_node *sum = root == NULL ? NULL : hd_planner_producer_of(planner, root->inputs[0], HD_OP_ADD);
+    hd_plan_node *sum =
+        root == NULL ? NULL : hd_planner_producer_of(planner, root->inputs[0], HD_OP_ADD);
     if (centered == NULL || sum == NULL) {
         return NULL;
     }
@@ -99,7 +103,8 @@ bool hd_fuse_norms(hd_planner *planner)
         float epsilon;
         hd_plan_node *last = match_norm(planner, div, inputs, &epsilon);
         if (last == NULL || planner->tensors[inputs[0]].dtype != HD_FLOAT32 ||
-            !hd_shape_equal(&planner->tensors[inputs[0]].shape, &planner->tensors[last->outputs[0]].shape)) {
+            !hd_shape_equal(&planner->tensors[inputs[0]].shape,
+                            &planner->tensors[last->outputs[0]].shape)) {
             continue;
         }
         hd_shape vector = {.rank = 1};
@@ -111,9 +116,11 @@ bool hd_fuse_norms(hd_planner *planner)
                 return false;
             }
         }
-        hd_attribute attributes[2] = {{.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = -1},
-                                      {.name = "epsilon", .kind = HD_ATTRIBUTE_FLOAT, .f = epsilon}};
-        if (!hd_planner_replace(planner, last, HD_OP_LAYER_NORMALIZATION, inputs, 3, attributes, 2)) {
+        hd_attribute attributes[2] = {
+            {.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = -1},
+            {.name = "epsilon", .kind = HD_ATTRIBUTE_FLOAT, .f = epsilon}};
+        if (!hd_planner_replace(planner, last, HD_OP_LAYER_NORMALIZATION, inputs, 3, attributes,
+                                2)) {
             return false;
         }
     }

@@ -74,7 +74,8 @@ static bool fuse_concat(hd_planner *planner, hd_plan_node *node)
     attributes[0] = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = axis};
     attributes[1] = (hd_attribute){
         .name = "repeats", .kind = HD_ATTRIBUTE_INTS, .ints = repeats, .count = count * rank};
-    if (!hd_planner_replace(planner, node, HD_OP_HEDDLE_CONCAT_REPEATED, inputs, count, attributes, 2)) {
+    if (!hd_planner_replace(planner, node, HD_OP_HEDDLE_CONCAT_REPEATED, inputs, count, attributes,
+                            2)) {
         return false;
     }
     return true;

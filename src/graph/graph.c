@@ -35,7 +35,8 @@ hd_status hd_graph_create(uint32_t opset, hd_graph **out_graph, hd_error *error)
     if (graph->root == NULL) {
         goto fail;
     }
-    if (!hd_array_reserve((void **)&graph->values, &graph->value_capacity, 1, sizeof *graph->values)) {
+    if (!hd_array_reserve((void **)&graph->values, &graph->value_capacity, 1,
+                          sizeof *graph->values)) {
         goto fail;
     }
     graph->values[0] = (hd_graph_value){.name = ""};
@@ -80,7 +81,8 @@ hd_value hd_graph_new_value(hd_graph *graph, const char *name)
                           sizeof *graph->values)) {
         return HD_VALUE_NONE;
     }
-    const char *copy = name == NULL || name[0] == '\0' ? "" : hd_region_copy_text(&graph->region, name);
+    const char *copy =
+        name == NULL || name[0] == '\0' ? "" : hd_region_copy_text(&graph->region, name);
     if (copy == NULL) {
         return HD_VALUE_NONE;
     }
@@ -88,8 +90,8 @@ hd_value hd_graph_new_value(hd_graph *graph, const char *name)
     return (hd_value)graph->value_count++;
 }
 
-hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype, const hd_shape *shape,
-                               void *data)
+hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype,
+                               const hd_shape *shape, void *data)
 {
     hd_value value = hd_graph_new_value(graph, name);
     if (value != HD_VALUE_NONE) {
@@ -151,25 +153,27 @@ static bool copy_attribute(hd_region *region, const hd_attribute *from, hd_attri
     return false;
 }
 
-static hd_status check_operands(const hd_graph *graph, const hd_operator *operator, const char *name,
-                                const hd_value *inputs, size_t input_count, size_t output_count,
-                                hd_error *error)
+static hd_status check_operands(const hd_graph *graph, const hd_operator *operator,
+                                const char *name, const hd_value *inputs, size_t input_count,
+                                size_t output_count, hd_error *error)
 {
     if (input_count < operator->inputs.min ||
         (operator->inputs.max != HD_OPERATOR_ANY_NUMBER && input_count > operator->inputs.max) ||
         (operator->outputs != HD_OPERATOR_ANY_NUMBER && output_count > operator->outputs) ||
         (output_count == 0 && (operator->flags & HD_OPERATOR_CONTROL) == 0)) {
-        return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): %zu inputs and %zu outputs are not allowed",
-                       name, operator->name, input_count, output_count);
+        return hd_fail(error, HD_BAD_MODEL,
+                       "node '%s' (%s): %zu inputs and %zu outputs are not allowed", name,
+                       operator->name, input_count, output_count);
     }
     for (size_t i = 0; i < input_count; i++) {
         if (inputs[i] >= graph->value_count) {
-            return hd_fail(error, HD_INVALID_ARGUMENT, "node '%s' (%s): input %zu is no value of this graph",
-                           name, operator->name, i);
+            return hd_fail(error, HD_INVALID_ARGUMENT,
+                           "node '%s' (%s): input %zu is no value of this graph", name,
+                           operator->name, i);
         }
         if (inputs[i] == HD_VALUE_NONE && i < operator->inputs.min) {
-            return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): input %zu must not be left out", name,
-                           operator->name, i);
+            return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): input %zu must not be left out",
+                           name, operator->name, i);
         }
     }
     return HD_OK;
@@ -177,21 +181,22 @@ static hd_status check_operands(const hd_graph *graph, const hd_operator *operat
 
 hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type, const char *name,
                           const hd_value *inputs, size_t input_count, const hd_value *outputs,
-                          size_t output_count, const hd_attribute *attributes, size_t attribute_count,
-                          hd_node **out_node, hd_error *error)
+                          size_t output_count, const hd_attribute *attributes,
+                          size_t attribute_count, hd_node **out_node, hd_error *error)
 {
     const hd_operator *operator = hd_operator_find(op_type);
     if (operator == NULL) {
-        return hd_fail(error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", name, op_type);
+        return hd_fail(error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", name,
+                       op_type);
     }
-    return hd_graph_append_id(graph, block, operator->id, name, inputs, input_count, outputs, output_count,
-                              attributes, attribute_count, out_node, error);
+    return hd_graph_append_id(graph, block, operator->id, name, inputs, input_count, outputs,
+                              output_count, attributes, attribute_count, out_node, error);
 }
 
 hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id, const char *name,
                              const hd_value *inputs, size_t input_count, const hd_value *outputs,
-                             size_t output_count, const hd_attribute *attributes, size_t attribute_count,
-                             hd_node **out_node, hd_error *error)
+                             size_t output_count, const hd_attribute *attributes,
+                             size_t attribute_count, hd_node **out_node, hd_error *error)
 {
     const hd_operator *operator = hd_operator_of(id);
     hd_status status =
@@ -221,7 +226,8 @@ hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id
                     .output_count = output_count,
                     .attributes = hd_region_array(region, attribute_count, sizeof *attributes),
                     .attribute_count = attribute_count};
-    if (node.name == NULL || node.inputs == NULL || node.outputs == NULL || node.attributes == NULL) {
+    if (node.name == NULL || node.inputs == NULL || node.outputs == NULL ||
+        node.attributes == NULL) {
         goto fail;
     }
     for (size_t i = 0; i < attribute_count; i++) {
@@ -270,15 +276,15 @@ bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_
 }
 
 /* What the public builder asks of every name and shape. */
-static hd_status check_declaration(const char *name, hd_dtype dtype, uint32_t rank, const int64_t *dims,
-                                   int64_t smallest, hd_error *error)
+static hd_status check_declaration(const char *name, hd_dtype dtype, uint32_t rank,
+                                   const int64_t *dims, int64_t smallest, hd_error *error)
 {
     if (hd_dtype_size(dtype) == 0) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': %d is no dtype", name, (int)dtype);
     }
     if (rank > HD_MAX_RANK || (rank > 0 && dims == NULL)) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': rank %u is over %d, or dims is NULL", name, rank,
-                       HD_MAX_RANK);
+        return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': rank %u is over %d, or dims is NULL",
+                       name, rank, HD_MAX_RANK);
     }
     for (uint32_t i = 0; i < rank; i++) {
         if (dims[i] < smallest) {
@@ -332,12 +338,14 @@ hd_status hd_graph_add_constant(hd_graph *graph, const hd_tensor *tensor, hd_val
     }
     size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
     if (tensor->size < size || (size > 0 && tensor->data == NULL)) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "constant '%s': %zu bytes are given, %zu are needed",
-                       name, tensor->size, size);
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "constant '%s': %zu bytes are given, %zu are needed", name, tensor->size,
+                       size);
     }
     void *data = hd_alloc_aligned(size);
     if (data == NULL) {
-        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s' of %zu bytes", name, size);
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s' of %zu bytes", name,
+                       size);
     }
     if (size > 0) {
         memcpy(data, tensor->data, size);
@@ -374,23 +382,26 @@ static bool is_whole(const hd_attribute *attribute)
 }
 
 hd_status hd_graph_add_node(hd_graph *graph, const char *op_type, const hd_value *inputs,
-                            size_t input_count, const hd_attribute *attributes, size_t attribute_count,
-                            hd_value *out_values, size_t output_count, hd_error *error)
+                            size_t input_count, const hd_attribute *attributes,
+                            size_t attribute_count, hd_value *out_values, size_t output_count,
+                            hd_error *error)
 {
-    if (graph == NULL || op_type == NULL || out_values == NULL || (inputs == NULL && input_count > 0) ||
-        (attributes == NULL && attribute_count > 0)) {
+    if (graph == NULL || op_type == NULL || out_values == NULL ||
+        (inputs == NULL && input_count > 0) || (attributes == NULL && attribute_count > 0)) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "an argument of hd_graph_add_node is NULL");
     }
     for (size_t i = 0; i < attribute_count; i++) {
         if (!is_whole(&attributes[i])) {
-            return hd_fail(error, HD_INVALID_ARGUMENT,
-                           "attribute %zu of '%s' has no name, an unknown kind, or a value that is NULL",
-                           i, op_type);
+            return hd_fail(
+                error, HD_INVALID_ARGUMENT,
+                "attribute %zu of '%s' has no name, an unknown kind, or a value that is NULL", i,
+                op_type);
         }
     }
     const hd_operator *operator = hd_operator_find(op_type);
     if (operator != NULL && (operator->flags & HD_OPERATOR_CONTROL) != 0) {
-        return hd_fail(error, HD_UNSUPPORTED, "'%s' has inner graphs; only files can bring it", op_type);
+        return hd_fail(error, HD_UNSUPPORTED, "'%s' has inner graphs; only files can bring it",
+                       op_type);
     }
     /* Not in place: the caller may write the outputs over the inputs, as in value = relu(value). */
     hd_value *values = hd_region_array(&graph->region, output_count, sizeof *values);
@@ -410,7 +421,8 @@ hd_status hd_graph_add_node(hd_graph *graph, const char *op_type, const hd_value
 hd_status hd_graph_add_output(hd_graph *graph, const char *name, hd_value value, hd_error *error)
 {
     if (graph == NULL || name == NULL || value == HD_VALUE_NONE || value >= graph->value_count) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "graph or name is NULL, or the value is none of its own");
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "graph or name is NULL, or the value is none of its own");
     }
     if (!hd_block_add_output(graph, graph->root, name, value)) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for output '%s'", name);
@@ -473,9 +485,9 @@ static bool clone_block(const hd_graph *from, const hd_block *source, hd_graph *
         const hd_node *node = &source->nodes[i];
         hd_node *made;
         to->opset = node->opset;
-        if (hd_graph_append_id(to, copy, node->operator->id, node->name, node->inputs, node->input_count,
-                               node->outputs, node->output_count, node->attributes, node->attribute_count,
-                               &made, NULL) != HD_OK) {
+        if (hd_graph_append_id(to, copy, node->operator->id, node->name, node->inputs,
+                               node->input_count, node->outputs, node->output_count,
+                               node->attributes, node->attribute_count, &made, NULL) != HD_OK) {
             return false;
         }
         for (size_t b = 0; b < 2 && node->blocks[b] != NULL; b++) {
@@ -518,7 +530,9 @@ uint64_t hd_graph_count_constants(const hd_graph *graph)
     uint64_t bytes = 0;
     for (size_t v = 1; v < graph->value_count; v++) {
         const hd_graph_value *value = &graph->values[v];
-        bytes += value->data == NULL ? 0 : (uint64_t)hd_shape_count(&value->shape) * hd_dtype_size(value->dtype);
+        bytes += value->data == NULL
+                     ? 0
+                     : (uint64_t)hd_shape_count(&value->shape) * hd_dtype_size(value->dtype);
     }
     return bytes;
 }

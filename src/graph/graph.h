@@ -17,8 +17,9 @@ typedef struct hd_graph_value {
     hd_shape shape;
     const char *dim_names[HD_MAX_RANK]; /* NULL where a dimension has no symbol */
     void *data; /* a constant's elements, from hd_alloc_aligned, the graph's; NULL for others */
-    hd_tensor *initial; /* what an input is where a run does not give it, in the graph's region, its data
-                           as a constant's; NULL: a run must give it */
+    /* what an input is where a run does not give it, in the graph's region, its data as a
+     * constant's; NULL: a run must give it */
+    hd_tensor *initial;
 } hd_graph_value;
 
 typedef struct hd_block hd_block;
@@ -52,7 +53,8 @@ struct hd_block {
 
 struct hd_graph {
     hd_region region; /* names, nodes' arrays, blocks; not the constants' elements */
-    uint32_t opset; /* of nodes that are appended; a file's functions may have others than its graph */
+    /* of nodes that are appended; a file's functions may have others than its graph */
+    uint32_t opset;
     bool from_float16; /* promoted from it: constants are rounded to it (graph_half.c) */
     bool from_bfloat16;
     hd_graph_value *values; /* [0] stands for HD_VALUE_NONE */
@@ -72,8 +74,8 @@ hd_value hd_graph_new_value(hd_graph *graph, const char *name);
 
 /* A new constant. Takes `data` (from hd_alloc_aligned) over on success only; HD_VALUE_NONE when out of
  * memory. */
-hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype, const hd_shape *shape,
-                               void *data);
+hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype,
+                               const hd_shape *shape, void *data);
 
 /* Lets an input be `tensor` where a run does not give it. Takes the tensor's data over on success only;
  * false when out of memory. */
@@ -84,16 +86,19 @@ bool hd_graph_set_initial(hd_graph *graph, hd_value value, const hd_tensor *tens
  * next append. HD_UNSUPPORTED: no such operator. HD_BAD_MODEL: a wrong number of operands, wrong
  * attributes, or an operator that is newer than the graph's opset. */
 HD_MUST_CHECK hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
-                                        const char *name, const hd_value *inputs, size_t input_count,
-                                        const hd_value *outputs, size_t output_count,
-                                        const hd_attribute *attributes, size_t attribute_count,
-                                        hd_node **out_node, hd_error *error);
+                                        const char *name, const hd_value *inputs,
+                                        size_t input_count, const hd_value *outputs,
+                                        size_t output_count, const hd_attribute *attributes,
+                                        size_t attribute_count, hd_node **out_node,
+                                        hd_error *error);
 
 /* The same, of an operator that is known to be one that a graph may have. */
-HD_MUST_CHECK hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id, const char *name,
-                                           const hd_value *inputs, size_t input_count, const hd_value *outputs,
+HD_MUST_CHECK hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id,
+                                           const char *name, const hd_value *inputs,
+                                           size_t input_count, const hd_value *outputs,
                                            size_t output_count, const hd_attribute *attributes,
-                                           size_t attribute_count, hd_node **out_node, hd_error *error);
+                                           size_t attribute_count, hd_node **out_node,
+                                           hd_error *error);
 
 /* Append to a block's inputs or outputs; false when out of memory. name: for the root block's outputs. */
 bool hd_block_add_input(hd_block *block, hd_value value);

@@ -8,10 +8,10 @@
 
 typedef struct half_state {
     hd_graph *graph;
-    hd_dtype *halves; /* of each value: the half type that the file gives it, or HD_DTYPE_NONE */
+    hd_dtype *halves;    /* of each value: the half type that the file gives it, or HD_DTYPE_NONE */
     uint32_t *use_count; /* of each value, before the rewriting */
-    size_t value_count; /* entries of both; values made later have none */
-    bool computes; /* some operator computes with halves */
+    size_t value_count;  /* entries of both; values made later have none */
+    bool computes;       /* some operator computes with halves */
     bool converts_weight; /* a constant of a half type is cast */
     hd_error *error;
 } half_state;
@@ -74,7 +74,8 @@ static hd_dtype half_of_output(const half_state *state, const hd_node *node, siz
         return HD_DTYPE_NONE;
     }
     hd_dtype from_input = rule->never ? HD_DTYPE_NONE : half_of_input(state, node, rule->input);
-    return rule->attribute == NULL ? from_input : half_of_attribute(node, rule->attribute, from_input);
+    return rule->attribute == NULL ? from_input
+                                   : half_of_attribute(node, rule->attribute, from_input);
 }
 
 /* A declared type is the type; else it is what is found out here. */
@@ -93,7 +94,8 @@ static bool computes(const hd_node *node)
 {
     const hd_attribute *reduction = find_attribute(node, "reduction");
     return (node->operator->flags & HD_OPERATOR_ANY_DTYPE) == 0 ||
-           (reduction != NULL && reduction->kind == HD_ATTRIBUTE_STRING && strcmp(reduction->s, "none") != 0);
+           (reduction != NULL && reduction->kind == HD_ATTRIBUTE_STRING &&
+            strcmp(reduction->s, "none") != 0);
 }
 
 static void note_control(half_state *state, const hd_node *node)
@@ -241,8 +243,8 @@ static hd_status append_cast(half_state *state, hd_block *block, const char *nam
                              hd_value to, hd_dtype dtype)
 {
     hd_attribute attribute = {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = dtype};
-    return hd_graph_append_id(state->graph, block, HD_OP_CAST, name, &from, 1, &to, 1, &attribute, 1, NULL,
-                           state->error);
+    return hd_graph_append_id(state->graph, block, HD_OP_CAST, name, &from, 1, &to, 1, &attribute,
+                              1, NULL, state->error);
 }
 
 /* A Cast or CastLike to a half type, that rounds what is no half of this kind yet. */

@@ -61,7 +61,8 @@ static bool is_per_channel(const hd_graph_value *constant, int64_t channels, uin
         return constant->shape.rank <= rank;
     }
     uint32_t spatial = rank - 2;
-    return count == channels && (constant->shape.rank == rank || constant->shape.rank == rank - 1) &&
+    return count == channels &&
+           (constant->shape.rank == rank || constant->shape.rank == rank - 1) &&
            constant->shape.dims[constant->shape.rank - spatial - 1] == channels;
 }
 
@@ -92,15 +93,16 @@ static bool read_batch_normalization(const join_state *state, const hd_node *nod
         }
     }
     for (int64_t c = 0; c < channels; c++) {
-        double root = sqrt((double)channel_value(parts[3], c) + (epsilon != NULL ? epsilon->f : 1e-5f));
+        double root =
+            sqrt((double)channel_value(parts[3], c) + (epsilon != NULL ? epsilon->f : 1e-5f));
         out->scale[c] = channel_value(parts[0], c) / root;
         out->shift[c] = channel_value(parts[1], c) - channel_value(parts[2], c) * out->scale[c];
     }
     return true;
 }
 
-static bool read_affine(const join_state *state, const hd_node *node, hd_value input, int64_t channels,
-                        uint32_t rank, affine *out)
+static bool read_affine(const join_state *state, const hd_node *node, hd_value input,
+                        int64_t channels, uint32_t rank, affine *out)
 {
     const hd_operator_id id = node->operator->id;
     if (id == HD_OP_BATCH_NORMALIZATION) {
@@ -124,7 +126,8 @@ static bool read_affine(const join_state *state, const hd_node *node, hd_value i
 }
 
 /* The convolution's weights times scale, as a new constant. */
-static hd_value scale_weights(join_state *state, const hd_node *node, int64_t channels, const affine *by)
+static hd_value scale_weights(join_state *state, const hd_node *node, int64_t channels,
+                              const affine *by)
 {
     hd_graph_value weights = state->graph->values[node->inputs[1]];
     const hd_attribute *group = find_attribute(node, "group");
@@ -136,20 +139,23 @@ static hd_value scale_weights(join_state *state, const hd_node *node, int64_t ch
         return HD_VALUE_NONE;
     }
     for (int64_t i = 0; i < count; i++) {
-        int64_t first = i / (taps * weights.shape.dims[1]), second = i / taps % weights.shape.dims[1];
+        int64_t first = i / (taps * weights.shape.dims[1]),
+                second = i / taps % weights.shape.dims[1];
         /* Conv: [M, C/g, ...]; ConvTranspose: [C, M/g, ...] */
         int64_t per_group = transposed ? weights.shape.dims[0] / groups : 1;
         int64_t channel = transposed ? first / per_group * (channels / groups) + second : first;
         data[i] = (float)(((const float *)weights.data)[i] * by->scale[channel]);
     }
-    hd_value made = hd_graph_new_constant(state->graph, weights.name, HD_FLOAT32, &weights.shape, data);
+    hd_value made =
+        hd_graph_new_constant(state->graph, weights.name, HD_FLOAT32, &weights.shape, data);
     if (made == HD_VALUE_NONE) {
         hd_free(data);
     }
     return made;
 }
 
-static hd_value shift_bias(join_state *state, const hd_node *node, int64_t channels, const affine *by)
+static hd_value shift_bias(join_state *state, const hd_node *node, int64_t channels,
+                           const affine *by)
 {
     const float *bias = node->input_count > 2 && node->inputs[2] != HD_VALUE_NONE
                             ? state->graph->values[node->inputs[2]].data
@@ -199,7 +205,8 @@ static int64_t output_channels(const join_state *state, const hd_node *node)
 static hd_status apply(join_state *state, hd_node *node, int64_t channels, const affine *by)
 {
     hd_value weights = scale_weights(state, node, channels, by);
-    hd_value bias = weights == HD_VALUE_NONE ? HD_VALUE_NONE : shift_bias(state, node, channels, by);
+    hd_value bias =
+        weights == HD_VALUE_NONE ? HD_VALUE_NONE : shift_bias(state, node, channels, by);
     hd_value *inputs = hd_region_array(&state->graph->region, 3, sizeof *inputs);
     if (bias == HD_VALUE_NONE || inputs == NULL) {
         return HD_OUT_OF_MEMORY;
@@ -214,7 +221,8 @@ static hd_status apply(join_state *state, hd_node *node, int64_t channels, const
 
 /* No joined weight and no bias overflows float32: the nodes as they are written may give finite results yet, and
  * what is infinite there is no sum of infinities of both signs. */
-static bool stays_finite(const join_state *state, const hd_node *node, int64_t channels, const affine *by)
+static bool stays_finite(const join_state *state, const hd_node *node, int64_t channels,
+                         const affine *by)
 {
     const hd_graph_value *weights = &state->graph->values[node->inputs[1]];
     const bool has_bias = node->input_count > 2 && node->inputs[2] != HD_VALUE_NONE;

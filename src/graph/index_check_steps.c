@@ -11,17 +11,20 @@ static bool append_check(hd_planner *planner, size_t number, hd_plan_check *chec
     hd_plan_node *node = &planner->nodes[number];
     hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_INDEX_CHECK);
     hd_shape shape = {.rank = 1, .dims = {HD_INDEX_CHECK_COUNT}};
-    hd_tensor_id indices = node->inputs[1], found = hd_planner_new_tensor(planner, HD_INT64, &shape);
+    hd_tensor_id indices = node->inputs[1],
+                 found = hd_planner_new_tensor(planner, HD_INT64, &shape);
     if (fused == NULL || found == HD_TENSOR_NONE) {
         return false;
     }
     hd_index_check_bounds(&node->operation, &fused->index_check);
     planner->tensors[found].kept = true;
-    planner->tensors[found].place = hd_planner_part_place(planner); /* the run reads it, whoever writes it */
-    *check = (hd_plan_check){.name = node->operation.name, .type = hd_operator_name(node->operation.id),
+    /* the run reads it, whoever writes it */
+    planner->tensors[found].place = hd_planner_part_place(planner);
+    *check = (hd_plan_check){.name = node->operation.name,
+                             .type = hd_operator_name(node->operation.id),
                              .tensor = found};
-    hd_plan_node *made = hd_planner_new_node(planner, HD_OP_HEDDLE_INDEX_CHECK, node->operation.name, &indices, 1,
-                                             &found, 1);
+    hd_plan_node *made = hd_planner_new_node(planner, HD_OP_HEDDLE_INDEX_CHECK,
+                                             node->operation.name, &indices, 1, &found, 1);
     if (made != NULL) {
         made->operation.fused = fused;
     }
@@ -31,7 +34,8 @@ static bool append_check(hd_planner *planner, size_t number, hd_plan_check *chec
 static bool needs_check(const hd_planner *planner, const hd_plan_node *node)
 {
     hd_fused_index_check bounds;
-    return !node->dead && node->operation.input_count >= 2 && hd_index_check_bounds(&node->operation, &bounds) &&
+    return !node->dead && node->operation.input_count >= 2 &&
+           hd_index_check_bounds(&node->operation, &bounds) &&
            planner->tensors[node->inputs[1]].data == NULL &&
            hd_shape_count(&node->operation.inputs[1].shape) > 0;
 }

@@ -24,16 +24,18 @@ bool hd_index_check_bounds(const hd_operation *operation, hd_fused_index_check *
     return true;
 }
 
-static hd_status fail(const char *name, const char *type, int64_t index, int64_t dim, hd_error *error)
+static hd_status fail(const char *name, const char *type, int64_t index, int64_t dim,
+                      hd_error *error)
 {
-    return hd_fail(error, HD_INVALID_ARGUMENT, "node '%s' (%s): index %lld is not in %lld to %lld", name,
-                   type, (long long)index, (long long)-dim, (long long)dim - 1);
+    return hd_fail(error, HD_INVALID_ARGUMENT, "node '%s' (%s): index %lld is not in %lld to %lld",
+                   name, type, (long long)index, (long long)-dim, (long long)dim - 1);
 }
 
 hd_status hd_index_check_known(const hd_operation *operation, hd_error *error)
 {
     hd_fused_index_check bounds;
-    if (operation->input_count < 2 || operation->inputs[1].data == NULL || !hd_index_check_bounds(operation, &bounds)) {
+    if (operation->input_count < 2 || operation->inputs[1].data == NULL ||
+        !hd_index_check_bounds(operation, &bounds)) {
         return HD_OK;
     }
     const hd_operand *indices = &operation->inputs[1];
@@ -53,8 +55,8 @@ hd_status hd_plan_read_checks(const hd_plan *plan, const hd_list_memory *memory,
         const hd_plan_check *check = &plan->checks[i];
         const int64_t *found = hd_reference_resolve(&check->source, memory, NULL, NULL);
         if (found[HD_INDEX_CHECK_OUTSIDE] != 0) {
-            return fail(check->name, check->type, found[HD_INDEX_CHECK_INDEX], found[HD_INDEX_CHECK_DIM],
-                        error);
+            return fail(check->name, check->type, found[HD_INDEX_CHECK_INDEX],
+                        found[HD_INDEX_CHECK_DIM], error);
         }
     }
     return HD_OK;

@@ -17,6 +17,7 @@ bool hd_index_check_bounds(const hd_operation *operation, hd_fused_index_check *
 HD_MUST_CHECK hd_status hd_index_check_known(const hd_operation *operation, hd_error *error);
 
 /* Fails as hd_index_check_known does if a step of the plan has found an index outside. */
-HD_MUST_CHECK hd_status hd_plan_read_checks(const hd_plan *plan, const hd_list_memory *memory, hd_error *error);
+HD_MUST_CHECK hd_status hd_plan_read_checks(const hd_plan *plan, const hd_list_memory *memory,
+                                            hd_error *error);
 
 #endif

@@ -14,11 +14,11 @@
 
 typedef struct layout_pass {
     hd_planner *planner;
-    hd_tensor_id *twins;  /* of each tensor, HD_TENSOR_NONE: none */
+    hd_tensor_id *twins;   /* of each tensor, HD_TENSOR_NONE: none */
     hd_tensor_id *instead; /* of each tensor: what its readers read, HD_TENSOR_NONE: itself */
-    bool *missing;        /* the tensor itself is not made yet, only its twin */
-    size_t tensor_limit;  /* entries of the tables */
-    hd_plan_node *nodes;  /* the nodes as they were */
+    bool *missing;         /* the tensor itself is not made yet, only its twin */
+    size_t tensor_limit;   /* entries of the tables */
+    hd_plan_node *nodes;   /* the nodes as they were */
     size_t node_count;
     bool failed; /* out of memory */
 } layout_pass;
@@ -55,8 +55,8 @@ static bool is_missing(const layout_pass *pass, hd_tensor_id id)
 
 /* Appends a node; NULL, and the pass has failed, when out of memory. */
 static hd_plan_node *append(layout_pass *pass, hd_operator_id id, const char *name,
-                            const hd_tensor_id *inputs, size_t input_count, const hd_tensor_id *outputs,
-                            size_t output_count)
+                            const hd_tensor_id *inputs, size_t input_count,
+                            const hd_tensor_id *outputs, size_t output_count)
 {
     hd_plan_node *node =
         hd_planner_new_node(pass->planner, id, name, inputs, input_count, outputs, output_count);
@@ -175,8 +175,8 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
             plain->output_padding[i] = rest < 0 ? -rest : 0;
         } else {
             /* Negative where the file's is, and where the stride leaves the last inputs out. */
-            plain->pad_end[i] =
-                (sizes.output[i] - 1) * sizes.stride[i] + reach - sizes.input[i] - sizes.pad_begin[i];
+            plain->pad_end[i] = (sizes.output[i] - 1) * sizes.stride[i] + reach - sizes.input[i] -
+                                sizes.pad_begin[i];
         }
     }
     hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0]), node->inputs[1],
@@ -217,10 +217,11 @@ static bool has_missing_input(const layout_pass *pass, const hd_plan_node *node)
 /* Pooling and scaling of images: the same operator with another name on [N, H, W, C]. */
 static bool turn_window(layout_pass *pass, const hd_plan_node *node)
 {
-    static const hd_operator_id turned[][2] = {{HD_OP_MAX_POOL, HD_OP_HEDDLE_MAX_POOL},
-                                               {HD_OP_AVERAGE_POOL, HD_OP_HEDDLE_AVERAGE_POOL},
-                                               {HD_OP_GLOBAL_AVERAGE_POOL, HD_OP_HEDDLE_GLOBAL_AVERAGE_POOL},
-                                               {HD_OP_RESIZE, HD_OP_HEDDLE_RESIZE}};
+    static const hd_operator_id turned[][2] = {
+        {HD_OP_MAX_POOL, HD_OP_HEDDLE_MAX_POOL},
+        {HD_OP_AVERAGE_POOL, HD_OP_HEDDLE_AVERAGE_POOL},
+        {HD_OP_GLOBAL_AVERAGE_POOL, HD_OP_HEDDLE_GLOBAL_AVERAGE_POOL},
+        {HD_OP_RESIZE, HD_OP_HEDDLE_RESIZE}};
     hd_operator_id id = HD_OP_NONE;
     for (size_t i = 0; i < sizeof turned / sizeof turned[0]; i++) {
         id = hd_plan_node_is(node, turned[i][0]) ? turned[i][1] : id;
@@ -289,7 +290,8 @@ static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
     const hd_unit *unit = pass->planner->model->device->unit;
     const hd_operation *operation = &node->operation;
     if (operation->output_count != 1 || operation->input_count == 0 || operation->input_count > 4 ||
-        !has_missing_input(pass, node) || !unit->backend->compile->supports_in_chain(unit, operation)) {
+        !has_missing_input(pass, node) ||
+        !unit->backend->compile->supports_in_chain(unit, operation)) {
         return false;
     }
     const uint32_t rank = tensor_of(pass, node->outputs[0])->shape.rank;
@@ -311,9 +313,9 @@ static bool turn_elementwise(layout_pass *pass, const hd_plan_node *node)
     }
     hd_tensor_id output = new_twin(pass, node->outputs[0]);
     if (!pass->failed) {
-        copy_attributes(
-            append(pass, operation->id, operation->name, inputs, operation->input_count, &output, 1),
-            node);
+        copy_attributes(append(pass, operation->id, operation->name, inputs, operation->input_count,
+                               &output, 1),
+                        node);
         settle(pass, node->outputs[0]);
     }
     return true;
@@ -346,12 +348,14 @@ static bool turn_concat(layout_pass *pass, const hd_plan_node *node)
     for (size_t i = 0; i < count && !pass->failed; i++) {
         inputs[i] = channels_last(pass, node->inputs[i]);
     }
-    *attribute = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = turned_axis(axis, rank)};
+    *attribute =
+        (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = turned_axis(axis, rank)};
     hd_tensor_id output = pass->failed ? HD_TENSOR_NONE : new_twin(pass, node->outputs[0]);
     if (pass->failed) {
         return true;
     }
-    hd_plan_node *made = append(pass, HD_OP_CONCAT, node->operation.name, inputs, count, &output, 1);
+    hd_plan_node *made =
+        append(pass, HD_OP_CONCAT, node->operation.name, inputs, count, &output, 1);
     copy_attributes(made, node);
     if (made != NULL) {
         made->operation.attributes = attribute;
@@ -385,8 +389,8 @@ static bool turn_slice(layout_pass *pass, const hd_plan_node *node)
         bounds[turned_axis(i, rank)] = slicing.start[i];
         bounds[rank + turned_axis(i, rank)] = slicing.start[i] + slicing.count[i];
     }
-    attributes[0] = (hd_attribute){
-        .name = "starts", .kind = HD_ATTRIBUTE_INTS, .ints = bounds, .count = rank};
+    attributes[0] =
+        (hd_attribute){.name = "starts", .kind = HD_ATTRIBUTE_INTS, .ints = bounds, .count = rank};
     attributes[1] = (hd_attribute){
         .name = "ends", .kind = HD_ATTRIBUTE_INTS, .ints = bounds + rank, .count = rank};
     hd_tensor_id input = channels_last(pass, node->inputs[0]);
@@ -415,7 +419,8 @@ static bool turns(const hd_plan_node *node, uint32_t rank, bool to_last)
     }
     bool fits = true;
     for (uint32_t i = 0; i < rank; i++) {
-        fits = fits && (to_last ? order[turned_axis(i, rank)] == i : order[i] == turned_axis(i, rank));
+        fits =
+            fits && (to_last ? order[turned_axis(i, rank)] == i : order[i] == turned_axis(i, rank));
     }
     return fits;
 }
@@ -458,7 +463,8 @@ static void walk_node(layout_pass *pass, const hd_plan_node *node)
         }
     }
     if (turn_convolution(pass, node) || turn_window(pass, node) || turn_elementwise(pass, node) ||
-        turn_concat(pass, node) || turn_slice(pass, node) || turn_transpose(pass, node) || turn_transpose_back(pass, node)) {
+        turn_concat(pass, node) || turn_slice(pass, node) || turn_transpose(pass, node) ||
+        turn_transpose_back(pass, node)) {
         return;
     }
     for (size_t i = 0; i < node->operation.input_count; i++) {
@@ -467,8 +473,8 @@ static void walk_node(layout_pass *pass, const hd_plan_node *node)
         }
     }
     hd_planner *planner = pass->planner;
-    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity, planner->node_count + 1,
-                          sizeof *planner->nodes)) {
+    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity,
+                          planner->node_count + 1, sizeof *planner->nodes)) {
         pass->failed = true;
         return;
     }
@@ -479,7 +485,8 @@ static bool has_convolution(const hd_planner *planner)
 {
     for (size_t n = 0; n < planner->node_count; n++) {
         const hd_plan_node *node = &planner->nodes[n];
-        if (!node->dead && (hd_plan_node_is(node, HD_OP_CONV) || hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE))) {
+        if (!node->dead &&
+            (hd_plan_node_is(node, HD_OP_CONV) || hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE))) {
             return true;
         }
     }

@@ -14,11 +14,11 @@
 #include "graph/plan_parts.h"
 #include "graph/work.h"
 
-#define PLAN_WORK  900.0    /* of planning a step */
-#define START_WORK 100.0    /* of starting it in a run */
-#define START_COPY_WORK 10.0 /* of starting to copy an output */
-#define COPY_WORK  0.25     /* of copying a byte */
-#define STEP_END UINT32_MAX /* lives past the segment */
+#define PLAN_WORK       900.0      /* of planning a step */
+#define START_WORK      100.0      /* of starting it in a run */
+#define START_COPY_WORK 10.0       /* of starting to copy an output */
+#define COPY_WORK       0.25       /* of copying a byte */
+#define STEP_END        UINT32_MAX /* lives past the segment */
 /* More tensors than this are placed in the order of the steps; up to it, the largest first and each compared
  * with all, which takes a smaller arena. */
 #define COMPARED_LIMIT 2048
@@ -72,15 +72,16 @@ __attribute__((unused)) static bool is_sound(const hd_plan_node *node)
 
 /* What a step takes is known before it is compiled: its tables may be as large as its output. plan_work: of
  * planning it; run_work: of running it. */
-static hd_status charge(hd_planner *planner, const hd_operation *operation, double plan_work, double run_work)
+static hd_status charge(hd_planner *planner, const hd_operation *operation, double plan_work,
+                        double run_work)
 {
     const hd_budget *budget = &planner->budget;
     planner->work += plan_work + run_work;
     planner->run_work += run_work;
     if (planner->work > budget->work) {
         return hd_operation_fail(operation, planner->error, HD_UNSUPPORTED,
-                                 "with it a run takes about %.3g steps; work_limit allows %.3g", planner->work,
-                                 budget->work);
+                                 "with it a run takes about %.3g steps; work_limit allows %.3g",
+                                 planner->work, budget->work);
     }
     for (size_t i = 0; i < operation->output_count; i++) {
         const hd_operand *output = &operation->outputs[i];
@@ -88,9 +89,10 @@ static hd_status charge(hd_planner *planner, const hd_operation *operation, doub
                           ? 0
                           : (size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype);
         if (size > budget->memory) {
-            return hd_operation_fail(operation, planner->error, HD_UNSUPPORTED,
-                                     "output %zu has %zu bytes in arena or outputs; run_memory_limit allows %llu",
-                                     i, size, (unsigned long long)budget->memory);
+            return hd_operation_fail(
+                operation, planner->error, HD_UNSUPPORTED,
+                "output %zu has %zu bytes in arena or outputs; run_memory_limit allows %llu", i,
+                size, (unsigned long long)budget->memory);
         }
     }
     return HD_OK;
@@ -98,7 +100,8 @@ static hd_status charge(hd_planner *planner, const hd_operation *operation, doub
 
 static void note_scratch(hd_plan *plan, hd_memory_place place, size_t size)
 {
-    plan->scratch_sizes[place] = size > plan->scratch_sizes[place] ? size : plan->scratch_sizes[place];
+    plan->scratch_sizes[place] =
+        size > plan->scratch_sizes[place] ? size : plan->scratch_sizes[place];
 }
 
 /* Takes a step's place for a part that runs blocks. Of a Loop that ends by its condition one turn is counted here,
@@ -112,12 +115,14 @@ static hd_status reserve_part(hd_planner *planner, const hd_plan_node *node, hd_
     plan->recipe.step_count++;
     plan->part_count++;
     double turns = control->is_loop && !control->ends_early ? (double)control->limit : 1;
-    return charge(planner, &node->operation, PLAN_WORK + control->plan_work, turns * control->turn_work);
+    return charge(planner, &node->operation, PLAN_WORK + control->plan_work,
+                  turns * control->turn_work);
 }
 
 static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
 {
-    plan->recipe.steps = hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
+    plan->recipe.steps =
+        hd_region_array(planner->region, planner->node_count, sizeof *plan->recipe.steps);
     if (plan->recipe.steps == NULL) {
         return out_of_memory(planner);
     }
@@ -139,10 +144,12 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
             }
             continue;
         }
-        status = charge(planner, &node->operation, PLAN_WORK, START_WORK + hd_work_of(&node->operation));
+        status =
+            charge(planner, &node->operation, PLAN_WORK, START_WORK + hd_work_of(&node->operation));
         if (status == HD_OK) {
             hd_unit *unit = hd_device_unit(planner->model->device, node->place);
-            status = unit->backend->compile->kernel(unit, &node->operation, planner->region, &step->kernel, planner->error);
+            status = unit->backend->compile->kernel(unit, &node->operation, planner->region,
+                                                    &step->kernel, planner->error);
         }
         if (status != HD_OK) {
             return status;
@@ -164,8 +171,7 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
 static size_t reference_count_of(const hd_plan_node *node)
 {
     size_t outputs = node->operation.output_count;
-    return node->operation.input_count +
-           (hd_plan_node_is_dynamic(node) ? 2 * outputs : outputs);
+    return node->operation.input_count + (hd_plan_node_is_dynamic(node) ? 2 * outputs : outputs);
 }
 
 static void note_use(lifetime *lives, const uint32_t *index_of, hd_tensor_id root, uint32_t step)
@@ -175,28 +181,30 @@ static void note_use(lifetime *lives, const uint32_t *index_of, hd_tensor_id roo
     }
 }
 
-static void add_life(hd_planner *planner, hd_memory_place place, lifetime *lives, size_t *count, uint32_t *index_of,
-                     hd_tensor_id id, uint32_t step)
+static void add_life(hd_planner *planner, hd_memory_place place, lifetime *lives, size_t *count,
+                     uint32_t *index_of, hd_tensor_id id, uint32_t step)
 {
     const hd_plan_tensor *tensor = &planner->tensors[id];
     if (!is_in_arena(tensor) || tensor->place != place || index_of[id] != UINT32_MAX) {
         return;
     }
     index_of[id] = (uint32_t)*count;
-    lives[(*count)++] = (lifetime){.tensor = id,
-                                   .first = step,
-                                   .last = tensor->kept ? STEP_END : step,
-                                   .size = hd_align_up(hd_plan_tensor_size(tensor) + 1, HD_CACHE_LINE) + HD_MEMORY_GAP,
-                                   .shares = HD_TENSOR_NONE};
+    lives[(*count)++] = (lifetime){
+        .tensor = id,
+        .first = step,
+        .last = tensor->kept ? STEP_END : step,
+        .size = hd_align_up(hd_plan_tensor_size(tensor) + 1, HD_CACHE_LINE) + HD_MEMORY_GAP,
+        .shares = HD_TENSOR_NONE};
 }
 
 /* Whether output 0 of a node may take over the memory of an input that dies there (kernel.h). */
-static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, const hd_kernel *kernel,
-                                const lifetime *lives, const uint32_t *index_of, uint32_t step)
+static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node,
+                                const hd_kernel *kernel, const lifetime *lives,
+                                const uint32_t *index_of, uint32_t step)
 {
     hd_tensor_id output = node->outputs[0];
-    if (output == HD_TENSOR_NONE || !is_in_arena(&planner->tensors[output]) || index_of[output] == UINT32_MAX ||
-        planner->tensors[output].extent != HD_TENSOR_NONE) {
+    if (output == HD_TENSOR_NONE || !is_in_arena(&planner->tensors[output]) ||
+        index_of[output] == UINT32_MAX || planner->tensors[output].extent != HD_TENSOR_NONE) {
         return HD_TENSOR_NONE;
     }
     for (size_t i = 0; i < node->operation.input_count && i < 64; i++) {
@@ -206,7 +214,8 @@ static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, c
         hd_tensor_id root = hd_planner_root(planner, node->inputs[i]);
         if (!is_in_arena(&planner->tensors[root]) || index_of[root] == UINT32_MAX ||
             lives[index_of[root]].last != step || lives[index_of[root]].first == step ||
-            hd_plan_tensor_size(&planner->tensors[root]) != hd_plan_tensor_size(&planner->tensors[output])) {
+            hd_plan_tensor_size(&planner->tensors[root]) !=
+                hd_plan_tensor_size(&planner->tensors[output])) {
             continue;
         }
         return root;
@@ -214,7 +223,8 @@ static hd_tensor_id in_place_of(hd_planner *planner, const hd_plan_node *node, c
     return HD_TENSOR_NONE;
 }
 
-static void find_lifetimes(hd_planner *planner, hd_memory_place place, lifetime *lives, size_t *count, uint32_t *index_of)
+static void find_lifetimes(hd_planner *planner, hd_memory_place place, lifetime *lives,
+                           size_t *count, uint32_t *index_of)
 {
     for (size_t t = 0; t < planner->tensor_count; t++) {
         index_of[t] = UINT32_MAX;
@@ -250,7 +260,8 @@ static void find_lifetimes(hd_planner *planner, hd_memory_place place, lifetime 
     }
 }
 
-static void share_in_place(hd_planner *planner, const hd_plan *plan, lifetime *lives, uint32_t *index_of)
+static void share_in_place(hd_planner *planner, const hd_plan *plan, lifetime *lives,
+                           uint32_t *index_of)
 {
     uint32_t step = 1;
     for (size_t n = 0; n < planner->node_count; n++) {
@@ -259,9 +270,9 @@ static void share_in_place(hd_planner *planner, const hd_plan *plan, lifetime *l
             continue;
         }
         const hd_kernel *kernel = &plan->recipe.steps[step - 1].kernel;
-        hd_tensor_id root =
-            kernel->inplace_inputs == 0 ? HD_TENSOR_NONE
-                                        : in_place_of(planner, node, kernel, lives, index_of, step);
+        hd_tensor_id root = kernel->inplace_inputs == 0
+                                ? HD_TENSOR_NONE
+                                : in_place_of(planner, node, kernel, lives, index_of, step);
         if (root != HD_TENSOR_NONE) {
             lifetime *output = &lives[index_of[node->outputs[0]]];
             lifetime *input = &lives[index_of[root]];
@@ -381,7 +392,8 @@ static bool place_by_step(hd_planner *planner, const lifetime *lives, size_t cou
 static int compare_changes(const void *a, const void *b)
 {
     const hd_arena_change *first = a, *second = b;
-    return first->step != second->step ? (first->step < second->step ? -1 : 1) : first->allows - second->allows;
+    return first->step != second->step ? (first->step < second->step ? -1 : 1)
+                                       : first->allows - second->allows;
 }
 
 /* What AddressSanitizer is told while the steps run. A tensor that lies in place of others leaves it to the first. */
@@ -391,7 +403,8 @@ static bool list_changes(hd_planner *planner, hd_plan *plan, const lifetime *liv
     recipe->changes = hd_region_array(planner->region, 2 * count, sizeof *recipe->changes);
     for (size_t i = 0; i < count && recipe->changes != NULL; i++) {
         const hd_plan_tensor *tensor = &planner->tensors[lives[i].tensor];
-        hd_arena_change change = {lives[i].first == 0 ? 0 : lives[i].first - 1, true, tensor->offset, hd_plan_tensor_size(tensor)};
+        hd_arena_change change = {lives[i].first == 0 ? 0 : lives[i].first - 1, true,
+                                  tensor->offset, hd_plan_tensor_size(tensor)};
         if (lives[i].shares != HD_TENSOR_NONE || lives[i].last == 0) {
             continue;
         }
@@ -433,7 +446,8 @@ static hd_status place_tensors(hd_planner *planner, hd_plan *plan, hd_memory_pla
         }
         tensor->placed = true;
         size_t end = tensor->offset + lives[i].size;
-        planner->arena_sizes[place] = end > planner->arena_sizes[place] ? end : planner->arena_sizes[place];
+        planner->arena_sizes[place] =
+            end > planner->arena_sizes[place] ? end : planner->arena_sizes[place];
     }
     /* With parts the steps are several lists over one arena; their blocks have lists and changes of their own. */
     if (HD_MEMORY_GAP > 0 && plan->part_count == 0 && planner->model->device->unit->is_host &&
@@ -465,7 +479,8 @@ static hd_reference reference_to(const hd_planner *planner, hd_tensor_id id)
     if (tensor->output_index >= 0) {
         return (hd_reference){.space = HD_SPACE_OUTPUT, .index = (uint32_t)tensor->output_index};
     }
-    return (hd_reference){.space = tensor->place == HD_PLACE_DEVICE ? HD_SPACE_ARENA : HD_SPACE_HOST,
+    return (hd_reference){.space =
+                              tensor->place == HD_PLACE_DEVICE ? HD_SPACE_ARENA : HD_SPACE_HOST,
                           .offset = tensor->offset};
 }
 
@@ -475,7 +490,8 @@ static hd_status list_references(hd_planner *planner, hd_plan *plan)
     for (size_t n = 0; n < planner->node_count; n++) {
         total += planner->nodes[n].dead ? 0 : reference_count_of(&planner->nodes[n]);
     }
-    plan->recipe.references = hd_region_array(planner->region, total, sizeof *plan->recipe.references);
+    plan->recipe.references =
+        hd_region_array(planner->region, total, sizeof *plan->recipe.references);
     if (plan->recipe.references == NULL) {
         return out_of_memory(planner);
     }
@@ -495,13 +511,14 @@ static hd_status list_references(hd_planner *planner, hd_plan *plan)
                     : reference_to(planner, node->inputs[i]);
         }
         for (size_t i = 0; i < node->operation.output_count; i++) {
-            plan->recipe.references[plan->recipe.reference_total++] = reference_to(planner, node->outputs[i]);
+            plan->recipe.references[plan->recipe.reference_total++] =
+                reference_to(planner, node->outputs[i]);
         }
-        for (size_t i = 0; hd_plan_node_is_dynamic(node) && i < node->operation.output_count;
-             i++) {
+        for (size_t i = 0; hd_plan_node_is_dynamic(node) && i < node->operation.output_count; i++) {
             hd_tensor_id output = node->outputs[i];
-            plan->recipe.references[plan->recipe.reference_total++] = reference_to(
-                planner, output == HD_TENSOR_NONE ? HD_TENSOR_NONE : planner->tensors[output].extent);
+            plan->recipe.references[plan->recipe.reference_total++] =
+                reference_to(planner, output == HD_TENSOR_NONE ? HD_TENSOR_NONE
+                                                               : planner->tensors[output].extent);
         }
     }
     return HD_OK;
@@ -513,8 +530,8 @@ static bool make_direct(hd_planner *planner, hd_tensor_id id, uint32_t index)
     hd_tensor_id root_id = hd_planner_root(planner, id);
     hd_plan_tensor *root = &planner->tensors[root_id];
     if (planner->tensors[id].data != NULL || !is_in_arena(root) || root->placed ||
-        root->place != hd_planner_part_place(planner) ||
-        root->producer == UINT32_MAX || root->extent != HD_TENSOR_NONE) {
+        root->place != hd_planner_part_place(planner) || root->producer == UINT32_MAX ||
+        root->extent != HD_TENSOR_NONE) {
         return false;
     }
     root->output_index = (int32_t)index;
@@ -558,14 +575,15 @@ static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
 static hd_status list_boundaries(hd_planner *planner, hd_plan *plan)
 {
     plan->boundary_count = planner->cut_count;
-    plan->boundaries = hd_region_array(planner->region, planner->cut_count, sizeof *plan->boundaries);
+    plan->boundaries =
+        hd_region_array(planner->region, planner->cut_count, sizeof *plan->boundaries);
     if (plan->boundaries == NULL) {
         return out_of_memory(planner);
     }
     for (size_t i = 0; i < planner->cut_count; i++) {
-        plan->boundaries[i] =
-            (hd_plan_boundary){.source = reference_to(planner, hd_planner_readable(planner, planner->cut[i])),
-                               .size = hd_plan_tensor_size(&planner->tensors[planner->cut[i]])};
+        plan->boundaries[i] = (hd_plan_boundary){
+            .source = reference_to(planner, hd_planner_readable(planner, planner->cut[i])),
+            .size = hd_plan_tensor_size(&planner->tensors[planner->cut[i]])};
     }
     return HD_OK;
 }
@@ -594,10 +612,11 @@ static hd_status check_memory(const hd_planner *planner, const hd_plan *plan)
     }
     return arena + scratch + outputs <= (double)planner->budget.memory
                ? HD_OK
-               : hd_fail(planner->error, HD_UNSUPPORTED,
-                         "a run takes %.0f bytes of arena, %.0f of scratch memory and %.0f of outputs; "
-                         "run_memory_limit allows %llu",
-                         arena, scratch, outputs, (unsigned long long)planner->budget.memory);
+               : hd_fail(
+                     planner->error, HD_UNSUPPORTED,
+                     "a run takes %.0f bytes of arena, %.0f of scratch memory and %.0f of outputs; "
+                     "run_memory_limit allows %llu",
+                     arena, scratch, outputs, (unsigned long long)planner->budget.memory);
 }
 
 /* A turn of a Loop, or a branch of an If, is work beside its steps, too: it is begun, and what none of its steps writes
@@ -606,7 +625,9 @@ static void count_block(hd_planner *planner, const hd_plan *plan)
 {
     planner->run_work += START_WORK;
     for (size_t i = 0; i < plan->output_count; i++) {
-        planner->run_work += plan->outputs[i].direct ? 0 : START_COPY_WORK + (double)plan->outputs[i].size * COPY_WORK;
+        planner->run_work += plan->outputs[i].direct
+                                 ? 0
+                                 : START_COPY_WORK + (double)plan->outputs[i].size * COPY_WORK;
     }
 }
 
@@ -643,9 +664,10 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
     for (size_t i = 0; status == HD_OK && i < plan->output_count; i++) {
         hd_plan_output *output = &plan->outputs[i];
         if (output->known && !output->direct) {
-            output->source =
-                reference_to(planner, hd_planner_readable(planner, hd_planner_find(
-                                                                       planner, planner->results->outputs[output->index])));
+            output->source = reference_to(
+                planner,
+                hd_planner_readable(
+                    planner, hd_planner_find(planner, planner->results->outputs[output->index])));
         }
     }
     for (size_t i = 0; status == HD_OK && i < plan->check_count; i++) {

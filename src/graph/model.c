@@ -89,19 +89,22 @@ void hd_model_destroy(hd_model **model)
     hd_device_destroy(&device);
 }
 
-hd_status hd_model_options_read(const hd_model_options *options, hd_model_options *out, hd_error *error)
+hd_status hd_model_options_read(const hd_model_options *options, hd_model_options *out,
+                                hd_error *error)
 {
     *out = (hd_model_options){0};
     if (options != NULL) {
         if (options->struct_size == 0 || options->struct_size > sizeof *out) {
-            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_model_options.struct_size is %zu, not %zu",
-                           options->struct_size, sizeof *out);
+            return hd_fail(error, HD_INVALID_ARGUMENT,
+                           "hd_model_options.struct_size is %zu, not %zu", options->struct_size,
+                           sizeof *out);
         }
         memcpy(out, options, options->struct_size);
     }
     for (size_t i = 0; i < out->override_count; i++) {
         if (out->override_names == NULL || out->override_names[i] == NULL) {
-            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_model_options.override_names: %zu is NULL", i);
+            return hd_fail(error, HD_INVALID_ARGUMENT,
+                           "hd_model_options.override_names: %zu is NULL", i);
         }
     }
     if (out->plan_cache_capacity == 0) {
@@ -148,15 +151,16 @@ fail:
     return status;
 }
 
-static hd_status make_once(hd_device *device, const hd_graph_source *source, const hd_model_options *options,
-                           hd_model **out_model, hd_error *error)
+static hd_status make_once(hd_device *device, const hd_graph_source *source,
+                           const hd_model_options *options, hd_model **out_model, hd_error *error)
 {
     hd_memory_scope scope;
     hd_graph *graph = NULL;
     uint64_t limit = hd_budget_of_load(options);
     hd_graph_source given = *source;
     given.options = options;
-    hd_memory_scope_enter(&scope, hd_memory_account_owner(&device->memory, HD_MEMORY_WEIGHTS), limit);
+    hd_memory_scope_enter(&scope, hd_memory_account_owner(&device->memory, HD_MEMORY_WEIGHTS),
+                          limit);
     hd_status status = given.make(&given, &graph, error);
     if (status == HD_OK) {
         status = adopt_graph(device, graph, options, out_model, error);
@@ -164,13 +168,14 @@ static hd_status make_once(hd_device *device, const hd_graph_source *source, con
     hd_memory_scope_leave(&scope);
     return status == HD_OUT_OF_MEMORY && scope.is_refused
                ? hd_fail(error, HD_UNSUPPORTED,
-                         "loading it takes over %llu bytes and %d times what is read; run_memory_limit allows no more",
+                         "loading it takes over %llu bytes and %d times what is read; "
+                         "run_memory_limit allows no more",
                          (unsigned long long)limit, HD_BUDGET_LOAD_A_BYTE)
                : status;
 }
 
-hd_status hd_model_make(hd_device *device, const hd_graph_source *source, const hd_model_options *options,
-                        hd_model **out_model, hd_error *error)
+hd_status hd_model_make(hd_device *device, const hd_graph_source *source,
+                        const hd_model_options *options, hd_model **out_model, hd_error *error)
 {
     *out_model = NULL;
     hd_model_options given;
@@ -186,7 +191,8 @@ hd_status hd_model_make(hd_device *device, const hd_graph_source *source, const 
         status = make_once(device, source, &given, out_model, error);
     }
     if (status == HD_OUT_OF_MEMORY && device->memory.limit != 0) {
-        hd_fail_suffix(error, status, "; the device's memory limit is %llu bytes, of which %llu are taken",
+        hd_fail_suffix(error, status,
+                       "; the device's memory limit is %llu bytes, of which %llu are taken",
                        (unsigned long long)device->memory.limit,
                        (unsigned long long)hd_load_relaxed(&device->memory.total));
     }
@@ -198,7 +204,9 @@ static hd_status copy_graph(const hd_graph_source *source, hd_graph **out_graph,
     const hd_graph *graph = source->data;
     hd_budget_bring(hd_graph_count_constants(graph));
     *out_graph = hd_graph_clone(graph);
-    return *out_graph != NULL ? HD_OK : hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a copy of the graph");
+    return *out_graph != NULL
+               ? HD_OK
+               : hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a copy of the graph");
 }
 
 hd_status hd_model_create(hd_device *device, const hd_graph *graph, const hd_model_options *options,
@@ -238,7 +246,8 @@ static void describe_value(const hd_graph_value *value, const char *name, hd_val
 
 hd_status hd_model_input_info(const hd_model *model, size_t index, hd_value_info *out_info)
 {
-    if (model == NULL || out_info == NULL || index >= model->graph->root->input_count || !hd_sized_is_set(out_info)) {
+    if (model == NULL || out_info == NULL || index >= model->graph->root->input_count ||
+        !hd_sized_is_set(out_info)) {
         return HD_INVALID_ARGUMENT;
     }
     const hd_graph_value *value = &model->graph->values[model->graph->root->inputs[index]];
@@ -248,10 +257,12 @@ hd_status hd_model_input_info(const hd_model *model, size_t index, hd_value_info
 
 hd_status hd_model_output_info(const hd_model *model, size_t index, hd_value_info *out_info)
 {
-    if (model == NULL || out_info == NULL || index >= model->graph->root->output_count || !hd_sized_is_set(out_info)) {
+    if (model == NULL || out_info == NULL || index >= model->graph->root->output_count ||
+        !hd_sized_is_set(out_info)) {
         return HD_INVALID_ARGUMENT;
     }
     const hd_block *root = model->graph->root;
-    describe_value(&model->graph->values[root->outputs[index]], root->output_names[index], out_info);
+    describe_value(&model->graph->values[root->outputs[index]], root->output_names[index],
+                   out_info);
     return HD_OK;
 }

@@ -16,7 +16,7 @@
 #define HD_MEMO_COUNT 4
 typedef struct hd_memo {
     hd_plan *plans[HD_MEMO_COUNT]; /* with a reference each */
-    void *keys[HD_MEMO_COUNT]; /* in memory that later keys use again (FLAT) */
+    void *keys[HD_MEMO_COUNT];     /* in memory that later keys use again (FLAT) */
     size_t key_sizes[HD_MEMO_COUNT];
     size_t key_capacities[HD_MEMO_COUNT];
     uint32_t next; /* the entry that is replaced next */
@@ -28,11 +28,11 @@ struct hd_model {
     _Atomic uint32_t reference_count;
     hd_device *device; /* with a reference */
     hd_graph *graph;
-    const hd_packed **packed; /* one a graph value, NULL for most */
+    const hd_packed **packed;      /* one a graph value, NULL for most */
     hd_device_constants constants; /* of those that are not packed */
-    size_t weight_size;       /* bytes, packed or not */
-    hd_model_options options; /* as given */
-    uint64_t brought;         /* bytes of the constants that the file or the graph had */
+    size_t weight_size;            /* bytes, packed or not */
+    hd_model_options options;      /* as given */
+    uint64_t brought;              /* bytes of the constants that the file or the graph had */
     hd_plan_cache *plans;
     hd_reclaim_source source; /* of what may be dropped */
     /* Inputs whose values steer plans: bits are only ever added, by whoever makes a plan and finds
@@ -45,21 +45,22 @@ struct hd_model {
 };
 
 /* Reads options, NULL meaning defaults, each as far as the caller's struct goes. HD_INVALID_ARGUMENT. */
-HD_MUST_CHECK hd_status hd_model_options_read(const hd_model_options *options, hd_model_options *out,
-                                              hd_error *error);
+HD_MUST_CHECK hd_status hd_model_options_read(const hd_model_options *options,
+                                              hd_model_options *out, hd_error *error);
 
 /* Where a model's graph comes from: make gives one that is the caller's. */
 typedef struct hd_graph_source {
     hd_status (*make)(const struct hd_graph_source *source, hd_graph **out_graph, hd_error *error);
-    const void *data;    /* a graph, or a file's bytes, or its path */
-    size_t size;         /* of the bytes */
+    const void *data;                       /* a graph, or a file's bytes, or its path */
+    size_t size;                            /* of the bytes */
     const struct hd_model_options *options; /* as read; set by hd_model_make */
 } hd_graph_source;
 
 /* Makes a model of a graph; constants are folded and packed. All that this takes is charged to the device
  * before it is allocated; where there is too little memory, what the device does not need goes first. */
 HD_MUST_CHECK hd_status hd_model_make(hd_device *device, const hd_graph_source *source,
-                                      const hd_model_options *options, hd_model **out_model, hd_error *error);
+                                      const hd_model_options *options, hd_model **out_model,
+                                      hd_error *error);
 
 /* Whether the arguments of a run are there at all; HD_INVALID_ARGUMENT. */
 HD_MUST_CHECK hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs,
@@ -73,30 +74,34 @@ bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input
  * caller keeps the model. may_split: independent rows may run one after the other; that is faster where
  * every core has a caller of its own. stop (NULL: nothing stops it): looked at while it computes, and committed
  * before the output structs are written. */
-HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
-                                        const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
-                                        size_t output_count, hd_error *error);
+HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split,
+                                        const hd_stop *stop, const hd_tensor *inputs,
+                                        size_t input_count, hd_tensor *outputs, size_t output_count,
+                                        hd_error *error);
 
 /* hd_model_run that `stop` ends, also while it waits. */
-HD_MUST_CHECK hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tensor *inputs,
-                                           size_t input_count, hd_tensor *outputs, size_t output_count,
+HD_MUST_CHECK hd_status hd_model_run_until(hd_model *model, const hd_stop *stop,
+                                           const hd_tensor *inputs, size_t input_count,
+                                           hd_tensor *outputs, size_t output_count,
                                            hd_error *error) HD_WAITS;
 
 /* Public, and may wait: for a stream, a plan, a place in a queue; to end a device, its threads. */
 HD_MUST_CHECK hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
-                                     hd_tensor *outputs, size_t output_count, hd_error *error) HD_WAITS;
-HD_MUST_CHECK hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs, size_t input_count,
-                                          hd_tensor *outputs, size_t output_count,
-                                          const hd_run_options *options, hd_error *error) HD_WAITS;
-HD_MUST_CHECK hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t input_count,
-                                           hd_tensor *outputs, size_t output_count,
-                                           const hd_submit_options *options, hd_future **out_future,
-                                           hd_error *error) HD_WAITS;
+                                     hd_tensor *outputs, size_t output_count,
+                                     hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs,
+                                          size_t input_count, hd_tensor *outputs,
+                                          size_t output_count, const hd_run_options *options,
+                                          hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs,
+                                           size_t input_count, hd_tensor *outputs,
+                                           size_t output_count, const hd_submit_options *options,
+                                           hd_future **out_future, hd_error *error) HD_WAITS;
 void hd_model_destroy(hd_model **model) HD_WAITS;
 
 /* Reads options, NULL meaning defaults. HD_INVALID_ARGUMENT. */
-HD_MUST_CHECK hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_options *out,
-                                               hd_error *error);
+HD_MUST_CHECK hd_status hd_submit_options_read(const hd_submit_options *options,
+                                               hd_submit_options *out, hd_error *error);
 /* Until when a submission waits for a place (hd_clock_now's scale; 0: not at all). */
 uint64_t hd_submit_options_limit(const hd_submit_options *options);
 

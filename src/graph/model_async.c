@@ -9,9 +9,9 @@
 #define SUBMIT_WAIT_MS 60000
 
 typedef struct async_run {
-    hd_stream_work work; /* first: the queue's pointer to it is the run's */
-    hd_model *model;     /* with a reference, and through it the device */
-    hd_future *future;   /* with the request's reference */
+    hd_stream_work work;    /* first: the queue's pointer to it is the run's */
+    hd_model *model;        /* with a reference, and through it the device */
+    hd_future *future;      /* with the request's reference */
     const hd_tensor *given; /* the caller's inputs, until they are recorded */
     hd_tensor *outputs;     /* the caller's */
     size_t output_count;
@@ -55,8 +55,9 @@ hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_opt
     *out = (hd_submit_options){0};
     if (options != NULL) {
         if (options->struct_size == 0 || options->struct_size > sizeof *out) {
-            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_submit_options.struct_size is %zu, not %zu",
-                           options->struct_size, sizeof *out);
+            return hd_fail(error, HD_INVALID_ARGUMENT,
+                           "hd_submit_options.struct_size is %zu, not %zu", options->struct_size,
+                           sizeof *out);
         }
         memcpy(out, options, options->struct_size);
     }
@@ -71,12 +72,14 @@ uint64_t hd_submit_options_limit(const hd_submit_options *options)
 static hd_status fail_future(hd_status status, hd_error *error)
 {
     return hd_fail(error, status,
-                   status == HD_EXHAUSTED ? "too many callbacks are outstanding" : "no memory for a request");
+                   status == HD_EXHAUSTED ? "too many callbacks are outstanding"
+                                          : "no memory for a request");
 }
 
 hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t input_count,
-                             hd_tensor *outputs, size_t output_count, const hd_submit_options *options,
-                             hd_future **out_future, hd_error *error)
+                             hd_tensor *outputs, size_t output_count,
+                             const hd_submit_options *options, hd_future **out_future,
+                             hd_error *error)
 {
     if (out_future != NULL) {
         *out_future = NULL;
@@ -100,7 +103,8 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
     }
     size_t size;
     async_run *run = NULL;
-    if (hd_multiply_size(input_count, sizeof *inputs, &size) && hd_add_size(size, sizeof *run, &size)) {
+    if (hd_multiply_size(input_count, sizeof *inputs, &size) &&
+        hd_add_size(size, sizeof *run, &size)) {
         run = hd_alloc(size);
     }
     if (run == NULL) {

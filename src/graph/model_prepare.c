@@ -69,7 +69,8 @@ static void drop_inputs(fold_state *state, const hd_node *node)
 }
 
 /* Whether an output has the type that the file declares; the plan says so where it has not. */
-static bool is_as_declared(const hd_graph *graph, const hd_node *node, const hd_operation *operation)
+static bool is_as_declared(const hd_graph *graph, const hd_node *node,
+                           const hd_operation *operation)
 {
     for (size_t i = 0; i < node->output_count; i++) {
         hd_dtype declared = graph->values[node->outputs[i]].dtype;
@@ -85,8 +86,8 @@ static hd_status compute_node(const hd_node *node, hd_operation *operation)
     if ((node->operator->flags & HD_OPERATOR_VIEW) == 0 || node->output_count != 1) {
         return hd_evaluate(operation, NULL);
     }
-    size_t size =
-        (size_t)hd_shape_count(&operation->outputs[0].shape) * hd_dtype_size(operation->outputs[0].dtype);
+    size_t size = (size_t)hd_shape_count(&operation->outputs[0].shape) *
+                  hd_dtype_size(operation->outputs[0].dtype);
     void *copy = hd_alloc_aligned(size);
     if (copy == NULL) {
         return HD_OUT_OF_MEMORY;
@@ -116,7 +117,8 @@ static hd_status fold_one(fold_state *state, const hd_node *node, hd_region *reg
             operation.outputs[i].dtype = HD_DTYPE_NONE;
         }
     }
-    if (!is_as_declared(graph, node, &operation) || hd_index_check_known(&operation, NULL) != HD_OK ||
+    if (!is_as_declared(graph, node, &operation) ||
+        hd_index_check_known(&operation, NULL) != HD_OK ||
         !hd_folding_take(&state->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return HD_OK;
     }
@@ -200,8 +202,8 @@ typedef struct constant_use {
     hd_constant_form form; /* what the others want; kind 0: there are no others */
 } constant_use;
 
-static void note_reader(const hd_unit *unit, const hd_graph *graph, const hd_node *node, size_t index,
-                        constant_use *use)
+static void note_reader(const hd_unit *unit, const hd_graph *graph, const hd_node *node,
+                        size_t index, constant_use *use)
 {
     const hd_graph_value *value = &graph->values[node->inputs[index]];
     hd_operand operands[8] = {{0}};
@@ -269,9 +271,11 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
             continue;
         }
         if (uses[v].form.kind != 0) {
-            hd_operand constant = {.dtype = value->dtype, .shape = value->shape, .data = value->data};
+            hd_operand constant = {
+                .dtype = value->dtype, .shape = value->shape, .data = value->data};
             hd_packed *packed = NULL;
-            status = unit->backend->compile->constant_create(unit, uses[v].form, &constant, &packed, error);
+            status = unit->backend->compile->constant_create(unit, uses[v].form, &constant, &packed,
+                                                             error);
             if (status == HD_OK && packed != NULL) {
                 model->packed[v] = packed;
                 *size += packed->size;
@@ -297,8 +301,7 @@ hd_status hd_model_prepare(hd_model *model, hd_error *error)
     if (status != HD_OK) {
         return status;
     }
-    if (fold_constants(model) != HD_OK ||
-        hd_graph_join_affine(model->graph) != HD_OK) {
+    if (fold_constants(model) != HD_OK || hd_graph_join_affine(model->graph) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
     size_t size = 0;

@@ -35,7 +35,7 @@ typedef struct run_state {
     hd_list_memory memory; /* the workspace's, as it was for the last replay */
     /* In the workspace's pointers: one entry a model input or output each. */
     void **input_data;
-    void **output_data;     /* what the steps write to; NULL where nothing is bound yet */
+    void **output_data;              /* what the steps write to; NULL where nothing is bound yet */
     const hd_tensor **input_tensors; /* the caller's of each model input */
     hd_tensor **output_tensors;      /* the caller's of each model output, NULL: not wanted */
     void **whole_outputs;            /* while rows run one by one: output_data of the whole batch */
@@ -74,9 +74,11 @@ static hd_status reserve_tables(run_state *run)
 
 static hd_status bind_tensors(run_state *run)
 {
-    hd_status status = hd_bind_inputs(run->model, run->inputs, run->input_count, run->input_tensors, run->error);
+    hd_status status =
+        hd_bind_inputs(run->model, run->inputs, run->input_count, run->input_tensors, run->error);
     if (status == HD_OK) {
-        status = hd_bind_outputs(run->model, run->outputs, run->output_count, run->output_tensors, run->error);
+        status = hd_bind_outputs(run->model, run->outputs, run->output_count, run->output_tensors,
+                                 run->error);
     }
     for (size_t i = 0; status == HD_OK && i < root_of(run)->input_count; i++) {
         run->input_data[i] = run->input_tensors[i]->data;
@@ -177,8 +179,8 @@ static hd_plan *add_memo(const run_state *run, hd_plan *plan, const void *key, s
     memo->plans[i] = plan;
     memo->key_sizes[i] = 0;
     /* without a key it is kept, but found through the cache only */
-    if (hd_memory_account_reserve(account_of(run), HD_MEMORY_ARENAS, &memo->keys[i], &memo->key_capacities[i],
-                                  key_size, 1)) {
+    if (hd_memory_account_reserve(account_of(run), HD_MEMORY_ARENAS, &memo->keys[i],
+                                  &memo->key_capacities[i], key_size, 1)) {
         memcpy(memo->keys[i], key, key_size);
         memo->key_sizes[i] = key_size;
     }
@@ -235,22 +237,25 @@ done:
 
 /* Asks the cache, and makes the plan if this thread is the one to do so. *out_plan stays NULL when
  * further inputs turned out to steer: then the key must be made again. */
-static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering, hd_plan **out_plan)
+static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering,
+                              hd_plan **out_plan)
 {
     hd_plan_cache *cache = run->model->plans;
     void *found;
     hd_memory_scope scope; /* of what the cache keeps beside the plan */
-    hd_memory_scope_enter(&scope, hd_memory_account_owner(account_of(run), HD_MEMORY_PLANS), UINT64_MAX);
-    hd_status status = hd_plan_cache_find_unless(cache, run->workspace->key, run->key_size,
-                                                 hd_clock_after_ms(PLAN_WAIT_MS), run->stop, &found);
+    hd_memory_scope_enter(&scope, hd_memory_account_owner(account_of(run), HD_MEMORY_PLANS),
+                          UINT64_MAX);
+    hd_status status =
+        hd_plan_cache_find_unless(cache, run->workspace->key, run->key_size,
+                                  hd_clock_after_ms(PLAN_WAIT_MS), run->stop, &found);
     hd_memory_scope_leave(&scope);
     if (status == HD_CANCELLED || status == HD_DEADLINE) {
         return hd_stop_tell(status, run->error);
     }
     if (status != HD_OK) {
-        return hd_fail(run->error, status, status == HD_NOT_YET
-                                               ? "another thread has not finished this plan in time"
-                                               : "no memory for a plan");
+        return hd_fail(run->error, status,
+                       status == HD_NOT_YET ? "another thread has not finished this plan in time"
+                                            : "no memory for a plan");
     }
     hd_plan *plan = found;
     if (plan == NULL) {
@@ -308,21 +313,22 @@ static hd_status provide_outputs(run_state *run, const hd_plan *plan)
         if (tensor->data == NULL) {
             if (!hd_memory_account_take(account_of(run), HD_MEMORY_ARENAS, output->size)) {
                 return hd_fail(run->error, HD_OUT_OF_MEMORY,
-                               "output '%s' of %zu bytes passes the device's memory limit", name, output->size);
+                               "output '%s' of %zu bytes passes the device's memory limit", name,
+                               output->size);
             }
             run->allocated_size += output->size;
             void *data = hd_alloc_aligned(output->size);
             if (data == NULL) {
-                return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for output '%s' of %zu bytes", name,
-                               output->size);
+                return hd_fail(run->error, HD_OUT_OF_MEMORY,
+                               "no memory for output '%s' of %zu bytes", name, output->size);
             }
             hd_stop_touch(data, output->size);
             run->output_data[output->index] = data;
             run->allocated_count++;
             continue;
         }
-        hd_status status = hd_bind_check_room(run->model, output->index, tensor, output->dtype, &output->shape,
-                                              output->size, run->error);
+        hd_status status = hd_bind_check_room(run->model, output->index, tensor, output->dtype,
+                                              &output->shape, output->size, run->error);
         if (status != HD_OK) {
             return status;
         }
@@ -333,20 +339,22 @@ static hd_status provide_outputs(run_state *run, const hd_plan *plan)
 
 /* Room for a plan in the lane's arena and scratch memory of one place; what the segment before, NULL: none, left in
  * the arena stays. */
-static hd_status reserve_place(run_state *run, const hd_plan *plan, const hd_plan *before, hd_memory_place place)
+static hd_status reserve_place(run_state *run, const hd_plan *plan, const hd_plan *before,
+                               hd_memory_place place)
 {
     hd_device *device = run->model->device;
     size_t keep = before == NULL ? 0 : before->arena_sizes[place];
-    hd_status status = hd_workspace_reserve_arena(run->workspace, device->unit, &device->memory, place,
-                                                  plan->arena_sizes[place], keep);
+    hd_status status = hd_workspace_reserve_arena(run->workspace, device->unit, &device->memory,
+                                                  place, plan->arena_sizes[place], keep);
     if (status == HD_OK) {
         hd_unit *unit = hd_device_unit(device, place);
         status = hd_workspace_reserve_scratch(run->workspace, device->unit, &device->memory, place,
                                               plan->scratch_sizes[place] * unit->scratch_count);
     }
-    return status == HD_OK ? HD_OK
-                           : hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes",
-                                     plan->arena_sizes[place]);
+    return status == HD_OK
+               ? HD_OK
+               : hd_fail(run->error, status, "no memory for a run: its arena has %zu bytes",
+                         plan->arena_sizes[place]);
 }
 
 static hd_status replay(run_state *run, hd_plan *plan, const hd_plan *before)
@@ -360,13 +368,15 @@ static hd_status replay(run_state *run, hd_plan *plan, const hd_plan *before)
     if (status != HD_OK) {
         return status;
     }
-    run->memory = (hd_list_memory){workspace->arenas[HD_PLACE_DEVICE].memory, workspace->arenas[HD_PLACE_HOST].memory};
+    run->memory = (hd_list_memory){workspace->arenas[HD_PLACE_DEVICE].memory,
+                                   workspace->arenas[HD_PLACE_HOST].memory};
     double work_left = plan->work_left;
     uint64_t pending = 0;
     hd_replay replay = {.device = device,
                         .lane = run->lane,
                         .generation = workspace->generation,
-                        .scratch = {workspace->scratch[HD_PLACE_DEVICE].memory, workspace->scratch[HD_PLACE_HOST].memory},
+                        .scratch = {workspace->scratch[HD_PLACE_DEVICE].memory,
+                                    workspace->scratch[HD_PLACE_HOST].memory},
                         .pending = &pending,
                         .work_left = &work_left,
                         .stop = run->stop,
@@ -456,8 +466,8 @@ static void select_row(run_state *run, const hd_plan *whole, int64_t rows, int64
     }
     for (size_t i = 0; i < whole->output_count; i++) {
         uint32_t index = whole->outputs[i].index;
-        run->output_data[index] = (char *)run->whole_outputs[index] +
-                                  whole->outputs[i].size / (size_t)rows * (size_t)row;
+        run->output_data[index] =
+            (char *)run->whole_outputs[index] + whole->outputs[i].size / (size_t)rows * (size_t)row;
     }
 }
 
@@ -665,7 +675,8 @@ bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input
 hd_status hd_model_check_run(const hd_model *model, const hd_tensor *inputs, size_t input_count,
                              const hd_tensor *outputs, size_t output_count, hd_error *error)
 {
-    if (model == NULL || (inputs == NULL && input_count > 0) || outputs == NULL || output_count == 0) {
+    if (model == NULL || (inputs == NULL && input_count > 0) || outputs == NULL ||
+        output_count == 0) {
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "model, inputs or outputs is NULL, or no output is asked for");
     }
@@ -688,13 +699,15 @@ typedef struct delegated_run {
 static hd_work_result execute_delegated(hd_work *work, uint32_t runner)
 {
     delegated_run *run = (delegated_run *)work;
-    run->status = hd_model_run_on(run->model, hd_lane_of_runner(runner), true, run->stop, run->inputs,
-                                  run->input_count, run->outputs, run->output_count, &run->error);
+    run->status =
+        hd_model_run_on(run->model, hd_lane_of_runner(runner), true, run->stop, run->inputs,
+                        run->input_count, run->outputs, run->output_count, &run->error);
     return HD_WORK_DONE;
 }
 
-static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_stop *stop, const hd_tensor *inputs,
-                          size_t input_count, hd_tensor *outputs, size_t output_count, hd_error *error)
+static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_stop *stop,
+                          const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                          size_t output_count, hd_error *error)
 {
     delegated_run run = {.work = {.run = execute_delegated},
                          .model = model,
@@ -708,8 +721,8 @@ static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_stop 
     }
     if (run.status == HD_OUT_OF_MEMORY) {
         /* The runner's lane may lack what the caller's has already. */
-        return hd_model_run_on(model, lease->stream, true, stop, inputs, input_count, outputs, output_count,
-                               error);
+        return hd_model_run_on(model, lease->stream, true, stop, inputs, input_count, outputs,
+                               output_count, error);
     }
     if (run.status != HD_OK && error != NULL) {
         *error = run.error;
@@ -717,8 +730,9 @@ static hd_status delegate(hd_model *model, const hd_lease *lease, const hd_stop 
     return run.status;
 }
 
-hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tensor *inputs, size_t input_count,
-                             hd_tensor *outputs, size_t output_count, hd_error *error)
+hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tensor *inputs,
+                             size_t input_count, hd_tensor *outputs, size_t output_count,
+                             hd_error *error)
 {
     hd_status status = hd_model_check_run(model, inputs, input_count, outputs, output_count, error);
     if (status != HD_OK) {
@@ -731,7 +745,8 @@ hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tens
     /* Destroying the model while this run is in flight is legal: the run keeps it (SAFE), and does so
      * before it waits for a stream. */
     hd_add_relaxed(&model->reference_count, 1);
-    status = hd_device_lease(model->device, hd_model_run_is_long(model, inputs, input_count), stop, &lease, error);
+    status = hd_device_lease(model->device, hd_model_run_is_long(model, inputs, input_count), stop,
+                             &lease, error);
     if (status != HD_OK) {
         hd_model_destroy(&model);
         return status;
@@ -740,8 +755,8 @@ hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tens
     if (lease.is_delegated) {
         status = delegate(model, &lease, stop, inputs, input_count, outputs, output_count, error);
     } else {
-        status = hd_model_run_on(model, lease.stream, lease.is_crowded, stop, inputs, input_count, outputs,
-                                 output_count, error);
+        status = hd_model_run_on(model, lease.stream, lease.is_crowded, stop, inputs, input_count,
+                                 outputs, output_count, error);
     }
     hd_device_retain(device);
     hd_device_return(device, &lease);
@@ -750,8 +765,8 @@ hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tens
     return status;
 }
 
-hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
-                       size_t output_count, hd_error *error)
+hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                       hd_tensor *outputs, size_t output_count, hd_error *error)
 {
     return hd_model_run_until(model, NULL, inputs, input_count, outputs, output_count, error);
 }
@@ -772,8 +787,9 @@ static hd_status look_at_run(const hd_stop *stop)
     return run->deadline != HD_FOREVER && hd_clock_now() >= run->deadline ? HD_DEADLINE : HD_OK;
 }
 
-hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
-                            size_t output_count, const hd_run_options *options, hd_error *error)
+hd_status hd_model_run_with(hd_model *model, const hd_tensor *inputs, size_t input_count,
+                            hd_tensor *outputs, size_t output_count, const hd_run_options *options,
+                            hd_error *error)
 {
     hd_run_options given = {0};
     if (options != NULL) {

@@ -10,10 +10,11 @@
 struct hd_row_node;
 
 typedef enum hd_infer_result {
-    HD_INFER_DONE,        /* every output's dtype and shape is set */
-    HD_INFER_NEEDS_VALUE, /* outputs' shapes depend on the elements of input *needed_input, which are
-                             not known yet: the plan is cut into segments here */
-    HD_INFER_FAILED       /* error is filled */
+    HD_INFER_DONE, /* every output's dtype and shape is set */
+    /* outputs' shapes depend on the elements of input *needed_input, which are not known yet:
+     * the plan is cut into segments here */
+    HD_INFER_NEEDS_VALUE,
+    HD_INFER_FAILED /* error is filled */
 } hd_infer_result;
 
 /* Sets dtype and shape of each output of `operation` from its inputs. An input's `data` may be NULL
@@ -29,12 +30,13 @@ typedef const char *hd_row_rule(const struct hd_row_node *node, size_t index, ui
 typedef double hd_price(const hd_operation *operation);
 
 enum {
-    HD_OPERATOR_VIEW = 1,       /* output 0 is input 0's bytes in another shape (Reshape, Identity) */
+    /* output 0 is input 0's bytes in another shape (Reshape, Identity) */
+    HD_OPERATOR_VIEW = 1,
     HD_OPERATOR_SHAPE_ONLY = 2, /* reads its inputs' shapes, not their elements (Shape, Size) */
     HD_OPERATOR_ANY_DTYPE = 4,  /* moves elements without computing: float16 needs no conversion */
-    HD_OPERATOR_DYNAMIC = 8,    /* outputs' true shapes are known after the run; inference gives the
-                                   largest possible ones */
-    HD_OPERATOR_CONTROL = 16,   /* If, Loop and the parts made of them: the planner's own */
+    /* outputs' true shapes are known after the run; inference gives the largest possible ones */
+    HD_OPERATOR_DYNAMIC = 8,
+    HD_OPERATOR_CONTROL = 16,    /* If, Loop and the parts made of them: the planner's own */
     HD_OPERATOR_ANY_NUMBER = 255 /* of operands */
 };
 
@@ -42,7 +44,8 @@ enum {
 typedef enum hd_index_rule {
     HD_INDICES_NONE,
     HD_INDICES_ALONG_AXIS, /* each goes by the dimension that the attribute `axis` names */
-    HD_INDICES_OF_POINTS   /* the last dimension lists a point's, by the dimensions behind `batch_dims` */
+    /* the last dimension lists a point's, by the dimensions behind `batch_dims` */
+    HD_INDICES_OF_POINTS
 } hd_index_rule;
 
 /* Which outputs are float16 or bfloat16 where the file does not say (graph_half.c): those of input 0's type, unless
@@ -75,7 +78,7 @@ typedef struct hd_operator {
     hd_index_rule indices;
     hd_row_rule *rows; /* NULL: its rows are not known to be independent */
     hd_half_rule half;
-    hd_price *work;  /* NULL: it takes each of its operands' elements once */
+    hd_price *work; /* NULL: it takes each of its operands' elements once */
     bool is_costly; /* an element takes a function such as exp, not a sum */
 } hd_operator;
 
@@ -99,6 +102,7 @@ HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, h
 /* The operator exists at the operation's opset, and its attributes are ONNX's, of ONNX's kinds, and none
  * that it needs is missing; HD_BAD_MODEL or HD_UNSUPPORTED names the one that is not. Looks at neither
  * inputs nor outputs. */
-HD_MUST_CHECK hd_status hd_operator_check_attributes(const hd_operation *operation, hd_error *error);
+HD_MUST_CHECK hd_status hd_operator_check_attributes(const hd_operation *operation,
+                                                     hd_error *error);
 
 #endif

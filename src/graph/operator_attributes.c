@@ -109,8 +109,8 @@ hd_status hd_operator_check_attributes(const hd_operation *operation, hd_error *
     const hd_operator *rule = hd_operator_of(operation->id);
     if (operation->opset < rule->since) {
         return hd_operation_fail(operation, error, HD_BAD_MODEL,
-                                 "the operator exists since opset %u; this is opset %u", rule->since,
-                                 operation->opset);
+                                 "the operator exists since opset %u; this is opset %u",
+                                 rule->since, operation->opset);
     }
     for (size_t i = 0; i < operation->attribute_count; i++) {
         hd_status status = check_attribute(operation, rule, &operation->attributes[i], error);
@@ -121,14 +121,16 @@ hd_status hd_operator_check_attributes(const hd_operation *operation, hd_error *
     const char *text = rule->attributes == NULL ? "" : rule->attributes;
     attribute_word word;
     while (next_word(&text, &word)) {
-        bool found = !word.required || operation->opset < word.first || operation->opset > word.last;
+        bool found =
+            !word.required || operation->opset < word.first || operation->opset > word.last;
         for (size_t i = 0; i < operation->attribute_count && !found; i++) {
             const char *name = operation->attributes[i].name;
             found = strlen(name) == word.length && memcmp(name, word.name, word.length) == 0;
         }
         if (!found) {
-            return hd_operation_fail(operation, error, HD_BAD_MODEL, "its attribute '%.*s' is missing",
-                                     (int)word.length, word.name);
+            return hd_operation_fail(operation, error, HD_BAD_MODEL,
+                                     "its attribute '%.*s' is missing", (int)word.length,
+                                     word.name);
         }
     }
     return HD_OK;

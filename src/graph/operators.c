@@ -5,6 +5,7 @@
 
 const hd_operator hd_operators[HD_OP_COUNT] = {
     [HD_OP_NONE] = {.name = ""},
-#define HD_OPERATOR(row_id, row_name, ...) [HD_OP_##row_id] = {.id = HD_OP_##row_id, .name = row_name, __VA_ARGS__},
+#define HD_OPERATOR(row_id, row_name, ...)                                                         \
+    [HD_OP_##row_id] = {.id = HD_OP_##row_id, .name = row_name, __VA_ARGS__},
 #include "operation/operators.inc"
 };

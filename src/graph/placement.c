@@ -10,7 +10,8 @@
 
 typedef struct placement {
     hd_planner *planner;
-    hd_plan_node *nodes; /* in the new order; those of the planner are the old ones, then the copies */
+    /* in the new order; those of the planner are the old ones, then the copies */
+    hd_plan_node *nodes;
     size_t count;
     size_t capacity;
 } placement;
@@ -30,8 +31,8 @@ hd_tensor_id hd_planner_readable(const hd_planner *planner, hd_tensor_id tensor)
 {
     hd_tensor_id root = hd_planner_root(planner, tensor);
     hd_tensor_id twin = planner->tensors[root].twin;
-    return planner->tensors[root].place == hd_planner_part_place(planner) || is_everywhere(planner, tensor) ||
-                   twin == HD_TENSOR_NONE
+    return planner->tensors[root].place == hd_planner_part_place(planner) ||
+                   is_everywhere(planner, tensor) || twin == HD_TENSOR_NONE
                ? tensor
                : twin;
 }
@@ -39,7 +40,8 @@ hd_tensor_id hd_planner_readable(const hd_planner *planner, hd_tensor_id tensor)
 static bool is_small_integer(const hd_operand *operand)
 {
     return operand->dtype == HD_DTYPE_NONE ||
-           ((operand->dtype == HD_INT32 || operand->dtype == HD_INT64 || operand->dtype == HD_BOOL) &&
+           ((operand->dtype == HD_INT32 || operand->dtype == HD_INT64 ||
+             operand->dtype == HD_BOOL) &&
             hd_shape_count(&operand->shape) <= SMALL_COUNT);
 }
 
@@ -67,7 +69,8 @@ static hd_memory_place choose(const hd_planner *planner, const hd_plan_node *nod
 {
     const hd_unit *unit = planner->model->device->unit;
     if (planner->is_for_host || node->control != NULL ||
-        !unit->backend->compile->supports(unit, &node->operation) || is_hosts_arithmetic(planner, node)) {
+        !unit->backend->compile->supports(unit, &node->operation) ||
+        is_hosts_arithmetic(planner, node)) {
         return HD_PLACE_HOST;
     }
     return HD_PLACE_DEVICE;
@@ -79,8 +82,9 @@ static hd_status take_raw_constants(hd_planner *planner, hd_plan_node *node)
     for (size_t i = 0; i < node->operation.input_count; i++) {
         hd_operand *input = &node->operation.inputs[i];
         if (input->packed != NULL && input->data == NULL) {
-            return hd_operation_fail(&node->operation, planner->error, HD_UNSUPPORTED,
-                                     "the device does not compute it, and its constant is in the device's form");
+            return hd_operation_fail(
+                &node->operation, planner->error, HD_UNSUPPORTED,
+                "the device does not compute it, and its constant is in the device's form");
         }
         input->packed = NULL;
     }
@@ -89,7 +93,8 @@ static hd_status take_raw_constants(hd_planner *planner, hd_plan_node *node)
 
 static bool append(placement *self, const hd_plan_node *node)
 {
-    if (!hd_array_reserve((void **)&self->nodes, &self->capacity, self->count + 1, sizeof *self->nodes)) {
+    if (!hd_array_reserve((void **)&self->nodes, &self->capacity, self->count + 1,
+                          sizeof *self->nodes)) {
         return false;
     }
     self->nodes[self->count++] = *node;
@@ -107,10 +112,11 @@ static hd_tensor_id copy_of(placement *self, hd_tensor_id root)
     const hd_plan_tensor from = planner->tensors[root];
     bool to_host = from.place == HD_PLACE_DEVICE;
     twin = hd_planner_new_tensor(planner, from.dtype, &from.shape);
-    hd_plan_node *made = twin == HD_TENSOR_NONE
-                             ? NULL
-                             : hd_planner_new_node(planner, to_host ? HD_OP_HEDDLE_TO_HOST : HD_OP_HEDDLE_TO_DEVICE, "",
-                                                   &root, 1, &twin, 1);
+    hd_plan_node *made =
+        twin == HD_TENSOR_NONE
+            ? NULL
+            : hd_planner_new_node(planner, to_host ? HD_OP_HEDDLE_TO_HOST : HD_OP_HEDDLE_TO_DEVICE,
+                                  "", &root, 1, &twin, 1);
     if (made == NULL) {
         return HD_TENSOR_NONE;
     }
@@ -169,7 +175,9 @@ static bool bring_results(placement *self)
     hd_planner *planner = self->planner;
     bool fits = true;
     for (size_t i = 0; i < planner->results->output_count && fits && planner->cut_count == 0; i++) {
-        hd_tensor_id id = planner->wanted[i] ? hd_planner_find(planner, planner->results->outputs[i]) : HD_TENSOR_NONE;
+        hd_tensor_id id = planner->wanted[i]
+                              ? hd_planner_find(planner, planner->results->outputs[i])
+                              : HD_TENSOR_NONE;
         fits = bring_to_reader(self, id);
     }
     for (size_t i = 0; i < planner->cut_count && fits; i++) {
@@ -190,7 +198,8 @@ static hd_status place_node(placement *self, size_t number)
         }
     }
     for (size_t i = 0; i < node.operation.output_count; i++) {
-        hd_plan_tensor *output = node.outputs[i] == HD_TENSOR_NONE ? NULL : &planner->tensors[node.outputs[i]];
+        hd_plan_tensor *output =
+            node.outputs[i] == HD_TENSOR_NONE ? NULL : &planner->tensors[node.outputs[i]];
         if (output != NULL && node.operation.id != HD_OP_HEDDLE_INDEX_CHECK) {
             output->place = node.place;
         }
@@ -219,8 +228,8 @@ hd_status hd_planner_place(hd_planner *planner)
     if (status == HD_OK && !bring_results(&self)) {
         status = out_of_memory(planner);
     }
-    if (status == HD_OK && !hd_array_reserve((void **)&planner->nodes, &planner->node_capacity, self.count,
-                                             sizeof *planner->nodes)) {
+    if (status == HD_OK && !hd_array_reserve((void **)&planner->nodes, &planner->node_capacity,
+                                             self.count, sizeof *planner->nodes)) {
         status = out_of_memory(planner);
     }
     if (status == HD_OK && self.count > 0) {

@@ -18,15 +18,18 @@ static void destroy_list(hd_unit *unit, hd_command_list **list)
 void hd_plan_drop_lane(hd_plan *plan, uint32_t lane)
 {
     destroy_list(plan->device->unit, &plan->lists[lane].list);
-    for (size_t p = 0; plan->parts != NULL && p < plan->part_count; p++) { /* counted before they are there */
+    for (size_t p = 0; plan->parts != NULL && p < plan->part_count; p++) {
+        /* counted before they are there */
         hd_plan_control *control = plan->parts[p].control;
-        destroy_list(hd_device_unit(plan->device, plan->parts[p].place), &plan->parts[p].lists[lane].list);
+        destroy_list(hd_device_unit(plan->device, plan->parts[p].place),
+                     &plan->parts[p].lists[lane].list);
         if (control != NULL) {
             hd_free(control->pointers[lane]);
             control->pointers[lane] = NULL;
         }
         for (size_t b = 0; control != NULL && b < 2 && control->blocks[b] != NULL; b++) {
-            hd_plan_drop_lane(control->blocks[b], lane); /* as deep as the planner lets blocks be parts of one another */
+            /* as deep as the planner lets blocks be parts of one another */
+            hd_plan_drop_lane(control->blocks[b], lane);
         }
     }
 }
@@ -34,7 +37,8 @@ void hd_plan_drop_lane(hd_plan *plan, uint32_t lane)
 static void drop_constants(const hd_plan *plan)
 {
     if (plan->constants != NULL) {
-        hd_unit_memory_destroy(plan->device->unit, HD_PLACE_DEVICE, plan->constants, plan->constants_size);
+        hd_unit_memory_destroy(plan->device->unit, HD_PLACE_DEVICE, plan->constants,
+                               plan->constants_size);
         hd_memory_account_give(&plan->device->memory, HD_MEMORY_PLANS, plan->constants_size);
     }
 }

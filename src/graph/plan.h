@@ -23,10 +23,10 @@ typedef struct hd_plan_output {
     uint32_t index; /* of the model's outputs */
     hd_dtype dtype;
     hd_shape shape;
-    size_t size;           /* bytes */
-    bool known;            /* dtype and shape are known in this segment */
-    bool direct;           /* a step of this segment writes it in place */
-    hd_reference source;   /* last segment, not direct: copied from there when the steps are done */
+    size_t size;         /* bytes */
+    bool known;          /* dtype and shape are known in this segment */
+    bool direct;         /* a step of this segment writes it in place */
+    hd_reference source; /* last segment, not direct: copied from there when the steps are done */
 } hd_plan_output;
 
 /* Bytes to read when the steps are done, to find the plan that follows. */
@@ -61,20 +61,20 @@ struct hd_plan;
 typedef struct hd_plan_control {
     const char *name; /* of the node */
     bool is_loop;
-    struct hd_plan *blocks[2]; /* If: then, else; Loop: the body, NULL */
-    size_t captured[2];        /* of each block */
-    size_t carried;            /* Loop; If: 0 */
-    size_t results;            /* Loop: scan outputs; If: outputs */
+    struct hd_plan *blocks[2];   /* If: then, else; Loop: the body, NULL */
+    size_t captured[2];          /* of each block */
+    size_t carried;              /* Loop; If: 0 */
+    size_t results;              /* Loop: scan outputs; If: outputs */
     const size_t *carried_sizes; /* bytes */
     const size_t *result_sizes;  /* bytes, of one turn */
-    int64_t first;        /* Loop: number of the first iteration */
-    int64_t limit;        /* Loop: at most so many turns */
-    bool ends_early;      /* Loop: it also ends when its condition turns false */
-    bool notes_turns;     /* Loop: how far it came is known afterwards only, and read there */
-    const hd_shape *result_shapes; /* Loop: of one turn */
-    double plan_work; /* steps of planning the blocks (work.h) */
-    double turn_work; /* steps of a turn, or of a branch */
-    const hd_reference *operands;  /* of the enclosing plan */
+    int64_t first;               /* Loop: number of the first iteration */
+    int64_t limit;               /* Loop: at most so many turns */
+    bool ends_early;             /* Loop: it also ends when its condition turns false */
+    bool notes_turns; /* Loop: how far it came is known afterwards only, and read there */
+    const hd_shape *result_shapes;  /* Loop: of one turn */
+    double plan_work;               /* steps of planning the blocks (work.h) */
+    double turn_work;               /* steps of a turn, or of a branch */
+    const hd_reference *operands;   /* of the enclosing plan */
     void **pointers[HD_LANE_COUNT]; /* inputs and outputs of a block, of whoever has the lane */
 } hd_plan_control;
 
@@ -88,7 +88,7 @@ typedef struct hd_recorded {
 
 /* A stretch of a plan's steps, or a part that runs blocks. */
 typedef struct hd_plan_part {
-    hd_recipe recipe; /* where control is NULL */
+    hd_recipe recipe;      /* where control is NULL */
     hd_memory_place place; /* HOST: the host computes it, for a device that does not */
     hd_plan_control *control;
     hd_recorded lists[HD_LANE_COUNT];
@@ -99,17 +99,21 @@ enum { HD_PLAN_ROWS_UNKNOWN, HD_PLAN_ROWS_APART, HD_PLAN_ROWS_MIXED };
 
 typedef struct hd_plan {
     _Atomic uint32_t reference_count;
-    _Atomic uint32_t rows; /* HD_PLAN_ROWS_...; found out when it is first of use */
-    uint64_t serial;  /* unique in the process: part of the keys of what follows */
+    _Atomic uint32_t rows;    /* HD_PLAN_ROWS_...; found out when it is first of use */
+    uint64_t serial;          /* unique in the process: part of the keys of what follows */
     struct hd_device *device; /* that it is for; whoever has the plan keeps it */
-    void *constants;          /* what the plan folded and the device reads, in the device's memory; NULL: nothing */
+    /* what the plan folded and the device reads, in the device's memory; NULL: nothing */
+    void *constants;
     size_t constants_size;
-    hd_region region; /* everything below lies here */
-    hd_recipe recipe; /* all steps; with parts, the steps are theirs */
+    hd_region region;                     /* everything below lies here */
+    hd_recipe recipe;                     /* all steps; with parts, the steps are theirs */
     size_t arena_sizes[HD_PLACE_COUNT];   /* bytes */
     size_t scratch_sizes[HD_PLACE_COUNT]; /* bytes for each piece */
-    double work_left; /* steps that Loops which end by a condition may take in a run, beyond what was counted */
-    hd_plan_part *parts; /* where some part runs blocks, or the host has a part of a device's plan; NULL: the recipe is all */
+    /* steps that Loops which end by a condition may take in a run, beyond what was counted */
+    double work_left;
+    /* where some part runs blocks, or the host has a part of a device's plan; NULL: the recipe
+     * is all */
+    hd_plan_part *parts;
     size_t part_count;
     hd_plan_output *outputs; /* the wanted ones, in the model's order */
     size_t output_count;
@@ -119,11 +123,12 @@ typedef struct hd_plan {
     hd_plan_check *checks;
     size_t check_count;
     struct hd_planner *continuation; /* how planning goes on after the boundary */
-    struct hd_plan *before; /* the segment before, with a reference: values that were known there are
-                               read here, and lie in its region (REUSE) */
-    size_t memory_size;                /* bytes of the region */
-    size_t chain_size;                 /* the same of this plan and those before it */
-    double chain_work;                 /* steps of planning and running them (work.h) */
+    /* the segment before, with a reference: values that were known there are read here, and lie
+     * in its region (REUSE) */
+    struct hd_plan *before;
+    size_t memory_size; /* bytes of the region */
+    size_t chain_size;  /* the same of this plan and those before it */
+    double chain_work;  /* steps of planning and running them (work.h) */
     hd_recorded lists[HD_LANE_COUNT];
 } hd_plan;
 

@@ -9,7 +9,8 @@
 /* Calls for each reference of the device's steps that means a constant as it is; size: its bytes. */
 typedef bool visit_constant(void *context, hd_reference *reference, size_t size);
 
-static bool visit_constants(const hd_planner *planner, hd_plan *plan, visit_constant *visit, void *context)
+static bool visit_constants(const hd_planner *planner, hd_plan *plan, visit_constant *visit,
+                            void *context)
 {
     size_t step = 0;
     bool goes_on = true;
@@ -18,11 +19,14 @@ static bool visit_constants(const hd_planner *planner, hd_plan *plan, visit_cons
         if (node->dead) {
             continue;
         }
-        hd_reference *references = plan->recipe.references + plan->recipe.steps[step++].first_reference;
-        for (size_t i = 0; i < node->operation.input_count && node->place == HD_PLACE_DEVICE && goes_on; i++) {
+        hd_reference *references =
+            plan->recipe.references + plan->recipe.steps[step++].first_reference;
+        for (size_t i = 0;
+             i < node->operation.input_count && node->place == HD_PLACE_DEVICE && goes_on; i++) {
             const hd_operand *input = &node->operation.inputs[i];
             bool is_read = input->data != NULL && input->packed == NULL; /* as it is */
-            size_t size = is_read ? (size_t)hd_shape_count(&input->shape) * hd_dtype_size(input->dtype) : 0;
+            size_t size =
+                is_read ? (size_t)hd_shape_count(&input->shape) * hd_dtype_size(input->dtype) : 0;
             if (size > 0 && references[i].space == HD_SPACE_CONSTANT) {
                 goes_on = visit(context, &references[i], size);
             }
@@ -47,7 +51,8 @@ static bool gather(void *context, hd_reference *reference, size_t size)
         return true;
     }
     hd_device_constants *found = &self->found;
-    if (!hd_array_reserve((void **)&found->entries, &self->capacity, found->count + 1, sizeof *found->entries)) {
+    if (!hd_array_reserve((void **)&found->entries, &self->capacity, found->count + 1,
+                          sizeof *found->entries)) {
         return false;
     }
     found->entries[found->count++] = (hd_device_constant){.host = host, .size = size};
@@ -59,7 +64,8 @@ static bool redirect(void *context, hd_reference *reference, size_t size)
     (void)size;
     const gathering *self = context;
     unsigned char *copy = hd_device_constants_find(&self->found, reference->constant);
-    reference->constant = copy != NULL ? copy : reference->constant; /* else it is the model's copy already */
+    /* else it is the model's copy already */
+    reference->constant = copy != NULL ? copy : reference->constant;
     return true;
 }
 
@@ -87,7 +93,8 @@ static hd_status copy_block(hd_plan *plan, const hd_device_constants *found)
         total += hd_align_up(found->entries[i].size, HD_CACHE_LINE);
     }
     unsigned char *block = hd_alloc_zero(total, 1);
-    plan->constants = block == NULL ? NULL : hd_device_constants_take(plan->device, HD_MEMORY_PLANS, total);
+    plan->constants =
+        block == NULL ? NULL : hd_device_constants_take(plan->device, HD_MEMORY_PLANS, total);
     plan->constants_size = total;
     if (plan->constants == NULL) {
         hd_free(block);
@@ -119,5 +126,7 @@ hd_status hd_plan_copy_constants(const hd_planner *planner, hd_plan *plan)
         visit_constants(planner, plan, redirect, &self);
     }
     hd_free(self.found.entries);
-    return status == HD_OK ? HD_OK : hd_fail(planner->error, status, "a plan's constants could not be brought to the device");
+    return status == HD_OK ? HD_OK
+                           : hd_fail(planner->error, status,
+                                     "a plan's constants could not be brought to the device");
 }

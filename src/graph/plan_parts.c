@@ -1,7 +1,8 @@
 #include "graph/plan_parts.h"
 
 /* The stretch of a plan's steps from `first` up to `end`, as a recipe of its own. */
-static hd_plan_part make_stretch(const hd_plan *plan, size_t first, size_t end, hd_memory_place place)
+static hd_plan_part make_stretch(const hd_plan *plan, size_t first, size_t end,
+                                 hd_memory_place place)
 {
     hd_recipe recipe = plan->recipe;
     hd_step *steps = plan->recipe.steps + first;
@@ -57,7 +58,8 @@ hd_status hd_planner_list_parts(hd_planner *planner, hd_plan *plan)
         }
         if (control != NULL) {
             control->operands = plan->recipe.references + plan->recipe.steps[step].first_reference;
-            plan->parts[plan->part_count++] = (hd_plan_part){.control = control, .place = node->place};
+            plan->parts[plan->part_count++] =
+                (hd_plan_part){.control = control, .place = node->place};
             first = step + 1;
         }
         place = is_end ? place : node->place;

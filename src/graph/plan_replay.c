@@ -16,17 +16,19 @@ typedef struct surroundings {
 
 static void *operand(const hd_plan_control *control, size_t index, const surroundings *around)
 {
-    return hd_reference_resolve(&control->operands[index], &around->memory, around->inputs, around->outputs);
+    return hd_reference_resolve(&control->operands[index], &around->memory, around->inputs,
+                                around->outputs);
 }
 
 /* What is recorded is charged to the lane. */
 static void enter_scope(const hd_replay *replay, hd_memory_scope *scope)
 {
-    hd_memory_scope_enter(scope, hd_memory_account_owner(&replay->device->memory, HD_MEMORY_ARENAS), UINT64_MAX);
+    hd_memory_scope_enter(scope, hd_memory_account_owner(&replay->device->memory, HD_MEMORY_ARENAS),
+                          UINT64_MAX);
 }
 
-static hd_status record(const hd_replay *replay, hd_unit *unit, const hd_recipe *recipe, hd_recorded *recorded,
-                        const surroundings *around)
+static hd_status record(const hd_replay *replay, hd_unit *unit, const hd_recipe *recipe,
+                        hd_recorded *recorded, const surroundings *around)
 {
     const hd_list_table *lists = unit->backend->lists;
     lists->destroy(unit, &recorded->list);
@@ -35,7 +37,8 @@ static hd_status record(const hd_replay *replay, hd_unit *unit, const hd_recipe 
     hd_status status = lists->record(unit, recipe, &around->memory, &recorded->list);
     hd_memory_scope_leave(&scope);
     if (status != HD_OK) {
-        return hd_fail(replay->error, status, "no memory to record a run's %zu steps", recipe->step_count);
+        return hd_fail(replay->error, status, "no memory to record a run's %zu steps",
+                       recipe->step_count);
     }
     recorded->generation = replay->generation;
     return HD_OK;
@@ -50,12 +53,14 @@ static hd_status settle(const hd_replay *replay)
         return HD_OK;
     }
     *replay->pending = 0;
-    hd_status status = hd_device_queue_wait(hd_device_hardware(replay->device, replay->lane), point);
+    hd_status status =
+        hd_device_queue_wait(hd_device_hardware(replay->device, replay->lane), point);
     return status == HD_OK ? HD_OK : hd_fail(replay->error, status, "the device was lost");
 }
 
-static hd_status replay_recipe(const hd_replay *replay, hd_memory_place place, const hd_recipe *recipe,
-                               hd_recorded *recorded, const surroundings *around)
+static hd_status replay_recipe(const hd_replay *replay, hd_memory_place place,
+                               const hd_recipe *recipe, hd_recorded *recorded,
+                               const surroundings *around)
 {
     hd_device *device = replay->device;
     hd_unit *unit = hd_device_unit(device, place);
@@ -71,7 +76,8 @@ static hd_status replay_recipe(const hd_replay *replay, hd_memory_place place, c
                         .scratch = replay->scratch[place],
                         .stop = replay->stop};
     if (!unit->is_host) {
-        hd_status status = hd_device_queue_submit(hd_device_hardware(device, replay->lane), &launch, replay->pending);
+        hd_status status = hd_device_queue_submit(hd_device_hardware(device, replay->lane), &launch,
+                                                  replay->pending);
         return status == HD_OK ? HD_OK : hd_fail(replay->error, status, "the device took no work");
     }
     uint64_t point;
@@ -91,10 +97,12 @@ static void **reserve_pointers(const hd_replay *replay, hd_plan_control *control
         size_t inputs = control->captured[0] + control->captured[1] + 1 + control->carried;
         hd_memory_scope scope;
         enter_scope(replay, &scope);
-        *pointers = hd_alloc_zero(inputs + control->carried + control->results + 1, sizeof **pointers);
+        *pointers =
+            hd_alloc_zero(inputs + control->carried + control->results + 1, sizeof **pointers);
         hd_memory_scope_leave(&scope);
         if (*pointers == NULL) {
-            hd_fail(replay->error, HD_OUT_OF_MEMORY, "no memory for the blocks of node '%s'", control->name);
+            hd_fail(replay->error, HD_OUT_OF_MEMORY, "no memory for the blocks of node '%s'",
+                    control->name);
         }
     }
     return *pointers;
@@ -112,7 +120,8 @@ static hd_status replay_block(const hd_replay *replay, hd_plan *block, unsigned 
     return status;
 }
 
-static hd_status replay_if(const hd_replay *replay, hd_plan_control *control, const surroundings *around)
+static hd_status replay_if(const hd_replay *replay, hd_plan_control *control,
+                           const surroundings *around)
 {
     void **inputs = reserve_pointers(replay, control);
     if (inputs == NULL) {
@@ -130,7 +139,8 @@ static hd_status replay_if(const hd_replay *replay, hd_plan_control *control, co
         outputs[i] = operand(control, results + i, around);
     }
     unsigned char *memory = operand(control, results + control->results, around);
-    return replay_block(replay, control->blocks[branch], memory + HD_CONTROL_HEADER, inputs, outputs);
+    return replay_block(replay, control->blocks[branch], memory + HD_CONTROL_HEADER, inputs,
+                        outputs);
 }
 
 /* A Loop while it runs; see hd_plan_control for the order of operands. */
@@ -177,11 +187,12 @@ static hd_status charge_turn(const hd_replay *replay, const hd_plan_control *con
         return HD_OK; /* its turns were counted when it was planned */
     }
     *replay->work_left -= control->turn_work;
-    return *replay->work_left >= 0
-               ? HD_OK
-               : hd_fail(replay->error, HD_UNSUPPORTED,
-                         "node '%s' (Loop): its condition is still true after iteration %lld; work_limit allows "
-                         "no more", control->name, (long long)(control->first + turn));
+    return *replay->work_left >= 0 ? HD_OK
+                                   : hd_fail(replay->error, HD_UNSUPPORTED,
+                                             "node '%s' (Loop): its condition is still true after "
+                                             "iteration %lld; work_limit allows "
+                                             "no more",
+                                             control->name, (long long)(control->first + turn));
 }
 
 /* Tells how far a Loop came, and the dimensions of its scan outputs. */
@@ -195,11 +206,13 @@ static void note_turns(const loop_run *run, int64_t turns, bool goes_on)
         int64_t extent[HD_MAX_RANK] = {turns};
         const hd_shape *shape = &control->result_shapes[i];
         memcpy(extent + 1, shape->dims, shape->rank * sizeof *extent);
-        memcpy(operand(control, state_index + 1 + control->carried + i, run->around), extent, sizeof extent);
+        memcpy(operand(control, state_index + 1 + control->carried + i, run->around), extent,
+               sizeof extent);
     }
 }
 
-static hd_status replay_loop(const hd_replay *replay, hd_plan_control *control, const surroundings *around)
+static hd_status replay_loop(const hd_replay *replay, hd_plan_control *control,
+                             const surroundings *around)
 {
     loop_run run = {.control = control,
                     .around = around,
@@ -221,8 +234,8 @@ static hd_status replay_loop(const hd_replay *replay, hd_plan_control *control, 
     hd_status status = HD_OK;
     while (goes_on && turn < control->limit && status == HD_OK) {
         bind_turn(&run, turn++);
-        status = replay_block(replay, control->blocks[0], run.memory + HD_CONTROL_HEADER, run.inputs,
-                              run.outputs);
+        status = replay_block(replay, control->blocks[0], run.memory + HD_CONTROL_HEADER,
+                              run.inputs, run.outputs);
         goes_on = !control->ends_early || *condition != 0;
         if (status == HD_OK && goes_on && turn < control->limit) {
             status = charge_turn(replay, control, turn);
@@ -240,18 +253,20 @@ static hd_status replay_loop(const hd_replay *replay, hd_plan_control *control, 
     return status;
 }
 
-hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_memory *memory, void *const *inputs,
-                         void *const *outputs)
+hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_memory *memory,
+                         void *const *inputs, void *const *outputs)
 {
     surroundings around = {*memory, inputs, outputs};
     hd_status status = HD_OK;
     if (plan->parts == NULL) {
-        status = replay_recipe(replay, HD_PLACE_DEVICE, &plan->recipe, &plan->lists[replay->lane], &around);
+        status = replay_recipe(replay, HD_PLACE_DEVICE, &plan->recipe, &plan->lists[replay->lane],
+                               &around);
     }
     for (size_t p = 0; p < plan->part_count && status == HD_OK; p++) {
         hd_plan_part *part = &plan->parts[p];
         if (part->control == NULL) {
-            status = replay_recipe(replay, part->place, &part->recipe, &part->lists[replay->lane], &around);
+            status = replay_recipe(replay, part->place, &part->recipe, &part->lists[replay->lane],
+                                   &around);
             continue;
         }
         status = settle(replay);
@@ -267,7 +282,8 @@ hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_m
     return status == HD_OK ? hd_plan_read_checks(plan, memory, replay->error) : status;
 }
 
-void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs, void *const *outputs)
+void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs,
+                     void *const *outputs)
 {
     for (size_t i = 0; i < plan->output_count; i++) {
         const hd_plan_output *output = &plan->outputs[i];

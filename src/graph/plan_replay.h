@@ -13,21 +13,25 @@
 typedef struct hd_replay {
     hd_device *device;
     uint32_t lane;
-    uint64_t generation;    /* of the lane's arenas */
+    uint64_t generation;                    /* of the lane's arenas */
     unsigned char *scratch[HD_PLACE_COUNT]; /* as many pieces as the unit there asks for */
-    uint64_t *pending; /* the last point of the lane's queue that is not waited for yet; 0: none, as it is at the end */
-    double *work_left; /* see hd_plan; of the run */
-    const hd_stop *stop;       /* looked at in all that is replayed; NULL: nothing ends it */
+    /* the last point of the lane's queue that is not waited for yet; 0: none, as it is at the
+     * end */
+    uint64_t *pending;
+    double *work_left;   /* see hd_plan; of the run */
+    const hd_stop *stop; /* looked at in all that is replayed; NULL: nothing ends it */
     hd_error *error;
 } hd_replay;
 
 /* Computes a plan's steps. inputs, outputs: as its recipe's references have them; what no step writes to an
  * output in place is left to hd_plan_deliver. HD_OUT_OF_MEMORY: when something is recorded for the first time.
  * HD_INVALID_ARGUMENT: a step has found an index outside of its axis. HD_CANCELLED, HD_DEADLINE: it was stopped. */
-HD_MUST_CHECK hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_memory *memory,
-                                       void *const *inputs, void *const *outputs) HD_WAITS;
+HD_MUST_CHECK hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan,
+                                       const hd_list_memory *memory, void *const *inputs,
+                                       void *const *outputs) HD_WAITS;
 
 /* Copies the outputs that no step has written in place. */
-void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs, void *const *outputs);
+void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs,
+                     void *const *outputs);
 
 #endif

@@ -31,18 +31,18 @@ hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd
                           planner->tensor_count + 1, sizeof *planner->tensors)) {
         return HD_TENSOR_NONE;
     }
-    planner->tensors[planner->tensor_count] = (hd_plan_tensor){.dtype = dtype,
-                                                               .shape = copy,
-                                                               .data = hd_shape_count(&copy) == 0 ? nothing : NULL,
-                                                               .view_of = HD_TENSOR_NONE,
-                                                               .extent = HD_TENSOR_NONE,
-                                                               .twin = HD_TENSOR_NONE,
-                                                               .place = planner->is_for_host ? HD_PLACE_HOST
-                                                                                             : HD_PLACE_DEVICE,
-                                                               .input_index = -1,
-                                                               .output_index = -1,
-                                                               .first_use = UINT32_MAX,
-                                                               .producer = UINT32_MAX};
+    planner->tensors[planner->tensor_count] =
+        (hd_plan_tensor){.dtype = dtype,
+                         .shape = copy,
+                         .data = hd_shape_count(&copy) == 0 ? nothing : NULL,
+                         .view_of = HD_TENSOR_NONE,
+                         .extent = HD_TENSOR_NONE,
+                         .twin = HD_TENSOR_NONE,
+                         .place = planner->is_for_host ? HD_PLACE_HOST : HD_PLACE_DEVICE,
+                         .input_index = -1,
+                         .output_index = -1,
+                         .first_use = UINT32_MAX,
+                         .producer = UINT32_MAX};
     return (hd_tensor_id)planner->tensor_count++;
 }
 
@@ -62,8 +62,8 @@ hd_plan_node *hd_planner_new_node(hd_planner *planner, hd_operator_id id, const 
                                   const hd_tensor_id *inputs, size_t input_count,
                                   const hd_tensor_id *outputs, size_t output_count)
 {
-    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity, planner->node_count + 1,
-                          sizeof *planner->nodes) ||
+    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity,
+                          planner->node_count + 1, sizeof *planner->nodes) ||
         !hd_planner_reserve_uses(planner, input_count)) {
         return NULL;
     }
@@ -110,7 +110,8 @@ hd_status hd_planner_need_value(hd_planner *planner, hd_tensor_id needed)
     }
     for (size_t i = 0; small && i < planner->graph->root->input_count && i < 63; i++) {
         if ((tensor->origin >> i & 1) != 0) {
-            const hd_plan_tensor *input = &model->tensors[model->map[planner->graph->root->inputs[i]]];
+            const hd_plan_tensor *input =
+                &model->tensors[model->map[planner->graph->root->inputs[i]]];
             small = hd_shape_count(&input->shape) <= STEERING_COUNT_LIMIT;
         }
     }
@@ -149,8 +150,8 @@ static bool walk_stopped(const hd_planner *planner)
 }
 
 /* The operation of a graph node over the tensors that its inputs are mapped to. */
-static hd_status operation_of_node(hd_planner *planner, const hd_node *node, hd_operation *operation,
-                                   hd_tensor_id **out_inputs)
+static hd_status operation_of_node(hd_planner *planner, const hd_node *node,
+                                   hd_operation *operation, hd_tensor_id **out_inputs)
 {
     hd_tensor_id *inputs = hd_region_array(planner->region, node->input_count, sizeof *inputs);
     *operation = (hd_operation){
@@ -241,21 +242,27 @@ static bool is_known(const hd_operation *operation, uint8_t flags)
 /* Of CastLike's second input only the type counts, and inference has taken it. */
 static void forget_types(hd_operation *operation)
 {
-#define TO(number) {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = (number)}
-    static const hd_attribute to[] = {TO(0), TO(1),  TO(2),  TO(3),  TO(4),  TO(5),  TO(6),  TO(7), TO(8),
-                                      TO(9), TO(10), TO(11), TO(12), TO(13), TO(14), TO(15), TO(16)};
+#define TO(number)                                                                                 \
+    {                                                                                              \
+        .name = "to", .kind = HD_ATTRIBUTE_INT, .i = (number)                                      \
+    }
+    static const hd_attribute to[] = {TO(0),  TO(1),  TO(2),  TO(3),  TO(4),  TO(5),
+                                      TO(6),  TO(7),  TO(8),  TO(9),  TO(10), TO(11),
+                                      TO(12), TO(13), TO(14), TO(15), TO(16)};
 #undef TO
     if (operation->id == HD_OP_CAST_LIKE) {
         operation->id = HD_OP_CAST;
         operation->input_count = 1;
-        operation->attributes = &to[operation->outputs[0].dtype]; /* the same in every plan, as rows.c asks */
+        /* the same in every plan, as rows.c asks */
+        operation->attributes = &to[operation->outputs[0].dtype];
         operation->attribute_count = 1;
     }
 }
 
 /* Gives a node's outputs their tensors and maps its values to them. */
-static hd_status make_outputs(hd_planner *planner, const hd_node *node, const hd_operation *operation,
-                              const hd_tensor_id *inputs, hd_tensor_id *outputs)
+static hd_status make_outputs(hd_planner *planner, const hd_node *node,
+                              const hd_operation *operation, const hd_tensor_id *inputs,
+                              hd_tensor_id *outputs)
 {
     uint64_t origin = 0;
     for (size_t i = 0; i < operation->input_count; i++) {
@@ -279,7 +286,8 @@ static hd_status make_outputs(hd_planner *planner, const hd_node *node, const hd
     return HD_OK;
 }
 
-static hd_status fold_node(hd_planner *planner, hd_operation *operation, const hd_tensor_id *outputs)
+static hd_status fold_node(hd_planner *planner, hd_operation *operation,
+                           const hd_tensor_id *outputs)
 {
     hd_status status = hd_evaluate(operation, planner->error);
     if (status != HD_OK) {
@@ -309,15 +317,16 @@ static hd_status fold_node(hd_planner *planner, hd_operation *operation, const h
 static hd_status cut_after_dynamic(hd_planner *planner, hd_plan_node *node)
 {
     for (size_t i = 0; i < node->operation.output_count; i++) {
-        if (node->outputs[i] != HD_TENSOR_NONE && !hd_planner_add_extent(planner, node->outputs[i])) {
+        if (node->outputs[i] != HD_TENSOR_NONE &&
+            !hd_planner_add_extent(planner, node->outputs[i])) {
             return out_of_memory(planner);
         }
     }
     return HD_OK;
 }
 
-hd_status hd_planner_check_declared(const hd_planner *planner, const hd_node *node, const char *what,
-                                    hd_value value, hd_dtype dtype)
+hd_status hd_planner_check_declared(const hd_planner *planner, const hd_node *node,
+                                    const char *what, hd_value value, hd_dtype dtype)
 {
     const hd_graph_value *entry = &planner->graph->values[value];
     return entry->dtype == HD_DTYPE_NONE || entry->dtype == dtype
@@ -337,11 +346,13 @@ static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_oper
             continue;
         }
         if (!hd_shape_is_valid(&output->shape, output->dtype) ||
-            hd_shape_count(&output->shape) > TENSOR_SIZE_LIMIT / (int64_t)hd_dtype_size(output->dtype)) {
+            hd_shape_count(&output->shape) >
+                TENSOR_SIZE_LIMIT / (int64_t)hd_dtype_size(output->dtype)) {
             return hd_operation_fail(operation, planner->error, HD_INVALID_ARGUMENT,
                                      "the size of output %zu overflows", i);
         }
-        hd_status status = hd_planner_check_declared(planner, node, "output", node->outputs[i], output->dtype);
+        hd_status status =
+            hd_planner_check_declared(planner, node, "output", node->outputs[i], output->dtype);
         if (status != HD_OK) {
             return status;
         }
@@ -350,14 +361,15 @@ static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_oper
 }
 
 /* Adds to a message what a node's inputs are: "input 1" alone says little to who has the file. */
-static hd_status name_inputs(const hd_planner *planner, const hd_node *node, const hd_operation *operation,
-                             hd_status status)
+static hd_status name_inputs(const hd_planner *planner, const hd_node *node,
+                             const hd_operation *operation, hd_status status)
 {
     for (size_t i = 0; i < node->input_count && i < 4; i++) {
         const hd_operand *input = &operation->inputs[i];
         if (input->dtype != HD_DTYPE_NONE) {
             hd_fail_suffix(planner->error, status, "%s '%s' %s %s", i == 0 ? "; inputs:" : ",",
-                           planner->graph->values[node->inputs[i]].name, hd_dtype_name(input->dtype),
+                           planner->graph->values[node->inputs[i]].name,
+                           hd_dtype_name(input->dtype),
                            hd_shape_text(&input->shape, (char[128]){0}, 128));
         }
     }
@@ -446,10 +458,11 @@ hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node)
     }
     hd_status status = size <= own_limit ? HD_OUT_OF_MEMORY : HD_UNSUPPORTED;
     size_t limit = status == HD_UNSUPPORTED ? (size_t)own_limit : (size_t)device_limit;
-    return node == NULL
-               ? hd_fail(planner->error, status, "the plans of this run's segments pass %zu MB", limit >> 20)
-               : hd_fail(planner->error, status, "node '%s' (Loop): its iterations take a plan of over %zu MB",
-                         node->name, limit >> 20);
+    return node == NULL ? hd_fail(planner->error, status,
+                                  "the plans of this run's segments pass %zu MB", limit >> 20)
+                        : hd_fail(planner->error, status,
+                                  "node '%s' (Loop): its iterations take a plan of over %zu MB",
+                                  node->name, limit >> 20);
 }
 
 /* Walks one node; *done says that the frame goes on behind it. */
@@ -471,8 +484,8 @@ static hd_status walk_node(hd_planner *planner, const hd_node *node, bool *done)
 
 bool hd_planner_push_frame(hd_planner *planner, const hd_block *block, const hd_node *node)
 {
-    if (!hd_array_reserve((void **)&planner->frames, &planner->frame_capacity, planner->frame_count + 1,
-                          sizeof *planner->frames)) {
+    if (!hd_array_reserve((void **)&planner->frames, &planner->frame_capacity,
+                          planner->frame_count + 1, sizeof *planner->frames)) {
         return false;
     }
     planner->frames[planner->frame_count++] = (hd_frame){.block = block, .node = node};
@@ -537,6 +550,7 @@ hd_status hd_planner_walk(hd_planner *planner)
     hd_status status = walk(planner);
     const hd_node *node = planner->frames[planner->frame_count - 1].node;
     return status == HD_OUT_OF_MEMORY && node != NULL
-               ? hd_fail_suffix(planner->error, status, ", in node '%s' (%s)", node->name, node->operator->name)
+               ? hd_fail_suffix(planner->error, status, ", in node '%s' (%s)", node->name,
+                                node->operator->name)
                : status;
 }

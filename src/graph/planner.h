@@ -20,21 +20,23 @@ typedef struct hd_plan_tensor {
     hd_shape shape;
     const void *data; /* its elements, where they are known; those of an empty tensor always are */
     const hd_packed *packed;
-    uint64_t origin;       /* bit i: depends on the elements of model input i (63: any later one) */
-    hd_tensor_id view_of;  /* shares the memory of that tensor, no view itself; HD_TENSOR_NONE: has its own */
-    hd_tensor_id extent;   /* int64[HD_MAX_RANK] with its true dimensions, or HD_TENSOR_NONE */
-    int32_t input_index;   /* it is this model input; -1 */
-    int32_t output_index;  /* it is written straight to this model output; -1 */
-    hd_tensor_id twin;     /* its copy in the other place, in this segment; HD_TENSOR_NONE */
-    uint8_t place;         /* an hd_memory_place: where its memory is; small, for long chains of segments have many */
-    bool placed;           /* it has its offset in the arena already */
-    bool kept;             /* a later segment or an output reads it */
-    bool viewed;           /* another one is a view of it */
-    size_t offset;         /* in the arena */
+    uint64_t origin; /* bit i: depends on the elements of model input i (63: any later one) */
+    /* shares the memory of that tensor, no view itself; HD_TENSOR_NONE: has its own */
+    hd_tensor_id view_of;
+    hd_tensor_id extent;  /* int64[HD_MAX_RANK] with its true dimensions, or HD_TENSOR_NONE */
+    int32_t input_index;  /* it is this model input; -1 */
+    int32_t output_index; /* it is written straight to this model output; -1 */
+    hd_tensor_id twin;    /* its copy in the other place, in this segment; HD_TENSOR_NONE */
+    /* an hd_memory_place: where its memory is; small, for long chains of segments have many */
+    uint8_t place;
+    bool placed;   /* it has its offset in the arena already */
+    bool kept;     /* a later segment or an output reads it */
+    bool viewed;   /* another one is a view of it */
+    size_t offset; /* in the arena */
     /* From hd_planner_count_uses on: */
-    uint32_t use_count;    /* by live nodes of this segment, and views that are in use */
-    uint32_t first_use;    /* in planner->uses, by those nodes, in their order; UINT32_MAX: none */
-    uint32_t producer;     /* the live node of this segment that writes it, or UINT32_MAX */
+    uint32_t use_count; /* by live nodes of this segment, and views that are in use */
+    uint32_t first_use; /* in planner->uses, by those nodes, in their order; UINT32_MAX: none */
+    uint32_t producer;  /* the live node of this segment that writes it, or UINT32_MAX */
 } hd_plan_tensor;
 
 typedef struct hd_plan_node {
@@ -44,8 +46,8 @@ typedef struct hd_plan_node {
     bool dead;
     hd_memory_place place;    /* who computes it */
     hd_plan_control *control; /* the part that it stands for; NULL: it is an operation */
-    uint32_t first_use; /* of as many entries of planner->uses as it has inputs */
-    uint32_t next_dead; /* in the list of those that have just died */
+    uint32_t first_use;       /* of as many entries of planner->uses as it has inputs */
+    uint32_t next_dead;       /* in the list of those that have just died */
 } hd_plan_node;
 
 /* That a live node reads a tensor, as input `index - node.first_use`; entry of a list for each tensor. */
@@ -65,8 +67,9 @@ typedef struct hd_frame {
     hd_tensor_id *scans; /* Loop: iteration-major, what is to be concatenated */
     size_t scan_capacity;
     size_t scan_count;
-    size_t rows_apart; /* Loop: rows of scans that are one iteration's; those behind are stacked already */
-    bool is_pending;   /* Loop: a part of the segment before ran turns, and `state` says how many */
+    /* Loop: rows of scans that are one iteration's; those behind are stacked already */
+    size_t rows_apart;
+    bool is_pending; /* Loop: a part of the segment before ran turns, and `state` says how many */
     hd_tensor_id state;
     double turn_work; /* of that part (plan.h) */
 } hd_frame;
@@ -78,12 +81,15 @@ typedef struct hd_planner {
     hd_error *error;
     struct hd_planner *outer; /* of the block around this one; NULL: this plans a model */
     uint32_t depth;           /* planners around this one */
-    const hd_block *results;  /* whose outputs are the plan's: the root, or made for an inner block */
-    hd_tensor_id *captured;   /* tensors of `outer` that are inputs of this block, from `first_captured` on */
+    /* whose outputs are the plan's: the root, or made for an inner block */
+    const hd_block *results;
+    /* tensors of `outer` that are inputs of this block, from `first_captured` on */
+    hd_tensor_id *captured;
     size_t captured_count;
     size_t captured_capacity;
     int32_t first_captured;
-    uint8_t *refusals; /* by the first input of a Loop's body: how often it could not become a part */
+    /* by the first input of a Loop's body: how often it could not become a part */
+    uint8_t *refusals;
     hd_tensor_id *map; /* graph value -> tensor; see hd_planner_find */
     hd_plan_tensor *tensors;
     size_t tensor_count;
@@ -102,13 +108,14 @@ typedef struct hd_planner {
     double work;        /* steps that planning and the run take, this segment and those before */
     double run_work;    /* of these, what running this segment takes */
     size_t size_before; /* bytes of the plans of the segments before */
-    uint64_t steering; /* inputs whose values must be known, found while walking */
-    hd_tensor_id *cut; /* tensors to be read at the end of this segment */
+    uint64_t steering;  /* inputs whose values must be known, found while walking */
+    hd_tensor_id *cut;  /* tensors to be read at the end of this segment */
     size_t cut_count;
     size_t cut_capacity;
-    bool follows;  /* plans a segment after the first */
-    bool keeps_moves; /* operators that move no bytes become nodes, too, and Loops are taken apart: for proofs
-                         about the graph */
+    bool follows; /* plans a segment after the first */
+    /* operators that move no bytes become nodes, too, and Loops are taken apart: for proofs
+     * about the graph */
+    bool keeps_moves;
     const bool *wanted;
     bool is_for_host; /* a block of a part that the host runs for a device */
     size_t arena_sizes[HD_PLACE_COUNT];
@@ -148,7 +155,8 @@ bool hd_planner_reserve_uses(hd_planner *planner, size_t count);
 hd_plan_node *hd_planner_producer(const hd_planner *planner, hd_tensor_id tensor);
 
 /* The same if it is of this operator. */
-hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor, hd_operator_id id);
+hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor,
+                                     hd_operator_id id);
 
 /* The only reader of `tensor` in this segment if exactly one node reads it, itself and not as a view,
  * and nothing keeps it; else NULL. */
@@ -166,8 +174,8 @@ hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const
 /* Puts an operation in the place of `node`, whose uses are counted, and which keeps its outputs. Nodes whose outputs
  * nobody uses any more die. Pointers to nodes stay valid. false when out of memory. */
 bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
-                        const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
-                        size_t attribute_count);
+                        const hd_tensor_id *inputs, size_t input_count,
+                        const hd_attribute *attributes, size_t attribute_count);
 
 /* Parameters of an operation of `id` (operation/fused.h), zeroed; NULL when out of memory. */
 hd_fused *hd_planner_new_fused(hd_planner *planner, hd_operator_id id);
@@ -222,14 +230,15 @@ HD_MUST_CHECK hd_status hd_planner_make_loop(hd_planner *planner, bool *made);
 void hd_planner_infer_scans(hd_planner *planner, hd_plan_tensor *scans);
 
 /* Lets an If whose condition is computed run as a part, which takes branches of one shape; *made likewise. */
-HD_MUST_CHECK hd_status hd_planner_make_branch(hd_planner *planner, const hd_node *node, hd_tensor_id condition,
-                                               bool *made);
+HD_MUST_CHECK hd_status hd_planner_make_branch(hd_planner *planner, const hd_node *node,
+                                               hd_tensor_id condition, bool *made);
 
 /* Its outputs' true dimensions are known after the run only. */
 static inline bool hd_plan_node_is_dynamic(const hd_plan_node *node)
 {
-    return node->control != NULL ? node->control->notes_turns
-                                 : (hd_operator_of(node->operation.id)->flags & HD_OPERATOR_DYNAMIC) != 0;
+    return node->control != NULL
+               ? node->control->notes_turns
+               : (hd_operator_of(node->operation.id)->flags & HD_OPERATOR_DYNAMIC) != 0;
 }
 
 /* Makes the walk stop because the elements of `needed` must be known: they come from small inputs, which
@@ -245,7 +254,8 @@ HD_MUST_CHECK hd_status hd_planner_check_declared(const hd_planner *planner, con
 bool hd_planner_push_frame(hd_planner *planner, const hd_block *block, const hd_node *node);
 
 /* Walks an If or Loop: opens the block that comes first. *done: the node is not to be walked again. */
-HD_MUST_CHECK hd_status hd_planner_open_control(hd_planner *planner, const hd_node *node, bool *done);
+HD_MUST_CHECK hd_status hd_planner_open_control(hd_planner *planner, const hd_node *node,
+                                                bool *done);
 
 /* The end of the block on top, which an If or Loop opened: another iteration, or the node's outputs. */
 HD_MUST_CHECK hd_status hd_planner_end_block(hd_planner *planner);

@@ -12,7 +12,8 @@ hd_tensor_id hd_planner_find(hd_planner *planner, hd_value value)
     if (planner->map[value] != HD_TENSOR_NONE || planner->outer == NULL) {
         return planner->map[value];
     }
-    hd_tensor_id outer = hd_planner_find(planner->outer, value); /* as deep as HD_BLOCK_DEPTH_LIMIT */
+    /* as deep as HD_BLOCK_DEPTH_LIMIT */
+    hd_tensor_id outer = hd_planner_find(planner->outer, value);
     if (outer == HD_TENSOR_NONE) {
         return HD_TENSOR_NONE;
     }
@@ -23,7 +24,8 @@ hd_tensor_id hd_planner_find(hd_planner *planner, hd_value value)
     }
     hd_plan_tensor *tensor = &planner->tensors[id];
     tensor->data = from.data;
-    tensor->packed = planner->is_for_host && from.data != NULL ? NULL : from.packed; /* it is the device's form */
+    /* it is the device's form */
+    tensor->packed = planner->is_for_host && from.data != NULL ? NULL : from.packed;
     tensor->origin = from.origin;
     if (from.data == NULL && from.packed == NULL) {
         if (!hd_array_reserve((void **)&planner->captured, &planner->captured_capacity,
@@ -49,7 +51,8 @@ bool hd_block_start(hd_planner *outer, hd_planner *inner, const hd_block *block,
                           .follows = outer->follows,
                           .is_for_host = hd_planner_part_place(outer) == HD_PLACE_HOST,
                           .budget = outer->budget,
-                          .size_before = outer->size_before + outer->tensor_capacity * sizeof *outer->tensors +
+                          .size_before = outer->size_before +
+                                         outer->tensor_capacity * sizeof *outer->tensors +
                                          outer->node_capacity * sizeof *outer->nodes};
     size_t size = outer->graph->value_count * sizeof *inner->map;
     inner->map = hd_alloc(size);
@@ -125,8 +128,9 @@ hd_tensor_id hd_planner_new_memory(hd_planner *planner, const hd_plan_control *c
     return hd_planner_new_result(planner, HD_UINT8, &shape);
 }
 
-hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control, const hd_tensor_id *inputs,
-                              size_t input_count, const hd_tensor_id *outputs, size_t output_count)
+hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control,
+                                  const hd_tensor_id *inputs, size_t input_count,
+                                  const hd_tensor_id *outputs, size_t output_count)
 {
     for (size_t i = 0; i < output_count; i++) {
         if (outputs[i] == HD_TENSOR_NONE) {
@@ -134,8 +138,8 @@ hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control,
         }
     }
     hd_plan_node *node =
-        hd_planner_new_node(planner, control->is_loop ? HD_OP_HEDDLE_LOOP : HD_OP_HEDDLE_IF, control->name, inputs,
-                            input_count, outputs, output_count);
+        hd_planner_new_node(planner, control->is_loop ? HD_OP_HEDDLE_LOOP : HD_OP_HEDDLE_IF,
+                            control->name, inputs, input_count, outputs, output_count);
     if (node != NULL) {
         node->control = control;
     }

@@ -30,7 +30,8 @@ hd_tensor_id hd_planner_new_memory(hd_planner *planner, const hd_plan_control *c
 
 /* Appends the node that stands for a part. NULL when out of memory, also when one of the outputs is
  * HD_TENSOR_NONE. */
-hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control, const hd_tensor_id *inputs,
-                                  size_t input_count, const hd_tensor_id *outputs, size_t output_count);
+hd_plan_node *hd_planner_new_part(hd_planner *planner, hd_plan_control *control,
+                                  const hd_tensor_id *inputs, size_t input_count,
+                                  const hd_tensor_id *outputs, size_t output_count);
 
 #endif

@@ -30,7 +30,8 @@ static bool plan_branches(hd_planner *planner, const hd_node *node, branch_draft
 {
     draft->values = hd_region_array(planner->region, node->output_count, sizeof *draft->values);
     for (size_t b = 0; b < 2; b++) {
-        if (draft->values == NULL || !hd_block_start(planner, &draft->inner[b], node->blocks[b], &draft->error) ||
+        if (draft->values == NULL ||
+            !hd_block_start(planner, &draft->inner[b], node->blocks[b], &draft->error) ||
             !hd_block_walk(&draft->inner[b])) {
             return false;
         }
@@ -43,7 +44,8 @@ static bool plan_branches(hd_planner *planner, const hd_node *node, branch_draft
         hd_tensor_id first = hd_planner_find(&draft->inner[0], node->blocks[0]->outputs[i]);
         hd_tensor_id second = hd_planner_find(&draft->inner[1], node->blocks[1]->outputs[i]);
         if (first == HD_TENSOR_NONE || second == HD_TENSOR_NONE ||
-            !hd_plan_tensor_equal(&draft->inner[0].tensors[first], &draft->inner[1].tensors[second])) {
+            !hd_plan_tensor_equal(&draft->inner[0].tensors[first],
+                                  &draft->inner[1].tensors[second])) {
             return false;
         }
     }
@@ -69,14 +71,14 @@ static hd_status place_branch(hd_planner *planner, const hd_node *node, hd_tenso
     if (control == NULL || sizes == NULL || inputs == NULL || outputs == NULL) {
         return out_of_memory(planner);
     }
-    *control = (hd_plan_control){.name = node->name,
-                                 .blocks = {draft->plans[0], draft->plans[1]},
-                                 .captured = {first->captured_count, second->captured_count},
-                                 .results = draft->count,
-                                 .result_sizes = sizes,
-                                 .plan_work = first->work + second->work,
-                                 .turn_work = first->run_work > second->run_work ? first->run_work
-                                                                                 : second->run_work};
+    *control = (hd_plan_control){
+        .name = node->name,
+        .blocks = {draft->plans[0], draft->plans[1]},
+        .captured = {first->captured_count, second->captured_count},
+        .results = draft->count,
+        .result_sizes = sizes,
+        .plan_work = first->work + second->work,
+        .turn_work = first->run_work > second->run_work ? first->run_work : second->run_work};
     inputs[0] = condition;
     for (size_t i = 0; i < first->captured_count; i++) {
         inputs[1 + i] = first->captured[i];
@@ -90,7 +92,8 @@ static hd_status place_branch(hd_planner *planner, const hd_node *node, hd_tenso
         outputs[i] = hd_planner_new_result(planner, output->dtype, &output->shape);
     }
     outputs[draft->count] = hd_planner_new_memory(planner, control);
-    if (hd_planner_new_part(planner, control, inputs, input_count, outputs, draft->count + 1) == NULL) {
+    if (hd_planner_new_part(planner, control, inputs, input_count, outputs, draft->count + 1) ==
+        NULL) {
         return out_of_memory(planner);
     }
     hd_status status = HD_OK;
@@ -105,7 +108,8 @@ static hd_status place_branch(hd_planner *planner, const hd_node *node, hd_tenso
     return status;
 }
 
-hd_status hd_planner_make_branch(hd_planner *planner, const hd_node *node, hd_tensor_id condition, bool *made)
+hd_status hd_planner_make_branch(hd_planner *planner, const hd_node *node, hd_tensor_id condition,
+                                 bool *made)
 {
     *made = false;
     for (size_t b = 0; b < 2; b++) {

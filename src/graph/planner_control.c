@@ -34,24 +34,24 @@ static hd_status out_of_memory(hd_planner *planner)
 
 static hd_status fail_node(hd_planner *planner, const hd_node *node, const char *reason)
 {
-    return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): %s", node->name, node->operator->name,
-                   reason);
+    return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): %s", node->name,
+                   node->operator->name, reason);
 }
 
 /* Reads a known scalar; *is_known is false, and the walk has stopped, where it is not known yet. */
-static hd_status known_scalar(hd_planner *planner, const hd_node *node, hd_tensor_id tensor, hd_dtype dtype,
-                              int64_t *out, bool *is_known)
+static hd_status known_scalar(hd_planner *planner, const hd_node *node, hd_tensor_id tensor,
+                              hd_dtype dtype, int64_t *out, bool *is_known)
 {
     *is_known = false;
     const char *what = dtype == HD_BOOL ? "condition" : "number of iterations";
     if (tensor == HD_TENSOR_NONE) {
-        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its %s is never computed", node->name,
-                       node->operator->name, what);
+        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its %s is never computed",
+                       node->name, node->operator->name, what);
     }
     const hd_plan_tensor *entry = &planner->tensors[tensor];
     if (entry->dtype != dtype || hd_shape_count(&entry->shape) != 1) {
-        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its %s is no single %s", node->name,
-                       node->operator->name, what, hd_dtype_name(dtype));
+        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (%s): its %s is no single %s",
+                       node->name, node->operator->name, what, hd_dtype_name(dtype));
     }
     if (entry->data == NULL) {
         return hd_planner_need_value(planner, tensor);
@@ -72,7 +72,8 @@ static hd_status open_if(hd_planner *planner, const hd_node *node, bool *done)
         /* Within a part there are no segments: both branches become blocks. */
         planner->cut_count--;
         status = hd_planner_make_branch(planner, node, tensor, done);
-        if (status == HD_OK && !*done && planner->steering == 0 && !hd_planner_add_cut(planner, tensor)) {
+        if (status == HD_OK && !*done && planner->steering == 0 &&
+            !hd_planner_add_cut(planner, tensor)) {
             status = out_of_memory(planner);
         }
     }
@@ -89,23 +90,25 @@ static hd_status open_if(hd_planner *planner, const hd_node *node, bool *done)
 
 /* Gives a node's output the tensor that its block computed; who reads one that is none says that it is
  * never computed. */
-static hd_status bind_output(hd_planner *planner, const hd_node *node, size_t index, hd_tensor_id tensor)
+static hd_status bind_output(hd_planner *planner, const hd_node *node, size_t index,
+                             hd_tensor_id tensor)
 {
     hd_value output = node->outputs[index];
     if (output == HD_VALUE_NONE) {
         return HD_OK;
     }
     planner->map[output] = tensor;
-    return tensor == HD_TENSOR_NONE
-               ? HD_OK
-               : hd_planner_check_declared(planner, node, "output", output, planner->tensors[tensor].dtype);
+    return tensor == HD_TENSOR_NONE ? HD_OK
+                                    : hd_planner_check_declared(planner, node, "output", output,
+                                                                planner->tensors[tensor].dtype);
 }
 
 static hd_status end_branch(hd_planner *planner, const hd_frame *frame)
 {
     const hd_node *node = frame->node;
     for (size_t i = 0; i < node->output_count; i++) {
-        hd_status status = bind_output(planner, node, i, hd_planner_find(planner, frame->block->outputs[i]));
+        hd_status status =
+            bind_output(planner, node, i, hd_planner_find(planner, frame->block->outputs[i]));
         if (status != HD_OK) {
             return status;
         }
@@ -140,11 +143,13 @@ static hd_status begin_iteration(hd_planner *planner, hd_frame *frame)
 }
 
 /* Whether all rows have given scan output `scan` one type, and one shape but for how many are stacked. */
-static hd_status check_scans(hd_planner *planner, const hd_frame *frame, size_t scan, size_t scan_total)
+static hd_status check_scans(hd_planner *planner, const hd_frame *frame, size_t scan,
+                             size_t scan_total)
 {
     const hd_plan_tensor *first = &planner->tensors[frame->scans[scan]];
     if (frame->rows_apart > 0 && first->shape.rank == HD_MAX_RANK) {
-        return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s' (Loop): scan output %zu has over %d dimensions",
+        return hd_fail(planner->error, HD_UNSUPPORTED,
+                       "node '%s' (Loop): scan output %zu has over %d dimensions",
                        frame->node->name, scan, HD_MAX_RANK);
     }
     for (size_t row = 1; row * scan_total < frame->scan_count; row++) {
@@ -158,18 +163,20 @@ static hd_status check_scans(hd_planner *planner, const hd_frame *frame, size_t 
         }
         if (entry->dtype != first->dtype || !hd_shape_equal(&shape, &first->shape)) {
             char texts[2][128];
-            return hd_fail(planner->error, HD_BAD_MODEL,
-                           "node '%s' (Loop): scan output %zu is %s %s at first, but %s %s in iteration %zu",
-                           frame->node->name, scan, hd_dtype_name(first->dtype),
-                           hd_shape_text(&first->shape, texts[0], sizeof texts[0]),
-                           hd_dtype_name(entry->dtype), hd_shape_text(&shape, texts[1], sizeof texts[1]), row);
+            return hd_fail(
+                planner->error, HD_BAD_MODEL,
+                "node '%s' (Loop): scan output %zu is %s %s at first, but %s %s in iteration %zu",
+                frame->node->name, scan, hd_dtype_name(first->dtype),
+                hd_shape_text(&first->shape, texts[0], sizeof texts[0]),
+                hd_dtype_name(entry->dtype), hd_shape_text(&shape, texts[1], sizeof texts[1]), row);
         }
     }
     return HD_OK;
 }
 
 /* What the body or the node declares of the shape of a scan output of no iterations. */
-static hd_shape declared_scan(const hd_planner *planner, const hd_frame *frame, size_t index, bool *has_rank)
+static hd_shape declared_scan(const hd_planner *planner, const hd_frame *frame, size_t index,
+                              bool *has_rank)
 {
     const hd_graph_value *inner = &planner->graph->values[frame->block->outputs[1 + index]];
     const hd_graph_value *outer = &planner->graph->values[frame->node->outputs[index]];
@@ -196,8 +203,8 @@ static hd_status make_empty_scan(hd_planner *planner, const hd_frame *frame, siz
     hd_dtype inner = planner->graph->values[frame->block->outputs[1 + index]].dtype;
     hd_dtype outer = planner->graph->values[node->outputs[index]].dtype;
     hd_dtype dtype = found->dtype != HD_DTYPE_NONE ? found->dtype
-                     : inner != HD_DTYPE_NONE                       ? inner
-                                                                    : outer;
+                     : inner != HD_DTYPE_NONE      ? inner
+                                                   : outer;
     if (dtype == HD_DTYPE_NONE) {
         return fail_node(planner, node, "a scan output of no iterations has no declared type");
     }
@@ -206,7 +213,8 @@ static hd_status make_empty_scan(hd_planner *planner, const hd_frame *frame, siz
     if (found->dtype != HD_DTYPE_NONE && found->shape.rank < HD_MAX_RANK) {
         shape.rank = has_rank ? shape.rank : found->shape.rank + 1;
         for (uint32_t i = 1; i < shape.rank && shape.rank == found->shape.rank + 1; i++) {
-            shape.dims[i] = !has_rank || shape.dims[i] < 0 ? found->shape.dims[i - 1] : shape.dims[i];
+            shape.dims[i] =
+                !has_rank || shape.dims[i] < 0 ? found->shape.dims[i - 1] : shape.dims[i];
         }
     }
     for (uint32_t i = 0; i < shape.rank; i++) {
@@ -226,7 +234,8 @@ static hd_status make_empty_scan(hd_planner *planner, const hd_frame *frame, siz
 }
 
 /* Row `row` of a scan output, as a part of what is joined. */
-static hd_tensor_id scan_part(hd_planner *planner, const hd_frame *frame, size_t row, hd_tensor_id id)
+static hd_tensor_id scan_part(hd_planner *planner, const hd_frame *frame, size_t row,
+                              hd_tensor_id id)
 {
     const hd_shape *shape = &planner->tensors[id].shape;
     if (row >= frame->rows_apart) {
@@ -238,8 +247,8 @@ static hd_tensor_id scan_part(hd_planner *planner, const hd_frame *frame, size_t
 }
 
 /* Stacks the values of scan output `scan` along a new first axis. */
-static hd_status join_scan(hd_planner *planner, const hd_frame *frame, size_t scan, size_t scan_total,
-                           hd_tensor_id *out)
+static hd_status join_scan(hd_planner *planner, const hd_frame *frame, size_t scan,
+                           size_t scan_total, hd_tensor_id *out)
 {
     size_t rows = frame->scan_count / scan_total;
     hd_status status = check_scans(planner, frame, scan, scan_total);
@@ -270,8 +279,8 @@ static hd_status join_scan(hd_planner *planner, const hd_frame *frame, size_t sc
     hd_tensor_id joined = hd_planner_new_tensor(planner, dtype, &shape);
     hd_plan_node *concat = joined == HD_TENSOR_NONE
                                ? NULL
-                               : hd_planner_new_node(planner, HD_OP_CONCAT, frame->node->name, parts, rows,
-                                                     &joined, 1);
+                               : hd_planner_new_node(planner, HD_OP_CONCAT, frame->node->name,
+                                                     parts, rows, &joined, 1);
     if (concat == NULL) {
         return out_of_memory(planner);
     }
@@ -370,28 +379,29 @@ static hd_status end_part(hd_planner *planner, hd_frame *frame)
     bool made = false;
     hd_status status = hd_planner_make_loop(planner, &made);
     if (status == HD_OK && !made && planner->steering == 0) {
-        status = hd_fail(planner->error, HD_UNSUPPORTED, "node '%s' (Loop): its shapes change while it runs",
-                         frame->node->name);
+        status = hd_fail(planner->error, HD_UNSUPPORTED,
+                         "node '%s' (Loop): its shapes change while it runs", frame->node->name);
     }
     return status == HD_OK && made && !frame->is_pending ? finish_loop(planner, frame) : status;
 }
 
 /* Reads how often a Loop may run (-1: no limit, 0 also where its condition is false at first). */
-static hd_status read_trip_count(hd_planner *planner, const hd_node *node, int64_t *out, bool *is_known)
+static hd_status read_trip_count(hd_planner *planner, const hd_node *node, int64_t *out,
+                                 bool *is_known)
 {
     int64_t trips = -1, condition = 1;
     *is_known = true;
     if (node->input_count > 0 && node->inputs[0] != HD_VALUE_NONE) {
-        hd_status status =
-            known_scalar(planner, node, hd_planner_find(planner, node->inputs[0]), HD_INT64, &trips, is_known);
+        hd_status status = known_scalar(planner, node, hd_planner_find(planner, node->inputs[0]),
+                                        HD_INT64, &trips, is_known);
         if (status != HD_OK || !*is_known) {
             return status;
         }
         trips = trips < 0 ? 0 : trips;
     }
     if (node->input_count > 1 && node->inputs[1] != HD_VALUE_NONE) {
-        hd_status status =
-            known_scalar(planner, node, hd_planner_find(planner, node->inputs[1]), HD_BOOL, &condition, is_known);
+        hd_status status = known_scalar(planner, node, hd_planner_find(planner, node->inputs[1]),
+                                        HD_BOOL, &condition, is_known);
         if (status != HD_OK || !*is_known) {
             return status;
         }
@@ -401,15 +411,18 @@ static hd_status read_trip_count(hd_planner *planner, const hd_node *node, int64
 }
 
 /* Gives carried value `index` of the body the tensor that it has in the next iteration. */
-static hd_status bind_carried(hd_planner *planner, const hd_node *node, size_t index, hd_tensor_id tensor)
+static hd_status bind_carried(hd_planner *planner, const hd_node *node, size_t index,
+                              hd_tensor_id tensor)
 {
     hd_value input = node->blocks[0]->inputs[2 + index];
     if (tensor == HD_TENSOR_NONE) {
-        return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (Loop): carried value %zu ('%s') is never computed",
-                       node->name, index, planner->graph->values[input].name);
+        return hd_fail(planner->error, HD_BAD_MODEL,
+                       "node '%s' (Loop): carried value %zu ('%s') is never computed", node->name,
+                       index, planner->graph->values[input].name);
     }
     planner->map[input] = tensor;
-    return hd_planner_check_declared(planner, node, "carried value", input, planner->tensors[tensor].dtype);
+    return hd_planner_check_declared(planner, node, "carried value", input,
+                                     planner->tensors[tensor].dtype);
 }
 
 static hd_status open_loop(hd_planner *planner, const hd_node *node, bool *done)
@@ -466,10 +479,12 @@ static hd_status note_scans(hd_planner *planner, hd_frame *frame, loop_counts co
         return out_of_memory(planner);
     }
     for (size_t i = 0; i < counts.scans; i++) {
-        hd_tensor_id tensor = hd_planner_find(planner, frame->block->outputs[1 + counts.carried + i]);
+        hd_tensor_id tensor =
+            hd_planner_find(planner, frame->block->outputs[1 + counts.carried + i]);
         if (tensor == HD_TENSOR_NONE) {
-            return hd_fail(planner->error, HD_BAD_MODEL, "node '%s' (Loop): scan output %zu is never computed",
-                           frame->node->name, i);
+            return hd_fail(planner->error, HD_BAD_MODEL,
+                           "node '%s' (Loop): scan output %zu is never computed", frame->node->name,
+                           i);
         }
         frame->scans[frame->scan_count++] = tensor;
     }
@@ -487,8 +502,9 @@ static hd_status carry_over(hd_planner *planner, const hd_frame *frame, size_t c
     }
     for (size_t i = 0; i < carried; i++) {
         next[i] = hd_planner_find(planner, body->outputs[1 + i]);
-        if (next[i] != HD_TENSOR_NONE && planner->tensors[next[i]].dtype !=
-                                             planner->tensors[planner->map[body->inputs[2 + i]]].dtype) {
+        if (next[i] != HD_TENSOR_NONE &&
+            planner->tensors[next[i]].dtype !=
+                planner->tensors[planner->map[body->inputs[2 + i]]].dtype) {
             return fail_node(planner, frame->node, "a carried value changes its type");
         }
     }
@@ -509,14 +525,15 @@ static hd_status end_iteration(hd_planner *planner, hd_frame *frame)
     int64_t condition;
     bool known;
     hd_status status =
-        known_scalar(planner, frame->node, hd_planner_find(planner, body->outputs[0]), HD_BOOL, &condition, &known);
+        known_scalar(planner, frame->node, hd_planner_find(planner, body->outputs[0]), HD_BOOL,
+                     &condition, &known);
     if (status != HD_OK || !known) {
         return status;
     }
     if (planner->node_count > NODE_COUNT_LIMIT) {
         return hd_fail(planner->error, HD_UNSUPPORTED,
-                       "node '%s' (Loop): its iterations take more than %zu steps", frame->node->name,
-                       NODE_COUNT_LIMIT);
+                       "node '%s' (Loop): its iterations take more than %zu steps",
+                       frame->node->name, NODE_COUNT_LIMIT);
     }
     status = hd_planner_check_size(planner, frame->node);
     if (status == HD_OK) {
@@ -543,13 +560,13 @@ hd_status hd_planner_open_control(hd_planner *planner, const hd_node *node, bool
     if (node->operator->id == HD_OP_LOOP) {
         return open_loop(planner, node, done);
     }
-    return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", node->name,
-                   node->operator->name);
+    return hd_fail(planner->error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported",
+                   node->name, node->operator->name);
 }
 
 hd_status hd_planner_end_block(hd_planner *planner)
 {
     hd_frame *frame = &planner->frames[planner->frame_count - 1];
     return frame->node->operator->id == HD_OP_LOOP ? end_iteration(planner, frame)
-                                                            : end_branch(planner, frame);
+                                                   : end_branch(planner, frame);
 }

@@ -6,7 +6,7 @@
 
 /* Room for the scan outputs of a Loop that ends by its condition: as many turns as fit in so many bytes; when
  * they are over, the next part has room for four times as many. */
-#define CHUNK_BYTES ((size_t)4 << 20)
+#define CHUNK_BYTES       ((size_t)4 << 20)
 #define CHUNK_TURNS_LEAST 64
 #define CHUNK_TURNS_MOST  ((int64_t)1 << 16)
 
@@ -45,7 +45,8 @@ static bool find_varying(loop_draft *draft, size_t carried)
     for (size_t n = 0; n < body->node_count; n++) {
         const hd_node *node = &body->nodes[n];
         if (node->operator->id == HD_OP_IDENTITY) {
-            same[node->outputs[0]] = same[node->inputs[0]] != 0 ? same[node->inputs[0]] : node->inputs[0];
+            same[node->outputs[0]] =
+                same[node->inputs[0]] != 0 ? same[node->inputs[0]] : node->inputs[0];
         }
     }
     for (size_t i = 0; i < carried; i++) {
@@ -112,7 +113,8 @@ static bool fits_itself(loop_draft *draft)
     for (size_t v = 0; v < draft->varying_count; v++) {
         hd_tensor_id before = planner->map[body->inputs[2 + draft->varying[v]]];
         hd_tensor_id after = hd_planner_find(inner, body->outputs[1 + draft->varying[v]]);
-        if (after == HD_TENSOR_NONE || !hd_plan_tensor_equal(&planner->tensors[before], &inner->tensors[after])) {
+        if (after == HD_TENSOR_NONE ||
+            !hd_plan_tensor_equal(&planner->tensors[before], &inner->tensors[after])) {
             return false;
         }
     }
@@ -149,9 +151,11 @@ static bool find_scans(loop_draft *draft, const hd_frame *frame, size_t carried)
         size_t chunks = frame->scan_count / draft->scan_total - frame->rows_apart;
         int64_t turns = bytes == 0 ? CHUNK_TURNS_MOST : (int64_t)(CHUNK_BYTES / bytes);
         turns = turns < CHUNK_TURNS_LEAST ? CHUNK_TURNS_LEAST : turns;
-        turns = (turns > CHUNK_TURNS_MOST ? CHUNK_TURNS_MOST : turns) << 2 * (chunks < 20 ? chunks : 20);
+        turns = (turns > CHUNK_TURNS_MOST ? CHUNK_TURNS_MOST : turns)
+                << 2 * (chunks < 20 ? chunks : 20);
         draft->limit = left < turns ? left : turns;
-        return draft->planner->outer == NULL; /* within a block there are no segments that could follow */
+        /* within a block there are no segments that could follow */
+        return draft->planner->outer == NULL;
     }
     return true;
 }
@@ -167,23 +171,27 @@ static bool stacked_shape(const loop_draft *draft, hd_tensor_id part, hd_shape *
 }
 
 /* Fills the part and makes its tensors: `outputs`, as hd_plan_control says. */
-static bool make_results(loop_draft *draft, hd_plan_control *control, size_t carried, hd_tensor_id *outputs)
+static bool make_results(loop_draft *draft, hd_plan_control *control, size_t carried,
+                         hd_tensor_id *outputs)
 {
     hd_planner *planner = draft->planner, *inner = &draft->inner;
-    size_t *sizes = hd_region_array(planner->region, draft->varying_count + draft->scan_count, sizeof *sizes);
+    size_t *sizes =
+        hd_region_array(planner->region, draft->varying_count + draft->scan_count, sizeof *sizes);
     hd_shape *shapes = hd_region_array(planner->region, draft->scan_count, sizeof *shapes);
     if (sizes == NULL || shapes == NULL) {
         return false;
     }
     size_t count = 0, second = draft->varying_count + draft->scan_count;
     for (size_t v = 0; v < draft->varying_count; v++) {
-        const hd_plan_tensor from = planner->tensors[planner->map[draft->body->inputs[2 + draft->varying[v]]]];
+        const hd_plan_tensor from =
+            planner->tensors[planner->map[draft->body->inputs[2 + draft->varying[v]]]];
         sizes[v] = (size_t)hd_shape_count(&from.shape) * hd_dtype_size(from.dtype);
         outputs[count++] = hd_planner_new_result(planner, from.dtype, &from.shape);
         outputs[second + v] = hd_planner_new_result(planner, from.dtype, &from.shape);
     }
     for (size_t s = 0; s < draft->scan_count; s++) {
-        hd_tensor_id part = hd_planner_find(inner, draft->body->outputs[1 + carried + draft->scans[s]]);
+        hd_tensor_id part =
+            hd_planner_find(inner, draft->body->outputs[1 + carried + draft->scans[s]]);
         hd_shape shape;
         if (!stacked_shape(draft, part, &shape)) {
             return false;
@@ -208,7 +216,8 @@ static bool make_results(loop_draft *draft, hd_plan_control *control, size_t car
 static bool place_loop(loop_draft *draft, hd_plan *plan, size_t carried)
 {
     hd_planner *planner = draft->planner;
-    size_t kept = draft->varying_count, scans = draft->scan_count, captured = draft->inner.captured_count;
+    size_t kept = draft->varying_count, scans = draft->scan_count,
+           captured = draft->inner.captured_count;
     hd_plan_control *control = hd_region_alloc(planner->region, sizeof *control);
     hd_tensor_id *inputs = hd_region_array(planner->region, kept + captured, sizeof *inputs);
     hd_tensor_id *outputs = hd_region_array(planner->region, 2 * kept + scans + 2, sizeof *outputs);
@@ -237,7 +246,8 @@ static bool place_loop(loop_draft *draft, hd_plan *plan, size_t carried)
     }
     size_t output_count = 2 * kept + scans + 1 + control->notes_turns;
     if (!make_results(draft, control, carried, outputs) ||
-        hd_planner_new_part(planner, control, inputs, kept + captured, outputs, output_count) == NULL) {
+        hd_planner_new_part(planner, control, inputs, kept + captured, outputs, output_count) ==
+            NULL) {
         return false;
     }
     for (size_t v = 0; v < kept; v++) {

@@ -33,7 +33,8 @@ static hd_tensor_id drop_count(hd_planner *planner, hd_tensor_id id)
 static void link_use(hd_planner *planner, uint32_t index, uint32_t node, hd_tensor_id id)
 {
     hd_plan_tensor *tensor = &planner->tensors[id];
-    planner->uses[index] = (hd_plan_use){.node = node, .next = tensor->first_use, .previous = NO_USE};
+    planner->uses[index] =
+        (hd_plan_use){.node = node, .next = tensor->first_use, .previous = NO_USE};
     if (tensor->first_use != NO_USE) {
         planner->uses[tensor->first_use].previous = index;
     }
@@ -66,8 +67,8 @@ static bool is_needed(const hd_planner *planner, const hd_plan_node *node)
     return false;
 }
 
-static void take_uses(hd_planner *planner, uint32_t number, uint32_t first_use, const hd_tensor_id *inputs,
-                      size_t input_count)
+static void take_uses(hd_planner *planner, uint32_t number, uint32_t first_use,
+                      const hd_tensor_id *inputs, size_t input_count)
 {
     planner->nodes[number].first_use = first_use;
     /* Backwards, so that a list that is made from the last node to the first is in their order. */
@@ -80,7 +81,8 @@ static void take_uses(hd_planner *planner, uint32_t number, uint32_t first_use, 
 }
 
 /* Takes back the uses of a node's inputs, and those of all nodes that die thereby. */
-static void give_uses(hd_planner *planner, uint32_t first_use, const hd_tensor_id *inputs, size_t input_count)
+static void give_uses(hd_planner *planner, uint32_t first_use, const hd_tensor_id *inputs,
+                      size_t input_count)
 {
     uint32_t dead = NO_USE;
     for (;;) {
@@ -90,7 +92,8 @@ static void give_uses(hd_planner *planner, uint32_t first_use, const hd_tensor_i
             }
             unlink_use(planner, first_use + (uint32_t)i, inputs[i]);
             hd_tensor_id unused = drop_count(planner, inputs[i]);
-            uint32_t producer = unused == HD_TENSOR_NONE ? UINT32_MAX : planner->tensors[unused].producer;
+            uint32_t producer =
+                unused == HD_TENSOR_NONE ? UINT32_MAX : planner->tensors[unused].producer;
             if (producer != UINT32_MAX && !planner->nodes[producer].dead &&
                 !is_needed(planner, &planner->nodes[producer])) {
                 planner->nodes[producer].dead = true;
@@ -136,7 +139,8 @@ void hd_planner_count_uses(hd_planner *planner)
         if (node->dead) {
             continue;
         }
-        take_uses(planner, (uint32_t)n, (uint32_t)planner->use_total, node->inputs, node->operation.input_count);
+        take_uses(planner, (uint32_t)n, (uint32_t)planner->use_total, node->inputs,
+                  node->operation.input_count);
         planner->use_total += node->operation.input_count;
         for (size_t i = 0; i < node->operation.output_count; i++) {
             if (node->outputs[i] != HD_TENSOR_NONE) {
@@ -148,8 +152,8 @@ void hd_planner_count_uses(hd_planner *planner)
 
 bool hd_planner_reserve_uses(hd_planner *planner, size_t count)
 {
-    return hd_array_reserve((void **)&planner->uses, &planner->use_capacity, planner->use_total + count,
-                            sizeof *planner->uses) &&
+    return hd_array_reserve((void **)&planner->uses, &planner->use_capacity,
+                            planner->use_total + count, sizeof *planner->uses) &&
            planner->use_total + count < NO_USE;
 }
 
@@ -161,7 +165,8 @@ hd_plan_node *hd_planner_producer(const hd_planner *planner, hd_tensor_id tensor
     return &planner->nodes[planner->tensors[tensor].producer];
 }
 
-hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor, hd_operator_id id)
+hd_plan_node *hd_planner_producer_of(const hd_planner *planner, hd_tensor_id tensor,
+                                     hd_operator_id id)
 {
     hd_plan_node *node = hd_planner_producer(planner, tensor);
     return hd_plan_node_is(node, id) ? node : NULL;
@@ -184,7 +189,8 @@ size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_
     if (entry->kept) {
         return SIZE_MAX;
     }
-    for (uint32_t use = entry->first_use; use != NO_USE && count <= capacity; use = planner->uses[use].next) {
+    for (uint32_t use = entry->first_use; use != NO_USE && count <= capacity;
+         use = planner->uses[use].next) {
         reads++;
         if (planner->uses[use].node == last) {
             continue; /* the reads of one node stand together */
@@ -222,21 +228,23 @@ hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const
 }
 
 bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
-                        const hd_tensor_id *inputs, size_t input_count, const hd_attribute *attributes,
-                        size_t attribute_count)
+                        const hd_tensor_id *inputs, size_t input_count,
+                        const hd_attribute *attributes, size_t attribute_count)
 {
     hd_operand *operands = hd_region_array(planner->region, input_count, sizeof *operands);
     hd_tensor_id *ids = hd_region_copy(planner->region, inputs, input_count * sizeof *inputs);
     hd_attribute *copies =
         hd_region_copy(planner->region, attributes, attribute_count * sizeof *attributes);
-    if (operands == NULL || ids == NULL || copies == NULL || !hd_planner_reserve_uses(planner, input_count)) {
+    if (operands == NULL || ids == NULL || copies == NULL ||
+        !hd_planner_reserve_uses(planner, input_count)) {
         return false;
     }
     for (size_t i = 0; i < input_count; i++) {
         operands[i] = hd_planner_operand(planner, inputs[i]);
     }
     uint32_t old_first = node->first_use;
-    take_uses(planner, (uint32_t)(node - planner->nodes), (uint32_t)planner->use_total, ids, input_count);
+    take_uses(planner, (uint32_t)(node - planner->nodes), (uint32_t)planner->use_total, ids,
+              input_count);
     give_uses(planner, old_first, node->inputs, node->operation.input_count);
     planner->use_total += input_count;
     node->operation.id = id;

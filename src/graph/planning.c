@@ -153,8 +153,8 @@ static bool continue_planner(hd_planner *planner, const hd_plan_request *request
         return false;
     }
     memcpy(planner->map, before->map, planner->graph->value_count * sizeof *planner->map);
-    if (!hd_array_reserve((void **)&planner->tensors, &planner->tensor_capacity, before->tensor_count,
-                          sizeof *planner->tensors)) {
+    if (!hd_array_reserve((void **)&planner->tensors, &planner->tensor_capacity,
+                          before->tensor_count, sizeof *planner->tensors)) {
         return false;
     }
     memcpy(planner->tensors, before->tensors, before->tensor_count * sizeof *planner->tensors);
@@ -179,7 +179,8 @@ static bool continue_planner(hd_planner *planner, const hd_plan_request *request
         for (size_t t = 0; t < planner->tensor_count; t++) {
             hd_plan_tensor *tensor = &planner->tensors[t];
             if (tensor->extent == before->cut[i]) {
-                memcpy(tensor->shape.dims, read->data, tensor->shape.rank * sizeof *tensor->shape.dims);
+                memcpy(tensor->shape.dims, read->data,
+                       tensor->shape.rank * sizeof *tensor->shape.dims);
                 tensor->extent = HD_TENSOR_NONE;
                 if (hd_shape_count(&tensor->shape) == 0 && tensor->data == NULL) {
                     tensor->data = hd_region_alloc(planner->region, 0);
@@ -212,7 +213,8 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     saved->refusals = NULL;
     saved->tensors = hd_region_copy(planner->region, planner->tensors,
                                     planner->tensor_count * sizeof *planner->tensors);
-    saved->cut = hd_region_copy(planner->region, planner->cut, planner->cut_count * sizeof *planner->cut);
+    saved->cut =
+        hd_region_copy(planner->region, planner->cut, planner->cut_count * sizeof *planner->cut);
     saved->cut_capacity = 0;
     saved->tensor_capacity = 0;
     saved->frames = hd_region_copy(planner->region, planner->frames,
@@ -234,9 +236,11 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
 hd_status hd_planner_optimize(hd_planner *planner, hd_plan *plan)
 {
     hd_planner_count_uses(planner);
-    bool fits = hd_fuse_activations(planner) && hd_fuse_norms(planner) && hd_fuse_attention(planner) &&
-                hd_fuse_linear(planner) && hd_choose_layouts(planner) && hd_fuse_convolution(planner) &&
-                hd_fuse_repeats(planner) && hd_fuse_elementwise(planner) && hd_add_index_checks(planner, plan);
+    bool fits = hd_fuse_activations(planner) && hd_fuse_norms(planner) &&
+                hd_fuse_attention(planner) && hd_fuse_linear(planner) &&
+                hd_choose_layouts(planner) && hd_fuse_convolution(planner) &&
+                hd_fuse_repeats(planner) && hd_fuse_elementwise(planner) &&
+                hd_add_index_checks(planner, plan);
     return fits ? HD_OK : hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
 }
 
@@ -268,8 +272,8 @@ static hd_status fill_plan(hd_planner *planner, const hd_plan_request *request, 
     return status;
 }
 
-static hd_status make_plan(const hd_plan_request *request, const hd_budget *budget, uint64_t *steering,
-                           hd_plan **out_plan, hd_error *error)
+static hd_status make_plan(const hd_plan_request *request, const hd_budget *budget,
+                           uint64_t *steering, hd_plan **out_plan, hd_error *error)
 {
     hd_plan *plan = hd_alloc_zero(1, sizeof *plan);
     if (plan == NULL) {
@@ -319,7 +323,8 @@ hd_status hd_plan_create(const hd_plan_request *request, uint64_t *steering, hd_
     hd_status status = make_plan(request, &budget, steering, out_plan, error);
     hd_memory_scope_leave(&scope);
     return status == HD_OUT_OF_MEMORY && scope.is_refused
-               ? hd_fail(error, HD_UNSUPPORTED, "planning a run takes over %llu bytes; run_memory_limit allows half",
+               ? hd_fail(error, HD_UNSUPPORTED,
+                         "planning a run takes over %llu bytes; run_memory_limit allows half",
                          (unsigned long long)budget.plans)
                : status;
 }

@@ -12,11 +12,11 @@ struct hd_planner;
 /* What a plan is made for. */
 typedef struct hd_plan_request {
     const struct hd_model *model;
-    const hd_shape *input_shapes;    /* one a model input */
-    const void *const *input_values; /* the elements of steering inputs, NULL for the others */
-    const bool *wanted;              /* one a model output */
-    uint64_t input_bytes;            /* of the whole run */
-    hd_plan *before;                 /* the segment before, or NULL */
+    const hd_shape *input_shapes;       /* one a model input */
+    const void *const *input_values;    /* the elements of steering inputs, NULL for the others */
+    const bool *wanted;                 /* one a model output */
+    uint64_t input_bytes;               /* of the whole run */
+    hd_plan *before;                    /* the segment before, or NULL */
     const void *const *boundary_values; /* one per boundary of `before` */
 } hd_plan_request;
 

@@ -211,8 +211,9 @@ const char *hd_rows_images(const hd_row_node *node, size_t index, uint32_t axis)
 
 const char *hd_rows_batch_norm(const hd_row_node *node, size_t index, uint32_t axis)
 {
-    return hd_operation_int(node->many, "training_mode", 0) != 0 ? mixes
-                                                                 : hd_rows_images(node, index, axis);
+    return hd_operation_int(node->many, "training_mode", 0) != 0
+               ? mixes
+               : hd_rows_images(node, index, axis);
 }
 
 const char *hd_rows_resize(const hd_row_node *node, size_t index, uint32_t axis)

@@ -9,7 +9,7 @@
 #include "graph/planning.h"
 #include "graph/row_rules.h"
 
-#define SAME_SHAPE HD_MAX_RANK
+#define SAME_SHAPE  HD_MAX_RANK
 #define OTHER_SHAPE (HD_MAX_RANK + 1)
 
 /* A walk of the graph for a number of rows. */
@@ -28,7 +28,8 @@ typedef struct row_proof {
     hd_error *error;
 } row_proof;
 
-static hd_status fail_proof(const row_proof *proof, const hd_operation *operation, const char *reason)
+static hd_status fail_proof(const row_proof *proof, const hd_operation *operation,
+                            const char *reason)
 {
     return hd_operation_fail(operation, proof->error, HD_UNSUPPORTED,
                              "its rows are not proven independent: %s", reason);
@@ -54,7 +55,8 @@ static hd_status walk(row_walk *walk, const hd_model *model, const hd_shape *row
         shapes[i] = row_shapes[i];
         if (shapes[i].rank == 0 || shapes[i].dims[0] != 1 || is_fixed) {
             return hd_fail(error, HD_UNSUPPORTED,
-                           "input '%s' has no dimension 0 in which rows could be stacked", value->name);
+                           "input '%s' has no dimension 0 in which rows could be stacked",
+                           value->name);
         }
         shapes[i].dims[0] = count;
     }
@@ -66,8 +68,8 @@ static hd_status walk(row_walk *walk, const hd_model *model, const hd_shape *row
                                  .wanted = wanted,
                                  .budget = hd_budget_of(&model->options, model->brought),
                                  .keeps_moves = true};
-    hd_plan_request request = {.model = model, .input_shapes = shapes, .input_values = values,
-                               .wanted = wanted};
+    hd_plan_request request = {
+        .model = model, .input_shapes = shapes, .input_values = values, .wanted = wanted};
     if (!hd_planner_start(&walk->planner, &request)) {
         return fail_memory(error);
     }
@@ -102,7 +104,8 @@ static bool repeats_rows(const hd_plan_tensor *one, const hd_plan_tensor *many, 
 }
 
 /* The state of a tensor whose elements are known in both walks. */
-static hd_row_state compare_known(const hd_plan_tensor *one, const hd_plan_tensor *many, int64_t count)
+static hd_row_state compare_known(const hd_plan_tensor *one, const hd_plan_tensor *many,
+                                  int64_t count)
 {
     hd_row_state state = {.kind = HD_ROWS_DIFFERENT};
     if (one->dtype != many->dtype || one->packed != many->packed) {
@@ -146,8 +149,8 @@ static bool pair_operand(row_proof *proof, hd_tensor_id one, hd_tensor_id many, 
     return proof->pairs[many] == one;
 }
 
-static hd_status check_output(row_proof *proof, const hd_row_node *node, size_t index, bool all_uniform,
-                              hd_tensor_id one, hd_tensor_id many)
+static hd_status check_output(row_proof *proof, const hd_row_node *node, size_t index,
+                              bool all_uniform, hd_tensor_id one, hd_tensor_id many)
 {
     const hd_shape *before = &proof->one.planner.tensors[one].shape;
     const hd_shape *after = &proof->many.planner.tensors[many].shape;
@@ -161,7 +164,8 @@ static hd_status check_output(row_proof *proof, const hd_row_node *node, size_t 
         return fail_proof(proof, node->many, "the shape of its output does not grow with the rows");
     }
     hd_row_rule *rule = hd_operator_of(node->many->id)->rows;
-    const char *reason = rule == NULL ? "no rule is known for this operator" : rule(node, index, axis);
+    const char *reason =
+        rule == NULL ? "no rule is known for this operator" : rule(node, index, axis);
     proof->states[many] = (hd_row_state){HD_ROWS_STACKED, axis};
     return reason == NULL ? HD_OK : fail_proof(proof, node->many, reason);
 }
@@ -174,7 +178,8 @@ static hd_status check_node(row_proof *proof, const hd_plan_node *one, const hd_
         one->operation.output_count != operation->output_count) {
         return fail_proof(proof, operation, "another number of rows takes another way");
     }
-    hd_row_state *inputs = hd_region_array(&proof->many.region, operation->input_count, sizeof *inputs);
+    hd_row_state *inputs =
+        hd_region_array(&proof->many.region, operation->input_count, sizeof *inputs);
     if (inputs == NULL) {
         return fail_memory(proof->error);
     }
@@ -266,16 +271,17 @@ static hd_status check_results(row_proof *proof)
         hd_row_state state;
         bool paired = pair_operand(proof, one->map[value], many->map[value], &state);
         if (!paired || state.kind != HD_ROWS_STACKED || state.axis != 0) {
-            return hd_fail(proof->error, HD_UNSUPPORTED,
-                           "rows are not independent: output '%s' does not have them in dimension 0",
-                           root->output_names[i]);
+            return hd_fail(
+                proof->error, HD_UNSUPPORTED,
+                "rows are not independent: output '%s' does not have them in dimension 0",
+                root->output_names[i]);
         }
     }
     return HD_OK;
 }
 
-static hd_status prove(const hd_model *model, const hd_shape *row_shapes, const bool *wanted, int64_t count,
-                       hd_error *error)
+static hd_status prove(const hd_model *model, const hd_shape *row_shapes, const bool *wanted,
+                       int64_t count, hd_error *error)
 {
     row_proof proof = {.count = count, .error = error};
     hd_float_environment saved;

@@ -20,7 +20,8 @@ struct hd_model;
 /* Proves that a run of `count` (>= 2) stacked rows is a run of each. row_shapes: one a model input, with
  * dims[0] = 1; wanted: one a model output. HD_OK: proven. HD_UNSUPPORTED: not; the sentence names the
  * node and the reason. HD_INVALID_ARGUMENT, HD_BAD_MODEL: no run of such shapes. HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_model_prove_rows(const struct hd_model *model, const hd_shape *row_shapes,
-                                            const bool *wanted, int64_t count, hd_error *error);
+HD_MUST_CHECK hd_status hd_model_prove_rows(const struct hd_model *model,
+                                            const hd_shape *row_shapes, const bool *wanted,
+                                            int64_t count, hd_error *error);
 
 #endif

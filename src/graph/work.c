@@ -84,7 +84,8 @@ double hd_work_of_convolution(const hd_operation *operation)
     double steps = (double)sizes.batch * (double)sizes.channels * (double)sizes.output_channels /
                    (double)(sizes.group > 0 ? sizes.group : 1);
     for (uint32_t i = 0; i < sizes.spatial; i++) {
-        steps *= (double)(sizes.transposed ? sizes.input[i] : sizes.output[i]) * (double)sizes.kernel[i];
+        steps *=
+            (double)(sizes.transposed ? sizes.input[i] : sizes.output[i]) * (double)sizes.kernel[i];
     }
     return steps * multiply_add_price(operation) + elements_of(operation);
 }
@@ -117,7 +118,8 @@ double hd_work_of_einsum(const hd_operation *operation)
         steps *= (double)einsum.sizes[i];
     }
     /* Two inputs become a product where they can (matrix_einsum.c). */
-    double price = einsum.input_count == 2 ? multiply_add_price(operation) : 2.0 * einsum.input_count;
+    double price =
+        einsum.input_count == 2 ? multiply_add_price(operation) : 2.0 * einsum.input_count;
     return steps * price + elements_of(operation);
 }
 
@@ -141,7 +143,8 @@ double hd_work_of_transform(const hd_operation *operation)
         const hd_operand *window = &operation->inputs[2];
         length = hd_operation_has(operation, 3) && operation->inputs[3].data != NULL
                      ? (double)hd_operand_int(&operation->inputs[3], 0)
-                     : hd_operation_has(operation, 2) ? dim_of(window, 0) : 1;
+                 : hd_operation_has(operation, 2) ? dim_of(window, 0)
+                                                  : 1;
         lanes = dim_of(output, 0) * dim_of(output, 1);
     } else {
         int64_t axis = operation->opset < 20 ? hd_operation_int(operation, "axis", 1)
@@ -171,7 +174,8 @@ double hd_work_of_scaling(const hd_operation *operation)
 {
     hd_scaling scaling;
     double elements = elements_of(operation);
-    if (hd_scaling_needs(operation) != 0 || hd_scaling_resolve(operation, &scaling, NULL) != HD_OK) {
+    if (hd_scaling_needs(operation) != 0 ||
+        hd_scaling_resolve(operation, &scaling, NULL) != HD_OK) {
         return elements;
     }
     double all_taps = 1, blended = elements, tables = 0;
@@ -180,8 +184,8 @@ double hd_work_of_scaling(const hd_operation *operation)
         all_taps *= taps > 1 ? taps : 1;
         tables += taps * (double)scaling.output.dims[i];
         /* whichever axis turns out to be the row's: none of what is blended is longer than an input row */
-        double stretched = count_of(&operation->outputs[0]) / fmax(1, (double)scaling.output.dims[i]) *
-                           (double)scaling.input.dims[i];
+        double stretched = count_of(&operation->outputs[0]) /
+                           fmax(1, (double)scaling.output.dims[i]) * (double)scaling.input.dims[i];
         blended = fmax(blended, scaling.output.dims[i] == scaling.input.dims[i] ? 0 : stretched);
     }
     return (blended + elements) * all_taps + 20 * tables;
@@ -226,7 +230,8 @@ double hd_work_of_attention(const hd_operation *operation)
     const hd_fused_attention *fused = hd_fused_attention_of(operation);
     double pairs = dim_of(query, 0) * dim_of(query, 1) * dim_of(keys, 1);
     double depth = dim_of(query, 2) + dim_of(&operation->inputs[2], 2);
-    return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) + elements_of(operation);
+    return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) +
+           elements_of(operation);
 }
 
 double hd_work_of_chain(const hd_operation *operation)

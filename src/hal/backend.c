@@ -12,12 +12,11 @@
 __attribute__((weak)) extern const hd_backend hd_backend_sim;
 
 /* What this build has, the host first. */
-static const hd_backend *const backends[] = {
-    &hd_backend_cpu,
+static const hd_backend *const backends[] = {&hd_backend_cpu,
 #if HD_HAVE_CUDA
-    &hd_backend_cuda,
+                                             &hd_backend_cuda,
 #endif
-    &hd_backend_sim};
+                                             &hd_backend_sim};
 
 const hd_backend *hd_backend_host(void)
 {
@@ -53,7 +52,8 @@ static bool is_named(const char *name, const char *kind, uint32_t *out_ordinal)
     return true;
 }
 
-hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal, hd_error *error)
+hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal,
+                          hd_error *error)
 {
     *out_backend = NULL;
     *out_ordinal = 0;
@@ -68,11 +68,13 @@ hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint
     }
     for (size_t i = 0; hd_backend_at(i) != NULL; i++) {
         const hd_backend *backend = hd_backend_at(i);
-        if (!is_named(name, backend->name, out_ordinal) || (backend == hd_backend_host() && strchr(name, ':') != NULL)) {
+        if (!is_named(name, backend->name, out_ordinal) ||
+            (backend == hd_backend_host() && strchr(name, ':') != NULL)) {
             continue;
         }
         if (*out_ordinal >= backend->count()) {
-            return hd_fail(error, HD_UNAVAILABLE, "device '%s': this machine has %u of them", name, backend->count());
+            return hd_fail(error, HD_UNAVAILABLE, "device '%s': this machine has %u of them", name,
+                           backend->count());
         }
         *out_backend = backend;
         return HD_OK;
@@ -80,5 +82,6 @@ hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint
     if (is_named(name, "cuda", out_ordinal)) {
         return hd_fail(error, HD_UNAVAILABLE, "device '%s': this build has no CUDA", name);
     }
-    return hd_fail(error, HD_NOT_FOUND, "there is no device '%s'; known are cpu, cuda, cuda:N and auto", name);
+    return hd_fail(error, HD_NOT_FOUND,
+                   "there is no device '%s'; known are cpu, cuda, cuda:N and auto", name);
 }

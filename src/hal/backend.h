@@ -22,9 +22,10 @@ typedef struct hd_backend hd_backend;
 /* An opened device; each backend's own structure begins with it. */
 typedef struct hd_unit {
     const hd_backend *backend;
-    bool is_host;           /* its memory is the host's; work is done when submit returns */
-    uint32_t queue_count;   /* queues that queues->create knows: one a lane where is_host, else hardware queues, at
-                               most HD_STREAM_COUNT */
+    bool is_host; /* its memory is the host's; work is done when submit returns */
+    /* queues that queues->create knows: one a lane where is_host, else hardware queues, at most
+     * HD_STREAM_COUNT */
+    uint32_t queue_count;
     uint32_t scratch_count; /* pieces of scratch memory that a launch needs */
 } hd_unit;
 
@@ -55,7 +56,8 @@ typedef struct hd_compile_table {
     bool (*supports_in_chain)(const hd_unit *unit, const hd_operation *operation);
     /* In which form input `index` of an operation is kept when it is a constant: its dtype, shape and data are set,
      * other operands' shapes may be unknown. A unit that gives one supports the operation, whatever these are. */
-    hd_constant_form (*constant_form)(const hd_unit *unit, const hd_operation *operation, size_t index);
+    hd_constant_form (*constant_form)(const hd_unit *unit, const hd_operation *operation,
+                                      size_t index);
     /* Brings a constant into a form; the caller owns *out_packed on success. HD_OUT_OF_MEMORY, HD_LOST. */
     hd_status (*constant_create)(hd_unit *unit, hd_constant_form form, const hd_operand *constant,
                                  hd_packed **out_packed, hd_error *error);
@@ -63,8 +65,8 @@ typedef struct hd_compile_table {
     void (*constant_destroy)(hd_unit *unit, hd_packed **packed);
     /* The kernel of an operation; its parameters lie in `region`. HD_UNSUPPORTED names node and reason;
      * HD_OUT_OF_MEMORY. */
-    hd_status (*kernel)(hd_unit *unit, const hd_operation *operation, hd_region *region, hd_kernel *kernel,
-                        hd_error *error);
+    hd_status (*kernel)(hd_unit *unit, const hd_operation *operation, hd_region *region,
+                        hd_kernel *kernel, hd_error *error);
 } hd_compile_table;
 
 /* What a unit replays: a recipe over fixed memory, with slots for what the caller binds. Each backend's own structure
@@ -124,7 +126,8 @@ struct hd_backend {
     /* Fills *info with what device `ordinal` below count is. */
     void (*describe)(uint32_t ordinal, hd_device_info *info);
     /* Opens it; the caller owns *out_unit. HD_OUT_OF_MEMORY, HD_UNAVAILABLE, HD_LOST. */
-    hd_status (*open)(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit, hd_error *error);
+    hd_status (*open)(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
+                      hd_error *error);
     /* All its queues, lists, constants and memory are gone. *unit may be NULL, and is afterwards. */
     void (*close)(hd_unit **unit);
     /* It was lost; for good. */
@@ -149,12 +152,14 @@ static inline void *hd_unit_memory_create(hd_unit *unit, hd_memory_place place, 
     return unit->backend->memory->create(unit, place, size);
 }
 
-static inline void hd_unit_memory_destroy(hd_unit *unit, hd_memory_place place, void *memory, size_t size)
+static inline void hd_unit_memory_destroy(hd_unit *unit, hd_memory_place place, void *memory,
+                                          size_t size)
 {
     unit->backend->memory->destroy(unit, place, memory, size);
 }
 
-static inline HD_MUST_CHECK hd_status hd_unit_copy(hd_unit *unit, void *to, const void *from, size_t size)
+static inline HD_MUST_CHECK hd_status hd_unit_copy(hd_unit *unit, void *to, const void *from,
+                                                   size_t size)
 {
     return unit->backend->memory->copy(unit, to, from, size);
 }
@@ -164,20 +169,22 @@ static inline void hd_queue_destroy(hd_unit *unit, hd_queue **queue) HD_WAITS
     unit->backend->queues->destroy(unit, queue);
 }
 
-static inline HD_MUST_CHECK hd_status hd_queue_submit(const hd_unit *unit, hd_queue *queue, const hd_launch *launch,
+static inline HD_MUST_CHECK hd_status hd_queue_submit(const hd_unit *unit, hd_queue *queue,
+                                                      const hd_launch *launch,
                                                       uint64_t *out_point) HD_WAITS
 {
     return unit->backend->queues->submit(queue, launch, out_point);
 }
 
 /* The same where the unit is not the host, and submit waits for nothing. */
-static inline HD_MUST_CHECK hd_status hd_queue_enqueue(const hd_unit *unit, hd_queue *queue, const hd_launch *launch,
-                                                       uint64_t *out_point)
+static inline HD_MUST_CHECK hd_status hd_queue_enqueue(const hd_unit *unit, hd_queue *queue,
+                                                       const hd_launch *launch, uint64_t *out_point)
 {
     return unit->backend->queues->submit(queue, launch, out_point);
 }
 
-static inline HD_MUST_CHECK hd_status hd_queue_wait_until(const hd_unit *unit, hd_queue *queue, uint64_t point,
+static inline HD_MUST_CHECK hd_status hd_queue_wait_until(const hd_unit *unit, hd_queue *queue,
+                                                          uint64_t point,
                                                           uint64_t deadline) HD_WAITS
 {
     return unit->backend->queues->wait(queue, point, deadline);
@@ -191,14 +198,15 @@ const hd_backend *hd_backend_at(size_t index);
 
 /* The device that a name means ("cpu", "auto", "cuda", "cuda:1"). HD_NOT_FOUND: no such name. HD_UNAVAILABLE: not in
  * this build or not on this machine, or HEDDLE_ISA asks for what there is not. */
-HD_MUST_CHECK hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal,
-                                        hd_error *error);
+HD_MUST_CHECK hd_status hd_backend_find(const char *name, const hd_backend **out_backend,
+                                        uint32_t *out_ordinal, hd_error *error);
 
 /* Computes an operation on the calling thread, with the processor's kernel: inputs' data is known; outputs[i] has room
  * for output i, extents[i] for its dimensions where they depend on data. HD_UNSUPPORTED: there is no kernel, or it would
  * take more than scratch_limit bytes. HD_OUT_OF_MEMORY; HD_CANCELLED, HD_DEADLINE: what the thread has entered said to
  * end. */
 HD_MUST_CHECK hd_status hd_host_evaluate(const hd_operation *operation, void *const *outputs,
-                                         int64_t (*extents)[HD_MAX_RANK], size_t scratch_limit, hd_error *error);
+                                         int64_t (*extents)[HD_MAX_RANK], size_t scratch_limit,
+                                         hd_error *error);
 
 #endif

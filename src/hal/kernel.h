@@ -18,13 +18,13 @@
  * scratch: hd_kernel.scratch_size bytes of this thread's, at a cache line, contents undefined.
  * It cannot fail and allocates nothing. */
 typedef void hd_kernel_run(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                        void *scratch);
+                           void *scratch);
 
 typedef struct hd_kernel {
     hd_kernel_run *run;
-    const void *parameters; /* in the compilation's region */
-    int64_t tile_count;     /* at least 1, also for empty tensors */
-    size_t scratch_size;    /* bytes per thread */
+    const void *parameters;  /* in the compilation's region */
+    int64_t tile_count;      /* at least 1, also for empty tensors */
+    size_t scratch_size;     /* bytes per thread */
     uint64_t inplace_inputs; /* bit i: output 0 may lie on input i's memory, exactly */
 } hd_kernel;
 

@@ -8,7 +8,7 @@
 
 #define HD_STREAM_COUNT 32
 #define HD_RUNNER_LIMIT 32 /* runners of a device at most */
-#define HD_LANE_COUNT (HD_STREAM_COUNT + HD_RUNNER_LIMIT)
+#define HD_LANE_COUNT   (HD_STREAM_COUNT + HD_RUNNER_LIMIT)
 
 /* The lane of runner `runner`; that of stream i is i. */
 static inline uint32_t hd_lane_of_runner(uint32_t runner)

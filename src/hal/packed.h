@@ -22,9 +22,9 @@ static inline bool hd_constant_form_equal(hd_constant_form a, hd_constant_form b
 
 typedef struct hd_packed {
     hd_constant_form form;
-    hd_shape shape; /* of the constant as the model has it */
-    size_t size;    /* bytes of `memory` */
-    void *memory;   /* the unit's */
+    hd_shape shape;                /* of the constant as the model has it */
+    size_t size;                   /* bytes of `memory` */
+    void *memory;                  /* the unit's */
     struct hd_memory_owner *owner; /* who was charged for it */
 } hd_packed;
 

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-void *hd_reference_resolve(const hd_reference *reference, const hd_list_memory *memory, void *const *inputs,
-                           void *const *outputs)
+void *hd_reference_resolve(const hd_reference *reference, const hd_list_memory *memory,
+                           void *const *inputs, void *const *outputs)
 {
     switch (reference->space) {
     case HD_SPACE_NONE:

@@ -57,15 +57,15 @@ typedef struct hd_recipe {
     size_t step_count;
     hd_reference *references;
     size_t reference_total;
-    size_t arena_size;   /* bytes */
-    size_t scratch_size; /* bytes per thread, a multiple of a cache line */
-    bool parallel;       /* some step has more than one tile */
+    size_t arena_size;        /* bytes */
+    size_t scratch_size;      /* bytes per thread, a multiple of a cache line */
+    bool parallel;            /* some step has more than one tile */
     hd_arena_change *changes; /* by step, what dies first; NULL: nobody watches the arena */
     size_t change_count;
 } hd_recipe;
 
 /* The memory that a reference means; inputs and outputs: what the caller has bound. */
-void *hd_reference_resolve(const hd_reference *reference, const hd_list_memory *memory, void *const *inputs,
-                           void *const *outputs);
+void *hd_reference_resolve(const hd_reference *reference, const hd_list_memory *memory,
+                           void *const *inputs, void *const *outputs);
 
 #endif

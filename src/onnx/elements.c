@@ -7,10 +7,10 @@
 
 #include "base/memory.h"
 #include "graph/budget.h"
-#include "operation/operation.h"
 #include "onnx/external.h"
 #include "onnx/guess.h"
 #include "onnx/skeleton.h"
+#include "operation/operation.h"
 
 #define RAW_DATA 9u
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };

@@ -13,7 +13,7 @@
 typedef struct hd_onnx_origin {
     const hd_onnx_source *source;
     int folder; /* descriptor of the folder of external data; -1: there is none */
-    int model; /* of the file itself; -1: it is no file */
+    int model;  /* of the file itself; -1: it is no file */
 } hd_onnx_origin;
 
 /* Reads dtype, shape and elements; `out->data` is from hd_alloc_aligned, the caller's on

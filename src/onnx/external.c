@@ -151,7 +151,8 @@ static int open_linked(int folder, int model, const char *location)
         strrchr(allowed, '/')[1] = '\0';
         is_near = is_below(place, allowed);
     }
-    int file = is_near ? open_below(AT_FDCWD, proc_path(found, (char[PROC_SIZE]){0}), FILE_FLAGS) : -1;
+    int file =
+        is_near ? open_below(AT_FDCWD, proc_path(found, (char[PROC_SIZE]){0}), FILE_FLAGS) : -1;
     int number = is_near ? errno : ELOOP;
     close(found);
     errno = number;

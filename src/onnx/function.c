@@ -41,8 +41,8 @@ static size_t size_of_nodes(Onnx__NodeProto **nodes, size_t count)
     size_t size = 0;
     for (size_t n = 0; n < count; n++) {
         const Onnx__NodeProto *node = nodes[n];
-        size += NODE_SIZE + OPERAND_SIZE * (node->n_input + node->n_output) +
-                size_of_text(node->name);
+        size +=
+            NODE_SIZE + OPERAND_SIZE * (node->n_input + node->n_output) + size_of_text(node->name);
         for (size_t i = 0; i < node->n_output; i++) {
             size += NAME_SIZE + size_of_text(node->output[i]);
         }
@@ -55,7 +55,8 @@ static size_t size_of_nodes(Onnx__NodeProto **nodes, size_t count)
 
 static size_t size_of_graph(const Onnx__GraphProto *graph)
 {
-    size_t size = NODE_SIZE + OPERAND_SIZE * graph->n_output + size_of_nodes(graph->node, graph->n_node);
+    size_t size =
+        NODE_SIZE + OPERAND_SIZE * graph->n_output + size_of_nodes(graph->node, graph->n_node);
     size += NAME_SIZE * (graph->n_input + graph->n_initializer);
     for (size_t i = 0; i < graph->n_input; i++) {
         size += size_of_text(graph->input[i]->name);

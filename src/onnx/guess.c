@@ -16,10 +16,14 @@ typedef struct format {
 
 /* The first that fits counts. */
 static const format formats[] = {
-    TEXT(0, "version https://git-lfs", "looks like a Git LFS pointer: the file itself was not fetched"),
+    TEXT(0, "version https://git-lfs",
+         "looks like a Git LFS pointer: the file itself was not fetched"),
     TEXT(0, "\x1f\x8b", "looks like a gzip archive"),
     TEXT(0, "BZh", "looks like a bzip2 archive"),
-    TEXT(0, "\xfd" "7zXZ", "looks like an xz archive"),
+    TEXT(0,
+         "\xfd"
+         "7zXZ",
+         "looks like an xz archive"),
     TEXT(0, "7z\xbc\xaf\x27\x1c", "looks like a 7z archive"),
     TEXT(0, "\x28\xb5\x2f\xfd", "looks like a Zstandard archive"),
     TEXT(0, "Rar!", "looks like a RAR archive"),
@@ -31,7 +35,10 @@ static const format formats[] = {
     TEXT(4, "ORTM", "looks like a model in onnxruntime's own format"),
     TEXT(4, "\0\0\0\0{\"", "looks like a safetensors file"),
     TEXT(0, "%PDF", "looks like a PDF file"),
-    TEXT(0, "\x7f" "ELF", "looks like a program or library"),
+    TEXT(0,
+         "\x7f"
+         "ELF",
+         "looks like a program or library"),
 };
 
 /* The name of the first file in a zip archive stands at byte 30. */
@@ -54,8 +61,9 @@ static const char *guess_text(const char *text, size_t size)
     }
     size_t at = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* UTF-8's mark */
     at += strspn(text + at, " \t\r\n");
-    if (strncasecmp(text + at, "<!doctype html", 14) == 0 || strncasecmp(text + at, "<html", 5) == 0 ||
-        strcasestr(text + at, "<head") != NULL || strcasestr(text + at, "<body") != NULL) {
+    if (strncasecmp(text + at, "<!doctype html", 14) == 0 ||
+        strncasecmp(text + at, "<html", 5) == 0 || strcasestr(text + at, "<head") != NULL ||
+        strcasestr(text + at, "<body") != NULL) {
         return "looks like an HTML page, as a server gives in place of a file";
     }
     if (strncmp(text + at, "<?xml", 5) == 0) {

@@ -222,13 +222,14 @@ static hd_status import_initial(importer *import, hd_value value, hd_onnx_defini
         return status;
     }
     const hd_graph_value *entry = &import->graph->values[value];
-    bool fits = tensor.dtype == entry->dtype &&
-                (!entry->has_rank || entry->shape.rank == tensor.rank);
+    bool fits =
+        tensor.dtype == entry->dtype && (!entry->has_rank || entry->shape.rank == tensor.rank);
     for (uint32_t d = 0; fits && entry->has_rank && d < tensor.rank; d++) {
         fits = entry->shape.dims[d] < 0 || entry->shape.dims[d] == tensor.dims[d];
     }
     if (!fits) {
-        status = hd_fail(import->error, HD_BAD_MODEL, "its initializer is of another type or shape");
+        status =
+            hd_fail(import->error, HD_BAD_MODEL, "its initializer is of another type or shape");
     } else if (!hd_graph_set_initial(import->graph, value, &tensor)) {
         status = fail_memory(import, definition->name);
     }

@@ -11,7 +11,7 @@
 
 typedef struct missing_operator {
     const Onnx__NodeProto *first;
-    size_t count; /* of nodes */
+    size_t count;                  /* of nodes */
     struct missing_operator *next; /* in the order in which they were found */
 } missing_operator;
 
@@ -81,11 +81,12 @@ static hd_status fail_missing(const missing *all, hd_error *error)
     size_t named = 0;
     for (const missing_operator *at = all->found; at != NULL && named < NAMED_LIMIT;
          at = at->next, named++) {
-        const char *domain = hd_onnx_is_default_domain(at->first->domain) ? NULL : at->first->domain;
+        const char *domain =
+            hd_onnx_is_default_domain(at->first->domain) ? NULL : at->first->domain;
         const char *separator = named == 0 ? "" : ", ";
         if (domain == NULL) {
-            hd_fail_suffix(error, status, "%s%.48s x %zu", separator,
-                           hd_onnx_node_type(at->first), at->count);
+            hd_fail_suffix(error, status, "%s%.48s x %zu", separator, hd_onnx_node_type(at->first),
+                           at->count);
         } else {
             hd_fail_suffix(error, status, "%s%.48s of domain %.48s x %zu", separator,
                            hd_onnx_node_type(at->first), domain, at->count);

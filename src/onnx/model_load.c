@@ -6,7 +6,8 @@
 static hd_status load_file(const hd_graph_source *source, hd_graph **out_graph, hd_error *error)
 {
     int cancelling = hd_thread_hold_cancelling(); /* files are cancellation points */
-    hd_onnx_overrides overrides = {source->options->override_names, source->options->override_count};
+    hd_onnx_overrides overrides = {source->options->override_names,
+                                   source->options->override_count};
     hd_status status = hd_onnx_load_file_with(source->data, &overrides, out_graph, error);
     hd_thread_restore_cancelling(cancelling);
     return status;
@@ -15,9 +16,10 @@ static hd_status load_file(const hd_graph_source *source, hd_graph **out_graph, 
 static hd_status load_bytes(const hd_graph_source *source, hd_graph **out_graph, hd_error *error)
 {
     int cancelling = hd_thread_hold_cancelling();
-    hd_onnx_overrides overrides = {source->options->override_names, source->options->override_count};
-    hd_status status = hd_onnx_load_memory_with(source->data, source->size, source->options->base_directory,
-                                                &overrides, out_graph, error);
+    hd_onnx_overrides overrides = {source->options->override_names,
+                                   source->options->override_count};
+    hd_status status = hd_onnx_load_memory_with(
+        source->data, source->size, source->options->base_directory, &overrides, out_graph, error);
     hd_thread_restore_cancelling(cancelling);
     return status;
 }
@@ -36,7 +38,8 @@ hd_status hd_model_load(hd_device *device, const char *path, const hd_model_opti
 }
 
 hd_status hd_model_load_memory(hd_device *device, const void *data, size_t size,
-                               const hd_model_options *options, hd_model **out_model, hd_error *error)
+                               const hd_model_options *options, hd_model **out_model,
+                               hd_error *error)
 {
     if (out_model != NULL) {
         *out_model = NULL;

@@ -6,8 +6,7 @@
 static unsigned int bit_of(const char *text, size_t length, size_t bit)
 {
     size_t byte = (bit - 1) / 8;
-    return bit == 0 || byte >= length ? 0
-                                      : (unsigned char)text[byte] >> (7 - (bit - 1) % 8) & 1u;
+    return bit == 0 || byte >= length ? 0 : (unsigned char)text[byte] >> (7 - (bit - 1) % 8) & 1u;
 }
 
 /* The only entry that can have this text. A link to a lower bit leads back up, to the entry that is

@@ -14,7 +14,7 @@
 #include "onnx/resolve.h"
 #include "onnx/unpack.h"
 
-#define IR_VERSION_WITH_OPSETS 3 /* onnx.proto: each model has one from then on */
+#define IR_VERSION_WITH_OPSETS    3 /* onnx.proto: each model has one from then on */
 #define IR_VERSION_WITH_OVERRIDES 4 /* before, each initializer had to be among the inputs */
 
 /* The version of ONNX's own operators that the model asks for. */
@@ -50,8 +50,10 @@ static hd_status note_overrides(const hd_onnx_overrides *overrides, const Onnx__
 {
     bool can_be = overrides != NULL && model->ir_version >= IR_VERSION_WITH_OVERRIDES;
     for (size_t i = 0; can_be && i < overrides->count; i++) {
-        if (hd_onnx_names_put(&resolver->overrides, resolver->region, overrides->names[i]) == NULL) {
-            return hd_fail(resolver->error, HD_OUT_OF_MEMORY, "no memory for names of initializers");
+        if (hd_onnx_names_put(&resolver->overrides, resolver->region, overrides->names[i]) ==
+            NULL) {
+            return hd_fail(resolver->error, HD_OUT_OF_MEMORY,
+                           "no memory for names of initializers");
         }
     }
     return HD_OK;
@@ -92,9 +94,8 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
 static hd_status load(const hd_onnx_source *source, const char *path, int folder,
                       const hd_onnx_overrides *overrides, hd_graph **out_graph, hd_error *error)
 {
-    hd_onnx_origin origin = {.source = source,
-                             .folder = folder,
-                             .model = source->memory == NULL ? source->file : -1};
+    hd_onnx_origin origin = {
+        .source = source, .folder = folder, .model = source->memory == NULL ? source->file : -1};
     ProtobufCMessage *message = NULL;
     hd_budget_bring(source->size);
     hd_status status = hd_onnx_unpack(source, HD_ONNX_MODEL, &message, error);

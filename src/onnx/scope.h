@@ -40,7 +40,7 @@ typedef struct hd_onnx_definition {
     const char *name;
     hd_onnx_definition_kind kind;
     hd_onnx_scope *scope;
-    size_t index; /* of the node or the input in its scope */
+    size_t index;                    /* of the node or the input in its scope */
     const Onnx__TensorProto *tensor; /* of an initializer, also of one that is an input */
     const Onnx__ValueInfoProto *declaration;
     struct hd_onnx_definition *argument;
@@ -57,28 +57,28 @@ typedef struct hd_onnx_edge {
 /* A function of the model, by its domain, name and overload. */
 typedef struct hd_onnx_function {
     const Onnx__FunctionProto *proto;
-    int64_t opset; /* of ONNX's operators in it; 0: the model's */
-    size_t size; /* of what a call copies */
+    int64_t opset;          /* of ONNX's operators in it; 0: the model's */
+    size_t size;            /* of what a call copies */
     hd_onnx_names defaults; /* Onnx__AttributeProto of attributes that a call may leave out */
 } hd_onnx_function;
 
 typedef struct hd_onnx_scope_node {
     const Onnx__NodeProto *node;
-    hd_onnx_definition **inputs; /* as many as the node has; NULL: left out */
+    hd_onnx_definition **inputs;  /* as many as the node has; NULL: left out */
     hd_onnx_definition **outputs; /* likewise */
     hd_onnx_edge *edges;
     hd_onnx_scope *inner[2]; /* If: then, else; other operators: their graph */
-    hd_onnx_scope *call; /* of a node that calls a function */
-    bool is_needed; /* by an output of the scope */
+    hd_onnx_scope *call;     /* of a node that calls a function */
+    bool is_needed;          /* by an output of the scope */
 } hd_onnx_scope_node;
 
 struct hd_onnx_scope {
-    hd_onnx_scope *outer; /* NULL: root or function */
-    size_t outer_node; /* the node of `outer` that holds this graph */
-    const Onnx__GraphProto *graph; /* NULL: a function */
+    hd_onnx_scope *outer;                /* NULL: root or function */
+    size_t outer_node;                   /* the node of `outer` that holds this graph */
+    const Onnx__GraphProto *graph;       /* NULL: a function */
     const Onnx__FunctionProto *function; /* NULL: a graph */
     struct hd_onnx_call *part_of; /* the call that made this scope and those in it, or NULL */
-    int64_t opset; /* of ONNX's operators in it */
+    int64_t opset;                /* of ONNX's operators in it */
     hd_onnx_scope_node *nodes;
     size_t node_count;
     size_t *order; /* indices of the nodes that are needed, each after what it reads */
@@ -94,7 +94,7 @@ struct hd_onnx_scope {
 typedef struct hd_onnx_call {
     const hd_onnx_function *function;
     const hd_onnx_scope *scope; /* in which the caller stands */
-    hd_onnx_names attributes; /* Onnx__AttributeProto of the caller */
+    hd_onnx_names attributes;   /* Onnx__AttributeProto of the caller */
 } hd_onnx_call;
 
 typedef struct hd_onnx_resolver {
@@ -103,9 +103,9 @@ typedef struct hd_onnx_resolver {
     int64_t opset;
     hd_onnx_names overrides; /* initializers that are inputs where the file lists them as such */
     hd_onnx_names functions; /* hd_onnx_function; a text of domain, name and overload */
-    char *key; /* room for the longest such text */
+    char *key;               /* room for the longest such text */
     size_t key_size;
-    size_t expanded; /* by calls so far */
+    size_t expanded;    /* by calls so far */
     unsigned int depth; /* of the scope that is resolved */
     unsigned int call_depth;
     hd_error *error;

@@ -28,10 +28,10 @@ typedef enum message_kind {
  * inferred shapes, training. */
 enum {
     LEAVE = 0,
-    KEEP, /* a number or a text, copied */
+    KEEP,    /* a number or a text, copied */
     ELEMENT, /* elements of a tensor: an extent is noted */
     PRESENT, /* a message kept empty: that it is there is enough to refuse it with a sentence */
-    INTO /* + message_kind: a message that is walked through */
+    INTO     /* + message_kind: a message that is walked through */
 };
 
 #define FIELD_END 32
@@ -46,7 +46,13 @@ static const unsigned char actions[MESSAGE_KIND_COUNT][FIELD_END] = {
                [11] = INTO + VALUE_INFO,
                [12] = INTO + VALUE_INFO,
                [15] = PRESENT},
-    [NODE] = {[1] = KEEP, [2] = KEEP, [3] = KEEP, [4] = KEEP, [5] = INTO + ATTRIBUTE, [7] = KEEP, [8] = KEEP},
+    [NODE] = {[1] = KEEP,
+              [2] = KEEP,
+              [3] = KEEP,
+              [4] = KEEP,
+              [5] = INTO + ATTRIBUTE,
+              [7] = KEEP,
+              [8] = KEEP},
     [ATTRIBUTE] = {[1] = KEEP,
                    [2] = KEEP,
                    [3] = KEEP,
@@ -104,7 +110,7 @@ typedef struct scanner {
     size_t list_length; /* where the length of the list of numbers stands that was written last */
     size_t list_end;
     uint32_t list_number; /* its field; 0: none that goes on */
-    uint32_t text_count; /* in the attribute that is walked through */
+    uint32_t text_count;  /* in the attribute that is walked through */
     unsigned int depth;
     hd_error *error;
 } scanner;

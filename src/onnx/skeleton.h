@@ -14,18 +14,19 @@
 #include "onnx/source.h"
 
 #define HD_ONNX_NESTING_LIMIT 256u /* messages in one another; an If in an If takes three */
-#define HD_ONNX_FIELD_LIMIT   ((size_t)4 << 20) /* each costs protobuf-c 300 bytes at most; the
-                                                   numbers of a list are one */
-#define HD_ONNX_TEXT_LIMIT    64u /* of the texts of one attribute, one more is kept: no operator of
-                                     ours has so many, and those of others must not fill the memory */
-#define HD_ONNX_SIZE_LIMIT    ((size_t)256 << 20)
+/* each costs protobuf-c 300 bytes at most; the numbers of a list are one */
+#define HD_ONNX_FIELD_LIMIT ((size_t)4 << 20)
+/* of the texts of one attribute, one more is kept: no operator of ours has so many, and those of
+ * others must not fill the memory */
+#define HD_ONNX_TEXT_LIMIT 64u
+#define HD_ONNX_SIZE_LIMIT ((size_t)256 << 20)
 
 /* Where elements of a tensor lie in the source. */
 typedef struct hd_onnx_extent {
     uint64_t offset;
     uint64_t size;
     uint32_t field; /* of TensorProto: raw_data, float_data and so on */
-    uint32_t wire; /* 2: the elements one after the other; else each with its tag before it */
+    uint32_t wire;  /* 2: the elements one after the other; else each with its tag before it */
 } hd_onnx_extent;
 
 typedef enum hd_onnx_message { HD_ONNX_MODEL, HD_ONNX_TENSOR } hd_onnx_message;

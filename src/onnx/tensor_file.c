@@ -5,12 +5,12 @@
 #include "base/fault.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "operation/operation.h"
 #include "heddle/file.h"
 #include "onnx/elements.h"
 #include "onnx/external.h"
 #include "onnx/npy.h"
 #include "onnx/unpack.h"
+#include "operation/operation.h"
 
 /* Bytes by which the two formats are told apart. A TensorProto cannot begin so: the first byte
  * would be part of the tag of a group, which it has not. */

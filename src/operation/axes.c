@@ -13,7 +13,8 @@ hd_axes_result hd_axes_reduced(const hd_operation *operation, size_t input, uint
 {
     size_t attribute_count = 0;
     const int64_t *from_attribute = hd_operation_ints(operation, "axes", &attribute_count);
-    const hd_operand *operand = hd_operation_has(operation, input) ? &operation->inputs[input] : NULL;
+    const hd_operand *operand =
+        hd_operation_has(operation, input) ? &operation->inputs[input] : NULL;
     int64_t count = (int64_t)attribute_count;
     if (from_attribute == NULL && operand != NULL) {
         count = hd_shape_count(&operand->shape);

@@ -31,7 +31,9 @@ hd_status hd_column_resolve(const hd_operation *operation, hd_column *c, hd_erro
         fits = is_between(c->image[i], 1) && is_between(c->block[i], 1) &&
                is_between(c->dilation[i], 1) && is_between(c->stride[i], 1) &&
                is_between(c->pad_begin[i], 0) && is_between(pad_end, 0);
-        int64_t room = !fits ? -1 : c->image[i] + c->pad_begin[i] + pad_end - (c->block[i] - 1) * c->dilation[i] - 1;
+        int64_t room = !fits ? -1
+                             : c->image[i] + c->pad_begin[i] + pad_end -
+                                   (c->block[i] - 1) * c->dilation[i] - 1;
         fits = room >= 0;
         c->blocks[i] = fits ? room / c->stride[i] + 1 : 0;
         fits = fits && !__builtin_mul_overflow(c->block_size, c->block[i], &c->block_size) &&

@@ -67,8 +67,8 @@ static hd_status read_shapes(const hd_operation *operation, hd_convolution *c, h
         c->dilation[i] = 1;
         if (c->input[i] > MAX_INPUT || c->kernel[i] > MAX_ATTRIBUTE) {
             return hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
-                                     "an input of %lld or a kernel of %lld is too large", (long long)c->input[i],
-                                     (long long)c->kernel[i]);
+                                     "an input of %lld or a kernel of %lld is too large",
+                                     (long long)c->input[i], (long long)c->kernel[i]);
         }
     }
     return HD_OK;
@@ -107,7 +107,8 @@ static hd_status read_attributes(const hd_operation *operation, hd_convolution *
         status = read_ints(operation, "dilations", c->spatial, 1, c->dilation, error);
     }
     if (status == HD_OK && c->transposed) {
-        status = read_ints(operation, "output_padding", c->spatial, 0, extent->output_padding, error);
+        status =
+            read_ints(operation, "output_padding", c->spatial, 0, extent->output_padding, error);
     }
     return status;
 }
@@ -218,7 +219,8 @@ hd_status hd_convolution_resolve(const hd_operation *operation, hd_convolution *
     hd_convolution *c = convolution;
     *c = (hd_convolution){0};
     c->channels_last = hd_operator_is_internal(operation->id);
-    c->transposed = operation->id == HD_OP_CONV_TRANSPOSE || operation->id == HD_OP_HEDDLE_CONV_TRANSPOSE;
+    c->transposed =
+        operation->id == HD_OP_CONV_TRANSPOSE || operation->id == HD_OP_HEDDLE_CONV_TRANSPOSE;
     extents extent = {0};
     hd_status status = read_shapes(operation, c, error);
     if (status != HD_OK) {

@@ -16,8 +16,8 @@ typedef struct equation_reader {
     hd_error *error;
     const char *next;
     uint8_t label_of[IDENTITIES]; /* NONE: not seen */
-    size_t uses[IDENTITIES]; /* in how many places of the inputs */
-    uint32_t ellipsis_rank; /* the most dimensions that "..." stands for */
+    size_t uses[IDENTITIES];      /* in how many places of the inputs */
+    uint32_t ellipsis_rank;       /* the most dimensions that "..." stands for */
 } equation_reader;
 
 static hd_status fail_equation(const equation_reader *reader, const char *what)
@@ -75,8 +75,7 @@ static hd_status read_term(equation_reader *reader, int64_t rank, einsum_term *t
     return HD_OK;
 }
 
-static hd_status read_inputs(equation_reader *reader, einsum_term *terms,
-                             int64_t sizes[IDENTITIES])
+static hd_status read_inputs(equation_reader *reader, einsum_term *terms, int64_t sizes[IDENTITIES])
 {
     const hd_operation *operation = reader->operation;
     for (size_t input = 0; input < operation->input_count; input++) {
@@ -137,7 +136,8 @@ static hd_status read_output(equation_reader *reader, einsum_term *output)
                                         : fail_equation(reader, "the output's rank is too high");
 }
 
-hd_status hd_einsum_resolve(const hd_operation *operation, hd_region *region, hd_einsum *einsum, hd_error *error)
+hd_status hd_einsum_resolve(const hd_operation *operation, hd_region *region, hd_einsum *einsum,
+                            hd_error *error)
 {
     *einsum = (hd_einsum){.input_count = (uint32_t)operation->input_count};
     equation_reader reader = {.operation = operation,

@@ -24,7 +24,7 @@ typedef struct hd_einsum {
 
 /* Reads the attribute `equation` against the shapes of the inputs. HD_BAD_MODEL,
  * HD_INVALID_ARGUMENT or HD_OUT_OF_MEMORY through hd_operation_fail. The strides lie in the region. */
-HD_MUST_CHECK hd_status hd_einsum_resolve(const hd_operation *operation, hd_region *region, hd_einsum *einsum,
-                                          hd_error *error);
+HD_MUST_CHECK hd_status hd_einsum_resolve(const hd_operation *operation, hd_region *region,
+                                          hd_einsum *einsum, hd_error *error);
 
 #endif

@@ -129,12 +129,7 @@ typedef struct hd_fused_index_check {
 } hd_fused_index_check;
 
 /* What a check writes: whether an index is outside and, then, the first such index and its bound. */
-enum {
-    HD_INDEX_CHECK_OUTSIDE,
-    HD_INDEX_CHECK_INDEX,
-    HD_INDEX_CHECK_DIM,
-    HD_INDEX_CHECK_COUNT
-};
+enum { HD_INDEX_CHECK_OUTSIDE, HD_INDEX_CHECK_INDEX, HD_INDEX_CHECK_DIM, HD_INDEX_CHECK_COUNT };
 
 /* The parameters of an operation. */
 typedef struct hd_fused {
@@ -176,8 +171,9 @@ static inline const hd_fused_attention *hd_fused_attention_of(const hd_operation
 
 static inline const hd_fused_convolution *hd_fused_convolution_of(const hd_operation *operation)
 {
-    HD_CHECK("SAFE.fused-convolution", hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV) ||
-                                           hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV_TRANSPOSE));
+    HD_CHECK("SAFE.fused-convolution",
+             hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV) ||
+                 hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV_TRANSPOSE));
     return &operation->fused->convolution;
 }
 

@@ -110,7 +110,8 @@ float hd_operation_float(const hd_operation *operation, const char *name, float 
     return attribute != NULL && attribute->kind == HD_ATTRIBUTE_FLOAT ? attribute->f : otherwise;
 }
 
-const char *hd_operation_string(const hd_operation *operation, const char *name, const char *otherwise)
+const char *hd_operation_string(const hd_operation *operation, const char *name,
+                                const char *otherwise)
 {
     const hd_attribute *attribute = hd_operation_attribute(operation, name);
     return attribute != NULL && attribute->kind == HD_ATTRIBUTE_STRING ? attribute->s : otherwise;

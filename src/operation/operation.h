@@ -29,15 +29,16 @@ typedef struct hd_operand {
 
 typedef struct hd_operation {
     hd_operator_id id; /* ONNX's operator, or "heddle.…" for what fusion made */
-    const char *name; /* the node's name, for messages; may be "" */
-    uint32_t opset;   /* version of ONNX's operator set that gives the operator its meaning */
+    const char *name;  /* the node's name, for messages; may be "" */
+    uint32_t opset;    /* version of ONNX's operator set that gives the operator its meaning */
     const hd_attribute *attributes;
     size_t attribute_count;
     hd_operand *inputs;
     size_t input_count;
     hd_operand *outputs; /* an output that nobody wants has dtype HD_DTYPE_NONE before inference */
     size_t output_count;
-    const struct hd_fused *fused; /* the parameters of a "heddle.…" operation (fused.h); NULL: it has none */
+    /* the parameters of a "heddle.…" operation (fused.h); NULL: it has none */
+    const struct hd_fused *fused;
 } hd_operation;
 
 /* a · b, or INT64_MAX where that does not fit: for prices, and for sizes that are refused later. Neither is negative. */
@@ -71,9 +72,11 @@ static inline bool hd_operation_has(const hd_operation *operation, size_t index)
 const hd_attribute *hd_operation_attribute(const hd_operation *operation, const char *name);
 int64_t hd_operation_int(const hd_operation *operation, const char *name, int64_t otherwise);
 float hd_operation_float(const hd_operation *operation, const char *name, float otherwise);
-const char *hd_operation_string(const hd_operation *operation, const char *name, const char *otherwise);
+const char *hd_operation_string(const hd_operation *operation, const char *name,
+                                const char *otherwise);
 /* The ints of an attribute, their number in *out_count (0 and NULL when it is not there). */
-const int64_t *hd_operation_ints(const hd_operation *operation, const char *name, size_t *out_count);
+const int64_t *hd_operation_ints(const hd_operation *operation, const char *name,
+                                 size_t *out_count);
 
 /* Element `index` of an operand of type int32, int64 or bool whose data is known. */
 int64_t hd_operand_int(const hd_operand *operand, int64_t index);

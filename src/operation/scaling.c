@@ -92,14 +92,15 @@ static hd_status apply_scales(const hd_operation *operation, hd_scaling *s, int6
     if (listed && (attribute == NULL || attribute->kind != HD_ATTRIBUTE_FLOATS)) {
         return bad(operation, error, "there are neither scales nor sizes");
     }
-    int64_t given = listed ? (int64_t)attribute->count : hd_shape_count(&operation->inputs[index].shape);
+    int64_t given =
+        listed ? (int64_t)attribute->count : hd_shape_count(&operation->inputs[index].shape);
     if (given != count) {
         return bad(operation, error, "scales do not fit the axes");
     }
     for (int64_t i = 0; i < count; i++) {
-        double scale = listed ? (double)attribute->floats[i] : read_real(&operation->inputs[index], i);
-        if (!(scale > 0 && scale < LIMIT) ||
-            scale * (double)s->input.dims[axes[i]] >= LIMIT) {
+        double scale =
+            listed ? (double)attribute->floats[i] : read_real(&operation->inputs[index], i);
+        if (!(scale > 0 && scale < LIMIT) || scale * (double)s->input.dims[axes[i]] >= LIMIT) {
             return bad(operation, error, "a scale is not positive, or far too large");
         }
         double begin = s->roi_begin[axes[i]], end = s->roi_end[axes[i]];
@@ -174,10 +175,11 @@ hd_status hd_scaling_resolve(const hd_operation *operation, hd_scaling *s, hd_er
 {
     *s = (hd_scaling){.input = operation->inputs[0].shape, .output = operation->inputs[0].shape};
     bool old = is_old(operation);
-    s->transformation = old ? "asymmetric"
-                            : hd_operation_string(operation, "coordinate_transformation_mode",
-                                                  "half_pixel");
-    s->nearest = old ? "floor" : hd_operation_string(operation, "nearest_mode", "round_prefer_floor");
+    s->transformation =
+        old ? "asymmetric"
+            : hd_operation_string(operation, "coordinate_transformation_mode", "half_pixel");
+    s->nearest =
+        old ? "floor" : hd_operation_string(operation, "nearest_mode", "round_prefer_floor");
     s->cubic_a = (double)hd_operation_float(operation, "cubic_coeff_a", -0.75f);
     s->exclude_outside = hd_operation_int(operation, "exclude_outside", 0) != 0;
     s->antialias = hd_operation_int(operation, "antialias", 0) != 0;

@@ -7,14 +7,19 @@
 
 #include "operation/operation.h"
 
-typedef enum hd_scaling_mode { HD_SCALING_NEAREST, HD_SCALING_LINEAR, HD_SCALING_CUBIC } hd_scaling_mode;
+typedef enum hd_scaling_mode {
+    HD_SCALING_NEAREST,
+    HD_SCALING_LINEAR,
+    HD_SCALING_CUBIC
+} hd_scaling_mode;
 
 typedef struct hd_scaling {
     hd_scaling_mode mode;
     hd_shape input;
     hd_shape output;
     double scale[HD_MAX_RANK];
-    double scale_to[HD_MAX_RANK]; /* scale = scale_to / scale_from without rounding, so that positions are exact */
+    /* scale = scale_to / scale_from without rounding, so that positions are exact */
+    double scale_to[HD_MAX_RANK];
     double scale_from[HD_MAX_RANK];
     double roi_begin[HD_MAX_RANK];
     double roi_end[HD_MAX_RANK];

@@ -4,11 +4,12 @@
 
 /* No attribute of a pooling operation is sensibly larger; smaller ones cannot overflow products. */
 #define LIMIT ((int64_t)1 << 30)
-#define INPUT_LIMIT ((int64_t)1 << 61) /* the same for a dimension, which may be any beside one of 0 */
+/* the same for a dimension, which may be any beside one of 0 */
+#define INPUT_LIMIT ((int64_t)1 << 61)
 
 /* An attribute of one value a spatial dimension, aligned to the last one. False when it does not fit. */
-static bool read_ints(const hd_operation *operation, const char *name, uint32_t spatial, int64_t low,
-                      int64_t otherwise, int64_t *out)
+static bool read_ints(const hd_operation *operation, const char *name, uint32_t spatial,
+                      int64_t low, int64_t otherwise, int64_t *out)
 {
     size_t count;
     const int64_t *values = hd_operation_ints(operation, name, &count);
@@ -42,7 +43,8 @@ static bool read_pads(const hd_operation *operation, uint32_t spatial, hd_window
     }
     for (size_t i = 0; i < count / 2; i++) {
         size_t at = HD_WINDOW_SPATIAL - count / 2 + i;
-        if (pads[i] < 0 || pads[i] > LIMIT || pads[i + count / 2] < 0 || pads[i + count / 2] > LIMIT) {
+        if (pads[i] < 0 || pads[i] > LIMIT || pads[i + count / 2] < 0 ||
+            pads[i + count / 2] > LIMIT) {
             return false;
         }
         window->pad_begin[at] = pads[i];
@@ -168,9 +170,9 @@ bool hd_window_unpooled(const hd_operation *operation, hd_shape *out_shape)
     for (uint32_t i = 0; i < spatial; i++) {
         int64_t stride = strides == NULL ? 1 : strides[i], size;
         int64_t begin = pads == NULL ? 0 : pads[i], end = pads == NULL ? 0 : pads[spatial + i];
-        if (stride < 1 || __builtin_mul_overflow(shape.dims[i + 2] - 1, stride, &size) || size < -LIMIT ||
-            kernel[i] < 1 || kernel[i] > LIMIT || begin < 0 || begin > LIMIT || end < 0 || end > LIMIT ||
-            size > LIMIT) {
+        if (stride < 1 || __builtin_mul_overflow(shape.dims[i + 2] - 1, stride, &size) ||
+            size < -LIMIT || kernel[i] < 1 || kernel[i] > LIMIT || begin < 0 || begin > LIMIT ||
+            end < 0 || end > LIMIT || size > LIMIT) {
             return false;
         }
         shape.dims[i + 2] = size + kernel[i] - begin - end;

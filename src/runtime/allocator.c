@@ -19,22 +19,22 @@
 /* Tells of the earliest point of a stream that somebody waits for. */
 typedef struct stream_watch {
     hd_timeline_watch watch; /* first: the timeline's pointer to it is this one's */
-    hd_allocator *owner; /* constant */
+    hd_allocator *owner;     /* constant */
 } stream_watch;
 
 /* A hit and its free read the first members only. */
 struct hd_allocator {
     hd_timeline *timelines[HD_STREAM_COUNT]; /* constant */
     hd_memory_account *account;              /* constant */
-    hd_block_table blocks; /* synchronized by itself, and by this lock's rank */
+    hd_block_table blocks;                   /* synchronized by itself, and by this lock's rank */
     /* Threads that found no free block, until they return: who frees one meanwhile tells them. */
     _Atomic uint32_t seekers;
     _Alignas(HD_CACHE_LINE) hd_mutex mutex;
     hd_condition changed; /* progress has grown, or in_transit has shrunk */
     hd_free_lists common HD_GUARDED_BY(&mutex);
     hd_block_queue recorded[HD_STREAM_COUNT] HD_GUARDED_BY(&mutex); /* by a stream they wait for */
-    stream_watch watches[HD_STREAM_COUNT]; /* synchronized by itself: its timeline's lock */
-    uint64_t progress HD_GUARDED_BY(&mutex); /* times that the free blocks have become more */
+    stream_watch watches[HD_STREAM_COUNT];     /* synchronized by itself: its timeline's lock */
+    uint64_t progress HD_GUARDED_BY(&mutex);   /* times that the free blocks have become more */
     uint32_t in_transit HD_GUARDED_BY(&mutex); /* threads that carry memory from or to the system */
     uint64_t common_bytes HD_GUARDED_BY(&mutex); /* of blocks that no stream has */
     uint64_t reserved_bytes HD_GUARDED_BY(&mutex);
@@ -183,7 +183,8 @@ static bool is_common(hd_block *block)
 }
 
 /* The device has finished with a block that nobody has. */
-static void share(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
+static void share(hd_allocator *allocator, hd_block *block)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_block *before = block->before, *after = block->after;
     if (is_common(before)) {
@@ -201,7 +202,8 @@ static void share(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocat
 
 /* Puts a freed block that was recorded where it waits for one of its records, or into its stream's
  * cache if none is left. */
-static void await_records(hd_allocator *allocator, hd_block *block) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
+static void await_records(hd_allocator *allocator, hd_block *block)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     if (hd_block_records_settle(block, allocator->timelines)) {
         hd_stream_cache_settle(&allocator->caches[hd_block_get_stream(block)], block);
@@ -280,7 +282,8 @@ static void add_segment(hd_allocator *allocator, void *pages, size_t size)
 }
 
 /* Takes all segments that are wholly free out of the allocator; returns them as a list. */
-static hd_block *detach_segments(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
+static hd_block *detach_segments(hd_allocator *allocator)
+    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_block *detached = NULL;
     for (uint32_t class = 0; class < HD_SIZE_CLASS_COUNT; class++) {

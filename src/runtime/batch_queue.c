@@ -32,9 +32,11 @@ static void queue_unlock(hd_batch_queue *queue)
 
 hd_status hd_batch_queue_init(hd_batch_queue *queue) HD_NO_THREAD_SAFETY_ANALYSIS
 {
-    *queue = (hd_batch_queue){
-        .max_rows = queue->max_rows, .capacity = queue->capacity, .max_delay = queue->max_delay,
-        .hurries = queue->hurries, .context = queue->context};
+    *queue = (hd_batch_queue){.max_rows = queue->max_rows,
+                              .capacity = queue->capacity,
+                              .max_delay = queue->max_delay,
+                              .hurries = queue->hurries,
+                              .context = queue->context};
     if (hd_mutex_init(&queue->mutex, HD_RANK_batch) != HD_OK) {
         return HD_OUT_OF_MEMORY;
     }
@@ -118,7 +120,8 @@ static void call(hd_batch_worker **link) HD_REQUIRES(hd_rank_batch)
 
 /* Gives a request to a worker that waits for more of its kind, or lets it wait; the latter only
  * where there is room. */
-static void take_in(hd_batch_queue *queue, hd_batch_request *request) HD_REQUIRES(&queue->mutex, hd_rank_batch)
+static void take_in(hd_batch_queue *queue, hd_batch_request *request)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     queue->submitted++;
     for (hd_batch_worker **link = &queue->collecting; *link != NULL; link = &(*link)->next) {
@@ -241,7 +244,8 @@ hd_status hd_batch_queue_submit(hd_batch_queue *queue, hd_batch_request *request
 }
 
 /* Moves what fits from the queue into the worker's batch. */
-static void take_fitting(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQUIRES(&queue->mutex, hd_rank_batch)
+static void take_fitting(hd_batch_queue *queue, hd_batch_worker *worker)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     hd_batch_list *waiting = &queue->waiting;
     hd_batch_request **link = &waiting->first, *before = NULL;
@@ -266,14 +270,16 @@ static void take_fitting(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQU
     }
 }
 
-static void fill_batch(hd_batch_queue *queue, hd_batch_worker *worker) HD_REQUIRES(&queue->mutex, hd_rank_batch)
+static void fill_batch(hd_batch_queue *queue, hd_batch_worker *worker)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     do {
         take_fitting(queue, worker);
     } while (serve_line(queue));
 }
 
-static void note_ended(hd_batch_queue *queue, uint32_t count) HD_REQUIRES(&queue->mutex, hd_rank_batch)
+static void note_ended(hd_batch_queue *queue, uint32_t count)
+    HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
     queue->taken -= count;
     queue->ended += count;
@@ -307,8 +313,10 @@ static void wait_for_more(hd_batch_queue *queue, hd_batch_worker *worker)
 {
     uint64_t now = hd_clock_now();
     uint64_t end = queue->max_delay > HD_FOREVER - now ? HD_FOREVER : now + queue->max_delay;
-    while (!worker->is_called && now < end && (queue->hurries == NULL || !queue->hurries(queue->context))) {
-        uint64_t next = queue->hurries == NULL || end - now < LOOK_NANOSECONDS ? end : now + LOOK_NANOSECONDS;
+    while (!worker->is_called && now < end &&
+           (queue->hurries == NULL || !queue->hurries(queue->context))) {
+        uint64_t next =
+            queue->hurries == NULL || end - now < LOOK_NANOSECONDS ? end : now + LOOK_NANOSECONDS;
         wait_in(queue, &queue->collecting, worker, next);
         now = next; /* if it was not called */
     }

@@ -28,7 +28,7 @@
 typedef struct hd_batch_request {
     struct hd_batch_request *next;
     const void *kind; /* requests of the same kind can be in one batch; not read through */
-    uint32_t rows; /* at least 1; one with more than max_rows makes a batch of its own */
+    uint32_t rows;    /* at least 1; one with more than max_rows makes a batch of its own */
     int32_t priority;
 } hd_batch_request;
 
@@ -43,9 +43,9 @@ typedef struct hd_batch_list {
 typedef struct hd_batch_worker {
     struct hd_batch_worker *next HD_GUARDED_BY(hd_rank_batch); /* of those idle, or collecting */
     hd_condition called;
-    bool is_called HD_GUARDED_BY(hd_rank_batch); /* out of either list, and to look around */
+    bool is_called HD_GUARDED_BY(hd_rank_batch);      /* out of either list, and to look around */
     hd_batch_list batch HD_GUARDED_BY(hd_rank_batch); /* what it has collected so far */
-    uint32_t taken HD_GUARDED_BY(hd_rank_batch); /* requests of the batch that it works on */
+    uint32_t taken HD_GUARDED_BY(hd_rank_batch);      /* requests of the batch that it works on */
 } hd_batch_worker;
 
 /* Who waits for room. */
@@ -58,12 +58,14 @@ typedef struct hd_batch_submitter {
 typedef struct hd_batch_queue {
     hd_mutex mutex;
     hd_condition changed; /* somebody was moved in, all has ended, or it was closed */
-    uint32_t max_rows; /* constant */
-    uint32_t capacity; /* constant */
-    uint64_t max_delay; /* constant; nanoseconds that a worker waits for more than is there, or
-                         HD_FOREVER */
-    bool (*hurries)(const void *context); /* constant; whether workers are to wait no longer; takes no lock */
-    const void *context;                  /* constant; for it. Asked every few milliseconds; NULL: never */
+    uint32_t max_rows;    /* constant */
+    uint32_t capacity;    /* constant */
+    /* constant; nanoseconds that a worker waits for more than is there, or HD_FOREVER */
+    uint64_t max_delay;
+    /* constant; whether workers are to wait no longer; takes no lock */
+    bool (*hurries)(const void *context);
+    /* constant; for it. Asked every few milliseconds; NULL: never */
+    const void *context;
     bool is_closed HD_GUARDED_BY(&mutex); /* nothing is taken in; what waits is still collected */
     bool is_ending HD_GUARDED_BY(&mutex); /* it is being destroyed */
     uint32_t watching HD_GUARDED_BY(&mutex); /* threads in hd_batch_queue_await */

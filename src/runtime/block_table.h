@@ -51,8 +51,8 @@ typedef struct hd_block {
     uint8_t record_count;
     uint8_t record_streams[HD_BLOCK_RECORDS];
     /* The rest. */
-    uint32_t owed; /* recorded streams beyond: their points are read when a place comes free */
-    uint64_t point;          /* of its own stream when it was freed, while it is recorded */
+    uint32_t owed;  /* recorded streams beyond: their points are read when a place comes free */
+    uint64_t point; /* of its own stream when it was freed, while it is recorded */
     /* Neighbours in the segment; neither: the block is the segment. */
     struct hd_block *before HD_GUARDED_BY(hd_rank_allocator);
     struct hd_block *after HD_GUARDED_BY(hd_rank_allocator);
@@ -96,7 +96,7 @@ static inline void hd_block_poison(hd_block *block, hd_timeline *timeline)
 
 typedef struct hd_block_table {
     _Atomic(struct hd_block_index *) index; /* NULL until the table grows for the first time */
-    hd_memory_account *account; /* constant */
+    hd_memory_account *account;             /* constant */
     struct hd_block_chunk *chunks HD_GUARDED_BY(hd_rank_allocator);
     size_t block_count HD_GUARDED_BY(hd_rank_allocator); /* in all chunks */
     hd_block *spare HD_GUARDED_BY(hd_rank_allocator);

@@ -9,7 +9,7 @@
 #include "base/thread.h"
 
 #define LEASE_WAIT_MS 60000
-#define QUEUE_DEPTH 64
+#define QUEUE_DEPTH   64
 
 static _Atomic uint64_t device_serial = 1;
 
@@ -56,8 +56,8 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
         return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     if (capacity > 0 && !hd_sized_is_set(infos)) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "infos[0].struct_size is %zu, not %zu", infos[0].struct_size,
-                       sizeof *infos);
+        return hd_fail(error, HD_INVALID_ARGUMENT, "infos[0].struct_size is %zu, not %zu",
+                       infos[0].struct_size, sizeof *infos);
     }
     const hd_backend *host;
     uint32_t host_ordinal;
@@ -73,7 +73,8 @@ hd_status hd_device_list(hd_device_info *infos, size_t capacity, size_t *out_cou
             if (found < capacity) {
                 hd_device_info info;
                 backend->describe(ordinal, &info);
-                char *out = (char *)infos + found * infos->struct_size; /* the caller's structs may be longer */
+                /* the caller's structs may be longer */
+                char *out = (char *)infos + found * infos->struct_size;
                 memcpy(out, &infos->struct_size, sizeof infos->struct_size);
                 hd_sized_write(out, &info, sizeof info);
             }
@@ -250,14 +251,15 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     hd_device_options given = {0};
     if (options != NULL) {
         if (options->struct_size == 0 || options->struct_size > sizeof given) {
-            return hd_fail(error, HD_INVALID_ARGUMENT, "hd_device_options.struct_size is %zu, not %zu",
-                           options->struct_size, sizeof given);
+            return hd_fail(error, HD_INVALID_ARGUMENT,
+                           "hd_device_options.struct_size is %zu, not %zu", options->struct_size,
+                           sizeof given);
         }
         memcpy(&given, options, options->struct_size);
     }
     if (given.sync_strategy != HD_SYNC_PER_ENCODER && given.sync_strategy != HD_SYNC_GLOBAL) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "hd_device_options.sync_strategy: there is no %d",
-                       (int)given.sync_strategy);
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "hd_device_options.sync_strategy: there is no %d", (int)given.sync_strategy);
     }
     const hd_backend *backend;
     uint32_t ordinal;
@@ -391,7 +393,9 @@ hd_status hd_device_check_open(hd_device *device, hd_error *error)
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
-    return hd_slot_pool_is_closed(&device->slots) ? hd_fail(error, HD_CLOSED, "the device was shut down") : HD_OK;
+    return hd_slot_pool_is_closed(&device->slots)
+               ? hd_fail(error, HD_CLOSED, "the device was shut down")
+               : HD_OK;
 }
 
 /* Counts a long run in, and decides who computes it. With hardware queues that streams share, a caller would
@@ -424,13 +428,16 @@ hd_status hd_device_lease(hd_device *device, bool is_long, const hd_stop *stop, 
     }
     uint32_t hint = remembered.serial == device->serial ? remembered.slot : HD_SLOT_NONE;
     /* The time limit is computed only if the fast way fails: reading the clock costs as much. */
-    hd_status status = hd_slot_pool_lease_for_run(&device->slots, hint, 0, NULL, &out_lease->stream);
+    hd_status status =
+        hd_slot_pool_lease_for_run(&device->slots, hint, 0, NULL, &out_lease->stream);
     if (status == HD_EXHAUSTED) {
-        status = hd_slot_pool_lease_for_run(&device->slots, hint, hd_clock_after_ms(device->lease_wait_ms), stop,
+        status = hd_slot_pool_lease_for_run(&device->slots, hint,
+                                            hd_clock_after_ms(device->lease_wait_ms), stop,
                                             &out_lease->stream);
     }
     if (status == HD_OK && out_lease->stream == HD_SLOT_SPARE) {
-        out_lease->is_delegated = false; /* behind what the program has submitted to the default stream */
+        /* behind what the program has submitted to the default stream */
+        out_lease->is_delegated = false;
         return HD_OK;
     }
     if (status == HD_OK) {
@@ -447,7 +454,8 @@ hd_status hd_device_lease(hd_device *device, bool is_long, const hd_stop *stop, 
     return hd_fail(error, status, "the device was shut down");
 }
 
-bool hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work, const hd_stop *stop)
+bool hd_device_delegate(hd_device *device, const hd_lease *lease, hd_work *work,
+                        const hd_stop *stop)
 {
     return hd_runners_run(device->runners, device->streams[lease->stream].queue_number, work, stop);
 }
@@ -468,7 +476,8 @@ hd_status hd_device_find_stream(hd_device *device, hd_stream handle, hd_stream_r
         return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
     uint32_t number = (uint32_t)handle.value % HD_STREAM_COUNT;
-    bool is_ours = handle.value == 0 || (number != 0 && handle.value >> 32 == (uint32_t)device->serial);
+    bool is_ours =
+        handle.value == 0 || (number != 0 && handle.value >> 32 == (uint32_t)device->serial);
     if (!is_ours) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "the stream is none of this device");
     }

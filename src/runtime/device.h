@@ -26,9 +26,11 @@ struct hd_device {
     const hd_backend *backend;
     uint32_t ordinal;
     hd_unit *unit;
-    hd_unit *host; /* computes what the unit does not support; the unit itself where that is the host's */
+    /* computes what the unit does not support; the unit itself where that is the host's */
+    hd_unit *host;
     hd_queue *queues[HD_LANE_COUNT]; /* of the host, by lane */
-    hd_device_queue hardware[HD_STREAM_COUNT]; /* of the unit, where it is not the host; as many as info.queue_count */
+    /* of the unit, where it is not the host; as many as info.queue_count */
+    hd_device_queue hardware[HD_STREAM_COUNT];
     hd_runners *runners;
     hd_callbacks callbacks;
     hd_future_home future_home;
@@ -59,16 +61,16 @@ void hd_device_retain(hd_device *device);
 
 /* The stream that a public handle means. HD_INVALID_ARGUMENT: none of this device. HD_FORKED. Whether the
  * handle is still good is asked when it is used. */
-HD_MUST_CHECK hd_status hd_device_find_stream(hd_device *device, hd_stream handle, hd_stream_ref *out_ref,
-                                              hd_error *error);
+HD_MUST_CHECK hd_status hd_device_find_stream(hd_device *device, hd_stream handle,
+                                              hd_stream_ref *out_ref, hd_error *error);
 
 /* Makes sure that queues have somebody who does their work. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_device_start_runners(hd_device *device, hd_error *error) HD_WAITS;
 
 /* Submits work to a stream (hd_submission_submit), with a sentence where that fails. */
-HD_MUST_CHECK hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref, hd_stream_work *work,
-                                         void (*record)(hd_stream_work *), uint64_t deadline,
-                                         hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref,
+                                         hd_stream_work *work, void (*record)(hd_stream_work *),
+                                         uint64_t deadline, hd_error *error) HD_WAITS;
 
 /* Says in a sentence what a status of the stream layer means. */
 hd_status hd_device_fail_stream(hd_status status, hd_error *error);
@@ -96,18 +98,21 @@ void hd_device_return(hd_device *device, const hd_lease *lease);
 
 /* Public, and may wait: a thread that gives the last reference back joins the device's threads. */
 void hd_device_destroy(hd_device **device) HD_WAITS;
-HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *error) HD_WAITS;
-HD_MUST_CHECK hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_stream,
-                                          hd_error *error) HD_WAITS;
-HD_MUST_CHECK hd_status hd_stream_synchronize(hd_device *device, hd_stream stream, uint32_t timeout_ms,
-                                              hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms,
+                                           hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms,
+                                          hd_stream *out_stream, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_stream_synchronize(hd_device *device, hd_stream stream,
+                                              uint32_t timeout_ms, hd_error *error) HD_WAITS;
 HD_MUST_CHECK hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size,
-                                           uint32_t wait_ms, void **out_memory, hd_error *error) HD_WAITS;
+                                           uint32_t wait_ms, void **out_memory,
+                                           hd_error *error) HD_WAITS;
 HD_MUST_CHECK hd_status hd_event_record(hd_event *event, hd_stream stream, uint32_t wait_ms,
                                         hd_error *error) HD_WAITS;
 HD_MUST_CHECK hd_status hd_event_wait_on_stream(hd_event *event, hd_stream stream, uint32_t wait_ms,
                                                 hd_error *error) HD_WAITS;
-HD_MUST_CHECK hd_status hd_event_wait(hd_event *event, uint32_t timeout_ms, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_event_wait(hd_event *event, uint32_t timeout_ms,
+                                      hd_error *error) HD_WAITS;
 void hd_event_destroy(hd_event **event) HD_WAITS;
 
 #endif

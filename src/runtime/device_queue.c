@@ -3,18 +3,20 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-static void queue_lock(hd_device_queue *self) HD_ACQUIRE(&self->mutex, hd_rank_device_queue) HD_NO_THREAD_SAFETY_ANALYSIS
+static void queue_lock(hd_device_queue *self)
+    HD_ACQUIRE(&self->mutex, hd_rank_device_queue) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&self->mutex);
 }
 
-static void queue_unlock(hd_device_queue *self) HD_RELEASE(&self->mutex, hd_rank_device_queue)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void queue_unlock(hd_device_queue *self)
+    HD_RELEASE(&self->mutex, hd_rank_device_queue) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&self->mutex);
 }
 
-hd_status hd_device_queue_init(hd_device_queue *self, hd_unit *unit, uint32_t number) HD_NO_THREAD_SAFETY_ANALYSIS
+hd_status hd_device_queue_init(hd_device_queue *self, hd_unit *unit,
+                               uint32_t number) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     *self = (hd_device_queue){.unit = unit};
     hd_status status = hd_mutex_init(&self->mutex, HD_RANK_device_queue);
@@ -37,7 +39,8 @@ void hd_device_queue_destroy(hd_device_queue *self)
     }
 }
 
-hd_status hd_device_queue_submit(hd_device_queue *self, const hd_launch *launch, uint64_t *out_point)
+hd_status hd_device_queue_submit(hd_device_queue *self, const hd_launch *launch,
+                                 uint64_t *out_point)
 {
     queue_lock(self);
     hd_status status = hd_queue_enqueue(self->unit, self->queue, launch, out_point);
@@ -52,6 +55,7 @@ hd_status hd_device_queue_submit(hd_device_queue *self, const hd_launch *launch,
 hd_status hd_device_queue_wait(hd_device_queue *self, uint64_t point)
 {
     const hd_queue_table *queues = self->unit->backend->queues;
-    return queues->reached(self->queue) >= point ? HD_OK
-                                                 : hd_queue_wait_until(self->unit, self->queue, point, HD_FOREVER);
+    return queues->reached(self->queue) >= point
+               ? HD_OK
+               : hd_queue_wait_until(self->unit, self->queue, point, HD_FOREVER);
 }

@@ -23,7 +23,8 @@ HD_MUST_CHECK hd_status hd_device_queue_init(hd_device_queue *self, hd_unit *uni
 void hd_device_queue_destroy(hd_device_queue *self) HD_WAITS;
 
 /* Submits, and tells the launch's point. HD_LOST, HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_device_queue_submit(hd_device_queue *self, const hd_launch *launch, uint64_t *out_point);
+HD_MUST_CHECK hd_status hd_device_queue_submit(hd_device_queue *self, const hd_launch *launch,
+                                               uint64_t *out_point);
 
 /* Waits until a point is reached. HD_LOST: never; what was submitted touches no memory any more. */
 HD_MUST_CHECK hd_status hd_device_queue_wait(hd_device_queue *self, uint64_t point) HD_WAITS;

@@ -5,11 +5,11 @@
  * before it is submitted, but for the time, which is written once, before its point is reached.
  * References: a mark belongs to its event, its stream until it is done, and those who wait for it. Each
  * keeps the device (REUSE: timelines outlive all who look at them). */
+#include "heddle/event.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "heddle/event.h"
 #include "runtime/device.h"
 
 typedef struct event_mark {
@@ -29,18 +29,18 @@ struct hd_event {
 typedef struct event_barrier {
     hd_stream_work work; /* first, likewise */
     hd_timeline_watch watch;
-    event_mark *mark; /* with a reference */
+    event_mark *mark;  /* with a reference */
     hd_device *device; /* with a reference: the mark may be of a stream that is done before */
 } event_barrier;
 
-static void event_lock(hd_event *event) HD_ACQUIRE(&event->mutex, hd_rank_event)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void event_lock(hd_event *event)
+    HD_ACQUIRE(&event->mutex, hd_rank_event) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&event->mutex);
 }
 
-static void event_unlock(hd_event *event) HD_RELEASE(&event->mutex, hd_rank_event)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void event_unlock(hd_event *event)
+    HD_RELEASE(&event->mutex, hd_rank_event) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&event->mutex);
 }
@@ -184,7 +184,8 @@ hd_status hd_event_record(hd_event *event, hd_stream stream, uint32_t wait_ms, h
     return HD_OK;
 }
 
-hd_status hd_event_wait_on_stream(hd_event *event, hd_stream stream, uint32_t wait_ms, hd_error *error)
+hd_status hd_event_wait_on_stream(hd_event *event, hd_stream stream, uint32_t wait_ms,
+                                  hd_error *error)
 {
     if (event == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "event is NULL");

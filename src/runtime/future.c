@@ -11,19 +11,19 @@
 
 /* hd_future.state */
 #define OUTCOME_MASK UINT32_C(0xFFFF) /* an hd_status + 1; 0: pending */
-#define ENDED (UINT32_C(1) << 28)
-#define HELD (UINT32_C(1) << 29)
-#define WAITED_FOR (UINT32_C(1) << 30)
-#define FINAL (UINT32_C(1) << 31)
+#define ENDED        (UINT32_C(1) << 28)
+#define HELD         (UINT32_C(1) << 29)
+#define WAITED_FOR   (UINT32_C(1) << 30)
+#define FINAL        (UINT32_C(1) << 31)
 
-static void future_lock(hd_future *future) HD_ACQUIRE(&future->mutex, hd_rank_future)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void future_lock(hd_future *future)
+    HD_ACQUIRE(&future->mutex, hd_rank_future) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&future->mutex);
 }
 
-static void future_unlock(hd_future *future) HD_RELEASE(&future->mutex, hd_rank_future)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void future_unlock(hd_future *future)
+    HD_RELEASE(&future->mutex, hd_rank_future) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&future->mutex);
 }
@@ -152,7 +152,8 @@ static void tell_final(hd_future *future, uint32_t before)
         future_unlock(future);
     }
     if (future->home != NULL) {
-        hd_callbacks_post(future->home->callbacks, &future->callback); /* takes its reference over */
+        /* takes its reference over */
+        hd_callbacks_post(future->home->callbacks, &future->callback);
     }
 }
 
@@ -192,7 +193,8 @@ hd_status hd_future_look(const hd_future *future)
     if ((state & OUTCOME_MASK) != 0) {
         return outcome_of(state);
     }
-    return future->deadline != HD_FOREVER && hd_clock_now() >= future->deadline ? HD_DEADLINE : HD_OK;
+    return future->deadline != HD_FOREVER && hd_clock_now() >= future->deadline ? HD_DEADLINE
+                                                                                : HD_OK;
 }
 
 bool hd_future_hold(hd_future *future)
@@ -239,7 +241,8 @@ static hd_status commit_future(const hd_stop *stop)
 
 hd_future_stop hd_future_make_stop(hd_future *future)
 {
-    return (hd_future_stop){.stop = {.look = look_at_future, .commit = commit_future}, .future = future};
+    return (hd_future_stop){.stop = {.look = look_at_future, .commit = commit_future},
+                            .future = future};
 }
 
 void hd_future_finish(hd_future *future, hd_status status, const hd_error *error)

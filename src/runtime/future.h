@@ -34,10 +34,11 @@ typedef struct hd_future_home {
 struct hd_future {
     _Atomic uint32_t reference_count;
     _Atomic uint32_t state; /* outcome + 1 (0: pending), and bits */
-    uint64_t deadline; /* constant; hd_clock_now's scale; HD_FOREVER: none */
-    hd_mutex mutex; /* for waiting only: all that is shared is in the two words above */
+    uint64_t deadline;      /* constant; hd_clock_now's scale; HD_FOREVER: none */
+    hd_mutex mutex;         /* for waiting only: all that is shared is in the two words above */
     hd_condition changed;
-    hd_error error; /* by the word `state`: of an outcome that the request has fixed; written before FINAL is set */
+    /* by the word `state`: of an outcome that the request has fixed; written before FINAL is set */
+    hd_error error;
     const hd_future_home *home;   /* constant; for the callback; NULL: there is none */
     hd_callback callback;         /* by the word `state`: handed over after FINAL is set */
     hd_future_callback *function; /* constant */
@@ -47,13 +48,15 @@ struct hd_future {
 /* Creates a pending future with the request's reference and, if out_handle is asked for by the caller, a
  * second one for the handle: with_handle. deadline_ms 0: none. HD_OUT_OF_MEMORY; HD_EXHAUSTED: no
  * callback can be taken. */
-HD_MUST_CHECK hd_status hd_future_create(const hd_future_home *home, const hd_submit_options *options,
-                                         bool with_handle, hd_future **out_future) HD_WAITS;
+HD_MUST_CHECK hd_status hd_future_create(const hd_future_home *home,
+                                         const hd_submit_options *options, bool with_handle,
+                                         hd_future **out_future) HD_WAITS;
 
 /* The same with `room` bytes behind the future for what the request needs, which live as long as it. */
 HD_MUST_CHECK hd_status hd_future_create_with_room(const hd_future_home *home,
-                                                   const hd_submit_options *options, bool with_handle,
-                                                   size_t room, hd_future **out_future,
+                                                   const hd_submit_options *options,
+                                                   bool with_handle, size_t room,
+                                                   hd_future **out_future,
                                                    void **out_room) HD_WAITS;
 
 /* Undoes hd_future_create for a request that was not submitted: frees it, handle included. */
@@ -86,6 +89,7 @@ hd_future_stop hd_future_make_stop(hd_future *future);
 void hd_future_finish(hd_future *future, hd_status status, const hd_error *error);
 
 /* Public, and may wait. */
-HD_MUST_CHECK hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms, hd_error *error) HD_WAITS;
+HD_MUST_CHECK hd_status hd_future_wait(hd_future *future, uint32_t timeout_ms,
+                                       hd_error *error) HD_WAITS;
 
 #endif

@@ -46,8 +46,8 @@ void hd_memory_account_give(hd_memory_account *account, hd_memory_kind kind, siz
     hd_sub_relaxed(&account->total, size);
 }
 
-bool hd_memory_account_grow(hd_memory_account *account, hd_memory_kind kind, void **memory, size_t *capacity,
-                            size_t needed, size_t element_size)
+bool hd_memory_account_grow(hd_memory_account *account, hd_memory_kind kind, void **memory,
+                            size_t *capacity, size_t needed, size_t element_size)
 {
     /* An array at most doubles, or becomes as large as is needed, rounded up (base/memory.c). */
     size_t before = *capacity, most;

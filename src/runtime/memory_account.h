@@ -15,8 +15,8 @@ typedef enum hd_memory_kind {
     HD_MEMORY_WEIGHTS, /* models, and what loading them takes */
     HD_MEMORY_ARENAS,  /* what lanes have, and outputs on their way to callers */
     HD_MEMORY_PLANS,   /* plans, and what making them takes */
-    HD_MEMORY_BLOCKS, /* what the allocator has reserved */
-    HD_MEMORY_TABLES, /* what it knows of its blocks */
+    HD_MEMORY_BLOCKS,  /* what the allocator has reserved */
+    HD_MEMORY_TABLES,  /* what it knows of its blocks */
     HD_MEMORY_KINDS
 } hd_memory_kind;
 
@@ -38,7 +38,8 @@ typedef struct hd_memory_account {
 void hd_memory_account_init(hd_memory_account *account, uint64_t limit);
 
 /* The owner of what a scope (base/memory.h) allocates. */
-static inline hd_memory_owner *hd_memory_account_owner(hd_memory_account *account, hd_memory_kind kind)
+static inline hd_memory_owner *hd_memory_account_owner(hd_memory_account *account,
+                                                       hd_memory_kind kind)
 {
     return &account->owners[kind].owner;
 }
@@ -47,14 +48,16 @@ static inline hd_memory_owner *hd_memory_account_owner(hd_memory_account *accoun
 bool hd_memory_account_take(hd_memory_account *account, hd_memory_kind kind, size_t size);
 void hd_memory_account_give(hd_memory_account *account, hd_memory_kind kind, size_t size);
 
-bool hd_memory_account_grow(hd_memory_account *account, hd_memory_kind kind, void **memory, size_t *capacity,
-                            size_t needed, size_t element_size);
+bool hd_memory_account_grow(hd_memory_account *account, hd_memory_kind kind, void **memory,
+                            size_t *capacity, size_t needed, size_t element_size);
 
 /* hd_array_reserve, counted: as many bytes as the array's capacity has. In place, since every run asks. */
-static inline bool hd_memory_account_reserve(hd_memory_account *account, hd_memory_kind kind, void **memory,
-                                             size_t *capacity, size_t needed, size_t element_size)
+static inline bool hd_memory_account_reserve(hd_memory_account *account, hd_memory_kind kind,
+                                             void **memory, size_t *capacity, size_t needed,
+                                             size_t element_size)
 {
-    return needed <= *capacity || hd_memory_account_grow(account, kind, memory, capacity, needed, element_size);
+    return needed <= *capacity ||
+           hd_memory_account_grow(account, kind, memory, capacity, needed, element_size);
 }
 
 #endif

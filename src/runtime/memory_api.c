@@ -39,11 +39,13 @@ hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size, u
     }
     wait_ms = hd_wait_of_argument(wait_ms);
     hd_device_retain(device); /* the last run may end the device while this thread waits */
-    status = hd_allocator_allocate(device->allocator, ref.stream->number, size, 0, out_memory, error);
+    status =
+        hd_allocator_allocate(device->allocator, ref.stream->number, size, 0, out_memory, error);
     if (status == HD_OUT_OF_MEMORY) {
         hd_reclaim_run(&device->reclaim, HD_LANE_COUNT);
-        status = hd_allocator_allocate(device->allocator, ref.stream->number, size,
-                                       wait_ms == 0 ? 0 : hd_clock_after_ms(wait_ms), out_memory, error);
+        status =
+            hd_allocator_allocate(device->allocator, ref.stream->number, size,
+                                  wait_ms == 0 ? 0 : hd_clock_after_ms(wait_ms), out_memory, error);
     }
     hd_device_destroy(&device);
     return status;

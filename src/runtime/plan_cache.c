@@ -17,7 +17,7 @@ typedef struct cache_entry {
 
 struct hd_plan_cache {
     hd_mutex mutex;
-    hd_condition changed; /* some making has ended */
+    hd_condition changed;              /* some making has ended */
     hd_plan_cache_functions functions; /* constant */
     size_t capacity;                   /* constant */
     cache_entry *entries HD_GUARDED_BY(&mutex);
@@ -25,14 +25,14 @@ struct hd_plan_cache {
     uint64_t clock HD_GUARDED_BY(&mutex);
 };
 
-static void cache_lock(hd_plan_cache *cache) HD_ACQUIRE(&cache->mutex, hd_rank_plan_cache)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void cache_lock(hd_plan_cache *cache)
+    HD_ACQUIRE(&cache->mutex, hd_rank_plan_cache) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&cache->mutex);
 }
 
-static void cache_unlock(hd_plan_cache *cache) HD_RELEASE(&cache->mutex, hd_rank_plan_cache)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void cache_unlock(hd_plan_cache *cache)
+    HD_RELEASE(&cache->mutex, hd_rank_plan_cache) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&cache->mutex);
 }
@@ -91,18 +91,20 @@ void hd_plan_cache_destroy(hd_plan_cache **cache) HD_NO_THREAD_SAFETY_ANALYSIS
     hd_free(dead);
 }
 
-static cache_entry *find_entry(hd_plan_cache *cache, const void *key, size_t key_size, uint64_t hash)
-    HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
+static cache_entry *find_entry(hd_plan_cache *cache, const void *key, size_t key_size,
+                               uint64_t hash) HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
 {
     for (cache_entry *entry = cache->entries; entry != NULL; entry = entry->next) {
-        if (entry->hash == hash && entry->key_size == key_size && memcmp(entry->key, key, key_size) == 0) {
+        if (entry->hash == hash && entry->key_size == key_size &&
+            memcmp(entry->key, key, key_size) == 0) {
             return entry;
         }
     }
     return NULL;
 }
 
-static void remove_entry(hd_plan_cache *cache, cache_entry *dead) HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
+static void remove_entry(hd_plan_cache *cache, cache_entry *dead)
+    HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
 {
     cache_entry **link = &cache->entries;
     while (*link != dead) {
@@ -111,14 +113,14 @@ static void remove_entry(hd_plan_cache *cache, cache_entry *dead) HD_REQUIRES(&c
     *link = dead->next;
 }
 
-hd_status hd_plan_cache_find(hd_plan_cache *cache, const void *key, size_t key_size, uint64_t deadline,
-                             void **out_plan)
+hd_status hd_plan_cache_find(hd_plan_cache *cache, const void *key, size_t key_size,
+                             uint64_t deadline, void **out_plan)
 {
     return hd_plan_cache_find_unless(cache, key, key_size, deadline, NULL, out_plan);
 }
 
-hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key, size_t key_size, uint64_t deadline,
-                                    const hd_stop *stop, void **out_plan)
+hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key, size_t key_size,
+                                    uint64_t deadline, const hd_stop *stop, void **out_plan)
 {
     *out_plan = NULL;
     uint64_t hash = hash_key(key, key_size);
@@ -136,7 +138,8 @@ hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key, size_
         }
         if (entry != NULL) {
             /* Somebody is making it; its end is announced to all. */
-            if (!hd_condition_wait_until(&cache->changed, &cache->mutex, hd_stop_next_look(stop, deadline))) {
+            if (!hd_condition_wait_until(&cache->changed, &cache->mutex,
+                                         hd_stop_next_look(stop, deadline))) {
                 status = hd_stop_look(stop);
                 if (status == HD_OK && (stop == NULL || hd_clock_now() >= deadline)) {
                     status = HD_NOT_YET;
@@ -170,7 +173,8 @@ hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key, size_
 }
 
 /* The least recently used of the plans that are ready. */
-static cache_entry *oldest_entry(hd_plan_cache *cache) HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
+static cache_entry *oldest_entry(hd_plan_cache *cache)
+    HD_REQUIRES(&cache->mutex, hd_rank_plan_cache)
 {
     cache_entry *oldest = NULL;
     for (cache_entry *entry = cache->entries; entry != NULL; entry = entry->next) {
@@ -245,7 +249,8 @@ void hd_plan_cache_evict(hd_plan_cache *cache) HD_NO_THREAD_SAFETY_ANALYSIS
     } while (detached != NULL);
 }
 
-void hd_plan_cache_visit(hd_plan_cache *cache, void (*visit)(void *plan, void *context), void *context)
+void hd_plan_cache_visit(hd_plan_cache *cache, void (*visit)(void *plan, void *context),
+                         void *context)
 {
     cache_lock(cache);
     for (cache_entry *entry = cache->entries; entry != NULL; entry = entry->next) {

@@ -37,9 +37,9 @@ void hd_plan_cache_destroy(hd_plan_cache **cache);
 HD_MUST_CHECK hd_status hd_plan_cache_find(hd_plan_cache *cache, const void *key, size_t key_size,
                                            uint64_t deadline, void **out_plan) HD_WAITS;
 /* The same, unless `stop` (NULL: nothing) ends the wait first: then what that says. */
-HD_MUST_CHECK hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key, size_t key_size,
-                                                  uint64_t deadline, const hd_stop *stop,
-                                                  void **out_plan) HD_WAITS;
+HD_MUST_CHECK hd_status hd_plan_cache_find_unless(hd_plan_cache *cache, const void *key,
+                                                  size_t key_size, uint64_t deadline,
+                                                  const hd_stop *stop, void **out_plan) HD_WAITS;
 
 /* Ends what hd_plan_cache_find began: plan is kept (the cache takes a reference of its own), or, if
  * NULL, the making failed. */
@@ -49,7 +49,8 @@ void hd_plan_cache_finish(hd_plan_cache *cache, const void *key, size_t key_size
 void hd_plan_cache_evict(hd_plan_cache *cache);
 
 /* Calls visit for each plan that is kept; it takes no lock and frees no plan. */
-void hd_plan_cache_visit(hd_plan_cache *cache, void (*visit)(void *plan, void *context), void *context);
+void hd_plan_cache_visit(hd_plan_cache *cache, void (*visit)(void *plan, void *context),
+                         void *context);
 
 /* Plans that are kept now. */
 size_t hd_plan_cache_count(hd_plan_cache *cache);

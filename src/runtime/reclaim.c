@@ -6,14 +6,14 @@
 
 #define CLEARING (UINT64_C(1) << 63)
 
-static void reclaim_lock(hd_reclaim *reclaim) HD_ACQUIRE(&reclaim->mutex, hd_rank_reclaim)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void reclaim_lock(hd_reclaim *reclaim)
+    HD_ACQUIRE(&reclaim->mutex, hd_rank_reclaim) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&reclaim->mutex);
 }
 
-static void reclaim_unlock(hd_reclaim *reclaim) HD_RELEASE(&reclaim->mutex, hd_rank_reclaim)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void reclaim_unlock(hd_reclaim *reclaim)
+    HD_RELEASE(&reclaim->mutex, hd_rank_reclaim) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&reclaim->mutex);
 }
@@ -69,10 +69,12 @@ void hd_reclaim_enter(hd_reclaim *reclaim, uint32_t lane)
 
 void hd_reclaim_leave(hd_reclaim *reclaim, uint32_t lane)
 {
-    hd_and_acq_rel(&reclaim->runners, ~bit_of(lane)); /* releases the lane; pairs with clear_runners */
+    /* releases the lane; pairs with clear_runners */
+    hd_and_acq_rel(&reclaim->runners, ~bit_of(lane));
 }
 
-static void clear_lane(hd_reclaim *reclaim, uint32_t lane) HD_REQUIRES(&reclaim->mutex, hd_rank_reclaim)
+static void clear_lane(hd_reclaim *reclaim, uint32_t lane)
+    HD_REQUIRES(&reclaim->mutex, hd_rank_reclaim)
 {
     for (hd_reclaim_source *source = reclaim->sources; source != NULL; source = source->next) {
         source->drop_lane(source, lane);
@@ -80,7 +82,8 @@ static void clear_lane(hd_reclaim *reclaim, uint32_t lane) HD_REQUIRES(&reclaim-
     hd_workspace_clear(&reclaim->workspaces[lane], reclaim->unit, reclaim->account);
 }
 
-static void clear_runners(hd_reclaim *reclaim, uint32_t own_lane) HD_REQUIRES(&reclaim->mutex, hd_rank_reclaim)
+static void clear_runners(hd_reclaim *reclaim, uint32_t own_lane)
+    HD_REQUIRES(&reclaim->mutex, hd_rank_reclaim)
 {
     /* acq_rel: acquires the lanes of those who left; pairs with hd_reclaim_leave. */
     uint64_t busy = hd_or_acq_rel(&reclaim->runners, CLEARING);
@@ -90,10 +93,12 @@ static void clear_runners(hd_reclaim *reclaim, uint32_t own_lane) HD_REQUIRES(&r
             clear_lane(reclaim, lane);
         }
     }
-    hd_and_acq_rel(&reclaim->runners, ~CLEARING); /* releases the lanes; pairs with hd_reclaim_enter */
+    /* releases the lanes; pairs with hd_reclaim_enter */
+    hd_and_acq_rel(&reclaim->runners, ~CLEARING);
 }
 
-static void clear_streams(hd_reclaim *reclaim, uint32_t own_lane) HD_REQUIRES(&reclaim->mutex, hd_rank_reclaim)
+static void clear_streams(hd_reclaim *reclaim, uint32_t own_lane)
+    HD_REQUIRES(&reclaim->mutex, hd_rank_reclaim)
 {
     for (uint32_t slot = 1; slot < HD_STREAM_COUNT; slot++) {
         if (slot == own_lane) {

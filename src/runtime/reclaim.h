@@ -36,7 +36,7 @@ typedef struct hd_reclaim {
     struct hd_unit *unit;              /* constant; whose memory the workspaces have */
     struct hd_memory_account *account; /* constant */
     struct hd_allocator *allocator;    /* constant */
-    _Atomic uint64_t runners; /* bit r: runner r computes; CLEARING */
+    _Atomic uint64_t runners;          /* bit r: runner r computes; CLEARING */
     hd_mutex mutex;
     hd_reclaim_source *sources HD_GUARDED_BY(&mutex);
 } hd_reclaim;

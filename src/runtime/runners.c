@@ -48,26 +48,26 @@ struct hd_runners {
     bool stopping HD_GUARDED_BY(&mutex);
 };
 
-static void queue_lock(cpu_queue *queue) HD_ACQUIRE(&queue->mutex, hd_rank_queue)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void queue_lock(cpu_queue *queue)
+    HD_ACQUIRE(&queue->mutex, hd_rank_queue) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&queue->mutex);
 }
 
-static void queue_unlock(cpu_queue *queue) HD_RELEASE(&queue->mutex, hd_rank_queue)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void queue_unlock(cpu_queue *queue)
+    HD_RELEASE(&queue->mutex, hd_rank_queue) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&queue->mutex);
 }
 
-static void runners_lock(hd_runners *queues) HD_ACQUIRE(&queues->mutex, hd_rank_runners)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void runners_lock(hd_runners *queues)
+    HD_ACQUIRE(&queues->mutex, hd_rank_runners) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&queues->mutex);
 }
 
-static void runners_unlock(hd_runners *queues) HD_RELEASE(&queues->mutex, hd_rank_runners)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void runners_unlock(hd_runners *queues)
+    HD_RELEASE(&queues->mutex, hd_rank_runners) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&queues->mutex);
 }
@@ -339,7 +339,7 @@ static void free_queues(hd_runners *queues, uint32_t initialized)
 }
 
 hd_status hd_runners_create(uint32_t runner_count, uint32_t queue_count,
-                           hd_runners **out_queues) HD_NO_THREAD_SAFETY_ANALYSIS
+                            hd_runners **out_queues) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     *out_queues = NULL;
     hd_runners *queues = hd_alloc_zero(1, sizeof *queues);

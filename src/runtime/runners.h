@@ -15,8 +15,8 @@
 
 #include <stdbool.h>
 
-#include "base/status.h"
 #include "base/rank.h"
+#include "base/status.h"
 #include "base/stop.h"
 #include "hal/lane.h"
 
@@ -38,7 +38,7 @@ typedef struct hd_runners hd_runners;
 
 /* HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_runners_create(uint32_t runner_count, uint32_t queue_count,
-                                         hd_runners **out_queues);
+                                          hd_runners **out_queues);
 
 /* Ends the runners. All queues must be empty, except for the work that runs when a runner itself calls
  * this: that runner ends when the work returns, and touches the queues no more. *queues may be NULL. */
@@ -58,7 +58,7 @@ void hd_runners_submit(hd_runners *queues, uint32_t number, hd_work *work);
  * is visible then. The work may be on the caller's stack. False: `stop` (NULL: nothing) said to end before a runner
  * had begun; the work was taken back. */
 HD_MUST_CHECK bool hd_runners_run(hd_runners *queues, uint32_t number, hd_work *work,
-                                 const hd_stop *stop) HD_WAITS;
+                                  const hd_stop *stop) HD_WAITS;
 
 /* Lets a queue whose first work is parked, or is about to be, try again: once per parking. */
 void hd_runners_resume(hd_runners *queues, uint32_t number);

@@ -4,19 +4,19 @@
 #include "base/clock.h"
 
 /* Sets of slots. */
-#define SLOTS       UINT32_C(0xFFFFFFFE) /* 1 to 31 */
-#define SPARE       (UINT32_C(1) << HD_SLOT_SPARE)
-#define EVERY_SLOT  (SLOTS | SPARE)
+#define SLOTS            UINT32_C(0xFFFFFFFE) /* 1 to 31 */
+#define SPARE            (UINT32_C(1) << HD_SLOT_SPARE)
+#define EVERY_SLOT       (SLOTS | SPARE)
 #define REMEMBERED_SHIFT 32
 
-static void pool_lock(hd_slot_pool *pool) HD_ACQUIRE(&pool->mutex, hd_rank_slot_pool)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void pool_lock(hd_slot_pool *pool)
+    HD_ACQUIRE(&pool->mutex, hd_rank_slot_pool) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&pool->mutex);
 }
 
-static void pool_unlock(hd_slot_pool *pool) HD_RELEASE(&pool->mutex, hd_rank_slot_pool)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void pool_unlock(hd_slot_pool *pool)
+    HD_RELEASE(&pool->mutex, hd_rank_slot_pool) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&pool->mutex);
 }
@@ -159,7 +159,8 @@ static void put_back(hd_slot_pool *pool, uint32_t slot, uint32_t shift)
     (void)before;
 }
 
-static void leave_queue(hd_slot_pool *pool, hd_slot_waiter *waiter) HD_REQUIRES(&pool->mutex, hd_rank_slot_pool)
+static void leave_queue(hd_slot_pool *pool, hd_slot_waiter *waiter)
+    HD_REQUIRES(&pool->mutex, hd_rank_slot_pool)
 {
     hd_slot_waiter **link = &pool->first, *before = NULL;
     while (*link != waiter) {
@@ -223,8 +224,8 @@ void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot)
 }
 
 /* Waits in the queue. */
-static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t deadline, const hd_stop *stop,
-                              uint32_t *out_slot)
+static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t deadline,
+                              const hd_stop *stop, uint32_t *out_slot)
 {
     hd_slot_waiter self = {.next = NULL, .allowed = allowed, .granted = HD_SLOT_NONE};
     hd_status status = HD_OK;
@@ -258,8 +259,8 @@ static hd_status lease_slowly(hd_slot_pool *pool, uint32_t allowed, uint64_t dea
     return status;
 }
 
-static inline hd_status lease(hd_slot_pool *pool, uint32_t hint, uint32_t allowed, uint64_t deadline,
-                              const hd_stop *stop, uint32_t *out_slot)
+static inline hd_status lease(hd_slot_pool *pool, uint32_t hint, uint32_t allowed,
+                              uint64_t deadline, const hd_stop *stop, uint32_t *out_slot)
 {
     hd_check_no_lock_held();
     *out_slot = HD_SLOT_NONE;
@@ -292,13 +293,14 @@ static inline hd_status lease(hd_slot_pool *pool, uint32_t hint, uint32_t allowe
     return HD_OK;
 }
 
-hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline, uint32_t *out_slot)
+hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
+                             uint32_t *out_slot)
 {
     return lease(pool, hint, SLOTS, deadline, NULL, out_slot);
 }
 
-hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline, const hd_stop *stop,
-                                     uint32_t *out_slot)
+hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
+                                     const hd_stop *stop, uint32_t *out_slot)
 {
     return lease(pool, hint, EVERY_SLOT, deadline, stop, out_slot);
 }
@@ -341,7 +343,8 @@ hd_status hd_slot_pool_close(hd_slot_pool *pool, uint64_t deadline)
     pool->closing++;
     hd_condition_broadcast(&pool->changed); /* those who wait for a slot find the pool closed */
     while (!all_returned(pool)) {
-        if (!hd_condition_wait_until(&pool->changed, &pool->mutex, deadline) && !all_returned(pool)) {
+        if (!hd_condition_wait_until(&pool->changed, &pool->mutex, deadline) &&
+            !all_returned(pool)) {
             status = HD_NOT_YET;
             break;
         }

@@ -35,12 +35,14 @@
 typedef struct hd_slot_waiter {
     struct hd_slot_waiter *next HD_GUARDED_BY(hd_rank_slot_pool);
     uint32_t allowed HD_GUARDED_BY(hd_rank_slot_pool); /* bit i: slot i would do */
-    uint32_t granted HD_GUARDED_BY(hd_rank_slot_pool); /* HD_SLOT_NONE until a slot is handed over */
+    /* HD_SLOT_NONE until a slot is handed over */
+    uint32_t granted HD_GUARDED_BY(hd_rank_slot_pool);
 } hd_slot_waiter;
 
 typedef struct hd_slot_pool {
     _Alignas(HD_CACHE_LINE) _Atomic uint64_t idle;
-    _Atomic uint32_t leased; /* bit i: slot i, with HD_DEBUG_CHECKS; by its owner, from lease to return */
+    /* bit i: slot i, with HD_DEBUG_CHECKS; by its owner, from lease to return */
+    _Atomic uint32_t leased;
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t waiting; /* length of the queue, set under the lock */
     _Atomic bool closed;
     hd_mutex mutex;
@@ -63,8 +65,9 @@ HD_MUST_CHECK hd_status hd_slot_pool_lease(hd_slot_pool *pool, uint32_t hint, ui
 
 /* The same for a run, which gives it back when it ends: the spare, too, where no other is idle. What `stop` (NULL:
  * nothing) says ends the wait, too. */
-HD_MUST_CHECK hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint, uint64_t deadline,
-                                                   const hd_stop *stop, uint32_t *out_slot) HD_WAITS;
+HD_MUST_CHECK hd_status hd_slot_pool_lease_for_run(hd_slot_pool *pool, uint32_t hint,
+                                                   uint64_t deadline, const hd_stop *stop,
+                                                   uint32_t *out_slot) HD_WAITS;
 
 /* Leases this slot if it is idle and the pool is open; whether it did. Never waits. */
 bool hd_slot_pool_take_idle(hd_slot_pool *pool, uint32_t slot);

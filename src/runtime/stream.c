@@ -7,14 +7,14 @@
 #define CLOSED     UINT32_C(2)
 #define GENERATION UINT32_C(4)
 
-static void stream_lock(hd_stream_state *stream) HD_ACQUIRE(&stream->mutex, hd_rank_stream)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void stream_lock(hd_stream_state *stream)
+    HD_ACQUIRE(&stream->mutex, hd_rank_stream) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&stream->mutex);
 }
 
-static void stream_unlock(hd_stream_state *stream) HD_RELEASE(&stream->mutex, hd_rank_stream)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void stream_unlock(hd_stream_state *stream)
+    HD_RELEASE(&stream->mutex, hd_rank_stream) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&stream->mutex);
 }

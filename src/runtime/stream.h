@@ -21,12 +21,12 @@
 #define HD_STREAM_GENERATION_MASK UINT32_C(0x7FFFFFF)
 
 typedef struct hd_stream_state {
-    uint32_t number;           /* constant; of the slot; 0: the default stream */
-    uint32_t queue_number;     /* constant; the hardware queue that it submits to */
-    uint32_t depth;            /* constant; work in flight at most */
-    hd_runners *runners;       /* constant */
-    hd_slot_pool *slots;       /* constant */
-    hd_timeline timeline;      /* synchronized by itself */
+    uint32_t number;       /* constant; of the slot; 0: the default stream */
+    uint32_t queue_number; /* constant; the hardware queue that it submits to */
+    uint32_t depth;        /* constant; work in flight at most */
+    hd_runners *runners;   /* constant */
+    hd_slot_pool *slots;   /* constant */
+    hd_timeline timeline;  /* synchronized by itself */
     hd_mutex mutex;
     /* generation, closed, owned; hd_stream_check reads them without the lock. */
     _Atomic uint32_t ownership HD_GUARDED_BY(&mutex);

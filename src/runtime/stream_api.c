@@ -2,7 +2,8 @@
 #include "base/clock.h"
 #include "runtime/device.h"
 
-hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_stream, hd_error *error)
+hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms, hd_stream *out_stream,
+                            hd_error *error)
 {
     if (device == NULL || out_stream == NULL) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "device or out_stream is NULL");

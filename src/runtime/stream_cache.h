@@ -21,7 +21,7 @@
 
 typedef struct hd_stream_cache {
     _Alignas(HD_CACHE_LINE) hd_mutex mutex;
-    uint32_t stream;                /* constant */
+    uint32_t stream;               /* constant */
     hd_timeline *const *timelines; /* constant */
     hd_free_lists lists HD_GUARDED_BY(&mutex);
     hd_block_queue freed HD_GUARDED_BY(&mutex); /* the same blocks */

@@ -29,7 +29,8 @@ static void record_nothing(hd_stream_work *work)
 }
 
 static hd_status try_global(hd_submission *submission, const hd_stream_ref *stream,
-                            hd_stream_work *work, void (*record)(hd_stream_work *), uint64_t *out_wait)
+                            hd_stream_work *work, void (*record)(hd_stream_work *),
+                            uint64_t *out_wait)
 {
     submission_lock(submission);
     record(work);

@@ -14,7 +14,7 @@
 
 typedef struct hd_submission {
     hd_sync_strategy strategy; /* constant */
-    hd_mutex mutex; /* for recording only: keeps recorders apart */
+    hd_mutex mutex;            /* for recording only: keeps recorders apart */
 } hd_submission;
 
 /* HD_OUT_OF_MEMORY. */

@@ -3,14 +3,14 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-static void timeline_lock(hd_timeline *timeline) HD_ACQUIRE(&timeline->mutex, hd_rank_timeline)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void timeline_lock(hd_timeline *timeline)
+    HD_ACQUIRE(&timeline->mutex, hd_rank_timeline) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&timeline->mutex);
 }
 
-static void timeline_unlock(hd_timeline *timeline) HD_RELEASE(&timeline->mutex, hd_rank_timeline)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static void timeline_unlock(hd_timeline *timeline)
+    HD_RELEASE(&timeline->mutex, hd_rank_timeline) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&timeline->mutex);
 }
@@ -112,7 +112,8 @@ hd_status hd_timeline_wait(hd_timeline *timeline, uint64_t point, uint64_t deadl
     }
     hd_status status = HD_OK;
     timeline_lock(timeline);
-    hd_add_seq_cst(&timeline->waiting, 1); /* the first half of the handshake in hd_timeline_signal */
+    /* the first half of the handshake in hd_timeline_signal */
+    hd_add_seq_cst(&timeline->waiting, 1);
     while (!hd_timeline_reached(timeline, point)) {
         if (!hd_condition_wait_until(&timeline->changed, &timeline->mutex, deadline)) {
             status = hd_timeline_reached(timeline, point) ? HD_OK : HD_NOT_YET;

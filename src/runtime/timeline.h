@@ -20,10 +20,12 @@
 /* Somebody who must not block, such as a queue: told once each time that it was set, under no
  * lock, by the thread that signals. All zero but for the function: not set. */
 typedef struct hd_timeline_watch {
-    struct hd_timeline_watch *next HD_GUARDED_BY(hd_rank_timeline); /* in the list while it is set */
+    /* in the list while it is set */
+    struct hd_timeline_watch *next HD_GUARDED_BY(hd_rank_timeline);
     uint64_t point HD_GUARDED_BY(hd_rank_timeline);
     bool is_set HD_GUARDED_BY(hd_rank_timeline);
-    void (*reached)(struct hd_timeline_watch *watch); /* constant; may set the watch again, or free it */
+    /* constant; may set the watch again, or free it */
+    void (*reached)(struct hd_timeline_watch *watch);
 } hd_timeline_watch;
 
 typedef struct hd_timeline {

@@ -10,7 +10,8 @@ static hd_status take(hd_unit *unit, hd_memory_account *account, hd_memory_place
                       hd_workspace_block *out)
 {
     *out = (hd_workspace_block){0};
-    size_t rounded = hd_align_up(size, ARENA_STEP) < size ? 0 : hd_pages_size(hd_align_up(size, ARENA_STEP));
+    size_t rounded =
+        hd_align_up(size, ARENA_STEP) < size ? 0 : hd_pages_size(hd_align_up(size, ARENA_STEP));
     if (rounded == 0 || !hd_memory_account_take(account, HD_MEMORY_ARENAS, rounded)) {
         return HD_OUT_OF_MEMORY;
     }
@@ -23,7 +24,8 @@ static hd_status take(hd_unit *unit, hd_memory_account *account, hd_memory_place
     return HD_OK;
 }
 
-static void give(hd_unit *unit, hd_memory_account *account, hd_memory_place place, hd_workspace_block *block)
+static void give(hd_unit *unit, hd_memory_account *account, hd_memory_place place,
+                 hd_workspace_block *block)
 {
     if (block->memory != NULL) {
         hd_unit_memory_destroy(unit, place, block->memory, block->size);
@@ -32,8 +34,9 @@ static void give(hd_unit *unit, hd_memory_account *account, hd_memory_place plac
     }
 }
 
-hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account,
-                                     hd_memory_place place, size_t size, size_t keep)
+hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_unit *unit,
+                                     hd_memory_account *account, hd_memory_place place, size_t size,
+                                     size_t keep)
 {
     hd_workspace_block *arena = &workspace->arenas[place], larger;
     if (size <= arena->size) {
@@ -54,8 +57,9 @@ hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_unit *unit, hd_
     return status;
 }
 
-hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account,
-                                       hd_memory_place place, size_t size)
+hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_unit *unit,
+                                       hd_memory_account *account, hd_memory_place place,
+                                       size_t size)
 {
     hd_workspace_block *scratch = &workspace->scratch[place];
     if (size <= scratch->size) {
@@ -74,7 +78,8 @@ void hd_workspace_clear(hd_workspace *workspace, hd_unit *unit, hd_memory_accoun
     hd_free(workspace->pointers);
     hd_free(workspace->key);
     hd_memory_account_give(account, HD_MEMORY_ARENAS,
-                           workspace->pointer_capacity * sizeof *workspace->pointers + workspace->key_capacity);
+                           workspace->pointer_capacity * sizeof *workspace->pointers +
+                               workspace->key_capacity);
     /* No list of an arena that was here before may be taken for one of the next. */
     *workspace = (hd_workspace){.generation = workspace->generation + 1};
 }

@@ -23,7 +23,7 @@ typedef struct hd_workspace {
     hd_workspace_block arenas[HD_PLACE_COUNT];
     hd_workspace_block scratch[HD_PLACE_COUNT];
     uint64_t generation; /* of the arenas */
-    void **pointers; /* for a run's inputs and outputs */
+    void **pointers;     /* for a run's inputs and outputs */
     size_t pointer_capacity;
     unsigned char *key; /* for a run's plan key */
     size_t key_capacity;
@@ -32,17 +32,22 @@ typedef struct hd_workspace {
 /* Makes the unit's arena in that place at least `size` bytes; its first `keep` bytes stay as they are. On failure it
  * may be gone, unless something is to be kept. Scratch memory likewise, of which nothing is kept. HD_OUT_OF_MEMORY,
  * HD_LOST. */
-HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account,
+HD_MUST_CHECK hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_unit *unit,
+                                                   hd_memory_account *account,
                                                    hd_memory_place place, size_t size, size_t keep);
-HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account,
+HD_MUST_CHECK hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_unit *unit,
+                                                     hd_memory_account *account,
                                                      hd_memory_place place, size_t size);
 /* Room for pointers and for a key; false when out of memory. */
-static inline bool hd_workspace_reserve_pointers(hd_workspace *workspace, hd_memory_account *account, size_t count)
+static inline bool hd_workspace_reserve_pointers(hd_workspace *workspace,
+                                                 hd_memory_account *account, size_t count)
 {
     return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->pointers,
-                                     &workspace->pointer_capacity, count, sizeof *workspace->pointers);
+                                     &workspace->pointer_capacity, count,
+                                     sizeof *workspace->pointers);
 }
-static inline bool hd_workspace_reserve_key(hd_workspace *workspace, hd_memory_account *account, size_t size)
+static inline bool hd_workspace_reserve_key(hd_workspace *workspace, hd_memory_account *account,
+                                            size_t size)
 {
     return hd_memory_account_reserve(account, HD_MEMORY_ARENAS, (void **)&workspace->key,
                                      &workspace->key_capacity, size, 1);

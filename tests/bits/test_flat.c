@@ -244,7 +244,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(weights_lie_in_memory_once_for_any_number_of_threads),
         cmocka_unit_test(a_destroyed_model_leaves_nothing_behind),
     };
-    bool is_number = argc > 1 && argv[1][0] >= '0' && argv[1][0] <= '9'; /* a name is for support/one_test.c */
+    /* a name is for support/one_test.c */
+    bool is_number = argc > 1 && argv[1][0] >= '0' && argv[1][0] <= '9';
     const char *number = is_number ? argv[1] : getenv("HEDDLE_FLAT_RUNS");
     if (number != NULL) {
         run_count = strtoull(number, NULL, 10);

@@ -27,7 +27,8 @@ HD_API hd_status hd_model_run(hd_model *model, const hd_tensor *inputs, size_t i
     if (strncmp(how, "status:", 7) == 0) {
         hd_status status = (hd_status)atoi(how + 7);
         *error = (hd_error){.status = status};
-        snprintf(error->message, sizeof error->message, "disturbed with %s", hd_status_name(status));
+        snprintf(error->message, sizeof error->message, "disturbed with %s",
+                 hd_status_name(status));
         return status;
     }
     hd_status status = run(model, inputs, input_count, outputs, output_count, error);

@@ -20,8 +20,8 @@
 
 #include "heddle/heddle.h"
 #include "model_case.h"
-#include "test_device.h"
 #include "onnx.pb-c.h"
+#include "test_device.h"
 
 #define SECONDS_LIMIT 120u /* for one model */
 #define TEXT_SIZE     MODEL_CASE_TEXT_SIZE

@@ -29,8 +29,8 @@ static uint64_t measure(hd_model *model, const hd_tensor *inputs)
     hd_tensor outputs[MODEL_CASE_OPERAND_LIMIT] = {{.name = NULL}};
     hd_error error;
     watch w = watch_begin(UINT64_MAX);
-    hd_status status = hd_model_run_until(model, &w.stop, inputs, hd_model_input_count(model), outputs,
-                                          hd_model_output_count(model), &error);
+    hd_status status = hd_model_run_until(model, &w.stop, inputs, hd_model_input_count(model),
+                                          outputs, hd_model_output_count(model), &error);
     watch_note(&w);
     for (size_t i = 0; i < hd_model_output_count(model); i++) {
         hd_tensor_release(&outputs[i]);
@@ -97,7 +97,8 @@ static void every_model_looks_in_time(void **state)
         }
     }
     hd_device_destroy(&device);
-    print_message("%zu models; the longest gap is %.2f ms: %s\n", run_count, (double)worst / 1e6, worst_name);
+    print_message("%zu models; the longest gap is %.2f ms: %s\n", run_count, (double)worst / 1e6,
+                  worst_name);
     assert_true(run_count > 500);
     assert_int_equal(too_long, 0);
 }

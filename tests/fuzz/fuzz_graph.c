@@ -170,7 +170,9 @@ static bool is_of_memory(const outcome *o)
 static void check(const operands *o, const outcome *alone, const outcome *now)
 {
     if (is_of_memory(now) || is_of_memory(alone)) {
-        return; /* what there is depends on what runs beside it, and scratch memory on the device's threads */
+        /* what there is depends on what runs beside it, and scratch memory on the device's
+         * threads */
+        return;
     }
     require(now->status == alone->status, "another status", alone, now);
     require(now->status == HD_OK ||

@@ -35,7 +35,9 @@ static void check(hd_status status, const char *what)
 static hd_value add(hd_graph *graph, const char *type, hd_value a, hd_value b)
 {
     hd_value inputs[] = {a, b}, out;
-    check(hd_graph_add_node(graph, type, inputs, b == HD_VALUE_NONE ? 1 : 2, NULL, 0, &out, 1, NULL), type);
+    check(
+        hd_graph_add_node(graph, type, inputs, b == HD_VALUE_NONE ? 1 : 2, NULL, 0, &out, 1, NULL),
+        type);
     return out;
 }
 
@@ -62,8 +64,9 @@ static void open_model(void)
     check(hd_graph_add_constant(graph, &weight, &w, NULL), "constant");
     check(hd_graph_add_constant(graph, &constant, &c, NULL), "constant");
     hd_value wide = add(graph, "Softmax", add(graph, "MatMul", x, w), HD_VALUE_NONE);
-    check(hd_graph_add_output(graph, "y", add(graph, "Add", add(graph, "MatMul", wide, w), c), NULL),
-          "output");
+    check(
+        hd_graph_add_output(graph, "y", add(graph, "Add", add(graph, "MatMul", wide, w), c), NULL),
+        "output");
     check(hd_model_create(device, graph, NULL, &model, NULL), "model");
     hd_graph_destroy(&graph);
     hd_batch_options batching = {
@@ -139,12 +142,15 @@ static void use_stream(request *request, hd_submit_options options)
     check(hd_event_create(device, &event, NULL), "event");
     check(hd_memory_allocate(device, options.stream, 5000, 0, &block, NULL), "allocate");
     memset(block, 1, 5000);
-    check(hd_model_run_async(model, &request->input, 1, &request->output, 1, &options, NULL, NULL), "async");
+    check(hd_model_run_async(model, &request->input, 1, &request->output, 1, &options, NULL, NULL),
+          "async");
     check(hd_event_record(event, options.stream, HD_WAIT_FOREVER, NULL), "record");
     check(hd_event_wait_on_stream(event, (hd_stream){0}, HD_WAIT_FOREVER, NULL), "wait on stream");
     check(hd_event_wait(event, HD_WAIT_FOREVER, NULL), "event wait");
     check(sum(request) > 0 ? HD_OK : HD_INTERNAL, "sum");
-    check(hd_model_run_async(model, &request->input, 1, &request->output, 1, &options, &future, NULL), "async");
+    check(
+        hd_model_run_async(model, &request->input, 1, &request->output, 1, &options, &future, NULL),
+        "async");
     check(hd_stream_synchronize(device, options.stream, HD_WAIT_FOREVER, NULL), "synchronize");
     request->y[0] += 1;
     check(hd_future_wait(future, HD_WAIT_FOREVER, NULL), "wait");
@@ -173,10 +179,14 @@ static void *use_all(void *argument)
         fill(&request, 2 + (float)round);
         options.callback = call_back;
         options.context = &request;
-        check(hd_model_run_async(model, &request.input, 1, &request.output, 1, &options, NULL, NULL), "async");
+        check(
+            hd_model_run_async(model, &request.input, 1, &request.output, 1, &options, NULL, NULL),
+            "async");
         await_call(&request);
         fill(&request, 3 + (float)round);
-        check(hd_batch_submit(batch, &request.input, 1, &request.output, 1, &options, &future, NULL), "batch");
+        check(
+            hd_batch_submit(batch, &request.input, 1, &request.output, 1, &options, &future, NULL),
+            "batch");
         check(hd_future_wait(future, HD_WAIT_FOREVER, NULL), "batch");
         hd_future_destroy(&future);
         check(sum(&request) > 0 ? HD_OK : HD_INTERNAL, "sum");

@@ -18,7 +18,8 @@ static void *run_often(void *argument)
     (void)argument;
     static float x[SIZE * SIZE];
     float *y = malloc(sizeof x);
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 2, .dims = {SIZE, SIZE}, .data = x, .size = sizeof x};
+    hd_tensor input = {
+        .dtype = HD_FLOAT32, .rank = 2, .dims = {SIZE, SIZE}, .data = x, .size = sizeof x};
     for (int i = 0; y != NULL && i < RUNS; i++) {
         hd_tensor output = {.data = y, .size = sizeof x};
         if (hd_model_run(model, &input, 1, &output, 1, NULL) != HD_OK) {
@@ -36,7 +37,11 @@ static hd_status make_model(hd_device *device)
     hd_graph *graph = NULL;
     hd_value x, w;
     int64_t dims[] = {SIZE, SIZE};
-    hd_tensor weight = {.dtype = HD_FLOAT32, .rank = 2, .dims = {SIZE, SIZE}, .data = weights, .size = sizeof weights};
+    hd_tensor weight = {.dtype = HD_FLOAT32,
+                        .rank = 2,
+                        .dims = {SIZE, SIZE},
+                        .data = weights,
+                        .size = sizeof weights};
     hd_status status = hd_graph_create(0, &graph, NULL);
     if (status == HD_OK) {
         status = hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, NULL);
@@ -46,8 +51,8 @@ static hd_status make_model(hd_device *device)
     }
     for (int i = 0; status == HD_OK && i < 6; i++) {
         hd_value operands[] = {x, w};
-        status = hd_graph_add_node(graph, i % 2 == 0 ? "MatMul" : "Softmax", operands, i % 2 == 0 ? 2 : 1, NULL, 0, &x,
-                                   1, NULL);
+        status = hd_graph_add_node(graph, i % 2 == 0 ? "MatMul" : "Softmax", operands,
+                                   i % 2 == 0 ? 2 : 1, NULL, 0, &x, 1, NULL);
     }
     if (status == HD_OK) {
         status = hd_graph_add_output(graph, "y", x, NULL);

@@ -8,7 +8,8 @@
 #define RUNS  2000
 #define TILES 12
 
-static void run_tile(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_tile(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                     void *scratch)
 {
     (void)parameters;
     for (int64_t tile = begin; tile < end; tile++) {
@@ -31,15 +32,21 @@ int main(void)
         hd_step steps[4];
         hd_reference references[4];
         for (size_t i = 0; i < 4; i++) {
-            steps[i] = (hd_step){.kernel = {.run = run_tile, .tile_count = TILES, .scratch_size = 64},
-                                 .first_reference = (uint32_t)i,
-                                 .reference_count = 1};
+            steps[i] =
+                (hd_step){.kernel = {.run = run_tile, .tile_count = TILES, .scratch_size = 64},
+                          .first_reference = (uint32_t)i,
+                          .reference_count = 1};
             references[i] = (hd_reference){.space = HD_SPACE_CONSTANT, .constant = data};
         }
-        hd_recipe recipe = {.steps = steps, .step_count = 4, .references = references,
-                            .reference_total = 4, .scratch_size = 64, .parallel = true};
+        hd_recipe recipe = {.steps = steps,
+                            .step_count = 4,
+                            .references = references,
+                            .reference_total = 4,
+                            .scratch_size = 64,
+                            .parallel = true};
         hd_cpu_command_list *list;
-        if (data == NULL || hd_cpu_command_list_create(&recipe, &(hd_list_memory){0}, &list) != HD_OK) {
+        if (data == NULL ||
+            hd_cpu_command_list_create(&recipe, &(hd_list_memory){0}, &list) != HD_OK) {
             return 2;
         }
         (void)!hd_team_run(team, 1, list, scratch, 64, NULL);

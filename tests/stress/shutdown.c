@@ -17,9 +17,9 @@
 #include "support/test_device.h"
 
 #define THREADS      4
-#define BLOCKS       4 /* of memory that a thread has at most */
+#define BLOCKS       4   /* of memory that a thread has at most */
 #define REQUESTS     200 /* of a thread in a round */
-#define REFUSALS     6 /* by the closed device, until the thread ends */
+#define REFUSALS     6   /* by the closed device, until the thread ends */
 #define SIZE         64
 #define WARM_ROUNDS  50
 #define HANG_SECONDS 120
@@ -52,7 +52,7 @@ typedef struct worker {
 struct round {
     hd_device *device;
     hd_model *model;
-    hd_batch *batch; /* of the model */
+    hd_batch *batch;    /* of the model */
     bool keeps_handles; /* until the last callback, so that callbacks may use device and model */
     atomic_int callbacks;
     worker workers[THREADS];

@@ -25,8 +25,8 @@ static shared_device *devices[DEVICES];
 static shared_model *models[MODELS];
 
 size_t width;
-float *inputs; /* ROW_LIMIT rows */
-hd_tensor expected[KINDS][ROW_LIMIT + 1]; /* by kind and rows */
+float *inputs;                                        /* ROW_LIMIT rows */
+hd_tensor expected[KINDS][ROW_LIMIT + 1];             /* by kind and rows */
 hd_tensor expected_twice[CHAIN_KINDS][ROW_LIMIT + 1]; /* of the output, run again */
 atomic_ullong runs, closed_runs, made, shutdowns, later_runs, cancelled, late, chains;
 static atomic_bool failed;
@@ -188,7 +188,8 @@ static shared_device *open_device(uint64_t random)
     shared_device *opened = calloc(1, sizeof *opened);
     hd_device_options options = {.struct_size = sizeof options,
                                  .thread_count = 1 + (uint32_t)(random % 4)};
-    if (opened == NULL || hd_device_open(test_device_name(), &options, &opened->device, &error) != HD_OK) {
+    if (opened == NULL ||
+        hd_device_open(test_device_name(), &options, &opened->device, &error) != HD_OK) {
         complain("opening a device", opened == NULL ? NULL : &error);
         free(opened);
         return NULL;

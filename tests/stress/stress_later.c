@@ -42,8 +42,7 @@ static void call_back(void *context, hd_status outcome, const hd_error *error)
     end_request(context, outcome, error);
 }
 
-bool went_well(const char *what, hd_status status, const shared_model *held,
-                      const hd_error *error)
+bool went_well(const char *what, hd_status status, const shared_model *held, const hd_error *error)
 {
     if (status != HD_OK && status != HD_EXHAUSTED &&
         (status != HD_CLOSED || !atomic_load(&held->on->shut_down))) {
@@ -57,7 +56,8 @@ static void wait_for(request *request, uint64_t *state)
     hd_error error;
     hd_status outcome = HD_NOT_YET;
     while (outcome == HD_NOT_YET) {
-        outcome = hd_future_wait(request->future, draw(state) % 4 == 0 ? HD_WAIT_FOREVER : 1, &error);
+        outcome =
+            hd_future_wait(request->future, draw(state) % 4 == 0 ? HD_WAIT_FOREVER : 1, &error);
     }
     hd_future_destroy(&request->future);
     end_request(request, outcome, &error);
@@ -160,17 +160,18 @@ static void chain_on(shared_model *held, const hd_stream *streams, void *block, 
     hd_future *futures[2] = {NULL, NULL};
     hd_event *event = NULL;
     hd_error error;
-    bool good = output.data != NULL &&
-                went_well("making an event", hd_event_create(held->on->device, &event, &error),
-                          held, &error) &&
-                went_well("a chain's first run",
-                          hd_model_run_async(held->model, &first, 1, &between, 1, &options,
-                                             &futures[0], &error),
-                          held, &error) &&
-                went_well("recording", hd_event_record(event, streams[0], HD_WAIT_FOREVER, &error), held,
-                          &error) &&
-                went_well("waiting", hd_event_wait_on_stream(event, streams[1], HD_WAIT_FOREVER, &error),
-                          held, &error);
+    bool good =
+        output.data != NULL &&
+        went_well("making an event", hd_event_create(held->on->device, &event, &error), held,
+                  &error) &&
+        went_well(
+            "a chain's first run",
+            hd_model_run_async(held->model, &first, 1, &between, 1, &options, &futures[0], &error),
+            held, &error) &&
+        went_well("recording", hd_event_record(event, streams[0], HD_WAIT_FOREVER, &error), held,
+                  &error) &&
+        went_well("waiting", hd_event_wait_on_stream(event, streams[1], HD_WAIT_FOREVER, &error),
+                  held, &error);
     hd_event_destroy(&event); /* while it is recorded, and waited for */
     options.stream = streams[1];
     good = good && went_well("a chain's second run",
@@ -184,7 +185,8 @@ static void chain_on(shared_model *held, const hd_stream *streams, void *block, 
         complain("freeing a block", &error);
     }
     for (size_t i = 0; i < 2; i++) {
-        if (futures[1 - i] != NULL && hd_future_wait(futures[1 - i], HD_WAIT_FOREVER, &error) != HD_OK) {
+        if (futures[1 - i] != NULL &&
+            hd_future_wait(futures[1 - i], HD_WAIT_FOREVER, &error) != HD_OK) {
             complain("a run of a chain", &error);
         }
         hd_future_destroy(&futures[1 - i]);

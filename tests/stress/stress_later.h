@@ -34,8 +34,8 @@ typedef struct shared_model {
 } shared_model;
 
 extern size_t width;
-extern float *inputs;                                 /* ROW_LIMIT rows */
-extern hd_tensor expected[KINDS][ROW_LIMIT + 1];      /* by kind and rows */
+extern float *inputs;                                        /* ROW_LIMIT rows */
+extern hd_tensor expected[KINDS][ROW_LIMIT + 1];             /* by kind and rows */
 extern hd_tensor expected_twice[CHAIN_KINDS][ROW_LIMIT + 1]; /* of the output, run again */
 extern atomic_ullong runs, closed_runs, made, shutdowns, later_runs, cancelled, late, chains;
 
@@ -45,8 +45,7 @@ hd_tensor rows_of(void *memory, size_t rows);
 bool has_bits(const hd_tensor *output, const hd_tensor *wanted);
 
 /* Whether a call that may find its device shut down, or a queue full, went well. */
-bool went_well(const char *what, hd_status status, const shared_model *held,
-                      const hd_error *error);
+bool went_well(const char *what, hd_status status, const shared_model *held, const hd_error *error);
 
 /* A model of the table, NULL: there is none in that place now. */
 shared_model *hold_model(size_t index);

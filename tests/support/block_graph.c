@@ -10,8 +10,8 @@
 
 #include "base/memory.h"
 
-hd_value block_node(hd_graph *graph, hd_block *block, const char *type, const hd_attribute *attributes,
-                    size_t attribute_count, ...)
+hd_value block_node(hd_graph *graph, hd_block *block, const char *type,
+                    const hd_attribute *attributes, size_t attribute_count, ...)
 {
     hd_value inputs[16];
     size_t count = 0;
@@ -24,8 +24,8 @@ hd_value block_node(hd_graph *graph, hd_block *block, const char *type, const hd
     va_end(list);
     hd_value output = hd_graph_new_value(graph, "");
     hd_error error;
-    if (hd_graph_append(graph, block, type, type, inputs, count, &output, 1, attributes, attribute_count,
-                        NULL, &error) != HD_OK) {
+    if (hd_graph_append(graph, block, type, type, inputs, count, &output, 1, attributes,
+                        attribute_count, NULL, &error) != HD_OK) {
         fail_msg("%s", error.message);
     }
     return output;
@@ -40,8 +40,8 @@ void block_control(hd_graph *graph, hd_block *block, const char *type, const hd_
         out_values[i] = hd_graph_new_value(graph, "");
     }
     hd_error error;
-    if (hd_graph_append(graph, block, type, type, inputs, input_count, out_values, output_count, NULL, 0,
-                        &node, &error) != HD_OK) {
+    if (hd_graph_append(graph, block, type, type, inputs, input_count, out_values, output_count,
+                        NULL, 0, &node, &error) != HD_OK) {
         fail_msg("%s", error.message);
     }
     node->blocks[0] = first;
@@ -64,7 +64,8 @@ void block_output(hd_graph *graph, hd_block *block, const char *name, hd_value v
 
 static hd_value constant(hd_graph *graph, hd_dtype dtype, size_t count, const void *values)
 {
-    hd_tensor tensor = count == 0 ? block_scalar(dtype, values) : block_tensor(dtype, count, values);
+    hd_tensor tensor =
+        count == 0 ? block_scalar(dtype, values) : block_tensor(dtype, count, values);
     hd_value value;
     assert_int_equal(hd_graph_add_constant(graph, &tensor, &value, NULL), HD_OK);
     return value;
@@ -108,7 +109,8 @@ hd_tensor block_tensor(hd_dtype dtype, size_t count, const void *data)
 
 hd_tensor block_scalar(hd_dtype dtype, const void *data)
 {
-    return (hd_tensor){.dtype = dtype, .data = (void *)(uintptr_t)data, .size = hd_dtype_size(dtype)};
+    return (hd_tensor){
+        .dtype = dtype, .data = (void *)(uintptr_t)data, .size = hd_dtype_size(dtype)};
 }
 
 void block_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,

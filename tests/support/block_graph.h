@@ -10,9 +10,10 @@
 /* A node of one output in a block; fails the cmocka test where that is refused. Inputs end with
  * BLOCK_END. */
 #define BLOCK_END UINT32_MAX
-hd_value block_node(hd_graph *graph, hd_block *block, const char *type, const hd_attribute *attributes,
-                    size_t attribute_count, ...);
-#define NODE(graph, block, type, ...) block_node((graph), (block), (type), NULL, 0, __VA_ARGS__, BLOCK_END)
+hd_value block_node(hd_graph *graph, hd_block *block, const char *type,
+                    const hd_attribute *attributes, size_t attribute_count, ...);
+#define NODE(graph, block, type, ...)                                                              \
+    block_node((graph), (block), (type), NULL, 0, __VA_ARGS__, BLOCK_END)
 
 /* The same with inner blocks and several outputs, which it writes to out_values. */
 void block_control(hd_graph *graph, hd_block *block, const char *type, const hd_value *inputs,
@@ -21,7 +22,8 @@ void block_control(hd_graph *graph, hd_block *block, const char *type, const hd_
 
 hd_value block_input(hd_graph *graph, hd_block *block, const char *name, hd_dtype dtype);
 void block_output(hd_graph *graph, hd_block *block, const char *name, hd_value value);
-hd_value block_floats(hd_graph *graph, size_t count, const float *values); /* count 0: *values, a scalar */
+/* count 0: *values, a scalar */
+hd_value block_floats(hd_graph *graph, size_t count, const float *values);
 hd_value block_ints(hd_graph *graph, size_t count, const int64_t *values); /* likewise */
 hd_value block_bool(hd_graph *graph, bool value);
 

@@ -254,9 +254,8 @@ static void check_planar(const convolution_case *c)
 void convolution_check_fused(const convolution_case *c, hd_activation activation, bool residual)
 {
     convolution_operands o = convolution_operands_make(c);
-    hd_fused fused = {
-        .id = c->transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE : HD_OP_HEDDLE_CONV,
-        .convolution = {.group = c->group, .activation = activation}};
+    hd_fused fused = {.id = c->transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE : HD_OP_HEDDLE_CONV,
+                      .convolution = {.group = c->group, .activation = activation}};
     for (int d = c->one_dimensional ? 1 : 0, to = 0; d < 2; d++, to++) {
         fused.convolution.kernel[to] = c->kernel[d];
         fused.convolution.stride[to] = c->stride[d];

@@ -23,7 +23,7 @@ typedef struct convolution_case {
 typedef struct convolution_operands {
     float *x, *x_last, *w, *bias, *residual;
     double *expected; /* planar */
-    int64_t outputs; /* elements */
+    int64_t outputs;  /* elements */
 } convolution_operands;
 
 /* Operands of fixed seeds; the caller frees them. */

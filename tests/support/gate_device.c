@@ -32,8 +32,11 @@ void gate_open(void)
 
 hd_tensor gate_tensor(float *data)
 {
-    return (hd_tensor){
-        .dtype = HD_FLOAT32, .rank = 1, .dims = {GATE_SIZE}, .data = data, .size = GATE_SIZE * sizeof *data};
+    return (hd_tensor){.dtype = HD_FLOAT32,
+                       .rank = 1,
+                       .dims = {GATE_SIZE},
+                       .data = data,
+                       .size = GATE_SIZE * sizeof *data};
 }
 
 static void make_model(void)
@@ -55,7 +58,8 @@ static void make_model(void)
 int gate_open_all(void **state)
 {
     (void)state;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 2, .queue_depth = GATE_DEPTH};
+    hd_device_options options = {
+        .struct_size = sizeof options, .thread_count = 2, .queue_depth = GATE_DEPTH};
     hd_stream_ref ref;
     gate.input = gate_tensor(gate.x);
     gate.output = gate_tensor(gate.y);
@@ -74,7 +78,8 @@ static void end_all(void)
 {
     assert_ok(hd_device_shutdown(gate.device, HD_WAIT_FOREVER, &gate.error));
     assert_int_equal(hd_slot_pool_count(&gate.device->slots).leased, 0);
-    assert_int_equal(hd_load_relaxed(&gate.device->reference_count), 2); /* the handle's and the model's */
+    /* the handle's and the model's */
+    assert_int_equal(hd_load_relaxed(&gate.device->reference_count), 2);
     hd_model_destroy(&gate.model);
     hd_device_destroy(&gate.device);
 }
@@ -92,7 +97,8 @@ int gate_close_all(void **state)
     alarm(60);
     gate_open();
     assert_ok(hd_model_run(gate.model, &gate.input, 1, &gate.output, 1, &gate.error));
-    assert_ok(hd_model_run_async(gate.model, &gate.input, 1, &gate.output, 1, NULL, NULL, &gate.error));
+    assert_ok(
+        hd_model_run_async(gate.model, &gate.input, 1, &gate.output, 1, NULL, NULL, &gate.error));
     end_all();
     alarm(0);
     return 0;

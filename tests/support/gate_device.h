@@ -30,7 +30,7 @@ extern gate_state gate;
 #define assert_ok(call)                                                                            \
     do {                                                                                           \
         if ((call) != HD_OK) {                                                                     \
-            fail_msg("%s: %s", #call, gate.error.message);                                              \
+            fail_msg("%s: %s", #call, gate.error.message);                                         \
         }                                                                                          \
     } while (0)
 

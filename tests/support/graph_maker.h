@@ -13,9 +13,9 @@ typedef struct maker {
 } maker;
 
 uint64_t draw(maker *m);
-size_t below(maker *m, size_t limit);                     /* [0, limit) */
-int64_t between(maker *m, int64_t low, int64_t high);     /* [low, high] */
-float *make_floats(maker *m, int64_t count);              /* [-1, 1); the caller frees them */
+size_t below(maker *m, size_t limit);                 /* [0, limit) */
+int64_t between(maker *m, int64_t low, int64_t high); /* [low, high] */
+float *make_floats(maker *m, int64_t count);          /* [-1, 1); the caller frees them */
 
 /* Constants; the places of their values. */
 size_t floats_around(maker *m, const hd_shape *shape, float center, float scale);
@@ -37,7 +37,8 @@ size_t node_with(maker *m, const char *type, const size_t *inputs, size_t input_
 size_t node_int(maker *m, const char *type, size_t input, const char *name, int64_t value);
 
 #define NODE(m, type, ...)                                                                         \
-    node_with((m), (type), (size_t[]){__VA_ARGS__}, sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), NULL, 0)
+    node_with((m), (type), (size_t[]){__VA_ARGS__},                                                \
+              sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), NULL, 0)
 
 /* A node over two operands, both of which were made. */
 size_t both(maker *m, const char *type, size_t a, size_t b);

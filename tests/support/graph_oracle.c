@@ -43,7 +43,8 @@ static void disturb(float *data, int64_t count)
     }
 }
 
-static void note(graph_oracle *oracle, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(graph_oracle *oracle, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static void note(graph_oracle *oracle, const char *format, ...)
 {
     va_list arguments;
@@ -84,7 +85,8 @@ static size_t add_value(graph_oracle *oracle, hd_value value, hd_dtype dtype, co
 {
     assert_true(oracle->value_count < ORACLE_VALUE_LIMIT);
     size_t place = oracle->value_count++;
-    oracle->values[place] = (oracle_value){.value = value, .dtype = dtype, .shape = *shape, .data = data, .disturbed = disturbed};
+    oracle->values[place] = (oracle_value){
+        .value = value, .dtype = dtype, .shape = *shape, .data = data, .disturbed = disturbed};
     return place;
 }
 
@@ -108,9 +110,11 @@ size_t oracle_input(graph_oracle *oracle, hd_dtype dtype, const hd_shape *shape,
     char name[32];
     snprintf(name, sizeof name, "input_%zu", oracle->input_count);
     hd_value value;
-    assert_int_equal(hd_graph_add_input(oracle->graph, name, dtype, shape->rank, dims, &value, NULL), HD_OK);
-    size_t place = add_value(oracle, value, dtype, shape, copy_bytes(data, byte_count(dtype, shape)),
-                             disturbed_copy(dtype, shape, data));
+    assert_int_equal(
+        hd_graph_add_input(oracle->graph, name, dtype, shape->rank, dims, &value, NULL), HD_OK);
+    size_t place =
+        add_value(oracle, value, dtype, shape, copy_bytes(data, byte_count(dtype, shape)),
+                  disturbed_copy(dtype, shape, data));
     assert_true(oracle->input_count < ORACLE_INPUT_LIMIT);
     oracle->inputs[oracle->input_count++] = place;
     note_shape(oracle, place);
@@ -118,10 +122,12 @@ size_t oracle_input(graph_oracle *oracle, hd_dtype dtype, const hd_shape *shape,
     return place;
 }
 
-size_t oracle_constant(graph_oracle *oracle, hd_dtype dtype, const hd_shape *shape, const void *data)
+size_t oracle_constant(graph_oracle *oracle, hd_dtype dtype, const hd_shape *shape,
+                       const void *data)
 {
     void *copy = copy_bytes(data, byte_count(dtype, shape));
-    hd_tensor tensor = {.dtype = dtype, .rank = shape->rank, .data = copy, .size = byte_count(dtype, shape)};
+    hd_tensor tensor = {
+        .dtype = dtype, .rank = shape->rank, .data = copy, .size = byte_count(dtype, shape)};
     memcpy(tensor.dims, shape->dims, sizeof tensor.dims);
     hd_value value;
     assert_int_equal(hd_graph_add_constant(oracle->graph, &tensor, &value, NULL), HD_OK);
@@ -169,7 +175,8 @@ static bool evaluate(const graph_oracle *oracle, const hd_operator *entry, hd_op
     }
     if ((entry->flags & HD_OPERATOR_VIEW) != 0) {
         const hd_operand *input = &operation->inputs[0];
-        operation->outputs[0].data = copy_bytes(input->data, byte_count(input->dtype, &input->shape));
+        operation->outputs[0].data =
+            copy_bytes(input->data, byte_count(input->dtype, &input->shape));
         return true;
     }
     return hd_evaluate(operation, &error) == HD_OK;
@@ -254,9 +261,14 @@ bool oracle_node(graph_oracle *oracle, const char *type, const size_t *inputs, s
     assert_non_null(entry);
     assert_true(input_count <= 16 && output_count <= 8);
     hd_operand in[16], out[8], disturbed[8];
-    hd_operation operation = {.id = entry->id, .name = "", .opset = 21, .attributes = attributes,
-                              .attribute_count = attribute_count, .inputs = in,
-                              .input_count = input_count, .outputs = disturbed,
+    hd_operation operation = {.id = entry->id,
+                              .name = "",
+                              .opset = 21,
+                              .attributes = attributes,
+                              .attribute_count = attribute_count,
+                              .inputs = in,
+                              .input_count = input_count,
+                              .outputs = disturbed,
                               .output_count = output_count};
     if (!evaluate(oracle, entry, &operation, inputs, true)) {
         return false;
@@ -281,15 +293,17 @@ bool oracle_node(graph_oracle *oracle, const char *type, const size_t *inputs, s
         values[i] = inputs[i] == ORACLE_NONE ? HD_VALUE_NONE : oracle->values[inputs[i]].value;
     }
     hd_error error;
-    if (hd_graph_add_node(oracle->graph, type, values, input_count, attributes, attribute_count, made,
-                          output_count, &error) != HD_OK) {
+    if (hd_graph_add_node(oracle->graph, type, values, input_count, attributes, attribute_count,
+                          made, output_count, &error) != HD_OK) {
         fail_msg("%s\n%s", error.message, oracle->trace);
     }
     for (size_t i = 0; i < input_count; i++) {
-        oracle->values[inputs[i] == ORACLE_NONE ? 0 : inputs[i]].readers += inputs[i] != ORACLE_NONE;
+        oracle->values[inputs[i] == ORACLE_NONE ? 0 : inputs[i]].readers +=
+            inputs[i] != ORACLE_NONE;
     }
     for (size_t i = 0; i < output_count; i++) {
-        void *true_data = (void *)(uintptr_t)out[i].data, *other = (void *)(uintptr_t)disturbed[i].data;
+        void *true_data = (void *)(uintptr_t)out[i].data,
+             *other = (void *)(uintptr_t)disturbed[i].data;
         if (out[i].dtype != HD_FLOAT32) {
             hd_free(other);
             other = NULL;
@@ -320,8 +334,8 @@ static void check_output(const graph_oracle *oracle, const hd_tensor *got, size_
     char is[96], should[96];
     if (got->dtype != wanted->dtype || !hd_shape_equal(&shape, &wanted->shape)) {
         fail_msg("%%%zu is %s[%s], not [%s]\n%s", place, hd_dtype_name(got->dtype),
-                 hd_shape_text(&shape, is, sizeof is), hd_shape_text(&wanted->shape, should, sizeof should),
-                 oracle->trace);
+                 hd_shape_text(&shape, is, sizeof is),
+                 hd_shape_text(&wanted->shape, should, sizeof should), oracle->trace);
     }
     if (got->dtype != HD_FLOAT32) {
         if (memcmp(got->data, wanted->data, got->size) != 0) {
@@ -340,7 +354,8 @@ static void check_output(const graph_oracle *oracle, const hd_tensor *got, size_
     }
 }
 
-static void run_once(const graph_oracle *oracle, hd_model *model, hd_tensor *outputs, size_t output_count)
+static void run_once(const graph_oracle *oracle, hd_model *model, hd_tensor *outputs,
+                     size_t output_count)
 {
     hd_tensor inputs[ORACLE_INPUT_LIMIT];
     void *before[ORACLE_INPUT_LIMIT];
@@ -406,7 +421,8 @@ static void check_device(const graph_oracle *oracle, hd_device *device, const hd
                 first[i] = again[i];
                 continue;
             }
-            if (first[i].size != again[i].size || memcmp(first[i].data, again[i].data, again[i].size) != 0) {
+            if (first[i].size != again[i].size ||
+                memcmp(first[i].data, again[i].data, again[i].size) != 0) {
                 fail_msg("%%%zu has other bits when run again\n%s", outputs[i], oracle->trace);
             }
             hd_tensor_release(&again[i]);

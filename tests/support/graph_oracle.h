@@ -11,12 +11,12 @@
 
 #include <stdbool.h>
 
-#include "operation/operation.h"
 #include "heddle/heddle.h"
+#include "operation/operation.h"
 
 #define ORACLE_VALUE_LIMIT 512
 #define ORACLE_INPUT_LIMIT 16
-#define ORACLE_NONE SIZE_MAX
+#define ORACLE_NONE        SIZE_MAX
 
 typedef struct oracle_value {
     hd_value value;
@@ -45,7 +45,8 @@ void oracle_destroy(graph_oracle *oracle);
  * unknown: the input's dimensions are declared -1. */
 size_t oracle_input(graph_oracle *oracle, hd_dtype dtype, const hd_shape *shape, const void *data,
                     bool unknown);
-size_t oracle_constant(graph_oracle *oracle, hd_dtype dtype, const hd_shape *shape, const void *data);
+size_t oracle_constant(graph_oracle *oracle, hd_dtype dtype, const hd_shape *shape,
+                       const void *data);
 
 /* Adds a node over values (ORACLE_NONE: left out); out_values gets output_count places. False, and the
  * graph is as it was, when the operands do not fit, or when the result is not finite, larger than 1000

@@ -61,7 +61,8 @@ const operator_row long_rows[] = {
     {"HannWindow", "L=6000000", NULL, 0, 0},
     {"MelWeightMatrix", "L=2000 L=16000 L=16000 f=0 f=8000", NULL, 0, 0},
     /* reduction */
-    {"ReduceSum ReduceMean ReduceMax ReduceProd ReduceL1 ReduceL2 ReduceLogSumExp", "f30000000", NULL, 0, 0},
+    {"ReduceSum ReduceMean ReduceMax ReduceProd ReduceL1 ReduceL2 ReduceLogSumExp", "f30000000",
+     NULL, 0, 0},
     {"ReduceMin ReduceLogSumExp", "f8000000x2 L[0]", NULL, 0, 0},
     {"ReduceSum ReduceLogSumExp", "f2000000x2x4 L[0,2]", NULL, 0, 0},
     {"ReduceSum ReduceMax", "L20000000", NULL, 0, 0},
@@ -101,8 +102,10 @@ const operator_row long_rows[] = {
     {"Col2Im", "f1x9x1000000 L[1002,1002] L[3,3]", NULL, 0, 0},
     {"MaxRoiPool", "f1x1x3000x3000 f8x5", "pooled_shape=[2,2] spatial_scale=3000.0", 0, 0},
     {"RoiAlign", "f2x1x3000x3000 f4x4 L4", "sampling_ratio=1000 spatial_scale=3000.0", 0, 0},
-    {"RoiAlign", "f2x1x3000x3000 f4x4 L4", "mode='max' output_height=5 output_width=5 sampling_ratio=0 "
-                                           "spatial_scale=3000.0", 0, 0},
+    {"RoiAlign", "f2x1x3000x3000 f4x4 L4",
+     "mode='max' output_height=5 output_width=5 sampling_ratio=0 "
+     "spatial_scale=3000.0",
+     0, 0},
     {"Resize", "f1x1x1500x1500 - f[1,1,2,2]", "mode='linear'", 0, 0},
     {"Resize", "f3000000 - f[2]", "mode='linear'", 0, 0},
     {"Resize", "f3000000 - f[2]", "mode='cubic'", 0, 0},
@@ -204,7 +207,8 @@ static hd_tensor make_tensor(const row_operand *operand)
     hd_tensor tensor = {.dtype = operand->dtype,
                         .rank = operand->shape.rank,
                         .size = (size_t)count * hd_dtype_size(operand->dtype),
-                        .data = operand->has_elements ? row_operand_data(operand) : take_data(operand, count)};
+                        .data = operand->has_elements ? row_operand_data(operand)
+                                                      : take_data(operand, count)};
     memcpy(tensor.dims, operand->shape.dims, sizeof tensor.dims);
     assert_non_null(tensor.data);
     return tensor;
@@ -250,14 +254,16 @@ void long_case_open(long_case *c, hd_device *device, const row_case *row, bool c
             int64_t dims[HD_MAX_RANK];
             memcpy(dims, tensor.dims, sizeof dims);
             dims[0] = rows ? -1 : dims[0];
-            status = hd_graph_add_input(graph, name, tensor.dtype, tensor.rank, dims, &operands[i], &error);
+            status = hd_graph_add_input(graph, name, tensor.dtype, tensor.rank, dims, &operands[i],
+                                        &error);
             c->inputs[c->input_count++] = tensor;
         }
         assert_int_equal(status, HD_OK);
     }
     c->output_count = row->output_count;
-    hd_status status = hd_graph_add_node(graph, row->type, operands, row->input_count, row->attributes,
-                                         row->attribute_count, results, c->output_count, &error);
+    hd_status status =
+        hd_graph_add_node(graph, row->type, operands, row->input_count, row->attributes,
+                          row->attribute_count, results, c->output_count, &error);
     for (size_t i = 0; i < c->output_count && status == HD_OK; i++) {
         char name[8];
         snprintf(name, sizeof name, "y%zu", i);

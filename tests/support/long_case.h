@@ -20,7 +20,8 @@ typedef struct long_case {
 
 /* A model of one operator and its inputs. constants: those behind the first are constants of the model, too. rows: the
  * model does not say how many rows its inputs have. Fails the cmocka test where that is refused. */
-void long_case_open(long_case *c, hd_device *device, const row_case *row, bool constants, bool rows);
+void long_case_open(long_case *c, hd_device *device, const row_case *row, bool constants,
+                    bool rows);
 /* A Loop whose turns are short, without end. */
 void long_case_open_loop(long_case *c, hd_device *device);
 void long_case_close(long_case *c);

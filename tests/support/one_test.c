@@ -157,11 +157,12 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
             continue;
         }
         attempts[chosen_count].test = &tests[i];
-        chosen[chosen_count] = (struct CMUnitTest){.name = tests[i].name,
-                                                   .test_func = run,
-                                                   .setup_func = tests[i].setup_func != NULL ? set_up : NULL,
-                                                   .teardown_func = tests[i].teardown_func != NULL ? tear_down : NULL,
-                                                   .initial_state = &attempts[chosen_count]};
+        chosen[chosen_count] =
+            (struct CMUnitTest){.name = tests[i].name,
+                                .test_func = run,
+                                .setup_func = tests[i].setup_func != NULL ? set_up : NULL,
+                                .teardown_func = tests[i].teardown_func != NULL ? tear_down : NULL,
+                                .initial_state = &attempts[chosen_count]};
         chosen_count++;
     }
     int result = 0;
@@ -170,7 +171,8 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
         group_setup = setup;
         group_teardown = teardown;
         group_state = NULL;
-        result = __real__cmocka_run_group_tests(name, chosen, chosen_count, set_group_up, tear_group_down);
+        result = __real__cmocka_run_group_tests(name, chosen, chosen_count, set_group_up,
+                                                tear_group_down);
     }
     current = NULL;
     for (size_t i = 0; i < chosen_count && result != 0; i++) {

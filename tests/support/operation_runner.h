@@ -38,22 +38,23 @@ typedef struct operation_case {
     size_t attribute_count;
     hd_tensor inputs[OPERATION_MAX_OPERANDS]; /* dtype HD_DTYPE_NONE: left out */
     size_t input_count;
-    size_t output_count;        /* 0: 1 */
-    uint64_t unwanted_outputs;  /* bit i: nobody wants output i */
-    uint64_t known_inputs; /* bit i: input i's data is known to inference and compilation. Others
-                                   are shown to them only once inference says that it needs them */
+    size_t output_count;       /* 0: 1 */
+    uint64_t unwanted_outputs; /* bit i: nobody wants output i */
+    /* bit i: input i's data is known to inference and compilation. Others are shown to them only
+     * once inference says that it needs them */
+    uint64_t known_inputs;
     const hd_packed *packed[OPERATION_MAX_OPERANDS]; /* input i's packed form, where it has one */
     const hd_fused *fused;
     operation_partition partition;
     uint32_t seed;
     bool misaligned; /* each operand lies one element after a cache line's start */
-    bool in_place; /* output 0 lies on the first input that the kernel allows; none: as usual */
+    bool in_place;   /* output 0 lies on the first input that the kernel allows; none: as usual */
 } operation_case;
 
 typedef struct operation_result {
-    hd_error error; /* filled when operation_run fails */
+    hd_error error;       /* filled when operation_run fails */
     size_t needed_inputs; /* bit i: inference needed the value of input i */
-    hd_kernel kernel; /* parameters are valid until operation_result_clear; zero for a view */
+    hd_kernel kernel;     /* parameters are valid until operation_result_clear; zero for a view */
     hd_tensor outputs[OPERATION_MAX_OPERANDS]; /* data: hd_alloc'd, owned; true dimensions */
     size_t output_count;
     hd_region region;

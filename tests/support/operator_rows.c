@@ -10,14 +10,18 @@
 
 const operator_row operator_rows[] = {
     /* elementwise */
-    {"Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu "
-     "Log Mish Neg Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh "
+    {"Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid "
+     "HardSwish LeakyRelu "
+     "Log Mish Neg Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt "
+     "Swish Tan Tanh "
      "ThresholdedRelu Identity IsInf IsNaN Flatten Shape Size EyeLike NonZero",
      "f2x3", NULL, 0, 0},
     {"BitwiseNot Abs Neg Sign", "I2x3", NULL, 0, 0},
     {"Not", "B2x3", NULL, 0, 0},
-    {"Add Sub Mul Div Pow PRelu Max Mean Min Sum Equal Greater GreaterOrEqual Less LessOrEqual", "f2x3 f2x3", NULL, 0, 0},
-    {"Add Sub Mul Div Pow PRelu Max Mean Min Sum Equal Greater GreaterOrEqual Less LessOrEqual", "f5x2x3 f3", NULL, 0, 0},
+    {"Add Sub Mul Div Pow PRelu Max Mean Min Sum Equal Greater GreaterOrEqual Less LessOrEqual",
+     "f2x3 f2x3", NULL, 0, 0},
+    {"Add Sub Mul Div Pow PRelu Max Mean Min Sum Equal Greater GreaterOrEqual Less LessOrEqual",
+     "f5x2x3 f3", NULL, 0, 0},
     {"Add Mul Max Equal", "f2x1x7 f5x1", NULL, 0, 0},
     {"Add Sub Mul Div Pow", "f5x2x3 f2", "axis=1 broadcast=1", 0, 6},
     {"Add Sub Mul Div Mod Max Min Equal Less", "L2x3 L3", NULL, 0, 0},
@@ -91,18 +95,22 @@ const operator_row operator_rows[] = {
     {"HannWindow HammingWindow BlackmanWindow", "L=5", "periodic=1 output_datatype=1", 0, 0},
     {"MelWeightMatrix", "L=4 L=8 L=16 f=0 f=8", "output_datatype=1", 0, 0},
     /* reduction */
-    {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare",
+    {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum "
+     "ReduceLogSumExp ReduceSumSquare",
      "f2x3x4 L[1]", "keepdims=1 noop_with_empty_axes=0", 0, 0},
-    {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare",
+    {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum "
+     "ReduceLogSumExp ReduceSumSquare",
      "f2x3x4 L[0,2]", "keepdims=0", 0, 0},
-    {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare",
+    {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum "
+     "ReduceLogSumExp ReduceSumSquare",
      "f2x3x4", "axes=[1,2]", 0, 11},
     {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd", "L2x3 L[-1]", NULL, 0, 0},
     {"ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL2", "d2x3", NULL, 0, 0},
     {"ArgMax ArgMin", "f2x3x4", "axis=1 keepdims=1 select_last_index=1", 0, 0},
     {"Softmax LogSoftmax Hardmax", "f2x3x4", "axis=1", 0, 0},
     {"Softmax LogSoftmax Hardmax", "f2x3x4", "axis=1", 0, 11},
-    {"NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss", "f3x4x5 L3x5 f4", "ignore_index=1 reduction='mean'", 0, 0},
+    {"NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss", "f3x4x5 L3x5 f4",
+     "ignore_index=1 reduction='mean'", 0, 0},
     {"NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss", "f3x4 L3", "reduction='sum'", 0, 0},
     {"SoftmaxCrossEntropyLoss", "f3x4x5 L3x5", "reduction='none'", 2, 0},
     /* normalization */
@@ -118,23 +126,29 @@ const operator_row operator_rows[] = {
     {"LpNormalization", "f2x3x4", "axis=1 p=2", 0, 0},
     {"MeanVarianceNormalization", "f2x3x4x5", "axes=[0,2,3]", 0, 0},
     /* spatial */
-    {"MaxPool", "f2x3x5x6", "kernel_shape=[2,3] strides=[2,1] pads=[1,1,0,1] dilations=[1,1] ceil_mode=1", 2, 0},
-    {"AveragePool", "f2x3x5x6", "kernel_shape=[2,3] strides=[2,1] pads=[1,1,0,1] count_include_pad=1 ceil_mode=1", 0, 0},
+    {"MaxPool", "f2x3x5x6",
+     "kernel_shape=[2,3] strides=[2,1] pads=[1,1,0,1] dilations=[1,1] ceil_mode=1", 2, 0},
+    {"AveragePool", "f2x3x5x6",
+     "kernel_shape=[2,3] strides=[2,1] pads=[1,1,0,1] count_include_pad=1 ceil_mode=1", 0, 0},
     {"LpPool", "f2x3x5x6", "kernel_shape=[2,3] strides=[2,1] pads=[1,1,0,1] p=2", 0, 0},
-    {"MaxPool AveragePool LpPool", "f2x3x5", "kernel_shape=[2] auto_pad='SAME_UPPER' strides=[3]", 0, 0},
+    {"MaxPool AveragePool LpPool", "f2x3x5", "kernel_shape=[2] auto_pad='SAME_UPPER' strides=[3]",
+     0, 0},
     {"GlobalAveragePool GlobalMaxPool", "f2x3x5x6", NULL, 0, 0},
     {"GlobalLpPool", "f2x3x5x6", "p=2", 0, 0},
     {"MaxUnpool", "f2x3x4x5 L2x3x4x5", "kernel_shape=[2,2] strides=[2,2] pads=[0,0,0,0]", 0, 0},
     {"MaxUnpool", "f2x3x4x5 L2x3x4x5 L[2,3,9,11]", "kernel_shape=[2,2] strides=[2,2]", 0, 0},
     {"MaxRoiPool", "f2x3x5x6 f4x5", "pooled_shape=[2,2] spatial_scale=0.5", 0, 0},
-    {"RoiAlign", "f2x3x5x6 f7x4 L7", "output_height=2 output_width=3 sampling_ratio=2 spatial_scale=0.5", 0, 0},
+    {"RoiAlign", "f2x3x5x6 f7x4 L7",
+     "output_height=2 output_width=3 sampling_ratio=2 spatial_scale=0.5", 0, 0},
     {"RoiAlign", "f2x3x5x6 f7x4 L7", "mode='max' sampling_ratio=0", 0, 0},
     {"Resize", "f2x3x4x5 - f[1,1,2,0.5]", "mode='linear'", 0, 0},
     {"Resize", "f2x3x4x5 - - L[2,3,6,7]", "mode='nearest'", 0, 0},
-    {"Resize", "f2x3x4x5 - - L[6,7]", "mode='cubic' axes=[2,3] exclude_outside=1 antialias=1", 0, 0},
+    {"Resize", "f2x3x4x5 - - L[6,7]", "mode='cubic' axes=[2,3] exclude_outside=1 antialias=1", 0,
+     0},
     {"Resize", "f2x3x4x5 - f[0.5,0.7]", "mode='linear' axes=[2,3] antialias=1", 0, 0},
     {"Resize", "f4x5 f[0.1,0.2,0.7,0.8] f[2,3]",
-     "mode='linear' coordinate_transformation_mode='tf_crop_and_resize' extrapolation_value=1.5", 0, 0},
+     "mode='linear' coordinate_transformation_mode='tf_crop_and_resize' extrapolation_value=1.5", 0,
+     0},
     {"Upsample", "f2x3x4x5 f[1,1,2,2]", "mode='nearest'", 0, 9},
     {"Upsample", "f2x3x4x5", "scales=[1.0,1.0,2.0,2.0]", 0, 8},
     {"GridSample", "f2x3x4x5 f2x6x7x2", "padding_mode='border' align_corners=1", 0, 0},
@@ -144,13 +158,14 @@ const operator_row operator_rows[] = {
     {"Col2Im", "f2x12x9 L[4,4] L[2,2]", "strides=[1,1] dilations=[1,1] pads=[0,0,0,0]", 0, 0},
     {"NonMaxSuppression", "f2x6x4 f2x3x6 L=2 f=0.5 f=0.1", "center_point_box=1", 0, 0},
     /* convolution */
-    {"Conv", "f2x3x5x6 f4x3x2x1 f4", "strides=[1,2] dilations=[2,1] pads=[1,0,0,1] group=1 kernel_shape=[2,1]", 0, 0},
+    {"Conv", "f2x3x5x6 f4x3x2x1 f4",
+     "strides=[1,2] dilations=[2,1] pads=[1,0,0,1] group=1 kernel_shape=[2,1]", 0, 0},
     {"Conv", "f2x3x5x6 f3x1x3x3 f3", "group=3 auto_pad='SAME_UPPER' strides=[2,2]", 0, 0},
     {"Conv", "f2x32x5x6 f16x32x3x3 f16", "pads=[1,1,1,1]", 0, 0},
     {"Conv", "f2x3x7 f4x3x2 f4", "auto_pad='SAME_LOWER' dilations=[2]", 0, 0},
     {"Conv", "f2x3x5x6x7 f4x3x1x2x1 f4", "pads=[0,1,0,0,0,0]", 0, 0},
-    {"ConvTranspose", "f2x3x5x6 f3x4x2x1 f4", "strides=[1,2] dilations=[2,1] pads=[1,0,0,1] output_padding=[0,1] group=1", 0,
-     0},
+    {"ConvTranspose", "f2x3x5x6 f3x4x2x1 f4",
+     "strides=[1,2] dilations=[2,1] pads=[1,0,0,1] output_padding=[0,1] group=1", 0, 0},
     {"ConvTranspose", "f2x3x5x6 f3x4x2x2", "output_shape=[11,13] strides=[2,2]", 0, 0},
     {"ConvTranspose", "f2x3x7 f3x4x2", "auto_pad='SAME_UPPER' strides=[3]", 0, 0},
     /* matrix */
@@ -268,7 +283,8 @@ bool row_case_next(const operator_row *row, const char **types, row_case *out)
     for (const char *text = row->inputs; next_word(&text, word, sizeof word);) {
         read_operand(word, &out->inputs[out->input_count++]);
     }
-    for (const char *text = row->attributes == NULL ? "" : row->attributes; next_word(&text, word, sizeof word);) {
+    for (const char *text = row->attributes == NULL ? "" : row->attributes;
+         next_word(&text, word, sizeof word);) {
         read_attribute(out, word);
     }
     return true;
@@ -334,10 +350,13 @@ const char *row_case_text(const row_case *c, char *text, size_t size)
         used += (size_t)snprintf(text + used, size - used, " %s %s", hd_dtype_name(input->dtype),
                                  hd_shape_text(&input->shape, shape, sizeof shape));
         bool listed = input->has_elements && hd_shape_is_valid(&input->shape, input->dtype);
-        for (int64_t e = 0; listed && e < hd_shape_count(&input->shape) && e < ROW_ELEMENT_LIMIT && used < size; e++) {
+        for (int64_t e = 0;
+             listed && e < hd_shape_count(&input->shape) && e < ROW_ELEMENT_LIMIT && used < size;
+             e++) {
             used += input->dtype == HD_FLOAT32
                         ? (size_t)snprintf(text + used, size - used, " %g", input->elements[e])
-                        : (size_t)snprintf(text + used, size - used, " %lld", (long long)input->integers[e]);
+                        : (size_t)snprintf(text + used, size - used, " %lld",
+                                           (long long)input->integers[e]);
         }
     }
     for (size_t i = 0; i < c->attribute_count && used < size; i++) {

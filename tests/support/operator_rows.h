@@ -10,12 +10,12 @@
 #ifndef HD_TEST_OPERATOR_ROWS_H
 #define HD_TEST_OPERATOR_ROWS_H
 
-#include "operation/operation.h"
 #include "heddle/heddle.h"
+#include "operation/operation.h"
 
-#define ROW_OPERAND_LIMIT 8
+#define ROW_OPERAND_LIMIT   8
 #define ROW_ATTRIBUTE_LIMIT 8
-#define ROW_ELEMENT_LIMIT 16
+#define ROW_ELEMENT_LIMIT   16
 
 typedef struct operator_row {
     const char *types; /* operators that take the same, with spaces between */

@@ -19,7 +19,8 @@ static size_t make_convolution_on(maker *m, size_t x)
     }
     int64_t group = kind == 0 ? c : kind == 1 && c % 2 == 0 ? 2 : 1;
     int64_t out = kind == 0 ? c * between(m, 1, 2) : group * between(m, 1, 18);
-    int64_t kh = between(m, 1, 3), kw = between(m, 1, 3), stride = between(m, 1, 2), dilation = between(m, 1, 2);
+    int64_t kh = between(m, 1, 3), kw = between(m, 1, 3), stride = between(m, 1, 2),
+            dilation = between(m, 1, 2);
     float scale = 1.5f / (float)(c / group * kh * kw < 4 ? 2 : c / group * kh * kw / 2);
     bool flipped = below(m, 6) == 0;
     size_t operands[] = {x,
@@ -27,10 +28,12 @@ static size_t make_convolution_on(maker *m, size_t x)
                                  : FLOATS(m, 0, scale, out, c / group, kh, kw),
                          FLOATS(m, 0, 0.5f, out)};
     int64_t pads[] = {between(m, 0, 1), between(m, 0, 1), between(m, 0, 2), between(m, 0, 1)};
-    hd_attribute attributes[] = {OPERATION_INTS("kernel_shape", kh, kw), OPERATION_INTS("strides", stride, stride),
+    hd_attribute attributes[] = {OPERATION_INTS("kernel_shape", kh, kw),
+                                 OPERATION_INTS("strides", stride, stride),
                                  OPERATION_INTS("dilations", dilation, dilation),
                                  operation_ints("pads", pads, 4), operation_int("group", group)};
-    return node_with(m, flipped ? "ConvTranspose" : "Conv", operands, 2 + below(m, 2), attributes, 5);
+    return node_with(m, flipped ? "ConvTranspose" : "Conv", operands, 2 + below(m, 2), attributes,
+                     5);
 }
 
 static size_t make_line_convolution_on(maker *m, size_t x)
@@ -43,7 +46,8 @@ static size_t make_line_convolution_on(maker *m, size_t x)
         return ORACLE_NONE;
     }
     int64_t group = kind == 0 ? c : kind == 1 && c % 2 == 0 ? 2 : 1;
-    int64_t out = kind == 0 ? c * between(m, 1, 2) : group * between(m, 1, 18), kw = between(m, 1, 4);
+    int64_t out = kind == 0 ? c * between(m, 1, 2) : group * between(m, 1, 18),
+            kw = between(m, 1, 4);
     float scale = 1.5f / (float)(c / group * kw < 4 ? 2 : c / group * kw / 2);
     bool flipped = below(m, 6) == 0;
     size_t operands[] = {x,
@@ -51,10 +55,11 @@ static size_t make_line_convolution_on(maker *m, size_t x)
                                  : FLOATS(m, 0, scale, out, c / group, kw),
                          FLOATS(m, 0, 0.5f, out)};
     int64_t pads[] = {between(m, 0, 2), between(m, 0, 1)};
-    hd_attribute attributes[] = {
-        OPERATION_INTS("strides", between(m, 1, 2)), OPERATION_INTS("dilations", between(m, 1, 3)),
-        operation_ints("pads", pads, 2), operation_int("group", group)};
-    return node_with(m, flipped ? "ConvTranspose" : "Conv", operands, 2 + below(m, 2), attributes, 4);
+    hd_attribute attributes[] = {OPERATION_INTS("strides", between(m, 1, 2)),
+                                 OPERATION_INTS("dilations", between(m, 1, 3)),
+                                 operation_ints("pads", pads, 2), operation_int("group", group)};
+    return node_with(m, flipped ? "ConvTranspose" : "Conv", operands, 2 + below(m, 2), attributes,
+                     4);
 }
 
 static size_t batch_norm(maker *m, size_t x)
@@ -105,10 +110,12 @@ void make_line_convolution(maker *m)
     }
     int64_t axis = between(m, 0, 2), size = shape_of(m, y)->dims[axis];
     if (size > 0 && below(m, 2) == 0) {
-        size_t parts[] = {NODE(m, "Slice", y, INTS(m, -1), INTS(m, INT64_MAX), INTS(m, axis)), y,
-                          NODE(m, "Slice", y, INTS(m, 0), INTS(m, between(m, 0, size)), INTS(m, axis))};
+        size_t parts[] = {
+            NODE(m, "Slice", y, INTS(m, -1), INTS(m, INT64_MAX), INTS(m, axis)), y,
+            NODE(m, "Slice", y, INTS(m, 0), INTS(m, between(m, 0, size)), INTS(m, axis))};
         hd_attribute attribute = operation_int("axis", below(m, 2) != 0 ? axis : axis - 3);
-        size_t z = parts[2] == ORACLE_NONE ? parts[2] : node_with(m, "Concat", parts, 3, &attribute, 1);
+        size_t z =
+            parts[2] == ORACLE_NONE ? parts[2] : node_with(m, "Concat", parts, 3, &attribute, 1);
         y = z == ORACLE_NONE ? y : z;
     }
     size_t z = below(m, 2) != 0 ? NODE(m, "Gelu", y) : NODE(m, "Relu", y);

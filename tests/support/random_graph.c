@@ -20,7 +20,8 @@ size_t pick(maker *m)
         const oracle_value *value = &m->oracle->values[count - 1 - back];
         bool fits = value->dtype == HD_FLOAT32 && value->shape.rank <= 6 &&
                     hd_shape_count(&value->shape) < 20000 && (value->shape.rank > 0 || tries > 50);
-        bool wanted = (!value->constant || below(m, 30) == 0) && (value->readers == 0 || below(m, 3) != 0);
+        bool wanted =
+            (!value->constant || below(m, 30) == 0) && (value->readers == 0 || below(m, 3) != 0);
         if (fits && wanted) {
             return count - 1 - back;
         }
@@ -41,9 +42,10 @@ size_t pick_of_rank(maker *m, uint32_t rank)
 
 static void make_unary(maker *m)
 {
-    static const char *const types[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "Erf", "Neg", "Abs",
-                                        "Softplus", "HardSigmoid", "HardSwish", "Elu", "Sin", "Cos",
-                                        "Identity", "Gelu", "Softsign", "Selu", "Mish", "Celu", "Exp"};
+    static const char *const types[] = {
+        "Relu",     "LeakyRelu",   "Sigmoid",   "Tanh", "Erf",  "Neg", "Abs",
+        "Softplus", "HardSigmoid", "HardSwish", "Elu",  "Sin",  "Cos", "Identity",
+        "Gelu",     "Softsign",    "Selu",      "Mish", "Celu", "Exp"};
     NODE(m, types[below(m, sizeof types / sizeof types[0])], pick(m));
 }
 
@@ -77,7 +79,8 @@ static size_t constant_beside(maker *m, size_t x, float center)
 
 static void make_binary(maker *m)
 {
-    static const char *const types[] = {"Add", "Mul", "Sub", "Max", "Min", "Add", "Mul", "Mean", "Sum"};
+    static const char *const types[] = {"Add", "Mul", "Sub",  "Max", "Min",
+                                        "Add", "Mul", "Mean", "Sum"};
     const char *type = types[below(m, sizeof types / sizeof types[0])];
     size_t a = pick(m);
     switch (below(m, 4)) {
@@ -95,7 +98,8 @@ static void make_binary(maker *m)
     }
     for (size_t tries = 0; tries < 20; tries++) {
         size_t b = pick(m);
-        if ((a != b || tries == 19) && both(m, type, below(m, 2) != 0 ? a : b, below(m, 4) != 0 ? b : a) != ORACLE_NONE) {
+        if ((a != b || tries == 19) &&
+            both(m, type, below(m, 2) != 0 ? a : b, below(m, 4) != 0 ? b : a) != ORACLE_NONE) {
             return;
         }
     }
@@ -187,18 +191,24 @@ static void make_attention(maker *m)
     }
     size_t parts[3];
     for (size_t i = 0; i < 3; i++) {
-        size_t y = NODE(m, "MatMul", x, FLOATS(m, 0, 1.0f / (float)(c < 2 ? 1 : c / 2), c, heads * width));
-        y = y == ORACLE_NONE || below(m, 4) == 0 ? y : NODE(m, "Add", y, FLOATS(m, 0, 0.5f, heads * width));
+        size_t y =
+            NODE(m, "MatMul", x, FLOATS(m, 0, 1.0f / (float)(c < 2 ? 1 : c / 2), c, heads * width));
+        y = y == ORACLE_NONE || below(m, 4) == 0
+                ? y
+                : NODE(m, "Add", y, FLOATS(m, 0, 0.5f, heads * width));
         y = y == ORACLE_NONE ? y : NODE(m, "Reshape", y, INTS(m, b, -1, heads, width));
-        hd_attribute order = i == 1 ? OPERATION_INTS("perm", 0, 2, 3, 1) : OPERATION_INTS("perm", 0, 2, 1, 3);
+        hd_attribute order =
+            i == 1 ? OPERATION_INTS("perm", 0, 2, 3, 1) : OPERATION_INTS("perm", 0, 2, 1, 3);
         parts[i] = y == ORACLE_NONE ? y : node_with(m, "Transpose", &y, 1, &order, 1);
     }
     size_t scores = both(m, "MatMul", parts[0], parts[1]);
     if (below(m, 3) != 0) {
-        scores = both(m, below(m, 2) != 0 ? "Mul" : "Div", scores, scalar(m, below(m, 2) != 0 ? 0.35f : 2.5f));
+        scores = both(m, below(m, 2) != 0 ? "Mul" : "Div", scores,
+                      scalar(m, below(m, 2) != 0 ? 0.35f : 2.5f));
     }
     if (below(m, 2) != 0) {
-        size_t mask = below(m, 2) != 0 ? FLOATS(m, -1, 1, b, 1, 1, kv) : FLOATS(m, -1, 1, 1, 1, t, kv);
+        size_t mask =
+            below(m, 2) != 0 ? FLOATS(m, -1, 1, b, 1, 1, kv) : FLOATS(m, -1, 1, 1, 1, t, kv);
         scores = both(m, "Add", scores, mask);
     }
     size_t weights = node_int(m, "Softmax", scores, "axis", below(m, 2) != 0 ? -1 : 3);
@@ -237,7 +247,8 @@ static void make_layer_norm(maker *m)
     size_t axes = INTS(m, -1);
     size_t mean = NODE(m, "ReduceMean", x, axes);
     size_t centered = both(m, "Sub", x, mean);
-    size_t squared = below(m, 2) != 0 ? both(m, "Mul", centered, centered) : both(m, "Pow", centered, scalar(m, 2));
+    size_t squared = below(m, 2) != 0 ? both(m, "Mul", centered, centered)
+                                      : both(m, "Pow", centered, scalar(m, 2));
     size_t variance = both(m, "ReduceMean", squared, axes);
     size_t root = both(m, "Add", variance, scalar(m, 1e-3f));
     root = root == ORACLE_NONE ? root : NODE(m, "Sqrt", root);
@@ -417,7 +428,8 @@ static void make_movement(maker *m)
 
 static void make_reduction(maker *m)
 {
-    static const char *const types[] = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1"};
+    static const char *const types[] = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin",
+                                        "ReduceL1"};
     size_t x = pick(m);
     uint32_t rank = shape_of(m, x)->rank;
     if (rank == 0) {
@@ -430,7 +442,7 @@ static void make_reduction(maker *m)
         break;
     default: {
         size_t operands[] = {x, below(m, 2) != 0 || rank == 1 ? INTS(m, axis)
-                                                             : INTS(m, axis, (axis + 1) % rank)};
+                                                              : INTS(m, axis, (axis + 1) % rank)};
         hd_attribute keep = operation_int("keepdims", between(m, 0, 1));
         node_with(m, types[below(m, 5)], operands, 2, &keep, 1);
     }
@@ -481,8 +493,9 @@ static void make_inputs(maker *m, random_graph_kind kind)
     static const int64_t channels[] = {1, 2, 3, 4, 8, 12, 16, 17};
     hd_shape shape = {.rank = 3, .dims = {between(m, 1, 3), between(m, 1, 12), between(m, 1, 40)}};
     if (kind == RANDOM_GRAPH_IMAGES) {
-        shape = (hd_shape){.rank = 4,
-                           .dims = {between(m, 1, 3), channels[below(m, 8)], between(m, 1, 9), between(m, 1, 9)}};
+        shape = (hd_shape){
+            .rank = 4,
+            .dims = {between(m, 1, 3), channels[below(m, 8)], between(m, 1, 9), between(m, 1, 9)}};
     }
     bool unknown = below(m, 2) != 0;
     for (size_t count = 1 + below(m, 2); count-- > 0;) {
@@ -495,19 +508,31 @@ static void make_inputs(maker *m, random_graph_kind kind)
 void random_graph_make(graph_oracle *oracle, uint64_t seed, random_graph_kind kind)
 {
     static make_function *const images[] = {
-        make_convolution, make_convolution, make_convolution, make_pool,   make_pool,     make_unary,
-        make_unary,       make_binary,      make_binary,      make_clip,   make_gate,     make_concat,
-        make_slice,       make_reshape,     make_movement,    make_linear, make_reduction, make_choice,
-        make_cut};
+        make_convolution, make_convolution, make_convolution, make_pool,    make_pool,
+        make_unary,       make_unary,       make_binary,      make_binary,  make_clip,
+        make_gate,        make_concat,      make_slice,       make_reshape, make_movement,
+        make_linear,      make_reduction,   make_choice,      make_cut};
     static make_function *const sequences[] = {
-        make_linear, make_linear,     make_attention, make_layer_norm, make_layer_norm, make_gate,
-        make_unary,  make_binary,     make_binary,    make_product,    make_concat,     make_slice,
-        make_reshape, make_movement,  make_reduction, make_choice,     make_clip,
-        make_cut};
-    static make_function *const signals[] = {
-        make_line_convolution, make_line_convolution, make_line_convolution, make_unary, make_binary,
-        make_binary, make_clip, make_gate, make_concat, make_slice, make_reshape, make_movement,
-        make_linear, make_layer_norm, make_reduction, make_choice, make_cut};
+        make_linear,  make_linear,   make_attention, make_layer_norm, make_layer_norm, make_gate,
+        make_unary,   make_binary,   make_binary,    make_product,    make_concat,     make_slice,
+        make_reshape, make_movement, make_reduction, make_choice,     make_clip,       make_cut};
+    static make_function *const signals[] = {make_line_convolution,
+                                             make_line_convolution,
+                                             make_line_convolution,
+                                             make_unary,
+                                             make_binary,
+                                             make_binary,
+                                             make_clip,
+                                             make_gate,
+                                             make_concat,
+                                             make_slice,
+                                             make_reshape,
+                                             make_movement,
+                                             make_linear,
+                                             make_layer_norm,
+                                             make_reduction,
+                                             make_choice,
+                                             make_cut};
     maker m = {oracle, seed * 3 + (uint64_t)kind};
     make_inputs(&m, kind);
     size_t steps = 5 + below(&m, 16);

@@ -8,7 +8,10 @@
 #include "operation_runner.h"
 
 #define SHAPE(...)                                                                                 \
-    (hd_shape){.rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dims = {__VA_ARGS__}}
+    (hd_shape)                                                                                     \
+    {                                                                                              \
+        .rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dims = { __VA_ARGS__ }        \
+    }
 
 static bool rarely(maker *m)
 {
@@ -26,11 +29,13 @@ static hd_shape bent(maker *m, hd_shape shape)
             shape.dims[at] = shape.rank == 0 ? 0 : 1;
             break;
         case 2:
-            shape.dims[at] = shape.rank > 0 && shape.dims[at] == 1 ? between(m, 1, 3) : shape.dims[at];
+            shape.dims[at] =
+                shape.rank > 0 && shape.dims[at] == 1 ? between(m, 1, 3) : shape.dims[at];
             break;
         case 3: /* the first ones left out */
             if (at < shape.rank) {
-                memmove(shape.dims, shape.dims + at + 1, (shape.rank - at - 1) * sizeof *shape.dims);
+                memmove(shape.dims, shape.dims + at + 1,
+                        (shape.rank - at - 1) * sizeof *shape.dims);
                 shape.rank -= (uint32_t)at + 1;
             }
             break;
@@ -68,7 +73,8 @@ static size_t operand(maker *m, hd_shape shape, float center)
 /* One value, of any rank; seldom another value, or several, or none that is known. */
 static size_t single(maker *m, float value)
 {
-    hd_shape shape = {.rank = (uint32_t)(rarely(m) ? below(m, 6) : below(m, 2)), .dims = {1, 1, 1, 1, 1, 1}};
+    hd_shape shape = {.rank = (uint32_t)(rarely(m) ? below(m, 6) : below(m, 2)),
+                      .dims = {1, 1, 1, 1, 1, 1}};
     if (rarely(m)) {
         return operand_of(m, bent(m, shape), value, below(m, 2) != 0);
     }
@@ -107,14 +113,15 @@ static size_t perhaps_other(maker *m, size_t x)
 
 static size_t activated(maker *m, size_t x)
 {
-    static const char *const types[] = {"Relu", "Gelu", "Tanh", "Sigmoid", "HardSwish", "Swish", "Neg", "LeakyRelu",
-                                        "HardSigmoid"};
+    static const char *const types[] = {"Relu",  "Gelu", "Tanh",      "Sigmoid",    "HardSwish",
+                                        "Swish", "Neg",  "LeakyRelu", "HardSigmoid"};
     if (x == ORACLE_NONE || rarely(m)) {
         return x;
     }
     if (below(m, 4) == 0) {
         size_t low = single(m, -0.4f), high = single(m, 0.6f);
-        size_t clipped = low == ORACLE_NONE || high == ORACLE_NONE ? ORACLE_NONE : NODE(m, "Clip", x, low, high);
+        size_t clipped =
+            low == ORACLE_NONE || high == ORACLE_NONE ? ORACLE_NONE : NODE(m, "Clip", x, low, high);
         return clipped == ORACLE_NONE ? x : clipped;
     }
     size_t type = below(m, sizeof types / sizeof types[0]);
@@ -133,9 +140,12 @@ static int64_t either(maker *m, int64_t n)
 
 static void make_attention(maker *m)
 {
-    const int64_t b = between(m, 1, 3), h = between(m, 1, 3), t = between(m, 1, 5), s = between(m, 1, 5);
+    const int64_t b = between(m, 1, 3), h = between(m, 1, 3), t = between(m, 1, 5),
+                  s = between(m, 1, 5);
     const int64_t d = between(m, 1, 9), e = between(m, 1, 9);
-    size_t q = turned(m, operand_of(m, bent(m, SHAPE(either(m, b), t, either(m, h), d)), 0, rarely(m)), 0, 2, 1, 3);
+    size_t q =
+        turned(m, operand_of(m, bent(m, SHAPE(either(m, b), t, either(m, h), d)), 0, rarely(m)), 0,
+               2, 1, 3);
     size_t k = operand_of(m, bent(m, SHAPE(either(m, b), s, either(m, h), d)), 0, rarely(m));
     if (below(m, 2) != 0) {
         k = turned(m, k, 0, 2, 3, 1);
@@ -144,7 +154,9 @@ static void make_attention(maker *m)
         k = below(m, 2) != 0 ? times(m, k, 0.5f) : k;
         k = turned(m, k, 0, 1, 3, 2);
     }
-    size_t v = turned(m, operand_of(m, bent(m, SHAPE(either(m, b), s, either(m, h), e)), 0, rarely(m)), 0, 2, 1, 3);
+    size_t v =
+        turned(m, operand_of(m, bent(m, SHAPE(either(m, b), s, either(m, h), e)), 0, rarely(m)), 0,
+               2, 1, 3);
     q = below(m, 3) == 0 ? times(m, q, 0.7f) : q;
     k = below(m, 3) == 0 ? times(m, k, 0.7f) : k;
     size_t scores = both(m, "MatMul", q, k);
@@ -213,7 +225,9 @@ static size_t mean_of(maker *m, size_t x)
     }
     const int64_t rank = shape_of(m, x)->rank;
     hd_attribute keep = operation_int("keepdims", !rarely(m) || !rarely(m));
-    size_t axes = rarely(m) ? INTS(m, 0) : rarely(m) ? INTS(m, -1, 0) : INTS(m, below(m, 2) != 0 ? -1 : rank - 1);
+    size_t axes = rarely(m)   ? INTS(m, 0)
+                  : rarely(m) ? INTS(m, -1, 0)
+                              : INTS(m, below(m, 2) != 0 ? -1 : rank - 1);
     size_t operands[] = {x, axes};
     return node_with(m, "ReduceMean", operands, 2, &keep, 1);
 }
@@ -227,11 +241,13 @@ static void make_norm(maker *m)
     size_t mean = mean_of(m, perhaps_other(m, x));
     size_t centered = rarely(m) ? both(m, "Sub", mean, x) : both(m, "Sub", x, mean);
     size_t other = perhaps_other(m, centered);
-    size_t squared = below(m, 2) != 0 ? both(m, "Mul", centered, other) : both(m, "Pow", centered, single(m, 2));
+    size_t squared =
+        below(m, 2) != 0 ? both(m, "Mul", centered, other) : both(m, "Pow", centered, single(m, 2));
     size_t variance = mean_of(m, squared);
     size_t root = two(m, "Add", variance, single(m, rarely(m) ? 1 : 1e-3f));
     root = root == ORACLE_NONE ? root : one(m, "Sqrt", root);
-    size_t y = rarely(m) ? both(m, "Div", root, centered) : both(m, "Div", perhaps_other(m, centered), root);
+    size_t y = rarely(m) ? both(m, "Div", root, centered)
+                         : both(m, "Div", perhaps_other(m, centered), root);
     y = two(m, "Mul", y, operand(m, SHAPE(c), 1));
     y = two(m, "Add", y, operand(m, SHAPE(c), 0));
     activated(m, y);
@@ -246,7 +262,8 @@ static size_t product(maker *m, int64_t rows, int64_t k, int64_t n)
         for (uint32_t i = 0; i < x.rank; i++) {
             x.dims[i] = i + 1 == x.rank ? k : i + 2 == x.rank ? rows : between(m, 1, 3);
         }
-        return both(m, "MatMul", operand(m, x, 0), operand_of(m, bent(m, SHAPE(k, n)), 0, !rarely(m)));
+        return both(m, "MatMul", operand(m, x, 0),
+                    operand_of(m, bent(m, SHAPE(k, n)), 0, !rarely(m)));
     }
     const bool a = rarely(m), b = below(m, 2) != 0;
     hd_attribute attributes[] = {operation_int("transA", a), operation_int("transB", b),
@@ -302,12 +319,14 @@ static size_t convolution_on(maker *m, size_t x)
     }
     static const char *const automatic[] = {"SAME_UPPER", "SAME_LOWER", "VALID"};
     hd_attribute attributes[] = {operation_ints("strides", strides, spatial),
-                                 operation_ints("dilations", dilations, spatial), operation_int("group", group),
+                                 operation_ints("dilations", dilations, spatial),
+                                 operation_int("group", group),
                                  operation_ints("pads", pads, 2 * (size_t)spatial)};
     if (rarely(m)) {
         attributes[3] = operation_string("auto_pad", automatic[below(m, 3)]);
     }
-    return node_with(m, flipped ? "ConvTranspose" : "Conv", operands, operands[2] == ORACLE_NONE ? 2 : 3, attributes, 4);
+    return node_with(m, flipped ? "ConvTranspose" : "Conv", operands,
+                     operands[2] == ORACLE_NONE ? 2 : 3, attributes, 4);
 }
 
 static size_t normalized(maker *m, size_t x)
@@ -342,9 +361,12 @@ static size_t step_behind(maker *m, size_t y)
         vector.dims[shape->rank - 1] = shape->dims[shape->rank - 1];
         return two(m, "Add", y, operand(m, vector, 0));
     case 5: {
-        hd_attribute attributes[] = {OPERATION_INTS("kernel_shape", 2, 2), OPERATION_INTS("strides", 2, 1),
-                                     OPERATION_INTS("pads", 0, 1, 1, 0), operation_int("ceil_mode", (int64_t)below(m, 2))};
-        return shape->rank != 4 ? y : node_with(m, below(m, 2) != 0 ? "MaxPool" : "AveragePool", &y, 1, attributes, 4);
+        hd_attribute attributes[] = {
+            OPERATION_INTS("kernel_shape", 2, 2), OPERATION_INTS("strides", 2, 1),
+            OPERATION_INTS("pads", 0, 1, 1, 0), operation_int("ceil_mode", (int64_t)below(m, 2))};
+        return shape->rank != 4 ? y
+                                : node_with(m, below(m, 2) != 0 ? "MaxPool" : "AveragePool", &y, 1,
+                                            attributes, 4);
     }
     case 6: {
         size_t z = activated(m, y);
@@ -355,8 +377,14 @@ static size_t step_behind(maker *m, size_t y)
         return shape->rank == 3 || shape->rank == 4 ? convolution_on(m, y) : y;
     default: {
         int64_t order[] = {0, 2, 3, 1}, back[] = {0, 3, 1, 2}, line[] = {0, 2, 1};
-        hd_attribute attribute = operation_ints("perm", shape->rank == 3 ? line : below(m, 2) != 0 ? order : back, shape->rank);
-        return shape->rank == 3 || shape->rank == 4 ? node_with(m, "Transpose", &y, 1, &attribute, 1) : y;
+        hd_attribute attribute = operation_ints("perm",
+                                                shape->rank == 3   ? line
+                                                : below(m, 2) != 0 ? order
+                                                                   : back,
+                                                shape->rank);
+        return shape->rank == 3 || shape->rank == 4
+                   ? node_with(m, "Transpose", &y, 1, &attribute, 1)
+                   : y;
     }
     }
 }
@@ -367,7 +395,8 @@ static void make_convolution(maker *m)
     shape.rank = below(m, 3) == 0 ? 3 : 4;
     size_t y = convolution_on(m, operand_of(m, shape, 0, false));
     for (size_t i = below(m, 7); i > 0 && y != ORACLE_NONE; i--) {
-        size_t z = shape_of(m, y)->rank < 3 || shape_of(m, y)->rank > 4 ? ORACLE_NONE : step_behind(m, y);
+        size_t z =
+            shape_of(m, y)->rank < 3 || shape_of(m, y)->rank > 4 ? ORACLE_NONE : step_behind(m, y);
         y = z == ORACLE_NONE || hd_shape_count(shape_of(m, z)) > 20000 ? y : z;
     }
 }
@@ -377,17 +406,20 @@ static void make_repeats(maker *m)
     hd_shape shape = SHAPE(between(m, 1, 2), between(m, 1, 9), between(m, 1, 4), between(m, 1, 4));
     size_t x = operand_of(m, shape, 0, false), parts[3];
     static const char *const modes[] = {"nearest", "nearest", "nearest", "linear"};
-    static const char *const places[] = {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"};
-    static const char *const roundings[] = {"floor", "round_prefer_floor", "ceil", "round_prefer_ceil"};
+    static const char *const places[] = {"asymmetric", "half_pixel", "align_corners",
+                                         "pytorch_half_pixel"};
+    static const char *const roundings[] = {"floor", "round_prefer_floor", "ceil",
+                                            "round_prefer_ceil"};
     size_t count = 1 + below(m, 3);
     hd_shape joined = shape;
     for (size_t i = 0; i < count; i++) {
         float scales[] = {1, 1, (float)(rarely(m) ? 3 : 2), rarely(m) ? 1.5f : 2};
         scales[below(m, 2)] = rarely(m) ? 2 : 1;
         hd_shape four = SHAPE(4);
-        hd_attribute attributes[] = {operation_string("mode", modes[below(m, 4)]),
-                                     operation_string("coordinate_transformation_mode", places[below(m, 4)]),
-                                     operation_string("nearest_mode", roundings[below(m, 4)])};
+        hd_attribute attributes[] = {
+            operation_string("mode", modes[below(m, 4)]),
+            operation_string("coordinate_transformation_mode", places[below(m, 4)]),
+            operation_string("nearest_mode", roundings[below(m, 4)])};
         size_t operands[] = {below(m, 2) != 0 ? convolution_on(m, x) : x, ORACLE_NONE,
                              oracle_constant(m->oracle, HD_FLOAT32, &four, scales)};
         parts[i] = node_with(m, "Resize", operands, 3, attributes, 3);
@@ -428,8 +460,9 @@ static void make_chain(maker *m)
 
 void random_pattern_make(graph_oracle *oracle, uint64_t seed, random_pattern_kind kind)
 {
-    static void (*const makers[])(maker *m) = {make_attention, make_gate, make_norm, make_linear,
-                                               make_convolution, make_repeats, make_chain};
+    static void (*const makers[])(maker *m) = {make_attention, make_gate,        make_norm,
+                                               make_linear,    make_convolution, make_repeats,
+                                               make_chain};
     maker m = {oracle, seed * RANDOM_PATTERN_KIND_COUNT + (uint64_t)kind};
     makers[kind](&m);
 }

@@ -14,9 +14,10 @@ typedef enum random_pattern_kind {
     RANDOM_PATTERN_GATE,   /* GELU, SiLU, HardSwish */
     RANDOM_PATTERN_NORM,   /* layer normalization */
     RANDOM_PATTERN_LINEAR, /* MatMul or Gemm, bias, residual, activation */
-    RANDOM_PATTERN_CONVOLUTION, /* Conv or ConvTranspose, with what is joined, turned and fused behind it */
-    RANDOM_PATTERN_REPEATS,     /* Resize into Concat */
-    RANDOM_PATTERN_CHAIN,       /* elementwise operators */
+    /* Conv or ConvTranspose, with what is joined, turned and fused behind it */
+    RANDOM_PATTERN_CONVOLUTION,
+    RANDOM_PATTERN_REPEATS, /* Resize into Concat */
+    RANDOM_PATTERN_CHAIN,   /* elementwise operators */
     RANDOM_PATTERN_KIND_COUNT
 } random_pattern_kind;
 

@@ -53,7 +53,8 @@ static inline void take_seeds(int argc, char **argv, unsigned long count)
 
 static inline void name_seed(graph_oracle *oracle, uint64_t seed)
 {
-    oracle->trace_size = (size_t)snprintf(oracle->trace, sizeof oracle->trace, "seed %llu:\n", (unsigned long long)seed);
+    oracle->trace_size = (size_t)snprintf(oracle->trace, sizeof oracle->trace, "seed %llu:\n",
+                                          (unsigned long long)seed);
 }
 
 #endif

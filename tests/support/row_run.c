@@ -57,7 +57,8 @@ static void on_alarm(int signal_number)
 
 hd_device *row_device(void)
 {
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1, .memory_limit = 64u << 20};
+    hd_device_options options = {
+        .struct_size = sizeof options, .thread_count = 1, .memory_limit = 64u << 20};
     hd_device *device = NULL;
     assert_int_equal(hd_device_open(test_device_name(), &options, &device, NULL), HD_OK);
     signal(SIGPROF, on_alarm);
@@ -74,13 +75,14 @@ static hd_tensor tensor_of(const row_operand *operand, void *data)
 {
     hd_tensor tensor = {.dtype = operand->dtype, .rank = operand->shape.rank, .data = data};
     memcpy(tensor.dims, operand->shape.dims, operand->shape.rank * sizeof *tensor.dims);
-    tensor.size = data == NULL ? 0 : (size_t)hd_shape_count(&operand->shape) * hd_dtype_size(operand->dtype);
+    tensor.size =
+        data == NULL ? 0 : (size_t)hd_shape_count(&operand->shape) * hd_dtype_size(operand->dtype);
     return tensor;
 }
 
 /* Makes the graph; inputs[] gets the tensors of its inputs. */
-static hd_status make_graph(const row_case *c, row_mode mode, void *const *data, hd_tensor *inputs, size_t *input_count,
-                            hd_graph **out_graph, hd_error *error)
+static hd_status make_graph(const row_case *c, row_mode mode, void *const *data, hd_tensor *inputs,
+                            size_t *input_count, hd_graph **out_graph, hd_error *error)
 {
     hd_value values[ROW_OPERAND_LIMIT], results[ROW_OUTPUT_LIMIT];
     hd_graph *graph = NULL;
@@ -101,11 +103,12 @@ static hd_status make_graph(const row_case *c, row_mode mode, void *const *data,
         char name[8];
         snprintf(name, sizeof name, "x%zu", i);
         inputs[(*input_count)++] = tensor;
-        status = hd_graph_add_input(graph, name, operand->dtype, operand->shape.rank, operand->shape.dims, &values[i], error);
+        status = hd_graph_add_input(graph, name, operand->dtype, operand->shape.rank,
+                                    operand->shape.dims, &values[i], error);
     }
     if (status == HD_OK) {
-        status = hd_graph_add_node(graph, c->type, values, c->input_count, c->attributes, c->attribute_count, results,
-                                   c->output_count, error);
+        status = hd_graph_add_node(graph, c->type, values, c->input_count, c->attributes,
+                                   c->attribute_count, results, c->output_count, error);
     }
     for (size_t i = 0; i < c->output_count && status == HD_OK; i++) {
         char name[8];
@@ -115,7 +118,8 @@ static hd_status make_graph(const row_case *c, row_mode mode, void *const *data,
     return status;
 }
 
-bool row_run(hd_device *device, const row_case *c, row_mode mode, hd_tensor *outputs, hd_status *out_status, hd_error *error)
+bool row_run(hd_device *device, const row_case *c, row_mode mode, hd_tensor *outputs,
+             hd_status *out_status, hd_error *error)
 {
     void *data[ROW_OPERAND_LIMIT] = {NULL};
     bool possible = true;
@@ -124,7 +128,8 @@ bool row_run(hd_device *device, const row_case *c, row_mode mode, hd_tensor *out
         const row_operand *operand = &c->inputs[i];
         data[i] = row_operand_data(operand);
         possible = possible && (data[i] != NULL || operand->dtype == HD_DTYPE_NONE ||
-                                (hd_shape_is_valid(&operand->shape, operand->dtype) && hd_shape_count(&operand->shape) == 0));
+                                (hd_shape_is_valid(&operand->shape, operand->dtype) &&
+                                 hd_shape_count(&operand->shape) == 0));
     }
     if (possible) {
         hd_tensor inputs[ROW_OPERAND_LIMIT];
@@ -156,7 +161,8 @@ void row_outputs_clear(hd_tensor *outputs)
 
 static bool is_blame(hd_status status)
 {
-    return status == HD_INVALID_ARGUMENT || status == HD_BAD_MODEL || status == HD_UNSUPPORTED || status == HD_OUT_OF_MEMORY;
+    return status == HD_INVALID_ARGUMENT || status == HD_BAD_MODEL || status == HD_UNSUPPORTED ||
+           status == HD_OUT_OF_MEMORY;
 }
 
 static bool outputs_equal(const hd_tensor *a, const hd_tensor *b, size_t count)

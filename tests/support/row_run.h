@@ -17,7 +17,8 @@ typedef enum row_mode {
 /* Runs the case; outputs[ROW_OUTPUT_LIMIT] are the library's, to be cleared. False where the test cannot make its
  * operands (they are too large). */
 #define ROW_OUTPUT_LIMIT 4
-bool row_run(hd_device *device, const row_case *c, row_mode mode, hd_tensor *outputs, hd_status *out_status, hd_error *error);
+bool row_run(hd_device *device, const row_case *c, row_mode mode, hd_tensor *outputs,
+             hd_status *out_status, hd_error *error);
 void row_outputs_clear(hd_tensor *outputs);
 
 /* Runs the case in every mode, `modes` of them, and fails the cmocka test, saying the case, unless all answer the same

@@ -34,12 +34,13 @@ static hd_status run_later(hd_model *model, hd_stream stream, hd_batch *batch, h
     }
     hd_tensor input = {.dtype = HD_FLOAT32, .rank = 2, .dims = {2, 8}, .data = x, .size = sizeof x};
     hd_tensor output = {.data = y, .size = sizeof y};
-    hd_submit_options options = {.struct_size = sizeof options, .stream = stream, .callback = count_callback};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .stream = stream, .callback = count_callback};
     hd_future *future = (hd_future *)&options;
     int before = atomic_load(&callbacks);
-    hd_status status = batch == NULL
-                           ? hd_model_run_async(model, &input, 1, &output, 1, &options, &future, error)
-                           : hd_batch_submit(batch, &input, 1, &output, 1, &options, &future, error);
+    hd_status status =
+        batch == NULL ? hd_model_run_async(model, &input, 1, &output, 1, &options, &future, error)
+                      : hd_batch_submit(batch, &input, 1, &output, 1, &options, &future, error);
     if (status != HD_OK) {
         assert_null(future);
         return status;
@@ -104,7 +105,8 @@ static hd_status attempt_stream(hd_error *error)
 /* All of it on a device of its own, whose threads start in the middle. */
 static hd_status attempt_session(hd_error *error)
 {
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 2, .queue_depth = 2};
+    hd_device_options options = {
+        .struct_size = sizeof options, .thread_count = 2, .queue_depth = 2};
     hd_device *own = NULL;
     hd_model *model = NULL;
     hd_event *event = NULL;
@@ -164,7 +166,8 @@ static hd_status attempt_memory(hd_error *error)
         assert_true((status == HD_OK) == (blocks[count] != NULL));
         if (status == HD_OK) {
             memset(blocks[count], 0x11, size);
-            assert_int_equal(hd_memory_record_stream(device, blocks[count], (hd_stream){0}, NULL), HD_OK);
+            assert_int_equal(hd_memory_record_stream(device, blocks[count], (hd_stream){0}, NULL),
+                             HD_OK);
         }
     }
     for (size_t i = 0; i < count; i++) {
@@ -182,7 +185,8 @@ static hd_status attempt_memory(hd_error *error)
 static hd_status attempt_memory_wait(hd_error *error)
 {
     static const size_t size = 8 << 20;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1, .memory_limit = 12 << 20};
+    hd_device_options options = {
+        .struct_size = sizeof options, .thread_count = 1, .memory_limit = 12 << 20};
     hd_device *own = NULL;
     hd_stream streams[2];
     void *first = NULL, *second = NULL;
@@ -200,7 +204,8 @@ static hd_status attempt_memory_wait(hd_error *error)
     if (status == HD_OK) {
         status = hd_event_create(own, &event, error);
     }
-    for (size_t i = 0; i < 20 && status == HD_OK; i++) { /* work that is perhaps still in flight then */
+    for (size_t i = 0; i < 20 && status == HD_OK; i++) {
+        /* work that is perhaps still in flight then */
         status = hd_event_record(event, streams[0], HD_WAIT_FOREVER, error);
     }
     assert_int_equal(hd_memory_free(own, first, NULL), HD_OK);
@@ -259,7 +264,8 @@ void batches(void **state)
 void sessions_with_many_faults(void **state)
 {
     (void)state;
-    fault_attempt *const attempts[] = {attempt_session, attempt_batch, attempt_stream, attempt_event, attempt_memory};
+    fault_attempt *const attempts[] = {attempt_session, attempt_batch, attempt_stream,
+                                       attempt_event, attempt_memory};
     open_shared_model();
     for (uint64_t seed = 0; seed < 400; seed++) {
         hd_error error;

@@ -29,7 +29,7 @@ static inline builder begin(void)
 }
 
 static inline hd_value node(const builder *builder, const char *type, hd_value a, hd_value b,
-                     const hd_attribute *attributes, size_t count)
+                            const hd_attribute *attributes, size_t count)
 {
     hd_value inputs[] = {a, b}, output;
     size_t input_count = b == HD_VALUE_NONE ? 1 : 2;
@@ -84,8 +84,8 @@ static inline hd_attribute int_attribute(const char *name, int64_t value)
 
 /* Output `index` of a node with up to four inputs and three outputs. */
 static inline hd_value node_output(const builder *builder, const char *type, const hd_value *inputs,
-                            size_t input_count, const hd_attribute *attributes, size_t count,
-                            size_t index)
+                                   size_t input_count, const hd_attribute *attributes, size_t count,
+                                   size_t index)
 {
     hd_value outputs[3];
     assert_ok(hd_graph_add_node(builder->graph, type, inputs, input_count, attributes, count,
@@ -97,7 +97,8 @@ static inline hd_value node_output(const builder *builder, const char *type, con
                 sizeof((const hd_value[]){__VA_ARGS__}) / sizeof(hd_value), (attributes), (count), \
                 (index))
 
-static inline hd_value reshaped(const builder *builder, hd_value value, const int64_t *dims, int64_t rank)
+static inline hd_value reshaped(const builder *builder, hd_value value, const int64_t *dims,
+                                int64_t rank)
 {
     return node(builder, "Reshape", value, ints(builder, dims, rank), NULL, 0);
 }
@@ -105,7 +106,8 @@ static inline hd_value reshaped(const builder *builder, hd_value value, const in
     reshaped((builder), (value), (const int64_t[]){__VA_ARGS__},                                   \
              sizeof((const int64_t[]){__VA_ARGS__}) / 8)
 
-static inline hd_value transposed(const builder *builder, hd_value value) /* first two axes exchanged */
+/* first two axes exchanged */
+static inline hd_value transposed(const builder *builder, hd_value value)
 {
     hd_attribute turn = INTS_ATTRIBUTE("perm", 1, 0, 2);
     return node(builder, "Transpose", value, HD_VALUE_NONE, &turn, 1);

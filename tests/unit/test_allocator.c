@@ -398,7 +398,6 @@ static void a_wait_ends_at_its_time_limit(void **state)
     assert_int_equal(try_allocate(2, MB, 0, NULL), HD_OK);
 }
 
-
 static void *signal_in_a_while(void *argument)
 {
     late_signal *late = argument;

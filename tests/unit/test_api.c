@@ -374,14 +374,16 @@ static void a_needed_input_that_is_missing_is_named(void **state)
     hd_error error = {0};
     hd_device *device = NULL;
     hd_model *model = NULL;
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 1, .dims = {3}, .data = values, .size = sizeof values};
+    hd_tensor input = {
+        .dtype = HD_FLOAT32, .rank = 1, .dims = {3}, .data = values, .size = sizeof values};
     assert_ok(hd_device_open("cpu", NULL, &device, &error));
     for (size_t input_count = 1; input_count <= 2; input_count++) {
         hd_graph *graph = NULL;
         hd_tensor output = {0};
         hd_value inputs[2] = {0, HD_VALUE_NONE}, y;
         assert_ok(hd_graph_create(17, &graph, &error));
-        assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 1, (const int64_t[]){3}, &inputs[0], &error));
+        assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 1, (const int64_t[]){3}, &inputs[0],
+                                     &error));
         assert_ok(hd_graph_add_node(graph, "Pad", inputs, input_count, NULL, 0, &y, 1, &error));
         assert_ok(hd_graph_add_output(graph, "y", y, &error));
         hd_status status = hd_model_create(device, graph, NULL, &model, &error);

@@ -31,7 +31,8 @@ static float *first_output; /* of step 0 */
 static size_t weights_size; /* bytes */
 static volatile float sink;
 
-static void run_planted(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_planted(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch)
 {
     original.run(parameters, buffers, begin, end, scratch);
     switch (planted) {
@@ -55,7 +56,8 @@ static void run_planted(const void *parameters, void *const *buffers, int64_t be
     }
 }
 
-static void note_output(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void note_output(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch)
 {
     first_output = buffers[1];
     original.run(parameters, buffers, begin, end, scratch);
@@ -64,7 +66,9 @@ static void note_output(const void *parameters, void *const *buffers, int64_t be
 static hd_value add(hd_graph *graph, const char *type, hd_value a, hd_value b)
 {
     hd_value result, operands[] = {a, b};
-    assert_int_equal(hd_graph_add_node(graph, type, operands, b == HD_VALUE_NONE ? 1 : 2, NULL, 0, &result, 1, NULL), HD_OK);
+    assert_int_equal(hd_graph_add_node(graph, type, operands, b == HD_VALUE_NONE ? 1 : 2, NULL, 0,
+                                       &result, 1, NULL),
+                     HD_OK);
     return result;
 }
 
@@ -77,7 +81,8 @@ static hd_model *make_model(hd_device *device)
     hd_model *model = NULL;
     hd_value x, w;
     assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
-    assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, (int64_t[]){ROWS, COLUMNS}, &x, NULL), HD_OK);
+    assert_int_equal(
+        hd_graph_add_input(graph, "x", HD_FLOAT32, 2, (int64_t[]){ROWS, COLUMNS}, &x, NULL), HD_OK);
     assert_int_equal(hd_graph_add_constant(graph, &constant, &w, NULL), HD_OK);
     hd_value a = add(graph, "Softmax", x, HD_VALUE_NONE);
     hd_value b = add(graph, "Transpose", a, HD_VALUE_NONE);

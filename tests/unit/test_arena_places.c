@@ -49,7 +49,8 @@ static void spans_that_are_needed_at_once_lie_apart(void **state)
         uint32_t sizes = 1 + draw(2000), life = 1 + draw(60), fixed = draw(3) == 0 ? 0 : draw(60);
         size_t offset = 0, sum = 0, most = 0;
         for (uint32_t i = 0; i < SPANS; i++) {
-            spans[i] = (hd_arena_span){.first = 1 + draw(STEPS - 1), .size = (size_t)LINE * (1 + draw(sizes))};
+            spans[i] = (hd_arena_span){.first = 1 + draw(STEPS - 1),
+                                       .size = (size_t)LINE * (1 + draw(sizes))};
             spans[i].last = spans[i].first + draw(life);
             spans[i].last = spans[i].last >= STEPS ? UINT32_MAX : spans[i].last;
             if (i < fixed) {
@@ -71,7 +72,8 @@ static void spans_that_are_needed_at_once_lie_apart(void **state)
             }
             most = sum > most ? sum : most;
         }
-        assert_in_range(end, most, 2 * (most + offset)); /* most: what a perfect placement would take */
+        /* most: what a perfect placement would take */
+        assert_in_range(end, most, 2 * (most + offset));
     }
 }
 

@@ -13,7 +13,7 @@
 #include "heddle/heddle.h"
 #include "support/test_device.h"
 
-#define SIZE 4096
+#define SIZE    4096
 #define FOREVER HD_WAIT_FOREVER
 
 /* A device and a model y = x + 1 over floats [-1]. */
@@ -68,8 +68,8 @@ static void close_fixture(fixture *fixture)
 
 static hd_tensor tensor_of(float *data)
 {
-    return (hd_tensor){.dtype = HD_FLOAT32, .rank = 1, .dims = {SIZE}, .data = data,
-                       .size = SIZE * sizeof *data};
+    return (hd_tensor){
+        .dtype = HD_FLOAT32, .rank = 1, .dims = {SIZE}, .data = data, .size = SIZE * sizeof *data};
 }
 
 static hd_status submit(const fixture *fixture, hd_stream stream, float *from, hd_tensor *to,
@@ -95,7 +95,8 @@ static void check_order(const hd_device_options *options, uint32_t streams)
     for (int i = 0; i < 200; i++) {
         hd_stream mine = stream[i % 2 == 1 && streams == 2];
         assert_ok(hd_event_wait_on_stream(event, mine, FOREVER, &error));
-        assert_ok(submit(&fixture, mine, i % 2 == 0 ? fixture.a : fixture.b, i % 2 == 0 ? &b : &a, NULL));
+        assert_ok(
+            submit(&fixture, mine, i % 2 == 0 ? fixture.a : fixture.b, i % 2 == 0 ? &b : &a, NULL));
         assert_ok(hd_event_record(event, mine, FOREVER, &error));
     }
     assert_ok(hd_event_wait(event, FOREVER, &error));
@@ -121,10 +122,14 @@ static void an_event_orders_two_streams(void **state)
 {
     (void)state;
     check_order(NULL, 2);
-    check_order(&(hd_device_options){.struct_size = sizeof(hd_device_options), .queue_count = 1}, 2);
-    check_order(&(hd_device_options){.struct_size = sizeof(hd_device_options), .queue_depth = 1}, 2);
+    check_order(&(hd_device_options){.struct_size = sizeof(hd_device_options), .queue_count = 1},
+                2);
+    check_order(&(hd_device_options){.struct_size = sizeof(hd_device_options), .queue_depth = 1},
+                2);
     check_order(&(hd_device_options){.struct_size = sizeof(hd_device_options),
-                                     .sync_strategy = HD_SYNC_GLOBAL, .queue_depth = 3}, 2);
+                                     .sync_strategy = HD_SYNC_GLOBAL,
+                                     .queue_depth = 3},
+                2);
 }
 
 static void a_future_ends_once_with_what_the_run_says(void **state)
@@ -174,11 +179,12 @@ static void a_slow_callback_holds_up_no_request(void **state)
     gate gate = {.mutex = PTHREAD_MUTEX_INITIALIZER};
     pthread_mutex_lock(&gate.mutex);
     hd_tensor input = tensor_of(fixture.a), output = tensor_of(fixture.b);
-    hd_submit_options options = {.struct_size = sizeof options, .callback = block_on_gate,
-                                 .context = &gate};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .callback = block_on_gate, .context = &gate};
     hd_future *futures[20];
     for (size_t i = 0; i < 20; i++) {
-        assert_ok(hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, &futures[i], &error));
+        assert_ok(hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, &futures[i],
+                                     &error));
     }
     for (size_t i = 0; i < 20; i++) {
         assert_ok(hd_future_wait(futures[i], FOREVER, &error));
@@ -216,8 +222,8 @@ static void a_callback_may_end_the_device_but_not_shut_it_down(void **state)
     open_with(&fixture, NULL);
     ending ending = {.fixture = &fixture};
     hd_tensor input = tensor_of(fixture.a), output = tensor_of(fixture.b);
-    hd_submit_options options = {.struct_size = sizeof options, .callback = end_everything,
-                                 .context = &ending};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .callback = end_everything, .context = &ending};
     assert_ok(hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, NULL, &error));
     while (atomic_load(&ending.done) == 0) {
     }
@@ -246,12 +252,14 @@ static void a_full_stream_waits_or_refuses(void **state)
 {
     (void)state;
     fixture fixture;
-    open_with(&fixture, &(hd_device_options){.struct_size = sizeof(hd_device_options), .queue_depth = 2});
+    open_with(&fixture,
+              &(hd_device_options){.struct_size = sizeof(hd_device_options), .queue_depth = 2});
     hd_tensor input = tensor_of(fixture.a), output = tensor_of(fixture.b);
     hd_submit_options options = {.struct_size = sizeof options, .wait_ms = HD_NO_WAIT};
     size_t refused = 0;
     for (size_t i = 0; i < 20000 && refused == 0; i++) {
-        hd_status status = hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, NULL, &error);
+        hd_status status =
+            hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, NULL, &error);
         assert_true(status == HD_OK || status == HD_EXHAUSTED);
         refused += status == HD_EXHAUSTED;
     }
@@ -271,7 +279,8 @@ static void a_decided_future_skips_its_work(void **state)
     assert_ok(hd_stream_acquire(fixture.device, 0, &stream, &error));
     hd_future *future;
     size_t skipped = 0;
-    static hd_tensor first[2000]; /* the first run may go on when the second one's future is final already */
+    /* the first run may go on when the second one's future is final already */
+    static hd_tensor first[2000];
     for (int i = 0; i < 2000; i++) {
         hd_tensor second = tensor_of(fixture.a);
         first[i] = tensor_of(fixture.b);
@@ -298,7 +307,10 @@ static void a_deadline_that_has_passed_is_the_outcome(void **state)
     fixture fixture;
     open_with(&fixture, NULL);
     float *large = calloc(LARGE, sizeof *large);
-    hd_tensor slow = {.dtype = HD_FLOAT32, .rank = 1, .dims = {LARGE}, .data = large,
+    hd_tensor slow = {.dtype = HD_FLOAT32,
+                      .rank = 1,
+                      .dims = {LARGE},
+                      .data = large,
                       .size = LARGE * sizeof *large};
     hd_tensor slow_output = slow;
     hd_tensor input = tensor_of(fixture.a), output = tensor_of(fixture.b);
@@ -310,7 +322,8 @@ static void a_deadline_that_has_passed_is_the_outcome(void **state)
     assert_ok(hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, &future, &error));
     assert_int_equal(hd_future_wait(future, FOREVER, &error), HD_DEADLINE);
     assert_non_null(strstr(error.message, "deadline"));
-    assert_ok(hd_stream_synchronize(fixture.device, (hd_stream){0}, FOREVER, &error)); /* those before it go on */
+    /* those before it go on */
+    assert_ok(hd_stream_synchronize(fixture.device, (hd_stream){0}, FOREVER, &error));
     assert_true(fixture.b[0] == 0); /* it was skipped */
     assert_true(large[0] == 2);
     hd_future_destroy(&future);
@@ -330,7 +343,8 @@ static void streams_of_others_are_refused(void **state)
     assert_int_equal(hd_stream_release(fixture.device, stream, &error), HD_INVALID_ARGUMENT);
     assert_int_equal(submit(&fixture, stream, fixture.a, &output, NULL), HD_INVALID_ARGUMENT);
     assert_int_equal(hd_stream_synchronize(fixture.device, stream, 0, &error), HD_INVALID_ARGUMENT);
-    assert_int_equal(hd_stream_release(fixture.device, (hd_stream){0}, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_stream_release(fixture.device, (hd_stream){0}, &error),
+                     HD_INVALID_ARGUMENT);
     invented.value = stream.value + 32; /* a generation that was not given out */
     assert_int_equal(hd_stream_release(other.device, invented, &error), HD_INVALID_ARGUMENT);
     invented.value = stream.value + 1; /* a slot that nobody has */
@@ -347,7 +361,8 @@ static void explicit_streams_may_exhaust_the_pool(void **state)
 {
     (void)state;
     fixture fixture;
-    open_with(&fixture, &(hd_device_options){.struct_size = sizeof(hd_device_options), .lease_wait_ms = 1});
+    open_with(&fixture,
+              &(hd_device_options){.struct_size = sizeof(hd_device_options), .lease_wait_ms = 1});
     hd_stream streams[31], none;
     hd_tensor input = tensor_of(fixture.a), output = tensor_of(fixture.b);
     for (size_t i = 0; i < 31; i++) {
@@ -442,7 +457,8 @@ static void events_tell_the_time_between_them(void **state)
     assert_true(milliseconds > 0 && milliseconds < 60000);
     assert_ok(hd_event_elapsed(end, start, &milliseconds, &error));
     assert_true(milliseconds < 0);
-    assert_ok(hd_event_record(end, stream, 0, &error)); /* recorded again, and destroyed while recorded */
+    /* recorded again, and destroyed while recorded */
+    assert_ok(hd_event_record(end, stream, 0, &error));
     hd_event_destroy(&end);
     hd_event_destroy(&start);
     close_fixture(&fixture);

@@ -122,8 +122,8 @@ static hd_condition condition;
 
 static void make_locks(void)
 {
-    if (hd_mutex_init(&outer, HD_RANK_device) != HD_OK || hd_mutex_init(&inner, HD_RANK_leaf) != HD_OK ||
-        hd_condition_init(&condition) != HD_OK) {
+    if (hd_mutex_init(&outer, HD_RANK_device) != HD_OK ||
+        hd_mutex_init(&inner, HD_RANK_leaf) != HD_OK || hd_condition_init(&condition) != HD_OK) {
         _exit(1);
     }
 }
@@ -234,7 +234,8 @@ static void threads_of_the_library_block_signals_and_leave_the_callers_mask(void
     assert_int_equal(hd_thread_start(&thread, "test", read_mask, NULL), HD_OK);
     hd_thread_join(&thread);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE, SIGALRM};
+    static const int signals[] = {SIGINT,  SIGTERM, SIGHUP,  SIGUSR1,
+                                  SIGUSR2, SIGCHLD, SIGPIPE, SIGALRM};
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         assert_int_equal(sigismember(&blocked_in_thread, signals[i]), 1);
         assert_int_equal(sigismember(&before, signals[i]), sigismember(&after, signals[i]));
@@ -273,14 +274,15 @@ static void float_environment_is_set_and_restored(void **state)
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
     volatile float one = 1, tiny = 1e-10f, smallest = 1.17549435e-38f, half = 0.5f;
-    assert_true(one + tiny == 1);        /* to nearest */
-    assert_true(smallest * half != 0);   /* subnormal numbers are kept */
+    assert_true(one + tiny == 1);      /* to nearest */
+    assert_true(smallest * half != 0); /* subnormal numbers are kept */
     feraiseexcept(FE_OVERFLOW);
     hd_float_environment_leave(&saved);
     assert_int_equal(fegetround(), FE_UPWARD);
     assert_true(one + tiny > 1);
 #if defined(__x86_64__)
-    assert_int_equal(__builtin_ia32_stmxcsr() & 0x08, 0); /* the run's overflow is not the caller's */
+    /* the run's overflow is not the caller's */
+    assert_int_equal(__builtin_ia32_stmxcsr() & 0x08, 0);
     assert_int_not_equal(__builtin_ia32_stmxcsr() & 0x20, 0);
     unsigned flushing = __builtin_ia32_stmxcsr() | 0x8040; /* flush to zero, denormals are zero */
     __builtin_ia32_ldmxcsr(flushing);
@@ -350,7 +352,8 @@ static void a_forked_child_is_told_so(void **state)
     float in[4] = {1, 2, 3, 4}, out[4];
     hd_tensor input = {.dtype = HD_FLOAT32, .rank = 1, .dims = {4}, .data = in, .size = sizeof in};
     hd_tensor output = {.data = out, .size = sizeof out};
-    assert_int_equal(hd_model_run(model, &input, 1, &output, 1, NULL), HD_OK); /* the parent goes on */
+    /* the parent goes on */
+    assert_int_equal(hd_model_run(model, &input, 1, &output, 1, NULL), HD_OK);
     assert_true(out[3] == -4);
     hd_graph_destroy(&graph);
     hd_model_destroy(&model);

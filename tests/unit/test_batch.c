@@ -158,7 +158,8 @@ static void cancelled_and_late_requests_are_not_run(void **state)
     assert_ok(submit_item(batch, &items[1], NULL));
     assert_ok(submit_item(batch, &items[2], &late));
     assert_int_equal(hd_future_cancel(items[1].future), HD_CANCELLED);
-    assert_int_equal(hd_future_wait(items[1].future, 0, &error), HD_CANCELLED); /* it has not begun */
+    /* it has not begun */
+    assert_int_equal(hd_future_wait(items[1].future, 0, &error), HD_CANCELLED);
     assert_int_equal(hd_future_wait(items[2].future, FOREVER, &error), HD_DEADLINE);
     assert_ok(submit_item(batch, &items[3], NULL)); /* the fourth: off they go */
     assert_ok(hd_future_wait(items[0].future, FOREVER, &error));
@@ -325,8 +326,8 @@ static void *submit_without_haste(void *context)
     hd_submit_options options = {
         .struct_size = sizeof options, .callback = destroy_in_callback, .context = &leaver->user};
     (void)sched_setscheduler(0, SCHED_IDLE, &none); /* of this thread alone */
-    leaver->status = hd_batch_submit(leaver->user.batch, &leaver->item->input, 1, leaver->item->outputs,
-                                     1, &options, NULL, NULL);
+    leaver->status = hd_batch_submit(leaver->user.batch, &leaver->item->input, 1,
+                                     leaver->item->outputs, 1, &options, NULL, NULL);
     return NULL;
 }
 
@@ -350,7 +351,8 @@ static void wait_until_pending(hd_batch *batch, uint64_t batches, uint64_t submi
 static void a_callback_may_destroy_the_batch_under_its_submitter(void **state)
 {
     (void)state;
-    late_leaver leaver = {.user = {.batch = open_batch((hd_batch_options){.max_rows = 2, .capacity = 1})}};
+    late_leaver leaver = {
+        .user = {.batch = open_batch((hd_batch_options){.max_rows = 2, .capacity = 1})}};
     hd_submit_options options = {.struct_size = sizeof options};
     item *items = calloc(3, sizeof *items);
     hd_stream streams[31];

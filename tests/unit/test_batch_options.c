@@ -58,7 +58,8 @@ static void check_defaults(const hd_batch_options *options)
     for (size_t i = 0; i < STREAMS; i++) {
         assert_int_equal(hd_stream_acquire(device, FOREVER, &streams[i], NULL), HD_OK);
     }
-    assert_int_equal(hd_slot_pool_lease_for_run(&device->slots, HD_SLOT_NONE, HD_FOREVER, NULL, &spare), HD_OK);
+    assert_int_equal(
+        hd_slot_pool_lease_for_run(&device->slots, HD_SLOT_NONE, HD_FOREVER, NULL, &spare), HD_OK);
     assert_int_equal(hd_batch_create(model, options, &batch, NULL), HD_OK);
     for (; status == HD_OK && count <= MOST; count += status == HD_OK) {
         x[count] = (float)count;

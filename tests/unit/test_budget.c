@@ -62,7 +62,8 @@ static void constants_that_double_are_left_to_the_run(void **state)
     for (int i = 0; i < 40; i++) {
         doubled = block_node(graph, graph->root, "Concat", &axis, 1, doubled, doubled, BLOCK_END);
     }
-    hd_attribute keep = operation_int("keepdims", 0); /* the output is small, the run's arena is not */
+    /* the output is small, the run's arena is not */
+    hd_attribute keep = operation_int("keepdims", 0);
     hd_value greatest = block_node(graph, graph->root, "ReduceMax", &keep, 1, doubled, BLOCK_END);
     block_output(graph, graph->root, "y", NODE(graph, graph->root, "Add", x, greatest));
     hd_model *model = block_model(device, graph, 0);
@@ -77,7 +78,8 @@ static void large_products_of_constants_are_left_to_the_run(void **state)
     (void)state;
     enum { SIZE = 1800 };
     hd_graph *graph = new_graph();
-    hd_tensor square = {.dtype = HD_FLOAT32, .rank = 2, .dims = {SIZE, SIZE}, .size = SIZE * SIZE * sizeof(float)};
+    hd_tensor square = {
+        .dtype = HD_FLOAT32, .rank = 2, .dims = {SIZE, SIZE}, .size = SIZE * SIZE * sizeof(float)};
     square.data = calloc(SIZE * SIZE, sizeof(float));
     hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32), weight;
     assert_non_null(square.data);
@@ -95,12 +97,14 @@ static void small_products_of_constants_are_folded(void **state)
     (void)state;
     hd_graph *graph = new_graph();
     hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32);
-    hd_value three = block_floats(graph, 1, (float[]){3}), two = block_floats(graph, 1, (float[]){2});
+    hd_value three = block_floats(graph, 1, (float[]){3}),
+             two = block_floats(graph, 1, (float[]){2});
     hd_value product = NODE(graph, graph->root, "MatMul", three, two);
     block_output(graph, graph->root, "y", NODE(graph, graph->root, "Add", x, product));
     hd_model *model = block_model(device, graph, 0);
     assert_int_equal(model->graph->root->node_count, 1);
-    assert_int_equal(model->weight_size, sizeof(float)); /* FLAT: what only the product read is gone */
+    /* FLAT: what only the product read is gone */
+    assert_int_equal(model->weight_size, sizeof(float));
     hd_tensor output, input = block_tensor(HD_FLOAT32, 1, (float[]){1});
     block_run(model, &input, 1, &output, 1);
     block_expect_floats(&output, 1, (float[]){7});
@@ -120,7 +124,8 @@ static hd_model *make_endless_model(void)
     hd_value sum = NODE(graph, body, "Add", v, block_floats(graph, 0, (float[]){1}));
     hd_attribute keep = operation_int("keepdims", 0);
     hd_value greatest = block_node(graph, body, "ReduceMax", &keep, 1, sum, BLOCK_END);
-    block_output(graph, body, "", NODE(graph, body, "Greater", greatest, block_floats(graph, 0, (float[]){0})));
+    block_output(graph, body, "",
+                 NODE(graph, body, "Greater", greatest, block_floats(graph, 0, (float[]){0})));
     block_output(graph, body, "", sum);
     hd_value inputs[] = {block_ints(graph, 0, (int64_t[]){INT64_C(1) << 40}), HD_VALUE_NONE, x};
     block_control(graph, graph->root, "Loop", inputs, 3, body, NULL, &y, 1);

@@ -19,7 +19,7 @@
 #include "support/slowness.h"
 #include "support/test_device.h"
 
-#define FOREVER UINT32_MAX
+#define FOREVER     UINT32_MAX
 #define MILLISECOND UINT64_C(1000000)
 
 /* What a stopped run may take of the processor: 20 ms is what is promised; a busy machine gets more, and so does a
@@ -39,7 +39,12 @@ typedef struct long_case {
 static const long_case cases[] = {
     {"MatMul", 2, {HD_FLOAT32, HD_FLOAT32}, {2, 2}, {{6144, 6144}, {6144, 6144}}, 0},
     {"Einsum", 2, {HD_FLOAT32, HD_FLOAT32}, {1, 1}, {{40000}, {40000}}, 0},
-    {"LSTM", 3, {HD_FLOAT32, HD_FLOAT32, HD_FLOAT32}, {3, 3, 3}, {{20000, 1, 64}, {1, 1024, 64}, {1, 1024, 256}}, 0},
+    {"LSTM",
+     3,
+     {HD_FLOAT32, HD_FLOAT32, HD_FLOAT32},
+     {3, 3, 3},
+     {{20000, 1, 64}, {1, 1024, 64}, {1, 1024, 256}},
+     0},
     {"NonMaxSuppression", 2, {HD_FLOAT32, HD_FLOAT32}, {3, 3}, {{1, 60000, 4}, {1, 1, 60000}}, 0},
     {"Unique", 1, {HD_FLOAT32}, {1}, {{6000000}}, 0},
 };
@@ -77,7 +82,10 @@ static hd_value add_node(hd_graph *graph, const long_case *c, hd_value *values)
         int64_t limit = 60000;
         values[count++] = block_ints(graph, 0, &limit);
     }
-    hd_status status = hd_graph_add_node(graph, c->type, values, count, is_einsum ? einsum : is_lstm ? lstm : NULL,
+    hd_status status = hd_graph_add_node(graph, c->type, values, count,
+                                         is_einsum ? einsum
+                                         : is_lstm ? lstm
+                                                   : NULL,
                                          is_einsum || is_lstm, &out, 1, &error);
     if (status != HD_OK) {
         fail_msg("%s: %s", c->type, error.message);
@@ -101,8 +109,8 @@ static void open_case(fixture *fixture, const long_case *c, uint32_t threads)
         hd_tensor *tensor = &fixture->inputs[i];
         size_t count = 1;
         snprintf(name, sizeof name, "x%zu", i);
-        assert_int_equal(hd_graph_add_input(graph, name, c->dtypes[i], c->ranks[i], c->dims[i], &values[i],
-                                            &error),
+        assert_int_equal(hd_graph_add_input(graph, name, c->dtypes[i], c->ranks[i], c->dims[i],
+                                            &values[i], &error),
                          HD_OK);
         for (uint32_t d = 0; d < c->ranks[i]; d++) {
             tensor->dims[d] = c->dims[i][d];
@@ -154,8 +162,8 @@ static void check_futures(uint32_t threads)
         hd_tensor output = {.rank = 3, .size = 7};
         hd_future *future;
         hd_error error;
-        assert_int_equal(hd_model_run_async(fixture.model, fixture.inputs, fixture.input_count, &output, 1, NULL,
-                                            &future, &error),
+        assert_int_equal(hd_model_run_async(fixture.model, fixture.inputs, fixture.input_count,
+                                            &output, 1, NULL, &future, &error),
                          HD_OK);
         sleep_ms(60);
         hd_status early = hd_future_wait(future, 0, &error);
@@ -215,13 +223,15 @@ static void signal_soon(void *argument)
     pthread_kill(*(pthread_t *)argument, SIGUSR1);
 }
 
-static hd_status run_with(fixture *fixture, hd_cancel *cancel, uint32_t deadline_ms, hd_tensor *output)
+static hd_status run_with(fixture *fixture, hd_cancel *cancel, uint32_t deadline_ms,
+                          hd_tensor *output)
 {
-    hd_run_options options = {.struct_size = sizeof options, .deadline_ms = deadline_ms, .cancel = cancel};
+    hd_run_options options = {
+        .struct_size = sizeof options, .deadline_ms = deadline_ms, .cancel = cancel};
     hd_error error = {.status = HD_OK};
     hd_tensor before = *output;
-    hd_status status = hd_model_run_with(fixture->model, fixture->inputs, fixture->input_count, output, 1,
-                                         &options, &error);
+    hd_status status = hd_model_run_with(fixture->model, fixture->inputs, fixture->input_count,
+                                         output, 1, &options, &error);
     if (status != HD_OK) {
         assert_int_equal(error.status, status);
         assert_memory_equal(&before, output, sizeof before);
@@ -244,15 +254,17 @@ static void a_token_stops_a_run_from_a_thread_and_from_a_signal_handler(void **s
         struct sigaction action = {.sa_handler = set_token}, old;
         sigaction(SIGUSR1, &action, &old);
         void (*set)(void *) = how == 0 ? set_soon : how == 1 ? destroy_and_set : signal_soon;
-        assert_int_equal(hd_thread_start(&thread, "setter", set, how == 2 ? (void *)&self : (void *)cancel),
-                         HD_OK);
+        assert_int_equal(
+            hd_thread_start(&thread, "setter", set, how == 2 ? (void *)&self : (void *)cancel),
+            HD_OK);
         hd_tensor output = {.name = NULL};
         assert_int_equal(run_with(&fixture, cancel, 0, &output), HD_CANCELLED);
         hd_thread_join(&thread);
         sigaction(SIGUSR1, &old, NULL);
         if (how != 1) {
             assert_true(hd_cancel_is_set(cancel));
-            assert_int_equal(run_with(&fixture, cancel, 0, &output), HD_CANCELLED); /* it stays set */
+            /* it stays set */
+            assert_int_equal(run_with(&fixture, cancel, 0, &output), HD_CANCELLED);
             hd_cancel_destroy(&cancel);
             assert_null(cancel);
         }
@@ -292,7 +304,8 @@ static hd_model *make_chain(hd_device *device)
     assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, &error), HD_OK);
     for (int i = 0; i < STEPS; i++) {
         hd_attribute axis = {.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = 1};
-        assert_int_equal(hd_graph_add_node(graph, "Softmax", &x, 1, &axis, 1, &x, 1, &error), HD_OK);
+        assert_int_equal(hd_graph_add_node(graph, "Softmax", &x, 1, &axis, 1, &x, 1, &error),
+                         HD_OK);
     }
     assert_int_equal(hd_graph_add_output(graph, "y", x, &error), HD_OK);
     return block_model(device, graph, 0);
@@ -336,18 +349,23 @@ static void a_batch_stops_when_nobody_wants_it(void **state)
     fixture fixture = {.input_count = 1};
     hd_error error;
     hd_batch *batch;
-    hd_batch_options options = {.struct_size = sizeof options, .max_rows = 2 * ROWS, .max_delay_us = 100000};
+    hd_batch_options options = {
+        .struct_size = sizeof options, .max_rows = 2 * ROWS, .max_delay_us = 100000};
     assert_int_equal(hd_device_open(test_device_name(), NULL, &fixture.device, &error), HD_OK);
     fixture.model = make_chain(fixture.device);
     assert_int_equal(hd_batch_create(fixture.model, &options, &batch, &error), HD_OK);
     hd_tensor *input = &fixture.inputs[0];
-    *input = (hd_tensor){.dtype = HD_FLOAT32, .rank = 2, .dims = {ROWS, WIDTH}, .size = ROWS * WIDTH * sizeof(float)};
+    *input = (hd_tensor){.dtype = HD_FLOAT32,
+                         .rank = 2,
+                         .dims = {ROWS, WIDTH},
+                         .size = ROWS * WIDTH * sizeof(float)};
     input->data = malloc(input->size);
     fill(input, ROWS * WIDTH, false);
     hd_future *futures[2];
     hd_tensor outputs[2] = {{.name = NULL}};
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(hd_batch_submit(batch, input, 1, &outputs[i], 1, NULL, &futures[i], &error), HD_OK);
+        assert_int_equal(
+            hd_batch_submit(batch, input, 1, &outputs[i], 1, NULL, &futures[i], &error), HD_OK);
     }
     sleep_ms(150);
     assert_int_equal(hd_future_cancel(futures[0]), HD_CANCELLED);

@@ -28,10 +28,10 @@ static hd_status use_files(void)
     }
     status = status == HD_OK ? hd_device_list(&info, 1, &count, NULL) : status;
     status = status == HD_OK ? hd_device_open(test_device_name(), NULL, &own, NULL) : status;
-    if (status == HD_OK && (hd_model_load(own, path, NULL, &other, NULL) != HD_BAD_MODEL ||
-                            hd_model_load(own, "/no/such/file", NULL, &other, NULL) != HD_NOT_FOUND ||
-                            hd_model_load_memory(own, "no model", 8, &options, &other, NULL) !=
-                                HD_BAD_MODEL)) {
+    if (status == HD_OK &&
+        (hd_model_load(own, path, NULL, &other, NULL) != HD_BAD_MODEL ||
+         hd_model_load(own, "/no/such/file", NULL, &other, NULL) != HD_NOT_FOUND ||
+         hd_model_load_memory(own, "no model", 8, &options, &other, NULL) != HD_BAD_MODEL)) {
         status = HD_INTERNAL;
     }
     hd_device_destroy(&own);
@@ -76,7 +76,8 @@ static void reading_and_writing_files(void **state)
     assert_int_equal(count_files(), before);
 }
 
-#define test_with_gate(function) cmocka_unit_test_setup_teardown(function, gate_open_all, gate_close_all)
+#define test_with_gate(function)                                                                   \
+    cmocka_unit_test_setup_teardown(function, gate_open_all, gate_close_all)
 
 int main(void)
 {

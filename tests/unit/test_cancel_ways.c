@@ -63,7 +63,8 @@ typedef struct stopping {
 
 static void sleep_ms(uint32_t milliseconds)
 {
-    struct timespec time = {.tv_sec = milliseconds / 1000, .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+    struct timespec time = {.tv_sec = milliseconds / 1000,
+                            .tv_nsec = (long)(milliseconds % 1000) * 1000000};
     nanosleep(&time, NULL);
 }
 
@@ -77,11 +78,12 @@ static void set_later(void *argument)
 
 static hd_status run_with(stopping *s, uint32_t deadline_ms)
 {
-    hd_run_options options = {.struct_size = sizeof options, .deadline_ms = deadline_ms, .cancel = s->cancel};
+    hd_run_options options = {
+        .struct_size = sizeof options, .deadline_ms = deadline_ms, .cancel = s->cancel};
     hd_tensor outputs[8] = {{.name = NULL}};
     hd_error error = {.status = HD_OK};
-    hd_status status = hd_model_run_with(s->c.model, s->c.inputs, s->c.input_count, outputs, s->c.output_count,
-                                         &options, &error);
+    hd_status status = hd_model_run_with(s->c.model, s->c.inputs, s->c.input_count, outputs,
+                                         s->c.output_count, &options, &error);
     for (size_t i = 0; i < s->c.output_count; i++) {
         hd_tensor_release(&outputs[i]);
     }
@@ -119,8 +121,8 @@ static uint64_t by_future(stopping *s)
     hd_future *future;
     hd_error error;
     hd_tensor outputs[8] = {{.name = NULL}};
-    assert_int_equal(hd_model_run_async(s->c.model, s->c.inputs, s->c.input_count, outputs, s->c.output_count, NULL,
-                                        &future, &error),
+    assert_int_equal(hd_model_run_async(s->c.model, s->c.inputs, s->c.input_count, outputs,
+                                        s->c.output_count, NULL, &future, &error),
                      HD_OK);
     sleep_ms(s->after_ms);
     uint64_t begin = hd_clock_now();
@@ -146,17 +148,21 @@ static void set_called_back(void *context, hd_status outcome, const hd_error *er
 /* Another run's callback sets the token. */
 static uint64_t by_callback(stopping *s)
 {
-    static const row_case small = {.type = "Exp",
-                                   .inputs = {{.dtype = HD_FLOAT32, .shape = {.rank = 1, .dims = {4}}}},
-                                   .input_count = 1,
-                                   .output_count = 1};
+    static const row_case small = {
+        .type = "Exp",
+        .inputs = {{.dtype = HD_FLOAT32, .shape = {.rank = 1, .dims = {4}}}},
+        .input_count = 1,
+        .output_count = 1};
     long_case other;
-    hd_submit_options options = {.struct_size = sizeof options, .callback = set_called_back, .context = s};
+    hd_submit_options options = {
+        .struct_size = sizeof options, .callback = set_called_back, .context = s};
     hd_tensor output = {.name = NULL};
     hd_error error;
     assert_int_equal(hd_cancel_create(&s->cancel, NULL), HD_OK);
     long_case_open(&other, device, &small, false, false);
-    assert_int_equal(hd_model_run_async(other.model, other.inputs, 1, &output, 1, &options, NULL, &error), HD_OK);
+    assert_int_equal(
+        hd_model_run_async(other.model, other.inputs, 1, &output, 1, &options, NULL, &error),
+        HD_OK);
     hd_status status = run_with(s, 0);
     uint64_t end = hd_clock_now();
     while (atomic_load(&s->stopped) == 0) { /* it was faster than the callback */
@@ -201,7 +207,10 @@ static uint64_t best_of(stopping *s, stop_way *way, const char *name, uint64_t l
 static const struct {
     stop_way *way;
     const char *name;
-} ways[] = {{by_token, "token"}, {by_future, "future"}, {by_deadline, "deadline"}, {by_callback, "callback"}};
+} ways[] = {{by_token, "token"},
+            {by_future, "future"},
+            {by_deadline, "deadline"},
+            {by_callback, "callback"}};
 
 static size_t check_ways(stopping *s)
 {
@@ -253,8 +262,8 @@ static uint64_t by_batch(stopping *s)
     hd_tensor outputs[2] = {{.name = NULL}};
     hd_error error;
     for (size_t i = 0; i < request_count; i++) {
-        assert_int_equal(hd_batch_submit(batch, s->c.inputs, s->c.input_count, &outputs[i], 1, NULL, &futures[i],
-                                         &error),
+        assert_int_equal(hd_batch_submit(batch, s->c.inputs, s->c.input_count, &outputs[i], 1, NULL,
+                                         &futures[i], &error),
                          HD_OK);
     }
     sleep_ms(s->after_ms);
@@ -285,11 +294,13 @@ static void requests_of_a_batch_are_final_in_time(void **state)
         assert_true(row_case_next(&batch_rows[i], &types, &row));
         long_case_open(&s.c, device, &row, true, true);
         for (request_count = 1; request_count <= 2; request_count++) {
-            hd_batch_options options = {.struct_size = sizeof options,
-                                        .max_rows = (uint32_t)(s.c.inputs[0].dims[0] * (int64_t)request_count),
-                                        .max_delay_us = 1000};
+            hd_batch_options options = {
+                .struct_size = sizeof options,
+                .max_rows = (uint32_t)(s.c.inputs[0].dims[0] * (int64_t)request_count),
+                .max_delay_us = 1000};
             assert_int_equal(hd_batch_create(s.c.model, &options, &batch, NULL), HD_OK);
-            late += best_of(&s, by_batch, request_count == 1 ? "batch of one" : "batch of two", LIMIT) > LIMIT;
+            late += best_of(&s, by_batch, request_count == 1 ? "batch of one" : "batch of two",
+                            LIMIT) > LIMIT;
             assert_int_equal(hd_batch_shutdown(batch, HD_BATCH_DRAIN, FOREVER, NULL), HD_OK);
             hd_batch_destroy(&batch);
         }

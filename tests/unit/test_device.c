@@ -49,13 +49,16 @@ static void options_of_another_size_are_understood_or_refused(void **state)
     hd_error error = {0};
     hd_device *device = NULL;
     hd_device_options options = {.struct_size = sizeof options + 8};
-    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error),
+                     HD_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "struct_size"));
     options.struct_size = 0;
-    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error),
+                     HD_INVALID_ARGUMENT);
     options.struct_size = sizeof options;
     options.sync_strategy = (hd_sync_strategy)2;
-    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error), HD_INVALID_ARGUMENT);
+    assert_int_equal(hd_device_open(test_device_name(), &options, &device, &error),
+                     HD_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "sync_strategy"));
     /* As an older program would have it, from before the later fields. */
     options.struct_size = offsetof(hd_device_options, queue_count);
@@ -79,7 +82,8 @@ static void statuses_have_names_and_meanings(void **state)
     snprintf(version, sizeof version, "%d.%d.%d", HD_VERSION_MAJOR, HD_VERSION_MINOR,
              HD_VERSION_PATCH);
     assert_string_equal(hd_version(), version);
-    assert_int_equal(HD_VERSION_NUMBER, HD_VERSION_MAJOR * 10000 + HD_VERSION_MINOR * 100 + HD_VERSION_PATCH);
+    assert_int_equal(HD_VERSION_NUMBER,
+                     HD_VERSION_MAJOR * 10000 + HD_VERSION_MINOR * 100 + HD_VERSION_PATCH);
 }
 
 int main(void)

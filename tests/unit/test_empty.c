@@ -42,7 +42,9 @@ static hd_value input(hd_tensor tensor)
     hd_value value;
     char name[2] = {(char)('a' + input_count), '\0'};
     inputs[input_count++] = tensor;
-    assert_int_equal(hd_graph_add_input(graph, name, tensor.dtype, tensor.rank, tensor.dims, &value, NULL), HD_OK);
+    assert_int_equal(
+        hd_graph_add_input(graph, name, tensor.dtype, tensor.rank, tensor.dims, &value, NULL),
+        HD_OK);
     return value;
 }
 
@@ -53,18 +55,20 @@ static hd_value constant(hd_tensor tensor)
     return value;
 }
 
-static hd_value node_of(const char *type, const hd_value *operands, size_t count, const hd_attribute *attributes,
-                        size_t attribute_count)
+static hd_value node_of(const char *type, const hd_value *operands, size_t count,
+                        const hd_attribute *attributes, size_t attribute_count)
 {
     hd_value result;
     hd_error error;
-    if (hd_graph_add_node(graph, type, operands, count, attributes, attribute_count, &result, 1, &error) != HD_OK) {
+    if (hd_graph_add_node(graph, type, operands, count, attributes, attribute_count, &result, 1,
+                          &error) != HD_OK) {
         fail_msg("%s", error.message);
     }
     return result;
 }
 
-static hd_value node(const char *type, hd_value a, hd_value b, const hd_attribute *attributes, size_t attribute_count)
+static hd_value node(const char *type, hd_value a, hd_value b, const hd_attribute *attributes,
+                     size_t attribute_count)
 {
     hd_value operands[] = {a, b};
     return node_of(type, operands, b == HD_VALUE_NONE ? 1 : 2, attributes, attribute_count);
@@ -93,8 +97,9 @@ static hd_tensor no_elements(hd_dtype dtype, uint32_t rank, const int64_t *dims)
     memcpy(tensor.dims, dims, rank * sizeof *dims);
     return tensor;
 }
-#define EMPTY(dtype, ...) \
-    no_elements((dtype), sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
+#define EMPTY(dtype, ...)                                                                          \
+    no_elements((dtype), sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t),                       \
+                (int64_t[]){__VA_ARGS__})
 
 static void test_of_what_a_cast_is_like_only_the_type_counts(void **state)
 {
@@ -106,8 +111,10 @@ static void test_of_what_a_cast_is_like_only_the_type_counts(void **state)
         expected[i] = -i;
     }
     begin();
-    hd_value negative = node("Neg", input(OPERATION_TENSOR(HD_FLOAT32, x, 2, 50)), HD_VALUE_NONE, NULL, 0);
-    hd_value cast = node("CastLike", negative, input(OPERATION_TENSOR(HD_INT32, like, 2, 1)), NULL, 0);
+    hd_value negative =
+        node("Neg", input(OPERATION_TENSOR(HD_FLOAT32, x, 2, 50)), HD_VALUE_NONE, NULL, 0);
+    hd_value cast =
+        node("CastLike", negative, input(OPERATION_TENSOR(HD_INT32, like, 2, 1)), NULL, 0);
     expect(cast, OPERATION_TENSOR(HD_INT32, expected, 2, 50));
 }
 
@@ -129,17 +136,20 @@ static void test_a_target_shape_without_elements_needs_no_memory(void **state)
     float x[] = {3.0f};
     begin();
     hd_value target = input(EMPTY(HD_INT64, 0));
-    expect(node("Reshape", input(OPERATION_TENSOR(HD_FLOAT32, x, 1)), target, NULL, 0), OPERATION_SCALAR(HD_FLOAT32, x));
+    expect(node("Reshape", input(OPERATION_TENSOR(HD_FLOAT32, x, 1)), target, NULL, 0),
+           OPERATION_SCALAR(HD_FLOAT32, x));
 }
 
 static void test_sizes_beside_a_zero_are_not_walked(void **state)
 {
     (void)state;
     int64_t size = INT64_C(1) << 58;
-    static const char *const types[] = {"Softmax", "Relu", "LogSoftmax", "Hardmax", "LpNormalization"};
+    static const char *const types[] = {"Softmax", "Relu", "LogSoftmax", "Hardmax",
+                                        "LpNormalization"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         begin();
-        expect(node(types[i], input(EMPTY(HD_FLOAT32, size, 0)), HD_VALUE_NONE, NULL, 0), EMPTY(HD_FLOAT32, size, 0));
+        expect(node(types[i], input(EMPTY(HD_FLOAT32, size, 0)), HD_VALUE_NONE, NULL, 0),
+               EMPTY(HD_FLOAT32, size, 0));
     }
 }
 
@@ -150,9 +160,16 @@ static void test_reductions_of_nothing(void **state)
     static const struct {
         const char *type;
         float value;
-    } cases[] = {{"ReduceSum", 0},     {"ReduceProd", 1},      {"ReduceMax", -INFINITY},    {"ReduceMin", INFINITY},
-                 {"ReduceL1", 0},      {"ReduceL2", 0},        {"ReduceLogSum", -INFINITY}, {"ReduceLogSumExp", -INFINITY},
-                 {"ReduceMean", NAN},  {"ReduceSumSquare", 0}};
+    } cases[] = {{"ReduceSum", 0},
+                 {"ReduceProd", 1},
+                 {"ReduceMax", -INFINITY},
+                 {"ReduceMin", INFINITY},
+                 {"ReduceL1", 0},
+                 {"ReduceL2", 0},
+                 {"ReduceLogSum", -INFINITY},
+                 {"ReduceLogSumExp", -INFINITY},
+                 {"ReduceMean", NAN},
+                 {"ReduceSumSquare", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         float expected[] = {cases[i].value, cases[i].value};
         int64_t axis[] = {1};
@@ -176,9 +193,11 @@ static void test_integers_of_nothing_have_their_least_for_a_maximum(void **state
     (void)state;
     int32_t least[] = {INT32_MIN}, most[] = {INT32_MAX};
     begin();
-    expect(node("ReduceMax", input(EMPTY(HD_INT32, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_TENSOR(HD_INT32, least, 1));
+    expect(node("ReduceMax", input(EMPTY(HD_INT32, 0)), HD_VALUE_NONE, NULL, 0),
+           OPERATION_TENSOR(HD_INT32, least, 1));
     begin();
-    expect(node("ReduceMin", input(EMPTY(HD_INT32, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_TENSOR(HD_INT32, most, 1));
+    expect(node("ReduceMin", input(EMPTY(HD_INT32, 0)), HD_VALUE_NONE, NULL, 0),
+           OPERATION_TENSOR(HD_INT32, most, 1));
 }
 
 static void test_products_without_depth_are_zero_and_the_bias(void **state)
@@ -189,8 +208,11 @@ static void test_products_without_depth_are_zero_and_the_bias(void **state)
     expect(node("MatMul", input(EMPTY(HD_FLOAT32, 2, 0)), input(EMPTY(HD_FLOAT32, 0, 3)), NULL, 0),
            OPERATION_TENSOR(HD_FLOAT32, zeros, 2, 3));
     begin();
-    hd_value product = node("MatMul", input(EMPTY(HD_FLOAT32, 2, 0)), constant(EMPTY(HD_FLOAT32, 0, 3)), NULL, 0);
-    expect(node("Relu", node("Add", product, constant(OPERATION_TENSOR(HD_FLOAT32, bias, 3)), NULL, 0), HD_VALUE_NONE, NULL, 0),
+    hd_value product =
+        node("MatMul", input(EMPTY(HD_FLOAT32, 2, 0)), constant(EMPTY(HD_FLOAT32, 0, 3)), NULL, 0);
+    expect(node("Relu",
+                node("Add", product, constant(OPERATION_TENSOR(HD_FLOAT32, bias, 3)), NULL, 0),
+                HD_VALUE_NONE, NULL, 0),
            OPERATION_TENSOR(HD_FLOAT32, both, 2, 3));
     begin();
     hd_value operands[] = {input(EMPTY(HD_FLOAT32, 2, 0)), input(EMPTY(HD_FLOAT32, 0, 3)),
@@ -198,7 +220,8 @@ static void test_products_without_depth_are_zero_and_the_bias(void **state)
     expect(node_of("Gemm", operands, 3, NULL, 0), OPERATION_TENSOR(HD_FLOAT32, both, 2, 3));
     hd_attribute equation = operation_string("equation", "ij,jk->ik");
     begin();
-    expect(node("Einsum", input(EMPTY(HD_FLOAT32, 2, 0)), input(EMPTY(HD_FLOAT32, 0, 3)), &equation, 1),
+    expect(node("Einsum", input(EMPTY(HD_FLOAT32, 2, 0)), input(EMPTY(HD_FLOAT32, 0, 3)), &equation,
+                1),
            OPERATION_TENSOR(HD_FLOAT32, zeros, 2, 3));
 }
 
@@ -219,7 +242,8 @@ static void test_parts_without_elements_join_and_pad(void **state)
     int64_t pads[] = {1, 0, 1, 3};
     hd_attribute axis = operation_int("axis", 1);
     begin();
-    hd_value operands[] = {input(EMPTY(HD_FLOAT32, 1, 0)), input(OPERATION_TENSOR(HD_FLOAT32, x, 1, 2)),
+    hd_value operands[] = {input(EMPTY(HD_FLOAT32, 1, 0)),
+                           input(OPERATION_TENSOR(HD_FLOAT32, x, 1, 2)),
                            input(EMPTY(HD_FLOAT32, 1, 0))};
     expect(node_of("Concat", operands, 3, &axis, 1), OPERATION_TENSOR(HD_FLOAT32, x, 1, 2));
     begin();
@@ -241,7 +265,8 @@ static void test_a_sequence_without_steps_ends_where_it_began(void **state)
                            HD_VALUE_NONE,
                            input(OPERATION_TENSOR(HD_FLOAT32, initial, 1, 2, 3))};
     hd_value results[2];
-    assert_int_equal(hd_graph_add_node(graph, "RNN", operands, 6, NULL, 0, results, 2, NULL), HD_OK);
+    assert_int_equal(hd_graph_add_node(graph, "RNN", operands, 6, NULL, 0, results, 2, NULL),
+                     HD_OK);
     expect(results[1], OPERATION_TENSOR(HD_FLOAT32, initial, 1, 2, 3));
 }
 
@@ -250,16 +275,21 @@ static void test_counts_and_places_of_nothing(void **state)
     (void)state;
     int64_t sizes[] = {2, 0}, none[] = {0};
     begin();
-    expect(node("Shape", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_TENSOR(HD_INT64, sizes, 2));
+    expect(node("Shape", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0),
+           OPERATION_TENSOR(HD_INT64, sizes, 2));
     begin();
-    expect(node("Size", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0), OPERATION_SCALAR(HD_INT64, none));
+    expect(node("Size", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0),
+           OPERATION_SCALAR(HD_INT64, none));
     begin();
-    expect(node("NonZero", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0), EMPTY(HD_INT64, 2, 0));
+    expect(node("NonZero", input(EMPTY(HD_FLOAT32, 2, 0)), HD_VALUE_NONE, NULL, 0),
+           EMPTY(HD_INT64, 2, 0));
     begin();
-    expect(node("TopK", input(EMPTY(HD_FLOAT32, 2, 0)), constant(OPERATION_TENSOR(HD_INT64, none, 1)), NULL, 0),
+    expect(node("TopK", input(EMPTY(HD_FLOAT32, 2, 0)),
+                constant(OPERATION_TENSOR(HD_INT64, none, 1)), NULL, 0),
            EMPTY(HD_FLOAT32, 2, 0));
     begin();
-    expect(node("Gather", input(EMPTY(HD_FLOAT32, 3, 0)), input(OPERATION_TENSOR(HD_INT64, none, 1)), NULL, 0),
+    expect(node("Gather", input(EMPTY(HD_FLOAT32, 3, 0)),
+                input(OPERATION_TENSOR(HD_INT64, none, 1)), NULL, 0),
            EMPTY(HD_FLOAT32, 1, 0));
 }
 

@@ -21,7 +21,9 @@ extern const hd_rows hd_rows_baseline, hd_rows_avx2, hd_rows_avx512;
 static const hd_rows *rows_of(hd_isa isa)
 {
 #if defined(__x86_64__)
-    return isa == HD_ISA_AVX512 ? &hd_rows_avx512 : isa == HD_ISA_AVX2 ? &hd_rows_avx2 : &hd_rows_baseline;
+    return isa == HD_ISA_AVX512 ? &hd_rows_avx512
+           : isa == HD_ISA_AVX2 ? &hd_rows_avx2
+                                : &hd_rows_baseline;
 #else
     (void)isa;
     return &hd_rows_baseline;
@@ -41,8 +43,10 @@ static void two_numbers_have_a_maximum_and_a_minimum(void **state)
     assert_true(same_bits(hd_minimum_float32(-0.0f, 0.0f), -0.0f));
     assert_true(same_bits(hd_minimum_float32(0.0f, -0.0f), -0.0f));
     assert_true(isnan(hd_maximum_float32(NAN, 1.0f)) && isnan(hd_maximum_float32(1.0f, NAN)));
-    assert_true(isnan(hd_minimum_float64((double)NAN, 1.0)) && isnan(hd_minimum_float64(1.0, (double)NAN)));
-    assert_true(hd_maximum_float32(-INFINITY, -3.0f) == -3.0f && hd_minimum_float32(2.0f, INFINITY) == 2.0f);
+    assert_true(isnan(hd_minimum_float64((double)NAN, 1.0)) &&
+                isnan(hd_minimum_float64(1.0, (double)NAN)));
+    assert_true(hd_maximum_float32(-INFINITY, -3.0f) == -3.0f &&
+                hd_minimum_float32(2.0f, INFINITY) == 2.0f);
     assert_true(signbit(hd_minimum_float64(0.0, -0.0)) && !signbit(hd_maximum_float64(-0.0, 0.0)));
 }
 
@@ -109,7 +113,8 @@ static void check_output(const operation_case *test, const hd_tensor *wanted)
 }
 
 /* rows x width of zeros with a NaN at one place, folded along `axis`. */
-static void check_reduce(const char *type, hd_dtype dtype, int64_t rows, int64_t width, int64_t axis)
+static void check_reduce(const char *type, hd_dtype dtype, int64_t rows, int64_t width,
+                         int64_t axis)
 {
     float x[MOST] = {0}, y[MOST] = {0};
     double x64[MOST] = {0}, y64[MOST] = {0};
@@ -120,12 +125,13 @@ static void check_reduce(const char *type, hd_dtype dtype, int64_t rows, int64_t
         int64_t hit = axis == 0 ? at % width : at / width;
         x[at] = y[hit] = NAN;
         x64[at] = y64[hit] = (double)NAN;
-        operation_case test = {.type = type,
-                               .opset = 11,
-                               .attributes = attributes,
-                               .attribute_count = 2,
-                               .inputs = {OPERATION_TENSOR(dtype, wide ? (void *)x64 : (void *)x, rows, width)},
-                               .input_count = 1};
+        operation_case test = {
+            .type = type,
+            .opset = 11,
+            .attributes = attributes,
+            .attribute_count = 2,
+            .inputs = {OPERATION_TENSOR(dtype, wide ? (void *)x64 : (void *)x, rows, width)},
+            .input_count = 1};
         hd_tensor wanted = OPERATION_TENSOR(dtype, wide ? (void *)y64 : (void *)y, results);
         check_output(&test, &wanted);
         x[at] = y[hit] = 0.0f;
@@ -165,18 +171,20 @@ static void check_pool(hd_dtype dtype, int64_t stride, bool with_indices)
             x64[i] = (double)x[i];
         }
         for (int64_t o = 0; o < out[0] * out[1]; o++) {
-            int64_t row = at / WIDTH - o / out[1] * stride, column = at % WIDTH - o % out[1] * stride;
+            int64_t row = at / WIDTH - o / out[1] * stride,
+                    column = at % WIDTH - o % out[1] * stride;
             y[o] = row >= 0 && row < 2 && column >= 0 && column < 3 ? NAN : -1.0f;
             y64[o] = (double)y[o];
         }
-        operation_case test = {
-            .type = "MaxPool",
-            .attributes = attributes,
-            .attribute_count = 2,
-            .output_count = with_indices ? 2 : 1,
-            .inputs = {OPERATION_TENSOR(dtype, wide ? (void *)x64 : (void *)x, 1, 1, HEIGHT, WIDTH)},
-            .input_count = 1};
-        hd_tensor wanted = OPERATION_TENSOR(dtype, wide ? (void *)y64 : (void *)y, 1, 1, out[0], out[1]);
+        operation_case test = {.type = "MaxPool",
+                               .attributes = attributes,
+                               .attribute_count = 2,
+                               .output_count = with_indices ? 2 : 1,
+                               .inputs = {OPERATION_TENSOR(dtype, wide ? (void *)x64 : (void *)x, 1,
+                                                           1, HEIGHT, WIDTH)},
+                               .input_count = 1};
+        hd_tensor wanted =
+            OPERATION_TENSOR(dtype, wide ? (void *)y64 : (void *)y, 1, 1, out[0], out[1]);
         check_output(&test, &wanted);
     }
 }
@@ -211,9 +219,10 @@ static void elementwise_extremes_know_nan_and_zero(void **state)
     }
     const char *const types[] = {"Max", "Min"};
     for (int k = 0; k < 2; k++) {
-        operation_case test = {.type = types[k],
-                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, 67), OPERATION_TENSOR(HD_FLOAT32, b, 67)},
-                               .input_count = 2};
+        operation_case test = {
+            .type = types[k],
+            .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, 67), OPERATION_TENSOR(HD_FLOAT32, b, 67)},
+            .input_count = 2};
         operation_result result;
         assert_int_equal(operation_run(&test, &result), HD_OK);
         const float *y = result.outputs[0].data;
@@ -235,7 +244,8 @@ static void hardmax_takes_nan_for_the_largest(void **state)
         x64[i] = (double)x[i];
         y64[i] = (double)y[i];
     }
-    operation_case test = {.type = "Hardmax", .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 3, 3)}, .input_count = 1};
+    operation_case test = {
+        .type = "Hardmax", .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 3, 3)}, .input_count = 1};
     hd_tensor wanted = OPERATION_TENSOR(HD_FLOAT32, y, 3, 3);
     check_output(&test, &wanted);
     test.inputs[0] = OPERATION_TENSOR(HD_FLOAT64, x64, 3, 3);

@@ -14,12 +14,12 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "fault_later.h"
 #include "graph/model.h"
 #include "support/block_graph.h"
 #include "support/fault_attempt.h"
 #include "support/operation_runner.h"
 #include "support/test_device.h"
-#include "fault_later.h"
 
 #if !defined(HD_FAULT)
 int main(void)
@@ -76,8 +76,10 @@ hd_status build_graph(hd_graph **out_graph, hd_error *error)
     hd_graph *graph = NULL;
     hd_value x, w, b, product, sum, y, values[1];
     int64_t dims[] = {-1, 8};
-    hd_tensor weight = {.dtype = HD_FLOAT32, .rank = 2, .dims = {8, 16}, .data = weights, .size = sizeof weights};
-    hd_tensor biases = block_tensor(HD_FLOAT32, 16, bias), value = block_tensor(HD_FLOAT32, 1, (float[]){0});
+    hd_tensor weight = {
+        .dtype = HD_FLOAT32, .rank = 2, .dims = {8, 16}, .data = weights, .size = sizeof weights};
+    hd_tensor biases = block_tensor(HD_FLOAT32, 16, bias),
+              value = block_tensor(HD_FLOAT32, 1, (float[]){0});
     for (size_t i = 0; i < 8 * 16; i++) {
         weights[i] = i % 17 == 0 ? 1 : 0;
     }
@@ -93,7 +95,8 @@ hd_status build_graph(hd_graph **out_graph, hd_error *error)
         status = hd_graph_add_constant(graph, &biases, &b, error);
     }
     if (status == HD_OK) {
-        status = hd_graph_add_node(graph, "MatMul", (hd_value[]){x, w}, 2, NULL, 0, &product, 1, error);
+        status =
+            hd_graph_add_node(graph, "MatMul", (hd_value[]){x, w}, 2, NULL, 0, &product, 1, error);
     }
     if (status == HD_OK) {
         status = hd_graph_add_node(graph, "Shape", (hd_value[]){b}, 1, NULL, 0, values, 1, error);
@@ -102,7 +105,8 @@ hd_status build_graph(hd_graph **out_graph, hd_error *error)
         status = hd_graph_add_node(graph, "ConstantOfShape", values, 1, &tensor, 1, &b, 1, error);
     }
     if (status == HD_OK) {
-        status = hd_graph_add_node(graph, "Add", (hd_value[]){product, b}, 2, NULL, 0, &sum, 1, error);
+        status =
+            hd_graph_add_node(graph, "Add", (hd_value[]){product, b}, 2, NULL, 0, &sum, 1, error);
     }
     if (status == HD_OK) {
         status = hd_graph_add_node(graph, "Relu", &sum, 1, NULL, 0, &y, 1, error);
@@ -145,7 +149,8 @@ static void one_graph_goes_on_after_a_node_was_refused(void **state)
             hd_status status = hd_graph_add_node(graph, "Neg", &x, 1, NULL, 0, &y, 1, NULL);
             hd_fault_disarm();
             if (status != HD_OK) {
-                assert_int_equal(hd_graph_add_node(graph, "Neg", &x, 1, NULL, 0, &y, 1, NULL), HD_OK);
+                assert_int_equal(hd_graph_add_node(graph, "Neg", &x, 1, NULL, 0, &y, 1, NULL),
+                                 HD_OK);
             }
             x = y;
         }
@@ -191,8 +196,10 @@ static hd_status run_shared(hd_error *error)
     for (size_t i = 0; i < 6 * 8; i++) {
         x[i] = (float)i - 20;
     }
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 2, .dims = {run_rows, 8}, .data = x, .size = sizeof x};
-    hd_tensor output = {.data = run_owned ? y : NULL, .size = run_owned ? sizeof y : 0}, before = output;
+    hd_tensor input = {
+        .dtype = HD_FLOAT32, .rank = 2, .dims = {run_rows, 8}, .data = x, .size = sizeof x};
+    hd_tensor output = {.data = run_owned ? y : NULL, .size = run_owned ? sizeof y : 0},
+              before = output;
     hd_status status = hd_model_run(shared_model, &input, 1, &output, 1, error);
     if (status != HD_OK) {
         assert_memory_equal(&output, &before, sizeof output);
@@ -220,7 +227,8 @@ static void a_first_run_makes_its_plan(void **state)
         bool reached = true;
         for (uint64_t nth = 1; reached; nth++) {
             hd_error error;
-            assert_int_equal(hd_model_create(device, shared_graph, NULL, &shared_model, NULL), HD_OK);
+            assert_int_equal(hd_model_create(device, shared_graph, NULL, &shared_model, NULL),
+                             HD_OK);
             run_rows = 1 + nth % 6;
             hd_fault_arm(nth, 0, 0);
             hd_status status = run_shared(&error);
@@ -327,8 +335,10 @@ static void long_run(uint32_t others)
         hd_fault_disarm();
         assert_true(status == HD_OK || status == HD_OUT_OF_MEMORY);
         assert_true(reached || (status == HD_OK && nth > 4));
-        assert_true(reached || hd_plan_cache_count(shared_model->plans) == 2); /* of all rows, of one */
-        assert_true(reached || (shared_model->memos[HD_STREAM_COUNT].plans[0] != NULL) == (others > 0));
+        /* of all rows, of one */
+        assert_true(reached || hd_plan_cache_count(shared_model->plans) == 2);
+        assert_true(reached ||
+                    (shared_model->memos[HD_STREAM_COUNT].plans[0] != NULL) == (others > 0));
         assert_int_equal(run_shared(&error), HD_OK);
         hd_sub_relaxed(&device->long_runs, others);
         hd_model_destroy(&shared_model);
@@ -381,9 +391,12 @@ static hd_status attempt_load_memory(hd_error *error)
 static void loading_models(void **state)
 {
     (void)state;
-    static const char *const names[] = {"pytorch-converted/test_Conv2d_groups", "node/test_loop11",
-                                        "node/test_if", "pytorch-operator/test_operator_transpose",
-                                        "pytorch-converted/test_Linear", "node/test_lstm_defaults"};
+    static const char *const names[] = {"pytorch-converted/test_Conv2d_groups",
+                                        "node/test_loop11",
+                                        "node/test_if",
+                                        "pytorch-operator/test_operator_transpose",
+                                        "pytorch-converted/test_Linear",
+                                        "node/test_lstm_defaults"};
     size_t found = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[256];
@@ -407,7 +420,8 @@ static char tensor_path[64];
 static hd_status attempt_save(hd_error *error)
 {
     float data[6] = {1, 2, 3, 4, 5, 6};
-    hd_tensor tensor = {.dtype = HD_FLOAT32, .rank = 2, .dims = {2, 3}, .data = data, .size = sizeof data};
+    hd_tensor tensor = {
+        .dtype = HD_FLOAT32, .rank = 2, .dims = {2, 3}, .data = data, .size = sizeof data};
     return hd_tensor_save_npy(tensor_path, &tensor, error);
 }
 

@@ -32,7 +32,8 @@ static hd_value add_one(hd_graph *graph, const char *type, hd_value x)
 
 static hd_value add_gelu_by_division(hd_graph *graph, hd_value x, const hd_value *c)
 {
-    hd_value gate = add_two(graph, "Add", c[1], add_one(graph, "Erf", add_two(graph, "Div", x, c[0])));
+    hd_value gate =
+        add_two(graph, "Add", c[1], add_one(graph, "Erf", add_two(graph, "Div", x, c[0])));
     return add_two(graph, "Mul", add_two(graph, "Mul", x, gate), c[2]);
 }
 
@@ -43,7 +44,8 @@ static double gelu_by_division(double x, const double *c)
 
 static hd_value add_gelu_by_product(hd_graph *graph, hd_value x, const hd_value *c)
 {
-    hd_value gate = add_two(graph, "Add", add_one(graph, "Erf", add_two(graph, "Mul", c[0], x)), c[1]);
+    hd_value gate =
+        add_two(graph, "Add", add_one(graph, "Erf", add_two(graph, "Mul", c[0], x)), c[1]);
     return add_two(graph, "Mul", add_two(graph, "Div", x, c[2]), gate);
 }
 
@@ -153,8 +155,13 @@ static void only_exact_constants_make_an_activation(void **state)
         check_float32(&spellings[t], exact, true);
         for (size_t i = 0; i < CONSTANTS && exact[i] != 0; i++) {
             const float c = exact[i];
-            const float near[] = {nextafterf(c, 9), nextafterf(c, 0), c * (1 + 1e-5f), c * (1 - 1e-5f),
-                                  c * (1 + 1e-4f), c * (1 - 1e-4f), -c};
+            const float near[] = {nextafterf(c, 9),
+                                  nextafterf(c, 0),
+                                  c * (1 + 1e-5f),
+                                  c * (1 - 1e-5f),
+                                  c * (1 + 1e-4f),
+                                  c * (1 - 1e-4f),
+                                  -c};
             for (size_t k = 0; k < sizeof near / sizeof near[0]; k++) {
                 exact[i] = near[k];
                 check_float32(&spellings[t], exact, false);
@@ -168,7 +175,8 @@ static void roundings_to_half_make_an_activation_in_models_of_halves_only(void *
 {
     (void)state;
     /* 1/√2 as float16 and as bfloat16 is the same number, 181/256. */
-    static const uint16_t constants[2][CONSTANTS] = {{0x39A8, 0x3C00, 0x4000}, {0x3F35, 0x3F80, 0x4000}};
+    static const uint16_t constants[2][CONSTANTS] = {{0x39A8, 0x3C00, 0x4000},
+                                                     {0x3F35, 0x3F80, 0x4000}};
     static const hd_dtype dtypes[] = {HD_FLOAT16, HD_BFLOAT16};
     const float as_float32[] = {0.70703125f, 1, 2};
     check_float32(&spellings[1], as_float32, false);

@@ -29,7 +29,8 @@ static hd_value add_conv(hd_graph *graph, const char *name, int64_t outputs)
     static const int64_t dims[] = {-1, CHANNELS, -1, -1};
     hd_value inputs[2], y;
     assert_ok(hd_graph_add_input(graph, name, HD_FLOAT32, 4, dims, &inputs[0], &error));
-    inputs[1] = add_constant(graph, 4, (int64_t[]){outputs, CHANNELS, 1, 1}, (size_t)outputs * CHANNELS);
+    inputs[1] =
+        add_constant(graph, 4, (int64_t[]){outputs, CHANNELS, 1, 1}, (size_t)outputs * CHANNELS);
     assert_ok(hd_graph_add_node(graph, "Conv", inputs, 2, NULL, 0, &y, 1, &error));
     return y;
 }
@@ -42,9 +43,10 @@ static hd_model *make_model(const resize_case *test, bool kept)
     float scales[] = {1, 1, (float)test->factor, (float)test->factor};
     int64_t four = 4;
     hd_tensor scale_tensor = operation_tensor(HD_FLOAT32, scales, 1, &four);
-    hd_attribute attributes[] = {operation_string("mode", test->mode),
-                                 operation_string("coordinate_transformation_mode", test->transformation),
-                                 operation_string("nearest_mode", test->nearest)};
+    hd_attribute attributes[] = {
+        operation_string("mode", test->mode),
+        operation_string("coordinate_transformation_mode", test->transformation),
+        operation_string("nearest_mode", test->nearest)};
     hd_attribute axis = operation_int("axis", 1);
     hd_value inputs[3] = {HD_VALUE_NONE, HD_VALUE_NONE, HD_VALUE_NONE}, parts[2], y;
     assert_ok(hd_graph_create(0, &graph, &error));

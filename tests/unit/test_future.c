@@ -21,8 +21,8 @@ typedef struct home {
     hd_future_home home;
     _Atomic uint32_t owners;
     hd_future *future; /* for the callback to look at; NULL: the handle is gone */
-    bool destroys; /* the callback gives the handle back */
-    uint32_t calls; /* this and what follows: of the callback thread */
+    bool destroys;     /* the callback gives the handle back */
+    uint32_t calls;    /* this and what follows: of the callback thread */
     hd_status outcome, seen;
     bool is_elsewhere, has_error; /* not on the callback thread */
     hd_error error;
@@ -173,7 +173,8 @@ static void what_holds_no_memory_is_final_with_its_outcome(void **state)
         }
         assert_int_equal(hd_future_wait(future, UINT32_MAX, &error), outcome);
         assert_int_equal(error.status, outcome);
-        while (hd_load_acquire(&home.owners) != 0) { /* the callback comes without the work's end, too */
+        while (hd_load_acquire(&home.owners) != 0) {
+            /* the callback comes without the work's end, too */
             hd_thread_yield();
         }
         assert_int_equal(home.outcome, outcome);
@@ -216,7 +217,8 @@ static void what_is_committed_is_not_stopped(void **state)
     assert_true(hd_future_hold(future));
     assert_int_equal(hd_future_commit(future), HD_OK);
     assert_int_equal(hd_future_cancel(future), HD_OK);
-    assert_int_equal(hd_future_wait(future, 0, NULL), HD_NOT_YET); /* the structs are being written */
+    /* the structs are being written */
+    assert_int_equal(hd_future_wait(future, 0, NULL), HD_NOT_YET);
     hd_future_finish(future, HD_OK, NULL);
     assert_int_equal(hd_future_wait(future, 0, NULL), HD_OK);
     hd_future_destroy(&future);

@@ -26,7 +26,8 @@
 
 static hd_graph *graph;
 
-#define INTS(...) block_ints(graph, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
+#define INTS(...)                                                                                  \
+    block_ints(graph, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
 
 /* Zeros, or ones, of a shape that a few bytes tell. */
 static hd_value filled(hd_dtype dtype, hd_value shape)
@@ -37,7 +38,8 @@ static hd_value filled(hd_dtype dtype, hd_value shape)
     one = (hd_tensor){.dtype = dtype,
                       .rank = 1,
                       .dims = {1},
-                      .data = dtype == HD_FLOAT64 ? (void *)(uintptr_t)&one_double : (void *)(uintptr_t)&one_float,
+                      .data = dtype == HD_FLOAT64 ? (void *)(uintptr_t)&one_double
+                                                  : (void *)(uintptr_t)&one_float,
                       .size = hd_dtype_size(dtype)};
     hd_attribute value = {.name = "value", .kind = HD_ATTRIBUTE_TENSOR, .tensor = &one};
     return block_node(graph, graph->root, "ConstantOfShape", &value, 1, shape, BLOCK_END);
@@ -54,8 +56,14 @@ static hd_value one_float(void)
     return block_floats(graph, 1, (float[]){1});
 }
 
-static hd_value make_constant(void) { return filled(HD_FLOAT32, INTS(INT64_C(1) << 30)); }
-static hd_value make_reduced(void) { return greatest(make_constant()); }
+static hd_value make_constant(void)
+{
+    return filled(HD_FLOAT32, INTS(INT64_C(1) << 30));
+}
+static hd_value make_reduced(void)
+{
+    return greatest(make_constant());
+}
 
 static hd_value make_expanded(void)
 {
@@ -75,23 +83,27 @@ static hd_value make_padded(void)
 static hd_value make_range(void)
 {
     return NODE(graph, graph->root, "Range", block_ints(graph, 0, (int64_t[]){0}),
-                block_ints(graph, 0, (int64_t[]){INT64_C(1) << 28}), block_ints(graph, 0, (int64_t[]){1}));
+                block_ints(graph, 0, (int64_t[]){INT64_C(1) << 28}),
+                block_ints(graph, 0, (int64_t[]){1}));
 }
 
 /* Its table has twice the bytes of the output. */
 static hd_value make_window(void)
 {
-    return NODE(graph, graph->root, "HannWindow", block_ints(graph, 0, (int64_t[]){INT64_C(1) << 27}));
+    return NODE(graph, graph->root, "HannWindow",
+                block_ints(graph, 0, (int64_t[]){INT64_C(1) << 27}));
 }
 
 static hd_value make_small_window(void)
 {
-    return greatest(NODE(graph, graph->root, "HannWindow", block_ints(graph, 0, (int64_t[]){INT64_C(20) << 20})));
+    return greatest(NODE(graph, graph->root, "HannWindow",
+                         block_ints(graph, 0, (int64_t[]){INT64_C(20) << 20})));
 }
 
 static hd_value make_one_hot(void)
 {
-    return NODE(graph, graph->root, "OneHot", INTS(0), block_ints(graph, 0, (int64_t[]){INT64_C(1) << 29}),
+    return NODE(graph, graph->root, "OneHot", INTS(0),
+                block_ints(graph, 0, (int64_t[]){INT64_C(1) << 29}),
                 block_floats(graph, 2, (float[]){0, 1}));
 }
 
@@ -165,8 +177,8 @@ static hd_value make_many_products(void)
 static hd_value make_pool(void)
 {
     hd_attribute kernel = OPERATION_INTS("kernel_shape", 512, 512);
-    return block_node(graph, graph->root, "AveragePool", &kernel, 1, filled(HD_FLOAT32, INTS(1, 1, 1024, 1024)),
-                      BLOCK_END);
+    return block_node(graph, graph->root, "AveragePool", &kernel, 1,
+                      filled(HD_FLOAT32, INTS(1, 1, 1024, 1024)), BLOCK_END);
 }
 
 static hd_value make_transform(void)
@@ -178,7 +190,8 @@ static hd_value make_recurrence(void)
 {
     hd_attribute hidden = operation_int("hidden_size", 64);
     hd_value y;
-    hd_value inputs[] = {filled(HD_FLOAT32, INTS(1 << 16, 1, 64)), filled(HD_FLOAT32, INTS(1, 256, 64)),
+    hd_value inputs[] = {filled(HD_FLOAT32, INTS(1 << 16, 1, 64)),
+                         filled(HD_FLOAT32, INTS(1, 256, 64)),
                          filled(HD_FLOAT32, INTS(1, 256, 64))};
     assert_int_equal(hd_graph_add_node(graph, "LSTM", inputs, 3, &hidden, 1, &y, 1, NULL), HD_OK);
     return greatest(y);
@@ -191,14 +204,16 @@ static hd_value make_regions(void)
     hd_value region = block_floats(graph, 4, (float[]){0, 0, 1e9F, 1e9F});
     hd_value regions = NODE(graph, graph->root, "Expand", region, INTS(256, 4));
     hd_value batch = NODE(graph, graph->root, "Expand", INTS(0), INTS(256));
-    return block_node(graph, graph->root, "RoiAlign", sizes, 2, filled(HD_FLOAT32, INTS(1, 1, 4, 4)), regions,
-                      batch, BLOCK_END);
+    return block_node(graph, graph->root, "RoiAlign", sizes, 2,
+                      filled(HD_FLOAT32, INTS(1, 1, 4, 4)), regions, batch, BLOCK_END);
 }
 
 static hd_value make_boxes(void)
 {
-    hd_value boxes = filled(HD_FLOAT32, INTS(1, 1 << 17, 4)), scores = filled(HD_FLOAT32, INTS(1, 1, 1 << 17));
-    return NODE(graph, graph->root, "NonMaxSuppression", boxes, scores, INTS(INT64_C(1) << 40), one_float());
+    hd_value boxes = filled(HD_FLOAT32, INTS(1, 1 << 17, 4)),
+             scores = filled(HD_FLOAT32, INTS(1, 1, 1 << 17));
+    return NODE(graph, graph->root, "NonMaxSuppression", boxes, scores, INTS(INT64_C(1) << 40),
+                one_float());
 }
 
 static hd_value make_sum(void)
@@ -234,18 +249,30 @@ static const struct {
     const char *name;
     hd_value (*make)(void);
 } graphs[] = {
-    {"constant", make_constant},         {"reduced", make_reduced},
-    {"expanded", make_expanded},         {"tiled", make_tiled},
-    {"padded", make_padded},             {"range", make_range},
-    {"window", make_window},             {"small window", make_small_window},
-    {"one-hot", make_one_hot},           {"eye", make_eye},
-    {"resized", make_resized},           {"padded convolution", make_padded_convolution},
-    {"convolution", make_convolution},   {"einsum", make_einsum},
-    {"product", make_product},           {"powers", make_powers},
-    {"functions", make_many_functions},  {"products", make_many_products},
-    {"pool", make_pool},                 {"transform", make_transform},
-    {"recurrence", make_recurrence},     {"regions", make_regions},
-    {"boxes", make_boxes},               {"sum", make_sum},
+    {"constant", make_constant},
+    {"reduced", make_reduced},
+    {"expanded", make_expanded},
+    {"tiled", make_tiled},
+    {"padded", make_padded},
+    {"range", make_range},
+    {"window", make_window},
+    {"small window", make_small_window},
+    {"one-hot", make_one_hot},
+    {"eye", make_eye},
+    {"resized", make_resized},
+    {"padded convolution", make_padded_convolution},
+    {"convolution", make_convolution},
+    {"einsum", make_einsum},
+    {"product", make_product},
+    {"powers", make_powers},
+    {"functions", make_many_functions},
+    {"products", make_many_products},
+    {"pool", make_pool},
+    {"transform", make_transform},
+    {"recurrence", make_recurrence},
+    {"regions", make_regions},
+    {"boxes", make_boxes},
+    {"sum", make_sum},
     {"copies", make_copies},
 };
 
@@ -256,7 +283,8 @@ static int run_graph(hd_value (*make)(void))
     hd_model *model = NULL;
     hd_tensor output = {0};
     hd_error error = {0};
-    if (hd_device_open("cpu", NULL, &device, NULL) != HD_OK || hd_graph_create(20, &graph, NULL) != HD_OK) {
+    if (hd_device_open("cpu", NULL, &device, NULL) != HD_OK ||
+        hd_graph_create(20, &graph, NULL) != HD_OK) {
         return 2;
     }
     block_output(graph, graph->root, "y", make());
@@ -265,8 +293,8 @@ static int run_graph(hd_value (*make)(void))
         status = hd_model_run(model, NULL, 0, &output, 1, &error);
     }
     bool is_told = status == HD_OK || error.message[0] != '\0';
-    bool is_refusal = status == HD_OUT_OF_MEMORY || status == HD_UNSUPPORTED || status == HD_INVALID_ARGUMENT ||
-                      status == HD_BAD_MODEL;
+    bool is_refusal = status == HD_OUT_OF_MEMORY || status == HD_UNSUPPORTED ||
+                      status == HD_INVALID_ARGUMENT || status == HD_BAD_MODEL;
     hd_tensor_release(&output);
     hd_model_destroy(&model);
     hd_graph_destroy(&graph);
@@ -292,7 +320,8 @@ static void small_graphs_take_little_time_and_memory(void **state)
                          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
         bool fits = status == 0 && seconds < MOST_SECONDS && usage.ru_maxrss >> 10 < MOST_MEGABYTES;
         if (!fits) {
-            print_error("%s: status %d, %.2f s, %ld MB\n", graphs[i].name, status, seconds, usage.ru_maxrss >> 10);
+            print_error("%s: status %d, %.2f s, %ld MB\n", graphs[i].name, status, seconds,
+                        usage.ru_maxrss >> 10);
         }
         all = all && fits;
     }
@@ -300,7 +329,8 @@ static void small_graphs_take_little_time_and_memory(void **state)
 }
 
 /* The same graph with and without an option that raises the limit. */
-static hd_status run_with(uint64_t work_limit, uint64_t memory_limit, hd_value (*make)(void), hd_error *error)
+static hd_status run_with(uint64_t work_limit, uint64_t memory_limit, hd_value (*make)(void),
+                          hd_error *error)
 {
     hd_device *device;
     hd_model *model;
@@ -328,7 +358,10 @@ static void an_option_raises_the_work_limit(void **state)
     assert_int_equal(run_with(UINT64_MAX, 0, make_product, &error), HD_OK);
 }
 
-static hd_value make_many(void) { return filled(HD_FLOAT32, INTS(30 << 20)); }
+static hd_value make_many(void)
+{
+    return filled(HD_FLOAT32, INTS(30 << 20));
+}
 
 static void an_option_raises_the_memory_limit(void **state)
 {
@@ -349,7 +382,9 @@ static void what_the_caller_brings_raises_the_limits(void **state)
     hd_value x, w1, w2;
     assert_int_equal(hd_device_open("cpu", NULL, &device, NULL), HD_OK);
     assert_int_equal(hd_graph_create(20, &graph, NULL), HD_OK);
-    assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 4, (int64_t[]){1, 1, SIZE, SIZE}, &x, NULL), HD_OK);
+    assert_int_equal(
+        hd_graph_add_input(graph, "x", HD_FLOAT32, 4, (int64_t[]){1, 1, SIZE, SIZE}, &x, NULL),
+        HD_OK);
     hd_tensor first = OPERATION_TENSOR(HD_FLOAT32, weights, 64, 1, 3, 3);
     hd_tensor second = OPERATION_TENSOR(HD_FLOAT32, weights, 64, 64, 3, 3);
     first.size = 64 * 9 * sizeof(float);
@@ -370,7 +405,8 @@ static void what_the_caller_brings_raises_the_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_graphs_take_little_time_and_memory), /* before this process has a device */
+        /* before this process has a device */
+        cmocka_unit_test(small_graphs_take_little_time_and_memory),
         cmocka_unit_test(an_option_raises_the_work_limit),
         cmocka_unit_test(an_option_raises_the_memory_limit),
         cmocka_unit_test(what_the_caller_brings_raises_the_limits),

@@ -62,7 +62,8 @@ static void what_the_processor_lacks_is_refused_by_name(void **state)
     for (size_t i = 0; i < sizeof lacking / sizeof lacking[0]; i++) {
         hd_isa isa;
         hd_error error = {0};
-        assert_int_equal(hd_cpu_isa_choose(lacking[i].word, lacking[i].features, &isa, &error), HD_UNAVAILABLE);
+        assert_int_equal(hd_cpu_isa_choose(lacking[i].word, lacking[i].features, &isa, &error),
+                         HD_UNAVAILABLE);
         assert_non_null(strstr(error.message, lacking[i].word));
     }
 }
@@ -103,7 +104,8 @@ static int open_and_say(const char *set)
     for (int i = 0; i < 2; i++) {
         hd_device *device = NULL;
         hd_device_info info = {.struct_size = sizeof info};
-        if (hd_device_open("cpu", NULL, &device, NULL) != HD_OK || hd_device_get_info(device, &info) != HD_OK) {
+        if (hd_device_open("cpu", NULL, &device, NULL) != HD_OK ||
+            hd_device_get_info(device, &info) != HD_OK) {
             return 1;
         }
         hd_device_destroy(&device);

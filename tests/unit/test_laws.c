@@ -245,7 +245,8 @@ static hd_plan_cache *open_plans(void)
 {
     hd_plan_cache *plans;
     void *plan;
-    need(hd_plan_cache_create(1, (hd_plan_cache_functions){ignore_plan, ignore_plan, NULL}, &plans));
+    need(
+        hd_plan_cache_create(1, (hd_plan_cache_functions){ignore_plan, ignore_plan, NULL}, &plans));
     need(hd_plan_cache_find(plans, "a", 1, 0, &plan));
     return plans;
 }

@@ -123,8 +123,8 @@ static void the_caller_computes_when_the_runner_lacks_memory(void **state)
     make_model(0);
     run_first();
     assert_int_equal(hd_device_get_memory(device, &info), HD_OK);
-    device->memory.limit = info.weight_bytes + info.arena_bytes + info.plan_bytes + info.block_bytes +
-                           info.table_bytes;
+    device->memory.limit = info.weight_bytes + info.arena_bytes + info.plan_bytes +
+                           info.block_bytes + info.table_bytes;
     float y[ROWS * WIDTH] = {0};
     pretend_long();
     hd_add_relaxed(&device->long_runs, 1);

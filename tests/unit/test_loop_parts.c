@@ -33,28 +33,35 @@ typedef struct turn {
     hd_value carried[2], scan, amount;
 } turn;
 
-typedef turn add_turn(hd_graph *graph, hd_block *block, hd_value x, hd_value number, const hd_value carried[2]);
+typedef turn add_turn(hd_graph *graph, hd_block *block, hd_value x, hd_value number,
+                      const hd_value carried[2]);
 
-static turn add_cell(hd_graph *graph, hd_block *block, hd_value x, hd_value number, const hd_value carried[2])
+static turn add_cell(hd_graph *graph, hd_block *block, hd_value x, hd_value number,
+                     const hd_value carried[2])
 {
     hd_attribute to = operation_int("to", HD_FLOAT32), keep = operation_int("keepdims", 0);
     hd_value row = block_node(graph, block, "Cast", &to, 1, number, BLOCK_END);
     hd_value place = NODE(graph, block, "Mod", number, block_ints(graph, 1, (int64_t[]){UNITS}));
     hd_value one = NODE(graph, block, "Gather", x, place);
-    hd_value sum = NODE(graph, block, "Add", NODE(graph, block, "Mul", carried[0], one), NODE(graph, block, "Sin", row));
+    hd_value sum = NODE(graph, block, "Add", NODE(graph, block, "Mul", carried[0], one),
+                        NODE(graph, block, "Sin", row));
     hd_value next = NODE(graph, block, "Tanh", NODE(graph, block, "Add", sum, carried[1]));
     /* swapped: the first becomes the second as it is */
     return (turn){{next, carried[0]},
                   next,
-                  block_node(graph, block, "ReduceMean", &keep, 1, NODE(graph, block, "Abs", carried[1]), BLOCK_END)};
+                  block_node(graph, block, "ReduceMean", &keep, 1,
+                             NODE(graph, block, "Abs", carried[1]), BLOCK_END)};
 }
 
 /* With an If whose condition is computed, one of whose branches gives an outer value. */
-static turn add_choosing(hd_graph *graph, hd_block *block, hd_value x, hd_value number, const hd_value carried[2])
+static turn add_choosing(hd_graph *graph, hd_block *block, hd_value x, hd_value number,
+                         const hd_value carried[2])
 {
     turn made = add_cell(graph, block, x, number, carried);
     hd_block *first = hd_graph_new_block(graph), *second = hd_graph_new_block(graph);
-    hd_value large = NODE(graph, block, "Less", block_floats(graph, 0, (float[]){0.35f}), made.amount), outputs[2];
+    hd_value large =
+                 NODE(graph, block, "Less", block_floats(graph, 0, (float[]){0.35f}), made.amount),
+             outputs[2];
     block_output(graph, first, "", NODE(graph, first, "Mul", made.carried[0], x));
     block_output(graph, first, "", x);
     block_output(graph, second, "", NODE(graph, second, "Cos", made.carried[0]));
@@ -66,7 +73,8 @@ static turn add_choosing(hd_graph *graph, hd_block *block, hd_value x, hd_value 
 }
 
 /* With a Loop in it, which ends when what it carries is large. */
-static turn add_nested(hd_graph *graph, hd_block *block, hd_value x, hd_value number, const hd_value carried[2])
+static turn add_nested(hd_graph *graph, hd_block *block, hd_value x, hd_value number,
+                       const hd_value carried[2])
 {
     turn made = add_cell(graph, block, x, number, carried);
     hd_attribute keep = operation_int("keepdims", 0);
@@ -74,9 +82,11 @@ static turn add_nested(hd_graph *graph, hd_block *block, hd_value x, hd_value nu
     block_input(graph, body, "", HD_INT64);
     block_input(graph, body, "", HD_BOOL);
     hd_value inner = block_input(graph, body, "", HD_FLOAT32), result;
-    hd_value grown = NODE(graph, body, "Add", NODE(graph, body, "Abs", inner), NODE(graph, body, "Abs", made.carried[0]));
+    hd_value grown = NODE(graph, body, "Add", NODE(graph, body, "Abs", inner),
+                          NODE(graph, body, "Abs", made.carried[0]));
     hd_value mean = block_node(graph, body, "ReduceMean", &keep, 1, grown, BLOCK_END);
-    block_output(graph, body, "", NODE(graph, body, "Less", mean, block_floats(graph, 0, (float[]){3})));
+    block_output(graph, body, "",
+                 NODE(graph, body, "Less", mean, block_floats(graph, 0, (float[]){3})));
     block_output(graph, body, "", grown);
     hd_value inputs[] = {block_ints(graph, 0, (int64_t[]){40}), HD_VALUE_NONE, carried[1]};
     block_control(graph, block, "Loop", inputs, 3, body, NULL, &result, 1);
@@ -94,10 +104,15 @@ static hd_model *make_model(add_turn *add, int64_t count, bool as_loop, const fl
     hd_attribute axis = operation_int("axis", 0);
     if (as_loop) {
         hd_block *body = hd_graph_new_block(graph);
-        hd_value number = block_input(graph, body, "", HD_INT64), go = block_input(graph, body, "", HD_BOOL);
-        hd_value inner[] = {block_input(graph, body, "", HD_FLOAT32), block_input(graph, body, "", HD_FLOAT32)};
+        hd_value number = block_input(graph, body, "", HD_INT64),
+                 go = block_input(graph, body, "", HD_BOOL);
+        hd_value inner[] = {block_input(graph, body, "", HD_FLOAT32),
+                            block_input(graph, body, "", HD_FLOAT32)};
         turn made = add(graph, body, x, number, inner);
-        block_output(graph, body, "", limit == NULL ? go : NODE(graph, body, "Less", made.amount, block_floats(graph, 0, limit)));
+        block_output(graph, body, "",
+                     limit == NULL
+                         ? go
+                         : NODE(graph, body, "Less", made.amount, block_floats(graph, 0, limit)));
         block_output(graph, body, "", made.carried[0]);
         block_output(graph, body, "", made.carried[1]);
         block_output(graph, body, "", made.scan);
@@ -107,8 +122,11 @@ static hd_model *make_model(add_turn *add, int64_t count, bool as_loop, const fl
         hd_value scans = HD_VALUE_NONE;
         for (int64_t i = 0; i < count; i++) {
             turn made = add(graph, graph->root, x, block_ints(graph, 0, &i), carried);
-            hd_value row = NODE(graph, graph->root, "Unsqueeze", made.scan, block_ints(graph, 1, (int64_t[]){0}));
-            scans = scans == HD_VALUE_NONE ? row : block_node(graph, graph->root, "Concat", &axis, 1, scans, row, BLOCK_END);
+            hd_value row = NODE(graph, graph->root, "Unsqueeze", made.scan,
+                                block_ints(graph, 1, (int64_t[]){0}));
+            scans = scans == HD_VALUE_NONE
+                        ? row
+                        : block_node(graph, graph->root, "Concat", &axis, 1, scans, row, BLOCK_END);
             carried[0] = made.carried[0];
             carried[1] = made.carried[1];
         }
@@ -197,7 +215,8 @@ static hd_model *make_counter(int64_t trips, int64_t rows)
     block_output(graph, body, "", NODE(graph, body, "Less", next, limit));
     block_output(graph, body, "", next);
     block_output(graph, body, "", NODE(graph, body, "Expand", number, block_ints(graph, 1, &rows)));
-    hd_value inputs[] = {trips < 0 ? HD_VALUE_NONE : block_ints(graph, 0, &trips), HD_VALUE_NONE, zero};
+    hd_value inputs[] = {trips < 0 ? HD_VALUE_NONE : block_ints(graph, 0, &trips), HD_VALUE_NONE,
+                         zero};
     block_control(graph, graph->root, "Loop", inputs, 3, body, NULL, outputs, 2);
     block_output(graph, graph->root, "count", outputs[0]);
     block_output(graph, graph->root, "numbers", outputs[1]);
@@ -273,12 +292,14 @@ static void the_first_turn_may_have_shapes_of_its_own(void **state)
     hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32), outputs[2];
     hd_block *body = hd_graph_new_block(graph);
     block_input(graph, body, "", HD_INT64);
-    hd_value go = block_input(graph, body, "", HD_BOOL), carried = block_input(graph, body, "", HD_FLOAT32);
+    hd_value go = block_input(graph, body, "", HD_BOOL),
+             carried = block_input(graph, body, "", HD_FLOAT32);
     hd_value next = NODE(graph, body, "Add", carried, x);
     block_output(graph, body, "", go);
     block_output(graph, body, "", next);
     block_output(graph, body, "", next);
-    hd_value inputs[] = {block_ints(graph, 0, (int64_t[]){TRIPS}), HD_VALUE_NONE, block_floats(graph, 1, (float[]){0})};
+    hd_value inputs[] = {block_ints(graph, 0, (int64_t[]){TRIPS}), HD_VALUE_NONE,
+                         block_floats(graph, 1, (float[]){0})};
     block_control(graph, graph->root, "Loop", inputs, 3, body, NULL, outputs, 2);
     block_output(graph, graph->root, "last", outputs[0]);
     block_output(graph, graph->root, "all", outputs[1]);
@@ -311,7 +332,8 @@ static void an_index_outside_is_found_in_any_turn(void **state)
     block_output(graph, graph->root, "y", output);
     hd_model *model = block_model(device, graph, 0);
     for (int64_t count = UNITS - 1; count < UNITS + 30; count += 2) {
-        hd_tensor y = {0}, inputs[] = {block_tensor(HD_FLOAT32, UNITS, start_state), block_scalar(HD_INT64, &count)};
+        hd_tensor y = {0}, inputs[] = {block_tensor(HD_FLOAT32, UNITS, start_state),
+                                       block_scalar(HD_INT64, &count)};
         hd_error error;
         hd_status status = hd_model_run(model, inputs, 2, &y, 1, &error);
         assert_int_equal(status, count > UNITS ? HD_INVALID_ARGUMENT : HD_OK);
@@ -333,13 +355,16 @@ static void branches_of_two_shapes_are_planned_turn_by_turn(void **state)
     hd_graph *graph = new_graph();
     hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32), y, output;
     hd_attribute keep = operation_int("keepdims", 0);
-    hd_block *body = hd_graph_new_block(graph), *first = hd_graph_new_block(graph), *second = hd_graph_new_block(graph);
+    hd_block *body = hd_graph_new_block(graph), *first = hd_graph_new_block(graph),
+             *second = hd_graph_new_block(graph);
     block_input(graph, body, "", HD_INT64);
-    hd_value go = block_input(graph, body, "", HD_BOOL), carried = block_input(graph, body, "", HD_FLOAT32);
+    hd_value go = block_input(graph, body, "", HD_BOOL),
+             carried = block_input(graph, body, "", HD_FLOAT32);
     hd_value sum = block_node(graph, body, "ReduceSum", &keep, 1, carried, BLOCK_END);
     hd_value positive = NODE(graph, body, "Less", block_floats(graph, 0, (float[]){0}), sum);
     block_output(graph, first, "", NODE(graph, first, "Neg", carried));
-    block_output(graph, second, "", block_node(graph, second, "ReduceMin", NULL, 0, carried, BLOCK_END));
+    block_output(graph, second, "",
+                 block_node(graph, second, "ReduceMin", NULL, 0, carried, BLOCK_END));
     block_control(graph, body, "If", &positive, 1, first, second, &y, 1);
     block_output(graph, body, "", go);
     block_output(graph, body, "", NODE(graph, body, "Sub", carried, y));
@@ -438,13 +463,15 @@ static void a_loop_that_is_taken_apart_may_hold_parts(void **state)
     block_input(graph, inner, "", HD_INT64);
     block_output(graph, inner, "", block_input(graph, inner, "", HD_BOOL));
     hd_value sum = block_input(graph, inner, "", HD_FLOAT32);
-    block_output(graph, inner, "", NODE(graph, inner, "Add", sum, block_floats(graph, 0, (float[]){1})));
+    block_output(graph, inner, "",
+                 NODE(graph, inner, "Add", sum, block_floats(graph, 0, (float[]){1})));
     block_input(graph, body, "", HD_INT64);
     block_output(graph, body, "", block_input(graph, body, "", HD_BOOL));
     hd_value grown = block_input(graph, body, "", HD_FLOAT32);
     hd_value inputs[] = {block_ints(graph, 0, (int64_t[]){TURNS}), HD_VALUE_NONE, x};
     block_control(graph, body, "Loop", inputs, 3, inner, NULL, &last, 1);
-    block_output(graph, body, "", block_node(graph, body, "Concat", &axis, 1, grown, last, BLOCK_END));
+    block_output(graph, body, "",
+                 block_node(graph, body, "Concat", &axis, 1, grown, last, BLOCK_END));
     hd_value outer[] = {block_ints(graph, 0, (int64_t[]){TRIPS}), HD_VALUE_NONE, x};
     block_control(graph, graph->root, "Loop", outer, 3, body, NULL, &y, 1);
     block_output(graph, graph->root, "y", y);
@@ -457,7 +484,8 @@ static void a_loop_that_is_taken_apart_may_hold_parts(void **state)
     hd_tensor result, input = block_tensor(HD_FLOAT32, UNITS, zeros);
     block_run(model, &input, 1, &result, 1);
     block_expect_floats(&result, (TRIPS + 1) * UNITS, wanted);
-    assert_in_range(plan_memory() - plans, 1, 1 << 20); /* the turns written out take some megabytes */
+    /* the turns written out take some megabytes */
+    assert_in_range(plan_memory() - plans, 1, 1 << 20);
     hd_tensor_release(&result);
     hd_model_destroy(&model);
 }

@@ -21,7 +21,8 @@ static hd_block *new_body(hd_graph *graph, hd_value *number, hd_value *condition
     return body;
 }
 
-static hd_value one_loop(hd_graph *graph, const hd_value *inputs, size_t input_count, hd_block *body)
+static hd_value one_loop(hd_graph *graph, const hd_value *inputs, size_t input_count,
+                         hd_block *body)
 {
     hd_value output;
     block_control(graph, graph->root, "Loop", inputs, input_count, body, NULL, &output, 1);
@@ -55,8 +56,8 @@ static void scans_that_change_their_shape_are_refused(void **state)
         hd_graph *graph = new_graph();
         hd_value number, go;
         hd_block *body = new_body(graph, &number, &go);
-        hd_value size = NODE(graph, body, "Add", NODE(graph, body, "Mul", number, ints(graph, step)),
-                             ints(graph, 300));
+        hd_value size = NODE(graph, body, "Add",
+                             NODE(graph, body, "Mul", number, ints(graph, step)), ints(graph, 300));
         hd_value shape = NODE(graph, body, "Reshape", size, block_ints(graph, 1, (int64_t[]){-1}));
         block_output(graph, body, "", go);
         block_output(graph, body, "", NODE(graph, body, "ConstantOfShape", shape));
@@ -142,7 +143,8 @@ static void what_is_never_computed_is_refused(void **state)
         block_output(graph, body, "", which == 0 ? nothing : go);
         block_output(graph, body, "", which == 1 ? nothing : carried);
         block_output(graph, body, "", which == 2 ? nothing : carried);
-        hd_value inputs[] = {ints(graph, 2), HD_VALUE_NONE, which == 3 ? nothing : ints(graph, 5)}, outputs[2];
+        hd_value inputs[] = {ints(graph, 2), HD_VALUE_NONE, which == 3 ? nothing : ints(graph, 5)},
+                 outputs[2];
         block_control(graph, graph->root, "Loop", inputs, 3, body, NULL, outputs, 2);
         refuses(graph, outputs[0], NULL, 0, "never computed");
     }
@@ -159,8 +161,10 @@ static void counts_and_conditions_of_other_types_are_refused(void **state)
         block_output(graph, body, "", number);
         float half = 0.5f;
         hd_value wrong = block_floats(graph, 0, &half);
-        hd_value inputs[] = {which == 0 ? wrong : ints(graph, 2), which == 1 ? wrong : HD_VALUE_NONE};
-        refuses(graph, one_loop(graph, inputs, 2, body), NULL, 0, which == 0 ? "no single int64" : "no single bool");
+        hd_value inputs[] = {which == 0 ? wrong : ints(graph, 2),
+                             which == 1 ? wrong : HD_VALUE_NONE};
+        refuses(graph, one_loop(graph, inputs, 2, body), NULL, 0,
+                which == 0 ? "no single int64" : "no single bool");
     }
 }
 
@@ -214,8 +218,10 @@ static void a_loop_that_never_runs_gives_empty_scans_of_the_declared_shape(void 
         bool condition;
         uint32_t rank, wanted_rank;
         int64_t dims[2], wanted[3];
-    } cases[] = {{0, true, 2, 3, {3, 4}, {0, 3, 4}},          {-5, true, 1, 2, {3}, {0, 3}},
-                 {INT64_MAX, false, 2, 3, {-1, 4}, {0, 0, 4}}, {INT64_MIN, true, 0, 1, {0}, {0}},
+    } cases[] = {{0, true, 2, 3, {3, 4}, {0, 3, 4}},
+                 {-5, true, 1, 2, {3}, {0, 3}},
+                 {INT64_MAX, false, 2, 3, {-1, 4}, {0, 0, 4}},
+                 {INT64_MIN, true, 0, 1, {0}, {0}},
                  {3, false, 9, 2, {0}, {0, 2}}};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         hd_graph *graph = new_graph();
@@ -243,7 +249,8 @@ static void a_loop_that_never_runs_gives_empty_scans_of_the_declared_shape(void 
         block_expect_floats(&results[0], 2, start);
         block_expect_floats(&results[1], 0, start);
         assert_int_equal(results[1].rank, cases[c].wanted_rank);
-        assert_memory_equal(results[1].dims, cases[c].wanted, cases[c].wanted_rank * sizeof(int64_t));
+        assert_memory_equal(results[1].dims, cases[c].wanted,
+                            cases[c].wanted_rank * sizeof(int64_t));
         hd_tensor_release(&results[0]);
         hd_tensor_release(&results[1]);
         hd_model_destroy(&model);
@@ -260,7 +267,8 @@ static void carried_values_may_grow_each_turn_and_end_by_a_condition(void **stat
     hd_attribute axis = operation_int("axis", 0);
     hd_value size = NODE(graph, body, "Size", carried);
     block_output(graph, body, "", NODE(graph, body, "Less", size, ints(graph, 5)));
-    block_output(graph, body, "", block_node(graph, body, "Concat", &axis, 1, carried, x, BLOCK_END));
+    block_output(graph, body, "",
+                 block_node(graph, body, "Concat", &axis, 1, carried, x, BLOCK_END));
     hd_value inputs[] = {ints(graph, INT64_MAX), HD_VALUE_NONE, x};
     block_output(graph, graph->root, "y", one_loop(graph, inputs, 3, body));
     hd_model *model = block_model(device, graph, 0);
@@ -279,14 +287,16 @@ static void bodies_may_give_what_they_got(void **state)
     hd_graph *graph = new_graph();
     hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32), number, go;
     hd_block *body = new_body(graph, &number, &go);
-    hd_value a = block_input(graph, body, "", HD_FLOAT32), b = block_input(graph, body, "", HD_FLOAT32);
+    hd_value a = block_input(graph, body, "", HD_FLOAT32),
+             b = block_input(graph, body, "", HD_FLOAT32);
     hd_value c = block_input(graph, body, "", HD_FLOAT32);
     hd_value sum = NODE(graph, body, "Add", a, x);
     hd_value given[] = {go, b, sum, x, a, x, sum, sum, number, c};
     for (size_t i = 0; i < 10; i++) {
         block_output(graph, body, "", given[i]);
     }
-    hd_value inputs[] = {ints(graph, TRIPS), HD_VALUE_NONE, x, block_floats(graph, 1, (float[]){100}),
+    hd_value inputs[] = {ints(graph, TRIPS), HD_VALUE_NONE, x,
+                         block_floats(graph, 1, (float[]){100}),
                          block_floats(graph, 1, (float[]){7})};
     hd_value outputs[9];
     block_control(graph, graph->root, "Loop", inputs, 5, body, NULL, outputs, 9);
@@ -297,7 +307,8 @@ static void bodies_may_give_what_they_got(void **state)
     float first = 3, values[3] = {3, 100, 7}, scans[6][TRIPS];
     int64_t numbers[TRIPS];
     for (int64_t i = 0; i < TRIPS; i++) {
-        float sum_now = values[0] + first, now[] = {values[0], first, sum_now, sum_now, 0, values[2]};
+        float sum_now = values[0] + first,
+              now[] = {values[0], first, sum_now, sum_now, 0, values[2]};
         for (size_t s = 0; s < 6; s++) {
             scans[s][i] = now[s];
         }
@@ -348,8 +359,8 @@ static void blocks_may_nest_hundreds_deep(void **state)
                 block_input(graph, outer, "", HD_INT64);
                 block_output(graph, outer, "", block_input(graph, outer, "", HD_BOOL));
             }
-            block_control(graph, outer, loops == 1 ? "Loop" : "If", inputs, loops == 1 ? 2 : 1, inner,
-                          loops == 1 ? NULL : other, &y, 1);
+            block_control(graph, outer, loops == 1 ? "Loop" : "If", inputs, loops == 1 ? 2 : 1,
+                          inner, loops == 1 ? NULL : other, &y, 1);
             if (loops == 1) { /* [1, n] as [n] again, lest the rank grow */
                 y = NODE(graph, outer, "Reshape", y, block_ints(graph, 1, (int64_t[]){-1}));
             }

@@ -15,10 +15,10 @@
 
 #include "graph/model.h"
 #include "hal/cpu/command_list.h"
+#include "onnx_bytes.h"
 #include "support/block_graph.h"
 #include "support/operation_runner.h"
 #include "support/test_device.h"
-#include "onnx_bytes.h"
 
 #define MB ((uint64_t)1 << 20)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -30,7 +30,8 @@
 static hd_device *open_device(uint64_t limit)
 {
     hd_device *device = NULL;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1, .memory_limit = limit};
+    hd_device_options options = {
+        .struct_size = sizeof options, .thread_count = 1, .memory_limit = limit};
     return hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK ? device : NULL;
 }
 
@@ -64,7 +65,8 @@ static hd_model *make_doubler(hd_device *device)
     hd_value squared = NODE(graph, graph->root, "Softmax", x); /* kept in the arena */
     hd_attribute keep = operation_int("keepdims", 0);
     hd_value sum = block_node(graph, graph->root, "ReduceSum", &keep, 1, squared, BLOCK_END);
-    block_output(graph, graph->root, "y", NODE(graph, graph->root, "Mul", sum, block_floats(graph, 1, (float[]){2})));
+    block_output(graph, graph->root, "y",
+                 NODE(graph, graph->root, "Mul", sum, block_floats(graph, 1, (float[]){2})));
     return create_model(device, graph, HD_OK);
 }
 
@@ -102,7 +104,9 @@ static void plans_of_small_shapes_make_room_for_a_large_one(void **state)
     int refused = 0;
     for (int64_t turn = 0; turn < 100; turn++) {
         for (int64_t length = 1; length < 40; length++) {
-            assert_int_equal(run_length(turn % 2 == 0 ? model : other, 16000 + 100 * length + turn, zeros), HD_OK);
+            assert_int_equal(
+                run_length(turn % 2 == 0 ? model : other, 16000 + 100 * length + turn, zeros),
+                HD_OK);
         }
         refused += run_length(model, (3 << 20) / 4, zeros) != HD_OK;
         sum_of_kinds_is_the_total(device);
@@ -126,14 +130,16 @@ static void free_blocks_make_room_for_a_run(void **state)
     void *blocks[7];
     hd_model *model = make_doubler(device);
     for (int i = 0; i < 7; i++) {
-        assert_int_equal(hd_memory_allocate(device, (hd_stream){0}, 2 * MB, 0, &blocks[i], NULL), HD_OK);
+        assert_int_equal(hd_memory_allocate(device, (hd_stream){0}, 2 * MB, 0, &blocks[i], NULL),
+                         HD_OK);
     }
     for (int i = 0; i < 7; i++) {
         assert_int_equal(hd_memory_free(device, blocks[i], NULL), HD_OK);
     }
     assert_int_equal(run_length(model, 3 << 20, zeros), HD_OK);
     /* and the other way round: an arena of 12 MB lies idle */
-    assert_int_equal(hd_memory_allocate(device, (hd_stream){0}, 12 * MB, 0, &blocks[0], NULL), HD_OK);
+    assert_int_equal(hd_memory_allocate(device, (hd_stream){0}, 12 * MB, 0, &blocks[0], NULL),
+                     HD_OK);
     assert_int_equal(hd_memory_free(device, blocks[0], NULL), HD_OK);
     sum_of_kinds_is_the_total(device);
     hd_model_destroy(&model);
@@ -174,7 +180,8 @@ static void arenas_of_idle_lanes_make_room(void **state)
     pthread_barrier_init(&together, NULL, USERS);
     user users[USERS];
     for (int i = 0; i < USERS; i++) {
-        users[i] = (user){.model = model, .zeros = zeros, .together = &together, .length = 100000 + 100 * i};
+        users[i] = (user){
+            .model = model, .zeros = zeros, .together = &together, .length = 100000 + 100 * i};
         assert_int_equal(pthread_create(&users[i].thread, NULL, run_user, &users[i]), 0);
     }
     for (int i = 0; i < USERS; i++) {
@@ -294,7 +301,8 @@ static void *plan_and_run(void *argument)
     planner_thread *self = argument;
     for (int64_t i = 0; i < 3; i++) {
         int64_t size = self->size + i;
-        hd_tensor output = {0}, input = {.dtype = HD_INT64, .rank = 0, .data = &size, .size = sizeof size};
+        hd_tensor output = {0},
+                  input = {.dtype = HD_INT64, .rank = 0, .data = &size, .size = sizeof size};
         hd_status status = hd_model_run(self->model, &input, 1, &output, 1, NULL);
         self->done += status == HD_OK;
         if (status != HD_OK && status != HD_OUT_OF_MEMORY) {
@@ -337,7 +345,8 @@ static void plan_with_many_threads(hd_device *device)
         done += threads[i].done;
     }
     int64_t alone = 4100000;
-    hd_tensor output = {0}, input = {.dtype = HD_INT64, .rank = 0, .data = &alone, .size = sizeof alone};
+    hd_tensor output = {0},
+              input = {.dtype = HD_INT64, .rank = 0, .data = &alone, .size = sizeof alone};
     if (hd_model_run(model, &input, 1, &output, 1, &error) != HD_OK || done == 0) {
         print_error("%d runs done; %s\n", done, error.message);
         _exit(7); /* nothing is left that could be in its way */
@@ -429,7 +438,8 @@ static void a_file_that_is_loaded_stays_below_the_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_that_plan_at_once_stay_below_the_limit), /* before this process has a device */
+        /* before this process has a device */
+        cmocka_unit_test(threads_that_plan_at_once_stay_below_the_limit),
         cmocka_unit_test(a_file_that_is_loaded_stays_below_the_limit),
         cmocka_unit_test(plans_of_small_shapes_make_room_for_a_large_one),
         cmocka_unit_test(free_blocks_make_room_for_a_run),

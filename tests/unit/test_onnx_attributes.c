@@ -59,7 +59,8 @@ static void attributes_that_the_operator_does_not_have_are_refused(void **state)
     refuses(make_model(graph, 13), HD_BAD_MODEL, "join|Concat|'axis'|missing");
     bytes inner = make_attribute("body", 5);
     put_message(&inner, 6, (bytes){0});
-    refuses(with_attribute("Relu", "rectify", inner, 13), HD_BAD_MODEL, "rectify|Relu|inner graphs");
+    refuses(with_attribute("Relu", "rectify", inner, 13), HD_BAD_MODEL,
+            "rectify|Relu|inner graphs");
 }
 
 static void attributes_of_their_opset_are_accepted(void **state)
@@ -70,7 +71,8 @@ static void attributes_of_their_opset_are_accepted(void **state)
                       with_attribute("Relu", "rectify", make_int_attribute("__private", 1), 13)};
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
         hd_graph *graph = NULL;
-        assert_int_equal(hd_onnx_load_memory(models[i].data, models[i].size, NULL, &graph, NULL), HD_OK);
+        assert_int_equal(hd_onnx_load_memory(models[i].data, models[i].size, NULL, &graph, NULL),
+                         HD_OK);
         hd_graph_destroy(&graph);
         free(models[i].data);
     }

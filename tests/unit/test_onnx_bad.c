@@ -127,8 +127,10 @@ static void every_missing_operator_is_counted(void **state)
         char name[16], output[16];
         snprintf(name, sizeof name, "node%d", i);
         snprintf(output, sizeof output, "t%d", i);
-        bytes node = make_node(i % 3 == 0 ? "Frobnicate" : i % 3 == 1 ? "Abs" : "Widget", name, last,
-                               output);
+        bytes node = make_node(i % 3 == 0   ? "Frobnicate"
+                               : i % 3 == 1 ? "Abs"
+                                            : "Widget",
+                               name, last, output);
         if (i % 3 == 2) {
             put_text(&node, 7, "com.example");
         }
@@ -355,7 +357,10 @@ static void what_is_no_model_is_named_with_its_path(void **state)
     (void)state;
     char zeros[600] = {0}, tar[600] = "name";
     memcpy(tar + 257, "ustar", 5);
-#define FILE_OF(bytes, words) {bytes, sizeof(bytes) - 1, words}
+#define FILE_OF(bytes, words)                                                                      \
+    {                                                                                              \
+        bytes, sizeof(bytes) - 1, words                                                            \
+    }
     const struct {
         const char *bytes;
         size_t size;
@@ -369,7 +374,8 @@ static void what_is_no_model_is_named_with_its_path(void **state)
         FILE_OF("{\"model\": 1}", "JSON"),
         FILE_OF("Entry not found", "a text"),
         FILE_OF("\xef\xbb\xbf[1, 2]", "JSON"),
-        FILE_OF("PK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0archive/data.pkl", "PyTorch"),
+        FILE_OF("PK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0archive/data.pkl",
+                "PyTorch"),
         FILE_OF("PK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0config.json", "zip"),
         FILE_OF("\x80\2}q\0.", "pickle"),
         FILE_OF("\x80\4\x95\1\0\0\0", "pickle"),

@@ -164,8 +164,9 @@ static void external_data_outside_the_folder_is_refused(void **state)
     (void)state;
     char absolute[512];
     snprintf(absolute, sizeof absolute, "%s", in_folder("model/weights"));
-    const char *places[] = {"../outside", "sub/../weights", "..", absolute,     "up/outside",
-                            "link_out",   "",               "/",  "up/sub/../outside"};
+    const char *places[] = {"../outside",       "sub/../weights", "..", absolute,
+                            "up/outside",       "link_out",       "",   "/",
+                            "up/sub/../outside"};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         hd_graph *graph;
         hd_error error;
@@ -196,8 +197,9 @@ static void links_that_stay_in_the_folder_are_followed(void **state)
 static void make_cache(const char *weights)
 {
     bytes model = make_external_model("model.onnx_data", NULL, NULL, 4);
-    const char *folders[] = {"cache", "cache/blobs", "cache/blobs-else", "cache/snapshots",
-                             "cache/snapshots/main", "cache/snapshots/main/onnx"};
+    const char *folders[] = {
+        "cache",           "cache/blobs",          "cache/blobs-else",
+        "cache/snapshots", "cache/snapshots/main", "cache/snapshots/main/onnx"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         (void)mkdir(in_folder(folders[i]), 0700); /* it may be there */
     }
@@ -208,7 +210,8 @@ static void make_cache(const char *weights)
     write_file("cache/blobs-else/bbb", values, sizeof values);
     (void)unlink(in_folder("cache/snapshots/main/onnx/model.onnx"));
     (void)unlink(in_folder("cache/snapshots/main/onnx/model.onnx_data"));
-    assert_int_equal(symlink("../../../blobs/aaa", in_folder("cache/snapshots/main/onnx/model.onnx")), 0);
+    assert_int_equal(
+        symlink("../../../blobs/aaa", in_folder("cache/snapshots/main/onnx/model.onnx")), 0);
     assert_int_equal(symlink(weights, in_folder("cache/snapshots/main/onnx/model.onnx_data")), 0);
 }
 
@@ -252,7 +255,8 @@ static void links_that_leave_a_cache_are_refused(void **state)
 static void weights_that_were_not_fetched_are_named(void **state)
 {
     (void)state;
-    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+    static const char pointer[] =
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
     hd_graph *graph;
     hd_error error;
     write_file("model/pointer", pointer, sizeof pointer - 1);

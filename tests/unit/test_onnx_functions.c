@@ -56,7 +56,8 @@ static bytes make_function(const char *name, const char *inputs, const char *out
     return function;
 }
 
-static bytes make_call(const char *function, const char *name, const char *inputs, const char *outputs)
+static bytes make_call(const char *function, const char *name, const char *inputs,
+                       const char *outputs)
 {
     bytes call = make_node(function, name, inputs, outputs);
     put_text(&call, 7, "local");
@@ -251,12 +252,13 @@ static void nodes_of_a_function_mean_what_its_opset_says(void **state)
         hd_model *model;
         hd_error error = {0};
         assert_int_equal(hd_device_open(test_device_name(), NULL, &device, &error), HD_OK);
-        assert_int_equal(hd_model_load_memory(device, bytes_of_model.data, bytes_of_model.size, NULL,
-                                              &model, &error),
+        assert_int_equal(hd_model_load_memory(device, bytes_of_model.data, bytes_of_model.size,
+                                              NULL, &model, &error),
                          HD_OK);
         free(bytes_of_model.data);
         float x[4] = {0}, y[4], z[4];
-        hd_tensor input = {.dtype = HD_FLOAT32, .rank = 3, .dims = {1, 2, 2}, .data = x, .size = 16};
+        hd_tensor input = {
+            .dtype = HD_FLOAT32, .rank = 3, .dims = {1, 2, 2}, .data = x, .size = 16};
         hd_tensor outputs[2] = {{.data = y, .size = 16}, {.data = z, .size = 16}};
         assert_int_equal(hd_model_run(model, &input, 1, outputs, 2, &error), HD_OK);
         for (int i = 0; i < 4; i++) {
@@ -302,9 +304,8 @@ static void a_functions_opset_of_the_future_is_refused_where_it_is_called(void *
     for (int called = 0; called < 2; called++) {
         bytes function = make_function("New", "x", "y", 99);
         put_message(&function, 7, make_node("Abs", "inside", "x", "y"));
-        bytes model = calling(called == 1 ? make_call("New", "call", "x", "y")
-                                          : make_node("Neg", "n", "x", "y"),
-                              17);
+        bytes model = calling(
+            called == 1 ? make_call("New", "call", "x", "y") : make_node("Neg", "n", "x", "y"), 17);
         put_message(&model, 25, function);
         if (called == 1) {
             refuses(model, HD_UNSUPPORTED, "opset 99");

@@ -26,7 +26,8 @@ typedef struct attempt {
 static void *run_attempt(void *context)
 {
     attempt *load = context;
-    load->status = hd_onnx_load_memory(load->model.data, load->model.size, NULL, &load->graph, &load->error);
+    load->status =
+        hd_onnx_load_memory(load->model.data, load->model.size, NULL, &load->graph, &load->error);
     free(load->model.data);
     return NULL;
 }

@@ -185,8 +185,10 @@ static void branches_without_nodes_give_what_they_name(void **state)
     hd_graph *made = load(make_model(graph, 17));
     const hd_node *choose = &made->root->nodes[0];
     assert_int_equal(choose->blocks[0]->outputs[0], made->root->inputs[0]);
-    assert_memory_equal(made->values[choose->blocks[1]->outputs[0]].data, ((const float[]){8, 9}), 8);
-    assert_memory_equal(made->values[made->root->nodes[1].inputs[1]].data, ((const float[]){3, 4}), 8);
+    assert_memory_equal(made->values[choose->blocks[1]->outputs[0]].data, ((const float[]){8, 9}),
+                        8);
+    assert_memory_equal(made->values[made->root->nodes[1].inputs[1]].data, ((const float[]){3, 4}),
+                        8);
     hd_graph_destroy(&made);
 }
 

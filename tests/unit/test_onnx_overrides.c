@@ -241,7 +241,8 @@ static void inner_graphs_and_outputs_see_what_is_given(void **state)
     hd_model *model = load_model(make_model(graph, 17), names, 1);
     float x[2] = {1, 2}, k[2] = {5, 6}, y[2], out[2];
     unsigned char c = 1;
-    hd_tensor inputs[3] = {vector(NULL, x), {.dtype = HD_BOOL, .data = &c, .size = 1}, vector(NULL, k)};
+    hd_tensor inputs[3] = {
+        vector(NULL, x), {.dtype = HD_BOOL, .data = &c, .size = 1}, vector(NULL, k)};
     for (size_t given = 2; given <= 3; given++) {
         hd_tensor outputs[2] = {vector("y", y), vector("k", out)};
         assert_int_equal(hd_model_run(model, inputs, given, outputs, 2, NULL), HD_OK);
@@ -273,7 +274,8 @@ static void an_initializer_of_another_shape_than_its_input_is_refused(void **sta
     assert_int_equal(hd_model_load_memory(device, file.data, file.size, &options, &model, &error),
                      HD_INVALID_ARGUMENT);
     options.override_count = 0;
-    assert_int_equal(hd_model_load_memory(device, file.data, file.size, &options, &model, &error), HD_OK);
+    assert_int_equal(hd_model_load_memory(device, file.data, file.size, &options, &model, &error),
+                     HD_OK);
     hd_model_destroy(&model);
     free(file.data);
 }

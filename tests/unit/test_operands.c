@@ -14,7 +14,7 @@
 #define ALL_MODES ((1u << ROW_MODE_COUNT) - 1)
 #define RUN_MODES (1u << ROW_FOLDED | 1u << ROW_PLANNED)
 #define HUGE_SIZE ((int64_t)1 << 58)
-#define SECONDS 2.0 /* many times what a busy machine with a sanitizer needs */
+#define SECONDS   2.0 /* many times what a busy machine with a sanitizer needs */
 
 static hd_device *device;
 
@@ -38,7 +38,8 @@ static void for_each_case(vary *function)
 {
     for (size_t r = 0; r < operator_row_count; r++) {
         row_case base;
-        for (const char *types = operator_rows[r].types; row_case_next(&operator_rows[r], &types, &base);) {
+        for (const char *types = operator_rows[r].types;
+             row_case_next(&operator_rows[r], &types, &base);) {
             function(&base);
         }
     }
@@ -51,7 +52,8 @@ static void is_in_rows(const hd_operator *operator)
     }
     for (size_t r = 0; r < operator_row_count; r++) {
         row_case c;
-        for (const char *types = operator_rows[r].types; row_case_next(&operator_rows[r], &types, &c);) {
+        for (const char *types = operator_rows[r].types;
+             row_case_next(&operator_rows[r], &types, &c);) {
             if (strcmp(c.type, operator->name) == 0) {
                 return;
             }
@@ -189,10 +191,22 @@ static void test_scalars_and_operands_left_out(void **state)
     for_each_case(scalars_and_gaps);
 }
 
-static const int64_t extremes[] = {INT64_MIN, INT64_MIN + 1, -((int64_t)1 << 31) - 1, -2, -1, 0, 1, 2,
-                                   65, ((int64_t)1 << 31) - 1, (int64_t)1 << 31, (int64_t)1 << 62, INT64_MAX};
+static const int64_t extremes[] = {INT64_MIN,
+                                   INT64_MIN + 1,
+                                   -((int64_t)1 << 31) - 1,
+                                   -2,
+                                   -1,
+                                   0,
+                                   1,
+                                   2,
+                                   65,
+                                   ((int64_t)1 << 31) - 1,
+                                   (int64_t)1 << 31,
+                                   (int64_t)1 << 62,
+                                   INT64_MAX};
 #define EXTREME_COUNT (sizeof extremes / sizeof extremes[0])
-static const float odd_floats[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, -1.0f, 1e30f, -1e30f, 1e-30f, 3e9f};
+static const float odd_floats[] = {NAN,   INFINITY, -INFINITY, 0.0f,   -0.0f,
+                                   -1.0f, 1e30f,    -1e30f,    1e-30f, 3e9f};
 #define ODD_COUNT (sizeof odd_floats / sizeof odd_floats[0])
 
 /* Each element of attribute `index`, and all of them, become each extreme. */
@@ -201,7 +215,8 @@ static void vary_attribute(const row_case *base, size_t index)
     hd_attribute_kind kind = base->attributes[index].kind;
     bool is_int = kind == HD_ATTRIBUTE_INT || kind == HD_ATTRIBUTE_INTS;
     size_t count = base->attributes[index].count;
-    for (size_t x = 0; x < (is_int ? EXTREME_COUNT : ODD_COUNT) && kind != HD_ATTRIBUTE_STRING; x++) {
+    for (size_t x = 0; x < (is_int ? EXTREME_COUNT : ODD_COUNT) && kind != HD_ATTRIBUTE_STRING;
+         x++) {
         for (size_t e = 0; e <= count; e++) { /* e == count: all */
             row_case c;
             row_case_copy(&c, base);
@@ -229,7 +244,10 @@ static bool has_attribute(const row_case *c, const char *name)
 /* The operator knows the last attribute. */
 static bool is_known(const row_case *c)
 {
-    hd_operation operation = {.id = hd_operator_lookup(c->type), .name = "", .opset = c->opset, .attributes = c->attributes,
+    hd_operation operation = {.id = hd_operator_lookup(c->type),
+                              .name = "",
+                              .opset = c->opset,
+                              .attributes = c->attributes,
                               .attribute_count = c->attribute_count};
     return hd_operator_check_attributes(&operation, NULL) == HD_OK;
 }
@@ -237,25 +255,88 @@ static bool is_known(const row_case *c)
 /* Attributes that the operator has and the row does not give. */
 static void vary_further_attributes(const row_case *base)
 {
-    static const char *const names[] = {
-        "align_corners", "allowzero", "antialias", "axes", "axis", "batch_axis", "batch_dims", "blocksize", "broadcast",
-        "ceil_mode", "center_point_box", "count_include_pad", "detect_negative", "detect_positive", "dilations", "dtype",
-        "end", "ends", "exclude_outside", "exclusive", "fmod", "group", "hidden_size", "ignore_index", "input_forget",
-        "inverse", "is_test", "k", "keepdims", "kernel_shape", "largest", "layout", "linear_before_reset",
-        "noop_with_empty_axes", "num_groups", "num_outputs", "onesided", "output_datatype", "output_height",
-        "output_padding", "output_sequence", "output_shape", "output_width", "p", "pads", "periodic", "perm",
-        "pooled_shape", "reverse", "sampling_ratio", "saturate", "seed", "select_last_index", "size", "sorted", "spatial",
-        "split", "start", "starts", "stash_type", "storage_order", "strides", "time_axis", "to", "training_mode", "transA",
-        "transB", "upper"};
+    static const char *const names[] = {"align_corners",
+                                        "allowzero",
+                                        "antialias",
+                                        "axes",
+                                        "axis",
+                                        "batch_axis",
+                                        "batch_dims",
+                                        "blocksize",
+                                        "broadcast",
+                                        "ceil_mode",
+                                        "center_point_box",
+                                        "count_include_pad",
+                                        "detect_negative",
+                                        "detect_positive",
+                                        "dilations",
+                                        "dtype",
+                                        "end",
+                                        "ends",
+                                        "exclude_outside",
+                                        "exclusive",
+                                        "fmod",
+                                        "group",
+                                        "hidden_size",
+                                        "ignore_index",
+                                        "input_forget",
+                                        "inverse",
+                                        "is_test",
+                                        "k",
+                                        "keepdims",
+                                        "kernel_shape",
+                                        "largest",
+                                        "layout",
+                                        "linear_before_reset",
+                                        "noop_with_empty_axes",
+                                        "num_groups",
+                                        "num_outputs",
+                                        "onesided",
+                                        "output_datatype",
+                                        "output_height",
+                                        "output_padding",
+                                        "output_sequence",
+                                        "output_shape",
+                                        "output_width",
+                                        "p",
+                                        "pads",
+                                        "periodic",
+                                        "perm",
+                                        "pooled_shape",
+                                        "reverse",
+                                        "sampling_ratio",
+                                        "saturate",
+                                        "seed",
+                                        "select_last_index",
+                                        "size",
+                                        "sorted",
+                                        "spatial",
+                                        "split",
+                                        "start",
+                                        "starts",
+                                        "stash_type",
+                                        "storage_order",
+                                        "strides",
+                                        "time_axis",
+                                        "to",
+                                        "training_mode",
+                                        "transA",
+                                        "transB",
+                                        "upper"};
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
-        for (size_t count = 0; count <= 6 && !has_attribute(base, names[n]) && base->attribute_count < ROW_ATTRIBUTE_LIMIT;
+        for (size_t count = 0; count <= 6 && !has_attribute(base, names[n]) &&
+                               base->attribute_count < ROW_ATTRIBUTE_LIMIT;
              count++) {
             row_case c;
             row_case_copy(&c, base);
             size_t index = c.attribute_count++;
             strcpy(c.names[index], names[n]);
-            c.attributes[index] = (hd_attribute){.name = c.names[index], .kind = count == 0 ? HD_ATTRIBUTE_INT : HD_ATTRIBUTE_INTS,
-                                                 .ints = c.ints[index], .floats = c.floats[index], .count = count};
+            c.attributes[index] =
+                (hd_attribute){.name = c.names[index],
+                               .kind = count == 0 ? HD_ATTRIBUTE_INT : HD_ATTRIBUTE_INTS,
+                               .ints = c.ints[index],
+                               .floats = c.floats[index],
+                               .count = count};
             if (is_known(&c)) {
                 vary_attribute(&c, index);
             }
@@ -305,7 +386,8 @@ static void set_element(row_operand *operand, size_t element, size_t extreme)
 static void extreme_elements(const row_case *base)
 {
     for (size_t i = 0; i < base->input_count; i++) {
-        size_t count = base->inputs[i].has_elements ? (size_t)hd_shape_count(&base->inputs[i].shape) : 0;
+        size_t count =
+            base->inputs[i].has_elements ? (size_t)hd_shape_count(&base->inputs[i].shape) : 0;
         for (size_t x = 0; x < EXTREME_COUNT && count > 0; x++) {
             row_case c, all;
             row_case_copy(&all, base);
@@ -333,7 +415,8 @@ static void extreme_data(const row_case *base)
                 set_element(&c.inputs[i], e, (x + e % 2) % EXTREME_COUNT);
             }
             for (row_mode mode = ROW_FOLDED; mode < ROW_MODE_COUNT; mode++) {
-                row_check(device, &c, 1u << mode, SECONDS); /* infinite weights give NaN at other places in 2x2 tiles */
+                /* infinite weights give NaN at other places in 2x2 tiles */
+                row_check(device, &c, 1u << mode, SECONDS);
             }
         }
     }

@@ -24,8 +24,8 @@ static void check_name(const hd_operator *row)
     assert_int_equal(hd_operator_is_internal(row->id), strncmp(row->name, "heddle.", 7) == 0);
     assert_ptr_equal(hd_operator_find(row->name), hd_operator_is_internal(row->id) ? NULL : row);
     if (row->id > HD_OP_NONE + 1 && strcmp(hd_operator_name(row->id - 1), row->name) >= 0) {
-        fail_msg("%s stands before %s, which a search by halving does not find", hd_operator_name(row->id - 1),
-                 row->name);
+        fail_msg("%s stands before %s, which a search by halving does not find",
+                 hd_operator_name(row->id - 1), row->name);
     }
 }
 
@@ -36,7 +36,8 @@ static void test_ids_and_names_are_each_others(void **state)
         assert_int_equal(hd_operators[id].id, id);
     }
     for_each_row(check_name);
-    static const char *const strange[] = {"", "A", "add", "Ad", "Addd", "Xorr", "heddle.", "heddle.Zz", "~"};
+    static const char *const strange[] = {"",     "A",       "add",       "Ad", "Addd",
+                                          "Xorr", "heddle.", "heddle.Zz", "~"};
     for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++) {
         assert_int_equal(hd_operator_lookup(strange[i]), HD_OP_NONE);
         assert_null(hd_operator_find(strange[i]));
@@ -53,16 +54,19 @@ static void check_whole(const hd_operator *row)
     if (is_control != (row->infer == NULL)) {
         fail_msg("%s: all but control flow have an inference", row->name);
     }
-    if (type_count > row->inputs.max || (type_count > 0 && strspn(row->types, "TILBF*") != type_count)) {
+    if (type_count > row->inputs.max ||
+        (type_count > 0 && strspn(row->types, "TILBF*") != type_count)) {
         fail_msg("%s: its types are no letters for its inputs", row->name);
     }
     if (row->half.input >= row->inputs.max || (row->half.first_only && row->outputs == 1)) {
         fail_msg("%s: its half rule names operands that it has not", row->name);
     }
-    if (row->indices != HD_INDICES_NONE && (row->inputs.min < 2 || type_count < 2 || strchr("IL", row->types[1]) == NULL)) {
+    if (row->indices != HD_INDICES_NONE &&
+        (row->inputs.min < 2 || type_count < 2 || strchr("IL", row->types[1]) == NULL)) {
         fail_msg("%s: its indices are no integers", row->name);
     }
-    if (hd_operator_is_internal(row->id) && (row->attributes != NULL || row->rows != NULL || row->since != 0)) {
+    if (hd_operator_is_internal(row->id) &&
+        (row->attributes != NULL || row->rows != NULL || row->since != 0)) {
         fail_msg("%s: no graph has it", row->name);
     }
     if (row->since > 21) {
@@ -115,7 +119,8 @@ static void check_kernel(const hd_operator *row)
     bool is_copy = row->id == HD_OP_HEDDLE_TO_DEVICE || row->id == HD_OP_HEDDLE_TO_HOST;
     bool is_computed = (row->flags & (HD_OPERATOR_CONTROL | HD_OPERATOR_VIEW)) == 0 && !is_copy;
     if (is_computed != (hd_cpu_operator_find(row->id) != NULL)) {
-        fail_msg("%s: the cpu %s a kernel for it", row->name, is_computed ? "lacks" : "must not have");
+        fail_msg("%s: the cpu %s a kernel for it", row->name,
+                 is_computed ? "lacks" : "must not have");
     }
 }
 
@@ -138,7 +143,8 @@ static void test_no_operator_has_two_kernels(void **state)
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
         for (const hd_cpu_operator *row = families[f]; row->id != HD_OP_NONE; row++) {
             if (seen[row->id]) {
-                fail_msg("%s stands in two tables of the cpu, or twice in one", hd_operator_name(row->id));
+                fail_msg("%s stands in two tables of the cpu, or twice in one",
+                         hd_operator_name(row->id));
             }
             seen[row->id] = true;
         }
@@ -150,10 +156,13 @@ static void check_parameters(hd_operator_id id, const hd_fused *fused)
 {
     static const float x[8] = {0};
     static const int64_t index = 0;
-    hd_tensor image = OPERATION_TENSOR(HD_FLOAT32, x, 1, 2, 2, 1), weight = OPERATION_TENSOR(HD_FLOAT32, x, 1, 1, 1, 1);
-    hd_tensor matrix = OPERATION_TENSOR(HD_FLOAT32, x, 2, 2), vector = OPERATION_TENSOR(HD_FLOAT32, x, 2);
+    hd_tensor image = OPERATION_TENSOR(HD_FLOAT32, x, 1, 2, 2, 1),
+              weight = OPERATION_TENSOR(HD_FLOAT32, x, 1, 1, 1, 1);
+    hd_tensor matrix = OPERATION_TENSOR(HD_FLOAT32, x, 2, 2),
+              vector = OPERATION_TENSOR(HD_FLOAT32, x, 2);
     hd_tensor rows = OPERATION_TENSOR(HD_FLOAT32, x, 1, 2, 2);
-    operation_case test = {.type = hd_operator_name(id), .fused = fused, .input_count = 2, .inputs = {matrix, matrix}};
+    operation_case test = {
+        .type = hd_operator_name(id), .fused = fused, .input_count = 2, .inputs = {matrix, matrix}};
     if (id == HD_OP_HEDDLE_CONV || id == HD_OP_HEDDLE_CONV_TRANSPOSE) {
         test.inputs[0] = image;
         test.inputs[1] = weight;
@@ -176,8 +185,9 @@ static void check_parameters(hd_operator_id id, const hd_fused *fused)
 static void test_an_operation_takes_no_parameters_but_its_own(void **state)
 {
     (void)state;
-    static const hd_operator_id ids[] = {HD_OP_HEDDLE_ATTENTION, HD_OP_HEDDLE_CONV,       HD_OP_HEDDLE_CONV_TRANSPOSE,
-                                         HD_OP_HEDDLE_ELEMENTWISE, HD_OP_HEDDLE_INDEX_CHECK, HD_OP_HEDDLE_LAYER_NORM,
+    static const hd_operator_id ids[] = {HD_OP_HEDDLE_ATTENTION,      HD_OP_HEDDLE_CONV,
+                                         HD_OP_HEDDLE_CONV_TRANSPOSE, HD_OP_HEDDLE_ELEMENTWISE,
+                                         HD_OP_HEDDLE_INDEX_CHECK,    HD_OP_HEDDLE_LAYER_NORM,
                                          HD_OP_HEDDLE_LINEAR};
     hd_fused zero = {.id = HD_OP_NONE}, other = {.id = HD_OP_HEDDLE_MAX_POOL};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {

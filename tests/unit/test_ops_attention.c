@@ -98,7 +98,8 @@ static void check(const sizes *s, int forbidden)
             mask[i] = -INFINITY;
         }
     }
-    hd_fused fused = {.id = HD_OP_HEDDLE_ATTENTION, .attention = {.heads = s->heads, .scale = 0.3f}};
+    hd_fused fused = {.id = HD_OP_HEDDLE_ATTENTION,
+                      .attention = {.heads = s->heads, .scale = 0.3f}};
     reference(s, q, k, v, masked ? mask : NULL, fused.attention.scale, y);
     operation_case test = {
         .type = "heddle.Attention", .input_count = masked ? 4 : 3, .fused = &fused};

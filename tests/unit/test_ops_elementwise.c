@@ -77,7 +77,8 @@ static void shapes_broadcast_as_in_numpy(void **state)
         {OPERATION_TENSOR(HD_FLOAT32, x, 130, 385), OPERATION_TENSOR(HD_FLOAT32, y, 385)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 1, 385), OPERATION_TENSOR(HD_FLOAT32, y, 130, 385)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 130, 385), OPERATION_TENSOR(HD_FLOAT32, y, 130, 1)},
-        {OPERATION_TENSOR(HD_FLOAT32, x, 2, 17, 7, 7), OPERATION_TENSOR(HD_FLOAT32, y, 1, 17, 1, 1)},
+        {OPERATION_TENSOR(HD_FLOAT32, x, 2, 17, 7, 7),
+         OPERATION_TENSOR(HD_FLOAT32, y, 1, 17, 1, 1)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 5000, 3), OPERATION_TENSOR(HD_FLOAT32, y, 3)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 48), OPERATION_TENSOR(HD_FLOAT32, y, 1201, 48)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 9, 30, 256), OPERATION_TENSOR(HD_FLOAT32, y, 1, 1, 256)},
@@ -86,7 +87,8 @@ static void shapes_broadcast_as_in_numpy(void **state)
         {OPERATION_TENSOR(HD_FLOAT32, x, 5000, 3), OPERATION_TENSOR(HD_FLOAT32, y, 5000, 1)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 301, 1), OPERATION_TENSOR(HD_FLOAT32, y, 1, 200)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 1, 5), OPERATION_TENSOR(HD_FLOAT32, y, 999, 1)},
-        {OPERATION_TENSOR(HD_FLOAT32, x, 3, 1, 5, 1, 7), OPERATION_TENSOR(HD_FLOAT32, y, 4, 1, 6, 7)},
+        {OPERATION_TENSOR(HD_FLOAT32, x, 3, 1, 5, 1, 7),
+         OPERATION_TENSOR(HD_FLOAT32, y, 4, 1, 6, 7)},
         {OPERATION_TENSOR(HD_FLOAT32, x, 2, 3, 2, 2, 2, 2, 2, 40),
          OPERATION_TENSOR(HD_FLOAT32, y, 1, 3, 1, 2, 1, 2, 1, 40)},
     };
@@ -101,10 +103,10 @@ static void empty_tensors_stay_empty(void **state)
 {
     (void)state;
     float x[1] = {1.0f};
-    operation_case test = {.type = "Add",
-                           .input_count = 2,
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 0, 3),
-                                      OPERATION_TENSOR(HD_FLOAT32, x, 1)}};
+    operation_case test = {
+        .type = "Add",
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 0, 3), OPERATION_TENSOR(HD_FLOAT32, x, 1)}};
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_OK);
     assert_int_equal(result.outputs[0].dims[0], 0);
@@ -118,13 +120,13 @@ static void old_opsets_broadcast_at_an_axis(void **state)
     float x[2 * 3 * 4], y[3] = {10.0f, 20.0f, 30.0f};
     operation_fill_floats(x, 24, 3);
     hd_attribute attributes[] = {operation_int("broadcast", 1), operation_int("axis", 1)};
-    operation_case test = {.type = "Add",
-                           .opset = 6,
-                           .attributes = attributes,
-                           .attribute_count = 2,
-                           .input_count = 2,
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2, 3, 4),
-                                      OPERATION_TENSOR(HD_FLOAT32, y, 3)}};
+    operation_case test = {
+        .type = "Add",
+        .opset = 6,
+        .attributes = attributes,
+        .attribute_count = 2,
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2, 3, 4), OPERATION_TENSOR(HD_FLOAT32, y, 3)}};
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_OK);
     for (int i = 0; i < 24; i++) {
@@ -183,7 +185,8 @@ static void check_chain(const chain_step *steps, size_t step_count, const hd_ten
         memcpy(fused_steps[i].operands, steps[i].operands, sizeof steps[i].operands);
     }
     hd_fused fused = {.id = HD_OP_HEDDLE_ELEMENTWISE, .elementwise = {fused_steps, step_count}};
-    operation_case whole = {.type = "heddle.Elementwise", .input_count = input_count, .fused = &fused};
+    operation_case whole = {
+        .type = "heddle.Elementwise", .input_count = input_count, .fused = &fused};
     memcpy(whole.inputs, inputs, input_count * sizeof *inputs);
     operation_result result;
     assert_int_equal(operation_run(&whole, &result), HD_OK);
@@ -206,15 +209,20 @@ static void chains_give_the_bits_of_their_operators(void **state)
     hd_tensor narrow = OPERATION_TENSOR(HD_FLOAT32, x, 10000, 5);
     hd_tensor narrow_row = OPERATION_TENSOR(HD_FLOAT32, y, 5);
 
-    const chain_step gelu[] = {{"Div", {0, 1}, 2, 0}, {"Erf", {4}, 1, 0}, {"Add", {5, 2}, 2, 0},
-                               {"Mul", {0, 6}, 2, 0}, {"Mul", {7, 3}, 2, 0}};
+    const chain_step gelu[] = {{"Div", {0, 1}, 2, 0},
+                               {"Erf", {4}, 1, 0},
+                               {"Add", {5, 2}, 2, 0},
+                               {"Mul", {0, 6}, 2, 0},
+                               {"Mul", {7, 3}, 2, 0}};
     hd_tensor gelu_inputs[] = {tensor, OPERATION_SCALAR(HD_FLOAT32, &root),
                                OPERATION_TENSOR(HD_FLOAT32, &one, 1),
                                OPERATION_SCALAR(HD_FLOAT32, &half)};
     check_chain(gelu, 5, gelu_inputs, 4);
 
-    const chain_step hard_swish[] = {{"Add", {0, 1}, 2, 0}, {"Clip", {4, 2, 3}, 3, 0},
-                                     {"Mul", {0, 5}, 2, 0}, {"Div", {6, 3}, 2, 0}};
+    const chain_step hard_swish[] = {{"Add", {0, 1}, 2, 0},
+                                     {"Clip", {4, 2, 3}, 3, 0},
+                                     {"Mul", {0, 5}, 2, 0},
+                                     {"Div", {6, 3}, 2, 0}};
     float zero = 0.0f;
     hd_tensor swish_inputs[] = {tensor, OPERATION_SCALAR(HD_FLOAT32, &three),
                                 OPERATION_SCALAR(HD_FLOAT32, &zero),
@@ -224,14 +232,18 @@ static void chains_give_the_bits_of_their_operators(void **state)
     const chain_step silu[] = {{"Sigmoid", {0}, 1, 0}, {"Mul", {0, 1}, 2, 0}};
     check_chain(silu, 2, &tensor, 1);
 
-    const chain_step norm_tail[] = {{"Sub", {0, 1}, 2, 0}, {"Mul", {5, 2}, 2, 0},
-                                    {"Mul", {6, 3}, 2, 0}, {"Add", {7, 4}, 2, 0},
+    const chain_step norm_tail[] = {{"Sub", {0, 1}, 2, 0},
+                                    {"Mul", {5, 2}, 2, 0},
+                                    {"Mul", {6, 3}, 2, 0},
+                                    {"Add", {7, 4}, 2, 0},
                                     {"LeakyRelu", {8}, 1, 0.1f}};
     hd_tensor norm_inputs[] = {tensor, column, column, row, row};
     check_chain(norm_tail, 5, norm_inputs, 5);
 
-    const chain_step choice[] = {{"Less", {0, 1}, 2, 0}, {"Greater", {0, 2}, 2, 0},
-                                 {"Or", {3, 4}, 2, 0},   {"Exp", {0}, 1, 0},
+    const chain_step choice[] = {{"Less", {0, 1}, 2, 0},
+                                 {"Greater", {0, 2}, 2, 0},
+                                 {"Or", {3, 4}, 2, 0},
+                                 {"Exp", {0}, 1, 0},
                                  {"Where", {5, 6, 1}, 3, 0}};
     hd_tensor choice_inputs[] = {narrow, narrow_row, OPERATION_SCALAR(HD_FLOAT32, &half)};
     check_chain(choice, 5, choice_inputs, 3);
@@ -244,8 +256,13 @@ static void fuses_only_what_it_can_evaluate(void **state)
     (void)state;
     hd_operand inputs[3] = {{.dtype = HD_FLOAT32}, {.dtype = HD_FLOAT32}, {.dtype = HD_FLOAT32}};
     hd_operand output = {.dtype = HD_FLOAT32};
-    hd_operation operation = {.id = HD_OP_ADD, .name = "", .opset = 13, .inputs = inputs, .input_count = 2,
-                              .outputs = &output, .output_count = 1};
+    hd_operation operation = {.id = HD_OP_ADD,
+                              .name = "",
+                              .opset = 13,
+                              .inputs = inputs,
+                              .input_count = 2,
+                              .outputs = &output,
+                              .output_count = 1};
     assert_true(hd_cpu_elementwise_fuses(&operation));
     operation.id = HD_OP_MATMUL;
     assert_false(hd_cpu_elementwise_fuses(&operation));
@@ -274,7 +291,8 @@ static void halves_round_trip_and_round_to_even(void **state)
     hd_vector_half_of_float(back, wide, 65536);
     for (uint32_t i = 0; i < 65536; i++) {
         float one = hd_float_of_half((uint16_t)i);
-        assert_memory_equal(&one, &wide[i], sizeof one); /* the instruction and the function agree */
+        /* the instruction and the function agree */
+        assert_memory_equal(&one, &wide[i], sizeof one);
         bool is_nan = (i & 0x7C00) == 0x7C00 && (i & 0x3FF) != 0;
         assert_int_equal(back[i], is_nan ? (i | 0x200) : i);
         assert_int_equal(hd_half_of_float(one), back[i]);
@@ -306,8 +324,11 @@ static void halves_round_trip_and_round_to_even(void **state)
 static void cast(const void *in, hd_dtype from, void *out, hd_dtype to, int64_t count)
 {
     hd_attribute attributes[] = {operation_int("to", to)};
-    operation_case test = {.type = "Cast", .attributes = attributes, .attribute_count = 1,
-                           .input_count = 1, .inputs = {OPERATION_TENSOR(from, in, count)}};
+    operation_case test = {.type = "Cast",
+                           .attributes = attributes,
+                           .attribute_count = 1,
+                           .input_count = 1,
+                           .inputs = {OPERATION_TENSOR(from, in, count)}};
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_OK);
     assert_int_equal(result.outputs[0].dtype, to);
@@ -347,7 +368,8 @@ static void casts_round_once_and_stay_defined(void **state)
     double huge[2] = {1.8e19, 9.3e18};
     uint64_t large[2];
     cast(huge, HD_FLOAT64, large, HD_UINT64, 2);
-    assert_true(large[0] == UINT64_C(18000000000000000000) && large[1] == UINT64_C(9300000000000000000));
+    assert_true(large[0] == UINT64_C(18000000000000000000) &&
+                large[1] == UINT64_C(9300000000000000000));
 }
 
 static void all_pairs_of_types_convert_small_numbers(void **state)
@@ -392,9 +414,10 @@ static void integer_corners_are_defined(void **state)
         {"Max", {-1, 7, 2, INT32_MAX, 5, -2}},
     };
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
-        operation_case test = {.type = rows[r].type, .input_count = 2,
-                               .inputs = {OPERATION_TENSOR(HD_INT32, a, 6),
-                                          OPERATION_TENSOR(HD_INT32, b, 6)}};
+        operation_case test = {
+            .type = rows[r].type,
+            .input_count = 2,
+            .inputs = {OPERATION_TENSOR(HD_INT32, a, 6), OPERATION_TENSOR(HD_INT32, b, 6)}};
         operation_result result;
         assert_int_equal(operation_run(&test, &result), HD_OK);
         assert_memory_equal(result.outputs[0].data, rows[r].want, sizeof rows[r].want);
@@ -402,17 +425,21 @@ static void integer_corners_are_defined(void **state)
     }
     uint16_t x[3] = {65535, 65535, 1}, y[3] = {65535, 16, 15}, shifted[3] = {0, 0, 32768};
     hd_attribute left[] = {operation_string("direction", "LEFT")};
-    operation_case shift = {.type = "BitShift", .attributes = left, .attribute_count = 1,
-                            .input_count = 2, .inputs = {OPERATION_TENSOR(HD_UINT16, x, 3),
-                                                         OPERATION_TENSOR(HD_UINT16, y, 3)}};
+    operation_case shift = {
+        .type = "BitShift",
+        .attributes = left,
+        .attribute_count = 1,
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_UINT16, x, 3), OPERATION_TENSOR(HD_UINT16, y, 3)}};
     operation_result result;
     assert_int_equal(operation_run(&shift, &result), HD_OK);
     assert_memory_equal(result.outputs[0].data, shifted, sizeof shifted);
     operation_result_clear(&result);
     int64_t base[4] = {2, -1, 0, 3}, exponent[4] = {62, -3, -2, 70};
-    operation_case power = {.type = "Pow", .input_count = 2,
-                            .inputs = {OPERATION_TENSOR(HD_INT64, base, 4),
-                                       OPERATION_TENSOR(HD_INT64, exponent, 4)}};
+    operation_case power = {
+        .type = "Pow",
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_INT64, base, 4), OPERATION_TENSOR(HD_INT64, exponent, 4)}};
     assert_int_equal(operation_run(&power, &result), HD_OK);
     const int64_t *powers = result.outputs[0].data;
     assert_true(powers[0] == INT64_C(1) << 62 && powers[1] == -1 && powers[2] == 0);
@@ -424,9 +451,10 @@ static void types_that_do_not_fit_are_refused(void **state)
     (void)state;
     float x[2] = {1.0f, 2.0f};
     int64_t y[3] = {1, 2, 3};
-    operation_case test = {.type = "Add", .input_count = 2,
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2),
-                                      OPERATION_TENSOR(HD_INT64, y, 2)}};
+    operation_case test = {
+        .type = "Add",
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2), OPERATION_TENSOR(HD_INT64, y, 2)}};
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_INVALID_ARGUMENT);
     operation_result_clear(&result);
@@ -454,9 +482,12 @@ static void nan_payloads_do_not_depend_on_position(void **state)
     static const char *const types[] = {"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Mod"};
     hd_attribute attributes[] = {operation_int("fmod", 1)};
     for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
-        operation_case test = {.type = types[t], .attributes = attributes, .attribute_count = 1,
-                               .input_count = 2, .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, COUNT),
-                                                            OPERATION_TENSOR(HD_FLOAT32, b, COUNT)}};
+        operation_case test = {.type = types[t],
+                               .attributes = attributes,
+                               .attribute_count = 1,
+                               .input_count = 2,
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, a, COUNT),
+                                          OPERATION_TENSOR(HD_FLOAT32, b, COUNT)}};
         operation_result result;
         assert_int_equal(operation_run(&test, &result), HD_OK);
         const uint32_t *out = result.outputs[0].data;

@@ -241,7 +241,8 @@ static void packed_weights_give_the_same_bits(void **state)
             continue;
         }
         hd_attribute attributes[] = {operation_int("transB", transposed)};
-        hd_fused fused = {.id = HD_OP_HEDDLE_LINEAR, .linear = {.activation = {.kind = HD_ACTIVATION_RELU}}};
+        hd_fused fused = {.id = HD_OP_HEDDLE_LINEAR,
+                          .linear = {.activation = {.kind = HD_ACTIVATION_RELU}}};
         bool linear = variant % 3 == 2;
         operation_case test = {.type = type,
                                .attributes = attributes,
@@ -299,18 +300,16 @@ static void packed_weights_have_no_subnormals(void **state)
 {
     (void)state;
     float w[6] = {FLT_MIN / 2, 1.0F, -FLT_TRUE_MIN, -FLT_MIN, 2.0F, FLT_MIN};
-    hd_operand weight = {.dtype = HD_FLOAT32,
-                         .shape = {.rank = 2, .dims = {2, 3}},
-                         .data = w};
+    hd_operand weight = {.dtype = HD_FLOAT32, .shape = {.rank = 2, .dims = {2, 3}}, .data = w};
     hd_packed *packed = NULL;
     assert_int_equal(hd_cpu_pack(HD_PACKING_MATRIX, &weight, 1, &packed, NULL), HD_OK);
     float x[4] = {0x1p20F, 1.0F, FLT_MIN / 2, 0.0F};
     float y[6] = {-FLT_MIN, 0x1p20F + 2.0F, FLT_MIN, 0.0F, FLT_MIN / 2, 0.0F};
-    operation_case test = {.type = "MatMul",
-                           .input_count = 2,
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2, 2),
-                                      OPERATION_TENSOR(HD_FLOAT32, w, 2, 3)},
-                           .packed = {NULL, packed}};
+    operation_case test = {
+        .type = "MatMul",
+        .input_count = 2,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2, 2), OPERATION_TENSOR(HD_FLOAT32, w, 2, 3)},
+        .packed = {NULL, packed}};
     hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, y, 2, 3);
     run_and_compare(&test, &expected);
     hd_cpu_packed_destroy(&packed);

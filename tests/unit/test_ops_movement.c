@@ -224,7 +224,8 @@ static void check_repeated(hd_dtype dtype, const int64_t channels[3])
 {
     static const int64_t parts[3][3] = {{2, 4, 6}, {2, 8, 18}, {1, 2, 9}};
     static const int64_t repeats[12] = {1, 2, 3, 1, 1, 1, 1, 1, 2, 4, 2, 1};
-    size_t element = hd_dtype_size(dtype), row = (size_t)(channels[0] + channels[1] + channels[2]) * element;
+    size_t element = hd_dtype_size(dtype),
+           row = (size_t)(channels[0] + channels[1] + channels[2]) * element;
     hd_attribute attributes[] = {
         operation_int("axis", -1),
         {.name = "repeats", .kind = HD_ATTRIBUTE_INTS, .ints = repeats, .count = 12}};
@@ -310,24 +311,25 @@ static void split_skips_an_unwanted_output(void **state)
 static void slice_clamps_its_bounds(void **state)
 {
     (void)state;
-    static const int64_t cases[][4] = {/* start, end, step, count of 20 */
-                                       {0, 20, 1, 20},
-                                       {3, 17, 4, 4},
-                                       {-1, -21, -1, 20},
-                                       {18, 2, -5, 4},
-                                       {5, 5, 1, 0},
-                                       {-100, 100, 3, 7},
-                                       {INT64_MAX, INT64_MIN, INT64_MIN, 1},
-                                       {0, INT64_MAX, INT64_MAX, 1},
-                                       {INT64_MIN, INT64_MAX, 19, 2},
-                                       {INT64_MIN, INT64_MAX, -1, 0},
-                                       {INT64_MAX, INT64_MIN, 1, 0},
-                                       {-1, INT64_MIN, -19, 2},
-                                       /* a backward start is an element, also far below: no rule of NumPy */
-                                       {-21, INT64_MIN, -1, 1},
-                                       {INT64_MIN, -21, INT64_MIN, 1},
-                                       {-21, -20, -1, 0},
-                                       {-20, -21, -3, 1}};
+    static const int64_t cases[][4] = {
+        /* start, end, step, count of 20 */
+        {0, 20, 1, 20},
+        {3, 17, 4, 4},
+        {-1, -21, -1, 20},
+        {18, 2, -5, 4},
+        {5, 5, 1, 0},
+        {-100, 100, 3, 7},
+        {INT64_MAX, INT64_MIN, INT64_MIN, 1},
+        {0, INT64_MAX, INT64_MAX, 1},
+        {INT64_MIN, INT64_MAX, 19, 2},
+        {INT64_MIN, INT64_MAX, -1, 0},
+        {INT64_MAX, INT64_MIN, 1, 0},
+        {-1, INT64_MIN, -19, 2},
+        /* a backward start is an element, also far below: no rule of NumPy */
+        {-21, INT64_MIN, -1, 1},
+        {INT64_MIN, -21, INT64_MIN, 1},
+        {-21, -20, -1, 0},
+        {-20, -21, -3, 1}};
     static const int64_t first[] = {0, 3, 19, 18, 0, 0, 19, 0, 0, 0, 0, 19, 0, 0, 0, 0};
     static const int64_t axis[] = {-2};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {

@@ -136,24 +136,26 @@ static void check_broadcast(hd_dtype dtype, int64_t axis, hd_tensor scale_as, hd
         means[row] = (float)(sum / (double)size);
         inverses[row] = (float)inverse;
         for (int64_t i = row * size; i < (row + 1) * size; i++) {
-            y64[i] = (x64[i] - sum / (double)size) * inverse * scale64[broadcast_place(&scale_as, dims, i)] +
+            y64[i] = (x64[i] - sum / (double)size) * inverse *
+                         scale64[broadcast_place(&scale_as, dims, i)] +
                      bias64[broadcast_place(&bias_as, dims, i)];
             expected[i] = (float)y64[i];
         }
     }
     bool wide = dtype == HD_FLOAT64;
     hd_attribute attributes[] = {operation_int("axis", axis)};
-    operation_case test = {.type = "LayerNormalization",
-                           .opset = 17,
-                           .attributes = attributes,
-                           .attribute_count = 1,
-                           .inputs = {operation_tensor(dtype, wide ? (void *)x64 : (void *)source, 4, dims),
-                                      operation_tensor(dtype, wide ? (void *)scale64 : (void *)scale,
-                                                       scale_as.rank, scale_as.dims),
-                                      operation_tensor(dtype, wide ? (void *)bias64 : (void *)bias, bias_as.rank,
-                                                       bias_as.dims)},
-                           .input_count = 3,
-                           .output_count = 3};
+    operation_case test = {
+        .type = "LayerNormalization",
+        .opset = 17,
+        .attributes = attributes,
+        .attribute_count = 1,
+        .inputs = {operation_tensor(dtype, wide ? (void *)x64 : (void *)source, 4, dims),
+                   operation_tensor(dtype, wide ? (void *)scale64 : (void *)scale, scale_as.rank,
+                                    scale_as.dims),
+                   operation_tensor(dtype, wide ? (void *)bias64 : (void *)bias, bias_as.rank,
+                                    bias_as.dims)},
+        .input_count = 3,
+        .output_count = 3};
     hd_tensor wanted[] = {operation_tensor(dtype, wide ? (void *)y64 : (void *)expected, 4, dims),
                           operation_tensor(HD_FLOAT32, means, 4, kept),
                           operation_tensor(HD_FLOAT32, inverses, 4, kept)};
@@ -202,12 +204,13 @@ static void norms_of_float64_are_computed_in_it(void **state)
         int64_t c = i / 10 % 6;
         y[i] = (x[i] - three[c]) / sqrt(four[c] + (double)1e-5f) * one[c] + two[c];
     }
-    operation_case test = {.type = "BatchNormalization",
-                           .opset = 15,
-                           .inputs = {operation_tensor(HD_FLOAT64, x, 3, dims), OPERATION_TENSOR(HD_FLOAT64, one, 6),
-                                      OPERATION_TENSOR(HD_FLOAT64, two, 6), OPERATION_TENSOR(HD_FLOAT64, three, 6),
-                                      OPERATION_TENSOR(HD_FLOAT64, four, 6)},
-                           .input_count = 5};
+    operation_case test = {
+        .type = "BatchNormalization",
+        .opset = 15,
+        .inputs = {operation_tensor(HD_FLOAT64, x, 3, dims), OPERATION_TENSOR(HD_FLOAT64, one, 6),
+                   OPERATION_TENSOR(HD_FLOAT64, two, 6), OPERATION_TENSOR(HD_FLOAT64, three, 6),
+                   OPERATION_TENSOR(HD_FLOAT64, four, 6)},
+        .input_count = 5};
     hd_tensor wanted = operation_tensor(HD_FLOAT64, y, 3, dims);
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_OK);
@@ -223,7 +226,8 @@ static void norms_of_float64_are_computed_in_it(void **state)
             squares += (x[i] - sum / 10) * (x[i] - sum / 10);
         }
         for (int64_t i = row * 10; i < row * 10 + 10; i++) {
-            y[i] = (x[i] - sum / 10) / sqrt(squares / 10 + (double)1e-5f) * one[row % 6] + two[row % 6];
+            y[i] = (x[i] - sum / 10) / sqrt(squares / 10 + (double)1e-5f) * one[row % 6] +
+                   two[row % 6];
         }
     }
     test.type = "InstanceNormalization";
@@ -274,8 +278,9 @@ static void batch_norm_uses_the_given_statistics(void **state)
         for (int64_t i = 0; i < 3 * channels * size; i++) {
             int64_t c = i / size % channels;
             double deviation = sqrt((double)variance[c] + 1e-5);
-            expected[i] = (float)(((double)source[i] - (double)mean[c]) / deviation *
-                                      (double)scale[c] + (double)bias[c]);
+            expected[i] =
+                (float)(((double)source[i] - (double)mean[c]) / deviation * (double)scale[c] +
+                        (double)bias[c]);
         }
         operation_case test = {.type = "BatchNormalization",
                                .opset = 15,
@@ -359,7 +364,8 @@ static void operands_that_do_not_fit_are_refused(void **state)
     assert_int_equal(operation_run(&test, &result), HD_INVALID_ARGUMENT);
     operation_result_clear(&result);
     hd_attribute groups = operation_int("num_groups", 3);
-    for (uint32_t opset = 18; opset <= 21; opset += 3) { /* a scale a group was right before 21 only */
+    for (uint32_t opset = 18; opset <= 21; opset += 3) {
+        /* a scale a group was right before 21 only */
         operation_case grouped = {.type = "GroupNormalization",
                                   .opset = opset,
                                   .attributes = &groups,
@@ -368,7 +374,8 @@ static void operands_that_do_not_fit_are_refused(void **state)
                                              OPERATION_TENSOR(HD_FLOAT32, scale, 3),
                                              OPERATION_TENSOR(HD_FLOAT32, bias, 3)},
                                   .input_count = 3};
-        assert_int_equal(operation_run(&grouped, &result), opset < 21 ? HD_OK : HD_INVALID_ARGUMENT);
+        assert_int_equal(operation_run(&grouped, &result),
+                         opset < 21 ? HD_OK : HD_INVALID_ARGUMENT);
         operation_result_clear(&result);
     }
 }

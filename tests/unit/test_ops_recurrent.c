@@ -41,8 +41,8 @@ static double sigmoid(double x)
 }
 
 /* Row `row` of the gates: x · W + bias of W, and h · R + bias of R apart. */
-static void gate(const shape *s, int64_t d, int64_t row, const float *x, const double *h, double *of_x,
-                 double *of_h)
+static void gate(const shape *s, int64_t d, int64_t row, const float *x, const double *h,
+                 double *of_x, double *of_h)
 {
     int64_t size = s->gates * s->hidden;
     *of_x = (double)b[d * 2 * size + row];

@@ -77,9 +77,9 @@ static double finish(const char *type, double sum, int64_t count)
                                                 : sum;
 }
 
-static const char *const reduce_types[] = {
-    "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd",
-    "ReduceL1",  "ReduceL2",   "ReduceLogSumExp", "ReduceSumSquare"};
+static const char *const reduce_types[] = {"ReduceSum", "ReduceMean",      "ReduceMax",
+                                           "ReduceMin", "ReduceProd",      "ReduceL1",
+                                           "ReduceL2",  "ReduceLogSumExp", "ReduceSumSquare"};
 
 /* a x b x c, of which the axes in `mask` are folded. */
 static void check_reduce(const char *type, int64_t a, int64_t b, int64_t c, unsigned mask)
@@ -97,8 +97,9 @@ static void check_reduce(const char *type, int64_t a, int64_t b, int64_t c, unsi
         double sum = start(type);
         for (int64_t i = 0; i < a * b * c; i++) {
             int64_t at[3] = {i / (b * c), i / c % b, i % c};
-            int64_t place = ((out[0] > 1 ? at[0] : 0) * out[1] + (out[1] > 1 ? at[1] : 0)) * out[2] +
-                            (out[2] > 1 ? at[2] : 0);
+            int64_t place =
+                ((out[0] > 1 ? at[0] : 0) * out[1] + (out[1] > 1 ? at[1] : 0)) * out[2] +
+                (out[2] > 1 ? at[2] : 0);
             sum = place == o ? fold(type, sum, (double)source[i]) : sum;
         }
         expected[o] = (float)finish(type, sum, a * b * c / count);
@@ -138,13 +139,13 @@ static void axes_as_input_are_needed_before_shapes(void **state)
     (void)state;
     int64_t axes[] = {1};
     hd_attribute attributes[] = {operation_int("keepdims", 0)};
-    operation_case test = {.type = "ReduceSum",
-                           .opset = 13,
-                           .attributes = attributes,
-                           .attribute_count = 1,
-                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, 2, 3),
-                                      OPERATION_TENSOR(HD_INT64, axes, 1)},
-                           .input_count = 2};
+    operation_case test = {
+        .type = "ReduceSum",
+        .opset = 13,
+        .attributes = attributes,
+        .attribute_count = 1,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, 2, 3), OPERATION_TENSOR(HD_INT64, axes, 1)},
+        .input_count = 2};
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_OK);
     assert_int_equal(result.needed_inputs, 2);
@@ -197,7 +198,8 @@ static void axes_out_of_range_are_refused(void **state)
     operation_result_clear(&result);
 }
 
-static void check_softmax(const char *type, uint32_t opset, int64_t outer, int64_t size, int64_t inner)
+static void check_softmax(const char *type, uint32_t opset, int64_t outer, int64_t size,
+                          int64_t inner)
 {
     bool logarithm = strcmp(type, "LogSoftmax") == 0;
     for (int64_t o = 0; o < outer * inner; o++) {

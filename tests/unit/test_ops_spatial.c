@@ -99,7 +99,8 @@ static void check_pool(pooling p)
         test.output_count = 2;
         operation_result result;
         assert_int_equal(operation_run(&test, &result), HD_OK);
-        assert_memory_equal(result.outputs[1].data, places, sizeof *places * (size_t)(2 * p.c * h * w));
+        assert_memory_equal(result.outputs[1].data, places,
+                            sizeof *places * (size_t)(2 * p.c * h * w));
         operation_check_close(&result.outputs[0], &wanted, 0, 0);
         operation_result_clear(&result);
         test.output_count = 1;
@@ -121,7 +122,8 @@ static void pools_agree_with_loops_in_both_layouts(void **state)
         check_pool((pooling){5, 33, 40, 3, 2, 1, maximum, true});
         check_pool((pooling){16, 9, 14, 4, 1, 1, maximum, false});
         check_pool((pooling){48, 8, 2, 2, 1, 1, maximum, true}); /* no window inside */
-        check_pool((pooling){33, 800, 3, 2, 3, 3, maximum, true}); /* tiles end before such a row does */
+        /* tiles end before such a row does */
+        check_pool((pooling){33, 800, 3, 2, 3, 3, maximum, true});
         check_pool((pooling){33, 5, 6, 1, 2, 1, maximum, true});
         check_pool((pooling){1100, 4, 23, 1, 1, 1, maximum, false}); /* rows of several segments */
         check_pool((pooling){1100, 4, 23, 2, 1, 1, maximum, true});
@@ -240,27 +242,32 @@ static int64_t floor_of(int64_t numerator, int64_t denominator)
 
 /* Nearest places by whole numbers: position p of half_pixel is ((2p + 1)·in - out) / (2·out), of asymmetric p·in / out,
  * of align_corners p·(in - 1) / (out - 1). */
-static int64_t nearest_place(const char *transformation, const char *nearest, int64_t p, int64_t in, int64_t out)
+static int64_t nearest_place(const char *transformation, const char *nearest, int64_t p, int64_t in,
+                             int64_t out)
 {
     bool is_half = strstr(transformation, "half_pixel") != NULL;
     bool is_single = out == 1 && strcmp(transformation, "half_pixel") != 0;
     bool is_aligned = strcmp(transformation, "align_corners") == 0;
-    int64_t numerator = is_half ? (2 * p + 1) * in - out : is_aligned ? 2 * p * (in - 1) : 2 * p * in;
+    int64_t numerator = is_half      ? (2 * p + 1) * in - out
+                        : is_aligned ? 2 * p * (in - 1)
+                                     : 2 * p * in;
     int64_t denominator = is_aligned ? 2 * (out - 1) : 2 * out;
     if (is_single && (is_aligned || is_half)) {
         return 0;
     }
-    int64_t place = strcmp(nearest, "floor") == 0                ? floor_of(numerator, denominator)
-                    : strcmp(nearest, "ceil") == 0               ? -floor_of(-numerator, denominator)
-                    : strcmp(nearest, "round_prefer_ceil") == 0  ? floor_of(2 * numerator + denominator, 2 * denominator)
-                                                                 : -floor_of(denominator - 2 * numerator, 2 * denominator);
+    int64_t place = strcmp(nearest, "floor") == 0  ? floor_of(numerator, denominator)
+                    : strcmp(nearest, "ceil") == 0 ? -floor_of(-numerator, denominator)
+                    : strcmp(nearest, "round_prefer_ceil") == 0
+                        ? floor_of(2 * numerator + denominator, 2 * denominator)
+                        : -floor_of(denominator - 2 * numerator, 2 * denominator);
     return place < 0 ? 0 : place >= in ? in - 1 : place;
 }
 
 static void resize_meets_halfway_positions_exactly(void **state)
 {
     (void)state;
-    static const char *const transformations[] = {"half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"};
+    static const char *const transformations[] = {"half_pixel", "pytorch_half_pixel", "asymmetric",
+                                                  "align_corners"};
     static const char *const modes[] = {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"};
     static float x[64], y[64];
     for (int i = 0; i < 64; i++) {
@@ -276,13 +283,16 @@ static void resize_meets_halfway_positions_exactly(void **state)
         for (int64_t p = 0; p < out; p++) {
             y[p] = (float)nearest_place(transformation, nearest, p, in, out);
         }
-        hd_attribute attributes[] = {operation_string("mode", "nearest"), operation_string("nearest_mode", nearest),
-                                     operation_string("coordinate_transformation_mode", transformation)};
+        hd_attribute attributes[] = {
+            operation_string("mode", "nearest"), operation_string("nearest_mode", nearest),
+            operation_string("coordinate_transformation_mode", transformation)};
         operation_case test = {.type = "Resize",
                                .opset = 13,
                                .attributes = attributes,
                                .attribute_count = 3,
-                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, in), {0}, {0},
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, in),
+                                          {0},
+                                          {0},
                                           OPERATION_TENSOR(HD_INT64, &out, 1)},
                                .input_count = 4,
                                .known_inputs = 8};

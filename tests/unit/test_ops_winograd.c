@@ -68,10 +68,11 @@ static void only_so_many_channels_take_tiles(void **state)
     static const struct {
         int64_t outputs, channels;
         bool tiles;
-    } cases[] = {{16, 31, false},  {16, 32, true},    {15, 64, false},  {64, 15, false},
-                 {32, 16, true},   {512, 512, true},  {513, 512, false}, {256, 1024, true}};
-    hd_fused fused = {.id = HD_OP_HEDDLE_CONV,
-                      .convolution = {.group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}}};
+    } cases[] = {{16, 31, false}, {16, 32, true},   {15, 64, false},   {64, 15, false},
+                 {32, 16, true},  {512, 512, true}, {513, 512, false}, {256, 1024, true}};
+    hd_fused fused = {
+        .id = HD_OP_HEDDLE_CONV,
+        .convolution = {.group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         hd_operand inputs[2] = {{0}};
         inputs[1].dtype = HD_FLOAT32;

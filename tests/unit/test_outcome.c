@@ -17,8 +17,8 @@
 #include "support/block_graph.h"
 #include "support/test_device.h"
 
-#define ROWS 256
-#define WIDTH 1024
+#define ROWS    256
+#define WIDTH   1024
 #define FOREVER UINT32_MAX
 
 typedef struct fixture {
@@ -70,7 +70,8 @@ static int open_fixture(void **state)
     assert_int_equal(hd_graph_add_output(graph, "z", sum, &error), HD_OK);
     assert_int_equal(hd_model_create(fixture->device, graph, NULL, &fixture->model, &error), HD_OK);
     hd_graph_destroy(&graph);
-    hd_batch_options options = {.struct_size = sizeof options, .max_rows = 2 * ROWS, .max_delay_us = 200};
+    hd_batch_options options = {
+        .struct_size = sizeof options, .max_rows = 2 * ROWS, .max_delay_us = 200};
     assert_int_equal(hd_batch_create(fixture->model, &options, &fixture->batch, &error), HD_OK);
     hd_tensor input = tensor_of(fixture), outputs[2] = {{.name = NULL}};
     assert_int_equal(hd_model_run(fixture->model, &input, 1, outputs, 2, &error), HD_OK);
@@ -114,13 +115,14 @@ static void submit(fixture *fixture, request *request, bool in_batch, uint32_t d
     hd_error error;
     memset(request, 0, sizeof *request);
     for (int i = 0; i < 2; i++) {
-        request->outputs[i] = (hd_tensor){.dtype = HD_INT8, .rank = 3, .dims = {7, 8, 9}, .size = 5};
+        request->outputs[i] =
+            (hd_tensor){.dtype = HD_INT8, .rank = 3, .dims = {7, 8, 9}, .size = 5};
         request->before[i] = request->outputs[i];
     }
-    hd_status status = in_batch ? hd_batch_submit(fixture->batch, &input, 1, request->outputs, 2, &options,
-                                                  &request->future, &error)
-                                : hd_model_run_async(fixture->model, &input, 1, request->outputs, 2, &options,
-                                                     &request->future, &error);
+    hd_status status = in_batch ? hd_batch_submit(fixture->batch, &input, 1, request->outputs, 2,
+                                                  &options, &request->future, &error)
+                                : hd_model_run_async(fixture->model, &input, 1, request->outputs, 2,
+                                                     &options, &request->future, &error);
     assert_int_equal(status, HD_OK);
 }
 

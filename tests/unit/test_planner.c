@@ -15,7 +15,8 @@
 static const float one_to_four[] = {1, 2, 3, 4};
 
 /* y = condition ? x + 10 : x * 10 as an If whose branches read the outer x. */
-static hd_value add_if(hd_graph *graph, hd_block *block, hd_value condition, hd_value x, float amount)
+static hd_value add_if(hd_graph *graph, hd_block *block, hd_value condition, hd_value x,
+                       float amount)
 {
     hd_block *then_block = hd_graph_new_block(graph), *else_block = hd_graph_new_block(graph);
     hd_value number = block_floats(graph, 0, &amount), y;
@@ -35,7 +36,8 @@ static void if_takes_the_branch_that_an_input_names(void **state)
     hd_model *model = block_model(device, graph, 0);
     for (int i = 0; i < 6; i++) {
         bool yes = i % 2 == 0;
-        hd_tensor y, inputs[] = {block_scalar(HD_BOOL, &yes), block_tensor(HD_FLOAT32, 4, one_to_four)};
+        hd_tensor y,
+            inputs[] = {block_scalar(HD_BOOL, &yes), block_tensor(HD_FLOAT32, 4, one_to_four)};
         block_run(model, inputs, 2, &y, 1);
         block_expect_floats(&y, 4, yes ? (float[]){11, 12, 13, 14} : (float[]){10, 20, 30, 40});
         hd_tensor_release(&y);
@@ -60,7 +62,8 @@ static void if_takes_the_branch_that_computed_data_names(void **state)
         for (size_t j = 0; j < 100; j++) {
             many[j] = value;
         }
-        for (size_t count = 4; count <= 100; count += 96) { /* a steering input, and too many to be one */
+        for (size_t count = 4; count <= 100; count += 96) {
+            /* a steering input, and too many to be one */
             hd_tensor y, input = block_tensor(HD_FLOAT32, count, many);
             block_run(model, &input, 1, &y, 1);
             assert_int_equal(y.dims[0], count);
@@ -108,7 +111,8 @@ static void add_fibonacci(hd_graph *graph, hd_value trips, hd_value a, hd_value 
     hd_block *body = hd_graph_new_block(graph);
     block_input(graph, body, "", HD_INT64);
     block_input(graph, body, "", HD_BOOL);
-    hd_value inner_a = block_input(graph, body, "", HD_FLOAT32), inner_b = block_input(graph, body, "", HD_FLOAT32);
+    hd_value inner_a = block_input(graph, body, "", HD_FLOAT32),
+             inner_b = block_input(graph, body, "", HD_FLOAT32);
     hd_value sum = NODE(graph, body, "Add", inner_a, inner_b);
     block_output(graph, body, "", NODE(graph, body, "Less", inner_b, limit));
     block_output(graph, body, "", inner_b);
@@ -125,15 +129,16 @@ static void loop_runs_as_often_as_an_input_says_and_stacks_what_it_scans(void **
     hd_graph *graph = new_graph();
     hd_value trips = block_input(graph, graph->root, "trips", HD_INT64), outputs[3];
     hd_value a = block_input(graph, graph->root, "a", HD_FLOAT32);
-    add_fibonacci(graph, trips, a, block_floats(graph, 0, (float[]){1}), block_floats(graph, 0, (float[]){1000}),
-                  outputs);
+    add_fibonacci(graph, trips, a, block_floats(graph, 0, (float[]){1}),
+                  block_floats(graph, 0, (float[]){1000}), outputs);
     for (size_t i = 0; i < 3; i++) {
         block_output(graph, graph->root, i == 0 ? "a" : i == 1 ? "b" : "all", outputs[i]);
     }
     hd_model *model = block_model(device, graph, 0);
     for (int64_t count = 1; count < 10; count++) {
         float zero = 0;
-        hd_tensor results[3], inputs[] = {block_scalar(HD_INT64, &count), block_scalar(HD_FLOAT32, &zero)};
+        hd_tensor results[3],
+            inputs[] = {block_scalar(HD_INT64, &count), block_scalar(HD_FLOAT32, &zero)};
         block_run(model, inputs, 2, results, 3);
         block_expect_floats(&results[0], 1, &numbers[count]);
         block_expect_floats(&results[1], 1, &numbers[count + 1]);
@@ -151,8 +156,8 @@ static void loop_ends_when_its_condition_turns_false(void **state)
     (void)state;
     hd_graph *graph = new_graph();
     hd_value limit = block_input(graph, graph->root, "limit", HD_FLOAT32), outputs[3];
-    add_fibonacci(graph, HD_VALUE_NONE, block_floats(graph, 0, (float[]){0}), block_floats(graph, 0, (float[]){1}),
-                  limit, outputs);
+    add_fibonacci(graph, HD_VALUE_NONE, block_floats(graph, 0, (float[]){0}),
+                  block_floats(graph, 0, (float[]){1}), limit, outputs);
     block_output(graph, graph->root, "a", outputs[0]);
     block_output(graph, graph->root, "all", outputs[2]);
     hd_model *model = block_model(device, graph, 0);
@@ -177,8 +182,8 @@ static void loop_of_no_iterations_gives_its_initial_values(void **state)
     hd_graph *graph = new_graph();
     hd_value trips = block_input(graph, graph->root, "trips", HD_INT64), outputs[3];
     hd_value a = block_input(graph, graph->root, "a", HD_FLOAT32);
-    add_fibonacci(graph, trips, a, block_floats(graph, 0, (float[]){7}), block_floats(graph, 0, (float[]){1000}),
-                  outputs);
+    add_fibonacci(graph, trips, a, block_floats(graph, 0, (float[]){7}),
+                  block_floats(graph, 0, (float[]){1000}), outputs);
     hd_value one = block_floats(graph, 0, (float[]){1});
     block_output(graph, graph->root, "a", NODE(graph, graph->root, "Add", outputs[0], one));
     block_output(graph, graph->root, "b", outputs[1]);
@@ -187,7 +192,8 @@ static void loop_of_no_iterations_gives_its_initial_values(void **state)
     hd_model *model = block_model(device, graph, 0);
     int64_t none = 0;
     float five = 5;
-    hd_tensor results[2], inputs[] = {block_scalar(HD_INT64, &none), block_scalar(HD_FLOAT32, &five)};
+    hd_tensor results[2],
+        inputs[] = {block_scalar(HD_INT64, &none), block_scalar(HD_FLOAT32, &five)};
     block_run(model, inputs, 2, results, 2);
     block_expect_floats(&results[0], 1, (float[]){6});
     block_expect_floats(&results[1], 1, (float[]){7});
@@ -212,7 +218,8 @@ static void one_value_may_be_an_output_twice_and_an_input_or_a_constant_may_be_o
     block_output(graph, graph->root, "identity", NODE(graph, graph->root, "Identity", x));
     hd_model *model = block_model(device, graph, 0);
     const float negative[] = {-1, -2, -3, -4};
-    const float *wanted[] = {negative, negative, one_to_four, (float[]){7, 8, 9}, negative, one_to_four};
+    const float *wanted[] = {negative,           negative, one_to_four,
+                             (float[]){7, 8, 9}, negative, one_to_four};
     hd_tensor input = block_tensor(HD_FLOAT32, 4, one_to_four), all[6];
     for (unsigned subset = 1; subset < 64; subset++) {
         const char *const names[] = {"y", "again", "x_itself", "constant", "reshaped", "identity"};
@@ -256,8 +263,10 @@ static void empty_tensors_flow_through(void **state)
     hd_value y = NODE(graph, graph->root, "Exp", x);
     hd_value full = block_floats(graph, 2, (float[]){5, 6});
     block_output(graph, graph->root, "same", y);
-    block_output(graph, graph->root, "joined", block_node(graph, graph->root, "Concat", &axis, 1, y, full, BLOCK_END));
-    block_output(graph, graph->root, "sum", block_node(graph, graph->root, "ReduceSum", &keep, 1, y, BLOCK_END));
+    block_output(graph, graph->root, "joined",
+                 block_node(graph, graph->root, "Concat", &axis, 1, y, full, BLOCK_END));
+    block_output(graph, graph->root, "sum",
+                 block_node(graph, graph->root, "ReduceSum", &keep, 1, y, BLOCK_END));
     hd_model *model = block_model(device, graph, 0);
     hd_tensor results[3], input = block_tensor(HD_FLOAT32, 0, NULL);
     block_run(model, &input, 1, results, 3);
@@ -280,13 +289,19 @@ static void convolutions_over_no_columns_give_the_bias(void **state)
         int64_t dims[] = {1, 4, 3, 0};
         assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 4, dims, &x, NULL), HD_OK);
         float ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-        hd_tensor weight = {.dtype = HD_FLOAT32, .rank = 4, .dims = {4, 4 / group, 1, 1}, .data = ones, .size = sizeof ones};
+        hd_tensor weight = {.dtype = HD_FLOAT32,
+                            .rank = 4,
+                            .dims = {4, 4 / group, 1, 1},
+                            .data = ones,
+                            .size = sizeof ones};
         hd_tensor biases = block_tensor(HD_FLOAT32, 4, one_to_four);
         assert_int_equal(hd_graph_add_constant(graph, &weight, &w, NULL), HD_OK);
         assert_int_equal(hd_graph_add_constant(graph, &biases, &bias, NULL), HD_OK);
-        hd_attribute attributes[] = {OPERATION_INTS("pads", 0, 1, 0, 1), operation_int("group", group)};
+        hd_attribute attributes[] = {OPERATION_INTS("pads", 0, 1, 0, 1),
+                                     operation_int("group", group)};
         hd_value operands[] = {x, w, bias};
-        assert_int_equal(hd_graph_add_node(graph, "Conv", operands, 3, attributes, 2, &y, 1, NULL), HD_OK);
+        assert_int_equal(hd_graph_add_node(graph, "Conv", operands, 3, attributes, 2, &y, 1, NULL),
+                         HD_OK);
         assert_int_equal(hd_graph_add_node(graph, "Relu", &y, 1, NULL, 0, &z, 1, NULL), HD_OK);
         assert_int_equal(hd_graph_add_output(graph, "y", z, NULL), HD_OK);
         hd_model *model = block_model(device, graph, 0);
@@ -358,12 +373,15 @@ static void indices_outside_fail_the_run(void **state)
             hd_tensor_release(&y);
             inputs[1].data = (int64_t[]){0, 4, -9};
             refuses(model, inputs, 2, HD_INVALID_ARGUMENT,
-                    i / 2 == 0 ? "node 'Gather' (Gather): index 4 is not in -4 to 3"
-                               : "node 'GatherElements' (GatherElements): index 4 is not in -4 to 3");
+                    i / 2 == 0
+                        ? "node 'Gather' (Gather): index 4 is not in -4 to 3"
+                        : "node 'GatherElements' (GatherElements): index 4 is not in -4 to 3");
             inputs[1].data = (int64_t[]){0, 3, INT64_MIN};
             refuses(model, inputs, 2, HD_INVALID_ARGUMENT,
-                    i / 2 == 0 ? "node 'Gather' (Gather): index -9223372036854775808 is not in -4 to 3"
-                               : "node 'GatherElements' (GatherElements): index -9223372036854775808 is not in -4 to 3");
+                    i / 2 == 0
+                        ? "node 'Gather' (Gather): index -9223372036854775808 is not in -4 to 3"
+                        : "node 'GatherElements' (GatherElements): index -9223372036854775808 is "
+                          "not in -4 to 3");
         }
         hd_model_destroy(&model);
     }
@@ -380,7 +398,8 @@ static void constant_indices_outside_fail_the_plan(void **state)
         block_output(graph, graph->root, "y", NODE(graph, graph->root, "Gather", from, places));
         hd_model *model = block_model(device, graph, 0);
         hd_tensor input = block_tensor(HD_FLOAT32, 4, one_to_four);
-        refuses(model, &input, 1, HD_INVALID_ARGUMENT, "node 'Gather' (Gather): index 99 is not in -4 to 3");
+        refuses(model, &input, 1, HD_INVALID_ARGUMENT,
+                "node 'Gather' (Gather): index 99 is not in -4 to 3");
         hd_model_destroy(&model);
     }
 }
@@ -391,8 +410,10 @@ static void index_vectors_outside_fail_the_run(void **state)
     hd_graph *graph = new_graph();
     hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32);
     hd_value places = block_input(graph, graph->root, "places", HD_INT64);
-    hd_value square = NODE(graph, graph->root, "Reshape", x, block_ints(graph, 2, (int64_t[]){2, 2}));
-    hd_value pairs = NODE(graph, graph->root, "Reshape", places, block_ints(graph, 2, (int64_t[]){-1, 2}));
+    hd_value square =
+        NODE(graph, graph->root, "Reshape", x, block_ints(graph, 2, (int64_t[]){2, 2}));
+    hd_value pairs =
+        NODE(graph, graph->root, "Reshape", places, block_ints(graph, 2, (int64_t[]){-1, 2}));
     block_output(graph, graph->root, "y", NODE(graph, graph->root, "GatherND", square, pairs));
     hd_model *model = block_model(device, graph, 0);
     hd_tensor y, inputs[] = {block_tensor(HD_FLOAT32, 4, one_to_four),
@@ -401,7 +422,8 @@ static void index_vectors_outside_fail_the_run(void **state)
     block_expect_floats(&y, 2, (float[]){4, 2});
     hd_tensor_release(&y);
     inputs[1].data = (int64_t[]){1, 1, -2, 2};
-    refuses(model, inputs, 2, HD_INVALID_ARGUMENT, "node 'GatherND' (GatherND): index 2 is not in -2 to 1");
+    refuses(model, inputs, 2, HD_INVALID_ARGUMENT,
+            "node 'GatherND' (GatherND): index 2 is not in -2 to 1");
     hd_model_destroy(&model);
 }
 

@@ -19,7 +19,8 @@ static void check_graph(uint64_t seed, random_graph_kind kind)
         }
     }
     if (count == 0 || seed % 3 == 0) {
-        outputs[count++] = seed % oracle.value_count; /* an input, a constant, or one that is read */
+        /* an input, a constant, or one that is read */
+        outputs[count++] = seed % oracle.value_count;
         outputs[count++] = seed % oracle.value_count;
     }
     oracle_check(&oracle, devices, 2, outputs, count);

@@ -12,7 +12,8 @@ static void check(float w0, float w1, float scale, float value, float expected)
     float weights[] = {w0, w1}, data[] = {value, value, value, value};
     hd_graph *graph;
     hd_model *model;
-    hd_tensor w = OPERATION_TENSOR(HD_FLOAT32, weights, 1, 1, 2), s = OPERATION_SCALAR(HD_FLOAT32, &scale);
+    hd_tensor w = OPERATION_TENSOR(HD_FLOAT32, weights, 1, 1, 2),
+              s = OPERATION_SCALAR(HD_FLOAT32, &scale);
     hd_tensor x = OPERATION_TENSOR(HD_FLOAT32, data, 1, 1, 4), y = {0};
     hd_value inputs[2], product[2], output;
     assert_ok(hd_graph_create(0, &graph, &error));

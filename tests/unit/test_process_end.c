@@ -54,9 +54,16 @@ static int end_in_the_middle(bool gives_back)
 
 #define LIBRARY_FUNCTIONS(X)                                                                       \
     X(hd_device_open)                                                                              \
-    X(hd_device_destroy) X(hd_graph_create) X(hd_graph_add_input) X(hd_graph_add_node)             \
-        X(hd_graph_add_output) X(hd_graph_destroy) X(hd_model_create) X(hd_model_run)              \
-            X(hd_model_run_async) X(hd_model_destroy)
+    X(hd_device_destroy)                                                                           \
+    X(hd_graph_create)                                                                             \
+    X(hd_graph_add_input)                                                                          \
+    X(hd_graph_add_node)                                                                           \
+    X(hd_graph_add_output)                                                                         \
+    X(hd_graph_destroy)                                                                            \
+    X(hd_model_create)                                                                             \
+    X(hd_model_run)                                                                                \
+    X(hd_model_run_async)                                                                          \
+    X(hd_model_destroy)
 
 static struct {
 #define DECLARE(name) __typeof__(name) *name;

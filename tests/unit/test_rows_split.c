@@ -88,16 +88,19 @@ static void a_long_batch_runs_whole_where_memory_is_short(void **state)
     size_t size = (size_t)2 * LONG_TOKENS * LONG_WIDTH * sizeof(float);
     float *x = malloc(size), *first = malloc(size), *second = calloc(1, size);
     fill(x, size / sizeof *x);
-    hd_tensor input = {
-        .dtype = HD_FLOAT32, .rank = 3, .dims = {2, LONG_TOKENS, LONG_WIDTH}, .data = x, .size = size};
+    hd_tensor input = {.dtype = HD_FLOAT32,
+                       .rank = 3,
+                       .dims = {2, LONG_TOKENS, LONG_WIDTH},
+                       .data = x,
+                       .size = size};
     hd_tensor output = {.data = first, .size = size};
     assert_ok(hd_model_run(model, &input, 1, &output, 1, &error));
     for (size_t i = 0; i < HD_DURATION_COUNT; i++) { /* as if runs took a second */
         hd_store_relaxed(&model->run_nanoseconds[i], UINT64_C(1000000000));
     }
     assert_ok(hd_device_get_memory(single, &info));
-    single->memory.limit = info.weight_bytes + info.arena_bytes + info.plan_bytes + info.block_bytes +
-                           info.table_bytes;
+    single->memory.limit = info.weight_bytes + info.arena_bytes + info.plan_bytes +
+                           info.block_bytes + info.table_bytes;
     output.data = second;
     hd_error own = {.status = HD_OK};
     assert_int_equal(hd_model_run(model, &input, 1, &output, 1, &own), HD_OK);

@@ -45,7 +45,8 @@ static hd_model *make_gather_model(void)
     hd_value doubled = NODE(graph, graph->root, "Mul", x, two);
     hd_value places = add_places(graph, x);
     hd_value kept = block_node(graph, graph->root, "Gather", &axis, 1, doubled, places, BLOCK_END);
-    hd_value column = NODE(graph, graph->root, "Reshape", kept, block_ints(graph, 2, (int64_t[]){-1, 1}));
+    hd_value column =
+        NODE(graph, graph->root, "Reshape", kept, block_ints(graph, 2, (int64_t[]){-1, 1}));
     block_output(graph, graph->root, "first", doubled);
     block_output(graph, graph->root, "kept", column);
     block_output(graph, graph->root, "count", NODE(graph, graph->root, "Shape", column));
@@ -114,12 +115,14 @@ static void resize_takes_sizes_that_were_computed(void **state)
     hd_value places = add_places(graph, x);
     hd_value size = NODE(graph, graph->root, "Shape", places);
     hd_value one = block_ints(graph, 1, (int64_t[]){1});
-    hd_value sizes = block_node(graph, graph->root, "Concat", &axis, 1, one, one, size, size, BLOCK_END);
-    hd_value image = NODE(graph, graph->root, "Reshape", x, block_ints(graph, 4, (int64_t[]){1, 1, 10, 10}));
+    hd_value sizes =
+        block_node(graph, graph->root, "Concat", &axis, 1, one, one, size, size, BLOCK_END);
+    hd_value image =
+        NODE(graph, graph->root, "Reshape", x, block_ints(graph, 4, (int64_t[]){1, 1, 10, 10}));
     hd_attribute mode = operation_string("coordinate_transformation_mode", "asymmetric");
     block_output(graph, graph->root, "y",
-                 block_node(graph, graph->root, "Resize", &mode, 1, image, HD_VALUE_NONE, HD_VALUE_NONE, sizes,
-                            BLOCK_END));
+                 block_node(graph, graph->root, "Resize", &mode, 1, image, HD_VALUE_NONE,
+                            HD_VALUE_NONE, sizes, BLOCK_END));
     hd_model *model = block_model(device, graph, 0);
     for (size_t i = 0; i < 8; i++) {
         float data[COUNT], kept[COUNT];
@@ -205,7 +208,8 @@ static void a_loop_may_be_cut_within_its_iterations(void **state)
     hd_value trips = NODE(graph, graph->root, "Shape", add_places(graph, x));
     hd_block *body = hd_graph_new_block(graph);
     block_input(graph, body, "", HD_INT64);
-    hd_value go = block_input(graph, body, "", HD_BOOL), carried = block_input(graph, body, "", HD_FLOAT32);
+    hd_value go = block_input(graph, body, "", HD_BOOL),
+             carried = block_input(graph, body, "", HD_FLOAT32);
     hd_value above = NODE(graph, body, "Greater", x, carried);
     hd_value places = NODE(graph, body, "NonZero", above);
     hd_value list = NODE(graph, body, "Reshape", places, block_ints(graph, 1, (int64_t[]){-1}));
@@ -246,7 +250,8 @@ static void data_dependent_operators_fold_when_their_inputs_are_constant(void **
     hd_value mask = block_floats(graph, 5, (float[]){0, 1, 0, 1, 1});
     hd_attribute axis = operation_int("axis", 0);
     hd_value places = add_places(graph, mask);
-    block_output(graph, graph->root, "y", block_node(graph, graph->root, "Gather", &axis, 1, x, places, BLOCK_END));
+    block_output(graph, graph->root, "y",
+                 block_node(graph, graph->root, "Gather", &axis, 1, x, places, BLOCK_END));
     hd_model *model = block_model(device, graph, 0);
     hd_tensor y, input = block_tensor(HD_FLOAT32, 5, (float[]){10, 11, 12, 13, 14});
     block_run(model, &input, 1, &y, 1);

@@ -41,7 +41,8 @@ static int fill_numbers(void **state)
 
 static hd_device *open_device(const char *name, uint32_t queue_count)
 {
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 2, .queue_count = queue_count};
+    hd_device_options options = {
+        .struct_size = sizeof options, .thread_count = 2, .queue_count = queue_count};
     hd_device *device = NULL;
     hd_error error;
     if (hd_device_open(name, &options, &device, &error) != HD_OK) {
@@ -52,7 +53,8 @@ static hd_device *open_device(const char *name, uint32_t queue_count)
 
 static hd_tensor matrix(uint32_t rank, const int64_t *dims, const void *data)
 {
-    hd_tensor tensor = {.dtype = HD_FLOAT32, .rank = rank, .data = (void *)(uintptr_t)data, .size = sizeof(float)};
+    hd_tensor tensor = {
+        .dtype = HD_FLOAT32, .rank = rank, .data = (void *)(uintptr_t)data, .size = sizeof(float)};
     for (uint32_t d = 0; d < rank; d++) {
         tensor.dims[d] = dims[d];
         tensor.size *= (size_t)dims[d];
@@ -74,7 +76,8 @@ static hd_status make_model(hd_device *device, hd_model **out_model)
     hd_value product = NODE(graph, graph->root, "MatMul", x, w);
     hd_value sum = NODE(graph, graph->root, "Add", product, block_floats(graph, WIDTH, shifts));
     hd_value softmax = NODE(graph, graph->root, "Softmax", NODE(graph, graph->root, "Relu", sum));
-    hd_value sine = NODE(graph, graph->root, "Sin", NODE(graph, graph->root, "Gather", softmax, rows));
+    hd_value sine =
+        NODE(graph, graph->root, "Sin", NODE(graph, graph->root, "Gather", softmax, rows));
     block_output(graph, graph->root, "y", sine);
     block_output(graph, graph->root, "z", softmax);
     status = hd_model_create(device, graph, NULL, out_model, NULL);
@@ -85,8 +88,10 @@ static hd_status make_model(hd_device *device, hd_model **out_model)
 static hd_status run_model(hd_model *model, float y[COUNT], float z[COUNT])
 {
     static const int64_t rows[ROWS] = {2, 0, -2};
-    hd_tensor inputs[] = {matrix(2, (int64_t[]){ROWS, WIDTH}, input), block_tensor(HD_INT64, ROWS, rows)};
-    hd_tensor outputs[] = {{.data = y, .size = COUNT * sizeof(float)}, {.data = z, .size = COUNT * sizeof(float)}};
+    hd_tensor inputs[] = {matrix(2, (int64_t[]){ROWS, WIDTH}, input),
+                          block_tensor(HD_INT64, ROWS, rows)};
+    hd_tensor outputs[] = {{.data = y, .size = COUNT * sizeof(float)},
+                           {.data = z, .size = COUNT * sizeof(float)}};
     return hd_model_run(model, inputs, 2, outputs, 2, NULL);
 }
 
@@ -140,7 +145,8 @@ static void what_it_does_not_support_the_host_computes(void **state)
     (void)state;
     check_run("sim:1", NULL);
     for (uint32_t seed = 0; seed < 40; seed++) {
-        check_run("sim", &(hd_sim_options){.seed = seed, .refused_permille = 500, .delay_microseconds = 5});
+        check_run("sim", &(hd_sim_options){
+                             .seed = seed, .refused_permille = 500, .delay_microseconds = 5});
     }
     check_run("sim", &(hd_sim_options){.refused_permille = 1000});
 }
@@ -159,9 +165,11 @@ static void its_memory_faults_when_the_host_touches_it(void **state)
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_false(WIFEXITED(status) && WEXITSTATUS(status) < 3); /* a signal, or what a sanitizer makes of it */
+    /* a signal, or what a sanitizer makes of it */
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) < 3);
     unsigned char seen[4096];
-    assert_int_equal(hd_unit_copy(device->unit, seen, (const void *)(uintptr_t)memory, sizeof seen), HD_OK);
+    assert_int_equal(hd_unit_copy(device->unit, seen, (const void *)(uintptr_t)memory, sizeof seen),
+                     HD_OK);
     assert_int_equal(seen[0], 0xFF);
     assert_int_equal(seen[4095], 0xFF);
     hd_unit_memory_destroy(device->unit, HD_PLACE_DEVICE, (void *)(uintptr_t)memory, 4096);
@@ -177,7 +185,8 @@ static void a_lost_device_is_a_status_and_takes_no_other_with_it(void **state)
     hd_model *other, *model;
     assert_int_equal(make_model(cpu, &other), HD_OK);
     for (uint64_t n = 1; n < 8; n++) {
-        hd_sim_configure(&(hd_sim_options){.losing_submission = n, .refused_permille = 300, .delay_microseconds = 10});
+        hd_sim_configure(&(hd_sim_options){
+            .losing_submission = n, .refused_permille = 300, .delay_microseconds = 10});
         hd_device *device = open_device("sim", 0);
         assert_int_equal(make_model(device, &model), HD_OK);
         hd_status status = HD_OK;
@@ -202,8 +211,10 @@ static void each_allocation_may_fail(void **state)
     float y[COUNT], z[COUNT];
     size_t failures = 0;
     for (uint64_t n = 1; n < 60; n++) {
-        uint64_t count = n % 2 == 0 ? 1 : 100; /* one is made up for: what is cached goes, and the call tries once more */
-        hd_sim_configure(&(hd_sim_options){.failing_allocation = n / 2 + 1, .failing_count = count});
+        /* one is made up for: what is cached goes, and the call tries once more */
+        uint64_t count = n % 2 == 0 ? 1 : 100;
+        hd_sim_configure(
+            &(hd_sim_options){.failing_allocation = n / 2 + 1, .failing_count = count});
         hd_device *device = open_device("sim", 0);
         hd_model *model;
         hd_status status = make_model(device, &model);
@@ -242,7 +253,8 @@ static void threads_share_its_queues(void **state)
     (void)state;
     expect(shared_y, shared_z);
     for (uint32_t queues = 1; queues <= 4; queues += 3) {
-        hd_sim_configure(&(hd_sim_options){.seed = queues, .delay_microseconds = 50, .refused_permille = 200});
+        hd_sim_configure(
+            &(hd_sim_options){.seed = queues, .delay_microseconds = 50, .refused_permille = 200});
         hd_device *device = open_device("sim", queues);
         assert_int_equal(make_model(device, &shared_model), HD_OK);
         pthread_t threads[8];

@@ -13,7 +13,7 @@
 #include "heddle/heddle.h"
 #include "support/test_device.h"
 
-#define SPACE 8192 /* of a struct and what lies behind it */
+#define SPACE     8192 /* of a struct and what lies behind it */
 #define UNTOUCHED 0xA5
 
 static hd_device *device;
@@ -131,7 +131,8 @@ static void a_newer_struct_has_zeros_where_this_library_knows_nothing(void **sta
         assert_int_equal(fill(i, structs[i].size, whole), HD_OK);
         assert_int_equal(fill(i, size, space), HD_OK);
         assert_memory_equal(space, &size, sizeof size);
-        assert_memory_equal(space + sizeof size, whole + sizeof size, structs[i].size - sizeof size);
+        assert_memory_equal(space + sizeof size, whole + sizeof size,
+                            structs[i].size - sizeof size);
         assert_true(is_filled_with(space + structs[i].size, 0, 40));
         assert_true(is_filled_with(space + size, UNTOUCHED, SPACE - size));
     }

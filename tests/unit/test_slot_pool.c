@@ -17,7 +17,7 @@
 #include "base/thread.h"
 #include "runtime/slot_pool.h"
 
-#define SLOTS 31
+#define SLOTS       31
 #define MILLISECOND UINT64_C(1000000)
 
 static hd_slot_pool pool;
@@ -90,7 +90,8 @@ static void a_remembered_slot_comes_back_to_who_asks_for_it_or_goes_to_others(vo
     assert_int_equal(hd_slot_pool_lease(&pool, 17, 0, &again), HD_OK);
     assert_int_equal(again, 17);
     uint32_t other;
-    assert_int_equal(hd_slot_pool_lease(&pool, 17, 0, &other), HD_OK); /* the wish is taken: another */
+    /* the wish is taken: another */
+    assert_int_equal(hd_slot_pool_lease(&pool, 17, 0, &other), HD_OK);
     assert_int_not_equal(other, 17);
     hd_slot_pool_forget(&pool, 17); /* leased: harmless */
     hd_slot_pool_return(&pool, again);
@@ -126,7 +127,8 @@ static void a_wait_ends_at_its_time_limit_and_leaves_no_trace(void **state)
     lease_all(slots);
     for (size_t i = 0; i < 3; i++) {
         uint64_t begin = hd_clock_now();
-        assert_int_equal(hd_slot_pool_lease(&pool, 3, begin + 15 * MILLISECOND, &slot), HD_EXHAUSTED);
+        assert_int_equal(hd_slot_pool_lease(&pool, 3, begin + 15 * MILLISECOND, &slot),
+                         HD_EXHAUSTED);
         assert_true(hd_clock_now() - begin >= 15 * MILLISECOND);
         assert_int_equal(hd_load_seq_cst(&pool.waiting), 0);
     }
@@ -394,7 +396,8 @@ static void close_races_with_leases(void **state)
         hd_slot_pool_destroy(&pool);
         assert_int_equal(hd_slot_pool_init(&pool), HD_OK);
         for (size_t i = 0; i < 40; i++) {
-            assert_int_equal(pthread_create(&threads[i], NULL, lease_until_closed, &statuses[i]), 0);
+            assert_int_equal(pthread_create(&threads[i], NULL, lease_until_closed, &statuses[i]),
+                             0);
         }
         usleep((useconds_t)(round * 50));
         assert_int_equal(hd_slot_pool_close(&pool, after(20000)), HD_OK);
@@ -442,7 +445,8 @@ static void the_spare_is_for_runs_and_the_last_to_be_taken(void **state)
     (void)state;
     uint32_t slots[SLOTS], slot, none;
     for (size_t i = 0; i < SLOTS; i++) {
-        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &slots[i]), HD_OK);
+        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &slots[i]),
+                         HD_OK);
         assert_in_range(slots[i], 1, SLOTS);
     }
     assert_int_equal(hd_slot_pool_lease(&pool, HD_SLOT_NONE, 0, &none), HD_EXHAUSTED);
@@ -450,8 +454,10 @@ static void the_spare_is_for_runs_and_the_last_to_be_taken(void **state)
     for (size_t round = 0; round < 3; round++) {
         assert_int_equal(hd_slot_pool_lease_for_run(&pool, slots[0], 0, NULL, &slot), HD_OK);
         assert_int_equal(slot, HD_SLOT_SPARE);
-        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &none), HD_EXHAUSTED);
-        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, after(1), NULL, &none), HD_EXHAUSTED);
+        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, 0, NULL, &none),
+                         HD_EXHAUSTED);
+        assert_int_equal(hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, after(1), NULL, &none),
+                         HD_EXHAUSTED);
         assert_int_equal(hd_slot_pool_count(&pool).leased, SLOTS);
         hd_slot_pool_return(&pool, slot);
         hd_slot_pool_forget(&pool, slot); /* harmless */
@@ -467,13 +473,15 @@ static uint32_t runs_slot, owners_slot;
 
 static void *lease_as_run(void *argument)
 {
-    return hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, HD_FOREVER, NULL, &runs_slot) == HD_OK ? argument
-                                                                                            : NULL;
+    return hd_slot_pool_lease_for_run(&pool, HD_SLOT_NONE, HD_FOREVER, NULL, &runs_slot) == HD_OK
+               ? argument
+               : NULL;
 }
 
 static void *lease_as_owner(void *argument)
 {
-    return hd_slot_pool_lease(&pool, HD_SLOT_NONE, HD_FOREVER, &owners_slot) == HD_OK ? argument : NULL;
+    return hd_slot_pool_lease(&pool, HD_SLOT_NONE, HD_FOREVER, &owners_slot) == HD_OK ? argument
+                                                                                      : NULL;
 }
 
 /* The spare goes past those who wait to be owners to a run behind them; another slot does not. */

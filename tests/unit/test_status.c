@@ -123,7 +123,9 @@ static void bytes_that_a_terminal_obeys_are_escaped(void **state)
 {
     (void)state;
     hd_error error;
-    hd_fail(&error, HD_IO, "'%s' %s", "a\x1b[2Jb\nc\x7f", "\xC2\x9B" "2J \xFF \xC3");
+    hd_fail(&error, HD_IO, "'%s' %s", "a\x1b[2Jb\nc\x7f",
+            "\xC2\x9B"
+            "2J \xFF \xC3");
     assert_string_equal(error.message, "'a\\x1b[2Jb\\x0ac\\x7f' \\xc2\\x9b2J \\xff \\xc3");
     hd_fail_prefix(&error, HD_IO, "'%s'", "\t");
     assert_string_equal(error.message, "'\\x09': 'a\\x1b[2Jb\\x0ac\\x7f' \\xc2\\x9b2J \\xff \\xc3");
@@ -133,8 +135,8 @@ static void numbers_are_written_as_printf_writes_them(void **state)
 {
     (void)state;
     hd_error error;
-    hd_fail(&error, HD_IO, "%d %u %lld %llu %zu %ld %5.2f %g %c %% %.3s %.*s|%s", -1, 4000000000u, -5LL, 6ULL,
-            (size_t)7, 8L, 1.5, 0.25, 'x', "abcdef", 2, "abcdef", "end");
+    hd_fail(&error, HD_IO, "%d %u %lld %llu %zu %ld %5.2f %g %c %% %.3s %.*s|%s", -1, 4000000000u,
+            -5LL, 6ULL, (size_t)7, 8L, 1.5, 0.25, 'x', "abcdef", 2, "abcdef", "end");
     assert_string_equal(error.message, "-1 4000000000 -5 6 7 8  1.50 0.25 x % abc ab|end");
 }
 

@@ -20,7 +20,7 @@
 #include "support/test_device.h"
 
 #define GAP_LIMIT (SLOWNESS * 10 * MILLISECOND) /* of the processor's time; 20 ms are promised */
-#define TRIES 3                                 /* another program may take the caches away */
+#define TRIES     3                             /* another program may take the caches away */
 #define RUN_LIMIT ((SLOWNESS > 1 ? 600 : 300) * MILLISECOND) /* then a run is stopped */
 
 /* The longest gap of a run, which is stopped when it has taken `limit`; *out_time: what it took. */
@@ -29,7 +29,8 @@ static uint64_t measure(long_case *c, uint64_t limit, uint64_t *out_time)
     hd_tensor outputs[8] = {{.name = NULL}};
     hd_error error = {0};
     watch w = watch_begin(limit);
-    hd_status status = hd_model_run_until(c->model, &w.stop, c->inputs, c->input_count, outputs, c->output_count, &error);
+    hd_status status = hd_model_run_until(c->model, &w.stop, c->inputs, c->input_count, outputs,
+                                          c->output_count, &error);
     watch_note(&w);
     if (status != HD_OK && status != HD_CANCELLED) {
         fail_msg("%s: %s", c->text, error.message);
@@ -57,7 +58,8 @@ static void check(hd_device *device, const row_case *row, bool constants)
         least = gap < least ? gap : least;
     }
     if (least > GAP_LIMIT / 4 || wanted_count > 0) {
-        print_message("%7.2f ms: %s%s\n", (double)least / 1e6, c.text, constants ? ", constants" : "");
+        print_message("%7.2f ms: %s%s\n", (double)least / 1e6, c.text,
+                      constants ? ", constants" : "");
     }
     too_long += least > GAP_LIMIT;
     long_case_close(&c);

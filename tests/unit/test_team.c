@@ -32,7 +32,8 @@ static _Atomic bool violated;
 static _Atomic uint32_t helped;
 static _Thread_local bool is_caller;
 
-static void run_counted(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_counted(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch)
 {
     const counted_step *step = *(const counted_step *const *)parameters;
     (void)buffers;
@@ -80,10 +81,13 @@ static void make_list(counted_list *list, uint64_t seed)
 {
     uint64_t state = seed;
     memset(list, 0, sizeof *list);
-    list->recipe = (hd_recipe){.steps = list->kernels, .step_count = 1 + next_random(&state) % STEP_COUNT, .scratch_size = 64};
+    list->recipe = (hd_recipe){.steps = list->kernels,
+                               .step_count = 1 + next_random(&state) % STEP_COUNT,
+                               .scratch_size = 64};
     for (size_t i = 0; i < list->recipe.step_count; i++) {
         counted_step *step = &list->steps[i];
-        step->tile_count = next_random(&state) % 3 == 0 ? 1 : 1 + (int64_t)(next_random(&state) % 40);
+        step->tile_count =
+            next_random(&state) % 3 == 0 ? 1 : 1 + (int64_t)(next_random(&state) % 40);
         step->tile_count = next_random(&state) % 20 == 0 ? TILE_LIMIT : step->tile_count;
         step->work = (uint32_t)(next_random(&state) % 3 == 0 ? 2000 : 20);
         step->tiles = calloc((size_t)step->tile_count, sizeof *step->tiles);
@@ -96,7 +100,8 @@ static void make_list(counted_list *list, uint64_t seed)
                                                 .scratch_size = 64}};
         list->recipe.parallel = list->recipe.parallel || step->tile_count > 1;
     }
-    assert_int_equal(hd_cpu_command_list_create(&list->recipe, &(hd_list_memory){0}, &list->list), HD_OK);
+    assert_int_equal(hd_cpu_command_list_create(&list->recipe, &(hd_list_memory){0}, &list->list),
+                     HD_OK);
 }
 
 static void free_list(counted_list *list)
@@ -216,7 +221,8 @@ static void workers_sleep_when_idle_and_wake_to_help(void **state)
         usleep(50000);
         uint64_t before = processor_nanoseconds();
         usleep(100000);
-        assert_in_range(processor_nanoseconds() - before, 0, UINT64_C(50000000)); /* three would burn 0.3 s */
+        /* three would burn 0.3 s */
+        assert_in_range(processor_nanoseconds() - before, 0, UINT64_C(50000000));
         hd_store_relaxed(&helped, 0);
         /* A machine with one free core may keep the workers away for a while. */
         for (size_t i = 0; i < 200 && hd_load_relaxed(&helped) == 0; i++) {

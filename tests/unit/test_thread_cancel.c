@@ -11,10 +11,10 @@
 #include "base/once.h"
 #include "base/thread.h"
 #include "gate_device.h"
-#include "runtime/runners.h"
 #include "hal/cpu/team.h"
 #include "runtime/batch_queue.h"
 #include "runtime/plan_cache.h"
+#include "runtime/runners.h"
 
 #define STREAMS (HD_STREAM_COUNT - 1)
 
@@ -168,7 +168,8 @@ static hd_status run_behind_the_gate(void)
 {
     hd_submit_options options = {
         .struct_size = sizeof options, .stream = gate.stream, .wait_ms = HD_WAIT_FOREVER};
-    return hd_model_run_async(gate.model, &gate.input, 1, &gate.late_output, 1, &options, &future, NULL);
+    return hd_model_run_async(gate.model, &gate.input, 1, &gate.late_output, 1, &options, &future,
+                              NULL);
 }
 
 static void waiting_for_a_future(void **state)
@@ -449,13 +450,15 @@ static atomic_bool has_helper;
 static _Thread_local bool is_victim;
 
 /* A step that is free for all, of which some wake a worker that sleeps. */
-static void run_quickly(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_quickly(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch)
 {
     (void)parameters, (void)buffers, (void)begin, (void)end, (void)scratch;
 }
 
 /* The victim's tile ends when a worker has the other one, which ends with the gate. */
-static void run_tile(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_tile(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                     void *scratch)
 {
     (void)parameters, (void)buffers, (void)begin, (void)end, (void)scratch;
     if (!is_victim) {
@@ -482,8 +485,8 @@ static void waiting_for_helpers(void **state)
     hd_step steps[STEPS];
     hd_recipe recipe = {.steps = steps, .step_count = STEPS, .parallel = true};
     for (size_t i = 0; i < STEPS; i++) {
-        steps[i] = (hd_step){
-            .kernel = {.run = i + 1 == STEPS ? run_tile : run_quickly, .tile_count = 2}};
+        steps[i] =
+            (hd_step){.kernel = {.run = i + 1 == STEPS ? run_tile : run_quickly, .tile_count = 2}};
     }
     atomic_store(&has_helper, false);
     assert_int_equal(hd_cpu_command_list_create(&recipe, &(hd_list_memory){0}, &list), HD_OK);
@@ -508,7 +511,8 @@ static void a_call_leaves_the_threads_own_state(void **state)
     assert_int_equal(before, PTHREAD_CANCEL_ENABLE);
 }
 
-#define test_with_gate(function) cmocka_unit_test_setup_teardown(function, gate_open_all, gate_close_all)
+#define test_with_gate(function)                                                                   \
+    cmocka_unit_test_setup_teardown(function, gate_open_all, gate_close_all)
 
 int main(void)
 {

@@ -14,7 +14,7 @@
 #include "hal/cpu/isa.h"
 #include "hal/cpu/vector_math.h"
 
-#define BLOCK 1024
+#define BLOCK              1024
 #define STRIDE_OF_PATTERNS 1999 /* every so many of the 2^32 bit patterns are tried */
 
 typedef struct variant {
@@ -177,9 +177,11 @@ static void check_claim(const variant *of, const claim *about)
             }
         }
     }
-    print_message("%-8s %-10s %.2f units at %.9g\n", of->name, about->name, worst, (double)worst_at);
+    print_message("%-8s %-10s %.2f units at %.9g\n", of->name, about->name, worst,
+                  (double)worst_at);
     if (!(worst <= about->ulps)) {
-        fail_msg("%s %s is off by %.2f units at %a", of->name, about->name, worst, (double)worst_at);
+        fail_msg("%s %s is off by %.2f units at %a", of->name, about->name, worst,
+                 (double)worst_at);
     }
 }
 
@@ -262,10 +264,10 @@ static void exp_sum_adds_in_one_order_on_all_instruction_sets(void **state)
 static void pow_follows_c(void **state)
 {
     (void)state;
-    static const float bases[] = {0.0f, -0.0f, 1.0f, -1.0f, 2.5f, -2.5f, 1e-20f, 7e8f, INFINITY, -INFINITY,
-                                  NAN};
-    static const float exponents[] = {0.0f, 1.0f, 2.0f, 3.0f, -1.0f, 0.5f, -2.5f, 7.0f, INFINITY,
-                                      -INFINITY, NAN};
+    static const float bases[] = {0.0f,   -0.0f, 1.0f,     -1.0f,     2.5f, -2.5f,
+                                  1e-20f, 7e8f,  INFINITY, -INFINITY, NAN};
+    static const float exponents[] = {0.0f,  1.0f, 2.0f,     3.0f,      -1.0f, 0.5f,
+                                      -2.5f, 7.0f, INFINITY, -INFINITY, NAN};
     for (size_t v = 0; v < VARIANT_COUNT; v++) {
         if (variants[v].needs > hd_cpu_isa()) {
             continue;

@@ -84,8 +84,8 @@ static void fill_stream(void)
     assert_ok(hd_event_create(gate.device, &event, &gate.error));
     assert_ok(hd_memory_allocate(gate.device, gate.stream, 3 << 20, 0, &block, &gate.error));
     assert_ok(hd_event_record(event, gate.stream, 0, &gate.error));
-    assert_ok(hd_model_run_async(gate.model, &gate.input, 1, &gate.late_output, 1, &options, &future,
-                                 &gate.error));
+    assert_ok(hd_model_run_async(gate.model, &gate.input, 1, &gate.late_output, 1, &options,
+                                 &future, &gate.error));
     assert_ok(hd_memory_free(gate.device, block, &gate.error));
 }
 
@@ -288,7 +288,8 @@ static void a_lease_knows_the_words(void **state)
         hd_lease lease;
         pthread_t thread;
         assert_ok(hd_device_open(test_device_name(), &options, &own, &gate.error));
-        while (hd_slot_pool_lease_for_run(&own->slots, HD_SLOT_NONE, 0, NULL, &slots[slot_count]) == HD_OK) {
+        while (hd_slot_pool_lease_for_run(&own->slots, HD_SLOT_NONE, 0, NULL, &slots[slot_count]) ==
+               HD_OK) {
             slot_count++;
         }
         bool waits_long = waits[i] != HD_NO_WAIT;
@@ -307,7 +308,8 @@ static void a_lease_knows_the_words(void **state)
     }
 }
 
-#define test_with_gate(function) cmocka_unit_test_setup_teardown(function, gate_open_all, gate_close_all)
+#define test_with_gate(function)                                                                   \
+    cmocka_unit_test_setup_teardown(function, gate_open_all, gate_close_all)
 
 int main(void)
 {

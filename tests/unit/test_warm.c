@@ -153,7 +153,8 @@ static void runs_through_loops_do_not_allocate(void **state)
     hd_value zero = NODE(graph, root, "Sub", last, last);
     block_input(graph, body, "", HD_INT64);
     block_input(graph, body, "", HD_BOOL);
-    hd_value count = block_input(graph, body, "", HD_FLOAT32), next = NODE(graph, body, "Add", count, one);
+    hd_value count = block_input(graph, body, "", HD_FLOAT32),
+             next = NODE(graph, body, "Add", count, one);
     hd_value half = NODE(graph, body, "Floor", NODE(graph, body, "Div", next, two));
     hd_value is_even = NODE(graph, body, "Equal", NODE(graph, body, "Mul", half, two), next);
     block_output(graph, branches[0], "", NODE(graph, branches[0], "Neg", next));

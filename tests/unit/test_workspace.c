@@ -31,22 +31,34 @@ static void an_arena_grows_keeps_its_beginning_and_changes_its_generation(void *
     hd_memory_account account = {.limit = 0};
     hd_workspace workspace = {0};
     hd_unit *unit = open_unit();
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 1000, 0), HD_OK);
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 1000, 0), HD_OK);
     uint64_t generation = workspace.generation;
     size_t size = workspace.arenas[0].size;
     memset(workspace.arenas[0].memory, 0x3C, 1000);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, size, 1000), HD_OK); /* large enough */
+    /* large enough */
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, size, 1000), HD_OK);
     assert_int_equal(workspace.generation, generation);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, size + 1, 1000), HD_OK);
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, size + 1, 1000),
+        HD_OK);
     assert_int_not_equal(workspace.generation, generation);
     for (size_t i = 0; i < 1000; i++) {
         assert_int_equal(workspace.arenas[0].memory[i], 0x3C);
     }
-    assert_int_equal(hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, 5000), HD_OK);
-    assert_int_equal(hd_load_relaxed(&account.total), workspace.arenas[0].size + workspace.scratch[0].size);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, SIZE_MAX - 5, 0), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, SIZE_MAX - 5), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_load_relaxed(&account.total), workspace.arenas[0].size + workspace.scratch[0].size);
+    assert_int_equal(
+        hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, 5000), HD_OK);
+    assert_int_equal(hd_load_relaxed(&account.total),
+                     workspace.arenas[0].size + workspace.scratch[0].size);
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, SIZE_MAX - 5, 0),
+        HD_OUT_OF_MEMORY);
+    assert_int_equal(
+        hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, SIZE_MAX - 5),
+        HD_OUT_OF_MEMORY);
+    assert_int_equal(hd_load_relaxed(&account.total),
+                     workspace.arenas[0].size + workspace.scratch[0].size);
     assert_true(hd_workspace_reserve_pointers(&workspace, &account, 100));
     assert_false(hd_workspace_reserve_pointers(&workspace, &account, SIZE_MAX / 2));
     assert_true(hd_workspace_reserve_key(&workspace, &account, 100));
@@ -62,10 +74,16 @@ static void a_limit_refuses_and_counts_nothing(void **state)
     hd_memory_account account = {.limit = 100 * KILOBYTE};
     hd_workspace workspace = {0};
     hd_unit *unit = open_unit();
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 60 * KILOBYTE, 0), HD_OK);
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 60 * KILOBYTE, 0),
+        HD_OK);
     uint64_t held = hd_load_relaxed(&account.total);
-    assert_int_equal(hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, 60 * KILOBYTE), HD_OUT_OF_MEMORY);
-    assert_int_equal(hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 200 * KILOBYTE, 1), HD_OUT_OF_MEMORY);
+    assert_int_equal(
+        hd_workspace_reserve_scratch(&workspace, unit, &account, HD_PLACE_DEVICE, 60 * KILOBYTE),
+        HD_OUT_OF_MEMORY);
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 200 * KILOBYTE, 1),
+        HD_OUT_OF_MEMORY);
     assert_int_equal(hd_load_relaxed(&account.total), held);
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, SIZE_MAX));
     assert_false(hd_memory_account_take(&account, HD_MEMORY_PLANS, 100 * KILOBYTE));
@@ -101,7 +119,8 @@ static void threads_never_pass_the_limit_together(void **state)
     pthread_t threads[8];
     shared_account.limit = 1000;
     for (size_t i = 0; i < 8; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, (void *)(uintptr_t)(150 + 50 * i)), 0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, take_and_give, (void *)(uintptr_t)(150 + 50 * i)), 0);
     }
     for (size_t i = 0; i < 8; i++) {
         pthread_join(threads[i], NULL);
@@ -118,15 +137,14 @@ static void a_command_list_points_where_its_recipe_says(void **state)
     (void)state;
     unsigned char arena[256], constant[4], *inputs[2], *outputs[1];
     unsigned char in_0, in_1, other_0, other_1, out, other_out;
-    hd_reference references[] = {{.space = HD_SPACE_INPUT, .index = 1},
-                                 {.space = HD_SPACE_NONE},
-                                 {.space = HD_SPACE_ARENA, .offset = 64},
-                                 {.space = HD_SPACE_CONSTANT, .constant = constant},
-                                 {.space = HD_SPACE_OUTPUT, .index = 0},
-                                 {.space = HD_SPACE_INPUT, .index = 0}};
+    hd_reference references[] = {
+        {.space = HD_SPACE_INPUT, .index = 1},   {.space = HD_SPACE_NONE},
+        {.space = HD_SPACE_ARENA, .offset = 64}, {.space = HD_SPACE_CONSTANT, .constant = constant},
+        {.space = HD_SPACE_OUTPUT, .index = 0},  {.space = HD_SPACE_INPUT, .index = 0}};
     hd_recipe recipe = {.references = references, .reference_total = 6};
     hd_cpu_command_list *list;
-    assert_int_equal(hd_cpu_command_list_create(&recipe, &(hd_list_memory){.arena = arena}, &list), HD_OK);
+    assert_int_equal(hd_cpu_command_list_create(&recipe, &(hd_list_memory){.arena = arena}, &list),
+                     HD_OK);
     for (size_t repeat = 0; repeat < 2; repeat++) {
         inputs[0] = repeat == 0 ? &in_0 : &other_0;
         inputs[1] = repeat == 0 ? &in_1 : &other_1;
@@ -135,8 +153,8 @@ static void a_command_list_points_where_its_recipe_says(void **state)
         void *wanted[] = {inputs[1], NULL, arena + 64, constant, outputs[0], inputs[0]};
         for (size_t i = 0; i < 6; i++) {
             assert_ptr_equal(list->buffers[i], wanted[i]);
-            assert_ptr_equal(hd_reference_resolve(&references[i], &(hd_list_memory){.arena = arena}, (void *const *)inputs,
-                                                  (void *const *)outputs),
+            assert_ptr_equal(hd_reference_resolve(&references[i], &(hd_list_memory){.arena = arena},
+                                                  (void *const *)inputs, (void *const *)outputs),
                              wanted[i]);
         }
     }
@@ -152,7 +170,8 @@ static void a_devices_limit_is_a_status_and_no_end(void **state)
     size_t successes = 0, model_refusals = 0, run_refusals = 0;
     static float x[64 * 64];
     for (size_t limit = 8 * KILOBYTE; limit < 400 * KILOBYTE; limit += 8 * KILOBYTE) {
-        hd_device_options options = {.struct_size = sizeof options, .thread_count = 1, .memory_limit = limit};
+        hd_device_options options = {
+            .struct_size = sizeof options, .thread_count = 1, .memory_limit = limit};
         hd_device *device;
         hd_graph *graph;
         hd_model *model;
@@ -160,7 +179,8 @@ static void a_devices_limit_is_a_status_and_no_end(void **state)
         hd_memory_info info = {.struct_size = sizeof info};
         assert_int_equal(hd_device_open("cpu", &options, &device, NULL), HD_OK);
         assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
-        hd_tensor weight = {.dtype = HD_FLOAT32, .rank = 2, .dims = {64, 64}, .data = x, .size = sizeof x};
+        hd_tensor weight = {
+            .dtype = HD_FLOAT32, .rank = 2, .dims = {64, 64}, .data = x, .size = sizeof x};
         hd_value input = block_input(graph, graph->root, "x", HD_FLOAT32);
         assert_int_equal(hd_graph_add_constant(graph, &weight, &value, NULL), HD_OK);
         hd_value product = NODE(graph, graph->root, "MatMul", input, value);

@@ -7,7 +7,8 @@ _Noreturn void failure(const char *kind, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Notes one that belongs to no execution, and so has no schedule. */
-void failure_between(const char *kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void failure_between(const char *kind, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* What the last one said, and its schedule: empty without one. */
 const char *failure_text(void);

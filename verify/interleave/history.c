@@ -11,30 +11,30 @@
 typedef struct store {
     uint64_t value;
     uint32_t thread;
-    uint32_t epoch;                  /* 0: before all threads, or a plain write */
+    uint32_t epoch;                 /* 0: before all threads, or a plain write */
     uint32_t read_at[THREAD_LIMIT]; /* epoch of each thread's first load of it; 0: none */
-    uint32_t sequence; /* number of the first seq_cst operation that made or saw it */
-    view released; /* what an acquiring load of it gets */
+    uint32_t sequence;              /* number of the first seq_cst operation that made or saw it */
+    view released;                  /* what an acquiring load of it gets */
 } store;
 
 typedef struct location {
     uintptr_t address;
     uint32_t size;
-    bool overwritten; /* by a plain write, whose value is looked up at the next use */
-    uint32_t first; /* index of the oldest store that is kept */
-    uint32_t newest; /* index of the newest store */
-    uint32_t seen[THREAD_LIMIT]; /* index of the store that each thread saw last */
+    bool overwritten;             /* by a plain write, whose value is looked up at the next use */
+    uint32_t first;               /* index of the oldest store that is kept */
+    uint32_t newest;              /* index of the newest store */
+    uint32_t seen[THREAD_LIMIT];  /* index of the store that each thread saw last */
     uint32_t floor[THREAD_LIMIT]; /* set by history_catch_up */
-    store stores[HISTORY_DEPTH]; /* store i lies at i % HISTORY_DEPTH */
+    store stores[HISTORY_DEPTH];  /* store i lies at i % HISTORY_DEPTH */
 } location;
 
 static location locations[LOCATION_LIMIT];
 static uint32_t location_count;
 static view views[THREAD_LIMIT];
-static view release_fences[THREAD_LIMIT]; /* what a relaxed store passes on */
+static view release_fences[THREAD_LIMIT];  /* what a relaxed store passes on */
 static view acquire_waiting[THREAD_LIMIT]; /* what an acquire fence would get */
-static view sequential; /* what seq_cst fences have passed on */
-static uint32_t sequence; /* numbers seq_cst operations */
+static view sequential;                    /* what seq_cst fences have passed on */
+static uint32_t sequence;                  /* numbers seq_cst operations */
 
 void history_restart(void)
 {

@@ -21,28 +21,12 @@
 #include "trace.h"
 
 static const scenario *const tables[] = {
-    scenarios_allocator,
-    scenarios_batch,
-    scenarios_batch_kind,
-    scenarios_batch_queue,
-    scenarios_callbacks,
-    scenarios_cancel,
-    scenarios_device,
-    scenarios_device_queue,
-    scenarios_event,
-    scenarios_future,
-    scenarios_litmus,
-    scenarios_memory_account,
-    scenarios_model_async,
-    scenarios_plan_cache,
-    scenarios_runners,
-    scenarios_reclaim,
-    scenarios_registry,
-    scenarios_slot_pool,
-    scenarios_strategies,
-    scenarios_stream,
-    scenarios_team,
-    scenarios_timeline,
+    scenarios_allocator,   scenarios_batch,      scenarios_batch_kind, scenarios_batch_queue,
+    scenarios_callbacks,   scenarios_cancel,     scenarios_device,     scenarios_device_queue,
+    scenarios_event,       scenarios_future,     scenarios_litmus,     scenarios_memory_account,
+    scenarios_model_async, scenarios_plan_cache, scenarios_runners,    scenarios_reclaim,
+    scenarios_registry,    scenarios_slot_pool,  scenarios_strategies, scenarios_stream,
+    scenarios_team,        scenarios_timeline,
 };
 
 static uint64_t outcomes_seen;
@@ -100,8 +84,8 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
     } while (!failed && !cut && search_next());
     if (!failed && !cut && what->outcomes != 0 && outcomes_seen != what->outcomes) {
         failed = true;
-        failure_between("outcomes", "%#llx are possible, not %#llx", (unsigned long long)outcomes_seen,
-                        (unsigned long long)what->outcomes);
+        failure_between("outcomes", "%#llx are possible, not %#llx",
+                        (unsigned long long)outcomes_seen, (unsigned long long)what->outcomes);
     }
     char bound[64] = "complete";
     if (failed) {

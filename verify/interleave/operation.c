@@ -96,7 +96,8 @@ bool operations_reversible(const operation *earlier, const operation *later)
 {
     bool gives = earlier->kind == OPERATION_UNLOCK || earlier->kind == OPERATION_WAIT;
     if (gives && mutex_of(later) == mutex_of(earlier)) {
-        return false; /* the later one needs the mutex, which the earlier one holds: compare the locks */
+        /* the later one needs the mutex, which the earlier one holds: compare the locks */
+        return false;
     }
     if (earlier->kind == OPERATION_EXIT ||
         (earlier->kind == OPERATION_LOCK && later->kind != OPERATION_LOCK)) {

@@ -15,14 +15,14 @@ typedef enum operation_kind {
     OPERATION_LOAD, /* also a compare-and-swap that failed */
     OPERATION_STORE,
     OPERATION_UPDATE, /* exchange, fetch_*, compare-and-swap */
-    OPERATION_FENCE, /* seq_cst; weaker fences are local */
-    OPERATION_LOCK, /* object: mutex; second: condition that woke the thread, or 0 */
+    OPERATION_FENCE,  /* seq_cst; weaker fences are local */
+    OPERATION_LOCK,   /* object: mutex; second: condition that woke the thread, or 0 */
     OPERATION_UNLOCK,
     OPERATION_WAIT, /* object: condition; second: mutex, which it unlocks */
     OPERATION_WAKE, /* object: condition: time has run out, or the wake-up has no reason */
     OPERATION_NOTIFY,
-    OPERATION_JOIN, /* object: thread number + 1 */
-    OPERATION_EXIT, /* object: thread number + 1 */
+    OPERATION_JOIN,  /* object: thread number + 1 */
+    OPERATION_EXIT,  /* object: thread number + 1 */
     OPERATION_PAUSE, /* one round of a spinning wait; watch: what it looked at */
     OPERATION_CLOCK
 } operation_kind;
@@ -31,7 +31,7 @@ typedef struct operation {
     operation_kind kind;
     bool seq_cst;
     bool timed; /* WAKE: the wait has a limit */
-    bool one; /* NOTIFY: signal, not broadcast */
+    bool one;   /* NOTIFY: signal, not broadcast */
     uintptr_t object;
     uintptr_t second;
     uint64_t watch[LOCATION_LIMIT / 64];

@@ -20,8 +20,8 @@ typedef struct scenario {
     const char *name;
     void (*run)(void);
     uint32_t preemptions; /* 0: reduced search without bound; else bounded by this number, */
-    uint32_t old_loads; /* and by this number of loads that return older stores */
-    uint32_t spurious; /* wake-ups without reason in an execution */
+    uint32_t old_loads;   /* and by this number of loads that return older stores */
+    uint32_t spurious;    /* wake-ups without reason in an execution */
     uint64_t
         outcomes; /* not 0: exactly these bits are set by scenario_outcome, over all schedules */
 } scenario;

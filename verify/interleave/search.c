@@ -21,8 +21,8 @@ typedef struct node {
 } node;
 
 static node nodes[DEPTH_LIMIT];
-static uint32_t length; /* nodes of the current path */
-static uint32_t depth; /* events of the current execution */
+static uint32_t length;     /* nodes of the current path */
+static uint32_t depth;      /* events of the current execution */
 static uint32_t fresh_from; /* events from here on were not seen in the last execution */
 static uint32_t clocks[THREAD_LIMIT][THREAD_LIMIT];
 static search_options options;

@@ -16,26 +16,26 @@ typedef struct inner {
     int value HD_GUARDED_BY(&mutex);
 } inner;
 
-static inline void outer_lock(outer *object) HD_ACQUIRE(&object->mutex, hd_rank_stream)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static inline void outer_lock(outer *object)
+    HD_ACQUIRE(&object->mutex, hd_rank_stream) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&object->mutex);
 }
 
-static inline void outer_unlock(outer *object) HD_RELEASE(&object->mutex, hd_rank_stream)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static inline void outer_unlock(outer *object)
+    HD_RELEASE(&object->mutex, hd_rank_stream) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&object->mutex);
 }
 
-static inline void inner_lock(inner *object) HD_ACQUIRE(&object->mutex, hd_rank_timeline)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static inline void inner_lock(inner *object)
+    HD_ACQUIRE(&object->mutex, hd_rank_timeline) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&object->mutex);
 }
 
-static inline void inner_unlock(inner *object) HD_RELEASE(&object->mutex, hd_rank_timeline)
-    HD_NO_THREAD_SAFETY_ANALYSIS
+static inline void inner_unlock(inner *object)
+    HD_RELEASE(&object->mutex, hd_rank_timeline) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&object->mutex);
 }

@@ -1,14 +1,14 @@
 /* Convolution: types and shapes of the operators of this family. */
-#include "graph/ops/inference.h"
 #include "operation/convolution.h"
+#include "graph/ops/inference.h"
 #include "operation/fused.h"
 
-hd_infer_result hd_infer_convolution(hd_operation *operation, size_t *needed_input,
-                                         hd_error *error)
+hd_infer_result hd_infer_convolution(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     hd_convolution convolution;
-    if (hd_operator_is_internal(operation->id) && !hd_operation_is_fused(operation, operation->id)) {
+    if (hd_operator_is_internal(operation->id) &&
+        !hd_operation_is_fused(operation, operation->id)) {
         hd_operation_fail(operation, error, HD_INTERNAL, "it has no parameters");
         return HD_INFER_FAILED;
     }

@@ -129,11 +129,10 @@ hd_infer_result hd_infer_where(hd_operation *operation, size_t *needed_input, hd
     (void)needed_input;
     if (operation->inputs[0].dtype != HD_BOOL ||
         operation->inputs[1].dtype != operation->inputs[2].dtype) {
-        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
-                          "the condition is %s, the choices are %s and %s",
-                          hd_dtype_name(operation->inputs[0].dtype),
-                          hd_dtype_name(operation->inputs[1].dtype),
-                          hd_dtype_name(operation->inputs[2].dtype));
+        hd_operation_fail(
+            operation, error, HD_INVALID_ARGUMENT, "the condition is %s, the choices are %s and %s",
+            hd_dtype_name(operation->inputs[0].dtype), hd_dtype_name(operation->inputs[1].dtype),
+            hd_dtype_name(operation->inputs[2].dtype));
         return HD_INFER_FAILED;
     }
     operation->outputs[0].dtype = operation->inputs[1].dtype;
@@ -163,8 +162,9 @@ hd_infer_result hd_infer_cast_like(hd_operation *operation, size_t *needed_input
 hd_infer_result hd_infer_chain(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
-    const hd_fused_elementwise *chain =
-        hd_operation_is_fused(operation, HD_OP_HEDDLE_ELEMENTWISE) ? &operation->fused->elementwise : NULL;
+    const hd_fused_elementwise *chain = hd_operation_is_fused(operation, HD_OP_HEDDLE_ELEMENTWISE)
+                                            ? &operation->fused->elementwise
+                                            : NULL;
     if (chain == NULL || chain->step_count == 0) {
         hd_operation_fail(operation, error, HD_INTERNAL, "the chain has no steps");
         return HD_INFER_FAILED;
@@ -174,10 +174,12 @@ hd_infer_result hd_infer_chain(hd_operation *operation, size_t *needed_input, hd
         const hd_elementwise_step *step = &chain->steps[s];
         for (size_t i = 0; i < step->operand_count; i++) {
             const size_t place = step->operands[i];
-            if (place >= count + s || (place < count ? operation->inputs[place].dtype
-                                                     : chain->steps[place - count].operation->outputs[0].dtype) !=
-                                          step->operation->inputs[i].dtype) {
-                hd_operation_fail(operation, error, HD_INTERNAL, "an operand of step %zu does not fit", s);
+            if (place >= count + s ||
+                (place < count ? operation->inputs[place].dtype
+                               : chain->steps[place - count].operation->outputs[0].dtype) !=
+                    step->operation->inputs[i].dtype) {
+                hd_operation_fail(operation, error, HD_INTERNAL,
+                                  "an operand of step %zu does not fit", s);
                 return HD_INFER_FAILED;
             }
         }

@@ -54,7 +54,7 @@ static bool elements_fit(const hd_operand *data, const hd_operand *indices, int6
 }
 
 hd_infer_result hd_infer_gather_elements(hd_operation *operation, size_t *needed_input,
-                                             hd_error *error)
+                                         hd_error *error)
 {
     (void)needed_input;
     const hd_operand *data = &operation->inputs[0], *indices = &operation->inputs[1];
@@ -67,8 +67,7 @@ hd_infer_result hd_infer_gather_elements(hd_operation *operation, size_t *needed
     return HD_INFER_DONE;
 }
 
-hd_infer_result hd_infer_gather_nd(hd_operation *operation, size_t *needed_input,
-                                       hd_error *error)
+hd_infer_result hd_infer_gather_nd(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *data = &operation->inputs[0], *indices = &operation->inputs[1];
@@ -118,7 +117,7 @@ static bool reduction_is_known(const hd_operation *operation)
 }
 
 hd_infer_result hd_infer_scatter_elements(hd_operation *operation, size_t *needed_input,
-                                              hd_error *error)
+                                          hd_error *error)
 {
     const hd_operand *inputs = operation->inputs;
     int64_t axis;
@@ -132,8 +131,7 @@ hd_infer_result hd_infer_scatter_elements(hd_operation *operation, size_t *neede
     return hd_infer_same(operation, needed_input, error);
 }
 
-hd_infer_result hd_infer_scatter_nd(hd_operation *operation, size_t *needed_input,
-                                        hd_error *error)
+hd_infer_result hd_infer_scatter_nd(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     const hd_operand *data = &operation->inputs[0], *indices = &operation->inputs[1];
     const hd_operand *updates = &operation->inputs[2];
@@ -212,8 +210,7 @@ hd_infer_result hd_infer_one_hot(hd_operation *operation, size_t *needed_input, 
     return HD_INFER_DONE;
 }
 
-hd_infer_result hd_infer_non_zero(hd_operation *operation, size_t *needed_input,
-                                      hd_error *error)
+hd_infer_result hd_infer_non_zero(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     (void)error;
@@ -272,8 +269,7 @@ hd_infer_result hd_infer_unique(hd_operation *operation, size_t *needed_input, h
     return HD_INFER_DONE;
 }
 
-hd_infer_result hd_infer_compress(hd_operation *operation, size_t *needed_input,
-                                      hd_error *error)
+hd_infer_result hd_infer_compress(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0], *condition = &operation->inputs[1];
@@ -316,7 +312,8 @@ hd_infer_result hd_infer_cum_sum(hd_operation *operation, size_t *needed_input, 
 hd_infer_result hd_infer_index_check(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
-    if (!hd_operation_is_fused(operation, HD_OP_HEDDLE_INDEX_CHECK) || operation->fused->index_check.depth == 0) {
+    if (!hd_operation_is_fused(operation, HD_OP_HEDDLE_INDEX_CHECK) ||
+        operation->fused->index_check.depth == 0) {
         hd_operation_fail(operation, error, HD_INTERNAL, "it knows no bounds");
         return HD_INFER_FAILED;
     }

@@ -118,7 +118,8 @@ hd_infer_result hd_infer_linear(hd_operation *operation, size_t *needed_input, h
     hd_shape shape = *x;
     shape.dims[shape.rank - 1] = w->dims[transposed ? 0 : 1];
     const int64_t columns = shape.dims[shape.rank - 1];
-    if ((hd_operation_has(operation, 2) && hd_shape_count(&operation->inputs[2].shape) != columns) ||
+    if ((hd_operation_has(operation, 2) &&
+         hd_shape_count(&operation->inputs[2].shape) != columns) ||
         (hd_operation_has(operation, 3) && !hd_shape_equal(&operation->inputs[3].shape, &shape))) {
         hd_operation_fail(operation, error, HD_INVALID_ARGUMENT, "bias or residual does not fit");
         return HD_INFER_FAILED;
@@ -137,10 +138,9 @@ static bool attention_fits(const hd_operation *operation)
         return false;
     }
     const hd_fused_attention *fused = &operation->fused->attention;
-    if (fused->heads < 1 || !isfinite(fused->scale) || fused->scale == 0.0f ||
-        q->rank != 3 || k->rank != 3 || v->rank != 3 ||
-        q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] ||
-        q->dims[2] != k->dims[2] || q->dims[2] % fused->heads != 0 ||
+    if (fused->heads < 1 || !isfinite(fused->scale) || fused->scale == 0.0f || q->rank != 3 ||
+        k->rank != 3 || v->rank != 3 || q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] ||
+        k->dims[1] != v->dims[1] || q->dims[2] != k->dims[2] || q->dims[2] % fused->heads != 0 ||
         v->dims[2] % fused->heads != 0) {
         return false;
     }
@@ -153,8 +153,7 @@ static bool attention_fits(const hd_operation *operation)
            hd_shape_equal(&both, &scores);
 }
 
-hd_infer_result hd_infer_attention(hd_operation *operation, size_t *needed_input,
-                                       hd_error *error)
+hd_infer_result hd_infer_attention(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     if (!same_types(operation, error)) {
@@ -176,7 +175,8 @@ hd_infer_result hd_infer_einsum(hd_operation *operation, size_t *needed_input, h
     (void)needed_input;
     hd_einsum einsum;
     hd_region region = {0};
-    bool is_read = same_types(operation, error) && hd_einsum_resolve(operation, &region, &einsum, error) == HD_OK;
+    bool is_read = same_types(operation, error) &&
+                   hd_einsum_resolve(operation, &region, &einsum, error) == HD_OK;
     hd_region_clear(&region);
     if (!is_read) {
         return HD_INFER_FAILED;

@@ -5,8 +5,7 @@
 #include "operation/padding.h"
 #include "operation/slicing.h"
 
-hd_infer_result hd_infer_transpose(hd_operation *operation, size_t *needed_input,
-                                       hd_error *error)
+hd_infer_result hd_infer_transpose(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0];
@@ -31,8 +30,7 @@ hd_infer_result hd_infer_transpose(hd_operation *operation, size_t *needed_input
 }
 
 /* "heddle.ToChannelsLast" takes [N, C, D…] to [N, D…, C], and "heddle.FromChannelsLast" back. */
-hd_infer_result hd_infer_turn(hd_operation *operation, size_t *needed_input,
-                                      hd_error *error)
+hd_infer_result hd_infer_turn(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     (void)needed_input;
     const hd_operand *input = &operation->inputs[0];
@@ -84,7 +82,8 @@ hd_infer_result hd_infer_concat(hd_operation *operation, size_t *needed_input, h
 }
 
 /* "heddle.ConcatRepeated": see graph/fuse_repeats.c. */
-hd_infer_result hd_infer_concat_repeated(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_concat_repeated(hd_operation *operation, size_t *needed_input,
+                                         hd_error *error)
 {
     (void)needed_input;
     hd_shape shape = operation->inputs[0].shape;
@@ -101,8 +100,9 @@ hd_infer_result hd_infer_concat_repeated(hd_operation *operation, size_t *needed
         const hd_operand *input = &operation->inputs[i];
         bool fits = input->dtype == operation->inputs[0].dtype && input->shape.rank == shape.rank;
         for (uint32_t j = 0; fits && j < shape.rank; j++) {
-            fits = (int64_t)j == axis ? repeats[i * shape.rank + j] == 1
-                                      : input->shape.dims[j] * repeats[i * shape.rank + j] == shape.dims[j];
+            fits = (int64_t)j == axis
+                       ? repeats[i * shape.rank + j] == 1
+                       : input->shape.dims[j] * repeats[i * shape.rank + j] == shape.dims[j];
         }
         if (!fits) {
             return hd_infer_reject(operation, error, "the inputs do not fit one another");
@@ -192,8 +192,7 @@ hd_infer_result hd_infer_padding(hd_operation *operation, size_t *needed_input, 
     if (needed != 0) {
         return hd_infer_need(needed, needed_input);
     }
-    if (operation->opset >= 11 && operation->id == HD_OP_PAD &&
-        hd_operation_has(operation, 2) &&
+    if (operation->opset >= 11 && operation->id == HD_OP_PAD && hd_operation_has(operation, 2) &&
         (operation->inputs[2].dtype != operation->inputs[0].dtype ||
          hd_shape_count(&operation->inputs[2].shape) != 1)) {
         return hd_infer_reject(operation, error, "constant_value is no scalar of the data's dtype");
@@ -306,7 +305,7 @@ hd_infer_result hd_infer_trilu(hd_operation *operation, size_t *needed_input, hd
 }
 
 hd_infer_result hd_infer_reverse_sequence(hd_operation *operation, size_t *needed_input,
-                                              hd_error *error)
+                                          hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape, *lengths = &operation->inputs[1].shape;
     int64_t batch = hd_operation_int(operation, "batch_axis", 1);

@@ -41,8 +41,10 @@ hd_infer_result hd_infer_reshape(hd_operation *operation, size_t *needed_input, 
     }
     int64_t count = hd_shape_count(from);
     if (unknown >= 0) {
-        if (known == 0 || count % known != 0) { /* beside a 0 any value of the -1 would do: ONNX has none */
-            return hd_infer_reject(operation, error, "no single value of the -1 keeps the element count");
+        if (known == 0 || count % known != 0) {
+            /* beside a 0 any value of the -1 would do: ONNX has none */
+            return hd_infer_reject(operation, error,
+                                   "no single value of the -1 keeps the element count");
         }
         shape.dims[unknown] = count / known;
     } else if (known != count) {

@@ -42,7 +42,8 @@ hd_infer_result hd_infer_batch_norm(hd_operation *operation, size_t *needed_inpu
         }
     }
     if (operation->opset < 14 && !same_dtype(operation, 1, 5)) {
-        return fail(operation, error, "scale, bias, mean and variance are of another type than its input");
+        return fail(operation, error,
+                    "scale, bias, mean and variance are of another type than its input");
     }
     for (size_t i = 1; i < operation->output_count; i++) {
         operation->outputs[i].dtype = operation->inputs[i < 5 ? (i - 1) % 2 + 3 : 3].dtype;
@@ -51,7 +52,8 @@ hd_infer_result hd_infer_batch_norm(hd_operation *operation, size_t *needed_inpu
     return hd_infer_same(operation, needed_input, error);
 }
 
-hd_infer_result hd_infer_instance_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_instance_norm(hd_operation *operation, size_t *needed_input,
+                                       hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     if (shape->rank < 2 || !holds(operation, 1, shape->dims[1]) ||
@@ -70,7 +72,8 @@ hd_infer_result hd_infer_group_norm(hd_operation *operation, size_t *needed_inpu
         return fail(operation, error, "num_groups does not divide the channels");
     }
     bool channels = holds(operation, 1, shape->dims[1]) && holds(operation, 2, shape->dims[1]);
-    bool fits = channels || (operation->opset < 21 && holds(operation, 1, groups) && holds(operation, 2, groups));
+    bool fits = channels || (operation->opset < 21 && holds(operation, 1, groups) &&
+                             holds(operation, 2, groups));
     if (!fits || !same_dtype(operation, 1, 3)) {
         return fail(operation, error, "scale and bias fit neither channels nor groups");
     }
@@ -78,11 +81,13 @@ hd_infer_result hd_infer_group_norm(hd_operation *operation, size_t *needed_inpu
 }
 
 /* Whether an operand is broadcast to `shape` as ONNX says, or has as many elements as are normalized together. */
-static bool scales(const hd_operation *operation, size_t index, const hd_shape *shape, int64_t count)
+static bool scales(const hd_operation *operation, size_t index, const hd_shape *shape,
+                   int64_t count)
 {
     hd_shape result;
     return holds(operation, index, count) ||
-           (hd_shape_broadcast(&operation->inputs[index].shape, shape, &result) && hd_shape_equal(&result, shape));
+           (hd_shape_broadcast(&operation->inputs[index].shape, shape, &result) &&
+            hd_shape_equal(&result, shape));
 }
 
 /* Normalizes over the dimensions from `axis` on. */
@@ -111,7 +116,7 @@ hd_infer_result hd_infer_layer_norm(hd_operation *operation, size_t *needed_inpu
 }
 
 hd_infer_result hd_infer_fused_layer_norm(hd_operation *operation, size_t *needed_input,
-                                         hd_error *error)
+                                          hd_error *error)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     int64_t count = shape->rank == 0 ? 1 : shape->dims[shape->rank - 1];
@@ -127,7 +132,8 @@ hd_infer_result hd_infer_fused_layer_norm(hd_operation *operation, size_t *neede
     return hd_infer_same(operation, needed_input, error);
 }
 
-hd_infer_result hd_infer_channel_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_channel_norm(hd_operation *operation, size_t *needed_input,
+                                      hd_error *error)
 {
     if (operation->inputs[0].shape.rank < 2 || hd_operation_int(operation, "size", 1) < 1) {
         return fail(operation, error, "its input has no channels, or its size is not positive");
@@ -144,7 +150,8 @@ hd_infer_result hd_infer_lp_norm(hd_operation *operation, size_t *needed_input, 
     return hd_infer_same(operation, needed_input, error);
 }
 
-hd_infer_result hd_infer_variance_norm(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_variance_norm(hd_operation *operation, size_t *needed_input,
+                                       hd_error *error)
 {
     size_t count;
     const int64_t *axes = hd_operation_ints(operation, "axes", &count);

@@ -9,8 +9,8 @@ static hd_infer_result fail(const hd_operation *operation, hd_error *error, cons
     return HD_INFER_FAILED;
 }
 
-static bool has_shape(const hd_operation *operation, size_t index, uint32_t rank, int64_t a, int64_t b,
-                      int64_t c)
+static bool has_shape(const hd_operation *operation, size_t index, uint32_t rank, int64_t a,
+                      int64_t b, int64_t c)
 {
     if (!hd_operation_has(operation, index)) {
         return true;
@@ -27,9 +27,7 @@ hd_infer_result hd_infer_recurrent(hd_operation *operation, size_t *needed_input
     (void)needed_input;
     const hd_shape *x = &operation->inputs[0].shape, *w = &operation->inputs[1].shape;
     const hd_shape *r = &operation->inputs[2].shape;
-    int64_t gates = operation->id == HD_OP_LSTM  ? 4
-                    : operation->id == HD_OP_GRU ? 3
-                                                          : 1;
+    int64_t gates = operation->id == HD_OP_LSTM ? 4 : operation->id == HD_OP_GRU ? 3 : 1;
     const char *direction = hd_operation_string(operation, "direction", "forward");
     bool both = strcmp(direction, "bidirectional") == 0;
     if (!both && strcmp(direction, "forward") != 0 && strcmp(direction, "reverse") != 0) {

@@ -20,7 +20,8 @@ static size_t find_unknown(const hd_operation *operation, size_t begin, size_t e
 /* Whether input `index`, if it is given, has one element. */
 static bool is_single(const hd_operation *operation, size_t index)
 {
-    return !hd_operation_has(operation, index) || hd_shape_count(&operation->inputs[index].shape) == 1;
+    return !hd_operation_has(operation, index) ||
+           hd_shape_count(&operation->inputs[index].shape) == 1;
 }
 
 /* The output's bins of a transform over `length` points. */
@@ -55,7 +56,8 @@ hd_infer_result hd_infer_dft(hd_operation *operation, size_t *needed_input, hd_e
         return reject(operation, error, "the input is no list of real or complex numbers");
     }
     /* Half a spectrum back to the real signal. */
-    bool is_half = hd_operation_int(operation, "onesided", 0) != 0 && hd_operation_int(operation, "inverse", 0) != 0;
+    bool is_half = hd_operation_int(operation, "onesided", 0) != 0 &&
+                   hd_operation_int(operation, "inverse", 0) != 0;
     int64_t points = input->shape.dims[axis];
     int64_t length = hd_operation_has(operation, 1) ? hd_operand_int(&operation->inputs[1], 0)
                      : is_half                      ? 2 * (points - 1)
@@ -119,7 +121,8 @@ static bool read_output_type(hd_operation *operation, hd_error *error)
     return true;
 }
 
-hd_infer_result hd_infer_signal_window(hd_operation *operation, size_t *needed_input, hd_error *error)
+hd_infer_result hd_infer_signal_window(hd_operation *operation, size_t *needed_input,
+                                       hd_error *error)
 {
     if (operation->inputs[0].data == NULL) {
         *needed_input = 0;

@@ -28,8 +28,7 @@ hd_infer_result hd_infer_pool(hd_operation *operation, size_t *needed_input, hd_
     return HD_INFER_DONE;
 }
 
-hd_infer_result hd_infer_pool_last(hd_operation *operation, size_t *needed_input,
-                                         hd_error *error)
+hd_infer_result hd_infer_pool_last(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     if (operation->inputs[0].shape.rank != 4) {
         return fail(operation, error, "its input is not [N, H, W, C]");
@@ -71,7 +70,7 @@ hd_infer_result hd_infer_scaling(hd_operation *operation, size_t *needed_input, 
 }
 
 hd_infer_result hd_infer_scaling_last(hd_operation *operation, size_t *needed_input,
-                                          hd_error *error)
+                                      hd_error *error)
 {
     if (operation->inputs[0].shape.rank != 4) {
         return fail(operation, error, "its input is not [N, H, W, C]");

@@ -153,9 +153,8 @@ hd_infer_result hd_infer_nms(hd_operation *operation, size_t *needed_input, hd_e
     }
     for (size_t i = 2; i < 5; i++) {
         hd_dtype wanted = i == 2 ? HD_INT64 : HD_FLOAT32;
-        if (hd_operation_has(operation, i) &&
-            (hd_shape_count(&operation->inputs[i].shape) != 1 ||
-             operation->inputs[i].dtype != wanted)) {
+        if (hd_operation_has(operation, i) && (hd_shape_count(&operation->inputs[i].shape) != 1 ||
+                                               operation->inputs[i].dtype != wanted)) {
             return fail(operation, error, "its limit or a threshold is not one number");
         }
     }

@@ -69,7 +69,8 @@ typedef struct cpu_unit {
 
 _Static_assert(HD_JOB_COUNT == HD_LANE_COUNT, "each lane has a job");
 
-static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit, hd_error *error)
+static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
+                           hd_error *error)
 {
     (void)ordinal;
     cpu_unit *self = hd_alloc_zero(1, sizeof *self);
@@ -139,10 +140,12 @@ static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation
     return hd_cpu_elementwise_fuses(operation);
 }
 
-static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation, size_t index)
+static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation,
+                                      size_t index)
 {
     (void)unit;
-    return (hd_constant_form){hd_cpu_packing(operation, index), hd_operation_int(operation, "group", 1)};
+    return (hd_constant_form){hd_cpu_packing(operation, index),
+                              hd_operation_int(operation, "group", 1)};
 }
 
 static hd_status create_constant(hd_unit *unit, hd_constant_form form, const hd_operand *constant,
@@ -158,8 +161,8 @@ static void destroy_constant(hd_unit *unit, hd_packed **packed)
     hd_cpu_packed_destroy(packed);
 }
 
-static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region, hd_kernel *kernel,
-                             hd_error *error)
+static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region,
+                             hd_kernel *kernel, hd_error *error)
 {
     (void)unit;
     return hd_cpu_compile_operation(operation, region, kernel, error);
@@ -195,7 +198,8 @@ static hd_status submit(hd_queue *queue, const hd_launch *launch, uint64_t *out_
     hd_cpu_command_list *list = (hd_cpu_command_list *)launch->list;
     *out_point = 0;
     hd_cpu_command_list_bind(list, launch->inputs, launch->outputs);
-    return hd_team_run(queue->team, queue->job, list, launch->scratch, list->recipe->scratch_size, launch->stop);
+    return hd_team_run(queue->team, queue->job, list, launch->scratch, list->recipe->scratch_size,
+                       launch->stop);
 }
 
 static uint64_t reached(const hd_queue *queue)
@@ -211,8 +215,8 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
 }
 
 static const hd_memory_table memory_table = {create_memory, destroy_memory, copy_memory};
-static const hd_compile_table compile_table = {supports,         supports_in_chain, constant_form, create_constant,
-                                               destroy_constant, make_kernel};
+static const hd_compile_table compile_table = {supports,        supports_in_chain, constant_form,
+                                               create_constant, destroy_constant,  make_kernel};
 static const hd_list_table list_table = {record, destroy_list};
 static const hd_queue_table queue_table = {create_queue, destroy_queue, submit, reached, wait_for};
 

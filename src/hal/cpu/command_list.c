@@ -14,7 +14,8 @@ static size_t count_space(const hd_recipe *recipe, hd_space space)
 hd_status hd_cpu_command_list_create(const hd_recipe *recipe, const hd_list_memory *memory,
                                      hd_cpu_command_list **out_list)
 {
-    size_t inputs = count_space(recipe, HD_SPACE_INPUT), outputs = count_space(recipe, HD_SPACE_OUTPUT);
+    size_t inputs = count_space(recipe, HD_SPACE_INPUT),
+           outputs = count_space(recipe, HD_SPACE_OUTPUT);
     size_t pointers_size = recipe->reference_total * sizeof(void *);
     hd_cpu_command_list *list =
         hd_alloc(sizeof *list + pointers_size + (inputs + outputs) * sizeof(hd_binding_slot));
@@ -40,12 +41,13 @@ hd_status hd_cpu_command_list_create(const hd_recipe *recipe, const hd_list_memo
     return HD_OK;
 }
 
-void hd_cpu_command_list_guard(const hd_cpu_command_list *list, size_t step, size_t *change, unsigned char *scratch, size_t stride,
-                           uint32_t pieces)
+void hd_cpu_command_list_guard(const hd_cpu_command_list *list, size_t step, size_t *change,
+                               unsigned char *scratch, size_t stride, uint32_t pieces)
 {
     const hd_recipe *recipe = list->recipe;
     size_t arena_size = recipe->changes == NULL ? 0 : recipe->arena_size;
-    if (step == recipe->step_count) { /* what is read afterwards, and the next segment's start, know no gaps */
+    if (step == recipe->step_count) {
+        /* what is read afterwards, and the next segment's start, know no gaps */
         hd_memory_allow(list->arena, arena_size);
         hd_memory_allow(scratch, stride * pieces);
         return;

@@ -27,7 +27,8 @@ typedef struct hd_cpu_command_list {
 } hd_cpu_command_list;
 
 /* Records a recipe over memory. The recipe and the memory outlive the list's use. HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_cpu_command_list_create(const hd_recipe *recipe, const hd_list_memory *memory,
+HD_MUST_CHECK hd_status hd_cpu_command_list_create(const hd_recipe *recipe,
+                                                   const hd_list_memory *memory,
                                                    hd_cpu_command_list **out_list);
 void hd_cpu_command_list_destroy(hd_cpu_command_list **list);
 
@@ -37,10 +38,11 @@ void hd_cpu_command_list_bind(hd_cpu_command_list *list, void *const *inputs, vo
 /* In builds with AddressSanitizer, nothing in others: who replays the list says that step `step` is next (step_count:
  * that the last is done), and from then on only what lives may be touched of the arena, and only the step's scratch of
  * `pieces` of `stride` bytes. *change is 0 in front of the first step, and the list's own from there on. */
-void hd_cpu_command_list_guard(const hd_cpu_command_list *list, size_t step, size_t *change, unsigned char *scratch, size_t stride,
-                           uint32_t pieces);
-static inline void hd_cpu_command_list_enter(const hd_cpu_command_list *list, size_t step, size_t *change, unsigned char *scratch,
-                                         size_t stride, uint32_t pieces)
+void hd_cpu_command_list_guard(const hd_cpu_command_list *list, size_t step, size_t *change,
+                               unsigned char *scratch, size_t stride, uint32_t pieces);
+static inline void hd_cpu_command_list_enter(const hd_cpu_command_list *list, size_t step,
+                                             size_t *change, unsigned char *scratch, size_t stride,
+                                             uint32_t pieces)
 {
     if (HD_MEMORY_GAP > 0) {
         hd_cpu_command_list_guard(list, step, change, scratch, stride, pieces);

@@ -1,7 +1,7 @@
 #include "hal/cpu/compile.h"
 
-hd_status hd_cpu_compile_operation(const hd_operation *operation, hd_region *region, hd_kernel *kernel,
-                                   hd_error *error)
+hd_status hd_cpu_compile_operation(const hd_operation *operation, hd_region *region,
+                                   hd_kernel *kernel, hd_error *error)
 {
     hd_cpu_compile *compile = hd_cpu_operator_find(operation->id);
     if (compile == NULL) {

@@ -8,8 +8,8 @@
 
 #define TILES_A_LOOK 16
 
-static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kernel, void **buffers, void *const *outputs,
-                            int64_t (*extents)[HD_MAX_RANK], hd_error *error)
+static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kernel, void **buffers,
+                            void *const *outputs, int64_t (*extents)[HD_MAX_RANK], hd_error *error)
 {
     size_t input_count = operation->input_count, output_count = operation->output_count;
     void *scratch = kernel->scratch_size == 0 ? NULL : hd_alloc_aligned(kernel->scratch_size);
@@ -25,7 +25,8 @@ static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kern
         buffers[input_count + output_count + i] = extents[i];
     }
     int64_t count = kernel->tile_count;
-    for (int64_t tile = 0, next; (next = hd_stop_reach_by(tile, count, TILES_A_LOOK)) > tile; tile = next) {
+    for (int64_t tile = 0, next; (next = hd_stop_reach_by(tile, count, TILES_A_LOOK)) > tile;
+         tile = next) {
         kernel->run(kernel->parameters, buffers, tile, next, scratch);
     }
     hd_free(scratch);
@@ -33,20 +34,21 @@ static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kern
     return stopped == HD_OK ? HD_OK : hd_stop_tell(stopped, error);
 }
 
-hd_status hd_host_evaluate(const hd_operation *operation, void *const *outputs, int64_t (*extents)[HD_MAX_RANK],
-                           size_t scratch_limit, hd_error *error)
+hd_status hd_host_evaluate(const hd_operation *operation, void *const *outputs,
+                           int64_t (*extents)[HD_MAX_RANK], size_t scratch_limit, hd_error *error)
 {
     hd_region region = {0};
     hd_kernel kernel = {0};
     hd_status status = hd_cpu_compile_operation(operation, &region, &kernel, error);
-    void **buffers =
-        hd_region_array(&region, operation->input_count + 2 * operation->output_count, sizeof *buffers);
+    void **buffers = hd_region_array(&region, operation->input_count + 2 * operation->output_count,
+                                     sizeof *buffers);
     if (status == HD_OK && buffers == NULL) {
         status = hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");
     }
     if (status == HD_OK && kernel.scratch_size > scratch_limit) {
         status = hd_operation_fail(operation, error, HD_UNSUPPORTED,
-                                   "folding it would take %zu bytes of scratch memory", kernel.scratch_size);
+                                   "folding it would take %zu bytes of scratch memory",
+                                   kernel.scratch_size);
     }
     if (status == HD_OK) {
         status = run_kernel(operation, &kernel, buffers, outputs, extents, error);

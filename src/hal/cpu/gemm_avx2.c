@@ -15,8 +15,8 @@
 #define TILE_LIST_ROWS(X, vectors) X(1, vectors) X(2, vectors) X(3, vectors)
 #define TILE_LIST(X)                                                                               \
     TILE_LIST_ROWS(X, 1)                                                                           \
-    TILE_LIST_ROWS(X, 2) TILE_LIST_ROWS(X, 3) TILE_LIST_ROWS(X, 4) X(4, 1) X(5, 1) X(6, 1) X(4, 2) \
-        X(5, 2) X(6, 2)
+    TILE_LIST_ROWS(X, 2)                                                                           \
+    TILE_LIST_ROWS(X, 3) TILE_LIST_ROWS(X, 4) X(4, 1) X(5, 1) X(6, 1) X(4, 2) X(5, 2) X(6, 2)
 
 #define vector_zero()                      _mm256_setzero_ps()
 #define vector_load(from)                  _mm256_loadu_ps(from)

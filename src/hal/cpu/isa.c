@@ -32,7 +32,8 @@ uint32_t hd_cpu_features(void)
 #if defined(__x86_64__)
     /* The compiler's run-time library asks cpuid and xgetbv once, before main. */
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) {
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("f16c")) {
         return 0;
     }
     features = HD_CPU_HAS_AVX2;
@@ -42,14 +43,18 @@ uint32_t hd_cpu_features(void)
     }
     features |= HD_CPU_HAS_AVX512;
     features |= __builtin_cpu_supports("avx512vnni") ? HD_CPU_HAS_AVX512VNNI : 0;
-    features |= __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") ? HD_CPU_HAS_AMX : 0;
+    features |= __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8")
+                    ? HD_CPU_HAS_AMX
+                    : 0;
 #endif
     return features;
 }
 
 hd_status hd_cpu_isa_choose(const char *word, uint32_t features, hd_isa *out_isa, hd_error *error)
 {
-    *out_isa = features & HD_CPU_HAS_AVX512 ? HD_ISA_AVX512 : features & HD_CPU_HAS_AVX2 ? HD_ISA_AVX2 : HD_ISA_BASELINE;
+    *out_isa = features & HD_CPU_HAS_AVX512 ? HD_ISA_AVX512
+               : features & HD_CPU_HAS_AVX2 ? HD_ISA_AVX2
+                                            : HD_ISA_BASELINE;
     if (word == NULL || word[0] == '\0') {
         return HD_OK;
     }
@@ -58,13 +63,15 @@ hd_status hd_cpu_isa_choose(const char *word, uint32_t features, hd_isa *out_isa
             continue;
         }
         if ((features & sets[i].needs) != sets[i].needs) {
-            return hd_fail(error, HD_UNAVAILABLE, "HEDDLE_ISA is '%s', but this processor has no %s", word, sets[i].name);
+            return hd_fail(error, HD_UNAVAILABLE,
+                           "HEDDLE_ISA is '%s', but this processor has no %s", word, sets[i].name);
         }
         *out_isa = sets[i].isa;
         return HD_OK;
     }
-    return hd_fail(error, HD_UNAVAILABLE,
-                   "HEDDLE_ISA is '%s', which is none of baseline, avx2, avx512, avx512vnni and amx", word);
+    return hd_fail(
+        error, HD_UNAVAILABLE,
+        "HEDDLE_ISA is '%s', which is none of baseline, avx2, avx512, avx512vnni and amx", word);
 }
 
 /* The answer, looked up by whoever comes first. */
@@ -73,8 +80,10 @@ static uint32_t look(void)
     uint32_t answer = hd_load_relaxed(&chosen);
     if (answer == 0) {
         hd_isa isa;
-        uint32_t mine = hd_cpu_isa_choose(getenv("HEDDLE_ISA"), hd_cpu_features(), &isa, NULL) == HD_OK ? 1 + (uint32_t)isa
-                                                                                                        : REFUSED;
+        uint32_t mine =
+            hd_cpu_isa_choose(getenv("HEDDLE_ISA"), hd_cpu_features(), &isa, NULL) == HD_OK
+                ? 1 + (uint32_t)isa
+                : REFUSED;
         answer = hd_cas_relaxed(&chosen, &answer, mine) ? mine : answer;
     }
     return answer;
@@ -87,11 +96,14 @@ hd_status hd_cpu_isa_check(hd_error *error)
         return HD_OK;
     }
     hd_status status = hd_cpu_isa_choose(getenv("HEDDLE_ISA"), hd_cpu_features(), &isa, error);
-    return status != HD_OK ? status : hd_fail(error, HD_UNAVAILABLE, "HEDDLE_ISA named no set of this processor at first");
+    return status != HD_OK ? status
+                           : hd_fail(error, HD_UNAVAILABLE,
+                                     "HEDDLE_ISA named no set of this processor at first");
 }
 
 hd_isa hd_cpu_isa(void)
 {
     uint32_t answer = look();
-    return answer == REFUSED ? HD_ISA_BASELINE : (hd_isa)(answer - 1); /* refused: no device runs anything */
+    /* refused: no device runs anything */
+    return answer == REFUSED ? HD_ISA_BASELINE : (hd_isa)(answer - 1);
 }

@@ -17,17 +17,13 @@ typedef enum hd_isa {
 } hd_isa;
 
 /* What a processor has, and its operating system saves, in the order in which HEDDLE_ISA's words need it. */
-enum {
-    HD_CPU_HAS_AVX2 = 1,
-    HD_CPU_HAS_AVX512 = 2,
-    HD_CPU_HAS_AVX512VNNI = 4,
-    HD_CPU_HAS_AMX = 8
-};
+enum { HD_CPU_HAS_AVX2 = 1, HD_CPU_HAS_AVX512 = 2, HD_CPU_HAS_AVX512VNNI = 4, HD_CPU_HAS_AMX = 8 };
 
 /* The instruction set for a word (baseline, avx2, avx512, avx512vnni, amx; NULL or empty: the best) on a processor
  * that has `features`. Kernels for a set beyond AVX-512 there are none: its word chooses AVX-512.
  * HD_UNAVAILABLE: the processor has no such set, or there is no such word. */
-HD_MUST_CHECK hd_status hd_cpu_isa_choose(const char *word, uint32_t features, hd_isa *out_isa, hd_error *error);
+HD_MUST_CHECK hd_status hd_cpu_isa_choose(const char *word, uint32_t features, hd_isa *out_isa,
+                                          hd_error *error);
 
 /* What this processor has. */
 uint32_t hd_cpu_features(void);

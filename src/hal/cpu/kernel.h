@@ -12,7 +12,7 @@
 typedef struct hd_cpu_compilation {
     const hd_operation *operation; /* outputs hold inferred dtypes and shapes */
     hd_region *region;             /* for the parameters; lives as long as the plan */
-    hd_kernel kernel;          /* the result; zeroed, tile_count 1, before the call */
+    hd_kernel kernel;              /* the result; zeroed, tile_count 1, before the call */
     hd_error *error;
 } hd_cpu_compilation;
 

@@ -15,9 +15,9 @@
  * Columns that do not exist are zero. `lanes` is the process's, so the layout never leaves it. */
 
 /* Channels and outputs from which on, and up to which product of them, tiles pay (docs/performance.md). */
-#define WINOGRAD_LEAST     16
-#define WINOGRAD_FEWEST    (16 * 32)
-#define WINOGRAD_MOST      (512 * 512)
+#define WINOGRAD_LEAST  16
+#define WINOGRAD_FEWEST (16 * 32)
+#define WINOGRAD_MOST   (512 * 512)
 
 typedef struct weight_sizes {
     int64_t taps;           /* kernel positions */
@@ -28,8 +28,8 @@ typedef struct weight_sizes {
 static weight_sizes sizes_of(hd_packing packing, const hd_shape *shape, int64_t group)
 {
     weight_sizes sizes = {.taps = hd_shape_count_range(shape, 2, shape->rank)};
-    bool transposed = packing == HD_PACKING_CONVOLUTION_TRANSPOSED ||
-                      packing == HD_PACKING_CONVOLUTION_FOLDED;
+    bool transposed =
+        packing == HD_PACKING_CONVOLUTION_TRANSPOSED || packing == HD_PACKING_CONVOLUTION_FOLDED;
     sizes.group_channels = transposed ? shape->dims[0] / group : shape->dims[1];
     sizes.group_outputs = transposed ? shape->dims[1] : shape->dims[0] / group;
     if (packing == HD_PACKING_CONVOLUTION_FOLDED) {
@@ -112,7 +112,8 @@ static void pack_winograd(const float *weights, int64_t channels, int64_t output
             for (int64_t column = 0; column < width; column++) {
                 float transformed[HD_WINOGRAD_POSITIONS] = {0};
                 if (column < columns) {
-                    transform_kernel(weights + ((first + column) * channels + channel) * 9, transformed);
+                    transform_kernel(weights + ((first + column) * channels + channel) * 9,
+                                     transformed);
                 }
                 for (int64_t i = 0; i < HD_WINOGRAD_POSITIONS; i++) {
                     packed[(i * channels + channel) * width + column] = transformed[i];
@@ -155,7 +156,8 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
             int64_t width = hd_convolution_padded(columns, lanes);
             for (int64_t tap = 0; tap < taps; tap++) {
                 for (int64_t channel = 0; channel < channels; channel++) {
-                    const float *element = from + first * output_step + channel * channel_step + tap;
+                    const float *element =
+                        from + first * output_step + channel * channel_step + tap;
                     for (int64_t column = 0; column < width; column++) {
                         *to++ = column < columns ? element[column * output_step] : 0.0F;
                     }
@@ -271,6 +273,7 @@ hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group, hd_
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a convolution's packed weight");
     }
     packed->size = size;
-    hd_convolution_pack(hd_packed_packing(packed), &constant->shape, group, constant->data, packed->memory);
+    hd_convolution_pack(hd_packed_packing(packed), &constant->shape, group, constant->data,
+                        packed->memory);
     return HD_OK;
 }

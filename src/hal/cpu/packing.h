@@ -8,16 +8,16 @@
 
 /* The CPU's forms of constants (hd_constant_form.kind). */
 typedef enum hd_packing {
-    HD_PACKING_NONE,              /* kernels read the elements as they are */
-    HD_PACKING_MATRIX,            /* [K, N]: panels of columns for x · w */
-    HD_PACKING_MATRIX_TRANSPOSED, /* the same panels from a constant that is stored [N, K] */
-    HD_PACKING_CONVOLUTION,       /* [M, C/1, kh, kw], group 1, for channels-last products */
+    HD_PACKING_NONE,                 /* kernels read the elements as they are */
+    HD_PACKING_MATRIX,               /* [K, N]: panels of columns for x · w */
+    HD_PACKING_MATRIX_TRANSPOSED,    /* the same panels from a constant that is stored [N, K] */
+    HD_PACKING_CONVOLUTION,          /* [M, C/1, kh, kw], group 1, for channels-last products */
     HD_PACKING_CONVOLUTION_WINOGRAD, /* [M, C, 3, 3], group 1, stride and dilation 1: transformed */
-    HD_PACKING_DEPTHWISE,         /* [C·m, 1, kh, kw], group C */
-    HD_PACKING_CONVOLUTION_GROUPS, /* the remaining groups */
+    HD_PACKING_DEPTHWISE,            /* [C·m, 1, kh, kw], group C */
+    HD_PACKING_CONVOLUTION_GROUPS,   /* the remaining groups */
     HD_PACKING_CONVOLUTION_TRANSPOSED, /* [C, M/group, kh, kw], of ConvTranspose */
-    HD_PACKING_CONVOLUTION_FOLDED      /* the same, group 1, where the stride is the kernel's size:
-                                          a matrix [C, kh·kw·M] */
+    /* the same, group 1, where the stride is the kernel's size: a matrix [C, kh·kw·M] */
+    HD_PACKING_CONVOLUTION_FOLDED
 } hd_packing;
 
 static inline hd_packing hd_packed_packing(const hd_packed *packed)

@@ -11,20 +11,20 @@
 #define JOB_OPEN   (UINT32_C(1) << 31)
 #define JOB_WAITED (UINT32_C(1) << 30)
 #define JOB_NUMBER (JOB_WAITED - 1)
-#define TILE_BITS 24
-#define TILE_MASK ((UINT64_C(1) << TILE_BITS) - 1)
+#define TILE_BITS  24
+#define TILE_MASK  ((UINT64_C(1) << TILE_BITS) - 1)
 #define STEP_LIMIT ((size_t)1 << 16)
 
 /* An idle worker looks for work this long before it sleeps: longer than the gap between two runs of a
  * busy caller, short enough not to burn a core that nobody needs. */
 #define SPIN_NANOSECONDS UINT64_C(200000)
-#define SPINS_PER_CLOCK 64
+#define SPINS_PER_CLOCK  64
 /* A sleeping worker is woken when so many steps in a row found a core to spare: a caller between two
  * of its runs is no reason to put a third thread on two cores. */
 #define SPARE_STEPS_TO_WAKE 3
 /* Spins of a caller that waits for the last tile of another before it gives its time slice away, and how
  * often it does that before it sleeps: together about a millisecond. */
-#define SPINS_PER_YIELD 4096
+#define SPINS_PER_YIELD     4096
 #define YIELDS_BEFORE_SLEEP 8
 
 typedef struct team_worker {
@@ -34,24 +34,26 @@ typedef struct team_worker {
 } team_worker;
 
 struct hd_team {
-    uint32_t core_count;       /* constant */
-    uint32_t worker_count;     /* constant; no worker reads it */
-    team_worker *workers;      /* constant */
-    hd_job jobs[HD_JOB_COUNT]; /* synchronized by itself */
+    uint32_t core_count;                           /* constant */
+    uint32_t worker_count;                         /* constant; no worker reads it */
+    team_worker *workers;                          /* constant */
+    hd_job jobs[HD_JOB_COUNT];                     /* synchronized by itself */
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t busy; /* callers computing + workers inside */
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t sleepers;
     _Atomic bool stopping;
-    hd_mutex mutex; /* for sleeping only */
+    hd_mutex mutex;    /* for sleeping only */
     hd_condition work; /* for workers */
     hd_condition left; /* for callers that wait for workers */
 };
 
-static void team_lock(hd_team *team) HD_ACQUIRE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
+static void team_lock(hd_team *team)
+    HD_ACQUIRE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&team->mutex);
 }
 
-static void team_unlock(hd_team *team) HD_RELEASE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
+static void team_unlock(hd_team *team)
+    HD_RELEASE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&team->mutex);
 }
@@ -98,16 +100,18 @@ static uint32_t take_rest(hd_job *job)
     uint64_t ticket = hd_load_relaxed(&job->ticket);
     /* acquire: as in take_tile. */
     while (ticket_has_tile(ticket) &&
-           !hd_cas_acquire(&job->ticket, &ticket, ticket - ticket_back(ticket) + ticket_front(ticket))) {
+           !hd_cas_acquire(&job->ticket, &ticket,
+                           ticket - ticket_back(ticket) + ticket_front(ticket))) {
     }
     return ticket_has_tile(ticket) ? (uint32_t)(ticket_back(ticket) - ticket_front(ticket)) : 0;
 }
 
-static void run_tiles(const hd_cpu_command_list *list, size_t step_index, int64_t begin, int64_t end,
-                      void *scratch)
+static void run_tiles(const hd_cpu_command_list *list, size_t step_index, int64_t begin,
+                      int64_t end, void *scratch)
 {
     const hd_step *step = &list->recipe->steps[step_index];
-    step->kernel.run(step->kernel.parameters, list->buffers + step->first_reference, begin, end, scratch);
+    step->kernel.run(step->kernel.parameters, list->buffers + step->first_reference, begin, end,
+                     scratch);
 }
 
 /* A worker has changed a word that its caller may wait for; `before`: what the word was. */
@@ -286,8 +290,9 @@ static void await_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
 }
 
 /* Computes one step: its tiles go to whoever takes a ticket; returns when all are done, or taken and left. */
-__attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job, const hd_cpu_command_list *list, size_t step_index,
-                            unsigned char *scratch)
+__attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job,
+                                                      const hd_cpu_command_list *list,
+                                                      size_t step_index, unsigned char *scratch)
 {
     int64_t tile_count = list->recipe->steps[step_index].kernel.tile_count;
     hd_store_relaxed(&job->done, 0);
@@ -316,7 +321,8 @@ static void close_job(hd_team *team, hd_job *job)
 }
 
 /* Computes one step on the calling thread. */
-static void run_own_step(const hd_cpu_command_list *list, size_t step_index, unsigned char *scratch, const hd_stop *stop)
+static void run_own_step(const hd_cpu_command_list *list, size_t step_index, unsigned char *scratch,
+                         const hd_stop *stop)
 {
     int64_t tile_count = list->recipe->steps[step_index].kernel.tile_count;
     if (stop == NULL) {
@@ -329,8 +335,8 @@ static void run_own_step(const hd_cpu_command_list *list, size_t step_index, uns
 }
 
 /* Computes the whole list, as far as `stop` lets it; returns what that says in the end. */
-static hd_status run_list(hd_team *team, hd_job *job, const hd_cpu_command_list *list, unsigned char *scratch,
-                          size_t scratch_stride, const hd_stop *stop)
+static hd_status run_list(hd_team *team, hd_job *job, const hd_cpu_command_list *list,
+                          unsigned char *scratch, size_t scratch_stride, const hd_stop *stop)
 {
     const hd_recipe *recipe = list->recipe;
     bool shared = recipe->parallel && team->worker_count > 0 && recipe->step_count < STEP_LIMIT;
@@ -348,22 +354,24 @@ static hd_status run_list(hd_team *team, hd_job *job, const hd_cpu_command_list 
     size_t change = 0;
     for (size_t i = 0; i < recipe->step_count && hd_stop_look(stop) == HD_OK; i++) {
         int64_t tile_count = recipe->steps[i].kernel.tile_count;
-        hd_cpu_command_list_enter(list, i, &change, scratch, scratch_stride, team->worker_count + 1);
+        hd_cpu_command_list_enter(list, i, &change, scratch, scratch_stride,
+                                  team->worker_count + 1);
         if (shared && tile_count > 1 && tile_count < (int64_t)TILE_MASK) {
             run_shared_step(team, job, list, i, scratch);
         } else {
             run_own_step(list, i, scratch, stop);
         }
     }
-    hd_cpu_command_list_enter(list, recipe->step_count, &change, scratch, scratch_stride, team->worker_count + 1);
+    hd_cpu_command_list_enter(list, recipe->step_count, &change, scratch, scratch_stride,
+                              team->worker_count + 1);
     if (shared) {
         close_job(team, job);
     }
     return hd_stop_look(stop); /* whoever looked before, and left a tile, found no less */
 }
 
-hd_status hd_team_run(hd_team *team, uint32_t job_number, const hd_cpu_command_list *list, unsigned char *scratch,
-                      size_t scratch_stride, const hd_stop *stop)
+hd_status hd_team_run(hd_team *team, uint32_t job_number, const hd_cpu_command_list *list,
+                      unsigned char *scratch, size_t scratch_stride, const hd_stop *stop)
 {
     hd_check_no_lock_held();
     hd_add_relaxed(&team->busy, 1);

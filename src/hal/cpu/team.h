@@ -39,7 +39,7 @@ typedef struct hd_job {
     const hd_cpu_command_list *list; /* valid for those inside while OPEN */
     unsigned char *scratch;
     size_t scratch_stride;
-    const hd_stop *stop; /* likewise; what those inside look at in long tiles */
+    const hd_stop *stop;  /* likewise; what those inside look at in long tiles */
     uint32_t spare_steps; /* the caller's: steps in a row that found a core to spare */
     _Alignas(HD_CACHE_LINE) _Atomic uint64_t ticket;
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t done;

@@ -15,8 +15,8 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 
-#define LANE_COUNT 16
-#define LANES_TABLE_SIZE 16 /* entries of a table for lanes_lookup */
+#define LANE_COUNT        16
+#define LANES_TABLE_SIZE  16 /* entries of a table for lanes_lookup */
 #define LANES_SLEEF(name) Sleef_##name##f16_u10avx512f
 typedef __m512 lanes;
 typedef __m512i lanes_int;
@@ -147,8 +147,7 @@ static inline lanes_int lanes_to_int(lanes x)
 /* Flips the sign where the lowest bit of n is set. */
 static inline lanes lanes_flip_odd(lanes x, lanes_int n)
 {
-    return _mm512_castsi512_ps(
-        _mm512_xor_si512(_mm512_castps_si512(x), _mm512_slli_epi32(n, 31)));
+    return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(x), _mm512_slli_epi32(n, 31)));
 }
 
 /* x · 2^n for whole n in [-160, 160], rounded once. */
@@ -166,8 +165,8 @@ static inline lanes lanes_lookup(const float *table, lanes_int index)
 #elif defined(__AVX2__)
 #include <immintrin.h>
 
-#define LANE_COUNT 8
-#define LANES_TABLE_SIZE 8
+#define LANE_COUNT        8
+#define LANES_TABLE_SIZE  8
 #define LANES_SLEEF(name) Sleef_##name##f8_u10avx2
 typedef __m256 lanes;
 typedef __m256i lanes_int;
@@ -320,8 +319,8 @@ static inline lanes lanes_lookup(const float *table, lanes_int index)
 
 #else
 
-#define LANE_COUNT 1
-#define LANES_TABLE_SIZE 8
+#define LANE_COUNT        1
+#define LANES_TABLE_SIZE  8
 #define LANES_SLEEF(name) Sleef_##name##f1_u10purec
 typedef float lanes;
 typedef int32_t lanes_int;

@@ -46,15 +46,15 @@
 
 /* X(name): out = name(in) with two parameters, as ONNX defines them. */
 #define HD_VECTOR_PARAMETRIC_LIST(X)                                                               \
-    X(clip)         /* min(max(x, alpha), beta); NaN stays */                                      \
-    X(leaky_relu)   /* alpha · x below 0 */                                                        \
-    X(hard_sigmoid) /* min(max(alpha·x + beta, 0), 1) */                                           \
-    X(hard_swish)   /* x · min(max(alpha·x + beta, 0), 1) */                                       \
-    X(elu)          /* alpha · (exp(x) - 1) below 0 */                                             \
-    X(celu)         /* alpha · (exp(x/alpha) - 1) below 0 */                                       \
-    X(selu)         /* beta · (alpha · (exp(x) - 1) below 0) */                                    \
+    X(clip)             /* min(max(x, alpha), beta); NaN stays */                                  \
+    X(leaky_relu)       /* alpha · x below 0 */                                                    \
+    X(hard_sigmoid)     /* min(max(alpha·x + beta, 0), 1) */                                       \
+    X(hard_swish)       /* x · min(max(alpha·x + beta, 0), 1) */                                   \
+    X(elu)              /* alpha · (exp(x) - 1) below 0 */                                         \
+    X(celu)             /* alpha · (exp(x/alpha) - 1) below 0 */                                   \
+    X(selu)             /* beta · (alpha · (exp(x) - 1) below 0) */                                \
     X(thresholded_relu) /* 0 up to alpha */                                                        \
-    X(swish)        /* x · sigmoid(alpha·x) */
+    X(swish)            /* x · sigmoid(alpha·x) */
 
 typedef void hd_vector_unary(float *out, const float *in, size_t n);
 typedef void hd_vector_parametric(float *out, const float *in, size_t n, float alpha, float beta);

@@ -27,7 +27,8 @@ hd_status hd_cuda_status(CUresult result)
 
 hd_status hd_cuda_enter(const hd_cuda_unit *unit)
 {
-    return hd_cuda_is_lost() ? HD_LOST : hd_cuda_status(unit->driver->cuCtxSetCurrent(unit->context));
+    return hd_cuda_is_lost() ? HD_LOST
+                             : hd_cuda_status(unit->driver->cuCtxSetCurrent(unit->context));
 }
 
 static uint32_t count(void)
@@ -40,7 +41,8 @@ static uint32_t count(void)
 static void describe(uint32_t ordinal, hd_device_info *info)
 {
     const hd_cuda_driver *driver = hd_cuda_driver_get();
-    *info = (hd_device_info){.kind = HD_DEVICE_CUDA, .core_count = 1, .queue_count = HD_STREAM_COUNT};
+    *info =
+        (hd_device_info){.kind = HD_DEVICE_CUDA, .core_count = 1, .queue_count = HD_STREAM_COUNT};
     snprintf(info->name, sizeof info->name, "cuda:%u", ordinal);
     CUdevice device;
     if (driver == NULL || driver->cuDeviceGet(&device, (int)ordinal) != CUDA_SUCCESS) {
@@ -73,7 +75,8 @@ static void close_unit(hd_unit **unit)
     *unit = NULL;
 }
 
-static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit, hd_error *error)
+static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
+                           hd_error *error)
 {
     (void)options;
     hd_cuda_unit *self = hd_alloc_zero(1, sizeof *self);
@@ -82,9 +85,11 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
     }
     hd_unit *unit = &self->unit;
-    self->unit = (hd_unit){.backend = &hd_backend_cuda, .queue_count = HD_STREAM_COUNT, .scratch_count = 1};
+    self->unit =
+        (hd_unit){.backend = &hd_backend_cuda, .queue_count = HD_STREAM_COUNT, .scratch_count = 1};
     self->driver = hd_cuda_driver_get();
-    if (self->driver == NULL || self->driver->cuDeviceGet(&self->device, (int)ordinal) != CUDA_SUCCESS ||
+    if (self->driver == NULL ||
+        self->driver->cuDeviceGet(&self->device, (int)ordinal) != CUDA_SUCCESS ||
         self->driver->cuDevicePrimaryCtxRetain(&self->context, self->device) != CUDA_SUCCESS) {
         close_unit(&unit);
         return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot be used", ordinal);
@@ -94,12 +99,13 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
         result = self->driver->cuModuleLoadData(&self->module, hd_cuda_kernels_elementwise_float32);
     }
     if (result == CUDA_SUCCESS && self->module != NULL) {
-        result = self->driver->cuModuleGetFunction(&self->elementwise, self->module, "hd_elementwise_float32");
+        result = self->driver->cuModuleGetFunction(&self->elementwise, self->module,
+                                                   "hd_elementwise_float32");
     }
     if (self->elementwise == NULL) {
         close_unit(&unit);
-        return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot run this build's kernels (%d)", ordinal,
-                       (int)result);
+        return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot run this build's kernels (%d)",
+                       ordinal, (int)result);
     }
     *out_unit = unit;
     return HD_OK;

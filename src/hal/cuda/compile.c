@@ -49,14 +49,15 @@ static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation
     return false;
 }
 
-static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation, size_t index)
+static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation,
+                                      size_t index)
 {
     (void)unit, (void)operation, (void)index;
     return (hd_constant_form){0};
 }
 
-static hd_status create_constant(hd_unit *unit, hd_constant_form form, const hd_operand *constant, hd_packed **out_packed,
-                                 hd_error *error)
+static hd_status create_constant(hd_unit *unit, hd_constant_form form, const hd_operand *constant,
+                                 hd_packed **out_packed, hd_error *error)
 {
     (void)unit, (void)form, (void)constant;
     *out_packed = NULL;
@@ -70,7 +71,8 @@ static void destroy_constant(hd_unit *unit, hd_packed **packed)
 }
 
 /* How an operand repeats along the output's dimensions. */
-static void set_strides(const hd_shape *shape, const hd_shape *output, long long strides[HD_CUDA_RANK])
+static void set_strides(const hd_shape *shape, const hd_shape *output,
+                        long long strides[HD_CUDA_RANK])
 {
     int64_t own[HD_MAX_RANK];
     hd_shape_strides(shape, own);
@@ -80,8 +82,8 @@ static void set_strides(const hd_shape *shape, const hd_shape *output, long long
     }
 }
 
-static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region, hd_kernel *kernel,
-                             hd_error *error)
+static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region,
+                             hd_kernel *kernel, hd_error *error)
 {
     (void)unit;
     const hd_operand *output = &operation->outputs[0];
@@ -96,7 +98,8 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
         return HD_OK;
     }
     hd_cuda_elementwise *p = &step->elementwise;
-    *p = (hd_cuda_elementwise){.count = hd_shape_count(&output->shape), .operation = find(operation)};
+    *p = (hd_cuda_elementwise){.count = hd_shape_count(&output->shape),
+                               .operation = find(operation)};
     step->is_binary = operation->input_count == 2;
     if (step->is_binary && (!hd_shape_equal(&operation->inputs[0].shape, &output->shape) ||
                             !hd_shape_equal(&operation->inputs[1].shape, &output->shape))) {
@@ -110,5 +113,5 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
     return HD_OK;
 }
 
-const hd_compile_table hd_cuda_compile = {supports,         supports_in_chain, constant_form, create_constant,
-                                          destroy_constant, make_kernel};
+const hd_compile_table hd_cuda_compile = {supports,        supports_in_chain, constant_form,
+                                          create_constant, destroy_constant,  make_kernel};

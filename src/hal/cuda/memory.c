@@ -10,10 +10,13 @@ static void *create(hd_unit *unit, hd_memory_place place, size_t size)
     if (place == HD_PLACE_HOST) {
         void *memory = NULL;
         unsigned flags = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
-        return hd_cuda_status(self->driver->cuMemHostAlloc(&memory, size, flags)) == HD_OK ? memory : NULL;
+        return hd_cuda_status(self->driver->cuMemHostAlloc(&memory, size, flags)) == HD_OK ? memory
+                                                                                           : NULL;
     }
     CUdeviceptr memory = 0;
-    return hd_cuda_status(self->driver->cuMemAlloc(&memory, size)) == HD_OK ? (void *)(uintptr_t)memory : NULL;
+    return hd_cuda_status(self->driver->cuMemAlloc(&memory, size)) == HD_OK
+               ? (void *)(uintptr_t)memory
+               : NULL;
 }
 
 static void destroy(hd_unit *unit, hd_memory_place place, void *memory, size_t size)
@@ -36,7 +39,8 @@ static hd_status copy(hd_unit *unit, void *to, const void *from, size_t size)
     hd_status status = hd_cuda_enter(self);
     return status != HD_OK || size == 0
                ? status
-               : hd_cuda_status(self->driver->cuMemcpy((CUdeviceptr)(uintptr_t)to, (CUdeviceptr)(uintptr_t)from, size));
+               : hd_cuda_status(self->driver->cuMemcpy((CUdeviceptr)(uintptr_t)to,
+                                                       (CUdeviceptr)(uintptr_t)from, size));
 }
 
 const hd_memory_table hd_cuda_memory = {create, destroy, copy};

@@ -5,7 +5,7 @@
 #include "base/thread.h"
 #include "hal/cuda/unit.h"
 
-#define BLOCK_SIZE 256
+#define BLOCK_SIZE  256
 #define BLOCK_LIMIT 4096
 /* A lost device never moves the word, so the driver is asked so often. */
 #define QUERY_NANOSECONDS UINT64_C(1000000)
@@ -21,10 +21,12 @@ struct hd_queue {
     hd_cuda_unit *unit; /* constant */
     CUstream stream;    /* constant; used by one thread at a time */
     uint64_t submitted; /* its submitter's */
-    _Atomic uint64_t *reached; /* acquire: pinned; the device writes it when the launch's writes are there */
+    /* acquire: pinned; the device writes it when the launch's writes are there */
+    _Atomic uint64_t *reached;
 };
 
-static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_memory *memory, hd_command_list **out_list)
+static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_memory *memory,
+                        hd_command_list **out_list)
 {
     (void)unit;
     cuda_list *self = hd_alloc(sizeof *self);
@@ -57,7 +59,8 @@ static hd_status create(hd_unit *unit, uint32_t number, hd_queue **out_queue)
     hd_status status = queue->reached == NULL ? HD_OUT_OF_MEMORY : HD_OK;
     if (status == HD_OK) {
         atomic_init(queue->reached, 0);
-        status = hd_cuda_status(self->driver->cuStreamCreate(&queue->stream, CU_STREAM_NON_BLOCKING));
+        status =
+            hd_cuda_status(self->driver->cuStreamCreate(&queue->stream, CU_STREAM_NON_BLOCKING));
     }
     if (status != HD_OK) {
         hd_cuda_memory.destroy(unit, HD_PLACE_HOST, (void *)queue->reached, HD_CACHE_LINE);
@@ -75,7 +78,8 @@ static void destroy(hd_unit *unit, hd_queue **queue)
         return;
     }
     const hd_cuda_driver *driver = dead->unit->driver;
-    if (hd_cuda_enter(dead->unit) == HD_OK && hd_cuda_status(driver->cuStreamSynchronize(dead->stream)) == HD_OK) {
+    if (hd_cuda_enter(dead->unit) == HD_OK &&
+        hd_cuda_status(driver->cuStreamSynchronize(dead->stream)) == HD_OK) {
         (void)hd_cuda_status(driver->cuStreamDestroy(dead->stream));
     }
     hd_cuda_memory.destroy(unit, HD_PLACE_HOST, (void *)dead->reached, HD_CACHE_LINE);
@@ -88,20 +92,22 @@ static CUdeviceptr address_of(const void *pointer)
     return (CUdeviceptr)(uintptr_t)pointer;
 }
 
-static CUresult submit_step(const hd_queue *queue, const cuda_list *list, const hd_step *step, const hd_launch *launch)
+static CUresult submit_step(const hd_queue *queue, const cuda_list *list, const hd_step *step,
+                            const hd_launch *launch)
 {
     const hd_cuda_unit *unit = queue->unit;
     const hd_cuda_step *what = step->kernel.parameters;
     void *buffers[3];
     uint32_t operands = what->copy_size == SIZE_MAX && what->is_binary ? 3 : 2;
     for (uint32_t i = 0; i < operands; i++) {
-        buffers[i] = hd_reference_resolve(&list->recipe->references[step->first_reference + i], &list->memory,
-                                          launch->inputs, launch->outputs);
+        buffers[i] = hd_reference_resolve(&list->recipe->references[step->first_reference + i],
+                                          &list->memory, launch->inputs, launch->outputs);
     }
     if (what->copy_size != SIZE_MAX) {
-        return what->copy_size == 0 ? CUDA_SUCCESS
-                                    : unit->driver->cuMemcpyAsync(address_of(buffers[1]), address_of(buffers[0]),
-                                                                  what->copy_size, queue->stream);
+        return what->copy_size == 0
+                   ? CUDA_SUCCESS
+                   : unit->driver->cuMemcpyAsync(address_of(buffers[1]), address_of(buffers[0]),
+                                                 what->copy_size, queue->stream);
     }
     hd_cuda_elementwise p = what->elementwise;
     p.a = buffers[0];
@@ -110,8 +116,8 @@ static CUresult submit_step(const hd_queue *queue, const cuda_list *list, const 
     long long blocks = (p.count + BLOCK_SIZE - 1) / BLOCK_SIZE;
     unsigned grid = (unsigned)(blocks < 1 ? 1 : blocks < BLOCK_LIMIT ? blocks : BLOCK_LIMIT);
     void *parameters[] = {&p};
-    return unit->driver->cuLaunchKernel(unit->elementwise, grid, 1, 1, BLOCK_SIZE, 1, 1, 0, queue->stream, parameters,
-                                        NULL);
+    return unit->driver->cuLaunchKernel(unit->elementwise, grid, 1, 1, BLOCK_SIZE, 1, 1, 0,
+                                        queue->stream, parameters, NULL);
 }
 
 static hd_status submit(hd_queue *queue, const hd_launch *launch, uint64_t *out_point)
@@ -121,15 +127,17 @@ static hd_status submit(hd_queue *queue, const hd_launch *launch, uint64_t *out_
     hd_status status = hd_cuda_enter(queue->unit);
     for (size_t i = 0; i < launch->wait_count && status == HD_OK; i++) {
         const hd_queue_wait *wait = &launch->waits[i];
-        status = hd_cuda_status(driver->cuStreamWaitValue64(queue->stream, address_of((void *)wait->queue->reached),
-                                                            wait->point, CU_STREAM_WAIT_VALUE_GEQ));
+        status = hd_cuda_status(
+            driver->cuStreamWaitValue64(queue->stream, address_of((void *)wait->queue->reached),
+                                        wait->point, CU_STREAM_WAIT_VALUE_GEQ));
     }
     for (size_t i = 0; i < list->recipe->step_count && status == HD_OK; i++) {
         status = hd_cuda_status(submit_step(queue, list, &list->recipe->steps[i], launch));
     }
     if (status == HD_OK) {
-        status = hd_cuda_status(driver->cuStreamWriteValue64(queue->stream, address_of((void *)queue->reached),
-                                                             queue->submitted + 1, CU_STREAM_WRITE_VALUE_DEFAULT));
+        status = hd_cuda_status(
+            driver->cuStreamWriteValue64(queue->stream, address_of((void *)queue->reached),
+                                         queue->submitted + 1, CU_STREAM_WRITE_VALUE_DEFAULT));
     }
     if (status == HD_OK) {
         *out_point = ++queue->submitted;
@@ -155,8 +163,9 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
         }
         if (now - asked >= QUERY_NANOSECONDS) {
             asked = now;
-            CUresult result = hd_cuda_enter(queue->unit) == HD_OK ? queue->unit->driver->cuStreamQuery(queue->stream)
-                                                                  : CUDA_ERROR_UNKNOWN;
+            CUresult result = hd_cuda_enter(queue->unit) == HD_OK
+                                  ? queue->unit->driver->cuStreamQuery(queue->stream)
+                                  : CUDA_ERROR_UNKNOWN;
             if (result != CUDA_ERROR_NOT_READY && hd_cuda_status(result) != HD_OK) {
                 return HD_LOST;
             }

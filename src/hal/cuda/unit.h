@@ -18,7 +18,7 @@ typedef struct hd_cuda_unit {
 
 /* A step of a list. */
 typedef struct hd_cuda_step {
-    size_t copy_size; /* bytes of a copy; SIZE_MAX: it is a kernel */
+    size_t copy_size;                /* bytes of a copy; SIZE_MAX: it is a kernel */
     hd_cuda_elementwise elementwise; /* without its pointers */
     bool is_binary;
 } hd_cuda_step;

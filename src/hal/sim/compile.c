@@ -8,18 +8,22 @@
 static bool supports(const hd_unit *unit, const hd_operation *operation)
 {
     bool is_copy = operation->id == HD_OP_HEDDLE_TO_DEVICE || operation->id == HD_OP_HEDDLE_TO_HOST;
-    return is_copy || (!hd_sim_refuses(unit, operation->id) && hd_backend_cpu.compile->supports(NULL, operation));
+    return is_copy || (!hd_sim_refuses(unit, operation->id) &&
+                       hd_backend_cpu.compile->supports(NULL, operation));
 }
 
 static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation)
 {
-    return !hd_sim_refuses(unit, operation->id) && hd_backend_cpu.compile->supports_in_chain(NULL, operation);
+    return !hd_sim_refuses(unit, operation->id) &&
+           hd_backend_cpu.compile->supports_in_chain(NULL, operation);
 }
 
-static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation, size_t index)
+static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation,
+                                      size_t index)
 {
-    return hd_sim_refuses(unit, operation->id) ? (hd_constant_form){0}
-                                               : hd_backend_cpu.compile->constant_form(NULL, operation, index);
+    return hd_sim_refuses(unit, operation->id)
+               ? (hd_constant_form){0}
+               : hd_backend_cpu.compile->constant_form(NULL, operation, index);
 }
 
 /* What the CPU made gets an address that only the device may touch. */
@@ -29,7 +33,8 @@ static hd_status create_constant(hd_unit *unit, hd_constant_form form, const hd_
     if (hd_sim_is_lost(unit)) {
         return hd_fail(error, HD_LOST, "the device was lost");
     }
-    hd_status status = hd_backend_cpu.compile->constant_create(NULL, form, constant, out_packed, error);
+    hd_status status =
+        hd_backend_cpu.compile->constant_create(NULL, form, constant, out_packed, error);
     if (status == HD_OK) {
         (*out_packed)->memory = (void *)((uintptr_t)(*out_packed)->memory | (uintptr_t)1 << 63);
     }
@@ -45,7 +50,8 @@ static void destroy_constant(hd_unit *unit, hd_packed **packed)
     }
 }
 
-static void run_copy(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_copy(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                     void *scratch)
 {
     (void)begin, (void)end, (void)scratch;
     const size_t *size = parameters;
@@ -54,7 +60,8 @@ static void run_copy(const void *parameters, void *const *buffers, int64_t begin
     }
 }
 
-static hd_status make_copy(const hd_operation *operation, hd_region *region, hd_kernel *kernel, hd_error *error)
+static hd_status make_copy(const hd_operation *operation, hd_region *region, hd_kernel *kernel,
+                           hd_error *error)
 {
     const hd_operand *output = &operation->outputs[0];
     size_t *size = hd_region_alloc(region, sizeof *size);
@@ -66,15 +73,16 @@ static hd_status make_copy(const hd_operation *operation, hd_region *region, hd_
     return HD_OK;
 }
 
-static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region, hd_kernel *kernel,
-                             hd_error *error)
+static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region,
+                             hd_kernel *kernel, hd_error *error)
 {
     (void)unit;
     if (operation->id == HD_OP_HEDDLE_TO_DEVICE || operation->id == HD_OP_HEDDLE_TO_HOST) {
         return make_copy(operation, region, kernel, error);
     }
     hd_operation untagged = *operation;
-    untagged.inputs = hd_region_copy(region, operation->inputs, operation->input_count * sizeof *operation->inputs);
+    untagged.inputs = hd_region_copy(region, operation->inputs,
+                                     operation->input_count * sizeof *operation->inputs);
     hd_packed *packed = hd_region_array(region, operation->input_count, sizeof *packed);
     if (untagged.inputs == NULL || packed == NULL) {
         return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory for a kernel");
@@ -89,5 +97,5 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
     return hd_cpu_compile_operation(&untagged, region, kernel, error);
 }
 
-const hd_compile_table hd_sim_compile = {supports,         supports_in_chain, constant_form, create_constant,
-                                         destroy_constant, make_kernel};
+const hd_compile_table hd_sim_compile = {supports,        supports_in_chain, constant_form,
+                                         create_constant, destroy_constant,  make_kernel};

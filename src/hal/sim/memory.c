@@ -11,7 +11,8 @@ static void *create(hd_unit *unit, hd_memory_place place, size_t size)
 {
     uint64_t number = hd_add_relaxed(&hd_sim.allocations, 1) + 1;
     uint64_t first = hd_sim.options.failing_allocation, count = hd_sim.options.failing_count;
-    if (hd_sim_is_lost(unit) || (first != 0 && number >= first && number - first < (count == 0 ? 1 : count))) {
+    if (hd_sim_is_lost(unit) ||
+        (first != 0 && number >= first && number - first < (count == 0 ? 1 : count))) {
         return NULL;
     }
     unsigned char *memory = hd_pages_alloc(size);

@@ -22,8 +22,8 @@ typedef struct launch {
 } launch;
 
 struct hd_queue {
-    hd_sim_unit *unit; /* constant */
-    hd_mutex mutex; /* rank leaf */
+    hd_sim_unit *unit;                      /* constant */
+    hd_mutex mutex;                         /* rank leaf */
     hd_thread thread HD_GUARDED_BY(&mutex); /* from the first submission on */
     bool started HD_GUARDED_BY(&mutex);
     hd_condition changed;
@@ -36,12 +36,14 @@ struct hd_queue {
     _Atomic bool used;        /* somebody submits */
 };
 
-static void queue_lock(hd_queue *queue) HD_ACQUIRE(&queue->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
+static void queue_lock(hd_queue *queue)
+    HD_ACQUIRE(&queue->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&queue->mutex);
 }
 
-static void queue_unlock(hd_queue *queue) HD_RELEASE(&queue->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
+static void queue_unlock(hd_queue *queue)
+    HD_RELEASE(&queue->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&queue->mutex);
 }
@@ -63,7 +65,8 @@ static void rest(uint64_t nanoseconds)
 static bool await_turn(const hd_queue *queue, const launch *next)
 {
     for (size_t i = 0; i < next->wait_count; i++) {
-        while (reached(next->waits[i].queue) < next->waits[i].point && !hd_sim_is_lost(&queue->unit->unit)) {
+        while (reached(next->waits[i].queue) < next->waits[i].point &&
+               !hd_sim_is_lost(&queue->unit->unit)) {
             rest(POLL_NANOSECONDS / 10);
         }
     }
@@ -78,7 +81,8 @@ static void compute(const launch *next)
     const hd_recipe *recipe = next->recipe;
     for (size_t i = 0; i < recipe->step_count; i++) {
         const hd_step *step = &recipe->steps[i];
-        step->kernel.run(step->kernel.parameters, (void *const *)next->buffers + step->first_reference, 0,
+        step->kernel.run(step->kernel.parameters,
+                         (void *const *)next->buffers + step->first_reference, 0,
                          step->kernel.tile_count, next->scratch);
     }
 }
@@ -122,7 +126,8 @@ static void serve(void *argument)
     }
 }
 
-static hd_status create(hd_unit *unit, uint32_t number, hd_queue **out_queue) HD_NO_THREAD_SAFETY_ANALYSIS
+static hd_status create(hd_unit *unit, uint32_t number,
+                        hd_queue **out_queue) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     (void)number;
     hd_queue *queue = hd_alloc_zero(1, sizeof *queue);
@@ -173,12 +178,14 @@ static launch *copy_launch(const hd_launch *given)
 {
     hd_sim_list *list = (hd_sim_list *)given->list;
     const hd_recipe *recipe = list->list->recipe;
-    size_t buffers = recipe->reference_total * sizeof(void *), waits = given->wait_count * sizeof *given->waits;
+    size_t buffers = recipe->reference_total * sizeof(void *),
+           waits = given->wait_count * sizeof *given->waits;
     launch *made = hd_alloc(sizeof *made + buffers + waits);
     if (made == NULL) {
         return NULL;
     }
-    *made = (launch){.recipe = recipe, .scratch = hd_sim_host(given->scratch), .wait_count = given->wait_count};
+    *made = (launch){
+        .recipe = recipe, .scratch = hd_sim_host(given->scratch), .wait_count = given->wait_count};
     hd_cpu_command_list_bind(list->list, given->inputs, given->outputs);
     for (size_t i = 0; i < recipe->reference_total; i++) {
         made->buffers[i] = hd_sim_host(list->list->buffers[i]);
@@ -231,7 +238,8 @@ static hd_status submit(hd_queue *queue, const hd_launch *given, uint64_t *out_p
     if (hd_exchange_acq_rel(&list->used, true)) {
         hd_add_relaxed(&hd_sim.list_overlaps, 1);
     }
-    rest(UINT64_C(1000) * hd_sim_random(hd_sim.options.delay_microseconds / 10)); /* for others to come in */
+    /* for others to come in */
+    rest(UINT64_C(1000) * hd_sim_random(hd_sim.options.delay_microseconds / 10));
     hd_status status = append(queue, given, out_point);
     hd_store_release(&list->used, false);
     hd_store_release(&queue->used, false);
@@ -250,8 +258,10 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
         } else if (hd_clock_now() >= deadline) {
             break;
         } else {
-            uint64_t next = hd_clock_now() + POLL_NANOSECONDS; /* to look whether the unit was lost */
-            hd_condition_wait_until(&queue->changed, &queue->mutex, next < deadline ? next : deadline);
+            /* to look whether the unit was lost */
+            uint64_t next = hd_clock_now() + POLL_NANOSECONDS;
+            hd_condition_wait_until(&queue->changed, &queue->mutex,
+                                    next < deadline ? next : deadline);
         }
     }
     queue_unlock(queue);

@@ -13,11 +13,13 @@
 #include "hal/backend.h"
 
 #define HD_DEVICE_SIM ((hd_device_kind)100)
-#define HD_SIM_COUNT 2 /* devices: "sim" supports all, "sim:1" refuses some operators even without options */
+/* devices: "sim" supports all, "sim:1" refuses some operators even without options */
+#define HD_SIM_COUNT 2
 
 typedef struct hd_sim_options {
-    uint32_t seed;               /* of delays and refusals */
-    uint32_t refused_permille;   /* operators of ONNX that it does not support, of a thousand; "sim:1": at least 300 */
+    uint32_t seed; /* of delays and refusals */
+    /* operators of ONNX that it does not support, of a thousand; "sim:1": at least 300 */
+    uint32_t refused_permille;
     uint32_t delay_microseconds; /* before and behind a launch, at most */
     uint64_t failing_allocation; /* the n-th from now on finds no memory; 0: none */
     uint64_t failing_count;      /* nor do those that follow, so many in all; 0: that one alone */
@@ -29,7 +31,8 @@ typedef struct hd_sim_counts {
     uint64_t allocations;
     uint64_t live_allocations;
     uint64_t queue_overlaps; /* two threads were in one queue's submit */
-    uint64_t list_overlaps;  /* a list was submitted or dropped by two threads at once, or to two queues without a wait */
+    /* a list was submitted or dropped by two threads at once, or to two queues without a wait */
+    uint64_t list_overlaps;
 } hd_sim_counts;
 
 /* Sets what units do that are opened from now on, and begins to count anew. NULL: what they do by default. */

@@ -341,8 +341,8 @@ static void two_releases(void)
 static void refused_2(void *argument)
 {
     uint64_t *block;
-    scenario_require("STATUS.refused", allocate(argument, 2, SEGMENT, HD_FOREVER, &block) ==
-                                           HD_OUT_OF_MEMORY);
+    scenario_require("STATUS.refused",
+                     allocate(argument, 2, SEGMENT, HD_FOREVER, &block) == HD_OUT_OF_MEMORY);
 }
 
 /* Nothing is to come, which each of two finds out only when the other has looked for memory, too. */
@@ -526,7 +526,10 @@ const scenario scenarios_allocator[] = {
     {.name = "alloc.two-releases", .run = two_releases},
     {.name = "alloc.two-refused", .run = two_refused},
     {.name = "alloc.wait-for-two-points", .run = wait_for_two_points},
-    {.name = "alloc.watch-moves-earlier", .run = watch_moves_earlier, .preemptions = 2, .old_loads = 1},
+    {.name = "alloc.watch-moves-earlier",
+     .run = watch_moves_earlier,
+     .preemptions = 2,
+     .old_loads = 1},
     {.name = "alloc.free-ends-wait", .run = free_ends_wait},
     {.name = "alloc.own-free-ends-wait", .run = own_free_ends_wait},
     {.name = "alloc.hit-against-collect", .run = hit_against_collect},

@@ -283,9 +283,11 @@ static void cancel_one_of_two(void)
         scenario_require("ONCE.submitted", submit(state->batch, state, i, false) == HD_OK);
     }
     hd_status said = hd_future_cancel(state->futures[1]);
-    scenario_require("ONCE.one-outcome", hd_future_wait(state->futures[1], UINT32_MAX, NULL) == said);
+    scenario_require("ONCE.one-outcome",
+                     hd_future_wait(state->futures[1], UINT32_MAX, NULL) == said);
     require_final(state, 1, said);
-    scenario_require("ONCE.one-outcome", hd_future_wait(state->futures[0], UINT32_MAX, NULL) == HD_OK);
+    scenario_require("ONCE.one-outcome",
+                     hd_future_wait(state->futures[0], UINT32_MAX, NULL) == HD_OK);
     require_final(state, 0, HD_OK);
     batch_end(state);
 }

@@ -51,12 +51,14 @@ static void find_kind(void *argument)
 {
     kind_caller *caller = argument;
     kind_state *state = caller->state;
-    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 2, .dims = {3, caller->width}}, output = {.rank = 0};
+    hd_tensor input = {.dtype = HD_FLOAT32, .rank = 2, .dims = {3, caller->width}},
+              output = {.rank = 0};
     const hd_tensor *inputs[] = {&input};
     hd_tensor *outputs[] = {&output};
     hd_batch_kind *kind = hd_batch_kinds_get(&state->kinds, &state->model, inputs, outputs);
     scenario_require("SAFE.kind", kind != NULL && kind->row_shapes[0].dims[0] == 1 &&
-                                      kind->row_shapes[0].dims[1] == caller->width && kind->wanted[0]);
+                                      kind->row_shapes[0].dims[1] == caller->width &&
+                                      kind->wanted[0]);
     scenario_require("SAFE.proof", hd_batch_kind_prove(kind, &state->model, 2, NULL) == HD_OK);
     state->found[caller->number] = kind->is_listed ? kind : NULL;
     if (!kind->is_listed) {
@@ -81,7 +83,8 @@ static void two_of_a_kind(void)
 {
     kind_state *state = kinds_open();
     run_callers(state, 2, (const int64_t[]){5, 5});
-    scenario_require("ONCE.one-kind", state->found[0] != NULL && state->found[0] == state->found[1]);
+    scenario_require("ONCE.one-kind",
+                     state->found[0] != NULL && state->found[0] == state->found[1]);
     scenario_require("ONCE.counted-once", hd_load_relaxed(&state->kinds.count) == 1);
     kinds_end(state);
 }

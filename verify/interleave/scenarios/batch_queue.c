@@ -261,8 +261,8 @@ typedef struct ending_state {
 static void stand_in_line(void *argument)
 {
     ending_state *state = argument;
-    scenario_require("BOUND.room", hd_batch_queue_submit(state->queue, &state->requests[1],
-                                                         HD_FOREVER) == HD_OK);
+    scenario_require("BOUND.room",
+                     hd_batch_queue_submit(state->queue, &state->requests[1], HD_FOREVER) == HD_OK);
 }
 
 static void work_and_tell(void *argument)
@@ -290,7 +290,8 @@ static void destroy_against_line(void)
     for (uint32_t i = 0; i < 2; i++) {
         state->requests[i] = (hd_batch_request){.kind = &state->kind, .rows = 1};
     }
-    scenario_require("SAFE.room", hd_batch_queue_submit(state->queue, &state->requests[0], 0) == HD_OK);
+    scenario_require("SAFE.room",
+                     hd_batch_queue_submit(state->queue, &state->requests[0], 0) == HD_OK);
     scenario_start(&submitter, "submitter", stand_in_line, state);
     scenario_start(&worker, "worker", work_and_tell, state);
     while (hd_load_acquire(&state->has_ended) == 0) {

@@ -6,7 +6,8 @@
 #include "../scenario.h"
 
 /* The name of a device is its table. */
-hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal, hd_error *error)
+hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal,
+                          hd_error *error)
 {
     (void)error;
     *out_ordinal = 0;
@@ -36,10 +37,12 @@ const hd_backend *hd_backend_at(size_t index)
 static void describe(uint32_t ordinal, hd_device_info *info)
 {
     (void)ordinal;
-    *info = (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
+    *info =
+        (hd_device_info){.kind = HD_DEVICE_CPU, .core_count = 1, .queue_count = HD_STREAM_COUNT};
 }
 
-static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit, hd_error *error)
+static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
+                           hd_error *error)
 {
     (void)ordinal, (void)options, (void)error;
     static hd_unit unit = {.backend = &scenario_backend, .is_host = true};
@@ -207,10 +210,12 @@ static void delegate(void *argument)
 
 static void delegate_against_shutdown(void)
 {
-    device_state *state = device_open(0); /* a queue for each stream, so that runners may compute for callers */
+    /* a queue for each stream, so that runners may compute for callers */
+    device_state *state = device_open(0);
     hd_lease lease;
     hd_thread thread;
-    scenario_require("SAFE.lease", hd_device_lease(state->device, true, NULL, &lease, NULL) == HD_OK);
+    scenario_require("SAFE.lease",
+                     hd_device_lease(state->device, true, NULL, &lease, NULL) == HD_OK);
     scenario_require("BOUND.own-core", !lease.is_delegated && lease.is_crowded);
     scenario_start(&thread, "caller", delegate, state);
     hd_slot_pool_refuse(&state->device->slots);

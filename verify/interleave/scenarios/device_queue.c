@@ -11,7 +11,8 @@ typedef struct queue_state queue_state;
 
 struct hd_queue {
     queue_state *state;
-    uint64_t *kept[LAUNCH_COUNT]; /* where the device writes a launch's point; plain, as is the next */
+    /* where the device writes a launch's point; plain, as is the next */
+    uint64_t *kept[LAUNCH_COUNT];
     uint64_t submitted;
     _Atomic uint64_t published; /* release: what was submitted is there for the device */
     _Atomic uint64_t reached;   /* release: what the launch wrote is there */
@@ -20,9 +21,9 @@ struct hd_queue {
 };
 
 struct queue_state {
-    hd_unit unit; /* first */
+    hd_unit unit;      /* first */
     _Atomic bool lost; /* set under the queue's mutex; release: nothing is written any more */
-    bool refuses; /* has no memory for queues */
+    bool refuses;      /* has no memory for queues */
     hd_device_queue queue;
     hd_queue *backend_queue;
     uint64_t results[LAUNCH_COUNT]; /* of a thread each */
@@ -39,7 +40,8 @@ static hd_status create_queue(hd_unit *unit, uint32_t number, hd_queue **out_que
         return HD_OUT_OF_MEMORY;
     }
     hd_queue *queue = hd_alloc_zero(1, sizeof *queue);
-    scenario_require("explorer", queue != NULL && hd_mutex_init(&queue->mutex, HD_RANK_leaf) == HD_OK &&
+    scenario_require("explorer", queue != NULL &&
+                                     hd_mutex_init(&queue->mutex, HD_RANK_leaf) == HD_OK &&
                                      hd_condition_init(&queue->changed) == HD_OK);
     trace_name(queue, sizeof *queue, "hardware queue");
     queue->state = state;
@@ -214,7 +216,8 @@ static void first_may_lose(void *argument)
 }
 
 /* A device, a thread, and this one. */
-static void use(void (*device)(void *), void (*first)(void *), void (*second)(queue_state *state, uint32_t thread))
+static void use(void (*device)(void *), void (*first)(void *),
+                void (*second)(queue_state *state, uint32_t thread))
 {
     queue_state *state = queue_open();
     hd_thread threads[2];
@@ -276,16 +279,22 @@ static void refused(void)
     hd_device_queue_destroy(&state->queue);
     state->unit.backend = &backend;
     state->refuses = true;
-    scenario_require("STATUS.refused", hd_device_queue_init(&state->queue, &state->unit, 0) == HD_OUT_OF_MEMORY);
+    scenario_require("STATUS.refused",
+                     hd_device_queue_init(&state->queue, &state->unit, 0) == HD_OUT_OF_MEMORY);
     queue_end(state);
 }
 
 const scenario scenarios_device_queue[] = {
     {.name = "device-queue.two-submit", .run = two_submit, .outcomes = 6},
-    {.name = "device-queue.two-submit-before-any-is-done", .run = two_submit_before_any_is_done, .outcomes = 6},
+    {.name = "device-queue.two-submit-before-any-is-done",
+     .run = two_submit_before_any_is_done,
+     .outcomes = 6},
     {.name = "device-queue.wake-without-reason", .run = two_submit, .spurious = 1, .outcomes = 6},
     {.name = "device-queue.submit-against-destroy", .run = submit_against_destroy, .outcomes = 6},
-    {.name = "device-queue.lost-against-one", .run = lost_against_one, .spurious = 1, .outcomes = 7},
+    {.name = "device-queue.lost-against-one",
+     .run = lost_against_one,
+     .spurious = 1,
+     .outcomes = 7},
     {.name = "device-queue.lost-against-two", .run = lost_against_two, .outcomes = 7},
     {.name = "device-queue.refused", .run = refused},
     {.name = NULL},

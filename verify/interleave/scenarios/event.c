@@ -60,7 +60,8 @@ static event_state *event_open(void)
     scenario_require("explorer", hd_mutex_init(&state->mutex, HD_RANK_leaf) == HD_OK &&
                                      hd_condition_init(&state->resumed) == HD_OK);
     for (uint32_t i = 0; i < 2; i++) {
-        scenario_require("explorer", hd_stream_acquire(device, 0, &state->streams[i], NULL) == HD_OK);
+        scenario_require("explorer",
+                         hd_stream_acquire(device, 0, &state->streams[i], NULL) == HD_OK);
     }
     state->device = device;
     scenario_require("explorer", hd_event_create(device, &state->event, NULL) == HD_OK);
@@ -125,7 +126,8 @@ static void measure(void *argument)
     event_state *state = argument;
     double milliseconds = -1;
     hd_status status = hd_event_elapsed(state->event, state->event, &milliseconds, NULL);
-    scenario_require("SAFE.elapsed", status == HD_NOT_YET || (status == HD_OK && milliseconds == 0));
+    scenario_require("SAFE.elapsed",
+                     status == HD_NOT_YET || (status == HD_OK && milliseconds == 0));
 }
 
 static void record_again(void *argument)

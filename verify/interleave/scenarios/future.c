@@ -9,14 +9,14 @@ typedef struct future_state {
     hd_callbacks callbacks;
     hd_future_home home;
     hd_future *future;
-    uint32_t result;    /* the caller's memory: 0 his, 1 written by the request, 2 his again */
-    uint32_t published; /* likewise of his structs: 1 written */
+    uint32_t result;     /* the caller's memory: 0 his, 1 written by the request, 2 his again */
+    uint32_t published;  /* likewise of his structs: 1 written */
     hd_status cancelled; /* what hd_future_cancel said */
-    uint32_t called; /* by the callback's thread */
+    uint32_t called;     /* by the callback's thread */
     hd_status told;
     _Atomic uint32_t owners;
     _Atomic uint32_t time_has_passed; /* the deadline's, at the latest */
-    hd_mutex mutex; /* rank leaf; for the passing of time */
+    hd_mutex mutex;                   /* rank leaf; for the passing of time */
     hd_condition never;
 } future_state;
 

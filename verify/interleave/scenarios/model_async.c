@@ -37,7 +37,7 @@ struct async_state {
     hd_status cancelled; /* what hd_future_cancel said */
     hd_status submitted;
     hd_future_callback *callback;
-    bool ends_all; /* the callback gives the last handles back */
+    bool ends_all;  /* the callback gives the last handles back */
     hd_mutex mutex; /* rank leaf; for the passing of time */
     hd_condition never;
 };
@@ -151,7 +151,8 @@ static void note_outcome(void *context, hd_status status, const hd_error *error)
     async_request *request = context;
     scenario_require("ONCE.error-tells", status == HD_OK ? error == NULL : error->status == status);
     scenario_require("REUSE.result-seen", status != HD_OK || request->result == RESULT);
-    scenario_require("ONCE.published", request->output.size == (status == HD_OK ? sizeof(uint32_t) : 0));
+    scenario_require("ONCE.published",
+                     request->output.size == (status == HD_OK ? sizeof(uint32_t) : 0));
     request->called++;
     request->told = status;
     if (request->state->ends_all) {
@@ -221,7 +222,8 @@ static hd_status await(async_state *state, uint32_t number)
     hd_status status = hd_future_wait(request->future, UINT32_MAX, &error);
     scenario_require("ONCE.error-tells", error.status == status);
     scenario_require("REUSE.result-seen", status != HD_OK || request->result == RESULT);
-    scenario_require("ONCE.published", request->output.size == (status == HD_OK ? sizeof(uint32_t) : 0));
+    scenario_require("ONCE.published",
+                     request->output.size == (status == HD_OK ? sizeof(uint32_t) : 0));
     if (!request->calls_back) { /* its memory is the caller's again */
         request->given = 0;
         request->result = status == HD_OK ? RESULT : 0;
@@ -429,7 +431,9 @@ static void cancel_what_waits(void)
     hd_status said = hd_future_cancel(state->requests[1].future);
     hd_status outcome = await(state, 1);
     scenario_require("ONCE.one-outcome", outcome == said);
-    scenario_outcome(outcome == HD_OK ? 0 : hd_future_wait(state->requests[0].future, 0, NULL) == HD_OK ? 1 : 2);
+    scenario_outcome(outcome == HD_OK                                              ? 0
+                     : hd_future_wait(state->requests[0].future, 0, NULL) == HD_OK ? 1
+                                                                                   : 2);
     scenario_require("ONCE.one-outcome", await(state, 0) == HD_OK);
     async_end(state);
 }
@@ -499,8 +503,16 @@ const scenario scenarios_model_async[] = {
     {.name = "async.complete-against-shutdown", .run = complete_against_shutdown},
     {.name = "async.cancel-against-shutdown", .run = cancel_against_shutdown, .outcomes = 3},
     {.name = "async.cancel-and-callback", .run = cancel_and_callback, .outcomes = 3},
-    {.name = "async.cancel-what-waits", .run = cancel_what_waits, .preemptions = 2, .old_loads = 1, .outcomes = 7},
-    {.name = "async.cancel-and-end-all", .run = cancel_and_end_all, .preemptions = 2, .old_loads = 1, .outcomes = 3},
+    {.name = "async.cancel-what-waits",
+     .run = cancel_what_waits,
+     .preemptions = 2,
+     .old_loads = 1,
+     .outcomes = 7},
+    {.name = "async.cancel-and-end-all",
+     .run = cancel_and_end_all,
+     .preemptions = 2,
+     .old_loads = 1,
+     .outcomes = 3},
     {.name = "async.deadline-against-shutdown", .run = deadline_against_shutdown, .outcomes = 3},
     {.name = "async.detach-against-shutdown", .run = detach_against_shutdown},
     {.name = "async.submit-against-shutdown", .run = submit_against_shutdown, .outcomes = 3},

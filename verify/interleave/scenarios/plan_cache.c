@@ -54,10 +54,12 @@ static void cache_end(cache_state *state)
 }
 
 /* Finds or makes the plan of a key and uses it. */
-static hd_status use_plan_unless(cache_state *state, uint32_t key, uint64_t deadline, const hd_stop *stop)
+static hd_status use_plan_unless(cache_state *state, uint32_t key, uint64_t deadline,
+                                 const hd_stop *stop)
 {
     void *found;
-    hd_status status = hd_plan_cache_find_unless(state->cache, &key, sizeof key, deadline, stop, &found);
+    hd_status status =
+        hd_plan_cache_find_unless(state->cache, &key, sizeof key, deadline, stop, &found);
     if (status != HD_OK) {
         scenario_require("SAFE.nothing", found == NULL);
         return status;
@@ -262,12 +264,15 @@ static void stopped_while_made(void)
     uint32_t key = 0;
     void *found;
     counted_stop stop = {.stop = {.look = look_counted, .commit = look_counted}, .looks = 1};
-    scenario_require("ONCE.maker",
-                     hd_plan_cache_find(state->cache, &key, sizeof key, HD_FOREVER, &found) == HD_OK && found == NULL);
+    scenario_require("ONCE.maker", hd_plan_cache_find(state->cache, &key, sizeof key, HD_FOREVER,
+                                                      &found) == HD_OK &&
+                                       found == NULL);
     hd_add_relaxed(&state->making[key], 1);
-    scenario_require("ONCE.stopped", use_plan_unless(state, key, HD_FOREVER, &stop.stop) == HD_CANCELLED);
+    scenario_require("ONCE.stopped",
+                     use_plan_unless(state, key, HD_FOREVER, &stop.stop) == HD_CANCELLED);
     hd_sub_relaxed(&state->making[key], 1);
-    hd_plan_cache_finish(state->cache, &key, sizeof key, NULL); /* dropped, since its maker was stopped, too */
+    /* dropped, since its maker was stopped, too */
+    hd_plan_cache_finish(state->cache, &key, sizeof key, NULL);
     run_cache(state, 1, (void (*const[])(void *)){use_first}, 1, 1);
 }
 
@@ -287,7 +292,10 @@ static void stopped_beside_a_waiter(void)
 const scenario scenarios_plan_cache[] = {
     {.name = "cache.stopped-while-made", .run = stopped_while_made},
     {.name = "cache.stopped-against-finish", .run = stopped_against_finish},
-    {.name = "cache.stopped-beside-a-waiter", .run = stopped_beside_a_waiter, .preemptions = 2, .old_loads = 1},
+    {.name = "cache.stopped-beside-a-waiter",
+     .run = stopped_beside_a_waiter,
+     .preemptions = 2,
+     .old_loads = 1},
     {.name = "cache.evicted-while-used", .run = evicted_while_used},
     {.name = "cache.evicted-twice", .run = evicted_twice},
     {.name = "cache.single-flight", .run = single_flight},

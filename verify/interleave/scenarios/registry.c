@@ -46,7 +46,8 @@ static void lease_again(void *argument)
 {
     registry_state *state = argument;
     uint32_t slot;
-    scenario_require("SAFE.lease", hd_slot_pool_lease(state->pool, 1, 0, &slot) == HD_OK && slot == 1);
+    scenario_require("SAFE.lease",
+                     hd_slot_pool_lease(state->pool, 1, 0, &slot) == HD_OK && slot == 1);
     hd_slot_pool_return(state->pool, slot);
 }
 

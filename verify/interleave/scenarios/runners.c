@@ -13,7 +13,7 @@ typedef struct test_work {
     queues_state *state;
     uint32_t queue;
     uint32_t number; /* on its queue, from 1 */
-    uint32_t parks; /* until `go` has come to this */
+    uint32_t parks;  /* until `go` has come to this */
     uint32_t runs;
     bool done;
 } test_work;
@@ -21,8 +21,8 @@ typedef struct test_work {
 struct queues_state {
     hd_runners *queues;
     test_work works[WORKS];
-    uint32_t order[2]; /* of each queue: the number of the work that ran last */
-    _Atomic uint32_t go; /* what parked work waits for */
+    uint32_t order[2];      /* of each queue: the number of the work that ran last */
+    _Atomic uint32_t go;    /* what parked work waits for */
     _Atomic uint32_t ended; /* works */
 };
 
@@ -395,6 +395,10 @@ const scenario scenarios_runners[] = {
     {.name = "runners.two-run", .run = two_run},
     {.name = "runners.run-behind-ended-work", .run = run_behind_ended_work},
     {.name = "runners.destroy-unused", .run = destroy_unused},
-    {.name = "runners.run-stopped", .run = run_stopped, .preemptions = 2, .old_loads = 1, .outcomes = 3},
+    {.name = "runners.run-stopped",
+     .run = run_stopped,
+     .preemptions = 2,
+     .old_loads = 1,
+     .outcomes = 3},
     {.name = NULL},
 };

@@ -63,7 +63,8 @@ static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t dea
 static hd_status run_and_return(pool_state *state, uint64_t deadline)
 {
     uint32_t slot;
-    hd_status status = hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, NULL, &slot);
+    hd_status status =
+        hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, NULL, &slot);
     use_and_return(state, status, slot);
     return status;
 }
@@ -205,9 +206,9 @@ static void spare_comes_back(void)
 {
     pool_state *state = pool_open(0);
     uint32_t slot;
-    scenario_require("SAFE.spare",
-                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL, &slot) == HD_OK &&
-                         slot == HD_SLOT_SPARE);
+    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL,
+                                                              &slot) == HD_OK &&
+                                       slot == HD_SLOT_SPARE);
     state->used[slot]++;
     hd_thread owner, run;
     scenario_start(&owner, "owner", run_limited, state);
@@ -230,9 +231,9 @@ static void close_against_spare(void)
 {
     pool_state *state = pool_open(0);
     uint32_t slot;
-    scenario_require("SAFE.spare",
-                     hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL, &slot) == HD_OK &&
-                         slot == HD_SLOT_SPARE);
+    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL,
+                                                              &slot) == HD_OK &&
+                                       slot == HD_SLOT_SPARE);
     for (uint32_t i = 1; i < HD_STREAM_COUNT; i++) {
         hd_slot_pool_return(&state->pool, i);
     }
@@ -352,7 +353,8 @@ static void stopped_without_a_slot(void)
 {
     pool_state *state = pool_open(0);
     uint32_t spare;
-    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL, &spare) == HD_OK);
+    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL,
+                                                              &spare) == HD_OK);
     scenario_require("ONCE.stopped", run_until_stopped(state, 1) == HD_CANCELLED);
     hd_slot_pool_return(&state->pool, spare);
     scenario_require("BOUND.served", run_and_return(state, HD_FOREVER) == HD_OK);
@@ -391,7 +393,10 @@ const scenario scenarios_slot_pool[] = {
     {.name = "pool.forget-against-two", .run = forget_against_two},
     {.name = "pool.return-against-limit", .run = return_against_limit},
     {.name = "pool.return-against-two", .run = return_against_two},
-    {.name = "pool.limit-leaves-the-end", .run = limit_leaves_the_end, .preemptions = 2, .old_loads = 1},
+    {.name = "pool.limit-leaves-the-end",
+     .run = limit_leaves_the_end,
+     .preemptions = 2,
+     .old_loads = 1},
     {.name = "pool.close-against-lease", .run = close_against_lease},
     {.name = "pool.close-against-waiter", .run = close_against_waiter},
     {.name = "pool.close-with-limit", .run = close_with_limit},
@@ -399,7 +404,10 @@ const scenario scenarios_slot_pool[] = {
     {.name = "pool.two-runs-one-spare", .run = two_runs_one_spare},
     {.name = "pool.runs-pass-an-owner", .run = runs_pass_an_owner},
     {.name = "pool.spare-comes-back", .run = spare_comes_back},
-    {.name = "pool.spare-and-one-slot", .run = spare_and_one_slot, .preemptions = 2, .old_loads = 1},
+    {.name = "pool.spare-and-one-slot",
+     .run = spare_and_one_slot,
+     .preemptions = 2,
+     .old_loads = 1},
     {.name = "pool.close-against-spare", .run = close_against_spare},
     {.name = "pool.three-threads-one-slot", .run = three_threads_one_slot},
     {.name = "pool.three-threads-two-slots", .run = three_threads_two_slots},

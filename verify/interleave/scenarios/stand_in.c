@@ -14,9 +14,12 @@ void scenario_use_stand_in(const scenario_stand_in *stand_in)
 #define REAL(name) __real_##name
 #define WRAP(name) __wrap_##name
 
-hd_status REAL(hd_runners_create)(uint32_t runner_count, uint32_t queue_count, hd_runners **out_runners);
-hd_status WRAP(hd_runners_create)(uint32_t runner_count, uint32_t queue_count, hd_runners **out_runners);
-hd_status WRAP(hd_runners_create)(uint32_t runner_count, uint32_t queue_count, hd_runners **out_runners)
+hd_status REAL(hd_runners_create)(uint32_t runner_count, uint32_t queue_count,
+                                  hd_runners **out_runners);
+hd_status WRAP(hd_runners_create)(uint32_t runner_count, uint32_t queue_count,
+                                  hd_runners **out_runners);
+hd_status WRAP(hd_runners_create)(uint32_t runner_count, uint32_t queue_count,
+                                  hd_runners **out_runners)
 {
     return current != NULL ? current->create(out_runners)
                            : REAL(hd_runners_create)(runner_count, queue_count, out_runners);

@@ -5,7 +5,7 @@
 #include "../scenario.h"
 
 enum { OUTCOME_APART, OUTCOME_OVERLAP };
-#define ONLY_APART (UINT64_C(1) << OUTCOME_APART)
+#define ONLY_APART         (UINT64_C(1) << OUTCOME_APART)
 #define SOMETIMES_OVERLAPS (ONLY_APART | UINT64_C(1) << OUTCOME_OVERLAP)
 
 typedef struct strategy_caller {

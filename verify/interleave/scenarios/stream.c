@@ -28,7 +28,8 @@ static const scenario_stand_in served = {.submit = take_work};
 static void open_slot(stream_state *state)
 {
     uint32_t slot;
-    scenario_require("SAFE.slot", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK && slot == 1);
+    scenario_require("SAFE.slot",
+                     hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK && slot == 1);
     scenario_require("SAFE.begin",
                      hd_stream_begin(&state->stream, &state->owner.generation) == HD_OK);
 }
@@ -97,7 +98,8 @@ static void submit_and_complete(void *argument)
     stream_state *state = argument;
     hd_stream_ref ref = state->owner;
     hd_status status = submit(state, &ref, 1);
-    scenario_require("SAFE.submit", status == HD_OK || status == HD_INVALID_ARGUMENT || status == HD_CLOSED);
+    scenario_require("SAFE.submit",
+                     status == HD_OK || status == HD_INVALID_ARGUMENT || status == HD_CLOSED);
     if (status == HD_OK) {
         state->used++;
         hd_stream_complete(&state->work[1]);
@@ -198,8 +200,7 @@ static void record(hd_stream_work *work)
 /* Under `global` recorders exclude each other, so what they share needs no lock of its own. */
 static void record_alone(hd_stream_work *work)
 {
-    stream_state *state =
-        (stream_state *)((char *)work->stream - offsetof(stream_state, stream));
+    stream_state *state = (stream_state *)((char *)work->stream - offsetof(stream_state, stream));
     state->recording++;
 }
 
@@ -255,7 +256,8 @@ static void acquire(void *argument)
     stream_state *state = argument;
     uint32_t slot, generation;
     hd_status status = hd_slot_pool_lease(&state->pool, HD_SLOT_NONE, 0, &slot);
-    scenario_require("SAFE.lease", status == HD_OK || status == HD_CLOSED || status == HD_EXHAUSTED);
+    scenario_require("SAFE.lease",
+                     status == HD_OK || status == HD_CLOSED || status == HD_EXHAUSTED);
     if (status != HD_OK) {
         return;
     }
@@ -279,7 +281,10 @@ const scenario scenarios_stream[] = {
     {.name = "stream.close-against-end", .run = close_against_end},
     {.name = "stream.close-against-completion", .run = close_against_completion},
     {.name = "stream.close-against-submit", .run = close_against_submit},
-    {.name = "stream.old-handle", .run = old_handle_against_next_owner, .preemptions = 3, .old_loads = 2},
+    {.name = "stream.old-handle",
+     .run = old_handle_against_next_owner,
+     .preemptions = 3,
+     .old_loads = 2},
     {.name = "stream.full-per-encoder", .run = full_per_encoder},
     {.name = "stream.full-global", .run = full_global},
     {.name = "stream.shutdown-against-acquire", .run = shutdown_against_acquire},

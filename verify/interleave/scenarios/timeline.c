@@ -7,7 +7,7 @@
 typedef struct timeline_state {
     hd_timeline timeline;
     uint32_t work[3]; /* by point */
-    uint32_t told; /* written by the thread that signals only */
+    uint32_t told;    /* written by the thread that signals only */
 } timeline_state;
 
 static timeline_state *timeline_open(void)

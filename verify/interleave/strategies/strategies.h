@@ -29,8 +29,8 @@ typedef struct strategy {
     strategy_kind kind;
     hd_mutex locks[STRATEGY_STREAMS]; /* rank leaf; which is taken when depends on the kind */
     hd_condition changed;
-    uint32_t readers; /* rw: recorders inside, under the first lock */
-    _Atomic uint32_t idle_encoders;         /* per-encoder: bit i: encoder i is nobody's */
+    uint32_t readers;               /* rw: recorders inside, under the first lock */
+    _Atomic uint32_t idle_encoders; /* per-encoder: bit i: encoder i is nobody's */
     strategy_resource encoders[STRATEGY_STREAMS];
     strategy_resource queue;
 } strategy;

@@ -14,37 +14,37 @@ typedef struct arg_parameters {
 } arg_parameters;
 
 #define IS_NAN(x) isnan(x)
-#define T float
-#define NAME float32
+#define T         float
+#define NAME      float32
 #include "hal/cpu/ops/arg_template.h"
-#define T double
+#define T    double
 #define NAME float64
 #include "hal/cpu/ops/arg_template.h"
 #undef IS_NAN
 
 #define IS_NAN(x) false
-#define T int8_t
-#define NAME int8
+#define T         int8_t
+#define NAME      int8
 #include "hal/cpu/ops/arg_template.h"
-#define T int16_t
+#define T    int16_t
 #define NAME int16
 #include "hal/cpu/ops/arg_template.h"
-#define T int32_t
+#define T    int32_t
 #define NAME int32
 #include "hal/cpu/ops/arg_template.h"
-#define T int64_t
+#define T    int64_t
 #define NAME int64
 #include "hal/cpu/ops/arg_template.h"
-#define T uint8_t
+#define T    uint8_t
 #define NAME uint8
 #include "hal/cpu/ops/arg_template.h"
-#define T uint16_t
+#define T    uint16_t
 #define NAME uint16
 #include "hal/cpu/ops/arg_template.h"
-#define T uint32_t
+#define T    uint32_t
 #define NAME uint32
 #include "hal/cpu/ops/arg_template.h"
-#define T uint64_t
+#define T    uint64_t
 #define NAME uint64
 #include "hal/cpu/ops/arg_template.h"
 

@@ -1,6 +1,6 @@
 /* Arg for one element type T, included once a type by arg.c, which defines T, NAME and IS_NAN(x). */
-#define JOIN__(a, b) a##b
-#define JOIN_(a, b) JOIN__(a, b)
+#define JOIN__(a, b)   a##b
+#define JOIN_(a, b)    JOIN__(a, b)
 #define FUNCTION(name) JOIN_(name, NAME)
 
 /* Whether x takes the place of the best so far. */

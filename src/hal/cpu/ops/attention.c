@@ -19,15 +19,15 @@
 
 typedef struct attention {
     int64_t heads;
-    int64_t queries; /* T */
-    int64_t keys;    /* S */
+    int64_t queries;     /* T */
+    int64_t keys;        /* S */
     int64_t query_width; /* of one head: D */
     int64_t value_width; /* of one head: E */
     float scale;
     int64_t row_blocks;
     int64_t tile_count;
-    int64_t score_row;       /* elements from one row of scores to the next */
-    size_t output; /* which buffer */
+    int64_t score_row; /* elements from one row of scores to the next */
+    size_t output;     /* which buffer */
     bool has_mask;
     int64_t mask_strides[HD_MAX_RANK]; /* over batch, head, query, key; 0 where the mask repeats */
 } attention;

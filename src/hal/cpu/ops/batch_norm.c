@@ -78,7 +78,8 @@ static void train_channel(const batch_norm_parameters *p, const hd_rows *rows, v
     }
     float mean = sum / count;
     for (int64_t n = 0; n < p->batch && !hd_stop_ends_every(n, 64); n++) {
-        squares += rows->sum_deviations(x + (n * p->channels + c) * p->positions, p->positions, mean);
+        squares +=
+            rows->sum_deviations(x + (n * p->channels + c) * p->positions, p->positions, mean);
     }
     float variance = squares / count;
     float scale = ((const float *)buffers[1])[c] / sqrtf(variance + p->epsilon);
@@ -119,20 +120,24 @@ static void find_moments(const batch_norm_parameters *p, const void *x, int64_t 
 {
     double count = (double)(p->batch * p->positions), sum = 0, squares = 0;
     for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
-        sum += hd_float_read(x, p->dtypes[0], (i / p->positions * p->channels + c) * p->positions + i % p->positions);
+        sum +=
+            hd_float_read(x, p->dtypes[0],
+                          (i / p->positions * p->channels + c) * p->positions + i % p->positions);
     }
     *out_mean = sum / count;
     for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
-        double difference = hd_float_read(x, p->dtypes[0], (i / p->positions * p->channels + c) * p->positions +
-                                                               i % p->positions) -
-                            *out_mean;
+        double difference =
+            hd_float_read(x, p->dtypes[0],
+                          (i / p->positions * p->channels + c) * p->positions + i % p->positions) -
+            *out_mean;
         squares += difference * difference;
     }
     *out_variance = squares / count;
 }
 
 /* Both modes in double precision: for float64, and for statistics or scales of another type than x. */
-static void run_wide(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_wide(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                     void *scratch)
 {
     (void)scratch;
     const batch_norm_parameters *p = parameters;
@@ -180,8 +185,8 @@ hd_status hd_batch_norm_compile(hd_cpu_compilation *compilation)
         hd_dtype dtype = operation->inputs[i].dtype;
         is_wide |= dtype == HD_FLOAT64;
         if (dtype != HD_FLOAT32 && dtype != HD_FLOAT64) {
-            return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "there is no kernel for %s",
-                                     hd_dtype_name(dtype));
+            return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                     "there is no kernel for %s", hd_dtype_name(dtype));
         }
     }
     batch_norm_parameters *p = hd_cpu_parameters(compilation, sizeof *p);

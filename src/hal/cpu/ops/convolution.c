@@ -38,7 +38,8 @@ static void compute_depthwise(const hd_convolution_work *work, const hd_convolut
     int64_t turn = 0;
     for (int64_t row = begin; row < end; row += work->chunk_rows) {
         const int64_t last = end - row < work->chunk_rows ? end : row + work->chunk_rows;
-        for (int64_t channel = 0; channel < channels && !hd_stop_ends_every(turn, 16); channel += lanes, turn++) {
+        for (int64_t channel = 0; channel < channels && !hd_stop_ends_every(turn, 16);
+             channel += lanes, turn++) {
             int64_t some = channels - channel < lanes ? channels - channel : lanes;
             hd_convolution_depthwise_rows(work, image, row, last, channel, some);
         }
@@ -80,13 +81,11 @@ static int64_t select_picture(const hd_convolution_work *work, void *const *buff
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t picture = item / each, rest = each - item % each;
-    const int64_t output =
-        picture * sizes->output[0] * sizes->output[1] * sizes->output_channels;
-    image->input = (const float *)buffers[0] +
-                   picture * sizes->input[0] * sizes->input[1] * sizes->channels;
+    const int64_t output = picture * sizes->output[0] * sizes->output[1] * sizes->output_channels;
+    image->input =
+        (const float *)buffers[0] + picture * sizes->input[0] * sizes->input[1] * sizes->channels;
     image->output = (float *)buffers[work->output] + output;
-    image->residual =
-        work->residual == 0 ? NULL : (const float *)buffers[work->residual] + output;
+    image->residual = work->residual == 0 ? NULL : (const float *)buffers[work->residual] + output;
     return rest < last - item ? rest : last - item;
 }
 
@@ -104,7 +103,8 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
                     sizes->output_channels / sizes->group % work->kernels->lanes == 0 &&
                     work->packing != HD_PACKING_CONVOLUTION_FOLDED;
     const int64_t row_blocks = blocks_of_row(work);
-    const int64_t each = winograd ? hd_convolution_winograd_count(sizes) : sizes->output[0] * row_blocks;
+    const int64_t each =
+        winograd ? hd_convolution_winograd_count(sizes) : sizes->output[0] * row_blocks;
     const int64_t items = sizes->batch * each;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t first_panel = tile / work->block_tiles * work->tile_panels;
@@ -125,7 +125,8 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
             }
             for (int64_t end_item = first + count, some; first < end_item; first += some) {
                 const int64_t block = first % row_blocks;
-                some = row_blocks - block < end_item - first ? row_blocks - block : end_item - first;
+                some =
+                    row_blocks - block < end_item - first ? row_blocks - block : end_item - first;
                 some = image.fetches ? 1 : some;
                 hd_convolution_product_row(work, &image, first / row_blocks, block, block + some,
                                            first_panel, last_panel);
@@ -203,19 +204,23 @@ static int64_t turned_pixels(int64_t channels)
 }
 
 /* Planes of pixels to channels last. */
-static void turn_around(const hd_convolution_work *work, const float *planes, int64_t plane, int64_t channels,
-                        int64_t pixels, float *to)
+static void turn_around(const hd_convolution_work *work, const float *planes, int64_t plane,
+                        int64_t channels, int64_t pixels, float *to)
 {
-    for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i; i = next) {
-        work->kernels->transpose(planes + i, plane, channels, next - i, to + i * channels, channels, false);
+    for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i;
+         i = next) {
+        work->kernels->transpose(planes + i, plane, channels, next - i, to + i * channels, channels,
+                                 false);
     }
 }
 
-static void turn_back(const hd_convolution_work *work, const float *from, int64_t channels, int64_t pixels,
-                      float *planes, int64_t plane, bool streams)
+static void turn_back(const hd_convolution_work *work, const float *from, int64_t channels,
+                      int64_t pixels, float *planes, int64_t plane, bool streams)
 {
-    for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i; i = next) {
-        work->kernels->transpose(from + i * channels, channels, next - i, channels, planes + i, plane, streams);
+    for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i;
+         i = next) {
+        work->kernels->transpose(from + i * channels, channels, next - i, channels, planes + i,
+                                 plane, streams);
     }
 }
 
@@ -242,7 +247,8 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         input_range(sizes, first, last, &first_input, &last_input);
         const float *input = (const float *)buffers[0] + picture * sizes->channels * plane +
                              first_input * sizes->input[1];
-        turn_around(work, input, plane, sizes->channels, (last_input - first_input) * sizes->input[1], input_rows);
+        turn_around(work, input, plane, sizes->channels,
+                    (last_input - first_input) * sizes->input[1], input_rows);
         image.input = input_rows;
         image.input_first_row = first_input;
         image.output = output_rows;
@@ -250,8 +256,8 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         compute_rows(work, &image, first, last);
         float *output = (float *)buffers[work->output] + picture * output_channels * output_plane +
                         first * work->fold[0] * width;
-        turn_back(work, output_rows, output_channels, (last - first) * work->fold[0] * width, output, output_plane,
-                  streams && is_aligned(output));
+        turn_back(work, output_rows, output_channels, (last - first) * work->fold[0] * width,
+                  output, output_plane, streams && is_aligned(output));
     }
     hd_convolution_fence();
 }
@@ -391,8 +397,8 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         int64_t chunk = row_bytes == 0 ? 1 : DEPTHWISE_BYTES / row_bytes;
         work->chunk_rows = chunk < 1 ? 1 : chunk;
         int64_t rows = sizes->batch * height;
-        work->block_tiles =
-            hd_cpu_tile_count(rows, hd_multiply_bounded(depth, width * sizes->channels) / STEP_PRODUCTS);
+        work->block_tiles = hd_cpu_tile_count(
+            rows, hd_multiply_bounded(depth, width * sizes->channels) / STEP_PRODUCTS);
         kernel->tile_count = work->block_tiles;
     } else if (sizes->channels_last && work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
         cut_winograd(work, kernel);
@@ -404,8 +410,8 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         int64_t items = sizes->batch * height * blocks_of_row(work);
         int64_t pixels = sizes->batch * height * width;
         int64_t outputs = (sizes->output_channels + sets - 1) / sets;
-        work->block_tiles =
-            hd_cpu_tile_count(items, hd_multiply_bounded(depth, outputs * pixels) / items / STEP_PRODUCTS);
+        work->block_tiles = hd_cpu_tile_count(items, hd_multiply_bounded(depth, outputs * pixels) /
+                                                         items / STEP_PRODUCTS);
         kernel->tile_count = sets * work->block_tiles;
     } else {
         kernel->run = run_planar;
@@ -430,10 +436,10 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         work->output_floats =
             (size_t)hd_convolution_padded(work->chunk_rows * width * sizes->output_channels, 16);
     }
-    kernel->scratch_size = (work->weight_floats + work->input_floats + work->output_floats +
-                            work->edge_floats + work->bias_floats + work->folded_floats +
-                            work->winograd_floats) *
-                           sizeof(float);
+    kernel->scratch_size =
+        (work->weight_floats + work->input_floats + work->output_floats + work->edge_floats +
+         work->bias_floats + work->folded_floats + work->winograd_floats) *
+        sizeof(float);
 }
 
 static void read_operands(hd_convolution_work *work, const hd_operation *operation)
@@ -492,8 +498,8 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
     } else if (sizes.channels_last) {
         make_flat(&work->sizes);
     }
-    work->large = hd_shape_count(&operation->outputs[0].shape) >=
-                  (int64_t)(STREAMED_BYTES / sizeof(float));
+    work->large =
+        hd_shape_count(&operation->outputs[0].shape) >= (int64_t)(STREAMED_BYTES / sizeof(float));
     cut_blocks(work);
     cut_tiles(work, &compilation->kernel);
     return HD_OK;

@@ -6,26 +6,26 @@
 
 typedef __m256 vector;
 
-#define LANES            8
-#define PIXELS           6
-#define DEPTHWISE_PIXELS 6
-#define DEPTHWISE_VECTORS 1
-#define KERNELS          hd_convolution_kernels_avx2
+#define LANES                   8
+#define PIXELS                  6
+#define DEPTHWISE_PIXELS        6
+#define DEPTHWISE_VECTORS       1
+#define KERNELS                 hd_convolution_kernels_avx2
 #define PIXEL_LIST(X)           X(1) X(2) X(3) X(4) X(5) X(6)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#define PLANE_OUTPUTS 6
-#define PLANE_LIST(X)      X(1) X(2) X(3) X(4) X(5) X(6)
-#define PLANE_LIST_WIDE(X) X(1) X(2) X(3)
+#define PLANE_OUTPUTS           6
+#define PLANE_LIST(X)           X(1) X(2) X(3) X(4) X(5) X(6)
+#define PLANE_LIST_WIDE(X)      X(1) X(2) X(3)
 /* Keeps the compiler from making one pointer a pixel of the few that address them all. */
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 
 #define vector_set(x)         _mm256_set1_ps(x)
 #define vector_load(from)     _mm256_loadu_ps(from)
 #define vector_store(to, x)   _mm256_storeu_ps((to), (x))
-#define vector_stream(to, x) _mm256_stream_ps((to), (x))
+#define vector_stream(to, x)  _mm256_stream_ps((to), (x))
 #define vector_fma(a, b, c)   _mm256_fmadd_ps((a), (b), (c))
 #define vector_add(a, b)      _mm256_add_ps((a), (b))
-#define vector_subtract(a, b)      _mm256_sub_ps((a), (b))
+#define vector_subtract(a, b) _mm256_sub_ps((a), (b))
 #define vector_multiply(a, b) _mm256_mul_ps((a), (b))
 #define vector_max(a, b)      _mm256_max_ps((a), (b))
 #define vector_min(a, b)      _mm256_min_ps((a), (b))
@@ -60,8 +60,9 @@ static inline void put(const bool streams, float *to, vector x)
     }
 }
 
-static inline __attribute__((always_inline)) void transpose_block(const float *input, int64_t input_stride, float *output,
-                            int64_t output_stride, const bool streams)
+static inline __attribute__((always_inline)) void
+transpose_block(const float *input, int64_t input_stride, float *output, int64_t output_stride,
+                const bool streams)
 {
     __m256 a[8], b[8];
 #pragma GCC unroll 8
@@ -84,7 +85,7 @@ static inline __attribute__((always_inline)) void transpose_block(const float *i
     for (int j = 0; j < 4; j++) {
         put(streams, output + j * output_stride, _mm256_permute2f128_ps(a[j], a[4 + j], 0x20));
         put(streams, output + (4 + j) * output_stride,
-                         _mm256_permute2f128_ps(a[j], a[4 + j], 0x31));
+            _mm256_permute2f128_ps(a[j], a[4 + j], 0x31));
     }
 }
 

@@ -6,29 +6,29 @@
 
 typedef __m512 vector;
 
-#define LANES            16
-#define PIXELS           14
-#define DEPTHWISE_PIXELS 8
+#define LANES             16
+#define PIXELS            14
+#define DEPTHWISE_PIXELS  8
 #define DEPTHWISE_VECTORS 2
-#define KERNELS          hd_convolution_kernels_avx512
-#define PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define KERNELS           hd_convolution_kernels_avx512
+#define PIXEL_LIST(X)     X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#define PLANE_OUTPUTS 12
-#define PLANE_LIST(X)      X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
-#define PLANE_LIST_WIDE(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#define PLANE_OUTPUTS           12
+#define PLANE_LIST(X)           X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#define PLANE_LIST_WIDE(X)      X(1) X(2) X(3) X(4) X(5) X(6)
 /* Keeps the compiler from making one pointer a pixel of the few that address them all. */
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 
-#define vector_set(x)              _mm512_set1_ps(x)
-#define vector_load(from)          _mm512_loadu_ps(from)
-#define vector_store(to, x)        _mm512_storeu_ps((to), (x))
-#define vector_stream(to, x) _mm512_stream_ps((to), (x))
-#define vector_fma(a, b, c)        _mm512_fmadd_ps((a), (b), (c))
-#define vector_add(a, b)           _mm512_add_ps((a), (b))
-#define vector_subtract(a, b)      _mm512_sub_ps((a), (b))
-#define vector_multiply(a, b)      _mm512_mul_ps((a), (b))
-#define vector_max(a, b)           _mm512_max_ps((a), (b))
-#define vector_min(a, b)           _mm512_min_ps((a), (b))
+#define vector_set(x)         _mm512_set1_ps(x)
+#define vector_load(from)     _mm512_loadu_ps(from)
+#define vector_store(to, x)   _mm512_storeu_ps((to), (x))
+#define vector_stream(to, x)  _mm512_stream_ps((to), (x))
+#define vector_fma(a, b, c)   _mm512_fmadd_ps((a), (b), (c))
+#define vector_add(a, b)      _mm512_add_ps((a), (b))
+#define vector_subtract(a, b) _mm512_sub_ps((a), (b))
+#define vector_multiply(a, b) _mm512_mul_ps((a), (b))
+#define vector_max(a, b)      _mm512_max_ps((a), (b))
+#define vector_min(a, b)      _mm512_min_ps((a), (b))
 
 static inline __mmask16 first_lanes(int64_t some)
 {
@@ -60,8 +60,9 @@ static inline void put(const bool streams, float *to, vector x)
 }
 
 /* 16 rows of 16: four rounds of exchanging halves, each of twice the width of the one before. */
-static inline __attribute__((always_inline)) void transpose_block(const float *input, int64_t input_stride, float *output,
-                            int64_t output_stride, const bool streams)
+static inline __attribute__((always_inline)) void
+transpose_block(const float *input, int64_t input_stride, float *output, int64_t output_stride,
+                const bool streams)
 {
     __m512 a[16], b[16];
 #pragma GCC unroll 16
@@ -75,7 +76,7 @@ static inline __attribute__((always_inline)) void transpose_block(const float *i
     }
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i += 4) {
-#define PAIR(low, x, y) \
+#define PAIR(low, x, y)                                                                            \
     _mm512_castpd_ps(_mm512_unpack##low##_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)))
         a[i] = PAIR(lo, b[i], b[i + 2]);
         a[i + 1] = PAIR(hi, b[i], b[i + 2]);
@@ -91,11 +92,9 @@ static inline __attribute__((always_inline)) void transpose_block(const float *i
         __m512 low23 = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
         __m512 high23 = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0xDD);
         put(streams, output + j * output_stride, _mm512_shuffle_f32x4(low01, low23, 0x88));
-        put(streams, output + (4 + j) * output_stride,
-                         _mm512_shuffle_f32x4(high01, high23, 0x88));
+        put(streams, output + (4 + j) * output_stride, _mm512_shuffle_f32x4(high01, high23, 0x88));
         put(streams, output + (8 + j) * output_stride, _mm512_shuffle_f32x4(low01, low23, 0xDD));
-        put(streams, output + (12 + j) * output_stride,
-                         _mm512_shuffle_f32x4(high01, high23, 0xDD));
+        put(streams, output + (12 + j) * output_stride, _mm512_shuffle_f32x4(high01, high23, 0xDD));
     }
 }
 

@@ -5,11 +5,11 @@
 #include "hal/cpu/isa.h"
 #include "hal/cpu/ops/convolution_block.h"
 
-#define LANES            4
-#define PIXELS           4
-#define DEPTHWISE_PIXELS 4
-#define DEPTHWISE_VECTORS 1
-#define KERNELS          hd_convolution_kernels_baseline
+#define LANES                   4
+#define PIXELS                  4
+#define DEPTHWISE_PIXELS        4
+#define DEPTHWISE_VECTORS       1
+#define KERNELS                 hd_convolution_kernels_baseline
 #define PIXEL_LIST(X)           X(1) X(2) X(3) X(4)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4)
 #define PLANE_OUTPUTS           4

@@ -37,8 +37,9 @@ typedef struct hd_convolution_block {
     int64_t weight_row;
     int64_t weight_tap;
     int64_t output_pixel;
-    const float *prefetch; /* weights that are read next, for the second-level cache: every
-                              HD_CONVOLUTION_STEPS products fetch so many lines of 16 floats */
+    /* weights that are read next, for the second-level cache: every HD_CONVOLUTION_STEPS
+     * products fetch so many lines of 16 floats */
+    const float *prefetch;
     int64_t prefetch_lines;
     /* A product in pieces: NULL, or room for HD_CONVOLUTION_PARTIAL floats, at a cache line, by which its sums go from
      * one piece to the next: the first does not go on from there, the last ends. */
@@ -50,16 +51,17 @@ typedef struct hd_convolution_block {
     /* Depthwise: input and output point to the first of `blocks` blocks side by side, as if the taps
      * outside the input were there too; these say which are. */
     int64_t blocks;
-    int64_t column;        /* the input column of the first tap */
-    int64_t width;         /* columns of the input */
-    int64_t tap_columns;   /* columns from one tap to the next, and from one pixel to the next */
+    int64_t column;      /* the input column of the first tap */
+    int64_t width;       /* columns of the input */
+    int64_t tap_columns; /* columns from one tap to the next, and from one pixel to the next */
     int64_t pixel_columns;
     hd_activation activation; /* one that hd_convolution_activates, or none */
     bool clips;               /* the activation is no more than a clip to [low, high] */
     float low;
     float high;
-    bool streams; /* the output goes past the caches: it is larger than they are, every vector of it
-                     exists and is aligned; then hd_convolution_fence before others read it */
+    /* the output goes past the caches: it is larger than they are, every vector of it exists and
+     * is aligned; then hd_convolution_fence before others read it */
+    bool streams;
 } hd_convolution_block;
 
 typedef void hd_convolution_run_block(const hd_convolution_block *block);
@@ -67,7 +69,8 @@ typedef void hd_convolution_run_block(const hd_convolution_block *block);
 /* The other way around, for few output channels, of which a vector would hold more: lanes are pixels of a
  * plane a channel, side by side, and the elements of a weight go to all of them. */
 typedef struct hd_convolution_planes {
-    const float *input;   /* plane of the first channel: what the first tap of the first pixel reads */
+    /* plane of the first channel: what the first tap of the first pixel reads */
+    const float *input;
     const float *weights; /* the panel, from the first output channel on */
     const float *bias;    /* of that channel, or NULL */
     float *output;        /* plane of that channel: the first pixel */
@@ -89,18 +92,21 @@ typedef struct hd_convolution_winograd {
     int64_t step;          /* floats from one of the 16 to the next */
     int64_t rows;          /* output rows that exist: 1 or 2 */
     int64_t output_row;
-    hd_convolution_block block; /* residual, output: the first pixel; pixels: of a row, at most as many as
-                                   a product's; what is not about the output does not count */
+    /* residual, output: the first pixel; pixels: of a row, at most as many as a product's; what
+     * is not about the output does not count */
+    hd_convolution_block block;
 } hd_convolution_winograd;
 
 /* The kernels of one instruction set. */
 typedef struct hd_convolution_kernels {
-    int64_t lanes;             /* floats of a vector; a panel holds 2·lanes columns, the last may hold lanes */
-    int64_t pixels;            /* most pixels of a product's block */
-    int64_t depthwise_pixels;  /* most pixels of a depthwise block */
-    hd_convolution_run_block *product;   /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
-    hd_convolution_run_block *depthwise; /* columns ≤ 2·lanes; weights: [rows][taps], by the strides */
-    int64_t plane_outputs;               /* most output channels of a block of planes */
+    /* floats of a vector; a panel holds 2·lanes columns, the last may hold lanes */
+    int64_t lanes;
+    int64_t pixels;                    /* most pixels of a product's block */
+    int64_t depthwise_pixels;          /* most pixels of a depthwise block */
+    hd_convolution_run_block *product; /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
+    /* columns ≤ 2·lanes; weights: [rows][taps], by the strides */
+    hd_convolution_run_block *depthwise;
+    int64_t plane_outputs; /* most output channels of a block of planes */
     void (*planes)(const hd_convolution_planes *block); /* adds the bias, but does not activate */
     /* The 16 transformed elements of a tile for each channel: element i of channel c goes to
      * to[i*step + c], for c < channels rounded up to whole vectors. pixels: the 4x4 inputs, row by row. */

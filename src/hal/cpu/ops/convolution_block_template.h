@@ -5,9 +5,9 @@
  *   aligned to the vector), vector_fma, vector_add, vector_subtract, vector_multiply, vector_max, vector_min (of two equal or of a NaN:
  *   the second operand, as on x86), vector_select_negative (x < 0 ? a : b), transpose_block. */
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE    static inline __attribute__((always_inline))
 #define MOST_SUMS (2 * (PIXELS > DEPTHWISE_PIXELS ? PIXELS : DEPTHWISE_PIXELS))
-#define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL    _Pragma("GCC unroll 32")
 
 INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vector x)
 {
@@ -35,7 +35,8 @@ INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vecto
 INLINE void finish_kind(const hd_convolution_block *block, int64_t offset, const float *sums,
                         int64_t vectors, hd_activation_kind kind)
 {
-    const vector alpha = vector_set(block->activation.alpha), beta = vector_set(block->activation.beta);
+    const vector alpha = vector_set(block->activation.alpha),
+                 beta = vector_set(block->activation.beta);
     /* Multiplying by 1 and adding -0 change no value. */
     const vector scale = vector_set(block->activation.scales ? block->activation.scale : 1.0F);
     const vector shift = vector_set(block->activation.scales ? block->activation.shift : -0.0F);
@@ -188,7 +189,8 @@ INLINE void product(const hd_convolution_block *block, const int pixels, const i
     for (int64_t row = 0; row < block->rows; row++) {
         for (int64_t tap = 0; tap < block->taps; tap++) {
             const float *first = block->input + row * block->input_row + tap * block->input_tap;
-            const float *weights = block->weights + row * block->weight_row + tap * block->weight_tap;
+            const float *weights =
+                block->weights + row * block->weight_row + tap * block->weight_tap;
             const float *x[(PIXELS + 2) / 3];
             UNROLL
             for (int i = 0; i < (pixels + 2) / 3; i++) {
@@ -360,18 +362,25 @@ INLINE void depthwise_line(const hd_convolution_block *block, const int pixels, 
     DEPTHWISE_INNER(vectors, 5, 1)                                                                 \
     DEPTHWISE_INNER(vectors, 5, 2)                                                                 \
     DEPTHWISE_INNER(vectors, 7, 1)
-#define DEPTHWISE(pixels) DEPTHWISE_LINE(pixels, 1, 0, 1) DEPTHWISE_VECTOR(pixels, 1)
+#define DEPTHWISE(pixels)     DEPTHWISE_LINE(pixels, 1, 0, 1) DEPTHWISE_VECTOR(pixels, 1)
 #define DEPTHWISE_TWO(pixels) DEPTHWISE_VECTOR(pixels, 2)
-#define PRODUCT_ROW(pixels) {product_##pixels##_1, product_##pixels##_2},
+#define PRODUCT_ROW(pixels)   {product_##pixels##_1, product_##pixels##_2},
 #define DEPTHWISE_ROW(pixels)                                                                      \
     {depthwise_##pixels##_1_0_1, depthwise_##pixels##_1_3_1, depthwise_##pixels##_1_3_2,           \
      depthwise_##pixels##_1_5_1, depthwise_##pixels##_1_5_2, depthwise_##pixels##_1_7_1},
 #define DEPTHWISE_ROW_TWO(pixels)                                                                  \
-    {NULL,                       depthwise_##pixels##_2_3_1, depthwise_##pixels##_2_3_2,           \
-     depthwise_##pixels##_2_5_1, depthwise_##pixels##_2_5_2, depthwise_##pixels##_2_7_1},
+    {NULL,                                                                                         \
+     depthwise_##pixels##_2_3_1,                                                                   \
+     depthwise_##pixels##_2_3_2,                                                                   \
+     depthwise_##pixels##_2_5_1,                                                                   \
+     depthwise_##pixels##_2_5_2,                                                                   \
+     depthwise_##pixels##_2_7_1},
 #define DEPTHWISE_INNER_ROW(vectors)                                                               \
-    {NULL,                        depthwise_inner_##vectors##_3_1, depthwise_inner_##vectors##_3_2, \
-     depthwise_inner_##vectors##_5_1, depthwise_inner_##vectors##_5_2,                             \
+    {NULL,                                                                                         \
+     depthwise_inner_##vectors##_3_1,                                                              \
+     depthwise_inner_##vectors##_3_2,                                                              \
+     depthwise_inner_##vectors##_5_1,                                                              \
+     depthwise_inner_##vectors##_5_2,                                                              \
      depthwise_inner_##vectors##_7_1},
 
 PIXEL_LIST(PRODUCT)
@@ -415,7 +424,8 @@ static void depthwise_vector(const hd_convolution_block *line, int way, int vect
 {
     const bool inside = line->column >= 0 &&
                         line->column + (line->blocks * line->pixels - 1) * line->pixel_columns +
-                                (line->taps - 1) * line->tap_columns < line->width;
+                                (line->taps - 1) * line->tap_columns <
+                            line->width;
     if (inside && way != 0 && line->pixels == DEPTHWISE_PIXELS) {
         depthwise_inners[vectors - 1][way](line);
         return;
@@ -480,7 +490,8 @@ static void transpose(const float *input, int64_t input_stride, int64_t rows, in
         if (some < LANES) {
             for (int64_t row = 0; row < rows; row += LANES) {
                 transpose_some(input + row * input_stride + column, input_stride,
-                               rows - row < LANES ? rows - row : LANES, some, to + row, output_stride);
+                               rows - row < LANES ? rows - row : LANES, some, to + row,
+                               output_stride);
             }
             break;
         }

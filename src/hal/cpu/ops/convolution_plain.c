@@ -17,7 +17,8 @@ typedef struct plain {
     int64_t weight_output, weight_channel; /* the steps of a group's output and input channel */
     int64_t weight_group;
     int64_t rows; /* output positions but for the innermost dimension, batches included */
-    int64_t turns; /* outputs from one look to the next; 1: their sums are long, and look themselves */
+    /* outputs from one look to the next; 1: their sums are long, and look themselves */
+    int64_t turns;
     int64_t tiles;
     size_t residual;
     size_t output;
@@ -32,15 +33,14 @@ static int64_t plain_input(const hd_convolution *sizes, int dimension, int64_t o
     const int64_t stride = sizes->stride[dimension];
     int64_t position;
     if (sizes->transposed) {
-        int64_t scaled =
-            output + sizes->pad_begin[dimension] - kernel * sizes->dilation[dimension];
+        int64_t scaled = output + sizes->pad_begin[dimension] - kernel * sizes->dilation[dimension];
         if (scaled < 0 || scaled % stride != 0) {
             return -1;
         }
         position = scaled / stride;
     } else {
-        position = output * stride - sizes->pad_begin[dimension] +
-                   kernel * sizes->dilation[dimension];
+        position =
+            output * stride - sizes->pad_begin[dimension] + kernel * sizes->dilation[dimension];
     }
     return position >= 0 && position < sizes->input[dimension] ? position : -1;
 }
@@ -70,7 +70,7 @@ static void make_three_dimensional(hd_convolution *sizes)
     const int missing = MAX_SPATIAL - (int)sizes->spatial;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         for (int d = MAX_SPATIAL - 1; d >= 0; d--) {
-            members[i][d] = d >= missing                      ? members[i][d - missing]
+            members[i][d] = d >= missing                     ? members[i][d - missing]
                             : members[i] == sizes->pad_begin ? 0
                                                              : 1;
         }
@@ -97,8 +97,8 @@ hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
     hd_dtype dtype = operation->inputs[0].dtype;
     bool activates = false;
     if (dtype != HD_FLOAT32 && dtype != HD_FLOAT64) {
-        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
-                                 "no kernel for %s", hd_dtype_name(dtype));
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "no kernel for %s",
+                                 hd_dtype_name(dtype));
     }
     plain *p = hd_cpu_parameters(compilation, sizeof *p);
     if (p == NULL) {
@@ -131,8 +131,8 @@ hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
     p->rows = sizes->batch * sizes->output[0] * sizes->output[1];
     compilation->kernel.run = dtype == HD_FLOAT32 ? run_float : run_double;
     p->turns = hd_stop_turns(hd_multiply_bounded(taps, channels));
-    p->tiles =
-        hd_cpu_tile_count(p->rows, hd_multiply_bounded(sizes->output[2] * sizes->output_channels, taps * channels));
+    p->tiles = hd_cpu_tile_count(
+        p->rows, hd_multiply_bounded(sizes->output[2] * sizes->output_channels, taps * channels));
     compilation->kernel.tile_count = p->tiles;
     return HD_OK;
 }

@@ -25,7 +25,8 @@ static TYPE JOIN(element, TYPE)(const plain *p, const TYPE *input, const TYPE *w
                 }
                 const TYPE *from =
                     input + x * p->input_step[0] + y * p->input_step[1] + z * p->input_step[2];
-                for (int64_t channel = 0, next; (next = hd_stop_reach(channel, channels)) > channel;) {
+                for (int64_t channel = 0, next;
+                     (next = hd_stop_reach(channel, channels)) > channel;) {
                     for (; channel < next; channel++) {
                         sum = JOIN(fused, TYPE)(from[channel * p->input_channel],
                                                 weights[channel * p->weight_channel + tap], sum);
@@ -38,8 +39,8 @@ static TYPE JOIN(element, TYPE)(const plain *p, const TYPE *input, const TYPE *w
 }
 
 /* Tiles are ranges of output rows. */
-static void JOIN(run, TYPE)(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                            void *scratch)
+static void JOIN(run, TYPE)(const void *parameters, void *const *buffers, int64_t begin,
+                            int64_t end, void *scratch)
 {
     (void)scratch;
     const plain *p = parameters;

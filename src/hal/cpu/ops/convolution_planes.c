@@ -45,14 +45,14 @@ static void fill_row(const hd_convolution_work *work, const float *input, int64_
         }
     }
     if (begin < end) {
-        work->kernels->transpose(input + (from * width + begin - pad) * channels, channels, end - begin,
-                                 channels, to + begin, work->plane, false);
+        work->kernels->transpose(input + (from * width + begin - pad) * channels, channels,
+                                 end - begin, channels, to + begin, work->plane, false);
     }
 }
 
 /* What lies behind the rows is read for pixels that are dropped. */
-static void fill_planes(const hd_convolution_work *work, const float *input, int64_t first, int64_t rows,
-                        float *planes)
+static void fill_planes(const hd_convolution_work *work, const float *input, int64_t first,
+                        int64_t rows, float *planes)
 {
     for (int64_t row = 0; row < rows; row++) {
         fill_row(work, input, first + row, row, planes);
@@ -79,14 +79,16 @@ static void compute_planes(const hd_convolution_work *work, const float *bias, c
                                    .output_plane = work->plane_pixels};
     const int64_t step = block_pixels(work, &block.wide);
     const int64_t groups = (outputs + most - 1) / most, each = (outputs + groups - 1) / groups;
-    for (int64_t pixel = 0, turn = 0; pixel < pixels && !hd_stop_ends_every(turn, 4); pixel += step, turn++) {
+    for (int64_t pixel = 0, turn = 0; pixel < pixels && !hd_stop_ends_every(turn, 4);
+         pixel += step, turn++) {
         block.input = planes + pixel;
         for (int64_t first = 0; first < outputs; first += block.outputs) {
             /* A block's outputs lie in one panel. */
             const int64_t column = first % panel, rest = outputs - first;
             block.outputs = rest < each ? rest : each;
             block.outputs = block.outputs < panel - column ? block.outputs : panel - column;
-            const int64_t width = rest + column > work->kernels->lanes ? panel : work->kernels->lanes;
+            const int64_t width =
+                rest + column > work->kernels->lanes ? panel : work->kernels->lanes;
             block.weights = work->weights + (first - column) * depth + column;
             block.weight_step = width;
             block.bias = bias == NULL ? NULL : bias + first;
@@ -111,14 +113,15 @@ static void run_planes(const void *parameters, void *const *buffers, int64_t beg
     for (int64_t tile = begin; tile < end; tile++) {
         const int64_t picture = tile / chunks, first = tile % chunks * work->chunk_rows;
         const int64_t rows = first + work->chunk_rows < height ? work->chunk_rows : height - first;
-        fill_planes(work, (const float *)buffers[0] + picture * input_size, first - sizes->pad_begin[0],
-                    rows + (sizes->kernel[0] - 1) * sizes->dilation[0], planes);
+        fill_planes(work, (const float *)buffers[0] + picture * input_size,
+                    first - sizes->pad_begin[0], rows + (sizes->kernel[0] - 1) * sizes->dilation[0],
+                    planes);
         compute_planes(work, bias, planes, (rows - 1) * work->plane_row + width, results);
         for (int64_t row = 0; row < rows; row++) {
             const int64_t at = ((picture * height + first + row) * width) * outputs;
             float *output = (float *)buffers[work->output] + at;
-            work->kernels->transpose(results + row * work->plane_row, work->plane_pixels, outputs, width,
-                                     output, outputs, false);
+            work->kernels->transpose(results + row * work->plane_row, work->plane_pixels, outputs,
+                                     width, output, outputs, false);
             for (int64_t i = 0; residual != NULL && i < width * outputs; i++) {
                 output[i] += residual[at + i];
             }
@@ -135,8 +138,10 @@ static bool planes_are_faster(const hd_convolution_work *work, int64_t input_row
     const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * sizes->channels;
     const int64_t turned = input_rows * work->plane_row * sizes->channels / work->chunk_rows +
                            sizes->output[1] * outputs;
-    const int64_t products = depth * sizes->output[1] * hd_convolution_padded(outputs, lanes) / lanes;
-    const int64_t all = depth * work->plane_pixels / work->chunk_rows * outputs / lanes + turned / TURN_COST;
+    const int64_t products =
+        depth * sizes->output[1] * hd_convolution_padded(outputs, lanes) / lanes;
+    const int64_t all =
+        depth * work->plane_pixels / work->chunk_rows * outputs / lanes + turned / TURN_COST;
     return all + all / 8 < products;
 }
 

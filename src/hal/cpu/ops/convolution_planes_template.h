@@ -52,7 +52,8 @@ INLINE void planes(const hd_convolution_planes *block, const int outputs, const 
         planes(block, outputs, 2);                                                                 \
     }
 #define PLANES_WIDE(outputs)                                                                       \
-    static __attribute__((noinline)) void planes_wide_##outputs(const hd_convolution_planes *block) \
+    static __attribute__((noinline)) void planes_wide_##outputs(                                   \
+        const hd_convolution_planes *block)                                                        \
     {                                                                                              \
         planes(block, outputs, 4);                                                                 \
     }
@@ -65,6 +66,7 @@ PLANE_LIST_WIDE(PLANES_WIDE)
 static void run_planes(const hd_convolution_planes *block)
 {
     static void (*const narrow[])(const hd_convolution_planes *) = {PLANE_LIST(PLANES_ENTRY)};
-    static void (*const wide[])(const hd_convolution_planes *) = {PLANE_LIST_WIDE(PLANES_WIDE_ENTRY)};
+    static void (*const wide[])(const hd_convolution_planes *) = {
+        PLANE_LIST_WIDE(PLANES_WIDE_ENTRY)};
     (block->wide ? wide : narrow)[block->outputs - 1](block);
 }

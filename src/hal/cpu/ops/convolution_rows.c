@@ -85,7 +85,8 @@ static bool pixel_block_make(const hd_convolution_work *work, int64_t row, int64
     const int64_t pixels = phases == 1     ? width
                            : phase < width ? (width - phase + phases - 1) / phases
                                            : 0;
-    int64_t begin = part * work->block_pixels + (part < work->longer_blocks ? part : work->longer_blocks);
+    int64_t begin =
+        part * work->block_pixels + (part < work->longer_blocks ? part : work->longer_blocks);
     int64_t end = begin + work->block_pixels + (part < work->longer_blocks ? 1 : 0);
     end = end < pixels ? end : pixels;
     if (begin >= end) {
@@ -98,8 +99,7 @@ static bool pixel_block_make(const hd_convolution_work *work, int64_t row, int64
     const int64_t step = sizes->transposed ? 1 : sizes->stride[1];
     const int64_t reach = (block->columns.count - 1) * block->columns.input_step;
     block->left = block->columns.input + (reach < 0 ? reach : 0);
-    block->right =
-        block->columns.input + (reach > 0 ? reach : 0) + (block->pixels - 1) * step;
+    block->right = block->columns.input + (reach > 0 ? reach : 0) + (block->pixels - 1) * step;
     return true;
 }
 
@@ -207,7 +207,8 @@ static void product_deep(const hd_convolution_work *work, const hd_convolution_b
         for (int64_t tap = 0; tap < block->taps; tap++) {
             for (int64_t k = 0, next; (next = hd_stop_reach(k, block->run)) > k; k = next) {
                 piece.input = block->input + row * block->input_row + tap * block->input_tap + k;
-                piece.weights = block->weights + row * block->weight_row + tap * block->weight_tap + k * width;
+                piece.weights =
+                    block->weights + row * block->weight_row + tap * block->weight_tap + k * width;
                 piece.run = next - k;
                 piece.ends = row + 1 == block->rows && tap + 1 == block->taps && next == block->run;
                 work->kernels->product(&piece);
@@ -286,7 +287,9 @@ static void unfold(const hd_convolution_work *work, const hd_convolution_image *
         const size_t bytes = (size_t)(end - begin) * sizeof(float);
         const int64_t at =
             ((row * work->fold[0] + part - image->output_first_row) * work->sizes.output[1] +
-             pixels->output) * each + begin - part * each;
+             pixels->output) *
+                each +
+            begin - part * each;
         for (int64_t p = 0; p < pixels->pixels; p++) {
             const float *from = image->folded + p * columns + begin;
             float *to = image->output + at + p * each;
@@ -352,7 +355,8 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
         block.streams = image->streams && block.clips;
         block.taps = pixels.columns.count;
         block.run = sizes->channels / sizes->group;
-        if (sizes->group == 1 && pixels.columns.input_step == 1 && pixels.columns.kernel_step == 1) {
+        if (sizes->group == 1 && pixels.columns.input_step == 1 &&
+            pixels.columns.kernel_step == 1) {
             block.run *= block.taps; /* a kernel row is contiguous in input and panel */
             block.taps = 1;
         }
@@ -360,8 +364,7 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
             product_folded(work, image, row, &pixels, &block, first_panel, last_panel);
             continue;
         }
-        int64_t at =
-            ((row - image->output_first_row) * sizes->output[1] + pixels.output) * outputs;
+        int64_t at = ((row - image->output_first_row) * sizes->output[1] + pixels.output) * outputs;
         product_panels(work, image, &pixels, &block, at, first_panel, last_panel);
         if (!hd_convolution_activates(work->activation.kind)) {
             hd_convolution_activate_late(work, image->output + at + first, pixels.pixels,
@@ -402,9 +405,9 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
         const taps rows = taps_inside(taps_of(sizes, 0, row), sizes->input[0]);
         line.rows = rows.count;
         line.weights = image->weights + rows.kernel * line.weight_row + channel;
-        const float *input = image->input + channel +
-                             (rows.count == 0 ? 0 : rows.input - image->input_first_row) * width *
-                                 channels;
+        const float *input =
+            image->input + channel +
+            (rows.count == 0 ? 0 : rows.input - image->input_first_row) * width * channels;
         const int64_t at = (row - image->output_first_row) * pixels * channels + channel;
         for (int64_t pixel = 0; pixel < pixels;) {
             line.pixels = depthwise_pixels(pixels - pixel, most);
@@ -412,8 +415,10 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
             line.blocks = 1;
             if (line.column >= 0) {
                 /* All following whole blocks that lie inside go in one call. */
-                while (pixels - pixel - line.blocks * line.pixels >= 2 * most && line.blocks < most_blocks &&
-                       line.column + ((line.blocks + 1) * line.pixels - 1) * stride + reach < width) {
+                while (pixels - pixel - line.blocks * line.pixels >= 2 * most &&
+                       line.blocks < most_blocks &&
+                       line.column + ((line.blocks + 1) * line.pixels - 1) * stride + reach <
+                           width) {
                     line.blocks++;
                 }
             }

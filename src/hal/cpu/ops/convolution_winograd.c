@@ -17,7 +17,7 @@
 /* Transformed inputs of the tiles that are multiplied together; they and a panel of the weights should stay in
  * the second-level cache. */
 #define BLOCK_BYTES (384 << 10)
-#define POSITIONS HD_WINOGRAD_POSITIONS
+#define POSITIONS   HD_WINOGRAD_POSITIONS
 
 /* Floats of a transformed position of all tiles of a block; the line more keeps the 16 out of one set of a
  * cache. */
@@ -45,11 +45,12 @@ void hd_convolution_winograd_cut(hd_convolution_work *work)
 {
     const int64_t most = work->kernels->pixels;
     work->winograd_channels = hd_convolution_padded(work->sizes.channels, 16);
-    int64_t blocks = BLOCK_BYTES / (POSITIONS * work->winograd_channels * (int64_t)sizeof(float)) / most;
+    int64_t blocks =
+        BLOCK_BYTES / (POSITIONS * work->winograd_channels * (int64_t)sizeof(float)) / most;
     blocks = blocks < 1 ? 1 : blocks;
     work->winograd_tiles = blocks * most;
-    work->winograd_floats = (size_t)(work->winograd_channels +
-                                     POSITIONS * (input_step(work) + product_step(work)));
+    work->winograd_floats =
+        (size_t)(work->winograd_channels + POSITIONS * (input_step(work) + product_step(work)));
 }
 
 /* Transforms the inputs of tiles [begin, begin + count); zeros: what lies outside the image, and the last row
@@ -67,9 +68,10 @@ static void transform_inputs(const hd_convolution_work *work, const hd_convoluti
             const int64_t y = row + p / 4, x = column + p % 4;
             const bool inside = y >= 0 && y < sizes->input[0] && x >= 0 && x < sizes->input[1] &&
                                 (p < 12 || row + sizes->pad_begin[0] + 1 < sizes->output[0]);
-            pixels[p] = !inside ? zeros
-                                : image->input + ((y - image->input_first_row) * sizes->input[1] + x) *
-                                                     sizes->channels;
+            pixels[p] = !inside
+                            ? zeros
+                            : image->input + ((y - image->input_first_row) * sizes->input[1] + x) *
+                                                 sizes->channels;
         }
         work->kernels->winograd_input(pixels, sizes->channels, inputs + i * work->winograd_channels,
                                       input_step(work));
@@ -123,7 +125,8 @@ static void transform_products(const hd_convolution_work *work, const hd_convolu
         const int64_t row = (begin + i) / across * 2, left = (begin + i) % across;
         some = across - left < count - i ? across - left : count - i;
         some = some < most ? some : most;
-        const int64_t at = ((row - image->output_first_row) * sizes->output[1] + left * 2) * outputs;
+        const int64_t at =
+            ((row - image->output_first_row) * sizes->output[1] + left * 2) * outputs;
         const int64_t rest = sizes->output[1] - left * 2;
         tiles.products = products + i * width;
         tiles.rows = sizes->output[0] - row < 2 ? 1 : 2;
@@ -140,9 +143,9 @@ static void transform_products(const hd_convolution_work *work, const hd_convolu
     }
 }
 
-void hd_convolution_winograd_tiles(const hd_convolution_work *work, const hd_convolution_image *image,
-                                   int64_t begin, int64_t end, int64_t first_panel,
-                                   int64_t last_panel)
+void hd_convolution_winograd_tiles(const hd_convolution_work *work,
+                                   const hd_convolution_image *image, int64_t begin, int64_t end,
+                                   int64_t first_panel, int64_t last_panel)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t lanes = work->kernels->lanes, panel = 2 * lanes;
@@ -156,7 +159,8 @@ void hd_convolution_winograd_tiles(const hd_convolution_work *work, const hd_con
         transform_inputs(work, image, first, count, zeros, inputs);
         for (int64_t p = first_panel; p < last_panel && hd_stop_asked() == HD_OK; p++) {
             const int64_t rest = sizes->output_channels - p * panel;
-            const int64_t columns = rest < panel ? rest : panel, width = columns > lanes ? panel : lanes;
+            const int64_t columns = rest < panel ? rest : panel,
+                          width = columns > lanes ? panel : lanes;
             const float *weights = image->weights + p * panel * POSITIONS * sizes->channels;
             multiply(work, inputs, count, weights, width, products);
             transform_products(work, image, first, count, p * panel, columns, width, products);

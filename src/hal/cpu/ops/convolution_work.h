@@ -4,10 +4,10 @@
 #ifndef HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
 #define HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
 
-#include "operation/convolution.h"
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/convolution_block.h"
 #include "hal/cpu/packing.h"
+#include "operation/convolution.h"
 
 /* Sizes of two spatial dimensions, height and width; one-dimensional ones have height 1. */
 typedef struct hd_convolution_work {
@@ -43,10 +43,13 @@ typedef struct hd_convolution_work {
     size_t bias_floats;   /* of scratch, folded: the bias, once a column */
     size_t folded_floats; /* of scratch, folded: results of a block */
     size_t winograd_floats; /* of scratch, Winograd: its parts */
-    int64_t plane;        /* planes: floats of one, and of one of its rows; padding is part of them */
+    /* planes: floats of one, and of one of its rows; padding is part of them */
+    int64_t plane;
     int64_t plane_row;
-    int64_t plane_pixels; /* planes: pixels of a chunk, in whole blocks: floats of an output plane */
-    int64_t winograd_tiles;    /* Winograd: most tiles that are transformed before they are multiplied */
+    /* planes: pixels of a chunk, in whole blocks: floats of an output plane */
+    int64_t plane_pixels;
+    /* Winograd: most tiles that are transformed before they are multiplied */
+    int64_t winograd_tiles;
     int64_t winograd_channels; /* Winograd: floats of a transformed tile's channels */
 } hd_convolution_work;
 
@@ -61,9 +64,9 @@ typedef struct hd_convolution_image {
     float *output;
     int64_t output_first_row;
     bool streams;
-    bool fetches; /* each panel brings the next one's weights to the second-level cache */
-    float *edge; /* scratch */
-    float *folded; /* scratch: a block's results before they go to their rows */
+    bool fetches;    /* each panel brings the next one's weights to the second-level cache */
+    float *edge;     /* scratch */
+    float *folded;   /* scratch: a block's results before they go to their rows */
     float *winograd; /* scratch: zeros, transformed inputs, products */
 } hd_convolution_image;
 
@@ -92,12 +95,13 @@ void hd_convolution_activate_late(const hd_convolution_work *work, float *output
 /* Winograd (convolution_winograd.c): 2x2 tiles of output, counted row by row over an image. Computes tiles
  * [begin, end), panels [first_panel, last_panel). cut: the sizes of blocks and scratch. */
 #define HD_WINOGRAD_POSITIONS 16
-int64_t hd_convolution_winograd_columns(const hd_convolution *sizes); /* tiles of a row, of an image */
+/* tiles of a row, of an image */
+int64_t hd_convolution_winograd_columns(const hd_convolution *sizes);
 int64_t hd_convolution_winograd_count(const hd_convolution *sizes);
 void hd_convolution_winograd_cut(hd_convolution_work *work);
-void hd_convolution_winograd_tiles(const hd_convolution_work *work, const hd_convolution_image *image,
-                                   int64_t begin, int64_t end, int64_t first_panel,
-                                   int64_t last_panel);
+void hd_convolution_winograd_tiles(const hd_convolution_work *work,
+                                   const hd_convolution_image *image, int64_t begin, int64_t end,
+                                   int64_t first_panel, int64_t last_panel);
 
 /* Chooses the way over planes, if it is faster: kernel's function and tiles, and the scratch of `work`.
  * false: it is not. (convolution_planes.c) */

@@ -16,7 +16,8 @@ static bool program_create(hd_region *region, size_t inputs, size_t instructions
     program->instruction_capacity = instructions;
     program->variable_capacity = inputs + 2 * instructions; /* results and constants */
     program->instructions = hd_region_array(region, instructions, sizeof *program->instructions);
-    program->variables = hd_region_array(region, program->variable_capacity, sizeof *program->variables);
+    program->variables =
+        hd_region_array(region, program->variable_capacity, sizeof *program->variables);
     *out_program = program;
     return program->instructions != NULL && program->variables != NULL;
 }
@@ -47,8 +48,8 @@ static bool end_with(hd_elementwise_program *program, hd_elementwise_value resul
         return true;
     }
     hd_dtype dtype = hd_elementwise_dtype(program, result);
-    return hd_elementwise_emit(program, hd_elementwise_copy(hd_dtype_size(dtype)), 0, NULL, dtype, 1,
-                               &result) != HD_ELEMENTWISE_NO_VALUE;
+    return hd_elementwise_emit(program, hd_elementwise_copy(hd_dtype_size(dtype)), 0, NULL, dtype,
+                               1, &result) != HD_ELEMENTWISE_NO_VALUE;
 }
 
 static hd_status compile_one(hd_cpu_compilation *compilation)
@@ -162,14 +163,16 @@ bool hd_cpu_elementwise_fuses(const hd_operation *operation)
 #define ROW(id) {HD_OP_##id, compile_one},
 const hd_cpu_operator hd_cpu_operators_elementwise[] = {
     ROW(ABS) ROW(ACOS) ROW(ACOSH) ROW(ADD) ROW(AND) ROW(ASIN) ROW(ASINH) ROW(ATAN) ROW(ATANH)
-    ROW(BIT_SHIFT) ROW(BITWISE_AND) ROW(BITWISE_NOT) ROW(BITWISE_OR) ROW(BITWISE_XOR) ROW(CAST)
-    ROW(CAST_LIKE) ROW(CEIL) ROW(CELU) ROW(CLIP) ROW(COS) ROW(COSH) ROW(DIV) ROW(ELU) ROW(EQUAL)
-    ROW(ERF) ROW(EXP) ROW(FLOOR) ROW(GELU) ROW(GREATER) ROW(GREATER_OR_EQUAL) ROW(HARD_SIGMOID)
-    ROW(HARD_SWISH) ROW(IS_INF) ROW(IS_NAN) ROW(LEAKY_RELU) ROW(LESS) ROW(LESS_OR_EQUAL) ROW(LOG)
-    ROW(MAX) ROW(MEAN) ROW(MIN) ROW(MISH) ROW(MOD) ROW(MUL) ROW(NEG) ROW(NOT) ROW(OR) ROW(PRELU)
-    ROW(POW) ROW(RECIPROCAL) ROW(RELU) ROW(ROUND) ROW(SELU) ROW(SHRINK) ROW(SIGMOID) ROW(SIGN)
-    ROW(SIN) ROW(SINH) ROW(SOFTPLUS) ROW(SOFTSIGN) ROW(SQRT) ROW(SUB) ROW(SUM) ROW(SWISH) ROW(TAN)
-    ROW(TANH) ROW(THRESHOLDED_RELU) ROW(WHERE) ROW(XOR)
-    {HD_OP_HEDDLE_ELEMENTWISE, compile_chain},
+        ROW(BIT_SHIFT) ROW(BITWISE_AND) ROW(BITWISE_NOT) ROW(BITWISE_OR) ROW(BITWISE_XOR) ROW(CAST)
+            ROW(CAST_LIKE) ROW(CEIL) ROW(CELU) ROW(CLIP) ROW(COS) ROW(COSH) ROW(DIV) ROW(ELU)
+                ROW(EQUAL) ROW(ERF) ROW(EXP) ROW(FLOOR) ROW(GELU) ROW(GREATER) ROW(GREATER_OR_EQUAL)
+                    ROW(HARD_SIGMOID) ROW(HARD_SWISH) ROW(IS_INF) ROW(IS_NAN) ROW(LEAKY_RELU)
+                        ROW(LESS) ROW(LESS_OR_EQUAL) ROW(LOG) ROW(MAX) ROW(MEAN) ROW(MIN) ROW(MISH)
+                            ROW(MOD) ROW(MUL) ROW(NEG) ROW(NOT) ROW(OR) ROW(PRELU) ROW(POW)
+                                ROW(RECIPROCAL) ROW(RELU) ROW(ROUND) ROW(SELU) ROW(SHRINK)
+                                    ROW(SIGMOID) ROW(SIGN) ROW(SIN) ROW(SINH) ROW(SOFTPLUS)
+                                        ROW(SOFTSIGN) ROW(SQRT) ROW(SUB) ROW(SUM) ROW(SWISH)
+                                            ROW(TAN) ROW(TANH) ROW(THRESHOLDED_RELU) ROW(WHERE)
+                                                ROW(XOR){HD_OP_HEDDLE_ELEMENTWISE, compile_chain},
     {0},
 };

@@ -3,7 +3,8 @@
 #include "hal/cpu/ops/elementwise_loop.inc"
 
 typedef struct cast_row {
-    hd_elementwise_function *int8, *int16, *int32, *int64, *uint8, *uint16, *uint32, *uint64, *boolean;
+    hd_elementwise_function *int8, *int16, *int32, *int64, *uint8, *uint16, *uint32, *uint64,
+        *boolean;
     hd_elementwise_function *float32, *float64;
     hd_elementwise_function *odd; /* to float32, rounded to odd: see float_rounded_to_odd */
 } cast_row;
@@ -54,63 +55,63 @@ static inline double double_of_unsigned(uint64_t x)
 
 #define DEFINE_CAST(name, R, T, expression) DEFINE_UNARY_LOOP(name, R, T, expression)
 
-#define FROM float
-#define FROM_NAME float32
-#define FROM_IS_FLOAT 1
+#define FROM           float
+#define FROM_NAME      float32
+#define FROM_IS_FLOAT  1
 #define FROM_TO_ODD(x) (x)
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM double
-#define FROM_NAME float64
-#define FROM_IS_FLOAT 1
+#define FROM           double
+#define FROM_NAME      float64
+#define FROM_IS_FLOAT  1
 #define FROM_TO_ODD(x) float_rounded_to_odd(x)
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM int8_t
-#define FROM_NAME int8
-#define FROM_IS_FLOAT 0
+#define FROM           int8_t
+#define FROM_NAME      int8
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) (float)(x)
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM int16_t
-#define FROM_NAME int16
-#define FROM_IS_FLOAT 0
+#define FROM           int16_t
+#define FROM_NAME      int16
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) (float)(x)
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM int32_t
-#define FROM_NAME int32
-#define FROM_IS_FLOAT 0
+#define FROM           int32_t
+#define FROM_NAME      int32
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) float_rounded_to_odd(double_of_integer(x))
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM int64_t
-#define FROM_NAME int64
-#define FROM_IS_FLOAT 0
+#define FROM           int64_t
+#define FROM_NAME      int64
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) float_rounded_to_odd(double_of_integer(x))
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM uint8_t
-#define FROM_NAME uint8
-#define FROM_IS_FLOAT 0
+#define FROM           uint8_t
+#define FROM_NAME      uint8
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) (float)(x)
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM uint16_t
-#define FROM_NAME uint16
-#define FROM_IS_FLOAT 0
+#define FROM           uint16_t
+#define FROM_NAME      uint16
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) (float)(x)
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM uint32_t
-#define FROM_NAME uint32
-#define FROM_IS_FLOAT 0
+#define FROM           uint32_t
+#define FROM_NAME      uint32
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) float_rounded_to_odd(double_of_unsigned(x))
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
-#define FROM uint64_t
-#define FROM_NAME uint64
-#define FROM_IS_FLOAT 0
+#define FROM           uint64_t
+#define FROM_NAME      uint64
+#define FROM_IS_FLOAT  0
 #define FROM_TO_ODD(x) float_rounded_to_odd(double_of_unsigned(x))
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 

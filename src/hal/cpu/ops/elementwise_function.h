@@ -29,12 +29,12 @@ typedef struct hd_elementwise_functions {
     hd_elementwise_function *subtract;
     hd_elementwise_function *multiply;
     hd_elementwise_function *divide;
-    hd_elementwise_function *maximum;  /* NaN if either is */
-    hd_elementwise_function *minimum;  /* NaN if either is */
-    hd_elementwise_function *at_least; /* in[0] raised to in[1]; NaN where in[0] is */
-    hd_elementwise_function *at_most;  /* in[0] lowered to in[1]; NaN where in[0] is */
-    hd_elementwise_function *modulo;    /* the divisor's sign, as Python's % */
-    hd_elementwise_function *remainder; /* the dividend's sign, as C's fmod */
+    hd_elementwise_function *maximum;       /* NaN if either is */
+    hd_elementwise_function *minimum;       /* NaN if either is */
+    hd_elementwise_function *at_least;      /* in[0] raised to in[1]; NaN where in[0] is */
+    hd_elementwise_function *at_most;       /* in[0] lowered to in[1]; NaN where in[0] is */
+    hd_elementwise_function *modulo;        /* the divisor's sign, as Python's % */
+    hd_elementwise_function *remainder;     /* the dividend's sign, as C's fmod */
     hd_elementwise_function *equal;         /* -> bool */
     hd_elementwise_function *less;          /* -> bool */
     hd_elementwise_function *less_or_equal; /* -> bool */
@@ -45,7 +45,7 @@ typedef struct hd_elementwise_functions {
     hd_elementwise_function *is_nan;               /* -> bool */
     hd_elementwise_function *is_positive_infinity; /* -> bool */
     hd_elementwise_function *is_negative_infinity; /* -> bool */
-    hd_elementwise_function *bitwise_and; /* for bool, these are the logical functions */
+    hd_elementwise_function *bitwise_and;          /* for bool, these are the logical functions */
     hd_elementwise_function *bitwise_or;
     hd_elementwise_function *bitwise_xor;
     hd_elementwise_function *bitwise_not;

@@ -4,10 +4,10 @@
 
 #include "base/memory.h"
 
-#define UNIT 64       /* elements: tiles begin at cache lines of the output */
-#define BLOCK 1024    /* elements: some blocks of float32 fit into the first cache */
-#define SHORT_ROW 32  /* elements: below, blocks cross rows and inputs are gathered */
-#define PERIODIC_ROW 256 /* elements: up to here, too, where that is done once for all blocks */
+#define UNIT         64   /* elements: tiles begin at cache lines of the output */
+#define BLOCK        1024 /* elements: some blocks of float32 fit into the first cache */
+#define SHORT_ROW    32   /* elements: below, blocks cross rows and inputs are gathered */
+#define PERIODIC_ROW 256  /* elements: up to here, too, where that is done once for all blocks */
 
 hd_elementwise_value hd_elementwise_emit(hd_elementwise_program *program,
                                          hd_elementwise_function *function, unsigned accepted,
@@ -102,7 +102,8 @@ static void set_dimensions(hd_elementwise_program *program, const hd_shape *shap
         }
         program->dims[program->rank - 1] *= dim;
         for (size_t k = 0; k < program->input_count; k++) {
-            program->variables[k].strides[program->rank - 1] = stride_along(&shapes[k], output, axis);
+            program->variables[k].strides[program->rank - 1] =
+                stride_along(&shapes[k], output, axis);
         }
     }
 }
@@ -154,8 +155,8 @@ static void set_accesses(hd_elementwise_program *program)
             is_single &= input->strides[axis] == 0;
             stride *= program->dims[axis];
         }
-        input->access = is_flat     ? HD_ELEMENTWISE_FLAT
-                        : is_single ? HD_ELEMENTWISE_SCALAR
+        input->access = is_flat                       ? HD_ELEMENTWISE_FLAT
+                        : is_single                   ? HD_ELEMENTWISE_SCALAR
                         : is_periodic(program, input) ? HD_ELEMENTWISE_PERIODIC
                                                       : HD_ELEMENTWISE_STRIDED;
     }
@@ -221,8 +222,10 @@ static size_t set_scratch(hd_elementwise_program *program)
     for (size_t i = 0; i + 1 < program->instruction_count; i++) {
         hd_elementwise_variable *result = &program->variables[program->instructions[i].result];
         hd_elementwise_variable *old = NULL;
-        for (size_t before = i; before-- > 0 && old == NULL;) { /* of a long chain, the last but one */
-            hd_elementwise_variable *candidate = &program->variables[program->instructions[before].result];
+        for (size_t before = i; before-- > 0 && old == NULL;) {
+            /* of a long chain, the last but one */
+            hd_elementwise_variable *candidate =
+                &program->variables[program->instructions[before].result];
             old = candidate->holds_block && candidate->last_reader < i ? candidate : NULL;
         }
         result->scratch_offset = old != NULL ? old->scratch_offset : used;
@@ -265,7 +268,8 @@ static void fill(void *out, const void *element, size_t element_size, size_t n)
 }
 
 /* Splits an output position into its indices. */
-static void split(const hd_elementwise_program *program, int64_t position, int64_t index[HD_MAX_RANK])
+static void split(const hd_elementwise_program *program, int64_t position,
+                  int64_t index[HD_MAX_RANK])
 {
     for (uint32_t axis = program->rank; axis-- > 0;) {
         index[axis] = position % program->dims[axis];
@@ -340,8 +344,8 @@ static void place_inputs(const hd_elementwise_program *program, void *const *buf
     }
 }
 
-static void run_block(const hd_elementwise_program *program, char *scratch, const char **at, char *out,
-                      int64_t n)
+static void run_block(const hd_elementwise_program *program, char *scratch, const char **at,
+                      char *out, int64_t n)
 {
     for (size_t i = 0; i < program->instruction_count; i++) {
         const hd_elementwise_instruction *instruction = &program->instructions[i];
@@ -349,7 +353,8 @@ static void run_block(const hd_elementwise_program *program, char *scratch, cons
         for (unsigned k = 0; k < instruction->operand_count; k++) {
             const hd_elementwise_variable *variable = &program->variables[instruction->operands[k]];
             bool is_spread = variable->is_scalar && !(instruction->scalars & 1u << k);
-            operands[k] = is_spread ? scratch + variable->scratch_offset : at[instruction->operands[k]];
+            operands[k] =
+                is_spread ? scratch + variable->scratch_offset : at[instruction->operands[k]];
         }
         char *result = i + 1 == program->instruction_count
                            ? out

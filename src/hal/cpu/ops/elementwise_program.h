@@ -25,13 +25,14 @@ typedef struct hd_elementwise_variable {
     hd_dtype dtype;
     hd_elementwise_access access;
     bool is_constant;
-    bool is_scalar;        /* one element for a whole block */
-    bool is_expanded;      /* a block of copies of it is needed */
+    bool is_scalar;   /* one element for a whole block */
+    bool is_expanded; /* a block of copies of it is needed */
     size_t element_size;
-    size_t scratch_offset; /* of the block: a result's, or an input's that is expanded or gathered */
-    size_t last_reader;    /* a result's: the last instruction that reads it */
-    bool holds_block;      /* a result's: no later one has its block */
-    uint64_t constant;     /* the element's bytes */
+    /* of the block: a result's, or an input's that is expanded or gathered */
+    size_t scratch_offset;
+    size_t last_reader;           /* a result's: the last instruction that reads it */
+    bool holds_block;             /* a result's: no later one has its block */
+    uint64_t constant;            /* the element's bytes */
     int64_t strides[HD_MAX_RANK]; /* elements, over the program's dimensions */
 } hd_elementwise_variable;
 

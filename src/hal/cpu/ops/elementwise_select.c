@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define NO_VALUE HD_ELEMENTWISE_NO_VALUE
+#define NO_VALUE    HD_ELEMENTWISE_NO_VALUE
 #define ALL_SCALARS 7u
 
 typedef hd_elementwise_value value;
@@ -29,14 +29,15 @@ static float attribute(const selection *s, const char *name, float otherwise)
     return hd_operation_float(s->operation, name, otherwise);
 }
 
-static value emit_one(const selection *s, hd_elementwise_function *function, hd_dtype result, value a)
+static value emit_one(const selection *s, hd_elementwise_function *function, hd_dtype result,
+                      value a)
 {
     return hd_elementwise_emit(s->program, function, 0, NULL, result, 1, (const value[]){a});
 }
 
 /* Both operands must have the same type. */
-static value emit_two(const selection *s, hd_elementwise_function *function, hd_dtype result, value a,
-                      value b)
+static value emit_two(const selection *s, hd_elementwise_function *function, hd_dtype result,
+                      value a, value b)
 {
     if (hd_elementwise_dtype(s->program, a) != hd_elementwise_dtype(s->program, b)) {
         return NO_VALUE;
@@ -55,8 +56,8 @@ static value emit_parametric(const selection *s, hd_vector_parametric *function,
                              float beta)
 {
     hd_elementwise_parameters parameters = {.parametric = function, .alpha = alpha, .beta = beta};
-    return hd_elementwise_emit(s->program, hd_elementwise_apply_parametric, 0, &parameters, HD_FLOAT32,
-                               1, s->values);
+    return hd_elementwise_emit(s->program, hd_elementwise_apply_parametric, 0, &parameters,
+                               HD_FLOAT32, 1, s->values);
 }
 
 static value emit_where(const selection *s, value condition, value yes, value no)
@@ -156,12 +157,12 @@ static value emit_float_function(const selection *s, const float_function *funct
     if (s->dtype == HD_FLOAT32) {
         memcpy(&parameters.unary, (const char *)hd_vector_functions_get() + function->member,
                sizeof parameters.unary);
-        return hd_elementwise_emit(s->program, hd_elementwise_apply_unary, 0, &parameters, s->dtype, 1,
-                                   &a);
+        return hd_elementwise_emit(s->program, hd_elementwise_apply_unary, 0, &parameters, s->dtype,
+                                   1, &a);
     }
     if (s->dtype == HD_FLOAT64) {
-        return hd_elementwise_emit(s->program, hd_elementwise_apply_double, 0, &parameters, s->dtype,
-                                   1, &a);
+        return hd_elementwise_emit(s->program, hd_elementwise_apply_double, 0, &parameters,
+                                   s->dtype, 1, &a);
     }
     return NO_VALUE;
 }
@@ -196,8 +197,8 @@ static value select_leaky_relu(const selection *s)
     if (s->dtype == HD_FLOAT32) {
         return emit_parametric(s, hd_vector_functions_get()->leaky_relu, alpha, 0.0f);
     }
-    value scaled = emit_two(s, s->functions->multiply, s->dtype, constant(s, (double)alpha),
-                            operand(s, 0));
+    value scaled =
+        emit_two(s, s->functions->multiply, s->dtype, constant(s, (double)alpha), operand(s, 0));
     return below_zero(s, scaled);
 }
 
@@ -210,8 +211,11 @@ static value select_elu(const selection *s)
     float alpha = attribute(s, "alpha", is_selu ? 1.67326319217681884765625f : 1.0f);
     float gamma = attribute(s, "gamma", 1.05070102214813232421875f);
     if (s->dtype == HD_FLOAT32) {
-        return emit_parametric(s, is_selu ? vector->selu : is_celu ? vector->celu : vector->elu, alpha,
-                               gamma);
+        return emit_parametric(s,
+                               is_selu   ? vector->selu
+                               : is_celu ? vector->celu
+                                         : vector->elu,
+                               alpha, gamma);
     }
     value x = operand(s, 0), inner = x;
     if (is_celu) {
@@ -220,8 +224,9 @@ static value select_elu(const selection *s)
     value grown = emit_float_function(s, &expm1_function, inner);
     grown = emit_two(s, s->functions->multiply, s->dtype, grown, constant(s, (double)alpha));
     value result = below_zero(s, grown);
-    return is_selu ? emit_two(s, s->functions->multiply, s->dtype, result, constant(s, (double)gamma))
-                   : result;
+    return is_selu
+               ? emit_two(s, s->functions->multiply, s->dtype, result, constant(s, (double)gamma))
+               : result;
 }
 
 static value select_hard_sigmoid(const selection *s)
@@ -231,7 +236,8 @@ static value select_hard_sigmoid(const selection *s)
     float alpha = is_swish ? 1.0f / 6.0f : attribute(s, "alpha", 0.2f);
     float beta = is_swish ? 0.5f : attribute(s, "beta", 0.5f);
     if (s->dtype == HD_FLOAT32) {
-        return emit_parametric(s, is_swish ? vector->hard_swish : vector->hard_sigmoid, alpha, beta);
+        return emit_parametric(s, is_swish ? vector->hard_swish : vector->hard_sigmoid, alpha,
+                               beta);
     }
     double slope = is_swish ? 1.0 / 6.0 : (double)alpha;
     value y = emit_two(s, s->functions->multiply, s->dtype, operand(s, 0), constant(s, slope));
@@ -306,7 +312,7 @@ static value select_variadic(const selection *s)
     bool is_mean = id == HD_OP_MEAN;
     hd_elementwise_function *function = id == HD_OP_MAX   ? s->functions->maximum
                                         : id == HD_OP_MIN ? s->functions->minimum
-                                                                   : s->functions->add;
+                                                          : s->functions->add;
     value result = operand(s, 0);
     for (size_t i = 1; i < s->count; i++) {
         result = emit_two(s, function, s->dtype, result, operand(s, i));
@@ -330,12 +336,12 @@ static value select_power(const selection *s)
     if (s->functions->add == NULL) {
         return NO_VALUE;
     }
-    bool is_real = s->dtype == HD_FLOAT64 || exponent_dtype == HD_FLOAT32 ||
-                   exponent_dtype == HD_FLOAT64;
+    bool is_real =
+        s->dtype == HD_FLOAT64 || exponent_dtype == HD_FLOAT32 || exponent_dtype == HD_FLOAT64;
     hd_dtype common = is_real ? HD_FLOAT64 : HD_INT64;
     hd_elementwise_function *function = hd_elementwise_functions_of(common)->power;
-    value result = emit_two(s, function, common, emit_cast(s, base, common),
-                            emit_cast(s, exponent, common));
+    value result =
+        emit_two(s, function, common, emit_cast(s, base, common), emit_cast(s, exponent, common));
     return emit_cast(s, result, s->dtype);
 }
 
@@ -362,11 +368,14 @@ static value select_is_infinite(const selection *s)
     bool wants_below = hd_operation_int(s->operation, "detect_negative", 1) != 0;
     const hd_elementwise_functions *logical = hd_elementwise_functions_of(HD_BOOL);
     if (wants_above != wants_below) {
-        return emit_one(s, wants_above ? s->functions->is_positive_infinity
-                                       : s->functions->is_negative_infinity, HD_BOOL, x);
+        return emit_one(s,
+                        wants_above ? s->functions->is_positive_infinity
+                                    : s->functions->is_negative_infinity,
+                        HD_BOOL, x);
     }
     /* No number is both, so that "and" is false everywhere. */
-    return emit_two(s, wants_above ? logical->bitwise_or : logical->bitwise_and, HD_BOOL, above, below);
+    return emit_two(s, wants_above ? logical->bitwise_or : logical->bitwise_and, HD_BOOL, above,
+                    below);
 }
 
 static value select_where(const selection *s)

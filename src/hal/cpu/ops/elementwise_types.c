@@ -29,81 +29,81 @@ static int64_t power_of_integers(int64_t x, int64_t y)
 DEFINE_BINARY_LOOP(power_float64, double, double, power_of_doubles(x, y))
 DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
-#define TYPE double
-#define NAME float64
-#define TABLE static const hd_elementwise_functions table_float64
-#define TYPE_IS_FLOAT 1
-#define TYPE_IS_SIGNED 1
-#define FLOAT_ABSOLUTE fabs
-#define FLOAT_MAXIMUM hd_maximum_float64
-#define FLOAT_MINIMUM hd_minimum_float64
+#define TYPE            double
+#define NAME            float64
+#define TABLE           static const hd_elementwise_functions table_float64
+#define TYPE_IS_FLOAT   1
+#define TYPE_IS_SIGNED  1
+#define FLOAT_ABSOLUTE  fabs
+#define FLOAT_MAXIMUM   hd_maximum_float64
+#define FLOAT_MINIMUM   hd_minimum_float64
 #define FLOAT_REMAINDER fmod
-#define POWER power_float64
+#define POWER           power_float64
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE int8_t
-#define NAME int8
-#define TABLE static const hd_elementwise_functions table_int8
-#define TYPE_IS_FLOAT 0
+#define TYPE           int8_t
+#define NAME           int8
+#define TABLE          static const hd_elementwise_functions table_int8
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
-#define WIDE uint32_t
+#define WIDE           uint32_t
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE uint8_t
-#define NAME uint8
-#define TABLE static const hd_elementwise_functions table_uint8
-#define TYPE_IS_FLOAT 0
+#define TYPE           uint8_t
+#define NAME           uint8
+#define TABLE          static const hd_elementwise_functions table_uint8
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
-#define WIDE uint32_t
+#define WIDE           uint32_t
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE int16_t
-#define NAME int16
-#define TABLE static const hd_elementwise_functions table_int16
-#define TYPE_IS_FLOAT 0
+#define TYPE           int16_t
+#define NAME           int16
+#define TABLE          static const hd_elementwise_functions table_int16
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
-#define WIDE uint32_t
+#define WIDE           uint32_t
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE uint16_t
-#define NAME uint16
-#define TABLE static const hd_elementwise_functions table_uint16
-#define TYPE_IS_FLOAT 0
+#define TYPE           uint16_t
+#define NAME           uint16
+#define TABLE          static const hd_elementwise_functions table_uint16
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
-#define WIDE uint32_t
+#define WIDE           uint32_t
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE int32_t
-#define NAME int32
-#define TABLE static const hd_elementwise_functions table_int32
-#define TYPE_IS_FLOAT 0
+#define TYPE           int32_t
+#define NAME           int32
+#define TABLE          static const hd_elementwise_functions table_int32
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
-#define WIDE uint32_t
+#define WIDE           uint32_t
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE uint32_t
-#define NAME uint32
-#define TABLE static const hd_elementwise_functions table_uint32
-#define TYPE_IS_FLOAT 0
+#define TYPE           uint32_t
+#define NAME           uint32
+#define TABLE          static const hd_elementwise_functions table_uint32
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
-#define WIDE uint32_t
+#define WIDE           uint32_t
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE int64_t
-#define NAME int64
-#define TABLE static const hd_elementwise_functions table_int64
-#define TYPE_IS_FLOAT 0
+#define TYPE           int64_t
+#define NAME           int64
+#define TABLE          static const hd_elementwise_functions table_int64
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
-#define WIDE uint64_t
-#define POWER power_int64
+#define WIDE           uint64_t
+#define POWER          power_int64
 #include "hal/cpu/ops/elementwise_type.inc"
 
-#define TYPE uint64_t
-#define NAME uint64
-#define TABLE static const hd_elementwise_functions table_uint64
-#define TYPE_IS_FLOAT 0
+#define TYPE           uint64_t
+#define NAME           uint64
+#define TABLE          static const hd_elementwise_functions table_uint64
+#define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
-#define WIDE uint64_t
+#define WIDE           uint64_t
 #include "hal/cpu/ops/elementwise_type.inc"
 
 /* bool: bytes that hold 0 or 1, so that the bitwise functions are the logical ones. */
@@ -174,7 +174,8 @@ const hd_elementwise_functions *hd_elementwise_functions_of(hd_dtype dtype)
         const uint8_t *condition = in[0];                                                          \
         const T *yes = in[1], *no = in[2];                                                         \
         T *to = out;                                                                               \
-        size_t condition_step = !(scalars & 1), yes_step = !(scalars & 2), no_step = !(scalars & 4); \
+        size_t condition_step = !(scalars & 1), yes_step = !(scalars & 2),                         \
+               no_step = !(scalars & 4);                                                           \
         T no_only = n != 0 ? *no : 0, yes_only = n != 0 ? *yes : 0;                                \
         if (condition_step && yes_step && no_step) {                                               \
             INDEPENDENT                                                                            \

@@ -41,8 +41,8 @@ static float reflect(float x, float low, float high)
 static float place_of(const grid_parameters *p, float x, int64_t size)
 {
     float last = (float)size - 1.0f;
-    float place = p->align_corners ? (x + 1.0f) / 2.0f * last
-                                   : ((x + 1.0f) * (float)size - 1.0f) / 2.0f;
+    float place =
+        p->align_corners ? (x + 1.0f) / 2.0f * last : ((x + 1.0f) * (float)size - 1.0f) / 2.0f;
     place = !(place > -FAR) ? -FAR : place > FAR ? FAR : place; /* also what is not a number */
     if (p->mode == GRID_NEAREST) {
         place = rintf(place);
@@ -120,7 +120,8 @@ static void sample_point(const grid_parameters *p, const float *grid, const floa
         const float *plane = x + c * size;
         float sum = 0.0f;
         for (int number = 0; number < taps[0] * taps[1] * taps[2]; number++) {
-            int k = number % taps[2], h = number / taps[2] % taps[1], d = number / (taps[2] * taps[1]);
+            int k = number % taps[2], h = number / taps[2] % taps[1],
+                d = number / (taps[2] * taps[1]);
             if (places[0][d] >= 0 && places[1][h] >= 0 && places[2][k] >= 0) {
                 int64_t at = (places[0][d] * p->in[1] + places[1][h]) * p->in[2] + places[2][k];
                 sum += plane[at] * (weights[0][d] * weights[1][h] * weights[2][k]);
@@ -130,8 +131,8 @@ static void sample_point(const grid_parameters *p, const float *grid, const floa
     }
 }
 
-static void run_grid_sample(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                            void *scratch)
+static void run_grid_sample(const void *parameters, void *const *buffers, int64_t begin,
+                            int64_t end, void *scratch)
 {
     (void)scratch;
     const grid_parameters *p = parameters;
@@ -190,8 +191,8 @@ typedef struct affine_parameters {
     int64_t tiles;
 } affine_parameters;
 
-static void run_affine_grid(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                            void *scratch)
+static void run_affine_grid(const void *parameters, void *const *buffers, int64_t begin,
+                            int64_t end, void *scratch)
 {
     (void)scratch;
     const affine_parameters *p = parameters;

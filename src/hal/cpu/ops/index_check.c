@@ -40,8 +40,8 @@ static bool any_outside(const index_check *p, const void *indices)
     return outside;
 }
 
-static void run_index_check(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                            void *scratch)
+static void run_index_check(const void *parameters, void *const *buffers, int64_t begin,
+                            int64_t end, void *scratch)
 {
     (void)begin;
     (void)end;

@@ -63,7 +63,7 @@ static hd_status compile_gather(hd_cpu_compilation *compilation)
 /* --- GatherElements: rows of the indices' last axis */
 
 typedef struct gather_elements {
-    hd_shape shape; /* of the indices */
+    hd_shape shape;               /* of the indices */
     int64_t strides[HD_MAX_RANK]; /* of the data, in elements; 0 for `axis` */
     int64_t axis, axis_stride, dim, rows, columns, tile_count;
     size_t element;

@@ -28,9 +28,9 @@ typedef void combine(unsigned char *target, const unsigned char *update, int64_t
 #undef MINIMUM
 #define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 #define MINIMUM(a, b) ((a) < (b) ? (a) : (b))
-#define TYPE         int8_t
-#define WIDE         uint64_t
-#define NAME(suffix) combine_##suffix##_int8
+#define TYPE          int8_t
+#define WIDE          uint64_t
+#define NAME(suffix)  combine_##suffix##_int8
 #include "hal/cpu/ops/indexing_combine.inc"
 #define TYPE         uint8_t
 #define WIDE         uint64_t
@@ -62,8 +62,8 @@ typedef void combine(unsigned char *target, const unsigned char *update, int64_t
 #include "hal/cpu/ops/indexing_combine.inc"
 
 /* Bool is 0 or 1: its sum is "or", its product "and", as in NumPy. */
-static combine *const combine_all_bool[] = {combine_maximum_uint8, combine_minimum_uint8, combine_maximum_uint8,
-                                            combine_minimum_uint8};
+static combine *const combine_all_bool[] = {combine_maximum_uint8, combine_minimum_uint8,
+                                            combine_maximum_uint8, combine_minimum_uint8};
 
 static combine *const *combines_of(hd_dtype dtype)
 {
@@ -134,7 +134,7 @@ typedef struct scatter_elements {
     combine *meet;
     hd_shape indices;
     int64_t strides[HD_MAX_RANK]; /* of the data, in elements */
-    uint32_t axis, cut; /* the axis that tiles cut, unless there is only `axis` */
+    uint32_t axis, cut;           /* the axis that tiles cut, unless there is only `axis` */
     int64_t dim, cut_dim, tile_count;
     int64_t outer, inner; /* data elements before and behind the cut axis */
     size_t element;
@@ -222,7 +222,7 @@ hd_status hd_cpu_compile_scatter_elements(hd_cpu_compilation *compilation)
 typedef struct scatter_nd {
     combine *meet;
     int64_t slices; /* of the data */
-    int64_t block; /* elements of a slice */
+    int64_t block;  /* elements of a slice */
     int64_t updates, depth, tile_count;
     int64_t dims[HD_MAX_RANK], strides[HD_MAX_RANK]; /* strides in slices */
     size_t element;

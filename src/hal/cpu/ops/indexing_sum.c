@@ -3,7 +3,7 @@
 #include "base/stop.h"
 
 #define COLUMN_BLOCK 1024
-#define ROWS_A_LOOK 64
+#define ROWS_A_LOOK  64
 
 struct cum_sum;
 typedef void sum_columns(const struct cum_sum *p, const void *source, void *target, int64_t outer,

@@ -154,7 +154,8 @@ static inline hd_lanes hd_lanes_max(hd_lanes a, hd_lanes b)
     hd_lanes number = _mm256_and_ps(_mm256_max_ps(a, b), _mm256_max_ps(b, a));
     return _mm256_blendv_ps(number, nan, _mm256_cmp_ps(a, b, _CMP_UNORD_Q));
 #else
-    hd_lanes number = (hd_lanes)((hd_lane_ints)hd_lanes_larger(a, b) & (hd_lane_ints)hd_lanes_larger(b, a));
+    hd_lanes number =
+        (hd_lanes)((hd_lane_ints)hd_lanes_larger(a, b) & (hd_lane_ints)hd_lanes_larger(b, a));
     return hd_lanes_select((a != a) | (b != b), nan, number);
 #endif
 }
@@ -169,7 +170,8 @@ static inline hd_lanes hd_lanes_min(hd_lanes a, hd_lanes b)
     hd_lanes number = _mm256_or_ps(_mm256_min_ps(a, b), _mm256_min_ps(b, a));
     return _mm256_blendv_ps(number, nan, _mm256_cmp_ps(a, b, _CMP_UNORD_Q));
 #else
-    hd_lanes number = (hd_lanes)((hd_lane_ints)hd_lanes_smaller(a, b) | (hd_lane_ints)hd_lanes_smaller(b, a));
+    hd_lanes number =
+        (hd_lanes)((hd_lane_ints)hd_lanes_smaller(a, b) | (hd_lane_ints)hd_lanes_smaller(b, a));
     return hd_lanes_select((a != a) | (b != b), nan, number);
 #endif
 }

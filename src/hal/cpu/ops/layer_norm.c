@@ -30,14 +30,15 @@ typedef struct layer_norm_parameters {
 
 /* The elements for one row: where they lie, or in `room`, which is filled for the first row of a tile and for
  * every row if they differ. */
-static const float *row_of(const layer_norm_parameters *p, const broadcast *how, const float *operand,
-                           int64_t row, bool is_first, float *room)
+static const float *row_of(const layer_norm_parameters *p, const broadcast *how,
+                           const float *operand, int64_t row, bool is_first, float *room)
 {
     if (operand == NULL || how->is_row) {
         return operand;
     }
     for (int64_t i = 0; i < p->size && (is_first || how->differs) && !hd_stop_ends(i); i++) {
-        room[i] = operand[hd_reduce_offset(p->shape.rank, p->shape.dims, how->strides, row * p->size + i)];
+        room[i] = operand[hd_reduce_offset(p->shape.rank, p->shape.dims, how->strides,
+                                           row * p->size + i)];
     }
     return room;
 }
@@ -55,7 +56,8 @@ static void run_layer_norm(const void *parameters, void *const *buffers, int64_t
     float *means = !p->fused && p->output_count > 1 ? outputs[1] : NULL;
     float *inverses = !p->fused && p->output_count > 2 ? outputs[2] : NULL;
     const float *bias = p->input_count > 2 ? buffers[2] : NULL;
-    int64_t first = hd_cpu_tile_begin(p->rows, p->tiles, begin), stop = hd_cpu_tile_begin(p->rows, p->tiles, end);
+    int64_t first = hd_cpu_tile_begin(p->rows, p->tiles, begin),
+            stop = hd_cpu_tile_begin(p->rows, p->tiles, end);
     for (int64_t i = first; i < stop; i++) {
         int64_t offset = i * p->size;
         float mean, inverse;
@@ -82,7 +84,8 @@ static void run_layer_norm(const void *parameters, void *const *buffers, int64_t
 }
 
 /* As many elements as a row has are a row, unless broadcasting says otherwise. */
-static broadcast broadcast_of(const hd_operation *operation, size_t input, uint32_t axis, int64_t size)
+static broadcast broadcast_of(const hd_operation *operation, size_t input, uint32_t axis,
+                              int64_t size)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
     broadcast how = {.is_row = true};
@@ -144,8 +147,8 @@ hd_status hd_layer_norm_compile(hd_cpu_compilation *compilation)
     p->shape = *shape;
     p->scale = broadcast_of(operation, 1, (uint32_t)axis, p->size);
     p->bias = broadcast_of(operation, 2, (uint32_t)axis, p->size);
-    if (!p->fused &&
-        (operation->inputs[0].dtype == HD_FLOAT64 || hd_operation_int(operation, "stash_type", 1) == HD_FLOAT64)) {
+    if (!p->fused && (operation->inputs[0].dtype == HD_FLOAT64 ||
+                      hd_operation_int(operation, "stash_type", 1) == HD_FLOAT64)) {
         return compile_wide(compilation, p);
     }
     hd_status status = hd_float_only(compilation);

@@ -13,7 +13,7 @@ typedef struct loss_parameters {
     bool ignores;
     int64_t ignored;
     bool softmax;
-    bool has_all; /* the second output, all log probabilities, is among the buffers */
+    bool has_all;    /* the second output, all log probabilities, is among the buffers */
     bool none, mean; /* reductions; else the sum */
     size_t input_count;
 } loss_parameters;
@@ -50,14 +50,16 @@ static void run_loss(const void *parameters, void *const *buffers, int64_t begin
     float *loss = buffers[p->input_count];
     float *all = p->has_all ? buffers[p->input_count + 1] : NULL;
     double sum = 0, weight_sum = 0;
-    for (int64_t i = 0; begin < end && i < p->batch * p->positions && !hd_stop_ends_every(i, 16); i++) {
+    for (int64_t i = 0; begin < end && i < p->batch * p->positions && !hd_stop_ends_every(i, 16);
+         i++) {
         int64_t class = p->target_dtype == HD_INT64 ? ((const int64_t *)buffers[1])[i]
                                                     : ((const int32_t *)buffers[1])[i];
         if ((p->ignores && class == p->ignored) || class < 0 || class >= p->classes) {
             class = -1;
         }
         int64_t offset = i / p->positions * p->classes * p->positions + i % p->positions;
-        double value = log_probability(p, scores + offset, class, all == NULL ? NULL : all + offset);
+        double value =
+            log_probability(p, scores + offset, class, all == NULL ? NULL : all + offset);
         double weight = class < 0 ? 0 : weights == NULL ? 1 : (double)weights[class];
         sum -= value * weight;
         weight_sum += weight;

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/stop.h"
-#include "operation/axes.h"
 #include "hal/cpu/ops/normalization.h"
 #include "hal/cpu/ops/reduction.h"
+#include "operation/axes.h"
 
 #define LINES_A_LOOK 256 /* short ones; long ones have looks of their own */
 

@@ -1,11 +1,11 @@
 /* LRN, LpNormalization and MeanVarianceNormalization for one element type T, included once a type by lrn.c, which
  * defines T, NAME (what the functions' names end with) and POWER, Sleef's function. */
-#define JOIN__(a, b) a##b
-#define JOIN_(a, b) JOIN__(a, b)
+#define JOIN__(a, b)   a##b
+#define JOIN_(a, b)    JOIN__(a, b)
 #define FUNCTION(name) JOIN_(name, NAME)
 
-static void FUNCTION(run_lrn_)(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                    void *scratch)
+static void FUNCTION(run_lrn_)(const void *parameters, void *const *buffers, int64_t begin,
+                               int64_t end, void *scratch)
 {
     (void)scratch;
     const lrn_parameters *p = parameters;
@@ -35,8 +35,8 @@ static void FUNCTION(run_lrn_)(const void *parameters, void *const *buffers, int
     }
 }
 
-static void FUNCTION(run_lp_)(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                   void *scratch)
+static void FUNCTION(run_lp_)(const void *parameters, void *const *buffers, int64_t begin,
+                              int64_t end, void *scratch)
 {
     (void)scratch;
     const lp_parameters *p = parameters;
@@ -89,8 +89,8 @@ static void FUNCTION(normalize_)(const hd_reduce_walk *walk, const T *x, T *y)
     }
 }
 
-static void FUNCTION(run_mean_variance_)(const void *parameters, void *const *buffers, int64_t begin,
-                              int64_t end, void *scratch)
+static void FUNCTION(run_mean_variance_)(const void *parameters, void *const *buffers,
+                                         int64_t begin, int64_t end, void *scratch)
 {
     (void)scratch;
     const mean_variance_parameters *p = parameters;
@@ -98,9 +98,9 @@ static void FUNCTION(run_mean_variance_)(const void *parameters, void *const *bu
     int64_t columns = walk->fold_width ? 1 : walk->width;
     int64_t stop = hd_cpu_tile_begin(p->results, p->tiles, end);
     for (int64_t i = hd_cpu_tile_begin(p->results, p->tiles, begin); i < stop; i++) {
-        int64_t at = hd_reduce_offset(walk->outer_rank, walk->outer_dims, walk->outer_strides,
-                                      i / columns) +
-                     i % columns;
+        int64_t at =
+            hd_reduce_offset(walk->outer_rank, walk->outer_dims, walk->outer_strides, i / columns) +
+            i % columns;
         FUNCTION(normalize_)(walk, (const T *)buffers[0] + at, (T *)buffers[1] + at);
     }
 }

@@ -19,8 +19,8 @@ typedef struct matrix_product {
     hd_gemm gemm; /* of one product of the batch */
     hd_matmul_sizes sizes;
     hd_gemm_operands operands; /* strides; and b, where it is packed */
-    int64_t batch_tiles; /* tiles a batch is cut into, when one product is one tile; else 0 */
-    int bias; /* which input each is; -1: none */
+    int64_t batch_tiles;       /* tiles a batch is cut into, when one product is one tile; else 0 */
+    int bias;                  /* which input each is; -1: none */
     int residual;
     size_t output; /* which buffer */
     product_scaling scaling;

@@ -26,6 +26,6 @@ hd_status hd_cpu_compile_matmul_plain(hd_cpu_compilation *compilation,
 hd_cpu_compile hd_cpu_compile_gemm_plain;
 
 hd_cpu_compile hd_cpu_compile_einsum; /* matrix_einsum.c */
-hd_cpu_compile hd_cpu_compile_det; /* matrix_det.c */
+hd_cpu_compile hd_cpu_compile_det;    /* matrix_det.c */
 
 #endif

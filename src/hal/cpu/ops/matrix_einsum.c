@@ -178,7 +178,8 @@ hd_status hd_cpu_compile_einsum(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     hd_einsum einsum;
-    hd_status status = hd_einsum_resolve(operation, compilation->region, &einsum, compilation->error);
+    hd_status status =
+        hd_einsum_resolve(operation, compilation->region, &einsum, compilation->error);
     if (status != HD_OK) {
         return status;
     }

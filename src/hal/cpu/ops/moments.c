@@ -14,7 +14,8 @@ typedef struct moments_parameters {
 
 double hd_float_read(const void *data, hd_dtype dtype, int64_t index)
 {
-    return dtype == HD_FLOAT64 ? ((const double *)data)[index] : (double)((const float *)data)[index];
+    return dtype == HD_FLOAT64 ? ((const double *)data)[index]
+                               : (double)((const float *)data)[index];
 }
 
 void hd_float_write(void *data, hd_dtype dtype, int64_t index, double value)
@@ -26,7 +27,8 @@ void hd_float_write(void *data, hd_dtype dtype, int64_t index, double value)
     }
 }
 
-bool hd_broadcast_strides(const hd_shape *operand, const hd_shape *shape, int64_t strides[HD_MAX_RANK])
+bool hd_broadcast_strides(const hd_shape *operand, const hd_shape *shape,
+                          int64_t strides[HD_MAX_RANK])
 {
     int64_t stride = 1;
     for (uint32_t i = 0; i < shape->rank; i++) {
@@ -64,7 +66,8 @@ static void normalize_row(const moments_parameters *p, void *const *buffers, int
     double inverse = 1 / sqrt(squares / (double)m->size + m->epsilon);
     for (int64_t i = first; i < first + m->size && !hd_stop_ends(i); i++) {
         int64_t at = hd_reduce_offset(m->rank, m->dims, m->scale, i);
-        double y = (hd_float_read(x, p->x, i) - mean) * inverse * hd_float_read(buffers[1], p->scale, at);
+        double y =
+            (hd_float_read(x, p->x, i) - mean) * inverse * hd_float_read(buffers[1], p->scale, at);
         if (p->bias != HD_DTYPE_NONE) {
             y += hd_float_read(buffers[2], p->bias, hd_reduce_offset(m->rank, m->dims, m->bias, i));
         }
@@ -77,7 +80,8 @@ static void normalize_row(const moments_parameters *p, void *const *buffers, int
     }
 }
 
-static void run_moments(const void *parameters, void *const *buffers, int64_t begin, int64_t end, void *scratch)
+static void run_moments(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
+                        void *scratch)
 {
     (void)scratch;
     const moments_parameters *p = parameters;
@@ -93,8 +97,8 @@ hd_status hd_moments_compile(hd_cpu_compilation *compilation, const hd_moments *
     for (size_t i = 0; i < operation->input_count; i++) {
         hd_dtype dtype = operation->inputs[i].dtype;
         if (dtype != HD_DTYPE_NONE && dtype != HD_FLOAT32 && dtype != HD_FLOAT64) {
-            return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "there is no kernel for %s",
-                                     hd_dtype_name(dtype));
+            return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                     "there is no kernel for %s", hd_dtype_name(dtype));
         }
     }
     moments_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
@@ -107,7 +111,8 @@ hd_status hd_moments_compile(hd_cpu_compilation *compilation, const hd_moments *
     p->bias = hd_operation_has(operation, 2) ? operation->inputs[2].dtype : HD_DTYPE_NONE;
     p->statistics = HD_FLOAT32;
     for (size_t i = 1; i < operation->output_count; i++) {
-        p->statistics = operation->outputs[i].dtype == HD_DTYPE_NONE ? p->statistics : operation->outputs[i].dtype;
+        p->statistics = operation->outputs[i].dtype == HD_DTYPE_NONE ? p->statistics
+                                                                     : operation->outputs[i].dtype;
     }
     p->input_count = operation->input_count;
     p->output_count = operation->output_count;

@@ -21,7 +21,8 @@ typedef struct hd_moments {
 hd_status hd_moments_compile(hd_cpu_compilation *compilation, const hd_moments *moments);
 
 /* Sets strides along `shape` of an operand that is broadcast to it; false when it is not. */
-bool hd_broadcast_strides(const hd_shape *operand, const hd_shape *shape, int64_t strides[HD_MAX_RANK]);
+bool hd_broadcast_strides(const hd_shape *operand, const hd_shape *shape,
+                          int64_t strides[HD_MAX_RANK]);
 
 /* Float32 and float64 as double. */
 double hd_float_read(const void *data, hd_dtype dtype, int64_t index);

@@ -7,7 +7,7 @@
 
 /* Several strided copies, each between one input and one output. Tiles are numbered copy by copy. */
 typedef struct move_part {
-    size_t source, target; /* buffers */
+    size_t source, target;                /* buffers */
     int64_t source_offset, target_offset; /* bytes */
     int64_t first_tile;
     hd_strided_copy copy;
@@ -23,7 +23,8 @@ static void run_move(const void *parameters, void *const *buffers, int64_t begin
 {
     (void)scratch;
     const move *m = parameters;
-    size_t first = 0, behind = m->count; /* the last part that begins at `begin` or before lies between */
+    /* the last part that begins at `begin` or before lies between */
+    size_t first = 0, behind = m->count;
     while (behind - first > 1) {
         size_t middle = first + (behind - first) / 2;
         if (m->parts[middle].first_tile <= begin) {

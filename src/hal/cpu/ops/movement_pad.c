@@ -11,13 +11,13 @@
 typedef struct pad {
     size_t output;
     size_t value_input; /* 0: `value` */
-    uint32_t rank; /* axes in front of the block, at least 1; the last is the row */
+    uint32_t rank;      /* axes in front of the block, at least 1; the last is the row */
     size_t element;
-    int64_t block; /* bytes */
-    int64_t dims[HD_MAX_RANK]; /* of the output */
+    int64_t block;                       /* bytes */
+    int64_t dims[HD_MAX_RANK];           /* of the output */
     int64_t source_strides[HD_MAX_RANK]; /* bytes */
     const int64_t *sources[HD_MAX_RANK]; /* an output position's input position; -1: the constant */
-    int64_t middle_begin, middle_end; /* the part of a row that is one run of the input */
+    int64_t middle_begin, middle_end;    /* the part of a row that is one run of the input */
     int64_t rows, tile_count;
     unsigned char value[8];
 } pad;
@@ -35,7 +35,8 @@ static void fill(unsigned char *target, int64_t bytes, const unsigned char *valu
     }
     /* Doubling: what is filled is the pattern of the next copy. */
     memcpy(target, value, element);
-    for (int64_t done = (int64_t)element; done < bytes && (done < MOST_FILLED || hd_stop_asked() == HD_OK);) {
+    for (int64_t done = (int64_t)element;
+         done < bytes && (done < MOST_FILLED || hd_stop_asked() == HD_OK);) {
         int64_t more = done < bytes - done ? done : bytes - done;
         more = more < MOST_FILLED ? more : MOST_FILLED;
         memcpy(target + done, target, (size_t)more);

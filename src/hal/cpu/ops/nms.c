@@ -35,8 +35,8 @@ static bool overlap(corners a, corners b, float most)
         return false;
     }
     float shared = (bottom - top) * (right - left);
-    float all = (a.bottom - a.top) * (a.right - a.left) + (b.bottom - b.top) * (b.right - b.left) -
-                shared;
+    float all =
+        (a.bottom - a.top) * (a.right - a.left) + (b.bottom - b.top) * (b.right - b.left) - shared;
     return all > 0.0f && shared / all > most;
 }
 
@@ -113,12 +113,13 @@ static void run_nms(const void *parameters, void *const *buffers, int64_t begin,
     const float *threshold = p->has_threshold ? buffers[4] : NULL;
     int64_t *rows = buffers[output], *dims = buffers[output + 1], count = 0;
     /* Where there is no room there may be more classes of no boxes than a walk ends with. */
-    for (int64_t i = 0; i < p->batch * p->classes && p->capacity > 0 && hd_stop_asked() == HD_OK; i++) {
+    for (int64_t i = 0; i < p->batch * p->classes && p->capacity > 0 && hd_stop_asked() == HD_OK;
+         i++) {
         int64_t n = i / p->classes, room = p->capacity - count;
         const float *boxes = (const float *)buffers[0] + n * p->boxes * 4;
         const float *scores = (const float *)buffers[1] + i * p->boxes;
-        int64_t found = select_boxes(p, boxes, scores, limit < room ? limit : room, most, threshold,
-                                     scratch);
+        int64_t found =
+            select_boxes(p, boxes, scores, limit < room ? limit : room, most, threshold, scratch);
         for (int64_t k = 0; k < found; k++, count++) {
             rows[count * 3] = n;
             rows[count * 3 + 1] = i % p->classes;

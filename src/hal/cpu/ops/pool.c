@@ -59,13 +59,11 @@ static hd_fold fold_of(const pool_parameters *p)
 
 static float finish_lp(const pool_parameters *p, float sum)
 {
-    return p->p == 1   ? sum
-           : p->p == 2 ? sqrtf(sum)
-                       : Sleef_powf_u10(sum, 1.0f / (float)p->p);
+    return p->p == 1 ? sum : p->p == 2 ? sqrtf(sum) : Sleef_powf_u10(sum, 1.0f / (float)p->p);
 }
 
-static void fold_long(void (*fold_into)(float *restrict, const float *restrict, int64_t), float *into, const float *x,
-                      int64_t count)
+static void fold_long(void (*fold_into)(float *restrict, const float *restrict, int64_t),
+                      float *into, const float *x, int64_t count)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
         fold_into(into + i, x + i, next - i);
@@ -153,8 +151,7 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
     int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
     for (int64_t item = hd_cpu_tile_begin(p->items, p->tiles, begin); item < stop; item++) {
         int64_t row = item % w->output[1], slice = item / w->output[1] % w->output[0];
-        const float *x =
-            (const float *)buffers[0] + item / (w->output[1] * w->output[0]) * plane;
+        const float *x = (const float *)buffers[0] + item / (w->output[1] * w->output[0]) * plane;
         float *y = (float *)buffers[1] + item * w->output[2];
         int64_t d0, d1, h0, h1;
         hd_window_taps(w, 0, slice, &d0, &d1);
@@ -168,16 +165,16 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
             }
         }
         fold_columns(w, rows, join, folded, y, folded + width);
-        int64_t outer = p->include_pad ? hd_window_padded_taps(w, 0, slice) *
-                                             hd_window_padded_taps(w, 1, row)
-                                       : (d1 - d0) * (h1 - h0);
+        int64_t outer = p->include_pad
+                            ? hd_window_padded_taps(w, 0, slice) * hd_window_padded_taps(w, 1, row)
+                            : (d1 - d0) * (h1 - h0);
         finish_row(p, y, outer);
     }
 }
 
 /* Output pixels [*low, *high) of `count` from `column` on have their kernel column k inside the input. */
-static void pixels_inside(const hd_window *w, int64_t k, int64_t column, int64_t count, int64_t *low,
-                          int64_t *high)
+static void pixels_inside(const hd_window *w, int64_t k, int64_t column, int64_t count,
+                          int64_t *low, int64_t *high)
 {
     const int64_t width = w->input[2], stride = w->stride[2];
     const int64_t from = column * stride - w->pad_begin[2] + k * w->dilation[2];
@@ -206,8 +203,8 @@ static inner_pixels find_inner(const hd_window *w, int64_t column, int64_t count
 
 /* Folds whole windows, whose first row of input columns `line` is from `first` on, into the inner ones of the output
  * pixels from `column` on. */
-static void fold_inner(const pool_parameters *p, inner_pixels inner, const float *line, int64_t first,
-                       int64_t height, float *y, int64_t column)
+static void fold_inner(const pool_parameters *p, inner_pixels inner, const float *line,
+                       int64_t first, int64_t height, float *y, int64_t column)
 {
     const hd_window *w = &p->window;
     const int64_t channels = w->channels, stride = w->stride[2];
@@ -220,13 +217,14 @@ static void fold_inner(const pool_parameters *p, inner_pixels inner, const float
                                      .channels = channels};
     if (windows.pixels > 0) {
         const int64_t from = (column + inner.begin) * stride - w->pad_begin[2] - first;
-        hd_rows_get()->fold_windows[fold_of(p)](y + inner.begin * channels, line + from * channels, &windows);
+        hd_rows_get()->fold_windows[fold_of(p)](y + inner.begin * channels, line + from * channels,
+                                                &windows);
     }
 }
 
 /* Folds one row of input columns, from `first` on, into the other output pixels of `count` from `column` on. */
-static void fold_outer(const pool_parameters *p, inner_pixels inner, const float *line, int64_t first, float *y,
-                       int64_t column, int64_t count)
+static void fold_outer(const pool_parameters *p, inner_pixels inner, const float *line,
+                       int64_t first, float *y, int64_t column, int64_t count)
 {
     const hd_window *w = &p->window;
     const hd_rows *rows = hd_rows_get();
@@ -243,7 +241,8 @@ static void fold_outer(const pool_parameters *p, inner_pixels inner, const float
         }
         for (int64_t i = low; i < high; i++) {
             if (i < inner.begin || i >= inner.end) {
-                fold_long(rows->fold_into[fold], y + i * channels, line + (from + i * stride) * channels, channels);
+                fold_long(rows->fold_into[fold], y + i * channels,
+                          line + (from + i * stride) * channels, channels);
             }
         }
     }
@@ -281,8 +280,8 @@ static void fold_pixels(const pool_parameters *p, const float *x, float *y, int6
     if (p->folds_rows) {
         fold_outer(p, inner, folded, first, y, column, count);
     } else {
-        fold_inner(p, inner, x + ((top + h0 * w->dilation[1]) * width + first) * channels, first, h1 - h0, y,
-                   column);
+        fold_inner(p, inner, x + ((top + h0 * w->dilation[1]) * width + first) * channels, first,
+                   h1 - h0, y, column);
     }
     for (int64_t i = 0; i < count && p->kind == POOL_AVERAGE; i++) {
         int64_t w0, w1;
@@ -310,8 +309,7 @@ static void run_last(const void *parameters, void *const *buffers, int64_t begin
         int64_t count = w->output[2] - column;
         count = count < stop - item ? count : stop - item;
         count = count < p->segment ? count : p->segment;
-        fold_pixels(p,
-                    (const float *)buffers[0] + image * w->input[1] * w->input[2] * w->channels,
+        fold_pixels(p, (const float *)buffers[0] + image * w->input[1] * w->input[2] * w->channels,
                     (float *)buffers[1] + item * w->channels, row, column, count, scratch);
         item += count;
     }
@@ -355,7 +353,8 @@ static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *
     int64_t work =
         last ? hd_multiply_bounded(hd_multiply_bounded(rows, w->kernel[2]), w->channels) / 4
              : hd_multiply_bounded(rows, w->input[2]) / 4;
-    if (!last && __builtin_add_overflow(work, hd_multiply_bounded(w->output[2], w->kernel[2] + 4), &work)) {
+    if (!last &&
+        __builtin_add_overflow(work, hd_multiply_bounded(w->output[2], w->kernel[2] + 4), &work)) {
         work = INT64_MAX;
     }
     p->tiles = hd_cpu_tile_count(p->items, work);
@@ -409,8 +408,8 @@ static void run_global(const void *parameters, void *const *buffers, int64_t beg
 
 #define GLOBAL_CHANNELS 64 /* of one item, channels last */
 
-static void run_global_last(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                            void *scratch)
+static void run_global_last(const void *parameters, void *const *buffers, int64_t begin,
+                            int64_t end, void *scratch)
 {
     (void)scratch;
     const pool_parameters *p = parameters;

@@ -25,24 +25,24 @@ static int64_t place_of(const pool_parameters *p, int64_t at)
     return (column * w->input[1] + row) * w->input[0] + slice;
 }
 
-#define T float
-#define NAME float32
-#define LOWEST (-INFINITY)
+#define T       float
+#define NAME    float32
+#define LOWEST  (-INFINITY)
 #define MAXIMUM hd_maximum_float32
 #include "hal/cpu/ops/pool_template.h"
-#define T double
-#define NAME float64
-#define LOWEST (-INFINITY)
+#define T       double
+#define NAME    float64
+#define LOWEST  (-INFINITY)
 #define MAXIMUM hd_maximum_float64
 #include "hal/cpu/ops/pool_template.h"
-#define T int8_t
-#define NAME int8
-#define LOWEST INT8_MIN
+#define T             int8_t
+#define NAME          int8
+#define LOWEST        INT8_MIN
 #define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 #include "hal/cpu/ops/pool_template.h"
-#define T uint8_t
-#define NAME uint8
-#define LOWEST 0
+#define T             uint8_t
+#define NAME          uint8
+#define LOWEST        0
 #define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 #include "hal/cpu/ops/pool_template.h"
 
@@ -51,10 +51,10 @@ hd_status hd_pool_indexed_compile(hd_cpu_compilation *compilation)
     const hd_operation *operation = compilation->operation;
     hd_dtype dtype = operation->inputs[0].dtype;
     hd_kernel_run *run = dtype == HD_FLOAT32   ? run_float32
-                      : dtype == HD_FLOAT64 ? run_float64
-                      : dtype == HD_INT8    ? run_int8
-                      : dtype == HD_UINT8   ? run_uint8
-                                            : NULL;
+                         : dtype == HD_FLOAT64 ? run_float64
+                         : dtype == HD_INT8    ? run_int8
+                         : dtype == HD_UINT8   ? run_uint8
+                                               : NULL;
     if (run == NULL) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
                                  "there is no kernel for %s", hd_dtype_name(dtype));
@@ -72,8 +72,9 @@ hd_status hd_pool_indexed_compile(hd_cpu_compilation *compilation)
     p->has_indices = operation->output_count > 1;
     int64_t taps = hd_multiply_bounded(w->kernel[0] * w->kernel[1], w->kernel[2]);
     p->turns = hd_stop_turns(hd_multiply_bounded(taps, 4));
-    p->tiles = hd_cpu_tile_count(w->batch * w->channels,
-                                 hd_multiply_bounded(taps, w->output[0] * w->output[1] * w->output[2] * 4));
+    p->tiles = hd_cpu_tile_count(
+        w->batch * w->channels,
+        hd_multiply_bounded(taps, w->output[0] * w->output[1] * w->output[2] * 4));
     compilation->kernel.run = run;
     compilation->kernel.tile_count = p->tiles;
     return HD_OK;

@@ -68,8 +68,8 @@ static void project(const hd_recurrent *p, const sequence *q, int64_t step, int6
         for (int64_t i = 0; i < steps && step + i < q->lengths[0]; i++) {
             int64_t time = q->backwards ? q->lengths[0] - 1 - step - i : step + i;
             const float *x = q->x + time * time_step + q->first * entry_step;
-            hd_recurrent_product(q->state.rows, gates + i * entries * size, size, x, entry_step, q->w, entries,
-                                   p->inputs, size);
+            hd_recurrent_product(q->state.rows, gates + i * entries * size, size, x, entry_step,
+                                 q->w, entries, p->inputs, size);
         }
         return;
     }
@@ -81,7 +81,7 @@ static void project(const hd_recurrent *p, const sequence *q, int64_t step, int6
         int64_t time = q->backwards ? q->lengths[e] - 1 - step : step;
         const float *x = q->x + time * time_step + (q->first + e) * entry_step;
         hd_recurrent_product(q->state.rows, gates + e * size, entries * size, x,
-                               q->backwards ? -time_step : time_step, q->w, count, p->inputs, size);
+                             q->backwards ? -time_step : time_step, q->w, count, p->inputs, size);
     }
 }
 
@@ -147,8 +147,8 @@ static void run_recurrent(const void *parameters, void *const *buffers, int64_t 
     const int32_t *lengths = p->input_count > 4 ? buffers[4] : NULL;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t d = tile / p->groups, first = tile % p->groups * HD_RECURRENT_GROUP;
-        int64_t entries = p->batch - first < HD_RECURRENT_GROUP ? p->batch - first
-                                                                : HD_RECURRENT_GROUP;
+        int64_t entries =
+            p->batch - first < HD_RECURRENT_GROUP ? p->batch - first : HD_RECURRENT_GROUP;
         float *h = scratch, *c = h + states, *extra = c + states, *gates = extra + states;
         sequence q = {
             .state = {.rows = hd_rows_get(),
@@ -185,16 +185,17 @@ static hd_status read_activations(hd_cpu_compilation *compilation, hd_recurrent 
 {
     hd_cell_activation read[6];
     size_t count = function_counts[kind];
-    hd_status status = hd_cell_read_activations(compilation->operation, p->directions,
-                                                default_functions[kind], count, read,
-                                                compilation->error);
+    hd_status status =
+        hd_cell_read_activations(compilation->operation, p->directions, default_functions[kind],
+                                 count, read, compilation->error);
     for (size_t i = 0; status == HD_OK && i < count * (size_t)p->directions; i++) {
         p->activations[i / count * 3 + i % count] = read[i];
     }
     return status;
 }
 
-static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind, hd_recurrent_step *step)
+static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind,
+                                   hd_recurrent_step *step)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *x = &operation->inputs[0].shape, *r = &operation->inputs[2].shape;
@@ -215,8 +216,7 @@ static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind, hd
     p->hidden = r->dims[2];
     p->gates = r->dims[1] / p->hidden;
     p->groups = (p->batch + HD_RECURRENT_GROUP - 1) / HD_RECURRENT_GROUP;
-    p->reverse =
-        strcmp(hd_operation_string(operation, "direction", "forward"), "reverse") == 0;
+    p->reverse = strcmp(hd_operation_string(operation, "direction", "forward"), "reverse") == 0;
     p->linear_before_reset =
         kind == 1 && hd_operation_int(operation, "linear_before_reset", 0) != 0;
     p->input_forget = kind == 0 && hd_operation_int(operation, "input_forget", 0) != 0;
@@ -232,8 +232,8 @@ static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind, hd
     int64_t chunk = entries > 0 ? CHUNK_ROWS / entries : 1;
     p->chunk = chunk > p->steps && p->steps > 0 ? p->steps : chunk;
     p->tiles = p->directions * p->groups;
-    size_t floats = (size_t)(3 * HD_RECURRENT_GROUP * p->hidden +
-                             p->chunk * entries * p->gates * p->hidden);
+    size_t floats =
+        (size_t)(3 * HD_RECURRENT_GROUP * p->hidden + p->chunk * entries * p->gates * p->hidden);
     compilation->kernel.run = run_recurrent;
     compilation->kernel.tile_count = p->tiles;
     compilation->kernel.scratch_size = floats * sizeof(float);

@@ -56,16 +56,17 @@ typedef struct hd_recurrent_state {
 } hd_recurrent_state;
 
 /* rows->product, cut into pieces of some tens of microseconds; between them it asks whether to end. */
-void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const float *a, int64_t a_step, const float *b,
-                          int64_t m, int64_t k, int64_t n);
+void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const float *a,
+                          int64_t a_step, const float *b, int64_t m, int64_t k, int64_t n);
 
 /* One step: gates (entry i's begin at i · gates · hidden) hold bias and x's part; h and c are updated
  * for the entries that are alive. */
-typedef void hd_recurrent_step(const hd_recurrent *p, const hd_recurrent_state *state, float *gates);
+typedef void hd_recurrent_step(const hd_recurrent *p, const hd_recurrent_state *state,
+                               float *gates);
 
 struct hd_recurrent {
     int64_t steps, batch, inputs, hidden, directions, gates, groups;
-    int64_t chunk; /* time steps whose products with W are computed together */
+    int64_t chunk;             /* time steps whose products with W are computed together */
     bool batch_first, reverse; /* reverse: the first direction goes backwards */
     bool linear_before_reset, input_forget;
     float clip; /* 0: none */

@@ -6,8 +6,8 @@
 
 #define LOOK_WORK ((int64_t)1 << 20) /* multiply-adds from one look to the next */
 
-void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const float *a, int64_t a_step, const float *b,
-                          int64_t m, int64_t k, int64_t n)
+void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const float *a,
+                          int64_t a_step, const float *b, int64_t m, int64_t k, int64_t n)
 {
     double work = (double)m * (double)k;
     if (work * (double)n <= (double)LOOK_WORK) {
@@ -103,7 +103,8 @@ void hd_gru_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gate
             add_product(reset + n, reset, s->extra + e * n, n);
         }
     } else {
-        hd_recurrent_product(s->rows, gates + 2 * n, 3 * n, s->extra, n, hidden_r, s->entries, n, n);
+        hd_recurrent_product(s->rows, gates + 2 * n, 3 * n, s->extra, n, hidden_r, s->entries, n,
+                             n);
     }
     for (int64_t e = 0; e < s->entries; e++) {
         if (!s->alive[e]) {

@@ -3,12 +3,12 @@
 #include <sleef.h>
 
 #include "base/stop.h"
-#include "operation/axes.h"
 #include "hal/cpu/ops/reduction.h"
 #include "hal/cpu/ops/rows.h"
+#include "operation/axes.h"
 
-#define CHUNK 256 /* results that one piece of a position computes, when rows are long */
-#define ROWS_A_LOOK 64 /* of so many results; longer rows have looks of their own */
+#define CHUNK       256 /* results that one piece of a position computes, when rows are long */
+#define ROWS_A_LOOK 64  /* of so many results; longer rows have looks of their own */
 
 void hd_reduce_walk_init(hd_reduce_walk *walk, const hd_shape *shape,
                          const bool reduced[HD_MAX_RANK])
@@ -119,8 +119,8 @@ static float fold_position(const hd_reduce_parameters *p, const hd_rows *rows, c
     return result;
 }
 
-static void fold_columns(const hd_reduce_parameters *p, const hd_rows *rows, const float *x, float *y,
-                         int64_t count, float *sum)
+static void fold_columns(const hd_reduce_parameters *p, const hd_rows *rows, const float *x,
+                         float *y, int64_t count, float *sum)
 {
     const hd_reduce_walk *walk = &p->walk;
     hd_fold fold = fold_of(p->kind);
@@ -195,8 +195,9 @@ static void run_float(const void *parameters, void *const *buffers, int64_t begi
 static bool kind_of(hd_operator_id id, hd_reduce_kind *out_kind)
 {
     static const hd_operator_id ids[] = {
-        HD_OP_REDUCE_SUM, HD_OP_REDUCE_MEAN, HD_OP_REDUCE_MAX, HD_OP_REDUCE_MIN,     HD_OP_REDUCE_PROD,
-        HD_OP_REDUCE_L1,  HD_OP_REDUCE_L2,   HD_OP_REDUCE_LOG_SUM, HD_OP_REDUCE_LOG_SUM_EXP, HD_OP_REDUCE_SUM_SQUARE};
+        HD_OP_REDUCE_SUM,         HD_OP_REDUCE_MEAN,      HD_OP_REDUCE_MAX, HD_OP_REDUCE_MIN,
+        HD_OP_REDUCE_PROD,        HD_OP_REDUCE_L1,        HD_OP_REDUCE_L2,  HD_OP_REDUCE_LOG_SUM,
+        HD_OP_REDUCE_LOG_SUM_EXP, HD_OP_REDUCE_SUM_SQUARE};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         if (ids[i] == id) {
             *out_kind = (hd_reduce_kind)i;

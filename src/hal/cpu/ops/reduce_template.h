@@ -3,8 +3,8 @@
  *   ACC        what sums are kept in: double, or int64_t or uint64_t, which wrap around
  *   ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM  of two ACCs
  *   LOWEST, HIGHEST  what the maximum and the minimum of nothing are */
-#define JOIN__(a, b) a##b
-#define JOIN_(a, b) JOIN__(a, b)
+#define JOIN__(a, b)   a##b
+#define JOIN_(a, b)    JOIN__(a, b)
 #define FUNCTION(name) JOIN_(name, NAME)
 
 static ACC FUNCTION(step_)(hd_reduce_kind kind, ACC sum, T x)
@@ -75,7 +75,8 @@ static T FUNCTION(fold_)(const hd_reduce_parameters *p, const T *x)
     }
     double exponentials = 0;
     double shift = isfinite((double)sum) ? (double)sum : 0;
-    for (int64_t r = 0; p->kind == HD_REDUCE_LOG_SUM_EXP && r < walk->rows && !hd_stop_ends_every(r, 64); r++) {
+    for (int64_t r = 0;
+         p->kind == HD_REDUCE_LOG_SUM_EXP && r < walk->rows && !hd_stop_ends_every(r, 64); r++) {
         const T *row = x + hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
         for (int64_t i = 0; i < width && !hd_stop_ends(i); i++) {
             exponentials += Sleef_exp_u10((double)row[i] - shift);

@@ -13,18 +13,18 @@ static double whole_or_zero(double value)
     return value > -9.2e18 && value < 9.2e18 ? value : 0;
 }
 
-#define IS_NEGATIVE(x) ((x) < 0)
-#define ACC double
-#define ADD(a, b) ((a) + (b))
-#define SUBTRACT(a, b) ((a) - (b))
-#define MULTIPLY(a, b) ((a) * (b))
-#define MAXIMUM        hd_maximum_float64
-#define MINIMUM        hd_minimum_float64
+#define IS_NEGATIVE(x)     ((x) < 0)
+#define ACC                double
+#define ADD(a, b)          ((a) + (b))
+#define SUBTRACT(a, b)     ((a) - (b))
+#define MULTIPLY(a, b)     ((a) * (b))
+#define MAXIMUM            hd_maximum_float64
+#define MINIMUM            hd_minimum_float64
 #define FROM_DOUBLE(value) (value)
-#define T double
-#define NAME float64
-#define LOWEST (-INFINITY)
-#define HIGHEST INFINITY
+#define T                  double
+#define NAME               float64
+#define LOWEST             (-INFINITY)
+#define HIGHEST            INFINITY
 #include "hal/cpu/ops/reduce_template.h"
 #undef ACC
 #undef ADD
@@ -35,65 +35,65 @@ static double whole_or_zero(double value)
 #undef FROM_DOUBLE
 
 /* Integers wrap around: they are added as unsigned ones, for which that is defined. */
-#define ADD(a, b) ((ACC)((uint64_t)(a) + (uint64_t)(b)))
-#define SUBTRACT(a, b) ((ACC)((uint64_t)(a) - (uint64_t)(b)))
-#define MULTIPLY(a, b) ((ACC)((uint64_t)(a) * (uint64_t)(b)))
-#define MAXIMUM(a, b)  ((a) > (b) ? (a) : (b))
-#define MINIMUM(a, b)  ((a) < (b) ? (a) : (b))
+#define ADD(a, b)          ((ACC)((uint64_t)(a) + (uint64_t)(b)))
+#define SUBTRACT(a, b)     ((ACC)((uint64_t)(a) - (uint64_t)(b)))
+#define MULTIPLY(a, b)     ((ACC)((uint64_t)(a) * (uint64_t)(b)))
+#define MAXIMUM(a, b)      ((a) > (b) ? (a) : (b))
+#define MINIMUM(a, b)      ((a) < (b) ? (a) : (b))
 #define FROM_DOUBLE(value) ((T)(int64_t)whole_or_zero(value))
 
 #define ACC int64_t
 
-#define T int8_t
-#define NAME int8
-#define LOWEST INT8_MIN
+#define T       int8_t
+#define NAME    int8
+#define LOWEST  INT8_MIN
 #define HIGHEST INT8_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-#define T int16_t
-#define NAME int16
-#define LOWEST INT16_MIN
+#define T       int16_t
+#define NAME    int16
+#define LOWEST  INT16_MIN
 #define HIGHEST INT16_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-#define T int32_t
-#define NAME int32
-#define LOWEST INT32_MIN
+#define T       int32_t
+#define NAME    int32
+#define LOWEST  INT32_MIN
 #define HIGHEST INT32_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-#define T int64_t
-#define NAME int64
-#define LOWEST INT64_MIN
+#define T       int64_t
+#define NAME    int64
+#define LOWEST  INT64_MIN
 #define HIGHEST INT64_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
 #undef ACC
 #undef IS_NEGATIVE
-#define ACC uint64_t
+#define ACC            uint64_t
 #define IS_NEGATIVE(x) false
 
-#define T uint8_t
-#define NAME uint8
-#define LOWEST 0
+#define T       uint8_t
+#define NAME    uint8
+#define LOWEST  0
 #define HIGHEST UINT8_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-#define T uint16_t
-#define NAME uint16
-#define LOWEST 0
+#define T       uint16_t
+#define NAME    uint16
+#define LOWEST  0
 #define HIGHEST UINT16_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-#define T uint32_t
-#define NAME uint32
-#define LOWEST 0
+#define T       uint32_t
+#define NAME    uint32
+#define LOWEST  0
 #define HIGHEST UINT32_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-#define T uint64_t
-#define NAME uint64
-#define LOWEST 0
+#define T       uint64_t
+#define NAME    uint64
+#define LOWEST  0
 #define HIGHEST UINT64_MAX
 #include "hal/cpu/ops/reduce_template.h"
 

@@ -84,8 +84,8 @@ static bool position_of(const resize_parameters *p, int64_t row, int64_t positio
 }
 
 /* Pixels [begin, end) of a row. */
-static void resample_pixels(const resize_parameters *p, const hd_rows *rows, const float *x, float *y, int64_t begin,
-                            int64_t end)
+static void resample_pixels(const resize_parameters *p, const hd_rows *rows, const float *x,
+                            float *y, int64_t begin, int64_t end)
 {
     const resize_axis *axis = &p->width;
     int64_t inner = p->inner, taps = axis->taps;
@@ -152,8 +152,8 @@ static void run_blend(const void *parameters, void *const *buffers, int64_t begi
 
 /* One element type of a size, for the nearest mode, which only moves elements. */
 #define NEAREST_ROW(type, extrapolated)                                                            \
-    static void nearest_##type(const resize_parameters *p, const void *from, void *to, bool outside, int64_t begin, \
-                               int64_t end)                                                        \
+    static void nearest_##type(const resize_parameters *p, const void *from, void *to,             \
+                               bool outside, int64_t begin, int64_t end)                           \
     {                                                                                              \
         const type *x = from;                                                                      \
         type *y = to;                                                                              \
@@ -175,7 +175,8 @@ NEAREST_ROW(uint32_t, p->extrapolated_bits)
 NEAREST_ROW(uint64_t, 0)
 
 /* Pixels [begin, end) of a row. */
-static void nearest(const resize_parameters *p, const void *x, void *y, bool outside, int64_t begin, int64_t end)
+static void nearest(const resize_parameters *p, const void *x, void *y, bool outside, int64_t begin,
+                    int64_t end)
 {
     switch (p->element_size) {
     case 1:
@@ -204,8 +205,8 @@ static void run_nearest(const void *parameters, void *const *buffers, int64_t be
         bool outside = position_of(p, row, position);
         float weight;
         size_t size = p->element_size;
-        const char *x = (const char *)buffers[0] +
-                        (size_t)combination_of(p, position, 0, &weight) * size;
+        const char *x =
+            (const char *)buffers[0] + (size_t)combination_of(p, position, 0, &weight) * size;
         char *y = (char *)buffers[p->output] + (size_t)(row * p->out_width * p->inner) * size;
         for (int64_t i = 0, next; (next = hd_stop_reach_by(i, p->out_width, turns)) > i; i = next) {
             nearest(p, x, y, outside, i, next);

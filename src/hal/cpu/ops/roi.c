@@ -77,7 +77,8 @@ static float place_of(float begin, float step, int64_t samples, int64_t number)
 
 /* The samples [*low, *high) that may lie inside of the image: a region is as large as it claims, and what lies
  * outside is not walked through. Places grow with the sample's number, unless the region is upside down. */
-static void inside_of(float begin, float step, int64_t samples, int64_t size, int64_t *low, int64_t *high)
+static void inside_of(float begin, float step, int64_t samples, int64_t size, int64_t *low,
+                      int64_t *high)
 {
     int64_t first = 0, last = samples, end = samples;
     while (step >= 0.0f && first < last) {
@@ -160,7 +161,8 @@ static void run_roi(const roi_parameters *p, void *const *buffers, int64_t begin
 {
     int64_t items = p->regions * p->channels, plane = p->in[0] * p->in[1];
     int64_t bins = p->out[0] * p->out[1], stop = hd_cpu_tile_begin(items, p->tiles, end);
-    for (int64_t i = hd_cpu_tile_begin(items, p->tiles, begin); i < stop && !hd_stop_ends_every(i, 4); i++) {
+    for (int64_t i = hd_cpu_tile_begin(items, p->tiles, begin);
+         i < stop && !hd_stop_ends_every(i, 4); i++) {
         int64_t region = i / p->channels, channel = i % p->channels, image;
         const float *roi = (const float *)buffers[1] + region * (align ? 4 : 5);
         if (align) {
@@ -218,14 +220,14 @@ static hd_status compile_roi(hd_cpu_compilation *compilation, hd_kernel_run *run
     p->out[1] = y->dims[3];
     p->scale = hd_operation_float(operation, "spatial_scale", 1.0f);
     p->maximum = strcmp(hd_operation_string(operation, "mode", "avg"), "max") == 0;
-    const char *transformation = hd_operation_string(
-        operation, "coordinate_transformation_mode",
-        operation->opset >= 16 ? "half_pixel" : "output_half_pixel");
+    const char *transformation =
+        hd_operation_string(operation, "coordinate_transformation_mode",
+                            operation->opset >= 16 ? "half_pixel" : "output_half_pixel");
     p->half_pixel = strcmp(transformation, "half_pixel") == 0;
     p->samples = hd_operation_int(operation, "sampling_ratio", 0);
     if (p->samples > MOST_SAMPLES) {
-        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "its sampling_ratio is over %d",
-                                 MOST_SAMPLES);
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                 "its sampling_ratio is over %d", MOST_SAMPLES);
     }
     p->batch_dtype = operation->input_count > 2 ? operation->inputs[2].dtype : HD_DTYPE_NONE;
     p->tiles = hd_cpu_tile_count(p->regions * p->channels, p->out[0] * p->out[1] * 64);

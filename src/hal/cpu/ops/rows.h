@@ -56,8 +56,8 @@ typedef struct hd_rows {
     /* Sum of e^(x - shift). */
     float (*sum_exp)(const float *x, int64_t count, float shift);
     /* into[i] += e^(x[i] - shift[i]) */
-    void (*sum_exp_into)(float *restrict into, const float *restrict x,
-                         const float *restrict shift, int64_t count);
+    void (*sum_exp_into)(float *restrict into, const float *restrict x, const float *restrict shift,
+                         int64_t count);
     /* Sum of (x - mean)². */
     float (*sum_deviations)(const float *x, int64_t count, float mean);
     /* y may be x. keep: NULL, or count floats in the cache; then y is written past it. */

@@ -3,7 +3,8 @@
 #include "base/stop.h"
 #include "hal/cpu/ops/lanes.h"
 
-#define LONG_PRODUCT ((int64_t)1 << 17) /* from here on a block of rows and columns takes too long for one look */
+/* from here on a block of rows and columns takes too long for one look */
+#define LONG_PRODUCT ((int64_t)1 << 17)
 
 /* Functions that see a whole row at once have two forms, of which the one for long rows looks at what may stop the run:
  * where their loops ask next, or, in the other form, their end. */
@@ -16,7 +17,8 @@ ROW_FORM int64_t reach(int64_t at, int64_t count, const bool looks)
 
 static inline hd_lanes load_at(const float *x, int64_t i, int64_t count, float fill)
 {
-    return i + HD_LANES <= count ? hd_lanes_load(x + i) : hd_lanes_load_part(x + i, count - i, fill);
+    return i + HD_LANES <= count ? hd_lanes_load(x + i)
+                                 : hd_lanes_load_part(x + i, count - i, fill);
 }
 
 static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
@@ -138,7 +140,8 @@ ROW_FORM float sum_deviations_row(const float *x, int64_t count, float mean, con
     const int64_t twos = count & -(2 * HD_LANES);
     for (int64_t end; (end = reach(i, twos, looks)) > i;) {
         for (; i < end; i += 2 * HD_LANES) {
-            hd_lanes a = hd_lanes_load(x + i) - middle, b = hd_lanes_load(x + i + HD_LANES) - middle;
+            hd_lanes a = hd_lanes_load(x + i) - middle,
+                     b = hd_lanes_load(x + i + HD_LANES) - middle;
             v0 = hd_lanes_fma(a, a, v0);
             v1 = hd_lanes_fma(b, b, v1);
         }
@@ -177,12 +180,14 @@ ROW_FORM float sum_exp_row(const float *x, int64_t count, float shift, const boo
 
 static float sum_deviations(const float *x, int64_t count, float mean)
 {
-    return count > HD_STOP_TURNS ? sum_deviations_row(x, count, mean, true) : sum_deviations_row(x, count, mean, false);
+    return count > HD_STOP_TURNS ? sum_deviations_row(x, count, mean, true)
+                                 : sum_deviations_row(x, count, mean, false);
 }
 
 static float sum_exp(const float *x, int64_t count, float shift)
 {
-    return count > HD_STOP_TURNS ? sum_exp_row(x, count, shift, true) : sum_exp_row(x, count, shift, false);
+    return count > HD_STOP_TURNS ? sum_exp_row(x, count, shift, true)
+                                 : sum_exp_row(x, count, shift, false);
 }
 
 static void sum_exp_into(float *restrict into, const float *restrict x, const float *restrict shift,
@@ -244,8 +249,8 @@ static void add_scaled(float *restrict into, const float *restrict x, float fact
 
 /* e^(x - shift) to `to`, which may be x; their sum. prefetch: the row behind x comes into the cache
  * meanwhile, since this pass has time to spare. */
-ROW_FORM float exp_and_sum(float *to, const float *x, float shift, int64_t count, const bool prefetch,
-                           const bool looks)
+ROW_FORM float exp_and_sum(float *to, const float *x, float shift, int64_t count,
+                           const bool prefetch, const bool looks)
 {
     hd_lanes middle = hd_lanes_set(shift), v0 = hd_lanes_set(0.0f), v1 = v0;
     int64_t i = 0;
@@ -332,7 +337,8 @@ static void softmax(const float *x, float *y, int64_t count, float *keep)
 ROW_FORM void log_softmax_row(const float *x, float *y, int64_t count, const bool looks)
 {
     float shift = fold_largest_row(x, count, looks);
-    hd_lanes a = hd_lanes_set(shift), b = hd_lanes_set(Sleef_logf_u10(sum_exp_row(x, count, shift, looks)));
+    hd_lanes a = hd_lanes_set(shift),
+             b = hd_lanes_set(Sleef_logf_u10(sum_exp_row(x, count, shift, looks)));
     for (int64_t i = 0, end; (end = reach(i, count, looks)) > i;) {
         for (; i < end; i += HD_LANES) {
             store_at(y, i, count, load_at(x, i, count, 0.0f) - a - b);
@@ -352,7 +358,8 @@ static void log_softmax(const float *x, float *y, int64_t count)
     }
 }
 
-ROW_FORM void norm_row(const hd_norm_row *row, int64_t count, float *mean, float *inverse, const bool looks)
+ROW_FORM void norm_row(const hd_norm_row *row, int64_t count, float *mean, float *inverse,
+                       const bool looks)
 {
     const float *x = row->x;
     if (row->residual != NULL) {
@@ -402,8 +409,10 @@ static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inve
 
 /* c[r][j] += a[r] · b[j] for `rows` rows of a and `columns` rows of b. Each result has one vector of
  * partial sums, whatever the size of the block that it is part of (BITS). */
-static inline __attribute__((always_inline)) void product_block(float *c, int64_t c_step, const float *a, int64_t a_step,
-                                 const float *b, int64_t k, const int rows, const int columns)
+static inline __attribute__((always_inline)) void product_block(float *c, int64_t c_step,
+                                                                const float *a, int64_t a_step,
+                                                                const float *b, int64_t k,
+                                                                const int rows, const int columns)
 {
     hd_lanes sums[4][8];
     HD_LANES_UNROLL
@@ -462,19 +471,23 @@ static void product(float *c, int64_t c_step, const float *a, int64_t a_step, co
     for (; row + 4 <= m; row += 4) {
         int64_t j = 0;
         for (; j + 4 <= n; j += 4) {
-            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 4, 4);
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 4,
+                          4);
         }
         for (; j < n; j++) {
-            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 4, 1);
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 4,
+                          1);
         }
     }
     for (; row < m; row++) {
         int64_t j = 0;
         for (; j + 8 <= n; j += 8) {
-            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 1, 8);
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 1,
+                          8);
         }
         for (; j < n; j++) {
-            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 1, 1);
+            product_block(c + row * c_step + j, c_step, a + row * a_step, a_step, b + j * k, k, 1,
+                          1);
         }
     }
 }

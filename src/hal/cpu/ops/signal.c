@@ -37,7 +37,8 @@ typedef struct transform {
     int64_t outer_stride;  /* numbers from one group of `inner` lanes to the next, of the input */
     int64_t frames, step;  /* STFT: lanes a signal and points between them; DFT: frames 0 */
     size_t window, output; /* buffers; window 0: none */
-    bool mirrors; /* the input is half a spectrum, whose other half mirrors it: the output is real */
+    /* the input is half a spectrum, whose other half mirrors it: the output is real */
+    bool mirrors;
     double scale;
 } transform;
 
@@ -250,7 +251,7 @@ static hd_status compile_window(hd_cpu_compilation *compilation)
     static const double hamming[3] = {25.0 / 46, 21.0 / 46, 0};
     const double *a = operation->id == HD_OP_HANN_WINDOW      ? hann
                       : operation->id == HD_OP_HAMMING_WINDOW ? hamming
-                                                                      : blackman;
+                                                              : blackman;
     int64_t size = operation->outputs[0].shape.dims[0];
     int64_t period = size - (hd_operation_int(operation, "periodic", 1) != 0 ? 0 : 1);
     for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {

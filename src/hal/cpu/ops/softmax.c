@@ -3,13 +3,13 @@
 #include <sleef.h>
 
 #include "base/stop.h"
-#include "operation/axes.h"
 #include "hal/cpu/ops/reduction.h"
 #include "hal/cpu/ops/rows.h"
+#include "operation/axes.h"
 
-#define COLUMNS 256  /* that are computed side by side where the axis is not the last */
-#define ROWS_A_LOOK 64 /* of so many columns */
-#define SHORT_ROW 16 /* rows up to here are turned to columns, which fill vectors */
+#define COLUMNS     256 /* that are computed side by side where the axis is not the last */
+#define ROWS_A_LOOK 64  /* of so many columns */
+#define SHORT_ROW   16  /* rows up to here are turned to columns, which fill vectors */
 
 /* A kept row must stay in a core's own cache, or writing past it gains nothing. */
 #define KEEP_BYTES ((int64_t)512 << 10)
@@ -40,8 +40,8 @@ static void hardmax_row(const float *x, float *y, int64_t size, int64_t step)
     }
 }
 
-static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, const float *x, float *y,
-                            int64_t step, int64_t count, float *scratch)
+static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, const float *x,
+                            float *y, int64_t step, int64_t count, float *scratch)
 {
     int64_t size = p->split.size;
     float *shift = scratch, *sum = scratch + COLUMNS;
@@ -147,7 +147,9 @@ static void run_double(const void *parameters, void *const *buffers, int64_t beg
         int64_t best = 0;
         for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {
             double value = x[i * step];
-            best = value > x[best * step] || (value != value && x[best * step] == x[best * step]) ? i : best;
+            best = value > x[best * step] || (value != value && x[best * step] == x[best * step])
+                       ? i
+                       : best;
             shift = value > shift ? value : shift;
         }
         for (int64_t i = 0; i < size && !hd_stop_ends(i); i++) {
@@ -178,19 +180,19 @@ hd_status hd_softmax_compile(hd_cpu_compilation *compilation)
     }
     bool single = x->dtype == HD_FLOAT32;
     hd_axis_split_softmax(operation, &p->split);
-    p->kind = operation->id == HD_OP_SOFTMAX      ? SOFTMAX_PLAIN
+    p->kind = operation->id == HD_OP_SOFTMAX       ? SOFTMAX_PLAIN
               : operation->id == HD_OP_LOG_SOFTMAX ? SOFTMAX_LOG
-                                                           : SOFTMAX_HARD;
+                                                   : SOFTMAX_HARD;
     p->chunks = single ? (p->split.inner + COLUMNS - 1) / COLUMNS : p->split.inner;
     int64_t columns = single && p->split.inner > 1 ? COLUMNS : 1;
     p->tiles = hd_cpu_tile_count(p->split.outer * p->chunks, p->split.size * columns * 4);
     int64_t row_bytes = p->split.size * (int64_t)sizeof(float);
-    p->keep = single && p->kind == SOFTMAX_PLAIN && p->split.inner == 1 && row_bytes <= KEEP_BYTES &&
-              p->split.outer * row_bytes >= HD_ROWS_STREAM_BYTES;
+    p->keep = single && p->kind == SOFTMAX_PLAIN && p->split.inner == 1 &&
+              row_bytes <= KEEP_BYTES && p->split.outer * row_bytes >= HD_ROWS_STREAM_BYTES;
     compilation->kernel.run = single ? run_float : run_double;
     compilation->kernel.tile_count = p->tiles;
-    p->turns = single && p->kind != SOFTMAX_HARD && p->split.inner == 1 &&
-               p->split.size <= SHORT_ROW;
+    p->turns =
+        single && p->kind != SOFTMAX_HARD && p->split.inner == 1 && p->split.size <= SHORT_ROW;
     p->keep = p->keep && !p->turns;
     size_t columns_size = (size_t)(2 + (p->turns ? p->split.size : 0)) * COLUMNS * sizeof(float);
     compilation->kernel.scratch_size = p->keep ? (size_t)row_bytes : columns_size;

@@ -10,8 +10,8 @@
 #include "hal/cpu/isa.h"
 #include "hal/cpu/kernel.h"
 
-#define ROW_BYTES    ((int64_t)32768)
-#define SQUARE_BYTES ((int64_t)256)
+#define ROW_BYTES       ((int64_t)32768)
+#define SQUARE_BYTES    ((int64_t)256)
 #define SHORT_ROW_BYTES ((int64_t)512)
 
 typedef struct wide_element {
@@ -81,7 +81,8 @@ static void plane_bytes(const unsigned char *source, unsigned char *target, int6
     if (columns % 16 == 0 && columns <= SHORT_ROW_BYTES) { /* a call of memcpy would take longer */
         for (int64_t row = 0; row < rows; row++) {
             for (int64_t i = 0; i < columns; i += 16) {
-                memcpy(target + row * target_strides[0] + i, source + row * source_strides[0] + i, 16);
+                memcpy(target + row * target_strides[0] + i, source + row * source_strides[0] + i,
+                       16);
             }
         }
         return;

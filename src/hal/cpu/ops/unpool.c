@@ -2,13 +2,13 @@
 #include <string.h>
 
 #include "base/stop.h"
-#include "operation/column.h"
 #include "hal/cpu/ops/spatial.h"
+#include "operation/column.h"
 #include "operation/window.h"
 
 typedef struct unpool_parameters {
-    int64_t count;      /* of the input */
-    hd_shape unpooled;  /* in which the places count */
+    int64_t count;     /* of the input */
+    hd_shape unpooled; /* in which the places count */
     hd_shape out;
     bool same; /* the two are equal */
     int64_t unpooled_count, out_count;
@@ -118,7 +118,8 @@ static void run_col2im(const void *parameters, void *const *buffers, int64_t beg
         const float *x = (const float *)buffers[0] + plane * c->block_size * c->block_count;
         float *y = (float *)buffers[3] + plane * p->image_size;
         hd_stop_clear(y, (size_t)p->image_size * sizeof *y);
-        for (int64_t offset = 0; offset < c->block_size && !hd_stop_ends_every(offset, 16); offset++) {
+        for (int64_t offset = 0; offset < c->block_size && !hd_stop_ends_every(offset, 16);
+             offset++) {
             for (int64_t block = 0; block < c->block_count && !hd_stop_ends(block); block++) {
                 int64_t place = place_of(c, offset, block);
                 if (place >= 0) {

@@ -4,11 +4,13 @@
 
 /* Strides are in elements. Head h of a token begins h * D elements into its row. Rows of q, k, v and y begin at multiples of 16 bytes. */
 typedef struct hd_cuda_attention {
-    const void *q;     /* [batch, queries, heads * D] */
-    const void *k;     /* [batch, keys, heads * D] */
-    const void *v;     /* [batch, keys, heads * D] */
-    const float *mask; /* added to the scaled scores, [batch, heads, queries, keys] by strides of which any may be 0; or NULL */
-    void *y;           /* [batch, queries, heads * D] */
+    const void *q; /* [batch, queries, heads * D] */
+    const void *k; /* [batch, keys, heads * D] */
+    const void *v; /* [batch, keys, heads * D] */
+    /* added to the scaled scores, [batch, heads, queries, keys] by strides of which any may be
+     * 0; or NULL */
+    const float *mask;
+    void *y; /* [batch, queries, heads * D] */
     int batch, heads, queries, keys;
     float scale;
     int q_stride, k_stride, v_stride, y_stride; /* from token to token */

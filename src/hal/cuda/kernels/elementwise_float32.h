@@ -5,8 +5,17 @@
 #define HD_CUDA_RANK 8
 
 enum {
-    HD_CUDA_ADD, HD_CUDA_SUBTRACT, HD_CUDA_MULTIPLY, HD_CUDA_DIVIDE, /* of two operands */
-    HD_CUDA_POSITIVE, HD_CUDA_NEGATE, HD_CUDA_ABSOLUTE, HD_CUDA_ROOT, HD_CUDA_RECIPROCAL, HD_CUDA_FLOOR, HD_CUDA_CEILING
+    HD_CUDA_ADD,
+    HD_CUDA_SUBTRACT,
+    HD_CUDA_MULTIPLY,
+    HD_CUDA_DIVIDE, /* of two operands */
+    HD_CUDA_POSITIVE,
+    HD_CUDA_NEGATE,
+    HD_CUDA_ABSOLUTE,
+    HD_CUDA_ROOT,
+    HD_CUDA_RECIPROCAL,
+    HD_CUDA_FLOOR,
+    HD_CUDA_CEILING
 };
 
 typedef struct hd_cuda_elementwise {
@@ -15,7 +24,7 @@ typedef struct hd_cuda_elementwise {
     float *y;
     long long count; /* elements of y, row-major */
     int operation;
-    int rank;      /* 0: operands lie as y does */
+    int rank; /* 0: operands lie as y does */
     long long dims[HD_CUDA_RANK];
     long long a_strides[HD_CUDA_RANK]; /* elements; 0 where it repeats */
     long long b_strides[HD_CUDA_RANK];

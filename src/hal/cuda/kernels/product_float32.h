@@ -15,7 +15,8 @@ typedef struct hd_cuda_product {
     float *y;              /* [m, n] */
     int m, n, k;
     int activation;
-    int x_stride, w_stride, residual_stride, y_stride; /* elements from row to row, multiples of 4 */
+    /* elements from row to row, multiples of 4 */
+    int x_stride, w_stride, residual_stride, y_stride;
     long long x_batch_stride, w_batch_stride, residual_batch_stride, y_batch_stride;
 } hd_cuda_product;
 
