@@ -9,12 +9,10 @@
 #include "graph/binding.h"
 #include "graph/model.h"
 #include "graph/plan_replay.h"
-#include "graph/planning.h"
 #include "graph/rows.h"
+#include "graph/run.h"
 #include "runtime/cancel.h"
 
-/* How long a run waits for another thread that makes the plan which it needs, too. */
-#define PLAN_WAIT_MS 600000
 /* A run that takes this long is left to the device's runners while more of its kind are under way than the
  * device has cores, since it is longer than a time slice of the system and would be interrupted. On a
  * runner it is all that its queue gets done before other queues have their turn. */
@@ -23,44 +21,11 @@
  * stays in the core's caches, as a whole batch's does not. */
 #define LONG_ROW_NANOSECONDS UINT64_C(3000000)
 
-typedef struct run_state {
-    hd_model *model;
-    const hd_tensor *inputs;
-    size_t input_count;
-    hd_tensor *outputs;
-    size_t output_count;
-    hd_error *error;
-    uint32_t lane;
-    hd_workspace *workspace;
-    hd_list_memory memory; /* the workspace's, as it was for the last replay */
-    /* In the workspace's pointers: one entry a model input or output each. */
-    void **input_data;
-    void **output_data;              /* what the steps write to; NULL where nothing is bound yet */
-    const hd_tensor **input_tensors; /* the caller's of each model input */
-    hd_tensor **output_tensors;      /* the caller's of each model output, NULL: not wanted */
-    void **whole_outputs;            /* while rows run one by one: output_data of the whole batch */
-    size_t key_size;
-    const hd_stop *stop;
-    size_t allocated_count; /* outputs whose memory the library has allocated in this run */
-    size_t allocated_size;  /* their bytes, counted until they are the caller's */
-    bool may_split;         /* row by row, if rows are independent */
-    bool is_row;            /* dimension 0 of each input counts as 1 */
-} run_state;
-
-static const hd_block *root_of(const run_state *run)
+static hd_status reserve_tables(hd_run *run)
 {
-    return run->model->graph->root;
-}
-
-static hd_memory_account *account_of(const run_state *run)
-{
-    return &run->model->device->memory;
-}
-
-static hd_status reserve_tables(run_state *run)
-{
-    size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
-    if (!hd_workspace_reserve_pointers(run->workspace, account_of(run), 2 * inputs + 3 * outputs)) {
+    size_t inputs = hd_run_root(run)->input_count, outputs = hd_run_root(run)->output_count;
+    if (!hd_workspace_reserve_pointers(run->workspace, hd_run_account(run),
+                                       2 * inputs + 3 * outputs)) {
         return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a run");
     }
     memset(run->workspace->pointers, 0, (2 * inputs + 3 * outputs) * sizeof(void *));
@@ -72,7 +37,7 @@ static hd_status reserve_tables(run_state *run)
     return HD_OK;
 }
 
-static hd_status bind_tensors(run_state *run)
+static hd_status bind_tensors(hd_run *run)
 {
     hd_status status =
         hd_bind_inputs(run->model, run->inputs, run->input_count, run->input_tensors, run->error);
@@ -80,266 +45,15 @@ static hd_status bind_tensors(run_state *run)
         status = hd_bind_outputs(run->model, run->outputs, run->output_count, run->output_tensors,
                                  run->error);
     }
-    for (size_t i = 0; status == HD_OK && i < root_of(run)->input_count; i++) {
+    for (size_t i = 0; status == HD_OK && i < hd_run_root(run)->input_count; i++) {
         run->input_data[i] = run->input_tensors[i]->data;
     }
     return status;
 }
 
-static size_t input_size(const hd_tensor *tensor)
-{
-    size_t count = 1;
-    for (uint32_t d = 0; d < tensor->rank; d++) {
-        count *= (size_t)tensor->dims[d];
-    }
-    return count * hd_dtype_size(tensor->dtype);
-}
-
-/* Appends to the key in the workspace; false when out of memory. */
-static bool add_to_key(run_state *run, const void *data, size_t size)
-{
-    if (!hd_workspace_reserve_key(run->workspace, account_of(run), run->key_size + size)) {
-        return false;
-    }
-    if (size > 0) {
-        memcpy(run->workspace->key + run->key_size, data, size);
-    }
-    run->key_size += size;
-    return true;
-}
-
-/* The shape that the plan is made for. */
-static hd_shape shape_of_input(const run_state *run, size_t index)
-{
-    const hd_tensor *tensor = run->input_tensors[index];
-    hd_shape shape = {.rank = tensor->rank};
-    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
-    if (run->is_row) {
-        shape.dims[0] = 1;
-    }
-    return shape;
-}
-
-/* Key of the first segment: wanted outputs, steering inputs, shapes, the steering inputs' elements. */
-static bool make_key(run_state *run, uint64_t steering)
-{
-    uint64_t none = 0;
-    run->key_size = 0;
-    bool fits = add_to_key(run, &none, sizeof none) && add_to_key(run, &steering, sizeof steering);
-    for (size_t i = 0; fits && i < root_of(run)->output_count; i++) {
-        unsigned char wanted = run->output_tensors[i] != NULL;
-        fits = add_to_key(run, &wanted, 1);
-    }
-    for (size_t i = 0; fits && i < root_of(run)->input_count; i++) {
-        const hd_tensor *tensor = run->input_tensors[i];
-        hd_shape shape = shape_of_input(run, i);
-        fits = add_to_key(run, &shape.rank, sizeof shape.rank) &&
-               add_to_key(run, shape.dims, shape.rank * sizeof *shape.dims);
-        if (fits && i < 63 && (steering >> i & 1) != 0) {
-            fits = add_to_key(run, tensor->data, input_size(tensor));
-        }
-    }
-    return fits;
-}
-
-/* Key of a segment that follows: the one before, and the values that were read at its end. */
-static bool make_following_key(run_state *run, const hd_plan *before)
-{
-    run->key_size = 0;
-    bool fits = add_to_key(run, &before->serial, sizeof before->serial);
-    for (size_t i = 0; fits && i < before->boundary_count; i++) {
-        const hd_plan_boundary *boundary = &before->boundaries[i];
-        fits = add_to_key(run,
-                          hd_reference_resolve(&boundary->source, &run->memory, run->input_data,
-                                               run->output_data),
-                          boundary->size);
-    }
-    return fits;
-}
-
-static hd_plan *find_memo(const run_state *run)
-{
-    const hd_memo *memo = &run->model->memos[run->lane];
-    for (size_t i = 0; i < HD_MEMO_COUNT; i++) {
-        if (memo->key_sizes[i] == run->key_size && memo->plans[i] != NULL &&
-            memcmp(memo->keys[i], run->workspace->key, run->key_size) == 0) {
-            return memo->plans[i];
-        }
-    }
-    return NULL;
-}
-
-/* Remembers a plan for this lane; takes the reference over in any case. Returns the plan. */
-static hd_plan *add_memo(const run_state *run, hd_plan *plan, const void *key, size_t key_size)
-{
-    hd_memo *memo = &run->model->memos[run->lane];
-    uint32_t i = memo->next;
-    memo->next = (i + 1) % HD_MEMO_COUNT;
-    hd_plan_release(memo->plans[i]);
-    memo->plans[i] = plan;
-    memo->key_sizes[i] = 0;
-    /* without a key it is kept, but found through the cache only */
-    if (hd_memory_account_reserve(account_of(run), HD_MEMORY_ARENAS, &memo->keys[i],
-                                  &memo->key_capacities[i], key_size, 1)) {
-        memcpy(memo->keys[i], key, key_size);
-        memo->key_sizes[i] = key_size;
-    }
-    return plan;
-}
-
-static hd_status request_plan(run_state *run, hd_plan *before, uint64_t steering, uint64_t *further,
-                              hd_plan **out_plan)
-{
-    size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
-    hd_region region = {0};
-    hd_shape *shapes = hd_region_array(&region, inputs, sizeof *shapes);
-    const void **values = hd_region_array(&region, inputs, sizeof *values);
-    bool *wanted = hd_region_array(&region, outputs, sizeof *wanted);
-    size_t boundaries = before == NULL ? 0 : before->boundary_count;
-    const void **boundary_values = hd_region_array(&region, boundaries, sizeof *boundary_values);
-    hd_status status = HD_OUT_OF_MEMORY;
-    if (shapes == NULL || values == NULL || wanted == NULL || boundary_values == NULL) {
-        hd_fail(run->error, status, "no memory for a plan");
-        goto done;
-    }
-    uint64_t input_bytes = 0;
-    for (size_t i = 0; i < inputs; i++) {
-        const hd_tensor *tensor = run->input_tensors[i];
-        shapes[i] = shape_of_input(run, i);
-        input_bytes += input_size(tensor);
-        values[i] = i < 63 && (steering >> i & 1) != 0 ? tensor->data : NULL;
-    }
-    for (size_t i = 0; i < outputs; i++) {
-        wanted[i] = run->output_tensors[i] != NULL;
-    }
-    const unsigned char *next = run->workspace->key + sizeof(uint64_t);
-    for (size_t i = 0; i < boundaries; i++) {
-        boundary_values[i] = next;
-        next += before->boundaries[i].size;
-    }
-    hd_plan_request request = {.model = run->model,
-                               .input_shapes = shapes,
-                               .input_values = values,
-                               .wanted = wanted,
-                               .input_bytes = input_bytes,
-                               .before = before,
-                               .boundary_values = boundary_values};
-    status = hd_plan_create(&request, further, out_plan, run->error);
-    if (hd_stop_look(run->stop) != HD_OK) { /* what was folded under it may be half done */
-        hd_plan_release(*out_plan);
-        *out_plan = NULL;
-        status = hd_stop_tell(hd_stop_look(run->stop), run->error);
-    }
-done:
-    hd_region_clear(&region);
-    return status;
-}
-
-/* Asks the cache, and makes the plan if this thread is the one to do so. *out_plan stays NULL when
- * further inputs turned out to steer: then the key must be made again. */
-static hd_status find_or_make(run_state *run, hd_plan *before, uint64_t steering,
-                              hd_plan **out_plan)
-{
-    hd_plan_cache *cache = run->model->plans;
-    void *found;
-    hd_memory_scope scope; /* of what the cache keeps beside the plan */
-    hd_memory_scope_enter(&scope, hd_memory_account_owner(account_of(run), HD_MEMORY_PLANS),
-                          UINT64_MAX);
-    hd_status status =
-        hd_plan_cache_find_unless(cache, run->workspace->key, run->key_size,
-                                  hd_clock_after_ms(PLAN_WAIT_MS), run->stop, &found);
-    hd_memory_scope_leave(&scope);
-    if (status == HD_CANCELLED || status == HD_DEADLINE) {
-        return hd_stop_tell(status, run->error);
-    }
-    if (status != HD_OK) {
-        return hd_fail(run->error, status,
-                       status == HD_NOT_YET ? "another thread has not finished this plan in time"
-                                            : "no memory for a plan");
-    }
-    hd_plan *plan = found;
-    if (plan == NULL) {
-        uint64_t further = 0;
-        status = request_plan(run, before, steering, &further, &plan);
-        hd_plan_cache_finish(cache, run->workspace->key, run->key_size, plan);
-        if (status != HD_OK) {
-            return status;
-        }
-        if (plan == NULL) {
-            /* relaxed: see hd_model.steering. */
-            atomic_fetch_or_explicit(&run->model->steering, further, memory_order_relaxed);
-            *out_plan = NULL;
-            return HD_OK;
-        }
-    }
-    *out_plan = add_memo(run, plan, run->workspace->key, run->key_size);
-    return HD_OK;
-}
-
-/* Finds the plan of the first segment (before NULL) or of the one that follows. The memo of this lane
- * holds a reference as long as the lane is this run's and few other plans are looked up. */
-static hd_status find_plan(run_state *run, hd_plan *before, hd_plan **out_plan)
-{
-    for (;;) {
-        /* A row is planned without the values of inputs, as was proven to be possible (rows.h): those that
-         * steer other shapes would be the first row's. */
-        uint64_t steering = run->is_row ? 0 : hd_load_relaxed(&run->model->steering);
-        bool fits = before == NULL ? make_key(run, steering) : make_following_key(run, before);
-        if (!fits) {
-            return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a plan's key");
-        }
-        *out_plan = find_memo(run);
-        if (*out_plan != NULL) {
-            return HD_OK;
-        }
-        hd_status status = find_or_make(run, before, steering, out_plan);
-        if (status != HD_OK || *out_plan != NULL) {
-            return status;
-        }
-    }
-}
-
-/* Gives the segment's outputs that are known now their memory. */
-static hd_status provide_outputs(run_state *run, const hd_plan *plan)
-{
-    for (size_t i = 0; i < plan->output_count; i++) {
-        const hd_plan_output *output = &plan->outputs[i];
-        const hd_tensor *tensor = run->output_tensors[output->index];
-        const char *name = root_of(run)->output_names[output->index];
-        if (run->output_data[output->index] != NULL || !output->known ||
-            !(output->direct || plan->is_last)) {
-            continue;
-        }
-        if (tensor->data == NULL) {
-            if (!hd_memory_account_take(account_of(run), HD_MEMORY_ARENAS, output->size)) {
-                return hd_fail(run->error, HD_OUT_OF_MEMORY,
-                               "output '%s' of %zu bytes passes the device's memory limit", name,
-                               output->size);
-            }
-            run->allocated_size += output->size;
-            void *data = hd_alloc_aligned(output->size);
-            if (data == NULL) {
-                return hd_fail(run->error, HD_OUT_OF_MEMORY,
-                               "no memory for output '%s' of %zu bytes", name, output->size);
-            }
-            hd_stop_touch(data, output->size);
-            run->output_data[output->index] = data;
-            run->allocated_count++;
-            continue;
-        }
-        hd_status status = hd_bind_check_room(run->model, output->index, tensor, output->dtype,
-                                              &output->shape, output->size, run->error);
-        if (status != HD_OK) {
-            return status;
-        }
-        run->output_data[output->index] = tensor->data;
-    }
-    return HD_OK;
-}
-
 /* Room for a plan in the lane's arena and scratch memory of one place; what the segment before, NULL: none, left in
  * the arena stays. */
-static hd_status reserve_place(run_state *run, const hd_plan *plan, const hd_plan *before,
+static hd_status reserve_place(hd_run *run, const hd_plan *plan, const hd_plan *before,
                                hd_memory_place place)
 {
     hd_device *device = run->model->device;
@@ -357,7 +71,7 @@ static hd_status reserve_place(run_state *run, const hd_plan *plan, const hd_pla
                          plan->arena_sizes[place]);
 }
 
-static hd_status replay(run_state *run, hd_plan *plan, const hd_plan *before)
+static hd_status replay(hd_run *run, hd_plan *plan, const hd_plan *before)
 {
     hd_device *device = run->model->device;
     hd_workspace *workspace = run->workspace;
@@ -384,38 +98,11 @@ static hd_status replay(run_state *run, hd_plan *plan, const hd_plan *before)
     return hd_plan_replay(&replay, plan, &run->memory, run->input_data, run->output_data);
 }
 
-static void deliver(run_state *run, const hd_plan *plan)
-{
-    hd_plan_deliver(plan, &run->memory, run->input_data, run->output_data);
-}
-
-/* The results are there, and become the caller's, unless the run was stopped. */
-static hd_status commit(run_state *run)
-{
-    hd_status status = hd_stop_commit(run->stop);
-    return status == HD_OK ? HD_OK : hd_stop_tell(status, run->error);
-}
-
-/* Tells the caller the shapes. From here on the run cannot fail. */
-static void describe_outputs(run_state *run, const hd_plan *plan)
-{
-    for (size_t i = 0; i < plan->output_count; i++) {
-        const hd_plan_output *output = &plan->outputs[i];
-        void *data = run->output_data[output->index];
-        hd_tensor *tensor = run->output_tensors[output->index];
-        tensor->dtype = output->dtype;
-        tensor->rank = output->shape.rank;
-        memcpy(tensor->dims, output->shape.dims, sizeof tensor->dims);
-        tensor->data = data;
-        tensor->size = output->size;
-    }
-}
-
 /* The common dimension 0 of all inputs; 0 where there is none, or where it is 1. */
-static int64_t count_rows(const run_state *run)
+static int64_t count_rows(const hd_run *run)
 {
     int64_t rows = 0;
-    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+    for (size_t i = 0; i < hd_run_root(run)->input_count; i++) {
         const hd_tensor *tensor = run->input_tensors[i];
         if (tensor->rank == 0 || tensor->dims[0] < 2 || (i > 0 && tensor->dims[0] != rows)) {
             return 0;
@@ -426,11 +113,11 @@ static int64_t count_rows(const run_state *run)
 }
 
 /* Proves, once a plan, that its rows are independent. relaxed: a proof made twice says the same. */
-static bool has_rows(run_state *run, hd_plan *plan, int64_t rows)
+static bool has_rows(hd_run *run, hd_plan *plan, int64_t rows)
 {
     uint32_t state = hd_load_relaxed(&plan->rows);
     if (state == HD_PLAN_ROWS_UNKNOWN) {
-        size_t inputs = root_of(run)->input_count, outputs = root_of(run)->output_count;
+        size_t inputs = hd_run_root(run)->input_count, outputs = hd_run_root(run)->output_count;
         hd_region region = {0};
         hd_shape *shapes = hd_region_array(&region, inputs, sizeof *shapes);
         bool *wanted = hd_region_array(&region, outputs, sizeof *wanted);
@@ -438,7 +125,7 @@ static bool has_rows(run_state *run, hd_plan *plan, int64_t rows)
         if (shapes != NULL && wanted != NULL) {
             run->is_row = true;
             for (size_t i = 0; i < inputs; i++) {
-                shapes[i] = shape_of_input(run, i);
+                shapes[i] = hd_run_input_shape(run, i);
             }
             run->is_row = false;
             for (size_t i = 0; i < outputs; i++) {
@@ -458,11 +145,12 @@ static bool has_rows(run_state *run, hd_plan *plan, int64_t rows)
 }
 
 /* Points the run at one row of a batch of `rows`, whose plan is `whole`. */
-static void select_row(run_state *run, const hd_plan *whole, int64_t rows, int64_t row)
+static void select_row(hd_run *run, const hd_plan *whole, int64_t rows, int64_t row)
 {
-    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+    for (size_t i = 0; i < hd_run_root(run)->input_count; i++) {
         const hd_tensor *tensor = run->input_tensors[i];
-        run->input_data[i] = (char *)tensor->data + input_size(tensor) / (size_t)rows * (size_t)row;
+        run->input_data[i] =
+            (char *)tensor->data + hd_run_input_size(tensor) / (size_t)rows * (size_t)row;
     }
     for (size_t i = 0; i < whole->output_count; i++) {
         uint32_t index = whole->outputs[i].index;
@@ -472,33 +160,33 @@ static void select_row(run_state *run, const hd_plan *whole, int64_t rows, int64
 }
 
 /* Runs a batch row by row, on the plan of one row. The bits are those of the whole (rows.h). */
-static hd_status run_rows(run_state *run, hd_plan *whole, int64_t rows)
+static hd_status run_rows(hd_run *run, hd_plan *whole, int64_t rows)
 {
-    hd_status status = provide_outputs(run, whole);
-    size_t outputs = root_of(run)->output_count;
+    hd_status status = hd_run_provide_outputs(run, whole);
+    size_t outputs = hd_run_root(run)->output_count;
     memcpy(run->whole_outputs, run->output_data, outputs * sizeof *run->output_data);
     run->is_row = true;
     for (int64_t row = 0; row < rows && status == HD_OK; row++) {
         hd_plan *plan = NULL;
         select_row(run, whole, rows, row);
-        status = find_plan(run, NULL, &plan);
+        status = hd_run_find_plan(run, NULL, &plan);
         if (status == HD_OK) {
             status = replay(run, plan, NULL);
         }
         if (status == HD_OK) {
-            deliver(run, plan);
+            hd_run_deliver(run, plan);
         }
     }
     run->is_row = false;
     memcpy(run->output_data, run->whole_outputs, outputs * sizeof *run->output_data);
-    for (size_t i = 0; i < root_of(run)->input_count; i++) {
+    for (size_t i = 0; i < hd_run_root(run)->input_count; i++) {
         run->input_data[i] = run->input_tensors[i]->data;
     }
     if (status == HD_OK) {
-        status = commit(run);
+        status = hd_run_commit(run);
     }
     if (status == HD_OK) {
-        describe_outputs(run, whole);
+        hd_run_describe_outputs(run, whole);
     }
     return status;
 }
@@ -517,12 +205,12 @@ static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs,
 }
 
 /* Runs segment after segment, the first on `plan`. */
-static hd_status run_whole(run_state *run, hd_plan *plan)
+static hd_status run_whole(hd_run *run, hd_plan *plan)
 {
     const hd_plan *before = NULL;
     hd_status status = HD_OK;
     while (status == HD_OK) {
-        status = provide_outputs(run, plan);
+        status = hd_run_provide_outputs(run, plan);
         if (status == HD_OK) {
             status = replay(run, plan, before);
         }
@@ -530,22 +218,22 @@ static hd_status run_whole(run_state *run, hd_plan *plan)
             break;
         }
         before = plan;
-        status = find_plan(run, plan, &plan);
+        status = hd_run_find_plan(run, plan, &plan);
     }
     if (status == HD_OK) {
-        deliver(run, plan);
-        status = commit(run);
+        hd_run_deliver(run, plan);
+        status = hd_run_commit(run);
     }
     if (status == HD_OK) {
-        describe_outputs(run, plan);
+        hd_run_describe_outputs(run, plan);
     }
     return status;
 }
 
-static hd_status run_segments(run_state *run)
+static hd_status run_segments(hd_run *run)
 {
     hd_plan *plan = NULL;
-    hd_status status = find_plan(run, NULL, &plan);
+    hd_status status = hd_run_find_plan(run, NULL, &plan);
     if (status != HD_OK) {
         return status;
     }
@@ -570,18 +258,6 @@ static hd_status run_segments(run_state *run)
     return status;
 }
 
-/* After a failure: frees what was allocated for outputs. */
-static void drop_outputs(run_state *run)
-{
-    for (size_t i = 0; run->allocated_count > 0 && i < root_of(run)->output_count; i++) {
-        const hd_tensor *tensor = run->output_tensors[i];
-        if (tensor != NULL && tensor->data == NULL && run->output_data[i] != NULL) {
-            hd_free(run->output_data[i]);
-            run->allocated_count--;
-        }
-    }
-}
-
 /* A run among many others is stretched by them, so the shortest counts; it is forgotten slowly. */
 static void note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds)
 {
@@ -590,20 +266,8 @@ static void note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds)
     hd_store_relaxed(duration, known == 0 || nanoseconds < forgetful ? nanoseconds : forgetful);
 }
 
-/* What the kernels read and wrote of the caller's. */
-static void tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_tensor *outputs,
-                         size_t output_count)
-{
-    for (size_t i = 0; i < input_count; i++) {
-        hd_handover_read(inputs[i].data, input_size(&inputs[i]));
-    }
-    for (size_t i = 0; i < output_count; i++) {
-        hd_handover_write(outputs[i].data, outputs[i].size);
-    }
-}
-
 /* All of a run, from the caller's tensors on. */
-static hd_status attempt(run_state *run)
+static hd_status attempt(hd_run *run)
 {
     hd_status status = reserve_tables(run);
     if (status == HD_OK) {
@@ -612,11 +276,11 @@ static hd_status attempt(run_state *run)
     if (status == HD_OK) {
         status = run_segments(run);
         if (status != HD_OK) {
-            drop_outputs(run);
+            hd_run_drop_outputs(run);
         }
     }
     if (run->allocated_size > 0) { /* outputs, which are the caller's now, or gone */
-        hd_memory_account_give(account_of(run), HD_MEMORY_ARENAS, run->allocated_size);
+        hd_memory_account_give(hd_run_account(run), HD_MEMORY_ARENAS, run->allocated_size);
         run->allocated_size = 0;
     }
     return status;
@@ -626,16 +290,16 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
                           const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                           size_t output_count, hd_error *error)
 {
-    run_state run = {.model = model,
-                     .inputs = inputs,
-                     .input_count = input_count,
-                     .outputs = outputs,
-                     .output_count = output_count,
-                     .error = error,
-                     .stop = stop,
-                     .may_split = may_split,
-                     .lane = lane,
-                     .workspace = &model->device->workspaces[lane]};
+    hd_run run = {.model = model,
+                  .inputs = inputs,
+                  .input_count = input_count,
+                  .outputs = outputs,
+                  .output_count = output_count,
+                  .error = error,
+                  .stop = stop,
+                  .may_split = may_split,
+                  .lane = lane,
+                  .workspace = &model->device->workspaces[lane]};
     hd_reclaim *reclaim = &model->device->reclaim;
     if (lane >= HD_STREAM_COUNT) {
         hd_reclaim_enter(reclaim, lane);
@@ -659,7 +323,7 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
         hd_reclaim_leave(reclaim, lane);
     }
     if (status == HD_OK && hd_handover_is_watched()) {
-        tell_tensors(inputs, input_count, outputs, output_count);
+        hd_run_tell_tensors(inputs, input_count, outputs, output_count);
     }
     if (status == HD_OK) {
         note_duration(find_duration(model, inputs, input_count), hd_clock_now() - start);

@@ -1,6 +1,6 @@
 ----------------------------- MODULE PlanCache ------------------------------
 (* Models src/runtime/plan_cache.c: hd_plan_cache_find and hd_plan_cache_finish, and what            *)
-(* find_or_make in src/graph/model_run.c does between them.                                          *)
+(* find_or_make in src/graph/run_plan.c does between them.                                           *)
 (* Promises: ONCE (a key is made by one thread at a time, and what was begun is finished), SAFE (a   *)
 (* plan is freed once, and by nobody who still uses it), FLAT (ready plans within the capacity),     *)
 (* BOUND (a failed making wakes the next; other keys go on).                                         *)

@@ -1,0 +1,79 @@
+/* A run, inside: what one run of a model knows of itself while it is computed on a lane, for the files that do it.
+ *
+ * Thread-safety: one thread at a time. */
+#ifndef HD_GRAPH_RUN_H
+#define HD_GRAPH_RUN_H
+
+#include "base/rank.h"
+#include "graph/model.h"
+
+typedef struct hd_run {
+    hd_model *model;
+    const hd_tensor *inputs;
+    size_t input_count;
+    hd_tensor *outputs;
+    size_t output_count;
+    hd_error *error;
+    uint32_t lane;
+    hd_workspace *workspace;
+    hd_list_memory memory; /* the workspace's, as it was for the last replay */
+    /* In the workspace's pointers: one entry a model input or output each. */
+    void **input_data;
+    void **output_data;              /* what the steps write to; NULL where nothing is bound yet */
+    const hd_tensor **input_tensors; /* the caller's of each model input */
+    hd_tensor **output_tensors;      /* the caller's of each model output, NULL: not wanted */
+    void **whole_outputs;            /* while rows run one by one: output_data of the whole batch */
+    size_t key_size;
+    const hd_stop *stop;
+    size_t allocated_count; /* outputs whose memory the library has allocated in this run */
+    size_t allocated_size;  /* their bytes, counted until they are the caller's */
+    bool may_split;         /* row by row, if rows are independent */
+    bool is_row;            /* dimension 0 of each input counts as 1 */
+} hd_run;
+
+static inline const hd_block *hd_run_root(const hd_run *run)
+{
+    return run->model->graph->root;
+}
+
+static inline hd_memory_account *hd_run_account(const hd_run *run)
+{
+    return &run->model->device->memory;
+}
+
+static inline size_t hd_run_input_size(const hd_tensor *tensor)
+{
+    size_t count = 1;
+    for (uint32_t d = 0; d < tensor->rank; d++) {
+        count *= (size_t)tensor->dims[d];
+    }
+    return count * hd_dtype_size(tensor->dtype);
+}
+
+/* The shape that the plan is made for. */
+hd_shape hd_run_input_shape(const hd_run *run, size_t index);
+
+/* Finds the plan of the first segment (before NULL) or of the one that follows, or makes it. The memo of this lane
+ * holds a reference as long as the lane is this run's and few other plans are looked up. */
+HD_MUST_CHECK hd_status hd_run_find_plan(hd_run *run, hd_plan *before, hd_plan **out_plan) HD_WAITS;
+
+/* Gives the segment's outputs that are known now their memory. */
+HD_MUST_CHECK hd_status hd_run_provide_outputs(hd_run *run, const hd_plan *plan);
+
+/* Copies the outputs that no step has written in place. */
+void hd_run_deliver(hd_run *run, const hd_plan *plan);
+
+/* The results are there, and become the caller's, unless the run was stopped. */
+HD_MUST_CHECK hd_status hd_run_commit(hd_run *run);
+
+/* Tells the caller the shapes. From here on the run cannot fail. */
+void hd_run_describe_outputs(hd_run *run, const hd_plan *plan);
+
+/* After a failure: frees what was allocated for outputs. */
+void hd_run_drop_outputs(hd_run *run);
+
+/* What the kernels read and wrote of the caller's. */
+void hd_run_tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_tensor *outputs,
+                         size_t output_count);
+
+#endif

@@ -1,0 +1,91 @@
+/* The outputs of a run: their memory, and what the caller is told of them. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "graph/binding.h"
+#include "graph/plan_replay.h"
+#include "graph/run.h"
+
+hd_status hd_run_provide_outputs(hd_run *run, const hd_plan *plan)
+{
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const hd_plan_output *output = &plan->outputs[i];
+        const hd_tensor *tensor = run->output_tensors[output->index];
+        const char *name = hd_run_root(run)->output_names[output->index];
+        if (run->output_data[output->index] != NULL || !output->known ||
+            !(output->direct || plan->is_last)) {
+            continue;
+        }
+        if (tensor->data == NULL) {
+            if (!hd_memory_account_take(hd_run_account(run), HD_MEMORY_ARENAS, output->size)) {
+                return hd_fail(run->error, HD_OUT_OF_MEMORY,
+                               "output '%s' of %zu bytes passes the device's memory limit", name,
+                               output->size);
+            }
+            run->allocated_size += output->size;
+            void *data = hd_alloc_aligned(output->size);
+            if (data == NULL) {
+                return hd_fail(run->error, HD_OUT_OF_MEMORY,
+                               "no memory for output '%s' of %zu bytes", name, output->size);
+            }
+            hd_stop_touch(data, output->size);
+            run->output_data[output->index] = data;
+            run->allocated_count++;
+            continue;
+        }
+        hd_status status = hd_bind_check_room(run->model, output->index, tensor, output->dtype,
+                                              &output->shape, output->size, run->error);
+        if (status != HD_OK) {
+            return status;
+        }
+        run->output_data[output->index] = tensor->data;
+    }
+    return HD_OK;
+}
+
+void hd_run_deliver(hd_run *run, const hd_plan *plan)
+{
+    hd_plan_deliver(plan, &run->memory, run->input_data, run->output_data);
+}
+
+hd_status hd_run_commit(hd_run *run)
+{
+    hd_status status = hd_stop_commit(run->stop);
+    return status == HD_OK ? HD_OK : hd_stop_tell(status, run->error);
+}
+
+void hd_run_describe_outputs(hd_run *run, const hd_plan *plan)
+{
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const hd_plan_output *output = &plan->outputs[i];
+        void *data = run->output_data[output->index];
+        hd_tensor *tensor = run->output_tensors[output->index];
+        tensor->dtype = output->dtype;
+        tensor->rank = output->shape.rank;
+        memcpy(tensor->dims, output->shape.dims, sizeof tensor->dims);
+        tensor->data = data;
+        tensor->size = output->size;
+    }
+}
+
+void hd_run_drop_outputs(hd_run *run)
+{
+    for (size_t i = 0; run->allocated_count > 0 && i < hd_run_root(run)->output_count; i++) {
+        const hd_tensor *tensor = run->output_tensors[i];
+        if (tensor != NULL && tensor->data == NULL && run->output_data[i] != NULL) {
+            hd_free(run->output_data[i]);
+            run->allocated_count--;
+        }
+    }
+}
+
+void hd_run_tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_tensor *outputs,
+                         size_t output_count)
+{
+    for (size_t i = 0; i < input_count; i++) {
+        hd_handover_read(inputs[i].data, hd_run_input_size(&inputs[i]));
+    }
+    for (size_t i = 0; i < output_count; i++) {
+        hd_handover_write(outputs[i].data, outputs[i].size);
+    }
+}
