@@ -20,14 +20,21 @@ if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders hav
     file(GLOB HEDDLE_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/*.c)
     set(cuda_folder ${PROJECT_BINARY_DIR}/cuda)
     file(MAKE_DIRECTORY ${cuda_folder})
-    foreach(name elementwise_float32)
-        set(kernel ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/${name}.cu)
+    set(HEDDLE_CUDA_ARCHITECTURES 80 90 CACHE STRING "Compute capabilities, times ten, that kernels are compiled for; the last as PTX, too")
+    set(cuda_targets "")
+    foreach(architecture ${HEDDLE_CUDA_ARCHITECTURES})
+        list(APPEND cuda_targets -gencode arch=compute_${architecture},code=sm_${architecture})
+        set(cuda_newest ${architecture})
+    endforeach()
+    list(APPEND cuda_targets -gencode arch=compute_${cuda_newest},code=compute_${cuda_newest})
+    file(GLOB cuda_kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cu)
+    file(GLOB cuda_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.h)
+    foreach(kernel ${cuda_kernels})
+        get_filename_component(name ${kernel} NAME_WE)
         add_custom_command(
             OUTPUT ${cuda_folder}/${name}.fatbin
-            COMMAND ${HEDDLE_NVCC} -std=c++17 -O3 -fmad=false -fatbin -gencode arch=compute_80,code=sm_80
-                    -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
-                    -o ${cuda_folder}/${name}.fatbin ${kernel}
-            DEPENDS ${kernel} ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/${name}.h VERBATIM)
+            COMMAND ${HEDDLE_NVCC} -std=c++17 -O3 -fmad=false -fatbin ${cuda_targets} -o ${cuda_folder}/${name}.fatbin ${kernel}
+            DEPENDS ${kernel} ${cuda_headers} VERBATIM)
         file(WRITE ${cuda_folder}/${name}.c.new
 "#include \"hal/cuda/kernels.h\"
 __asm__(\".section .rodata\\n.balign 64\\n.globl hd_cuda_kernels_${name}\\n.hidden hd_cuda_kernels_${name}\\n\"

@@ -33,10 +33,14 @@ struct Variant {
     int parameter;
 };
 
+template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) wide_kernel(const __grid_constant__ hd_cuda_product p) { wide<T>(p); }
+template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) split_kernel(const __grid_constant__ hd_cuda_product p) { split<T>(p); }
+template <class S> __global__ void narrow_kernel(const __grid_constant__ hd_cuda_product p) { narrow<S>(p); }
+
 template <class T, int BLOCKS> bool launch_wide(const hd_cuda_product &p, int batch, int, cudaStream_t stream)
 {
     size_t size = (STAGES * T::STAGE_FLOATS + (p.k > HD_CHUNK ? T::BM * T::BN : 0)) * sizeof(float);
-    auto kernel = wide<T, BLOCKS>;
+    auto kernel = wide_kernel<T, BLOCKS>;
     if (size > 227 * 1024) return false;
     OK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(size)));
     int tiles = ((p.m + T::BM - 1) / T::BM) * ((p.n + T::BN - 1) / T::BN);
@@ -53,7 +57,7 @@ template <class T, int BLOCKS> bool launch_split(const hd_cuda_product &p, int b
     shares = (chunks + per - 1) / per;
     size_t size = (STAGES * T::STAGE_FLOATS + per * T::BM * T::BN) * sizeof(float);
     if (size > 227 * 1024) return false;
-    auto kernel = split<T, BLOCKS>;
+    auto kernel = split_kernel<T, BLOCKS>;
     OK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(size)));
     int tiles = ((p.m + T::BM - 1) / T::BM) * ((p.n + T::BN - 1) / T::BN);
     cudaLaunchConfig_t config = {};
@@ -68,7 +72,9 @@ template <class T, int BLOCKS> bool launch_split(const hd_cuda_product &p, int b
     attribute.val.clusterDim.z = 1;
     config.attrs = &attribute;
     config.numAttrs = 1;
-    OK(cudaLaunchKernelEx(&config, kernel, p, per));
+    hd_cuda_product shared = p;
+    shared.per = per;
+    OK(cudaLaunchKernelEx(&config, kernel, shared));
     return true;
 }
 
@@ -80,7 +86,7 @@ template <int ROWS, int COLUMNS> bool launch_narrow(const hd_cuda_product &p, in
     auto size = [&] { return (static_cast<size_t>(warps) * S::WARP_FLOATS + static_cast<size_t>(chunks) * S::SUM_FLOATS) * sizeof(float); };
     while (warps > 1 && size() > 227 * 1024) warps--;
     if (size() > 227 * 1024) return false;
-    auto kernel = narrow<S>;
+    auto kernel = narrow_kernel<S>;
     OK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(size())));
     kernel<<<dim3((p.n + COLUMNS - 1) / COLUMNS, (p.m + ROWS - 1) / ROWS, batch), 32 * warps, size(), stream>>>(p);
     OK(cudaGetLastError());
@@ -132,7 +138,7 @@ struct Problem {
         p.bias = bias;
         p.residual = with_residual ? residual : nullptr;
         p.m = m, p.n = n, p.k = k;
-        p.activation = activation;
+        p.activation.kind = activation;
         p.x_stride = padded(k), p.w_stride = p.y_stride = p.residual_stride = padded(n);
         return p;
     }

@@ -3,6 +3,9 @@
 
 namespace {
 
+template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) softmax_kernel(const __grid_constant__ hd_cuda_rows p) { softmax<R, ALIGNED>(p); }
+template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) layer_norm_kernel(const __grid_constant__ hd_cuda_rows p) { layer_norm<R, ALIGNED>(p); }
+
 template <class R, bool ALIGNED> int launch(bool norm, const hd_cuda_rows &p, cudaStream_t stream)
 {
     if (p.length > 4 * R::PARTS * 32 * R::WARPS * R::BLOCKS || (ALIGNED && p.length % 4 != 0)) return -1;
@@ -16,7 +19,7 @@ template <class R, bool ALIGNED> int launch(bool norm, const hd_cuda_rows &p, cu
     attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
     config.attrs = &attribute;
     config.numAttrs = R::BLOCKS > 1 ? 1 : 0;
-    return static_cast<int>(norm ? cudaLaunchKernelEx(&config, layer_norm<R, ALIGNED>, p) : cudaLaunchKernelEx(&config, softmax<R, ALIGNED>, p));
+    return static_cast<int>(norm ? cudaLaunchKernelEx(&config, layer_norm_kernel<R, ALIGNED>, p) : cudaLaunchKernelEx(&config, softmax_kernel<R, ALIGNED>, p));
 }
 
 template <bool ALIGNED> int choose(int group, bool norm, const hd_cuda_rows &p, cudaStream_t stream)

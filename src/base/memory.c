@@ -58,7 +58,7 @@ void hd_memory_scope_allow(uint64_t bytes)
 }
 
 /* Charges the innermost scope, if there is one. */
-static bool charge(size_t size, hd_memory_owner **out_owner)
+bool hd_memory_charge(size_t size, hd_memory_owner **out_owner)
 {
     hd_memory_scope *scope = current;
     *out_owner = NULL;
@@ -77,7 +77,7 @@ static bool charge(size_t size, hd_memory_owner **out_owner)
     return true;
 }
 
-static void discharge(size_t size, hd_memory_owner *owner)
+void hd_memory_discharge(size_t size, hd_memory_owner *owner)
 {
     if (owner == NULL) {
         return;
@@ -142,7 +142,7 @@ static void *allocate(size_t size, bool is_aligned, bool is_zero)
         charged = mapped_size(size);
     }
     hd_memory_owner *owner;
-    if (!charge(charged, &owner)) {
+    if (!hd_memory_charge(charged, &owner)) {
         return NULL;
     }
     char *base = kind == BLOCK_MAPPED    ? map(charged)
@@ -150,7 +150,7 @@ static void *allocate(size_t size, bool is_aligned, bool is_zero)
                  : is_zero               ? calloc(1, size + before)
                                          : malloc(size + before);
     if (base == NULL) {
-        discharge(charged, owner);
+        hd_memory_discharge(charged, owner);
         return NULL;
     }
     advise(base, size + before);
@@ -190,7 +190,7 @@ void hd_free(void *memory)
         munmap((char *)memory - HD_CACHE_LINE, charged);
         break;
     }
-    discharge(charged, header.owner);
+    hd_memory_discharge(charged, header.owner);
 }
 
 /* Both are there for a moment, and both are charged. */
@@ -312,12 +312,12 @@ void *hd_pages_alloc_charged(size_t size, hd_memory_owner **out_owner)
 {
     size_t rounded = hd_pages_size(size);
     *out_owner = NULL;
-    if (rounded == 0 || !charge(rounded, out_owner)) {
+    if (rounded == 0 || !hd_memory_charge(rounded, out_owner)) {
         return NULL;
     }
     void *memory = hd_pages_alloc(size);
     if (memory == NULL) {
-        discharge(rounded, *out_owner);
+        hd_memory_discharge(rounded, *out_owner);
         *out_owner = NULL;
     }
     return memory;
@@ -327,6 +327,6 @@ void hd_pages_free_charged(void *memory, size_t size, hd_memory_owner *owner)
 {
     if (memory != NULL) {
         hd_pages_free(memory, size);
-        discharge(hd_pages_size(size), owner);
+        hd_memory_discharge(hd_pages_size(size), owner);
     }
 }

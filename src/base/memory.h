@@ -56,6 +56,11 @@ void hd_memory_scope_leave(hd_memory_scope *scope);
 /* Raises the innermost scope's limit. */
 void hd_memory_scope_allow(uint64_t bytes);
 
+/* Charges the scope's owner, which *out_owner then tells (NULL: there is none), for memory that comes from elsewhere; false:
+ * it may not have it. */
+bool hd_memory_charge(size_t size, hd_memory_owner **out_owner);
+void hd_memory_discharge(size_t size, hd_memory_owner *owner);
+
 /* As malloc, calloc, realloc and free; NULL on failure; a size of 0 counts as 1. */
 void *hd_alloc(size_t size);
 void *hd_alloc_zero(size_t count, size_t size);

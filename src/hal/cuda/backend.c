@@ -66,13 +66,65 @@ static void close_unit(hd_unit **unit)
         return;
     }
     if (self->context != NULL) {
-        if (self->module != NULL && hd_cuda_enter(self) == HD_OK) {
-            (void)self->driver->cuModuleUnload(self->module);
+        for (size_t i = 0; i < HD_CUDA_FILE_COUNT && hd_cuda_enter(self) == HD_OK; i++) {
+            if (self->modules[i] != NULL) {
+                (void)self->driver->cuModuleUnload(self->modules[i]);
+            }
         }
         (void)self->driver->cuDevicePrimaryCtxRelease(self->device);
     }
     hd_free(self);
     *unit = NULL;
+}
+
+static CUresult read_traits(hd_cuda_unit *self)
+{
+    static const CUdevice_attribute asked[] = {
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+        CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+        CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN};
+    int values[4] = {0};
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < 4 && result == CUDA_SUCCESS; i++) {
+        result = self->driver->cuDeviceGetAttribute(&values[i], asked[i], self->device);
+    }
+    self->capability = 10 * values[0] + values[1];
+    self->cores = values[2];
+    self->shared_size = (size_t)values[3];
+    return result;
+}
+
+static CUresult load_kernels(hd_cuda_unit *self)
+{
+#define IMAGE(file) hd_cuda_kernels_##file,
+    static const unsigned char *const images[] = {HD_CUDA_FILE_LIST(IMAGE)};
+#undef IMAGE
+#define KERNEL(file, name, big, since) {HD_CUDA_FILE_##file, "hd_" #name, big, since},
+    static const struct {
+        hd_cuda_file file;
+        const char *name;
+        bool big;
+        int since;
+    } kernels[] = {HD_CUDA_KERNEL_LIST(KERNEL)};
+#undef KERNEL
+    const hd_cuda_driver *driver = self->driver;
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < HD_CUDA_FILE_COUNT && result == CUDA_SUCCESS; i++) {
+        result = driver->cuModuleLoadData(&self->modules[i], images[i]);
+    }
+    for (size_t i = 0; i < HD_CUDA_FUNCTION_COUNT && result == CUDA_SUCCESS; i++) {
+        CUfunction *function = &self->functions[i];
+        if (kernels[i].since > self->capability) {
+            continue;
+        }
+        result =
+            driver->cuModuleGetFunction(function, self->modules[kernels[i].file], kernels[i].name);
+        if (result == CUDA_SUCCESS && kernels[i].big) {
+            result = driver->cuFuncSetAttribute(
+                *function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)self->shared_size);
+        }
+    }
+    return result;
 }
 
 static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
@@ -94,15 +146,9 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
         close_unit(&unit);
         return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot be used", ordinal);
     }
-    CUresult result = CUDA_SUCCESS;
-    if (hd_cuda_enter(self) == HD_OK) {
-        result = self->driver->cuModuleLoadData(&self->module, hd_cuda_kernels_elementwise_float32);
-    }
-    if (result == CUDA_SUCCESS && self->module != NULL) {
-        result = self->driver->cuModuleGetFunction(&self->elementwise, self->module,
-                                                   "hd_elementwise_float32");
-    }
-    if (self->elementwise == NULL) {
+    CUresult result = hd_cuda_enter(self) == HD_OK ? read_traits(self) : CUDA_ERROR_UNKNOWN;
+    result = result == CUDA_SUCCESS ? load_kernels(self) : result;
+    if (result != CUDA_SUCCESS) {
         close_unit(&unit);
         return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot run this build's kernels (%d)",
                        ordinal, (int)result);

@@ -1,46 +1,32 @@
-/* From operations to the kernels of a CUDA device. */
-#include "hal/cuda/unit.h"
+/* From operations to steps of a CUDA device. */
+#include <string.h>
 
-static const struct {
-    hd_operator_id id;
-    int operation;
-} elementwise[] = {{HD_OP_ADD, HD_CUDA_ADD},
-                   {HD_OP_SUB, HD_CUDA_SUBTRACT},
-                   {HD_OP_MUL, HD_CUDA_MULTIPLY},
-                   {HD_OP_DIV, HD_CUDA_DIVIDE},
-                   {HD_OP_RELU, HD_CUDA_POSITIVE},
-                   {HD_OP_NEG, HD_CUDA_NEGATE},
-                   {HD_OP_ABS, HD_CUDA_ABSOLUTE},
-                   {HD_OP_SQRT, HD_CUDA_ROOT},
-                   {HD_OP_RECIPROCAL, HD_CUDA_RECIPROCAL},
-                   {HD_OP_FLOOR, HD_CUDA_FLOOR},
-                   {HD_OP_CEIL, HD_CUDA_CEILING}};
+#include "base/check.h"
+#include "hal/cuda/constants.h"
+#include "hal/cuda/step.h"
 
-static bool is_copy(const hd_operation *operation)
+static const hd_cuda_operator *const families[] = {
+#define FAMILY_ROW(family) hd_cuda_operators_##family,
+    HD_CUDA_FAMILY_LIST(FAMILY_ROW)
+#undef FAMILY_ROW
+};
+
+static const hd_cuda_operator *find(hd_operator_id id)
 {
-    return operation->id == HD_OP_HEDDLE_TO_DEVICE || operation->id == HD_OP_HEDDLE_TO_HOST;
-}
-
-/* The kernel's number for an operation; -1: none. */
-static int find(const hd_operation *operation)
-{
-    int found = -1;
-    for (size_t i = 0; i < sizeof elementwise / sizeof elementwise[0]; i++) {
-        found = elementwise[i].id == operation->id ? elementwise[i].operation : found;
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        for (const hd_cuda_operator *row = families[i]; row->id != HD_OP_NONE; row++) {
+            if (row->id == id) {
+                return row;
+            }
+        }
     }
-    for (size_t i = 0; i < operation->input_count; i++) {
-        const hd_operand *input = &operation->inputs[i];
-        found = input->dtype == HD_FLOAT32 && input->shape.rank <= HD_CUDA_RANK ? found : -1;
-    }
-    /* Before opset 7 the second operand lies where `axis` says. */
-    bool broadcasts = hd_operation_attribute(operation, "axis") == NULL;
-    return broadcasts && operation->outputs[0].shape.rank <= HD_CUDA_RANK ? found : -1;
+    return NULL;
 }
 
 static bool supports(const hd_unit *unit, const hd_operation *operation)
 {
-    (void)unit;
-    return is_copy(operation) || find(operation) >= 0;
+    const hd_cuda_operator *found = find(operation->id);
+    return found != NULL && found->supports((const hd_cuda_unit *)unit, operation);
 }
 
 static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation)
@@ -49,69 +35,95 @@ static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation
     return false;
 }
 
-static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation,
-                                      size_t index)
+hd_status hd_cuda_out_of_memory(const hd_cuda_compilation *compilation)
 {
-    (void)unit, (void)operation, (void)index;
-    return (hd_constant_form){0};
+    return hd_operation_fail(compilation->operation, compilation->error, HD_OUT_OF_MEMORY,
+                             "no memory for its kernel");
 }
 
-static hd_status create_constant(hd_unit *unit, hd_constant_form form, const hd_operand *constant,
-                                 hd_packed **out_packed, hd_error *error)
+hd_cuda_launch *hd_cuda_add_launch(hd_cuda_compilation *compilation, hd_cuda_function function,
+                                   const uint32_t grid[3], uint32_t block, const void *parameters,
+                                   size_t size, const hd_cuda_pointer *pointers,
+                                   size_t pointer_count)
 {
-    (void)unit, (void)form, (void)constant;
-    *out_packed = NULL;
-    return hd_fail(error, HD_UNSUPPORTED, "CUDA devices keep constants as they are");
-}
-
-static void destroy_constant(hd_unit *unit, hd_packed **packed)
-{
-    (void)unit;
-    *packed = NULL;
-}
-
-/* How an operand repeats along the output's dimensions. */
-static void set_strides(const hd_shape *shape, const hd_shape *output,
-                        long long strides[HD_CUDA_RANK])
-{
-    int64_t own[HD_MAX_RANK];
-    hd_shape_strides(shape, own);
-    for (uint32_t d = 0; d < output->rank; d++) {
-        uint32_t missing = output->rank - shape->rank;
-        strides[d] = d < missing || shape->dims[d - missing] == 1 ? 0 : own[d - missing];
+    hd_cuda_step *step = compilation->step;
+    HD_CHECK("SAFE.cuda-parameters", function == HD_CUDA_COPY || size <= HD_CUDA_PARAMETERS_MAX);
+    if (step->launch_count == compilation->capacity) {
+        size_t capacity = 2 * compilation->capacity + 1;
+        hd_cuda_launch *more = hd_region_array(compilation->region, capacity, sizeof *more);
+        if (more == NULL) {
+            return NULL;
+        }
+        memcpy(more, step->launches, step->launch_count * sizeof *more);
+        step->launches = more;
+        compilation->capacity = capacity;
     }
+    hd_cuda_launch launch = {.function = function,
+                             .grid = {grid[0], grid[1], grid[2]},
+                             .block = block,
+                             .pointer_count = (uint32_t)pointer_count,
+                             .size = size};
+    launch.pointers =
+        hd_region_copy(compilation->region, pointers, pointer_count * sizeof *pointers);
+    launch.parameters =
+        parameters == NULL ? NULL : hd_region_copy(compilation->region, parameters, size);
+    if (launch.pointers == NULL || (parameters != NULL && launch.parameters == NULL)) {
+        return NULL;
+    }
+    step->launches[step->launch_count] = launch;
+    return &step->launches[step->launch_count++];
 }
 
 static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region,
                              hd_kernel *kernel, hd_error *error)
 {
-    (void)unit;
-    const hd_operand *output = &operation->outputs[0];
     hd_cuda_step *step = hd_region_alloc(region, sizeof *step);
+    hd_cuda_compilation compilation = {.unit = (const hd_cuda_unit *)unit,
+                                       .operation = operation,
+                                       .region = region,
+                                       .kernel = kernel,
+                                       .step = step,
+                                       .error = error};
     if (step == NULL) {
-        return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory for a kernel");
+        return hd_cuda_out_of_memory(&compilation);
     }
+    *step = (hd_cuda_step){.launches = NULL};
     *kernel = (hd_kernel){.parameters = step, .tile_count = 1};
-    *step = (hd_cuda_step){.copy_size = SIZE_MAX};
-    if (is_copy(operation)) {
-        step->copy_size = (size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype);
-        return HD_OK;
+    const hd_cuda_operator *found = find(operation->id);
+    if (found == NULL || !found->supports(compilation.unit, operation)) {
+        return hd_operation_fail(operation, error, HD_UNSUPPORTED,
+                                 "CUDA devices have no kernel for it");
     }
-    hd_cuda_elementwise *p = &step->elementwise;
-    *p = (hd_cuda_elementwise){.count = hd_shape_count(&output->shape),
-                               .operation = find(operation)};
-    step->is_binary = operation->input_count == 2;
-    if (step->is_binary && (!hd_shape_equal(&operation->inputs[0].shape, &output->shape) ||
-                            !hd_shape_equal(&operation->inputs[1].shape, &output->shape))) {
-        p->rank = (int)output->shape.rank;
-        for (uint32_t d = 0; d < output->shape.rank; d++) {
-            p->dims[d] = output->shape.dims[d];
-        }
-        set_strides(&operation->inputs[0].shape, &output->shape, p->a_strides);
-        set_strides(&operation->inputs[1].shape, &output->shape, p->b_strides);
-    }
-    return HD_OK;
+    return found->compile(&compilation);
 }
 
-const hd_compile_table hd_cuda_compile = {supports,        supports_in_chain, constant_form,
-                                          create_constant, destroy_constant,  make_kernel};
+static bool can_copy(const hd_cuda_unit *unit, const hd_operation *operation)
+{
+    (void)unit, (void)operation;
+    return true;
+}
+
+static hd_status compile_copy(hd_cuda_compilation *compilation)
+{
+    const hd_operand *output = &compilation->operation->outputs[0];
+    const hd_cuda_pointer pointers[] = {{.operand = 0}, {.operand = 1}};
+    size_t size = (size_t)hd_shape_count(&output->shape) * hd_dtype_size(output->dtype);
+    if (size == 0) {
+        return HD_OK;
+    }
+    return hd_cuda_add_launch(compilation, HD_CUDA_COPY, (const uint32_t[3]){1, 1, 1}, 1, NULL,
+                              size, pointers, 2) == NULL
+               ? hd_cuda_out_of_memory(compilation)
+               : HD_OK;
+}
+
+const hd_cuda_operator hd_cuda_operators_copy[] = {{HD_OP_HEDDLE_TO_DEVICE, can_copy, compile_copy},
+                                                   {HD_OP_HEDDLE_TO_HOST, can_copy, compile_copy},
+                                                   {HD_OP_NONE, NULL, NULL}};
+
+const hd_compile_table hd_cuda_compile = {supports,
+                                          supports_in_chain,
+                                          hd_cuda_constant_form,
+                                          hd_cuda_constant_create,
+                                          hd_cuda_constant_destroy,
+                                          make_kernel};

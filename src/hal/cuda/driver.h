@@ -24,6 +24,7 @@
     X(cuModuleLoadData)                                                                            \
     X(cuModuleGetFunction)                                                                         \
     X(cuModuleUnload)                                                                              \
+    X(cuFuncSetAttribute)                                                                          \
     X(cuMemAlloc)                                                                                  \
     X(cuMemFree)                                                                                   \
     X(cuMemHostAlloc)                                                                              \
@@ -36,7 +37,8 @@
     X(cuStreamSynchronize)                                                                         \
     X(cuStreamWaitValue64)                                                                         \
     X(cuStreamWriteValue64)                                                                        \
-    X(cuLaunchKernel)
+    X(cuLaunchKernel)                                                                              \
+    X(cuLaunchKernelEx)
 
 typedef struct hd_cuda_driver {
 #define HD_CUDA_DRIVER_MEMBER_(name) __typeof__(&name) name;

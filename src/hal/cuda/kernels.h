@@ -1,7 +1,62 @@
-/* The compiled kernels (kernels/<name>.cu), as the driver loads them. Thread-safety: immutable. */
+/* The device's kernels, as they lie in the library: nvcc's fat binaries, one a file of src/hal/cuda/kernels/. */
 #ifndef HD_HAL_CUDA_KERNELS_H
 #define HD_HAL_CUDA_KERNELS_H
 
-extern const unsigned char hd_cuda_kernels_elementwise_float32[];
+/* The files. */
+#define HD_CUDA_FILE_LIST(X)                                                                       \
+    X(elementwise_float32)                                                                         \
+    X(product_float32)                                                                             \
+    X(rows_float32)
+
+/* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
+ * capability, times ten, that it begins with. */
+#define HD_CUDA_KERNEL_LIST(X)                                                                     \
+    X(elementwise_float32, elementwise_float32, false, 80)                                         \
+    X(product_float32, product_plain, false, 80)                                                   \
+    X(product_float32, product_narrow1x8, true, 80)                                                \
+    X(product_float32, product_narrow2x16, true, 80)                                               \
+    X(product_float32, product_narrow4x16, true, 80)                                               \
+    X(product_float32, product_narrow4x32, true, 80)                                               \
+    X(product_float32, product_narrow8x16, true, 80)                                               \
+    X(product_float32, product_narrow8x32, true, 80)                                               \
+    X(product_float32, product_narrow16x32, true, 80)                                              \
+    X(product_float32, product_split32x64, true, 90)                                               \
+    X(product_float32, product_split64x64, true, 90)                                               \
+    X(product_float32, product_split64x128, true, 90)                                              \
+    X(product_float32, product_wide32x64, true, 80)                                                \
+    X(product_float32, product_wide64x64, true, 80)                                                \
+    X(product_float32, product_wide64x128, true, 80)                                               \
+    X(product_float32, product_wide128x128, true, 80)                                              \
+    X(rows_float32, softmax_256, false, 80)                                                        \
+    X(rows_float32, softmax_768, false, 80)                                                        \
+    X(rows_float32, softmax_1024, false, 80)                                                       \
+    X(rows_float32, softmax_4096, false, 80)                                                       \
+    X(rows_float32, softmax_32768, false, 80)                                                      \
+    X(rows_float32, softmax_any, false, 80)                                                        \
+    X(rows_float32, layer_norm_256, false, 80)                                                     \
+    X(rows_float32, layer_norm_768, false, 80)                                                     \
+    X(rows_float32, layer_norm_1024, false, 80)                                                    \
+    X(rows_float32, layer_norm_4096, false, 80)                                                    \
+    X(rows_float32, layer_norm_32768, false, 80)                                                   \
+    X(rows_float32, layer_norm_any, false, 80)
+
+typedef enum hd_cuda_file {
+#define HD_CUDA_FILE_(file) HD_CUDA_FILE_##file,
+    HD_CUDA_FILE_LIST(HD_CUDA_FILE_)
+#undef HD_CUDA_FILE_
+        HD_CUDA_FILE_COUNT
+} hd_cuda_file;
+
+typedef enum hd_cuda_function {
+#define HD_CUDA_FUNCTION_(file, name, big, since) HD_CUDA_##name,
+    HD_CUDA_KERNEL_LIST(HD_CUDA_FUNCTION_)
+#undef HD_CUDA_FUNCTION_
+        HD_CUDA_FUNCTION_COUNT,
+    HD_CUDA_COPY = HD_CUDA_FUNCTION_COUNT /* no kernel: the driver copies */
+} hd_cuda_function;
+
+#define HD_CUDA_IMAGE_(file) extern const unsigned char hd_cuda_kernels_##file[];
+HD_CUDA_FILE_LIST(HD_CUDA_IMAGE_)
+#undef HD_CUDA_IMAGE_
 
 #endif

@@ -1,21 +1,14 @@
-/* Lists and queues of a CUDA device. A queue is a stream with a timeline: a word in the host's memory that the device
+/* Queues of a CUDA device. A queue is a stream with a timeline: a word in the host's memory that the device
  * writes behind each launch, so that reading it is a load, and what was done before a loss stays known. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "hal/cuda/unit.h"
+#include "hal/cuda/list.h"
 
-#define BLOCK_SIZE  256
-#define BLOCK_LIMIT 4096
 /* A lost device never moves the word, so the driver is asked so often. */
 #define QUERY_NANOSECONDS UINT64_C(1000000)
 /* The word is polled without a pause for so long. */
 #define SPIN_NANOSECONDS UINT64_C(50000)
-
-typedef struct cuda_list {
-    const hd_recipe *recipe;
-    hd_list_memory memory;
-} cuda_list;
 
 struct hd_queue {
     hd_cuda_unit *unit; /* constant */
@@ -24,26 +17,6 @@ struct hd_queue {
     /* acquire: pinned; the device writes it when the launch's writes are there */
     _Atomic uint64_t *reached;
 };
-
-static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_memory *memory,
-                        hd_command_list **out_list)
-{
-    (void)unit;
-    cuda_list *self = hd_alloc(sizeof *self);
-    *out_list = (hd_command_list *)self;
-    if (self == NULL) {
-        return HD_OUT_OF_MEMORY;
-    }
-    *self = (cuda_list){recipe, *memory};
-    return HD_OK;
-}
-
-static void destroy_list(hd_unit *unit, hd_command_list **list)
-{
-    (void)unit;
-    hd_free(*list);
-    *list = NULL;
-}
 
 static hd_status create(hd_unit *unit, uint32_t number, hd_queue **out_queue)
 {
@@ -92,38 +65,9 @@ static CUdeviceptr address_of(const void *pointer)
     return (CUdeviceptr)(uintptr_t)pointer;
 }
 
-static CUresult submit_step(const hd_queue *queue, const cuda_list *list, const hd_step *step,
-                            const hd_launch *launch)
-{
-    const hd_cuda_unit *unit = queue->unit;
-    const hd_cuda_step *what = step->kernel.parameters;
-    void *buffers[3];
-    uint32_t operands = what->copy_size == SIZE_MAX && what->is_binary ? 3 : 2;
-    for (uint32_t i = 0; i < operands; i++) {
-        buffers[i] = hd_reference_resolve(&list->recipe->references[step->first_reference + i],
-                                          &list->memory, launch->inputs, launch->outputs);
-    }
-    if (what->copy_size != SIZE_MAX) {
-        return what->copy_size == 0
-                   ? CUDA_SUCCESS
-                   : unit->driver->cuMemcpyAsync(address_of(buffers[1]), address_of(buffers[0]),
-                                                 what->copy_size, queue->stream);
-    }
-    hd_cuda_elementwise p = what->elementwise;
-    p.a = buffers[0];
-    p.b = what->is_binary ? buffers[1] : NULL;
-    p.y = buffers[operands - 1];
-    long long blocks = (p.count + BLOCK_SIZE - 1) / BLOCK_SIZE;
-    unsigned grid = (unsigned)(blocks < 1 ? 1 : blocks < BLOCK_LIMIT ? blocks : BLOCK_LIMIT);
-    void *parameters[] = {&p};
-    return unit->driver->cuLaunchKernel(unit->elementwise, grid, 1, 1, BLOCK_SIZE, 1, 1, 0,
-                                        queue->stream, parameters, NULL);
-}
-
 static hd_status submit(hd_queue *queue, const hd_launch *launch, uint64_t *out_point)
 {
     const hd_cuda_driver *driver = queue->unit->driver;
-    const cuda_list *list = (const cuda_list *)launch->list;
     hd_status status = hd_cuda_enter(queue->unit);
     for (size_t i = 0; i < launch->wait_count && status == HD_OK; i++) {
         const hd_queue_wait *wait = &launch->waits[i];
@@ -131,8 +75,8 @@ static hd_status submit(hd_queue *queue, const hd_launch *launch, uint64_t *out_
             driver->cuStreamWaitValue64(queue->stream, address_of((void *)wait->queue->reached),
                                         wait->point, CU_STREAM_WAIT_VALUE_GEQ));
     }
-    for (size_t i = 0; i < list->recipe->step_count && status == HD_OK; i++) {
-        status = hd_cuda_status(submit_step(queue, list, &list->recipe->steps[i], launch));
+    if (status == HD_OK) {
+        status = hd_cuda_list_submit(queue->unit, queue->stream, launch);
     }
     if (status == HD_OK) {
         status = hd_cuda_status(
@@ -179,5 +123,4 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
     return HD_OK;
 }
 
-const hd_list_table hd_cuda_lists = {record, destroy_list};
 const hd_queue_table hd_cuda_queues = {create, destroy, submit, reached, wait_for};

@@ -5,23 +5,19 @@
 #include "base/atomic.h"
 #include "hal/backend.h"
 #include "hal/cuda/driver.h"
-#include "hal/cuda/kernels/elementwise_float32.h"
+#include "hal/cuda/kernels.h"
 
 typedef struct hd_cuda_unit {
     hd_unit unit;                 /* first */
     const hd_cuda_driver *driver; /* constant */
     CUdevice device;              /* constant */
     CUcontext context;            /* constant; the primary one */
-    CUmodule module;              /* constant */
-    CUfunction elementwise;       /* constant */
+    int capability;               /* constant; compute capability, times ten */
+    int cores;                    /* constant; multiprocessors */
+    size_t shared_size; /* constant; bytes of dynamic shared memory that a block may have */
+    CUmodule modules[HD_CUDA_FILE_COUNT];         /* constant */
+    CUfunction functions[HD_CUDA_FUNCTION_COUNT]; /* constant; NULL: not on this device */
 } hd_cuda_unit;
-
-/* A step of a list. */
-typedef struct hd_cuda_step {
-    size_t copy_size;                /* bytes of a copy; SIZE_MAX: it is a kernel */
-    hd_cuda_elementwise elementwise; /* without its pointers */
-    bool is_binary;
-} hd_cuda_step;
 
 /* A fault ends CUDA for the whole process (docs/gpu-spike.md), so this is the process's. */
 bool hd_cuda_is_lost(void);

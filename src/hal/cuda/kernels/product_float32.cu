@@ -22,20 +22,8 @@ enum { STAGES = 3 };
 struct Epilogue {
     const float *bias;
     const float *residual;
-    int activation;
+    const hd_cuda_activation &activation;
 };
-
-__device__ __forceinline__ float activate(float v, int kind)
-{
-    switch (kind) {
-    case HD_CUDA_RELU:
-        return v > 0.0f || v != v ? v : 0.0f;
-    case HD_CUDA_GELU:
-        return 0.5f * v * (1.0f + erff(v * 0.70710678118654752440f));
-    default:
-        return v;
-    }
-}
 
 /* Steps beyond K add zeros, which make +0 of a sum that is -0; a kernel without such steps must do so, too. */
 __device__ __forceinline__ float finish(float v, float bias, float residual, const Epilogue &e)
@@ -47,7 +35,7 @@ __device__ __forceinline__ float finish(float v, float bias, float residual, con
     if (e.residual != nullptr) {
         v = __fadd_rn(v, residual);
     }
-    return activate(v, e.activation);
+    return hd_activate(v, e.activation);
 }
 
 /* Copies the first `count` of 4 floats (none where it is negative); the others become zero. */
@@ -267,7 +255,7 @@ __device__ __forceinline__ void place_tile(int tiles_m, int tiles_n, int index, 
     *tile_n = rest / height;
 }
 
-template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) wide(hd_cuda_product batch)
+template <class T> __device__ __forceinline__ void wide(const hd_cuda_product &batch)
 {
     extern __shared__ __align__(16) float shared[];
     float4 *totals = reinterpret_cast<float4 *>(shared + STAGES * T::STAGE_FLOATS);
@@ -308,7 +296,7 @@ template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLO
             T::clear(acc);
         }
     }
-    Epilogue e = {p.bias, p.residual, p.activation};
+    Epilogue e = {p.bias, p.residual, batch.activation};
 #pragma unroll
     for (int g = 0; g < T::GROUPS; g++) {
         float4 sum = exchanged(&acc[g / (T::TN / 4)][g % (T::TN / 4) * 4]);
@@ -321,7 +309,8 @@ template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLO
 
 /* A cluster of `gridDim.y` blocks shares a tile: block s computes chunks [s·per, (s+1)·per) and keeps each one's sums;
  * then every block adds its share of the tile's elements over all chunks. */
-template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) split(hd_cuda_product batch, int per)
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900 /* clusters */
+template <class T> __device__ __forceinline__ void split(const hd_cuda_product &batch)
 {
     namespace cg = cooperative_groups;
     extern __shared__ __align__(16) float shared[];
@@ -330,7 +319,7 @@ template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLO
     int tile_m, tile_n;
     place_tile((p.m + T::BM - 1) / T::BM, (p.n + T::BN - 1) / T::BN, blockIdx.x, &tile_m, &tile_n);
     int m0 = tile_m * T::BM, n0 = tile_n * T::BN;
-    int chunks = (p.k + HD_CHUNK - 1) / HD_CHUNK, share = blockIdx.y, shares = gridDim.y;
+    int chunks = (p.k + HD_CHUNK - 1) / HD_CHUNK, share = blockIdx.y, shares = gridDim.y, per = p.per;
     int k_begin = share * per * HD_CHUNK, k_end = min(p.k, k_begin + per * HD_CHUNK);
     int steps = (k_end - k_begin + T::BK - 1) / T::BK;
     typename T::Loader loader(p, m0, n0, k_begin);
@@ -366,7 +355,7 @@ template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLO
     }
     cg::cluster_group cluster = cg::this_cluster();
     cluster.sync();
-    Epilogue e = {p.bias, p.residual, p.activation};
+    Epilogue e = {p.bias, p.residual, batch.activation};
     for (int g = share; g < T::GROUPS; g += shares) {
         float4 total = {};
         for (int c = 0; c < chunks; c++) {
@@ -378,6 +367,7 @@ template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLO
     }
     cluster.sync(); /* nobody leaves while others read its sums */
 }
+#endif
 
 /* COLUMNS columns of up to ROWS rows a block; a warp has 32 / COLUMNS chunks at a time, whose weights it brings to shared
  * memory whole: the more bytes are on their way at once, the sooner a product of few rows is done. */
@@ -387,7 +377,7 @@ template <int ROWS_, int COLUMNS_> struct Strip {
     static constexpr int WARP_FLOATS = PER_WARP * (W_FLOATS + X_FLOATS), SUM_FLOATS = ROWS * COLUMNS;
 };
 
-template <class S> __global__ void narrow(hd_cuda_product batch)
+template <class S> __device__ __forceinline__ void narrow(const hd_cuda_product &batch)
 {
     extern __shared__ __align__(16) float shared[]; /* the warps' chunks, then their sums: [chunk][row][column] */
     hd_cuda_product p = of_batch(batch, blockIdx.z);
@@ -455,7 +445,7 @@ template <class S> __global__ void narrow(hd_cuda_product batch)
         }
     }
     __syncthreads();
-    Epilogue e = {p.bias, p.residual, p.activation};
+    Epilogue e = {p.bias, p.residual, batch.activation};
     for (int i = threadIdx.x; i < S::SUM_FLOATS; i += blockDim.x) {
         int m = m0 + i / S::COLUMNS, n = n0 + i % S::COLUMNS;
         if (m < p.m && n < p.n) {
@@ -470,4 +460,111 @@ template <class S> __global__ void narrow(hd_cuda_product batch)
     }
 }
 
+/* Any strides, a thread two by two elements of a tile of 32 x 32. */
+__device__ __forceinline__ void plain(const hd_cuda_plain_product &p)
+{
+    enum { TILE = 32, STEP = 32 };
+    __shared__ float x_tile[TILE][STEP + 1], w_tile[STEP][TILE + 1];
+    const float *x = p.x, *w = p.w, *c = p.c;
+    float *y = p.y + blockIdx.z * p.y_batch;
+    int rest = blockIdx.z;
+    for (int d = p.batch_rank - 1; d >= 0; d--) {
+        int index = rest % p.batch_dims[d];
+        rest /= p.batch_dims[d];
+        x += index * p.x_batch[d];
+        w += index * p.w_batch[d];
+    }
+    int m0 = blockIdx.x * TILE, n0 = blockIdx.y * TILE, column = threadIdx.x & 15, row = threadIdx.x >> 4;
+    float total[2][2] = {}, sum[2][2] = {};
+    bool any = false;
+    for (int k0 = 0; k0 < p.k; k0 += STEP) {
+        __syncthreads();
+        for (int i = threadIdx.x; i < TILE * STEP; i += 256) {
+            /* neighbouring threads read along the dimension that lies densely */
+            int a = p.x_k == 1 ? i / STEP : i % TILE, b = p.x_k == 1 ? i % STEP : i / TILE;
+            x_tile[a][b] = m0 + a < p.m && k0 + b < p.k ? x[(m0 + a) * p.x_m + (k0 + b) * p.x_k] : 0.0f;
+            int e = p.w_n == 1 ? i / TILE : i % STEP, f = p.w_n == 1 ? i % TILE : i / STEP;
+            w_tile[e][f] = k0 + e < p.k && n0 + f < p.n ? w[(k0 + e) * p.w_k + (n0 + f) * p.w_n] : 0.0f;
+        }
+        __syncthreads();
+#pragma unroll 8
+        for (int k = 0; k < STEP; k++) {
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+#pragma unroll
+                for (int j = 0; j < 2; j++) {
+                    sum[i][j] = __fmaf_rn(x_tile[row + 16 * i][k], w_tile[k][column + 16 * j], sum[i][j]);
+                }
+            }
+        }
+        if ((k0 + STEP) % HD_CHUNK == 0 || k0 + STEP >= p.k) {
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+#pragma unroll
+                for (int j = 0; j < 2; j++) {
+                    total[i][j] = any ? __fadd_rn(total[i][j], sum[i][j]) : sum[i][j];
+                    sum[i][j] = 0.0f;
+                }
+            }
+            any = true;
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+#pragma unroll
+        for (int j = 0; j < 2; j++) {
+            int m = m0 + row + 16 * i, n = n0 + column + 16 * j;
+            if (m >= p.m || n >= p.n) {
+                continue;
+            }
+            float v = __fadd_rn(total[i][j], 0.0f);
+            v = p.alpha == 1.0f ? v : __fmul_rn(p.alpha, v);
+            v = p.bias != nullptr ? __fadd_rn(v, p.bias[n]) : v;
+            if (c != nullptr) {
+                float added = c[m * p.c_m + n * p.c_n];
+                v = __fadd_rn(v, p.beta == 1.0f ? added : __fmul_rn(p.beta, added));
+            }
+            y[(long long)m * p.n + n] = hd_activate(v, p.activation);
+        }
+    }
+}
+
+using Small = Tile<32, 64, 32, 4, 4>;   /* 128 threads */
+using Square = Tile<64, 64, 16, 8, 4>;   /* 128 threads */
+using SquareDeep = Tile<64, 64, 32, 8, 4>;  /* 128 threads */
+using Oblong = Tile<64, 128, 16, 8, 8>; /* 128 threads */
+using Large = Tile<128, 128, 32, 8, 8>;   /* 256 threads */
+
 } // namespace
+
+#define PARAMETERS const __grid_constant__ hd_cuda_product p
+
+extern "C" __global__ void __launch_bounds__(256) hd_product_plain(const __grid_constant__ hd_cuda_plain_product p)
+{
+    plain(p);
+}
+
+#define NARROW(ROWS, COLUMNS) \
+    extern "C" __global__ void __launch_bounds__(512) hd_product_narrow##ROWS##x##COLUMNS(PARAMETERS) { narrow<Strip<ROWS, COLUMNS>>(p); }
+NARROW(1, 8)
+NARROW(2, 16)
+NARROW(4, 16)
+NARROW(4, 32)
+NARROW(8, 16)
+NARROW(8, 32)
+NARROW(16, 32)
+
+#define WIDE(NAME, T, BLOCKS) \
+    extern "C" __global__ void __launch_bounds__(T::THREADS, BLOCKS) hd_product_wide##NAME(PARAMETERS) { wide<T>(p); }
+WIDE(32x64, Small, 4)
+WIDE(64x64, Square, 4)
+WIDE(64x128, Oblong, 3)
+WIDE(128x128, Large, 1)
+
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900 /* clusters */
+#define SPLIT(NAME, T) \
+    extern "C" __global__ void __launch_bounds__(T::THREADS, 3) hd_product_split##NAME(PARAMETERS) { split<T>(p); }
+SPLIT(32x64, Small)
+SPLIT(64x64, SquareDeep)
+SPLIT(64x128, Oblong)
+#endif

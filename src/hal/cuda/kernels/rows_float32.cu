@@ -115,7 +115,7 @@ template <bool ALIGNED> __device__ __forceinline__ void store(float *row, int at
     }
 }
 
-template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) softmax(hd_cuda_rows p)
+template <class R, bool ALIGNED> __device__ __forceinline__ void softmax(const hd_cuda_rows &p)
 {
     __shared__ float shared[2][R::WARPS + 1];
     int row = R::row();
@@ -161,7 +161,7 @@ template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) s
     R::leave();
 }
 
-template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) layer_norm(hd_cuda_rows p)
+template <class R, bool ALIGNED> __device__ __forceinline__ void layer_norm(const hd_cuda_rows &p)
 {
     __shared__ float shared[2][R::WARPS + 1];
     int row = R::row();
@@ -226,4 +226,67 @@ template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) l
     R::leave();
 }
 
+/* Rows of any length that begin anywhere: a block of 256 threads a row, which reads it once a pass. */
+using Any = Row<8, 1, 1, 1>;
+
+__device__ __forceinline__ void softmax_any(const hd_cuda_rows &p)
+{
+    __shared__ float shared[2][Any::WARPS + 1];
+    long long offset = (long long)blockIdx.x * p.length;
+    const float *x = p.x + offset;
+    float *y = p.y + offset, largest = Maximum::start, sum = 0.0f;
+    for (int i = threadIdx.x; i < p.length; i += Any::THREADS) {
+        largest = Maximum::join(largest, x[i]);
+    }
+    largest = Any::reduce<Maximum>(largest, shared[0]);
+    for (int i = threadIdx.x; i < p.length; i += Any::THREADS) {
+        sum = __fadd_rn(sum, expf(__fsub_rn(x[i], largest)));
+    }
+    sum = Any::reduce<Sum>(sum, shared[1]);
+    float factor = p.kind == HD_CUDA_SOFTMAX ? __frcp_rn(sum) : logf(sum);
+    for (int i = threadIdx.x; i < p.length; i += Any::THREADS) {
+        float shifted = __fsub_rn(x[i], largest);
+        y[i] = p.kind == HD_CUDA_SOFTMAX ? __fmul_rn(expf(shifted), factor) : __fsub_rn(shifted, factor);
+    }
+}
+
+__device__ __forceinline__ void layer_norm_any(const hd_cuda_rows &p)
+{
+    __shared__ float shared[2][Any::WARPS + 1];
+    long long offset = (long long)blockIdx.x * p.length;
+    auto value = [&](int i) { return p.residual == nullptr ? p.x[offset + i] : __fadd_rn(p.x[offset + i], p.residual[offset + i]); };
+    float sum = 0.0f, square = 0.0f, length = static_cast<float>(p.length);
+    for (int i = threadIdx.x; i < p.length; i += Any::THREADS) {
+        sum = __fadd_rn(sum, value(i));
+    }
+    float mean = __fdiv_rn(Any::reduce<Sum>(sum, shared[0]), length);
+    for (int i = threadIdx.x; i < p.length; i += Any::THREADS) {
+        float v = __fsub_rn(value(i), mean);
+        square = __fmaf_rn(v, v, square);
+    }
+    float variance = __fdiv_rn(Any::reduce<Sum>(square, shared[1]), length);
+    float factor = __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(variance, p.epsilon)));
+    for (int i = threadIdx.x; i < p.length; i += Any::THREADS) {
+        float v = value(i);
+        if (p.sum != nullptr) {
+            p.sum[offset + i] = v;
+        }
+        v = __fmul_rn(__fmul_rn(__fsub_rn(v, mean), factor), p.scale[i]);
+        p.y[offset + i] = p.bias != nullptr ? __fadd_rn(v, p.bias[i]) : v;
+    }
+}
+
 } // namespace
+
+#define PARAMETERS const __grid_constant__ hd_cuda_rows p
+#define ROWS(LENGTH, ...) \
+    extern "C" __global__ void __launch_bounds__(Row<__VA_ARGS__>::THREADS) hd_softmax_##LENGTH(PARAMETERS) { softmax<Row<__VA_ARGS__>, true>(p); } \
+    extern "C" __global__ void __launch_bounds__(Row<__VA_ARGS__>::THREADS) hd_layer_norm_##LENGTH(PARAMETERS) { layer_norm<Row<__VA_ARGS__>, true>(p); }
+ROWS(256, 1, 1, 2, 4)
+ROWS(768, 1, 1, 6, 4)
+ROWS(1024, 1, 1, 8, 4)
+ROWS(4096, 8, 1, 4, 1)
+ROWS(32768, 32, 1, 8, 1)
+
+extern "C" __global__ void __launch_bounds__(256) hd_softmax_any(PARAMETERS) { softmax_any(p); }
+extern "C" __global__ void __launch_bounds__(256) hd_layer_norm_any(PARAMETERS) { layer_norm_any(p); }

@@ -1,0 +1,179 @@
+#include "hal/cuda/list.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "hal/cuda/step.h"
+
+/* An address that a launch brings. */
+typedef struct binding {
+    unsigned char *at; /* in the parameters, where it is put */
+    hd_space space;    /* INPUT, OUTPUT; NONE: the scratch memory */
+    uint32_t index;
+    size_t offset; /* bytes that are added */
+} binding;
+
+/* What is put on a stream, one behind the other. */
+typedef struct command {
+    CUfunction function; /* NULL: a copy */
+    CUlaunchConfig config;
+    CUlaunchAttribute attribute; /* the cluster's, where there is one */
+    unsigned char *parameters;   /* of a copy: source and target */
+    size_t size;                 /* bytes to copy */
+} command;
+
+typedef struct cuda_list {
+    command *commands;
+    size_t command_count;
+    binding *bindings;
+    size_t binding_count;
+    unsigned char *parameters; /* of all commands */
+} cuda_list;
+
+static size_t parameter_size(const hd_cuda_launch *launch)
+{
+    return launch->function == HD_CUDA_COPY ? 2 * sizeof(void *) : hd_align_up(launch->size, 16);
+}
+
+static hd_status reserve(const hd_recipe *recipe, cuda_list *list)
+{
+    size_t commands = 0, bindings = 0, bytes = 0;
+    for (size_t s = 0; s < recipe->step_count; s++) {
+        const hd_cuda_step *step = recipe->steps[s].kernel.parameters;
+        for (size_t i = 0; i < step->launch_count; i++) {
+            commands++;
+            bindings += step->launches[i].pointer_count;
+            bytes += parameter_size(&step->launches[i]);
+        }
+    }
+    list->commands = hd_alloc_zero(commands + 1, sizeof *list->commands);
+    list->bindings = hd_alloc(bindings * sizeof *list->bindings);
+    list->parameters = hd_alloc_aligned(bytes);
+    return list->commands == NULL || list->bindings == NULL || list->parameters == NULL
+               ? HD_OUT_OF_MEMORY
+               : HD_OK;
+}
+
+static void add_pointer(cuda_list *list, const hd_recipe *recipe, const hd_step *step,
+                        const hd_list_memory *memory, const hd_cuda_pointer *pointer,
+                        unsigned char *at)
+{
+    if (pointer->operand == HD_CUDA_SCRATCH) {
+        list->bindings[list->binding_count++] =
+            (binding){.at = at, .space = HD_SPACE_NONE, .offset = pointer->offset};
+        return;
+    }
+    const hd_reference *reference = &recipe->references[step->first_reference + pointer->operand];
+    if (reference->space == HD_SPACE_INPUT || reference->space == HD_SPACE_OUTPUT) {
+        list->bindings[list->binding_count++] =
+            (binding){at, reference->space, reference->index, pointer->offset};
+        return;
+    }
+    unsigned char *address = hd_reference_resolve(reference, memory, NULL, NULL);
+    address = address == NULL ? NULL : address + pointer->offset;
+    memcpy(at, &address, sizeof address);
+}
+
+static void add_command(const hd_cuda_unit *unit, cuda_list *list, const hd_cuda_launch *launch,
+                        unsigned char *parameters)
+{
+    command *made = &list->commands[list->command_count++];
+    *made = (command){.parameters = parameters, .size = launch->size};
+    if (launch->function == HD_CUDA_COPY) {
+        return;
+    }
+    made->function = unit->functions[launch->function];
+    made->config = (CUlaunchConfig){.gridDimX = launch->grid[0],
+                                    .gridDimY = launch->grid[1],
+                                    .gridDimZ = launch->grid[2],
+                                    .blockDimX = launch->block,
+                                    .blockDimY = 1,
+                                    .blockDimZ = 1,
+                                    .sharedMemBytes = launch->shared};
+    if (launch->cluster > 0) {
+        made->attribute.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+        made->attribute.value.clusterDim.x = 1;
+        made->attribute.value.clusterDim.y = launch->cluster;
+        made->attribute.value.clusterDim.z = 1;
+        made->config.numAttrs = 1;
+    }
+    memcpy(parameters, launch->parameters, launch->size);
+}
+
+static void destroy(hd_unit *unit, hd_command_list **list)
+{
+    (void)unit;
+    cuda_list *dead = (cuda_list *)*list;
+    if (dead != NULL) {
+        hd_free(dead->commands);
+        hd_free(dead->bindings);
+        hd_free(dead->parameters);
+        hd_free(dead);
+        *list = NULL;
+    }
+}
+
+static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_memory *memory,
+                        hd_command_list **out_list)
+{
+    cuda_list *list = hd_alloc_zero(1, sizeof *list);
+    *out_list = (hd_command_list *)list;
+    if (list == NULL || reserve(recipe, list) != HD_OK) {
+        destroy(unit, out_list);
+        return HD_OUT_OF_MEMORY;
+    }
+    unsigned char *parameters = list->parameters;
+    for (size_t s = 0; s < recipe->step_count; s++) {
+        const hd_step *step = &recipe->steps[s];
+        const hd_cuda_step *what = step->kernel.parameters;
+        for (size_t i = 0; i < what->launch_count; i++) {
+            const hd_cuda_launch *launch = &what->launches[i];
+            add_command((const hd_cuda_unit *)unit, list, launch, parameters);
+            for (uint32_t p = 0; p < launch->pointer_count; p++) {
+                const hd_cuda_pointer *pointer = &launch->pointers[p];
+                size_t at = launch->function == HD_CUDA_COPY ? p * sizeof(void *) : pointer->at;
+                add_pointer(list, recipe, step, memory, pointer, parameters + at);
+            }
+            parameters += parameter_size(launch);
+        }
+    }
+    return HD_OK;
+}
+
+static void bind(const cuda_list *list, const hd_launch *launch)
+{
+    for (size_t i = 0; i < list->binding_count; i++) {
+        const binding *bound = &list->bindings[i];
+        unsigned char *address = bound->space == HD_SPACE_INPUT    ? launch->inputs[bound->index]
+                                 : bound->space == HD_SPACE_OUTPUT ? launch->outputs[bound->index]
+                                                                   : launch->scratch;
+        address = address == NULL ? NULL : address + bound->offset;
+        memcpy(bound->at, &address, sizeof address);
+    }
+}
+
+static CUresult run_command(const hd_cuda_driver *driver, CUstream stream, command *what)
+{
+    if (what->function == NULL) {
+        CUdeviceptr addresses[2];
+        memcpy(addresses, what->parameters, sizeof addresses);
+        return driver->cuMemcpyAsync(addresses[1], addresses[0], what->size, stream);
+    }
+    void *parameters[] = {what->parameters};
+    what->config.hStream = stream;
+    what->config.attrs = &what->attribute;
+    return driver->cuLaunchKernelEx(&what->config, what->function, parameters, NULL);
+}
+
+hd_status hd_cuda_list_submit(hd_cuda_unit *unit, CUstream stream, const hd_launch *launch)
+{
+    cuda_list *list = (cuda_list *)launch->list;
+    bind(list, launch);
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < list->command_count && result == CUDA_SUCCESS; i++) {
+        result = run_command(unit->driver, stream, &list->commands[i]);
+    }
+    return hd_cuda_status(result);
+}
+
+const hd_list_table hd_cuda_lists = {record, destroy};

@@ -1,0 +1,128 @@
+/* Softmax, LogSoftmax and layer normalization over the last axis. */
+#include "hal/cuda/kernels/rows_float32.h"
+
+#include "hal/cuda/step.h"
+#include "operation/axes.h"
+#include "operation/fused.h"
+
+/* The kernels, by the length of the rows that they are made for. */
+static const struct {
+    int64_t length;
+    uint32_t block;
+    uint32_t packed; /* rows a block */
+    hd_cuda_function softmax;
+    hd_cuda_function layer_norm;
+} kernels[] = {{256, 128, 4, HD_CUDA_softmax_256, HD_CUDA_layer_norm_256},
+               {768, 128, 4, HD_CUDA_softmax_768, HD_CUDA_layer_norm_768},
+               {1024, 128, 4, HD_CUDA_softmax_1024, HD_CUDA_layer_norm_1024},
+               {4096, 256, 1, HD_CUDA_softmax_4096, HD_CUDA_layer_norm_4096},
+               {32768, 1024, 1, HD_CUDA_softmax_32768, HD_CUDA_layer_norm_32768},
+               {INT64_MAX, 256, 1, HD_CUDA_softmax_any, HD_CUDA_layer_norm_any}};
+
+enum { KERNEL_COUNT = sizeof kernels / sizeof kernels[0] };
+
+static hd_status launch(hd_cuda_compilation *compilation, const hd_cuda_rows *p, bool is_softmax,
+                        const hd_cuda_pointer *pointers, size_t pointer_count)
+{
+    if (p->rows == 0 || p->length == 0) {
+        return HD_OK;
+    }
+    size_t chosen = 0;
+    while (chosen + 1 < KERNEL_COUNT &&
+           (p->length % 4 != 0 || p->length > kernels[chosen].length)) {
+        chosen++;
+    }
+    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p->rows, kernels[chosen].packed), 1, 1};
+    return hd_cuda_add_launch(
+               compilation, is_softmax ? kernels[chosen].softmax : kernels[chosen].layer_norm, grid,
+               kernels[chosen].block, p, sizeof *p, pointers, pointer_count) == NULL
+               ? hd_cuda_out_of_memory(compilation)
+               : HD_OK;
+}
+
+static bool supports_softmax(const hd_cuda_unit *unit, const hd_operation *operation)
+{
+    (void)unit;
+    hd_axis_split split;
+    return operation->inputs[0].dtype == HD_FLOAT32 && hd_axis_split_softmax(operation, &split) &&
+           split.inner == 1 && split.outer <= INT32_MAX && split.size <= INT32_MAX;
+}
+
+static hd_status compile_softmax(hd_cuda_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    hd_axis_split split;
+    (void)hd_axis_split_softmax(operation, &split);
+    hd_cuda_rows p = {.rows = (int)split.outer,
+                      .length = (int)split.size,
+                      .kind =
+                          operation->id == HD_OP_SOFTMAX ? HD_CUDA_SOFTMAX : HD_CUDA_LOG_SOFTMAX};
+    const hd_cuda_pointer pointers[] = {{0, offsetof(hd_cuda_rows, x), 0},
+                                        {1, offsetof(hd_cuda_rows, y), 0}};
+    compilation->kernel->inplace_inputs = 1;
+    return launch(compilation, &p, true, pointers, 2);
+}
+
+/* Elements that an operator normalizes together: those from its axis on. */
+static int64_t normalized(const hd_operation *operation)
+{
+    const hd_shape *shape = &operation->inputs[0].shape;
+    int64_t axis =
+        operation->id == HD_OP_LAYER_NORMALIZATION ? hd_operation_int(operation, "axis", -1) : -1;
+    return hd_axis_normalize(&axis, shape->rank)
+               ? hd_shape_count_range(shape, (uint32_t)axis, shape->rank)
+               : -1;
+}
+
+static bool supports_layer_norm(const hd_cuda_unit *unit, const hd_operation *operation)
+{
+    (void)unit;
+    const hd_shape *shape = &operation->inputs[0].shape;
+    int64_t length = normalized(operation);
+    bool fits = length >= 0 && length <= INT32_MAX && hd_shape_count(shape) <= INT32_MAX;
+    for (size_t i = 0; i < operation->input_count && fits; i++) {
+        const hd_operand *input = &operation->inputs[i];
+        fits = input->dtype == HD_DTYPE_NONE ||
+               (input->dtype == HD_FLOAT32 &&
+                (i == 0 || i == 3 || hd_shape_count(&input->shape) == length));
+    }
+    bool fused = operation->id == HD_OP_HEDDLE_LAYER_NORM;
+    for (size_t i = fused ? 2 : 1; i < operation->output_count; i++) {
+        fits = fits && operation->outputs[i].dtype == HD_DTYPE_NONE;
+    }
+    return fits;
+}
+
+static hd_status compile_layer_norm(hd_cuda_compilation *compilation)
+{
+    const hd_operation *operation = compilation->operation;
+    bool fused = operation->id == HD_OP_HEDDLE_LAYER_NORM;
+    int64_t length = normalized(operation), count = hd_shape_count(&operation->inputs[0].shape);
+    hd_cuda_rows p = {.rows = length == 0 ? 0 : (int)(count / length),
+                      .length = (int)length,
+                      .epsilon = fused ? hd_fused_layer_norm_of(operation)->epsilon
+                                       : hd_operation_float(operation, "epsilon", 1e-5f)};
+    hd_cuda_pointer pointers[6] = {{0, offsetof(hd_cuda_rows, x), 0},
+                                   {1, offsetof(hd_cuda_rows, scale), 0}};
+    size_t used = 2;
+    if (hd_operation_has(operation, 2)) {
+        pointers[used++] = (hd_cuda_pointer){2, offsetof(hd_cuda_rows, bias), 0};
+    }
+    if (fused && hd_operation_has(operation, 3)) {
+        pointers[used++] = (hd_cuda_pointer){3, offsetof(hd_cuda_rows, residual), 0};
+    }
+    uint16_t output = (uint16_t)operation->input_count;
+    pointers[used++] = (hd_cuda_pointer){output, offsetof(hd_cuda_rows, y), 0};
+    if (fused && operation->output_count > 1 && operation->outputs[1].dtype != HD_DTYPE_NONE) {
+        pointers[used++] =
+            (hd_cuda_pointer){(uint16_t)(output + 1), offsetof(hd_cuda_rows, sum), 0};
+    }
+    return launch(compilation, &p, false, pointers, used);
+}
+
+const hd_cuda_operator hd_cuda_operators_rows[] = {
+    {HD_OP_SOFTMAX, supports_softmax, compile_softmax},
+    {HD_OP_LOG_SOFTMAX, supports_softmax, compile_softmax},
+    {HD_OP_LAYER_NORMALIZATION, supports_layer_norm, compile_layer_norm},
+    {HD_OP_HEDDLE_LAYER_NORM, supports_layer_norm, compile_layer_norm},
+    {HD_OP_NONE, NULL, NULL}};

@@ -1,0 +1,81 @@
+/* Step: what the device does for one operation: launches of kernels, or copies, one behind the other. Made when a plan is
+ * compiled, immutable then; a list copies the parameters and puts addresses in (queue.c). */
+#ifndef HD_HAL_CUDA_STEP_H
+#define HD_HAL_CUDA_STEP_H
+
+#include "hal/cuda/unit.h"
+
+enum {
+    HD_CUDA_PARAMETERS_MAX = 1024, /* bytes of a kernel's parameters, which are one structure */
+    HD_CUDA_SCRATCH = UINT16_MAX   /* as an operand: the launch's scratch memory */
+};
+
+/* Where an operand's address stands in the parameters. */
+typedef struct hd_cuda_pointer {
+    uint16_t operand; /* inputs, then outputs, then extents, as hd_kernel_run takes them */
+    uint16_t at;      /* bytes from the start of the parameters */
+    size_t offset;    /* bytes that are added to the address, unless it is NULL */
+} hd_cuda_pointer;
+
+typedef struct hd_cuda_launch {
+    hd_cuda_function function; /* HD_CUDA_COPY: from pointers[0] to pointers[1] */
+    uint32_t grid[3];
+    uint32_t block;   /* threads */
+    uint32_t cluster; /* blocks of a cluster, along grid[1]; 0: there are none */
+    uint32_t shared;  /* bytes of dynamic shared memory */
+    uint32_t pointer_count;
+    const hd_cuda_pointer *pointers;
+    const void *parameters; /* without its pointers */
+    size_t size;            /* bytes of parameters, or of the copy */
+} hd_cuda_launch;
+
+typedef struct hd_cuda_step {
+    hd_cuda_launch *launches;
+    size_t launch_count;
+} hd_cuda_step;
+
+/* An operation on its way to a step. */
+typedef struct hd_cuda_compilation {
+    const hd_cuda_unit *unit;
+    const hd_operation *operation;
+    hd_region *region;
+    hd_kernel *kernel; /* scratch_size and inplace_inputs are the family's to set */
+    hd_cuda_step *step;
+    size_t capacity; /* launches that step has room for */
+    hd_error *error;
+} hd_cuda_compilation;
+
+/* An operator that the device has kernels for. `supports`: these kernels compute the operation, whose types and shapes are
+ * known; what it says yes to, `compile` makes a step of, but for HD_OUT_OF_MEMORY. */
+typedef struct hd_cuda_operator {
+    hd_operator_id id;
+    bool (*supports)(const hd_cuda_unit *unit, const hd_operation *operation);
+    hd_status (*compile)(hd_cuda_compilation *compilation);
+} hd_cuda_operator;
+
+/* Families of operators, each a table that ends with HD_OP_NONE; hd_cuda_operators_<family>. */
+#define HD_CUDA_FAMILY_LIST(X)                                                                     \
+    X(copy)                                                                                        \
+    X(elementwise)                                                                                 \
+    X(product)                                                                                     \
+    X(rows)
+
+#define HD_CUDA_FAMILY_DECLARE_(family) extern const hd_cuda_operator hd_cuda_operators_##family[];
+HD_CUDA_FAMILY_LIST(HD_CUDA_FAMILY_DECLARE_)
+#undef HD_CUDA_FAMILY_DECLARE_
+
+/* Appends a launch whose parameters and pointers are copied; the caller may still set its cluster. NULL: no memory. */
+hd_cuda_launch *hd_cuda_add_launch(hd_cuda_compilation *compilation, hd_cuda_function function,
+                                   const uint32_t grid[3], uint32_t block, const void *parameters,
+                                   size_t size, const hd_cuda_pointer *pointers,
+                                   size_t pointer_count);
+/* HD_OUT_OF_MEMORY, told of the operation. */
+hd_status hd_cuda_out_of_memory(const hd_cuda_compilation *compilation);
+
+/* ceil(a / b) */
+static inline int64_t hd_cuda_blocks(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+#endif
