@@ -79,7 +79,9 @@ HD_API HD_MUST_CHECK hd_status hd_device_open(const char *name, const hd_device_
 
 /* Gives the caller's reference back and sets *device to NULL (NULL is allowed). The device
  * itself ends when the last model, event, batch and run on it have ended: that call, here or
- * there, waits until the device's threads have ended. May be called from a callback. */
+ * there, waits until the device's threads have ended. May be called from a callback. A call that already waits
+ * on the device (hd_stream_acquire, hd_stream_synchronize, hd_device_shutdown, a run) keeps it: giving the
+ * handle back meanwhile is legal, and neither ends the wait nor is ended by it. */
 HD_API void hd_device_destroy(hd_device **device);
 
 /* Refuses all new work on the device with HD_CLOSED and waits at most timeout_ms milliseconds

@@ -25,6 +25,7 @@ typedef struct hd_stream {
  * wait_ms milliseconds for one (0: not at all; HD_WAIT_FOREVER: until one comes), first come
  * first served. On success *out_stream is the caller's, to be given back; on failure it is all zero,
  * which means the default stream.
+ * A call that waits keeps the device, though its last handle is given back meanwhile.
  * HD_EXHAUSTED: none came. HD_INVALID_ARGUMENT: an argument is NULL. HD_CLOSED, also when the
  * device is shut down while the call waits. HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_stream_acquire(hd_device *device, uint32_t wait_ms,
@@ -40,7 +41,7 @@ HD_API HD_MUST_CHECK hd_status hd_stream_release(hd_device *device, hd_stream st
 
 /* Waits until all that was submitted to the stream before this call is done, at most timeout_ms
  * milliseconds (HD_WAIT_FOREVER: until done; 0: asks only). What that work wrote is visible to the
- * caller then.
+ * caller then. A call that waits keeps the device, though its last handle is given back meanwhile.
  * HD_NOT_YET: some was not done; it goes on. HD_INVALID_ARGUMENT: device is NULL, or the stream
  * is none of it. HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_stream_synchronize(hd_device *device, hd_stream stream,

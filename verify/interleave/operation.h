@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define THREAD_LIMIT   6 /* the scenario's own thread and those that it starts */
-#define LOCATION_LIMIT 128
+#define LOCATION_LIMIT 192
 
 typedef enum operation_kind {
     OPERATION_NONE,

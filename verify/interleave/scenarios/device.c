@@ -89,6 +89,8 @@ typedef struct device_state {
     hd_stream stream;
     hd_event *event;
     hd_stream_work work;
+    hd_device *waited_on; /* by a thread that has no handle of its own */
+    hd_device *kept;      /* by work in flight */
     uint32_t used;
     uint32_t expected; /* what a shutdown must have seen at least */
 } device_state;
@@ -330,7 +332,112 @@ static void parked_against_shutdown(void)
     device_end(state);
 }
 
+/* ---- the last handle goes while a thread waits on it: the device lives until the wait has ended */
+
+static void acquire_whatever_comes(void *argument)
+{
+    device_state *state = argument;
+    hd_device *device = state->waited_on;
+    hd_stream stream;
+    hd_status status = hd_stream_acquire(device, UINT32_MAX, &stream, NULL);
+    scenario_require("SAFE.acquire", status == HD_OK || status == HD_CLOSED);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+}
+
+/* All streams are taken, and a thread waits for one; `ends` lets it go on, then the handle is given back. */
+static void destroy_against_acquire(void (*ends)(device_state *state))
+{
+    device_state *state = device_open(1);
+    hd_thread thread;
+    for (uint32_t i = 1; i < HD_STREAM_COUNT; i++) {
+        acquire(state);
+    }
+    state->waited_on = state->device;
+    scenario_start(&thread, "waiter", acquire_whatever_comes, state);
+    while (hd_load_seq_cst(&state->device->slots.waiting) == 0) {
+        hd_thread_yield();
+    }
+    ends(state);
+    hd_device_destroy(&state->device);
+    hd_thread_join(&thread);
+    device_end(state);
+}
+
+static void release_one(device_state *state)
+{
+    scenario_require("SAFE.release",
+                     hd_stream_release(state->device, state->stream, NULL) == HD_OK);
+}
+
+static void refuse_all(device_state *state)
+{
+    hd_status status = hd_device_shutdown(state->device, 0, NULL);
+    scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
+}
+
+static void destroy_against_acquire_served(void)
+{
+    destroy_against_acquire(release_one);
+}
+
+static void destroy_against_acquire_refused(void)
+{
+    destroy_against_acquire(refuse_all);
+}
+
+/* A run keeps the device that it is on. */
+static hd_work_result use_and_let_go(hd_work *work, uint32_t runner)
+{
+    device_state *state = (device_state *)((char *)work - offsetof(device_state, work));
+    hd_device *kept = state->kept;
+    hd_work_result result = use(work, runner);
+    hd_device_destroy(&kept);
+    return result;
+}
+
+static void synchronize_until_done(void *argument)
+{
+    device_state *state = argument;
+    scenario_require("BOUND.synchronize", hd_stream_synchronize(state->waited_on, (hd_stream){0},
+                                                                UINT32_MAX, NULL) == HD_OK);
+    scenario_require("ONCE.work-done", state->used == 1);
+}
+
+static void destroy_against_synchronize(void)
+{
+    device_state *state = device_open(1);
+    hd_stream_ref ref;
+    hd_thread thread;
+    hd_timeline *timeline = &state->device->streams[0].timeline;
+    state->waited_on = state->kept = state->device;
+    hd_device_retain(state->kept);
+    state->work.work.run = use_and_let_go;
+    state->work.stream = &state->device->streams[0];
+    scenario_require("SAFE.stream",
+                     hd_device_find_stream(state->device, state->stream, &ref, NULL) == HD_OK);
+    (void)ref;
+    state->work.point = hd_timeline_submit(timeline);
+    scenario_start(&thread, "waiter", synchronize_until_done, state);
+    while (hd_load_seq_cst(&timeline->waiting) == 0) {
+        hd_thread_yield();
+    }
+    scenario_require("SAFE.submit", hd_device_start_runners(state->device, NULL) == HD_OK);
+    hd_runners_submit(state->device->runners, 0, &state->work.work);
+    hd_device_destroy(&state->device);
+    hd_thread_join(&thread);
+    device_end(state);
+}
+
 const scenario scenarios_device[] = {
+    {.name = "device.destroy-against-acquire-served",
+     .run = destroy_against_acquire_served,
+     .outcomes = 1},
+    {.name = "device.destroy-against-acquire-refused",
+     .run = destroy_against_acquire_refused,
+     .preemptions = 2,
+     .old_loads = 1,
+     .outcomes = 2},
+    {.name = "device.destroy-against-synchronize", .run = destroy_against_synchronize},
     {.name = "device.lease-against-shutdown", .run = lease_against_shutdown, .outcomes = 3},
     {.name = "device.delegate-against-shutdown", .run = delegate_against_shutdown, .outcomes = 3},
     {.name = "device.acquire-against-shutdown", .run = acquire_against_shutdown, .outcomes = 15},
