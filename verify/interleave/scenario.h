@@ -55,6 +55,23 @@ extern const scenario scenarios_timeline[];
     ((holds) ? (void)0 : hd_check_failed((law), #holds, __FILE__, __LINE__))
 void hd_check_failed(const char *law, const char *expression, const char *file, int line);
 
+/* The explorer's clock, which is not a look of the code under test: it moves with those, and to the end of a wait
+ * that ended by time. */
+uint64_t scenario_now(void);
+/* Until the next such call no wait of this thread may go on beyond `limit` (HD_FOREVER: all may). */
+void scenario_limit(uint64_t limit);
+
+/* Calls what waits until `deadline` at most: it does, and says that the time is over (`late`) no sooner. */
+#define SCENARIO_LIMITED(deadline, late, call)                                                     \
+    ({                                                                                             \
+        scenario_limit(deadline);                                                                  \
+        hd_status scenario_status_ = (call);                                                       \
+        scenario_limit(HD_FOREVER);                                                                \
+        scenario_require("BOUND.not-before-its-time",                                              \
+                         scenario_status_ != (late) || scenario_now() >= (deadline));              \
+        scenario_status_;                                                                          \
+    })
+
 /* Notes that an outcome (0 to 63) is possible. */
 void scenario_outcome(uint32_t number);
 

@@ -10,6 +10,7 @@
 #include "heddle/wait.h"
 #include "history.h"
 #include "race.h"
+#include "scenario.h"
 #include "scheduler.h"
 #include "trace.h"
 
@@ -25,11 +26,25 @@ typedef struct mutex_state {
 static mutex_state mutexes[MUTEX_LIMIT];
 static uint32_t mutex_count;
 static uint64_t now;
+static uint64_t limits[THREAD_LIMIT]; /* see scenario_limit */
 
 void sync_restart(void)
 {
     mutex_count = 0;
     now = UINT64_C(1000000000);
+    for (uint32_t i = 0; i < THREAD_LIMIT; i++) {
+        limits[i] = HD_FOREVER;
+    }
+}
+
+void scenario_limit(uint64_t limit)
+{
+    limits[scheduler_current()] = limit;
+}
+
+uint64_t scenario_now(void)
+{
+    return now;
 }
 
 /* Whether an object lies in the program's static storage, where mutexes need no making. */
@@ -171,6 +186,11 @@ bool hd_condition_wait_until(hd_condition *condition, hd_mutex *mutex,
     }
     if (deadline == 0) {
         return false;
+    }
+    if (deadline > limits[scheduler_current()]) {
+        failure("time", "a wait until %llu, though its caller waits until %llu only, at %s",
+                (unsigned long long)deadline, (unsigned long long)limits[scheduler_current()],
+                trace_place(PLACE));
     }
     touch((uintptr_t)condition, PLACE);
     touch((uintptr_t)mutex, PLACE);

@@ -62,8 +62,10 @@ static hd_status allocate(heap_state *state, uint32_t stream, size_t size, uint6
                           uint64_t **out_block)
 {
     void *memory;
+    scenario_limit(deadline);
     hd_status status =
         hd_allocator_allocate(state->allocator, stream, size, deadline, &memory, NULL);
+    scenario_limit(HD_FOREVER);
     *out_block = memory;
     scenario_require("STATUS.allocate", (status == HD_OK) == (memory != NULL) &&
                                             (status == HD_OK || status == HD_OUT_OF_MEMORY));
@@ -125,6 +127,22 @@ static void device_2(void *argument)
 {
     heap_state *state = argument;
     do_work(state, 2, state->blocks[0]);
+}
+
+static void device_2_second(void *argument)
+{
+    heap_state *state = argument;
+    state->blocks[0][0] = 7;
+    scenario_require("REUSE.in-flight", state->blocks[0][0] == 7 && state->blocks[0][1] == 5);
+    hd_timeline_signal(&state->timelines[2], 2);
+}
+
+static void device_1_in_rest(void *argument)
+{
+    heap_state *state = argument;
+    state->blocks[0][0] = 7;
+    scenario_require("REUSE.in-flight", state->blocks[0][0] == 7);
+    hd_timeline_signal(&state->timelines[1], 1);
 }
 
 static void device_first(void *argument)
@@ -293,6 +311,42 @@ static void record_against_signal(void)
     scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
     must_free(state, state->blocks[0]);
     run_and_end(state, device_2, user_1);
+}
+
+/* The device has used the block at the second point, too, of which it was told later. */
+static void record_moves_to_later(void)
+{
+    heap_state *state = heap_with_block_in_flight(2);
+    hd_thread device;
+    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
+    (void)hd_timeline_submit(&state->timelines[2]);
+    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
+    must_free(state, state->blocks[0]);
+    hd_timeline_signal(&state->timelines[2], 1);
+    scenario_start(&device, "device", device_2_second, state);
+    user_1(state);
+    hd_thread_join(&device);
+    heap_end(state);
+}
+
+/* What is cut off a block in flight is in flight, too. */
+static void rest_of_block_in_flight(void)
+{
+    heap_state *state = heap_make(1);
+    hd_thread device;
+    state->blocks[0] = must_allocate(state, 1, SEGMENT, 0);
+    state->blocks[0][1] = 5;
+    (void)hd_timeline_submit(&state->timelines[1]);
+    /* behind the work at point 1, as the stream's own next work may have it */
+    must_free(state, state->blocks[0]);
+    uint64_t *front = must_allocate(state, 1, 64, 0);
+    scenario_require("REUSE.same-memory", front == state->blocks[0]);
+    state->blocks[0] = front + 64 / sizeof *front; /* where the device still writes */
+    scenario_start(&device, "device", device_1_in_rest, state);
+    allocate_and_use(state, 2, 64, 0);
+    hd_thread_join(&device);
+    must_free(state, front);
+    heap_end(state);
 }
 
 static void record_and_wait(void)
@@ -521,6 +575,8 @@ const scenario scenarios_allocator[] = {
     {.name = "alloc.wait-wakes-without-reason", .run = wait_against_signal, .spurious = 1},
     {.name = "alloc.limited-wait-against-signal", .run = limited_wait_against_signal},
     {.name = "alloc.record-against-signal", .run = record_against_signal},
+    {.name = "alloc.record-moves-to-later", .run = record_moves_to_later},
+    {.name = "alloc.rest-of-block-in-flight", .run = rest_of_block_in_flight},
     {.name = "alloc.record-and-wait", .run = record_and_wait},
     {.name = "alloc.two-waiters", .run = two_waiters},
     {.name = "alloc.two-releases", .run = two_releases},

@@ -66,7 +66,8 @@ static hd_status put(batch_state *state, uint32_t number, uint32_t kind, uint64_
 {
     batch_request *request = &state->requests[number];
     request->request = (hd_batch_request){.kind = &state->kinds[kind], .rows = 1};
-    hd_status status = hd_batch_queue_submit(&state->queue, &request->request, deadline);
+    hd_status status = SCENARIO_LIMITED(
+        deadline, HD_EXHAUSTED, hd_batch_queue_submit(&state->queue, &request->request, deadline));
     if (status == HD_OK) {
         request->submitted = true;
     } else {
@@ -219,6 +220,66 @@ static void cancel_against_line(void)
     close_against(batch_open(1, 1, 0), true, true);
 }
 
+/* Who stands in front. */
+static const hd_batch_request *first_in_line(batch_state *state)
+{
+    hd_mutex_lock(&state->queue.mutex);
+    const hd_batch_submitter *first = state->queue.first_in_line;
+    const hd_batch_request *request = first == NULL ? NULL : first->request;
+    hd_mutex_unlock(&state->queue.mutex);
+    return request;
+}
+
+static void put_second_closable(void *argument)
+{
+    hd_status status = put(argument, 1, 0, HD_FOREVER);
+    scenario_require("ONCE.closable", status == HD_OK || status == HD_CLOSED);
+}
+
+/* Nobody serves the queue: whoever stands in line when it is closed is woken. */
+static void close_against_two_in_line(void)
+{
+    batch_state *state = batch_open(1, 1, 0);
+    hd_thread first, second;
+    hd_batch_list cancelled;
+    scenario_require("SAFE.room", put(state, 2, 1, 0) == HD_OK);
+    scenario_start(&first, "first", put_closable, state);
+    scenario_start(&second, "second", put_second_closable, state);
+    hd_batch_queue_close(&state->queue, &cancelled);
+    use_all(&cancelled);
+    hd_batch_queue_end(&state->queue, cancelled.count);
+    hd_thread_join(&first);
+    hd_thread_join(&second);
+    batch_end(state);
+}
+
+/* Whoever stands in front is next, whoever else comes. */
+static void line_in_order(void)
+{
+    batch_state *state = batch_open(1, 1, 0);
+    hd_thread first, second;
+    hd_batch_list batch;
+    const hd_batch_request *next = NULL;
+    scenario_require("SAFE.room", put(state, 2, 0, 0) == HD_OK);
+    scenario_start(&first, "first", put_waiting, state);
+    scenario_start(&second, "second", put_second_closable, state);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        const hd_batch_request *front = first_in_line(state);
+        scenario_require("BOUND.served",
+                         hd_batch_queue_collect(&state->queue, &state->workers[0], &batch));
+        scenario_require("BOUND.first-come-first-served",
+                         batch.count == 1 && (next == NULL || batch.first == next));
+        use_all(&batch);
+        next = front;
+    }
+    hd_batch_queue_close(&state->queue, NULL);
+    scenario_require("ONCE.over",
+                     !hd_batch_queue_collect(&state->queue, &state->workers[0], &batch));
+    hd_thread_join(&first);
+    hd_thread_join(&second);
+    batch_end(state);
+}
+
 static void cancel_against_collect(void)
 {
     close_against(batch_open(2, 2, 1000), true, false);
@@ -242,7 +303,8 @@ static void drain_against_cancel(void)
     scenario_start(&worker, "worker", run_first_worker, state);
     scenario_start(&canceller, "canceller", run_canceller, state);
     hd_batch_queue_close(&state->queue, NULL);
-    hd_status status = hd_batch_queue_await(&state->queue, SCENARIO_LATER);
+    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
+                                        hd_batch_queue_await(&state->queue, SCENARIO_LATER));
     scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
     hd_thread_join(&worker);
     hd_thread_join(&canceller);
@@ -320,6 +382,8 @@ const scenario scenarios_batch_queue[] = {
     {.name = "batch.cancel-against-submit", .run = cancel_against_submit},
     {.name = "batch.drain-against-line", .run = drain_against_line},
     {.name = "batch.cancel-against-line", .run = cancel_against_line},
+    {.name = "batch.close-against-two-in-line", .run = close_against_two_in_line},
+    {.name = "batch.line-in-order", .run = line_in_order},
     {.name = "batch.cancel-against-collect", .run = cancel_against_collect},
     {.name = "batch.drain-against-cancel", .run = drain_against_cancel},
     {.name = "batch.destroy-against-line", .run = destroy_against_line},

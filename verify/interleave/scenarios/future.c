@@ -139,6 +139,20 @@ static hd_status await(future_state *state, uint32_t timeout_ms)
     return status;
 }
 
+/* The caller's own time limit counts from the call, whatever wakes it. */
+static hd_status await_limited(future_state *state)
+{
+    uint64_t begin = scenario_now(), most = begin + 4 * UINT64_C(1000000);
+    scenario_limit(most);
+    hd_status status = await(state, 3);
+    scenario_limit(HD_FOREVER);
+    scenario_require("BOUND.limited",
+                     status == HD_NOT_YET || status == HD_OK || status == HD_DEADLINE);
+    scenario_require("BOUND.not-before-its-time",
+                     status != HD_NOT_YET || scenario_now() >= begin + 3 * UINT64_C(1000000));
+    return status;
+}
+
 static void finish_against_wait(void)
 {
     future_state *state = future_open(false, false);
@@ -438,7 +452,36 @@ static void discarded(void)
     future_end(state);
 }
 
+static void wait_with_limit(bool has_deadline)
+{
+    future_state *state = future_open(false, has_deadline);
+    hd_thread thread;
+    scenario_start(&thread, "request", finish, state);
+    scenario_outcome(await_limited(state) == HD_NOT_YET ? 0 : 1);
+    hd_thread_join(&thread);
+    future_end(state);
+}
+
+static void wait_with_own_limit(void)
+{
+    wait_with_limit(false);
+}
+
+static void wait_with_both_limits(void)
+{
+    wait_with_limit(true);
+}
+
 const scenario scenarios_future[] = {
+    {.name = "future.wait-with-limit", .run = wait_with_own_limit, .outcomes = 3},
+    {.name = "future.wait-with-limit-again",
+     .run = wait_with_own_limit,
+     .spurious = 1,
+     .outcomes = 3},
+    {.name = "future.wait-with-both-limits",
+     .run = wait_with_both_limits,
+     .preemptions = 2,
+     .old_loads = 1},
     {.name = "future.finish-against-wait", .run = finish_against_wait},
     {.name = "future.wake-without-reason", .run = finish_against_wait, .spurious = 1},
     {.name = "future.failure-against-limited", .run = failure_against_limited},

@@ -126,7 +126,8 @@ static void use_first(void *argument)
 
 static void use_first_limited(void *argument)
 {
-    hd_status status = use_plan(argument, 0, SCENARIO_LATER);
+    hd_status status =
+        SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET, use_plan(argument, 0, SCENARIO_LATER));
     scenario_require("ONCE.limited", status == HD_OK || status == HD_NOT_YET);
 }
 

@@ -4,7 +4,7 @@
 
 #include "../scenario.h"
 
-#define WORKS 3
+#define WORKS 4
 
 typedef struct queues_state queues_state;
 
@@ -16,11 +16,13 @@ typedef struct test_work {
     uint32_t parks;  /* until `go` has come to this */
     uint32_t runs;
     bool done;
+    bool is_long;
 } test_work;
 
 struct queues_state {
     hd_runners *queues;
     test_work works[WORKS];
+    uint32_t turn;          /* pieces of work in one turn */
     uint32_t order[2];      /* of each queue: the number of the work that ran last */
     _Atomic uint32_t go;    /* what parked work waits for */
     _Atomic uint32_t ended; /* works */
@@ -40,7 +42,7 @@ static hd_work_result run_work(hd_work *work, uint32_t runner)
     state->order[self->queue] = self->number;
     self->done = true;
     hd_add_acq_rel(&state->ended, 1);
-    return HD_WORK_DONE;
+    return self->is_long ? HD_WORK_DONE_LONG : HD_WORK_DONE;
 }
 
 static queues_state *queues_open(uint32_t runners, uint32_t queues)
@@ -161,6 +163,45 @@ static void one_runner_two_queues(void)
     *second = (test_work){.work = {.run = run_and_resume}, .state = state, .queue = 1, .number = 1};
     hd_runners_submit(state->queues, 1, &second->work);
     queues_end(state, 2);
+}
+
+/* The only runner gives up its turn on a queue that has more work: behind `turn` pieces another queue's is done
+ * before the next. */
+static hd_work_result run_in_turn(hd_work *work, uint32_t runner)
+{
+    test_work *self = (test_work *)work;
+    queues_state *state = self->state;
+    scenario_require("BOUND.turn", self->number <= state->turn || state->order[1] == 1);
+    return run_work(work, runner);
+}
+
+static void turns(uint32_t turn, bool is_long)
+{
+    queues_state *state = hd_alloc_zero(1, sizeof *state);
+    scenario_require("explorer", hd_runners_create(1, 2, &state->queues) == HD_OK);
+    state->turn = turn;
+    for (uint32_t i = 0; i < 4; i++) {
+        test_work *work = &state->works[i];
+        bool is_other = i == 3;
+        *work = (test_work){.work = {.run = is_other ? run_work : run_in_turn},
+                            .state = state,
+                            .queue = is_other ? 1 : 0,
+                            .number = is_other ? 1 : i + 1,
+                            .is_long = is_long};
+        hd_runners_submit(state->queues, work->queue, &work->work);
+    }
+    scenario_require("explorer", hd_runners_start(state->queues) == HD_OK);
+    queues_end(state, 4);
+}
+
+static void turn_ends(void)
+{
+    turns(2, false); /* TURN_LENGTH in `bounds` */
+}
+
+static void turn_ends_behind_long_work(void)
+{
+    turns(1, true);
 }
 
 static void two_runners_one_queue(void)
@@ -288,7 +329,8 @@ static void drain_with_limit(void)
 {
     queues_state *state = queues_open(1, 1);
     submit(state, 0, 0, 1);
-    hd_status status = hd_runners_drain(state->queues, SCENARIO_LATER);
+    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
+                                        hd_runners_drain(state->queues, SCENARIO_LATER));
     scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
     scenario_outcome(status == HD_OK ? 0 : 1);
     if (status == HD_OK) {
@@ -379,6 +421,8 @@ const scenario scenarios_runners[] = {
     {.name = "runners.park-and-more-work", .run = park_and_more_work},
     {.name = "runners.two-parkings", .run = two_parkings},
     {.name = "runners.one-runner-two-queues", .run = one_runner_two_queues},
+    {.name = "runners.turn-ends", .run = turn_ends},
+    {.name = "runners.turn-ends-behind-long-work", .run = turn_ends_behind_long_work},
     {.name = "runners.two-runners-one-queue", .run = two_runners_one_queue},
     {.name = "runners.two-runners-park", .run = two_runners_park},
     {.name = "runners.two-runners-two-queues", .run = two_runners_two_queues},

@@ -9,6 +9,7 @@ typedef struct pool_state {
     hd_slot_pool pool;
     uint32_t used[HD_STREAM_COUNT];
     uint32_t idle_count; /* slots 1 to idle_count are left idle; the spare is, too */
+    uint32_t order;      /* how many were served, written by whoever has slot 1 */
 } pool_state;
 
 static pool_state *pool_open(uint32_t idle_count)
@@ -21,6 +22,7 @@ static pool_state *pool_open(uint32_t idle_count)
         state->used[i] = 0;
     }
     state->idle_count = idle_count;
+    state->order = 0;
     /* As if slots idle_count + 1 to 31 were leased. */
     uint32_t slot;
     for (uint32_t i = idle_count + 1; i < HD_STREAM_COUNT; i++) {
@@ -54,7 +56,8 @@ static void use_and_return(pool_state *state, hd_status status, uint32_t slot)
 static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t deadline)
 {
     uint32_t slot;
-    hd_status status = hd_slot_pool_lease(&state->pool, hint, deadline, &slot);
+    hd_status status = SCENARIO_LIMITED(deadline, HD_EXHAUSTED,
+                                        hd_slot_pool_lease(&state->pool, hint, deadline, &slot));
     scenario_require("SAFE.spare-is-for-runs", slot != HD_SLOT_SPARE);
     use_and_return(state, status, slot);
     return status;
@@ -63,8 +66,9 @@ static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t dea
 static hd_status run_and_return(pool_state *state, uint64_t deadline)
 {
     uint32_t slot;
-    hd_status status =
-        hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, NULL, &slot);
+    hd_status status = SCENARIO_LIMITED(
+        deadline, HD_EXHAUSTED,
+        hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, NULL, &slot));
     use_and_return(state, status, slot);
     return status;
 }
@@ -255,7 +259,8 @@ static void close_with(uint32_t count, void (*const *runs)(void *), uint64_t dea
     for (uint32_t i = 0; i < count; i++) {
         scenario_start(&threads[i], i == 0 ? "first" : "second", runs[i], state);
     }
-    hd_status status = hd_slot_pool_close(&state->pool, deadline);
+    hd_status status =
+        SCENARIO_LIMITED(deadline, HD_NOT_YET, hd_slot_pool_close(&state->pool, deadline));
     if (status == HD_OK) {
         /* What every owner did with its slot is seen, and nobody becomes an owner now: a thread that
          * still takes a slot gives it back unused. */
@@ -348,6 +353,71 @@ static void limit_leaves_the_end(void)
     pool_end(state);
 }
 
+/* Leases slot 1 and tells who was served before. */
+static void queue_up(pool_state *state, uint32_t place)
+{
+    uint32_t slot;
+    scenario_require("BOUND.served",
+                     hd_slot_pool_lease(&state->pool, HD_SLOT_NONE, HD_FOREVER, &slot) == HD_OK);
+    scenario_require("BOUND.first-come-first-served", state->order == place);
+    state->order++;
+    hd_slot_pool_return(&state->pool, slot);
+}
+
+static void queue_up_first(void *argument)
+{
+    queue_up(argument, 0);
+}
+
+static void queue_up_second(void *argument)
+{
+    queue_up(argument, 1);
+}
+
+static void queue_up_third(void *argument)
+{
+    queue_up(argument, 2);
+}
+
+static void await_line(pool_state *state, uint32_t length)
+{
+    while (hd_load_seq_cst(&state->pool.waiting) < length) {
+        hd_thread_yield();
+    }
+}
+
+/* The slot comes back while others stand in line, and one more comes: nobody is overtaken. */
+static void line_of(uint32_t count)
+{
+    static void (*const runs[])(void *) = {queue_up_first, queue_up_second, queue_up_third};
+    pool_state *state = pool_open(1);
+    hd_thread threads[3];
+    uint32_t slot;
+    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        scenario_start(&threads[i], "in line", runs[i], state);
+        if (i + 1 < count) {
+            await_line(state, i + 1);
+        }
+    }
+    hd_slot_pool_return(&state->pool, slot);
+    for (uint32_t i = 0; i < count; i++) {
+        hd_thread_join(&threads[i]);
+    }
+    scenario_require("BOUND.served", state->order == count);
+    pool_end(state);
+}
+
+static void newcomer_behind_one(void)
+{
+    line_of(2);
+}
+
+static void newcomer_behind_two(void)
+{
+    line_of(3);
+}
+
 /* No slot ever comes: the stop ends the wait, and who comes next is served. */
 static void stopped_without_a_slot(void)
 {
@@ -393,6 +463,11 @@ const scenario scenarios_slot_pool[] = {
     {.name = "pool.forget-against-two", .run = forget_against_two},
     {.name = "pool.return-against-limit", .run = return_against_limit},
     {.name = "pool.return-against-two", .run = return_against_two},
+    {.name = "pool.newcomer-behind-one", .run = newcomer_behind_one},
+    {.name = "pool.newcomer-behind-two",
+     .run = newcomer_behind_two,
+     .preemptions = 2,
+     .old_loads = 1},
     {.name = "pool.limit-leaves-the-end",
      .run = limit_leaves_the_end,
      .preemptions = 2,

@@ -243,6 +243,88 @@ static void full_global(void)
     two_submitters(HD_SYNC_GLOBAL);
 }
 
+static void submit_third(void *argument)
+{
+    stream_state *state = argument;
+    hd_stream_work *work = &state->work[2];
+    work->stream = &state->stream;
+    scenario_require("BOUND.place", hd_submission_submit(&state->submission, &state->owner, work,
+                                                         record, HD_FOREVER) == HD_OK);
+}
+
+/* A full stream has a place as soon as its oldest work is done, though the other goes on. */
+static void full_until_the_oldest(void)
+{
+    stream_state *state = stream_open(2, HD_SYNC_PER_ENCODER);
+    uint64_t wait;
+    hd_thread thread;
+    scenario_require("SAFE.submit", submit(state, &state->owner, 0) == HD_OK &&
+                                        submit(state, &state->owner, 1) == HD_OK);
+    scenario_require("BOUND.full",
+                     hd_stream_try_submit(&state->owner, &state->work[2], &wait) == HD_EXHAUSTED &&
+                         wait == 1);
+    scenario_start(&thread, "submitter", submit_third, state);
+    hd_stream_complete(&state->work[0]);
+    hd_thread_join(&thread);
+    hd_stream_complete(&state->work[1]);
+    hd_stream_complete(&state->work[2]);
+    stream_end(state, false);
+}
+
+/* A place is waited for until the caller's limit. */
+static void full_with_limit(void)
+{
+    stream_state *state = stream_open(1, HD_SYNC_PER_ENCODER);
+    hd_thread thread;
+    scenario_require("SAFE.submit", submit(state, &state->owner, 0) == HD_OK);
+    scenario_start(&thread, "device", complete_first, state);
+    hd_stream_work *work = &state->work[1];
+    work->stream = &state->stream;
+    hd_status status = SCENARIO_LIMITED(
+        SCENARIO_LATER, HD_EXHAUSTED,
+        hd_submission_submit(&state->submission, &state->owner, work, record, SCENARIO_LATER));
+    scenario_require("BOUND.limited", status == HD_OK || status == HD_EXHAUSTED);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+    hd_thread_join(&thread);
+    if (status == HD_OK) {
+        hd_stream_complete(work);
+    }
+    stream_end(state, false);
+}
+
+/* Handles of many owners ago are refused, until all generations that fit into a handle have had their turn. */
+static void handles_of_long_ago(void)
+{
+    stream_state *state = stream_open(1, HD_SYNC_PER_ENCODER);
+    hd_stream_ref first = state->owner;
+    for (uint32_t i = 0; i < 70; i++) {
+        scenario_require("SAFE.end", hd_stream_end(&state->owner) == HD_OK);
+        open_slot(state);
+        scenario_require("SAFE.old-handle", hd_stream_check(&first) == HD_INVALID_ARGUMENT);
+    }
+    stream_end(state, false);
+}
+
+/* The last generation that fits is followed by the first: no bit of it goes beyond a handle's. */
+static void generations_wrap(void)
+{
+    stream_state *state = stream_open(1, HD_SYNC_PER_ENCODER);
+    const uint32_t most = (UINT32_MAX - 31) / 32, before = most - 2;
+    scenario_require("SAFE.end", hd_stream_end(&state->owner) == HD_OK);
+    hd_store_relaxed(&state->stream.ownership, before << 2); /* as if so many had owned it */
+    open_slot(state);
+    for (uint32_t i = 0; i < 6; i++) {
+        hd_stream_ref owner = state->owner;
+        scenario_require("SAFE.generation", owner.generation == (i < 2 ? most - 1 + i : i - 2) &&
+                                                hd_stream_check(&owner) == HD_OK);
+        scenario_require("SAFE.end", hd_stream_end(&owner) == HD_OK);
+        scenario_require("SAFE.old-handle", hd_stream_check(&owner) == HD_INVALID_ARGUMENT);
+        open_slot(state);
+        scenario_require("SAFE.old-handle", hd_stream_check(&owner) == HD_INVALID_ARGUMENT);
+    }
+    stream_end(state, false);
+}
+
 /* Shutdown: the pool refuses, the stream closes, and the slot is waited for. */
 static void shut_down(void *argument)
 {
@@ -287,6 +369,10 @@ const scenario scenarios_stream[] = {
      .old_loads = 2},
     {.name = "stream.full-per-encoder", .run = full_per_encoder},
     {.name = "stream.full-global", .run = full_global},
+    {.name = "stream.full-until-the-oldest", .run = full_until_the_oldest},
+    {.name = "stream.full-with-limit", .run = full_with_limit, .outcomes = 3},
+    {.name = "stream.handles-of-long-ago", .run = handles_of_long_ago},
+    {.name = "stream.generations-wrap", .run = generations_wrap},
     {.name = "stream.shutdown-against-acquire", .run = shutdown_against_acquire},
     {.name = NULL},
 };

@@ -73,7 +73,8 @@ static void await_second(void *argument)
 static void await_limited(void *argument)
 {
     timeline_state *state = argument;
-    hd_status status = hd_timeline_wait(&state->timeline, 1, SCENARIO_LATER);
+    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
+                                        hd_timeline_wait(&state->timeline, 1, SCENARIO_LATER));
     scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
     if (status == HD_OK) {
         scenario_require("SAFE.work-seen", state->work[1] == 1);
@@ -90,6 +91,7 @@ typedef struct counted_watch {
 static void note_reached(hd_timeline_watch *watch)
 {
     timeline_state *state = ((counted_watch *)watch)->state;
+    hd_check_no_lock_held();
     scenario_require("SAFE.work-seen", state->work[watch->point] == 1);
     state->told++;
     hd_free(watch);
@@ -131,6 +133,21 @@ static void wait_against_signal(void)
 static void limited_against_signal(void)
 {
     two(signal_first, await_limited, NULL);
+}
+
+/* The first point wakes who waits for the second, whose time goes on from when it began. */
+static void await_second_limited(void *argument)
+{
+    timeline_state *state = argument;
+    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
+                                        hd_timeline_wait(&state->timeline, 2, SCENARIO_LATER));
+    scenario_require("SAFE.work-seen", status == HD_NOT_YET || state->work[2] == 1);
+    scenario_outcome(status == HD_OK ? 0 : 1);
+}
+
+static void woken_in_vain(void)
+{
+    two(signal_both, await_second_limited, NULL);
 }
 
 static void limited_and_unlimited(void)
@@ -185,6 +202,7 @@ static void watch_and_wait(void)
 static void count_reached(hd_timeline_watch *watch)
 {
     counted_watch *counted = (counted_watch *)watch;
+    hd_check_no_lock_held();
     hd_add_relaxed(&counted->told, 1);
 }
 
@@ -250,6 +268,7 @@ const scenario scenarios_timeline[] = {
     {.name = "timeline.wait-against-signal", .run = wait_against_signal},
     {.name = "timeline.wake-without-reason", .run = wait_against_signal, .spurious = 1},
     {.name = "timeline.limited-against-signal", .run = limited_against_signal},
+    {.name = "timeline.woken-in-vain", .run = woken_in_vain, .outcomes = 3},
     {.name = "timeline.limited-and-unlimited", .run = limited_and_unlimited},
     {.name = "timeline.two-points", .run = two_points},
     {.name = "timeline.point-skipped", .run = point_skipped},
