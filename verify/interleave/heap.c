@@ -9,6 +9,7 @@
 #include "failure.h"
 #include "history.h"
 #include "race.h"
+#include "scenario.h"
 #include "scheduler.h"
 #include "trace.h"
 
@@ -27,6 +28,8 @@ typedef struct block {
 static block blocks[THREAD_LIMIT][BLOCK_LIMIT];
 static uint32_t block_counts[THREAD_LIMIT];
 static uintptr_t used[THREAD_LIMIT];
+static uint32_t refused_from[THREAD_LIMIT]; /* see scenario_refuse_memory */
+static uint32_t refused_count[THREAD_LIMIT];
 
 bool heap_open(void)
 {
@@ -58,6 +61,28 @@ void heap_restart(void)
     restart_statics();
     memset(block_counts, 0, sizeof block_counts);
     memset(used, 0, sizeof used);
+    memset(refused_from, 0, sizeof refused_from);
+}
+
+void scenario_refuse_memory(uint32_t nth, uint32_t count)
+{
+    refused_from[scheduler_current()] = nth;
+    refused_count[scheduler_current()] = count;
+}
+
+/* Whether an allocation is one of those that fail; counts it. */
+static bool is_refused(void)
+{
+    uint32_t thread = scheduler_current();
+    if (refused_from[thread] > 1) {
+        refused_from[thread]--;
+        return false;
+    }
+    if (refused_from[thread] == 1 && refused_count[thread] > 0) {
+        refused_count[thread]--;
+        return true;
+    }
+    return false;
 }
 
 uintptr_t heap_stack(uint32_t thread)
@@ -130,6 +155,9 @@ void heap_check_leaks(void)
 static void *allocate(size_t size, int fill, uintptr_t place)
 {
     uint32_t thread = scheduler_current();
+    if (is_refused()) {
+        return NULL;
+    }
     size = size == 0 ? 1 : size;
     uintptr_t offset = hd_align_up(used[thread], HD_CACHE_LINE);
     if (size > HEAP_SIZE - offset || block_counts[thread] == BLOCK_LIMIT) {
@@ -184,7 +212,7 @@ void hd_free(void *memory)
 void *hd_realloc(void *memory, size_t size)
 {
     void *grown = allocate(size, 0xA5, PLACE);
-    if (memory != NULL) {
+    if (grown != NULL && memory != NULL) {
         const block *before = block_of((uintptr_t)memory);
         memcpy(grown, memory, before->size < size ? before->size : size);
         release(memory, PLACE);
@@ -196,8 +224,7 @@ char *hd_copy_text(const char *text)
 {
     size_t size = strlen(text) + 1;
     char *copy = allocate(size, 0, PLACE);
-    memcpy(copy, text, size);
-    return copy;
+    return copy == NULL ? NULL : memcpy(copy, text, size);
 }
 
 void *hd_pages_alloc(size_t size)
@@ -232,6 +259,9 @@ bool hd_array_reserve(void **memory, size_t *capacity, size_t needed, size_t ele
     if (needed > *capacity) {
         size_t wanted = *capacity * 2 > needed ? *capacity * 2 : needed < 8 ? 8 : needed;
         void *grown = hd_realloc(*memory, wanted * element_size);
+        if (grown == NULL) {
+            return false;
+        }
         *memory = grown;
         *capacity = wanted;
     }

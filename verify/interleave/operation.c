@@ -114,6 +114,6 @@ const char *operation_name(const operation *o)
 {
     static const char *const names[] = {"nothing", "load",   "store", "update", "fence",
                                         "lock",    "unlock", "wait",  "wake",   "notify",
-                                        "join",    "exit",   "pause", "clock"};
+                                        "join",    "exit",   "pause", "clock",  "choose"};
     return names[o->kind];
 }

@@ -24,7 +24,8 @@ typedef enum operation_kind {
     OPERATION_JOIN,  /* object: thread number + 1 */
     OPERATION_EXIT,  /* object: thread number + 1 */
     OPERATION_PAUSE, /* one round of a spinning wait; watch: what it looked at */
-    OPERATION_CLOCK
+    OPERATION_CLOCK,
+    OPERATION_CHOOSE /* the scenario's own choice; it concerns nobody else */
 } operation_kind;
 
 typedef struct operation {

@@ -40,6 +40,7 @@ extern const scenario scenarios_future[];
 extern const scenario scenarios_litmus[];
 extern const scenario scenarios_memory_account[];
 extern const scenario scenarios_model_async[];
+extern const scenario scenarios_model_run[];
 extern const scenario scenarios_plan_cache[];
 extern const scenario scenarios_runners[];
 extern const scenario scenarios_reclaim[];
@@ -71,6 +72,12 @@ void scenario_limit(uint64_t limit);
                          scenario_status_ != (late) || scenario_now() >= (deadline));              \
         scenario_status_;                                                                          \
     })
+
+/* A choice of the scenario's: each number below `count` is explored. Not by a thread that is alone. */
+uint32_t scenario_choose(uint32_t count);
+/* Of this thread's allocations from now on the nth (1: the next; 0: none) fails, and so do those behind it, `count`
+ * in all. */
+void scenario_refuse_memory(uint32_t nth, uint32_t count);
 
 /* Notes that an outcome (0 to 63) is possible. */
 void scenario_outcome(uint32_t number);

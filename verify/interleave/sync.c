@@ -42,6 +42,16 @@ void scenario_limit(uint64_t limit)
     limits[scheduler_current()] = limit;
 }
 
+uint32_t scenario_choose(uint32_t count)
+{
+    operation choice = {.kind = OPERATION_CHOOSE, .place = PLACE};
+    scheduler_turn(&choice);
+    uint32_t chosen = scheduler_choose(count);
+    trace("choose %u", chosen);
+    scheduler_done(&choice);
+    return chosen;
+}
+
 uint64_t scenario_now(void)
 {
     return now;

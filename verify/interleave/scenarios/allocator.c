@@ -2,112 +2,7 @@
  * without a lock or atomics by whoever has them, host or device: two owners at a time, or an owner
  * who does not see what the device did with the block before, are a data race; a segment given back
  * too soon is a use after free. */
-#include "runtime/allocator.h"
-#include "runtime/slot_pool.h"
-
-#include "../scenario.h"
-
-#define SEGMENT   ((size_t)4096)
-#define TABLES    (SEGMENT - 64) /* for descriptions; too little for a segment */
-#define TIMELINES 4
-
-typedef struct heap_state {
-    hd_timeline timelines[TIMELINES];
-    hd_memory_account account;
-    hd_allocator *allocator;
-    uint64_t *blocks[2];
-    _Atomic uint32_t accepted;
-} heap_state;
-
-/* At most `segments` segments; 0: no limit. There are no descriptions yet. */
-static heap_state *heap_make_empty(uint64_t segments)
-{
-    heap_state *state = hd_alloc_aligned(sizeof *state);
-    hd_timeline *timelines[HD_STREAM_COUNT];
-    for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
-        timelines[i] = &state->timelines[i < TIMELINES ? i : 0];
-    }
-    for (uint32_t i = 0; i < TIMELINES; i++) {
-        scenario_require("explorer", hd_timeline_init(&state->timelines[i]) == HD_OK);
-    }
-    atomic_init(&state->account.total, 0);
-    for (uint32_t i = 0; i < HD_MEMORY_KINDS; i++) {
-        atomic_init(&state->account.kinds[i], 0);
-    }
-    atomic_init(&state->accepted, 0);
-    state->account.limit = segments == 0 ? 0 : segments * SEGMENT + TABLES;
-    scenario_require("explorer",
-                     hd_allocator_create(timelines, &state->account, &state->allocator) == HD_OK);
-    trace_name(state, sizeof *state, "heap");
-    return state;
-}
-
-/* Everything was freed, and all work is done. */
-static void heap_end(heap_state *state)
-{
-    hd_memory_statistics counts;
-    hd_allocator_trim(state->allocator);
-    hd_allocator_get_statistics(state->allocator, &counts);
-    scenario_require("FLAT.nothing-in-use", counts.in_use_bytes == 0);
-    scenario_require("FLAT.all-given-back", counts.reserved_bytes == 0);
-    hd_allocator_destroy(&state->allocator);
-    scenario_require("FLAT.account", hd_load_relaxed(&state->account.total) == 0);
-    for (uint32_t i = 0; i < TIMELINES; i++) {
-        hd_timeline_destroy(&state->timelines[i]);
-    }
-    hd_free(state);
-}
-
-static hd_status allocate(heap_state *state, uint32_t stream, size_t size, uint64_t deadline,
-                          uint64_t **out_block)
-{
-    void *memory;
-    scenario_limit(deadline);
-    hd_status status =
-        hd_allocator_allocate(state->allocator, stream, size, deadline, &memory, NULL);
-    scenario_limit(HD_FOREVER);
-    *out_block = memory;
-    scenario_require("STATUS.allocate", (status == HD_OK) == (memory != NULL) &&
-                                            (status == HD_OK || status == HD_OUT_OF_MEMORY));
-    return status;
-}
-
-static uint64_t *must_allocate(heap_state *state, uint32_t stream, size_t size, uint64_t deadline)
-{
-    uint64_t *block;
-    scenario_require("BOUND.allocated", allocate(state, stream, size, deadline, &block) == HD_OK);
-    return block;
-}
-
-static void must_free(heap_state *state, uint64_t *block)
-{
-    scenario_require("ONCE.freed", hd_allocator_free(state->allocator, block));
-}
-
-/* The same, with the descriptions of the first allocations. */
-static heap_state *heap_make(uint64_t segments)
-{
-    heap_state *state = heap_make_empty(segments);
-    must_free(state, must_allocate(state, 0, SEGMENT, 0));
-    hd_allocator_trim(state->allocator);
-    return state;
-}
-
-/* The host has a block of a stream with nothing in flight. */
-static void use(heap_state *state, uint64_t *block)
-{
-    block[0] = (uint64_t)(uintptr_t)block;
-    scenario_require("REUSE.mine", block[0] == (uint64_t)(uintptr_t)block);
-    must_free(state, block);
-}
-
-static void allocate_and_use(heap_state *state, uint32_t stream, size_t size, uint64_t deadline)
-{
-    uint64_t *block;
-    if (allocate(state, stream, size, deadline, &block) == HD_OK) {
-        use(state, block);
-    }
-}
+#include "heap_state.h"
 
 /* The device does the first work of a stream, which uses a block, and then signals. */
 static void do_work(heap_state *state, uint32_t stream, uint64_t *block)
@@ -272,6 +167,31 @@ static void two_users_of_parts(void)
 static void two_growths(void)
 {
     run_and_end(heap_make_empty(0), small_user_1, user_2);
+}
+
+static void keep_or_not(void *argument)
+{
+    heap_state *state = argument;
+    (void)!allocate(state, 2, SEGMENT, 0, &state->blocks[0]);
+}
+
+/* The first has a segment when the second has taken the last descriptions, and there is no memory for more. */
+static void growth_refused(void)
+{
+    heap_state *state = heap_make(0);
+    uint64_t *held[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        held[i] = must_allocate(state, 1, SEGMENT, 0);
+    }
+    state->account.limit = hd_load_relaxed(&state->account.total) + 2 * SEGMENT;
+    run_two(state, user_1, keep_or_not);
+    if (state->blocks[0] != NULL) {
+        must_free(state, state->blocks[0]);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        must_free(state, held[i]);
+    }
+    heap_end(state);
 }
 
 static void allocate_against_signal(void)
@@ -568,6 +488,7 @@ static void frees_against_submit(void)
 const scenario scenarios_allocator[] = {
     {.name = "alloc.two-users-one-segment", .run = two_users_one_segment},
     {.name = "alloc.two-users-of-parts", .run = two_users_of_parts},
+    {.name = "alloc.growth-refused", .run = growth_refused},
     {.name = "alloc.two-growths", .run = two_growths, .preemptions = 2, .old_loads = 1},
     {.name = "alloc.allocate-against-signal", .run = allocate_against_signal},
     {.name = "alloc.free-against-allocate", .run = free_against_allocate},

@@ -61,9 +61,15 @@ void hd_batch_stack_clear(hd_batch_stack *stack)
     stack->model = NULL;
 }
 
-hd_status hd_model_run_until(hd_model *model, const hd_stop *stop, const hd_tensor *inputs,
-                             size_t input_count, hd_tensor *outputs, size_t output_count,
-                             hd_error *error)
+/* As in model_async.c. */
+#define WRAP(name) __wrap_##name
+
+hd_status WRAP(hd_model_run_until)(hd_model *model, const hd_stop *stop, const hd_tensor *inputs,
+                                   size_t input_count, hd_tensor *outputs, size_t output_count,
+                                   hd_error *error);
+hd_status WRAP(hd_model_run_until)(hd_model *model, const hd_stop *stop, const hd_tensor *inputs,
+                                   size_t input_count, hd_tensor *outputs, size_t output_count,
+                                   hd_error *error)
 {
     (void)inputs, (void)input_count, (void)outputs, (void)output_count;
     hd_status status = hd_device_check_open(model->device, error);
