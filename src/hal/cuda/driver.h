@@ -37,8 +37,15 @@
     X(cuStreamSynchronize)                                                                         \
     X(cuStreamWaitValue64)                                                                         \
     X(cuStreamWriteValue64)                                                                        \
-    X(cuLaunchKernel)                                                                              \
-    X(cuLaunchKernelEx)
+    X(cuLaunchKernelEx)                                                                            \
+    X(cuGraphCreate)                                                                               \
+    X(cuGraphDestroy)                                                                              \
+    X(cuGraphAddKernelNode)                                                                        \
+    X(cuGraphKernelNodeSetAttribute)                                                               \
+    X(cuGraphInstantiate)                                                                          \
+    X(cuGraphExecDestroy)                                                                          \
+    X(cuGraphExecKernelNodeSetParams)                                                              \
+    X(cuGraphLaunch)
 
 typedef struct hd_cuda_driver {
 #define HD_CUDA_DRIVER_MEMBER_(name) __typeof__(&name) name;

@@ -4,6 +4,7 @@
 
 /* The files. */
 #define HD_CUDA_FILE_LIST(X)                                                                       \
+    X(attention_float32)                                                                           \
     X(elementwise_float32)                                                                         \
     X(product_float32)                                                                             \
     X(rows_float32)
@@ -11,6 +12,18 @@
 /* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
  * capability, times ten, that it begins with. */
 #define HD_CUDA_KERNEL_LIST(X)                                                                     \
+    X(attention_float32, attention_32x8, true, 80)                                                 \
+    X(attention_float32, attention_32x16, true, 80)                                                \
+    X(attention_float32, attention_32x32, true, 80)                                                \
+    X(attention_float32, attention_32x64, true, 80)                                                \
+    X(attention_float32, attention_64x8, true, 80)                                                 \
+    X(attention_float32, attention_64x16, true, 80)                                                \
+    X(attention_float32, attention_64x32, true, 80)                                                \
+    X(attention_float32, attention_64x64, true, 80)                                                \
+    X(attention_float32, attention_128x8, true, 80)                                                \
+    X(attention_float32, attention_128x16, true, 80)                                               \
+    X(attention_float32, attention_128x32, true, 80)                                               \
+    X(attention_float32, attention_128x64, true, 80)                                               \
     X(elementwise_float32, elementwise_float32, false, 80)                                         \
     X(product_float32, product_plain, false, 80)                                                   \
     X(product_float32, product_narrow1x8, true, 80)                                                \

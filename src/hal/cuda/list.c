@@ -3,30 +3,34 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "hal/cuda/graph.h"
 #include "hal/cuda/step.h"
+
+/* Fewer kernels in a row are launched one by one. */
+#define GRAPH_KERNELS 2
 
 /* An address that a launch brings. */
 typedef struct binding {
-    unsigned char *at; /* in the parameters, where it is put */
-    hd_space space;    /* INPUT, OUTPUT; NONE: the scratch memory */
+    hd_cuda_command *command;
+    size_t at;      /* in its parameters, where it is put */
+    hd_space space; /* INPUT, OUTPUT; NONE: the scratch memory */
     uint32_t index;
     size_t offset; /* bytes that are added */
 } binding;
 
-/* What is put on a stream, one behind the other. */
-typedef struct command {
-    CUfunction function; /* NULL: a copy */
-    CUlaunchConfig config;
-    CUlaunchAttribute attribute; /* the cluster's, where there is one */
-    unsigned char *parameters;   /* of a copy: source and target */
-    size_t size;                 /* bytes to copy */
-} command;
+/* Commands in a row: kernels of a graph, or what is put on the stream one by one. */
+typedef struct stretch {
+    size_t first, count;
+    hd_cuda_graph *graph; /* NULL: one by one */
+} stretch;
 
 typedef struct cuda_list {
-    command *commands;
+    hd_cuda_command *commands;
     size_t command_count;
     binding *bindings;
     size_t binding_count;
+    stretch *stretches;
+    size_t stretch_count;
     unsigned char *parameters; /* of all commands */
 } cuda_list;
 
@@ -48,38 +52,40 @@ static hd_status reserve(const hd_recipe *recipe, cuda_list *list)
     }
     list->commands = hd_alloc_zero(commands + 1, sizeof *list->commands);
     list->bindings = hd_alloc(bindings * sizeof *list->bindings);
+    list->stretches = hd_alloc_zero(commands + 1, sizeof *list->stretches);
     list->parameters = hd_alloc_aligned(bytes);
-    return list->commands == NULL || list->bindings == NULL || list->parameters == NULL
+    return list->commands == NULL || list->bindings == NULL || list->stretches == NULL ||
+                   list->parameters == NULL
                ? HD_OUT_OF_MEMORY
                : HD_OK;
 }
 
 static void add_pointer(cuda_list *list, const hd_recipe *recipe, const hd_step *step,
-                        const hd_list_memory *memory, const hd_cuda_pointer *pointer,
-                        unsigned char *at)
+                        const hd_list_memory *memory, const hd_cuda_pointer *pointer, size_t at)
 {
+    hd_cuda_command *command = &list->commands[list->command_count - 1];
     if (pointer->operand == HD_CUDA_SCRATCH) {
-        list->bindings[list->binding_count++] =
-            (binding){.at = at, .space = HD_SPACE_NONE, .offset = pointer->offset};
+        list->bindings[list->binding_count++] = (binding){command, at, .offset = pointer->offset};
         return;
     }
     const hd_reference *reference = &recipe->references[step->first_reference + pointer->operand];
     if (reference->space == HD_SPACE_INPUT || reference->space == HD_SPACE_OUTPUT) {
         list->bindings[list->binding_count++] =
-            (binding){at, reference->space, reference->index, pointer->offset};
+            (binding){command, at, reference->space, reference->index, pointer->offset};
         return;
     }
     unsigned char *address = hd_reference_resolve(reference, memory, NULL, NULL);
     address = address == NULL ? NULL : address + pointer->offset;
-    memcpy(at, &address, sizeof address);
+    memcpy(command->parameters + at, &address, sizeof address);
 }
 
 static void add_command(const hd_cuda_unit *unit, cuda_list *list, const hd_cuda_launch *launch,
                         unsigned char *parameters)
 {
-    command *made = &list->commands[list->command_count++];
-    *made = (command){.parameters = parameters, .size = launch->size};
+    hd_cuda_command *made = &list->commands[list->command_count++];
+    *made = (hd_cuda_command){.parameters = parameters, .size = launch->size};
     if (launch->function == HD_CUDA_COPY) {
+        memset(parameters, 0, parameter_size(launch));
         return;
     }
     made->function = unit->functions[launch->function];
@@ -107,10 +113,34 @@ static void destroy(hd_unit *unit, hd_command_list **list)
     if (dead != NULL) {
         hd_free(dead->commands);
         hd_free(dead->bindings);
+        for (size_t i = 0; i < dead->stretch_count; i++) {
+            hd_cuda_graph_destroy(&dead->stretches[i].graph);
+        }
+        hd_free(dead->stretches);
         hd_free(dead->parameters);
         hd_free(dead);
         *list = NULL;
     }
+}
+
+/* Finds the stretches, and has those of several kernels made graphs of. */
+static hd_status make_stretches(const hd_cuda_unit *unit, cuda_list *list)
+{
+    hd_status status = HD_OK;
+    for (size_t i = 0; i < list->command_count && status == HD_OK;) {
+        stretch *made = &list->stretches[list->stretch_count++];
+        bool is_copy = list->commands[i].function == NULL;
+        made->first = i;
+        while (i < list->command_count && (list->commands[i].function == NULL) == is_copy) {
+            i++;
+        }
+        made->count = i - made->first;
+        if (!is_copy && made->count >= GRAPH_KERNELS) {
+            status =
+                hd_cuda_graph_create(unit, &list->commands[made->first], made->count, &made->graph);
+        }
+    }
+    return status;
 }
 
 static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_memory *memory,
@@ -132,12 +162,16 @@ static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_me
             for (uint32_t p = 0; p < launch->pointer_count; p++) {
                 const hd_cuda_pointer *pointer = &launch->pointers[p];
                 size_t at = launch->function == HD_CUDA_COPY ? p * sizeof(void *) : pointer->at;
-                add_pointer(list, recipe, step, memory, pointer, parameters + at);
+                add_pointer(list, recipe, step, memory, pointer, at);
             }
             parameters += parameter_size(launch);
         }
     }
-    return HD_OK;
+    hd_status status = make_stretches((const hd_cuda_unit *)unit, list);
+    if (status != HD_OK) {
+        destroy(unit, out_list);
+    }
+    return status;
 }
 
 static void bind(const cuda_list *list, const hd_launch *launch)
@@ -148,11 +182,15 @@ static void bind(const cuda_list *list, const hd_launch *launch)
                                  : bound->space == HD_SPACE_OUTPUT ? launch->outputs[bound->index]
                                                                    : launch->scratch;
         address = address == NULL ? NULL : address + bound->offset;
-        memcpy(bound->at, &address, sizeof address);
+        unsigned char *at = bound->command->parameters + bound->at;
+        if (memcmp(at, &address, sizeof address) != 0) {
+            memcpy(at, &address, sizeof address);
+            bound->command->is_changed = true;
+        }
     }
 }
 
-static CUresult run_command(const hd_cuda_driver *driver, CUstream stream, command *what)
+static CUresult run_command(const hd_cuda_driver *driver, CUstream stream, hd_cuda_command *what)
 {
     if (what->function == NULL) {
         CUdeviceptr addresses[2];
@@ -170,8 +208,15 @@ hd_status hd_cuda_list_submit(hd_cuda_unit *unit, CUstream stream, const hd_laun
     cuda_list *list = (cuda_list *)launch->list;
     bind(list, launch);
     CUresult result = CUDA_SUCCESS;
-    for (size_t i = 0; i < list->command_count && result == CUDA_SUCCESS; i++) {
-        result = run_command(unit->driver, stream, &list->commands[i]);
+    for (size_t s = 0; s < list->stretch_count && result == CUDA_SUCCESS; s++) {
+        const stretch *part = &list->stretches[s];
+        if (part->graph != NULL) {
+            result = hd_cuda_graph_launch(part->graph, stream);
+            continue;
+        }
+        for (size_t i = 0; i < part->count && result == CUDA_SUCCESS; i++) {
+            result = run_command(unit->driver, stream, &list->commands[part->first + i]);
+        }
     }
     return hd_cuda_status(result);
 }

@@ -55,6 +55,7 @@ typedef struct hd_cuda_operator {
 
 /* Families of operators, each a table that ends with HD_OP_NONE; hd_cuda_operators_<family>. */
 #define HD_CUDA_FAMILY_LIST(X)                                                                     \
+    X(attention)                                                                                   \
     X(copy)                                                                                        \
     X(elementwise)                                                                                 \
     X(product)                                                                                     \

@@ -39,7 +39,8 @@ static __device__ __forceinline__ float hd_sigmoid(float v)
 
 static __device__ __forceinline__ float hd_gelu(float v)
 {
-    return __fmul_rn(__fmul_rn(0.5f, v), __fadd_rn(1.0f, erff(__fmul_rn(v, 0.70710678118654752440f))));
+    return __fmul_rn(__fmul_rn(0.5f, v),
+                     __fadd_rn(1.0f, erff(__fmul_rn(v, 0.70710678118654752440f))));
 }
 
 static __device__ float hd_activate_rare(float v, const hd_cuda_activation &a)
@@ -72,7 +73,9 @@ static __device__ __forceinline__ float hd_activate(float v, const hd_cuda_activ
     if (a.kind == HD_CUDA_IDENTITY) {
         return v;
     }
-    v = a.kind == HD_CUDA_RELU ? (v > 0.0f || v != v ? v : 0.0f) : a.kind == HD_CUDA_GELU ? hd_gelu(v) : hd_activate_rare(v, a);
+    v = a.kind == HD_CUDA_RELU   ? (v > 0.0f || v != v ? v : 0.0f)
+        : a.kind == HD_CUDA_GELU ? hd_gelu(v)
+                                 : hd_activate_rare(v, a);
     return a.scales ? __fadd_rn(__fmul_rn(v, a.scale), a.shift) : v;
 }
 #endif
