@@ -57,7 +57,8 @@
     HD_PASSING_((object), atomic_fetch_and_explicit((object), (value), memory_order_acq_rel))
 
 /* Compare and swap: true when *object was *expected and now is desired; else *expected is what it
- * was. The failing order is relaxed for _relaxed and _release, acquire for the others. */
+ * was. The failing order is relaxed for _relaxed and _release, acquire for the others. These fail for that reason
+ * only, so they may be tried once. */
 #define hd_cas_relaxed(object, expected, desired)                                                  \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_relaxed, \
                                             memory_order_relaxed)
@@ -76,6 +77,22 @@
 #define hd_cas_seq_cst(object, expected, desired)                                                  \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, \
                                             memory_order_seq_cst)
+
+/* The same for loops that try again: it may also fail for no reason, *expected being what it was. */
+#define hd_cas_weak_relaxed(object, expected, desired)                                             \
+    atomic_compare_exchange_weak_explicit((object), (expected), (desired), memory_order_relaxed,   \
+                                          memory_order_relaxed)
+#define hd_cas_weak_acquire(object, expected, desired)                                             \
+    HD_TAKING_((object),                                                                           \
+               atomic_compare_exchange_weak_explicit((object), (expected), (desired),              \
+                                                     memory_order_acquire, memory_order_acquire))
+#define hd_cas_weak_acq_rel(object, expected, desired)                                             \
+    HD_PASSING_((object),                                                                          \
+                atomic_compare_exchange_weak_explicit((object), (expected), (desired),             \
+                                                      memory_order_acq_rel, memory_order_acquire))
+#define hd_cas_weak_seq_cst(object, expected, desired)                                             \
+    atomic_compare_exchange_weak_explicit((object), (expected), (desired), memory_order_seq_cst,   \
+                                          memory_order_seq_cst)
 
 #define hd_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 

@@ -167,7 +167,7 @@ static hd_status decide(hd_future *future, hd_status outcome, bool ends)
         uint32_t decided = state | ((uint32_t)outcome + 1) | (is_final ? FINAL : 0);
         /* acq_rel: where it becomes final, what the request did before it let go of the caller's memory is seen by
          * whoever finds it so. Else nothing but the word itself is read under a fixed outcome. */
-        if (hd_cas_acq_rel(&future->state, &state, decided)) {
+        if (hd_cas_weak_acq_rel(&future->state, &state, decided)) {
             if (is_final) {
                 tell_final(future, state);
             }
@@ -203,7 +203,7 @@ bool hd_future_hold(hd_future *future)
     uint32_t state = hd_load_relaxed(&future->state);
     while ((state & OUTCOME_MASK) == 0) {
         /* relaxed: it orders no data; nobody who finds HELD, or an outcome in its place, reads what it guards. */
-        if (hd_cas_relaxed(&future->state, &state, state | HELD)) {
+        if (hd_cas_weak_relaxed(&future->state, &state, state | HELD)) {
             return true;
         }
     }
@@ -216,7 +216,7 @@ void hd_future_let_go(hd_future *future)
     do {
         next = (state & ~HELD) | ((state & OUTCOME_MASK) != 0 ? FINAL : 0);
         /* release: the request's reads of the caller's memory come before he has it back; see decide. */
-    } while (!hd_cas_acq_rel(&future->state, &state, next));
+    } while (!hd_cas_weak_acq_rel(&future->state, &state, next));
     if ((next & FINAL) != 0) {
         tell_final(future, state);
     }

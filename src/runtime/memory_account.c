@@ -33,7 +33,7 @@ bool hd_memory_account_take(hd_memory_account *account, hd_memory_kind kind, siz
         if (account->limit != 0 && (size > account->limit || total > account->limit - size)) {
             return false;
         }
-    } while (!hd_cas_relaxed(&account->total, &total, total + size));
+    } while (!hd_cas_weak_relaxed(&account->total, &total, total + size));
     hd_add_relaxed(&account->kinds[kind], size);
     return true;
 }

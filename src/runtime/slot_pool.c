@@ -127,7 +127,7 @@ static uint32_t try_take(hd_slot_pool *pool, uint32_t hint, uint32_t allowed)
         }
         /* seq_cst: acquires what the slot's last owner did with its stream (pairs with put_back), and
          * is ordered before the look at `closed` that follows (pairs with hd_slot_pool_close). */
-        if (hd_cas_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
+        if (hd_cas_weak_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
             note_leased(pool, slot);
             hd_handover_take(handover_of(pool, slot));
             return slot;
@@ -140,7 +140,7 @@ bool hd_slot_pool_take_idle(hd_slot_pool *pool, uint32_t slot)
     uint64_t idle = hd_load_relaxed(&pool->idle);
     while ((idle & bits_of(slot)) != 0 && !hd_load_relaxed(&pool->closed)) {
         /* seq_cst: as in try_take. A close that it misses waits until the slot is back. */
-        if (hd_cas_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
+        if (hd_cas_weak_seq_cst(&pool->idle, &idle, idle & ~bits_of(slot))) {
             note_leased(pool, slot);
             return true;
         }
@@ -217,7 +217,7 @@ void hd_slot_pool_forget(hd_slot_pool *pool, uint32_t slot)
     uint64_t remembered = UINT64_C(1) << (slot + REMEMBERED_SHIFT);
     while ((idle & remembered) != 0) {
         /* acq_rel: passes on what the slot's last owner released. */
-        if (hd_cas_acq_rel(&pool->idle, &idle, (idle & ~remembered) | UINT64_C(1) << slot)) {
+        if (hd_cas_weak_acq_rel(&pool->idle, &idle, (idle & ~remembered) | UINT64_C(1) << slot)) {
             return;
         }
     }

@@ -10,7 +10,9 @@
  *   it, than one that a load that happened before it returned, or than what seq_cst order forbids.
  * - Read-modify-writes and compare-and-swaps that succeed use the newest store; a compare-and-swap may
  *   fail on any store that a load could return and that differs from the expected value.
- * - Compare-and-swap never fails spuriously.
+ * - A weak compare-and-swap may fail for no reason: it finds again what its thread has seen before. Of each thread
+ *   not twice in succession, since a loop that fails twice is where it was; in scenarios that ask for it (`weak`).
+ *   Where loads of older stores are bounded it counts as one of them.
  * Plain accesses are sequentially consistent; where that would matter there is a data race, which the
  * detector in race.h reports.
  *

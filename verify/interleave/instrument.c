@@ -12,6 +12,13 @@
 #define PLACE ((uintptr_t)__builtin_return_address(0))
 
 int interleave_compare(const void *a, const void *b, size_t size);
+bool interleave_weak_fails(void);
+
+/* Whether a weak compare-and-swap fails for no reason. */
+bool interleave_weak_fails(void)
+{
+    return scheduler_choose_weak(PLACE);
+}
 
 void __tsan_init(void)
 {

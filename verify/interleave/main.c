@@ -1,6 +1,7 @@
 /* explore: runs scenarios of the synchronized objects under every schedule.
  *
  *   explore --list
+ *   explore --litmus        the litmus tests as a table: outcomes that C11 allows, that are reached, why
  *   explore [--unreduced] [--limit SCHEDULES] [--seconds SECONDS] [SCENARIO...]
  *   explore SCENARIO --replay SCHEDULE
  *
@@ -74,7 +75,8 @@ static bool explore(const scenario *what, uint64_t limit, double seconds)
     double start = seconds_now();
     bool failed = false, cut = false;
     do {
-        execution_end end = scheduler_execute(what->run, what->spurious, old_loads_of(what));
+        execution_end end =
+            scheduler_execute(what->run, what->spurious, old_loads_of(what), what->weak);
         complete += end != EXECUTION_REDUNDANT;
         redundant += end == EXECUTION_REDUNDANT;
         failed = end == EXECUTION_FAILED;
@@ -115,9 +117,44 @@ static int replay(const scenario *what, const char *schedule)
         return 2;
     }
     trace_is_on = true;
-    execution_end end = scheduler_execute(what->run, what->spurious, old_loads_of(what));
+    execution_end end =
+        scheduler_execute(what->run, what->spurious, old_loads_of(what), what->weak);
     printf("%s\n", end == EXECUTION_FAILED ? failure_text() : "nothing failed");
     return end == EXECUTION_FAILED ? 1 : 0;
+}
+
+/* The numbers of a set, with ranges. */
+static void print_set(uint64_t set)
+{
+    const char *comma = "";
+    for (int i = 0; i < 64; i++) {
+        if ((set >> i & 1) == 0) {
+            continue;
+        }
+        int last = i;
+        while (last < 63 && (set >> (last + 1) & 1) != 0) {
+            last++;
+        }
+        printf(last == i ? "%s%d" : last == i + 1 ? "%s%d, %d" : "%s%d to %d", comma, i, last);
+        comma = ", ";
+        i = last;
+    }
+}
+
+/* A row for each litmus test; false where one differs from C11 and does not say why, or reaches more. */
+static bool print_litmus(void)
+{
+    bool ok = true;
+    for (const scenario *at = scenarios_litmus; at->name != NULL; at++) {
+        uint64_t allowed = at->allowed == 0 ? at->outcomes : at->allowed;
+        printf("| %s | ", strchr(at->name, '.') + 1);
+        print_set(allowed);
+        printf(" | ");
+        print_set(at->outcomes);
+        printf(" | %s |\n", at->why == NULL ? "" : at->why);
+        ok = ok && (at->outcomes & ~allowed) == 0 && (at->outcomes == allowed) == (at->why == NULL);
+    }
+    return ok;
 }
 
 static int usage(void)
@@ -158,6 +195,8 @@ int main(int count, char **arguments)
         if (strcmp(arguments[i], "--list") == 0) {
             explore_all(0, 0, true);
             return 0;
+        } else if (strcmp(arguments[i], "--litmus") == 0) {
+            return print_litmus() ? 0 : 1;
         } else if (strcmp(arguments[i], "--limit") == 0 && more) {
             limit = strtoull(arguments[++i], NULL, 10);
         } else if (strcmp(arguments[i], "--seconds") == 0 && more) {

@@ -22,8 +22,12 @@ typedef struct scenario {
     uint32_t preemptions; /* 0: reduced search without bound; else bounded by this number, */
     uint32_t old_loads;   /* and by this number of loads that return older stores */
     uint32_t spurious;    /* wake-ups without reason in an execution */
+    bool weak;            /* weak compare-and-swaps fail for no reason, too */
     uint64_t
         outcomes; /* not 0: exactly these bits are set by scenario_outcome, over all schedules */
+    /* Litmus tests whose outcomes are not those that C11 allows: the latter, and why. */
+    uint64_t allowed;
+    const char *why;
 } scenario;
 
 /* One table a file of scenarios, ended by a row without a name. */

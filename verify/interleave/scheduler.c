@@ -23,7 +23,8 @@ typedef struct thread_state {
     bool fresh; /* on the way to its first operation */
     bool ended;
     bool joined;
-    bool detached; /* joined by the end of the scenario: it must end, too */
+    bool detached;    /* joined by the end of the scenario: it must end, too */
+    bool weak_failed; /* its last weak compare-and-swap failed for no reason */
     bool notified;
     uint32_t parent;
     uintptr_t stack_pointer;
@@ -41,6 +42,7 @@ typedef struct thread_state {
     uintptr_t calls[CALL_LIMIT];
 } thread_state;
 
+static bool weak_fails; /* see scheduler_execute */
 static thread_state threads[THREAD_LIMIT];
 static operation pendings[THREAD_LIMIT];
 static uint32_t thread_count;
@@ -79,7 +81,7 @@ static void prepare_stack(uint32_t thread)
     threads[thread].stack_pointer = (uintptr_t)top;
 }
 
-execution_end scheduler_execute(void (*run)(void), uint32_t spurious, uint32_t old_loads)
+execution_end scheduler_execute(void (*run)(void), uint32_t spurious, uint32_t old_loads, bool weak)
 {
     memset(threads, 0, sizeof threads);
     thread_count = 1;
@@ -91,6 +93,7 @@ execution_end scheduler_execute(void (*run)(void), uint32_t spurious, uint32_t o
     heap_restart();
     race_restart();
     history_restart();
+    weak_fails = weak;
     sync_restart();
     trace_restart();
     search_restart();
@@ -218,6 +221,23 @@ uint32_t scheduler_choose_store(uint32_t count)
     uint32_t choice = scheduler_choose(old_loads_left == 0 ? 1 : count);
     old_loads_left -= choice != 0 && old_loads_left != UINT32_MAX;
     return choice;
+}
+
+bool scheduler_choose_weak(uintptr_t place)
+{
+    thread_state *self = &threads[current];
+    if (!weak_fails || self->weak_failed || alive == 0) {
+        self->weak_failed = false;
+        return false;
+    }
+    operation choice = {.kind = OPERATION_CHOOSE, .place = place};
+    scheduler_turn(&choice);
+    self->weak_failed = scheduler_choose_store(2) == 1;
+    if (self->weak_failed) {
+        trace("a weak compare-and-swap fails");
+    }
+    scheduler_done(&choice);
+    return self->weak_failed;
 }
 
 void scheduler_done(const operation *executed)

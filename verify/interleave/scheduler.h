@@ -13,9 +13,10 @@ typedef enum execution_end {
     EXECUTION_FAILED
 } execution_end;
 
-/* Runs `run` as thread 0. spurious: wake-ups without reason in this execution; old_loads: loads that
+/* Runs `run` as thread 0. weak: weak compare-and-swaps may fail for no reason. spurious: wake-ups without reason in this execution; old_loads: loads that
  * may return older stores (an execution's budget is no object of conflicts: bounded search only). */
-execution_end scheduler_execute(void (*run)(void), uint32_t spurious, uint32_t old_loads);
+execution_end scheduler_execute(void (*run)(void), uint32_t spurious, uint32_t old_loads,
+                                bool weak);
 /* Ends the execution from within. */
 _Noreturn void scheduler_leave(execution_end end);
 
@@ -30,6 +31,8 @@ void scheduler_turn(const operation *next);
 uint32_t scheduler_choose(uint32_t count);
 /* The same for what a load returns: 0 is the newest store. */
 uint32_t scheduler_choose_store(uint32_t count);
+/* A step of its own before a weak compare-and-swap: whether that fails for no reason. */
+bool scheduler_choose_weak(uintptr_t place);
 void scheduler_done(const operation *executed);
 
 /* Thread number; THREAD_LIMIT when there are too many. */

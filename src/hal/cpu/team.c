@@ -85,7 +85,7 @@ static bool take_tile(hd_job *job, bool from_back, uint64_t *out_ticket, int64_t
     while (ticket_has_tile(ticket)) {
         uint64_t taken = from_back ? ticket - 1 : ticket + (UINT64_C(1) << TILE_BITS);
         /* acquire: pairs with the caller's publishing store, behind which all earlier steps lie. */
-        if (hd_cas_acquire(&job->ticket, &ticket, taken)) {
+        if (hd_cas_weak_acquire(&job->ticket, &ticket, taken)) {
             *out_ticket = ticket;
             *out_tile = (int64_t)(from_back ? ticket_back(ticket) - 1 : ticket_front(ticket));
             return true;
@@ -100,8 +100,8 @@ static uint32_t take_rest(hd_job *job)
     uint64_t ticket = hd_load_relaxed(&job->ticket);
     /* acquire: as in take_tile. */
     while (ticket_has_tile(ticket) &&
-           !hd_cas_acquire(&job->ticket, &ticket,
-                           ticket - ticket_back(ticket) + ticket_front(ticket))) {
+           !hd_cas_weak_acquire(&job->ticket, &ticket,
+                                ticket - ticket_back(ticket) + ticket_front(ticket))) {
     }
     return ticket_has_tile(ticket) ? (uint32_t)(ticket_back(ticket) - ticket_front(ticket)) : 0;
 }
@@ -159,7 +159,7 @@ static bool take_core(hd_team *team)
     uint32_t busy = hd_load_relaxed(&team->busy);
     while (busy < team->core_count) {
         /* relaxed: the number only limits, it orders no data. */
-        if (hd_cas_relaxed(&team->busy, &busy, busy + 1)) {
+        if (hd_cas_weak_relaxed(&team->busy, &busy, busy + 1)) {
             return true;
         }
     }

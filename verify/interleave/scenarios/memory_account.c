@@ -68,8 +68,23 @@ static void three_takes(void)
     run_account(3, (void (*const[])(void *)){take_once, take_and_give, take_once}, 0, 1);
 }
 
+/* There is room for what one takes beside the other: nobody is refused. */
+static void take_little(void *argument)
+{
+    account_state *state = argument;
+    scenario_require("FLAT.room", hd_memory_account_take(&state->account, HD_MEMORY_PLANS, 20));
+    hd_memory_account_give(&state->account, HD_MEMORY_PLANS, 20);
+}
+
+static void room_for_both(void)
+{
+    run_account(2, (void (*const[])(void *)){take_once, take_little}, 1, 1);
+}
+
 const scenario scenarios_memory_account[] = {
+    {.name = "account.weak-room-for-both", .run = room_for_both, .weak = true},
     {.name = "account.two-takes", .run = two_takes},
+    {.name = "account.weak-take-against-give", .run = take_against_give, .weak = true},
     {.name = "account.take-against-give", .run = take_against_give},
     {.name = "account.three-takes", .run = three_takes},
     {.name = NULL},

@@ -65,6 +65,7 @@ static void rw(void)
 
 const scenario scenarios_strategies[] = {
     {.name = "strategy.global", .run = global, .outcomes = ONLY_APART},
+    {.name = "strategy.weak-per-encoder", .run = per_encoder, .outcomes = ONLY_APART, .weak = true},
     {.name = "strategy.per-encoder", .run = per_encoder, .outcomes = ONLY_APART},
     {.name = "strategy.per-stream", .run = per_stream, .outcomes = SOMETIMES_OVERLAPS},
     {.name = "strategy.per-op", .run = per_op, .outcomes = SOMETIMES_OVERLAPS},

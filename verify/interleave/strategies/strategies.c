@@ -47,7 +47,7 @@ static uint32_t take_encoder(strategy *strategy)
     for (;;) {
         uint32_t encoder = (uint32_t)__builtin_ctz(idle);
         /* acquire: pairs with give_encoder. */
-        if (hd_cas_acquire(&strategy->idle_encoders, &idle, idle & ~(1u << encoder))) {
+        if (hd_cas_weak_acquire(&strategy->idle_encoders, &idle, idle & ~(1u << encoder))) {
             return encoder;
         }
     }
