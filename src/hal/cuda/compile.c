@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "hal/cuda/constants.h"
+#include "hal/cuda/elementwise.h"
 #include "hal/cuda/step.h"
 
 static const hd_cuda_operator *const families[] = {
@@ -31,8 +32,8 @@ static bool supports(const hd_unit *unit, const hd_operation *operation)
 
 static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation)
 {
-    (void)unit, (void)operation;
-    return false;
+    (void)unit;
+    return hd_cuda_elementwise_fuses(operation);
 }
 
 hd_status hd_cuda_out_of_memory(const hd_cuda_compilation *compilation)

@@ -1,56 +1,169 @@
-/* Elementwise operators that IEEE 754 defines, one a step. */
-#include "hal/cuda/kernels/elementwise_float32.h"
+/* Elementwise operators and chains of them. */
+#include <string.h>
+
+#include "hal/cuda/elementwise.h"
+#include "hal/cuda/elementwise_select.h"
 #include "hal/cuda/step.h"
+#include "operation/elementwise.h"
+#include "operation/fused.h"
 
-#define BLOCK_SIZE  256
-#define BLOCK_LIMIT 4096
+/* The shapes in which the inputs broadcast. */
+typedef struct inputs {
+    hd_shape shapes[HD_CUDA_ELEMENTWISE_INPUTS];
+    bool is_given[HD_CUDA_ELEMENTWISE_INPUTS];
+} inputs;
 
-static const struct {
-    hd_operator_id id;
-    int operation;
-} kinds[] = {{HD_OP_ADD, HD_CUDA_ADD},
-             {HD_OP_SUB, HD_CUDA_SUBTRACT},
-             {HD_OP_MUL, HD_CUDA_MULTIPLY},
-             {HD_OP_DIV, HD_CUDA_DIVIDE},
-             {HD_OP_RELU, HD_CUDA_POSITIVE},
-             {HD_OP_NEG, HD_CUDA_NEGATE},
-             {HD_OP_ABS, HD_CUDA_ABSOLUTE},
-             {HD_OP_SQRT, HD_CUDA_ROOT},
-             {HD_OP_RECIPROCAL, HD_CUDA_RECIPROCAL},
-             {HD_OP_FLOOR, HD_CUDA_FLOOR},
-             {HD_OP_CEIL, HD_CUDA_CEILING}};
-
-/* The kernel's number for an operator. */
-static int find(const hd_operation *operation)
+static bool add_inputs(const hd_operation *operation, hd_cuda_program *program, inputs *read,
+                       uint8_t *values)
 {
-    int found = 0;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        found = kinds[i].id == operation->id ? kinds[i].operation : found;
+    bool is_like = operation->id == HD_OP_CAST_LIKE; /* its second input gives the type only */
+    if (operation->input_count == 0 || operation->input_count > HD_CUDA_ELEMENTWISE_INPUTS) {
+        return false;
     }
-    return found;
+    for (size_t i = 0; i < operation->input_count; i++) {
+        read->is_given[i] = hd_operation_has(operation, i) && !(is_like && i == 1);
+        values[i] = read->is_given[i] ? (uint8_t)i : HD_CUDA_NO_VALUE;
+        if (!read->is_given[i]) {
+            continue;
+        }
+        if (!hd_elementwise_shape(operation, i, &read->shapes[i]) ||
+            hd_dtype_size(operation->inputs[i].dtype) == 0) {
+            return false;
+        }
+        hd_cuda_program_input(program, i, operation->inputs[i].dtype);
+    }
+    return true;
+}
+
+/* The operation as a program; false: the kernels do not compute it. */
+static bool make_program(const hd_operation *operation, hd_cuda_program *program, inputs *read)
+{
+    uint8_t values[HD_CUDA_ELEMENTWISE_INPUTS + HD_ELEMENTWISE_MAX_STEPS];
+    size_t count = operation->input_count;
+    *program = (hd_cuda_program){0};
+    if (hd_shape_count(&operation->outputs[0].shape) > INT32_MAX ||
+        !add_inputs(operation, program, read, values)) {
+        return false;
+    }
+    if (operation->id != HD_OP_HEDDLE_ELEMENTWISE) {
+        return hd_cuda_program_end(program, hd_cuda_program_add(program, operation, count, values));
+    }
+    const hd_fused_elementwise *chain = hd_fused_elementwise_of(operation);
+    if (chain->step_count == 0 || chain->step_count > HD_ELEMENTWISE_MAX_STEPS) {
+        return false;
+    }
+    for (size_t i = 0; i < chain->step_count; i++) {
+        const hd_elementwise_step *step = &chain->steps[i];
+        uint8_t operands[3];
+        for (size_t k = 0; k < step->operand_count && k < 3; k++) {
+            if (step->operands[k] >= count + i) {
+                return false;
+            }
+            operands[k] = values[step->operands[k]];
+        }
+        values[count + i] =
+            hd_cuda_program_add(program, step->operation, step->operand_count, operands);
+        if (values[count + i] == HD_CUDA_NO_VALUE) {
+            return false;
+        }
+    }
+    return hd_cuda_program_end(program, values[count + chain->step_count - 1]);
 }
 
 static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
 {
     (void)unit;
-    bool fits = operation->outputs[0].shape.rank <= HD_CUDA_RANK;
-    for (size_t i = 0; i < operation->input_count; i++) {
-        const hd_operand *input = &operation->inputs[i];
-        fits = fits && input->dtype == HD_FLOAT32 && input->shape.rank <= HD_CUDA_RANK;
-    }
-    /* Before opset 7 the second operand lies where `axis` says. */
-    return fits && hd_operation_attribute(operation, "axis") == NULL;
+    hd_cuda_program program;
+    inputs read;
+    return make_program(operation, &program, &read);
 }
 
-/* How an operand repeats along the output's dimensions. */
-static void set_strides(const hd_shape *shape, const hd_shape *output,
-                        long long strides[HD_CUDA_RANK])
+bool hd_cuda_elementwise_fuses(const hd_operation *operation)
 {
-    int64_t own[HD_MAX_RANK];
-    hd_shape_strides(shape, own);
-    for (uint32_t d = 0; d < output->rank; d++) {
-        uint32_t missing = output->rank - shape->rank;
-        strides[d] = d < missing || shape->dims[d - missing] == 1 ? 0 : own[d - missing];
+    size_t count = operation->input_count;
+    if (count == 0 || count > 3 || operation->output_count != 1 ||
+        (operation->opset < 7 && count > 1)) { /* whose broadcasting may be the old one */
+        return false;
+    }
+    hd_cuda_program program = {0};
+    uint8_t values[3];
+    for (size_t i = 0; i < count; i++) {
+        if (hd_dtype_size(operation->inputs[i].dtype) == 0) {
+            return false; /* a step's operands have no gaps */
+        }
+        hd_cuda_program_input(&program, i, operation->inputs[i].dtype);
+        values[i] = (uint8_t)i;
+    }
+    return hd_cuda_program_add(&program, operation, count, values) != HD_CUDA_NO_VALUE;
+}
+
+/* How far one step along an axis of the output goes in an input of this shape. */
+static int64_t stride_along(const hd_shape *shape, const hd_shape *output, uint32_t axis)
+{
+    uint32_t missing = output->rank - shape->rank;
+    bool is_repeated = axis < missing || shape->dims[axis - missing] == 1;
+    return is_repeated ? 0 : hd_shape_count_range(shape, axis - missing + 1, shape->rank);
+}
+
+/* Sets dimensions and strides, without dimensions of 1 and with neighbours joined. */
+static void set_dimensions(hd_cuda_elementwise *p, const inputs *read, size_t count,
+                           const hd_shape *output)
+{
+    int rank = 0;
+    for (uint32_t axis = 0; axis < output->rank; axis++) {
+        int64_t dim = output->dims[axis];
+        if (dim == 1) {
+            continue;
+        }
+        bool joins = rank > 0;
+        for (size_t k = 0; k < count && joins; k++) {
+            joins = !read->is_given[k] ||
+                    p->strides[k][rank - 1] == stride_along(&read->shapes[k], output, axis) * dim;
+        }
+        if (!joins) {
+            p->dims[rank++] = 1;
+        }
+        p->dims[rank - 1] *= (unsigned)dim;
+        for (size_t k = 0; k < count; k++) {
+            p->strides[k][rank - 1] =
+                read->is_given[k] ? (int)stride_along(&read->shapes[k], output, axis) : 0;
+        }
+    }
+    p->rank = rank;
+    for (int d = 0; d < rank; d++) {
+        /* Granlund and Montgomery, "Division by invariant integers using multiplication": enough for 31 bits. */
+        unsigned bits = 32 - (unsigned)__builtin_clz(p->dims[d] - 1);
+        p->factors[d] = (unsigned)((UINT64_C(1) << (31 + bits)) / p->dims[d] + 1);
+        p->shifts[d] = bits - 1;
+    }
+}
+
+static hd_cuda_access access_of(const hd_cuda_elementwise *p, size_t input, const hd_shape *shape)
+{
+    const int *strides = p->strides[input];
+    bool is_scalar = true, by_fours = p->rank > 0 && p->dims[p->rank - 1] % 4 == 0;
+    bool starts_by_fours = by_fours;
+    for (int d = 0; d < p->rank; d++) {
+        is_scalar = is_scalar && strides[d] == 0;
+        starts_by_fours = starts_by_fours && (d == p->rank - 1 || strides[d] % 4 == 0);
+    }
+    if (is_scalar || (by_fours && strides[p->rank - 1] == 0)) {
+        return HD_CUDA_REPEATED;
+    }
+    if (hd_shape_count(shape) == (int64_t)p->count) {
+        return HD_CUDA_FLAT;
+    }
+    return starts_by_fours && strides[p->rank - 1] == 1 ? HD_CUDA_NEIGHBOURS : HD_CUDA_ONE_BY_ONE;
+}
+
+/* The program's part of the parameters. */
+static void set_program(hd_cuda_elementwise *p, const hd_cuda_program *program)
+{
+    p->instruction_count = program->instruction_count;
+    memcpy(p->instructions, program->instructions,
+           program->instruction_count * sizeof p->instructions[0]);
+    for (size_t i = 0; i < program->constant_count; i++) {
+        p->constants[i] = program->constants[i];
     }
 }
 
@@ -58,34 +171,58 @@ static hd_status compile(hd_cuda_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_operand *output = &operation->outputs[0];
-    hd_cuda_elementwise p = {.count = hd_shape_count(&output->shape), .operation = find(operation)};
-    bool is_binary = operation->input_count == 2;
-    if (p.count == 0) {
+    hd_cuda_program program;
+    inputs read;
+    if (hd_shape_count(&output->shape) == 0) {
         return HD_OK;
     }
-    if (is_binary && (!hd_shape_equal(&operation->inputs[0].shape, &output->shape) ||
-                      !hd_shape_equal(&operation->inputs[1].shape, &output->shape))) {
-        p.rank = (int)output->shape.rank;
-        for (uint32_t d = 0; d < output->shape.rank; d++) {
-            p.dims[d] = output->shape.dims[d];
-        }
-        set_strides(&operation->inputs[0].shape, &output->shape, p.a_strides);
-        set_strides(&operation->inputs[1].shape, &output->shape, p.b_strides);
+    if (!make_program(operation, &program, &read)) {
+        return hd_operation_fail(operation, compilation->error, HD_INTERNAL,
+                                 "it has no program, although it is supported");
     }
-    hd_cuda_pointer pointers[3] = {{0, offsetof(hd_cuda_elementwise, a), 0},
-                                   {1, offsetof(hd_cuda_elementwise, b), 0}};
-    size_t count = operation->input_count;
-    pointers[count] = (hd_cuda_pointer){(uint16_t)count, offsetof(hd_cuda_elementwise, y), 0};
-    int64_t blocks = hd_cuda_blocks(p.count, BLOCK_SIZE);
-    const uint32_t grid[3] = {(uint32_t)(blocks < BLOCK_LIMIT ? blocks : BLOCK_LIMIT), 1, 1};
-    return hd_cuda_add_launch(compilation, HD_CUDA_elementwise_float32, grid, BLOCK_SIZE, &p,
-                              sizeof p, pointers, count + 1) == NULL
+    hd_cuda_elementwise p = {.count = (unsigned)hd_shape_count(&output->shape),
+                             .y_bits = (unsigned char)hd_cuda_bits_of(output->dtype)};
+    set_program(&p, &program);
+    set_dimensions(&p, &read, operation->input_count, &output->shape);
+    hd_cuda_pointer pointers[HD_CUDA_ELEMENTWISE_INPUTS + 1];
+    size_t used = 0;
+    for (size_t i = 0; i < operation->input_count; i++) {
+        if (!read.is_given[i]) {
+            continue;
+        }
+        const hd_operand *input = &operation->inputs[i];
+        hd_cuda_access access = access_of(&p, i, &read.shapes[i]);
+        p.access[i] = (unsigned char)access;
+        p.bits[i] = (unsigned char)hd_cuda_bits_of(input->dtype);
+        pointers[used++] = (hd_cuda_pointer){
+            (uint16_t)i, (uint16_t)(offsetof(hd_cuda_elementwise, inputs) + i * sizeof(void *)), 0};
+        if (access == HD_CUDA_FLAT && hd_dtype_size(input->dtype) == hd_dtype_size(output->dtype)) {
+            compilation->kernel->inplace_inputs |= UINT64_C(1) << i;
+        }
+    }
+    pointers[used++] =
+        (hd_cuda_pointer){(uint16_t)operation->input_count, offsetof(hd_cuda_elementwise, y), 0};
+    bool is_wide = program.is_wide;
+    int64_t per_block = is_wide ? HD_CUDA_ELEMENTWISE_WIDE : HD_CUDA_ELEMENTWISE_NARROW;
+    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p.count, per_block), 1, 1};
+    return hd_cuda_add_launch(compilation,
+                              is_wide ? HD_CUDA_elementwise_wide : HD_CUDA_elementwise_narrow, grid,
+                              HD_CUDA_ELEMENTWISE_BLOCK, &p, sizeof p, pointers, used) == NULL
                ? hd_cuda_out_of_memory(compilation)
                : HD_OK;
 }
 
-#define ROW(id) {id, supports, compile}
+#define ROW(id) {HD_OP_##id, supports, compile},
 const hd_cuda_operator hd_cuda_operators_elementwise[] = {
-    ROW(HD_OP_ADD),        ROW(HD_OP_SUB),   ROW(HD_OP_MUL),  ROW(HD_OP_DIV),
-    ROW(HD_OP_RELU),       ROW(HD_OP_NEG),   ROW(HD_OP_ABS),  ROW(HD_OP_SQRT),
-    ROW(HD_OP_RECIPROCAL), ROW(HD_OP_FLOOR), ROW(HD_OP_CEIL), {HD_OP_NONE, NULL, NULL}};
+    ROW(ABS) ROW(ACOS) ROW(ACOSH) ROW(ADD) ROW(AND) ROW(ASIN) ROW(ASINH) ROW(ATAN) ROW(ATANH) ROW(
+        BIT_SHIFT) ROW(BITWISE_AND) ROW(BITWISE_NOT) ROW(BITWISE_OR) ROW(BITWISE_XOR) ROW(CAST)
+        ROW(CAST_LIKE) ROW(CEIL) ROW(CELU) ROW(CLIP) ROW(COS) ROW(COSH) ROW(DIV) ROW(ELU) ROW(EQUAL)
+            ROW(ERF) ROW(EXP) ROW(FLOOR) ROW(GELU) ROW(GREATER) ROW(GREATER_OR_EQUAL)
+                ROW(HARD_SIGMOID) ROW(HARD_SWISH) ROW(IS_INF) ROW(IS_NAN) ROW(LEAKY_RELU) ROW(LESS)
+                    ROW(LESS_OR_EQUAL) ROW(LOG) ROW(MAX) ROW(MEAN) ROW(MIN) ROW(MISH) ROW(MOD)
+                        ROW(MUL) ROW(NEG) ROW(NOT) ROW(OR) ROW(PRELU) ROW(POW) ROW(RECIPROCAL)
+                            ROW(RELU) ROW(ROUND) ROW(SELU) ROW(SHRINK) ROW(SIGMOID) ROW(SIGN)
+                                ROW(SIN) ROW(SINH) ROW(SOFTPLUS) ROW(SOFTSIGN) ROW(SQRT) ROW(SUB)
+                                    ROW(SUM) ROW(SWISH) ROW(TAN) ROW(TANH) ROW(THRESHOLDED_RELU)
+                                        ROW(WHERE) ROW(XOR)
+                                            ROW(HEDDLE_ELEMENTWISE){HD_OP_NONE, NULL, NULL}};

@@ -5,7 +5,7 @@
 /* The files. */
 #define HD_CUDA_FILE_LIST(X)                                                                       \
     X(attention_float32)                                                                           \
-    X(elementwise_float32)                                                                         \
+    X(elementwise)                                                                                 \
     X(product_float32)                                                                             \
     X(rows_float32)
 
@@ -24,7 +24,8 @@
     X(attention_float32, attention_128x16, true, 80)                                               \
     X(attention_float32, attention_128x32, true, 80)                                               \
     X(attention_float32, attention_128x64, true, 80)                                               \
-    X(elementwise_float32, elementwise_float32, false, 80)                                         \
+    X(elementwise, elementwise_narrow, false, 80)                                                  \
+    X(elementwise, elementwise_wide, false, 80)                                                    \
     X(product_float32, product_plain, false, 80)                                                   \
     X(product_float32, product_narrow1x8, true, 80)                                                \
     X(product_float32, product_narrow2x16, true, 80)                                               \

@@ -6,7 +6,7 @@
 #include "hal/cuda/unit.h"
 
 enum {
-    HD_CUDA_PARAMETERS_MAX = 1024, /* bytes of a kernel's parameters, which are one structure */
+    HD_CUDA_PARAMETERS_MAX = 2048, /* bytes of a kernel's parameters, which are one structure */
     HD_CUDA_SCRATCH = UINT16_MAX   /* as an operand: the launch's scratch memory */
 };
 
