@@ -18,7 +18,7 @@ help:
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
-	@echo "make verify      analyse all locking, explore every schedule, check every model"
+	@echo "make verify      analyse all locking, explore every schedule, check every model and proof"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
 	@echo "make flat-long   resident memory over FLAT_RUNS=$(FLAT_RUNS) runs, and what they allocate"
 	@echo "make fault-long  each fallible call fails, and the library's own tests, under AddressSanitizer"
@@ -60,6 +60,8 @@ verify: test-deps debug
 	@verify/structure/run
 	@verify/interleave/run
 	@verify/tla/run
+	@tools/install-deps lean || true
+	@verify/lean/check
 
 test-cuda: test-deps
 	@cmake --preset release -DHEDDLE_CUDA=ON && cmake --build --preset release -j $(JOBS)
