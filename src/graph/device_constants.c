@@ -41,7 +41,7 @@ hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device,
         }
         void *copy = hd_device_constants_take(device, HD_MEMORY_WEIGHTS, bytes);
         if (copy == NULL) {
-            return hd_fail(error, HD_OUT_OF_MEMORY,
+            return hd_fail(error, hd_unit_memory_refusal(device->unit),
                            "no memory on the device for a constant of %zu bytes", bytes);
         }
         self->entries[self->count++] = (hd_device_constant){value->data, bytes, copy};

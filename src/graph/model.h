@@ -79,6 +79,14 @@ HD_MUST_CHECK hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may
                                         size_t input_count, hd_tensor *outputs, size_t output_count,
                                         hd_error *error);
 
+/* The same for a stream's work, which may end before the device has done with it: then `left` has a plan, and all that
+ * was given lives on until the run has landed (graph/run.h). left NULL: it may not. */
+struct hd_left_run;
+HD_MUST_CHECK hd_status hd_model_begin_on(hd_model *model, uint32_t lane, struct hd_left_run *left,
+                                          const hd_stop *stop, const hd_tensor *inputs,
+                                          size_t input_count, hd_tensor *outputs,
+                                          size_t output_count, hd_error *error);
+
 /* hd_model_run that `stop` ends, also while it waits. */
 HD_MUST_CHECK hd_status hd_model_run_until(hd_model *model, const hd_stop *stop,
                                            const hd_tensor *inputs, size_t input_count,

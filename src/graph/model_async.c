@@ -3,19 +3,23 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "graph/model.h"
+#include "graph/run.h"
 
 /* How long a submission waits for a place in a full queue when the caller does not say. */
 #define SUBMIT_WAIT_MS 60000
 
 typedef struct async_run {
-    hd_stream_work work;    /* first: the queue's pointer to it is the run's */
+    hd_flight flight;       /* first: the queue's pointer to it is the run's */
     hd_model *model;        /* with a reference, and through it the device */
     hd_future *future;      /* with the request's reference */
     const hd_tensor *given; /* the caller's inputs, until they are recorded */
     hd_tensor *outputs;     /* the caller's */
     size_t output_count;
     size_t input_count;
+    hd_left_run *left; /* behind the inputs; NULL: the device is the host */
+    hd_future_stop stop;
+    hd_status status;
+    hd_error error;
     hd_tensor inputs[]; /* copies; their names and data stay the caller's */
 } async_run;
 
@@ -28,25 +32,40 @@ static void record_run(hd_stream_work *work)
     }
 }
 
+static void land_run(hd_flight *flight, hd_status status)
+{
+    async_run *run = (async_run *)flight;
+    if (run->left != NULL && run->left->plan != NULL) {
+        run->status = hd_run_land(run->left, status, &run->error);
+    }
+}
+
+/* The stream's point is reached. In this order: whoever finds the future final finds that, too, and nothing is touched
+ * any more when the last reference goes. */
+static void finish_run(hd_flight *flight)
+{
+    async_run *run = (async_run *)flight;
+    hd_model *model = run->model;
+    hd_future_finish(run->future, run->status, &run->error);
+    hd_free(run);
+    hd_model_destroy(&model);
+}
+
 static hd_work_result execute_run(hd_work *work, uint32_t runner)
 {
     async_run *run = (async_run *)work;
     hd_model *model = run->model;
-    hd_error error = {.status = HD_OK};
-    hd_status status = HD_OK;
+    hd_device *device = model->device;
+    hd_device_watcher_begin(&device->watcher, &run->flight);
     if (hd_future_hold(run->future)) {
-        hd_future_stop stop = hd_future_make_stop(run->future);
-        status = hd_model_run_on(model, hd_lane_of_runner(runner), false, &stop.stop, run->inputs,
-                                 run->input_count, run->outputs, run->output_count, &error);
+        run->stop = hd_future_make_stop(run->future);
+        run->status = hd_model_begin_on(model, hd_device_runner_lane(device, &run->flight, runner),
+                                        run->left, &run->stop.stop, run->inputs, run->input_count,
+                                        run->outputs, run->output_count, &run->error);
     }
     bool was_long = hd_model_run_is_long(model, run->inputs, run->input_count);
-    /* In this order: whoever finds the future final finds the stream's point reached, too, and nothing
-     * is touched any more when the last reference goes. */
-    hd_stream_complete(&run->work);
-    hd_future_finish(run->future, status, &error);
-    hd_free(run);
-    hd_model_destroy(&model);
-    return was_long ? HD_WORK_DONE_LONG : HD_WORK_DONE;
+    hd_work_result result = hd_device_watcher_end(&device->watcher, &run->flight);
+    return result == HD_WORK_DONE && was_long ? HD_WORK_DONE_LONG : result;
 }
 
 hd_status hd_submit_options_read(const hd_submit_options *options, hd_submit_options *out,
@@ -103,21 +122,27 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
     }
     size_t size;
     async_run *run = NULL;
+    bool is_host = model->device->unit->is_host;
     if (hd_multiply_size(input_count, sizeof *inputs, &size) &&
-        hd_add_size(size, sizeof *run, &size)) {
+        hd_add_size(size, sizeof *run + (is_host ? 0 : hd_left_run_size(model)), &size)) {
         run = hd_alloc(size);
     }
     if (run == NULL) {
         hd_future_discard(future);
         return fail_future(HD_OUT_OF_MEMORY, error);
     }
-    *run = (async_run){.work = {.work = {.run = execute_run}},
-                       .model = model,
-                       .future = future,
-                       .given = inputs,
-                       .outputs = outputs,
-                       .output_count = output_count,
-                       .input_count = input_count};
+    *run = (async_run){
+        .flight = {.work = {.work = {.run = execute_run}}, .land = land_run, .finish = finish_run},
+        .model = model,
+        .future = future,
+        .given = inputs,
+        .outputs = outputs,
+        .output_count = output_count,
+        .input_count = input_count};
+    if (!is_host) {
+        run->left = (hd_left_run *)(run->inputs + input_count);
+        hd_left_run_init(run->left, model, &run->flight);
+    }
     hd_add_relaxed(&model->reference_count, 1); /* relaxed: the caller's reference keeps it */
     /* Before the work is handed over: it may end, and the request's reference with it, at once. */
     if (out_future != NULL) {
@@ -126,7 +151,7 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
     /* A callback may give back the last handles while this thread is still on its way out. */
     hd_device *device = model->device;
     hd_device_retain(device);
-    status = hd_device_submit(device, &stream, &run->work, record_run,
+    status = hd_device_submit(device, &stream, &run->flight.work, record_run,
                               hd_submit_options_limit(&given), error);
     if (status != HD_OK) {
         if (out_future != NULL) {

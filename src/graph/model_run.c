@@ -71,27 +71,45 @@ static hd_status reserve_place(hd_run *run, const hd_plan *plan, const hd_plan *
                          plan->arena_sizes[place]);
 }
 
+/* The host's memory of a run that others of its lane may follow before it has landed. */
+static hd_status reserve_flight(const hd_run *run, const hd_plan *plan)
+{
+    hd_status status = hd_device_watcher_reserve(&run->model->device->watcher, run->left->flight,
+                                                 plan->arena_sizes[HD_PLACE_HOST]);
+    return status == HD_OK ? HD_OK
+                           : hd_fail(run->error, status, "no memory for a run: it has %zu bytes",
+                                     plan->arena_sizes[HD_PLACE_HOST]);
+}
+
 static hd_status replay(hd_run *run, hd_plan *plan, const hd_plan *before)
 {
     hd_device *device = run->model->device;
     hd_workspace *workspace = run->workspace;
+    bool leaves = run->left != NULL && before == NULL && plan->is_last;
+    bool is_launch = leaves && hd_plan_is_launch(plan);
+    if (run->left != NULL && !(is_launch && hd_run_may_follow(run, plan))) {
+        hd_run_await(run);
+    }
     hd_status status = reserve_place(run, plan, before, HD_PLACE_DEVICE);
-    if (status == HD_OK && device->host != device->unit) {
+    if (status == HD_OK && is_launch) {
+        status = reserve_flight(run, plan);
+    } else if (status == HD_OK && device->host != device->unit) {
         status = reserve_place(run, plan, before, HD_PLACE_HOST);
     }
     if (status != HD_OK) {
         return status;
     }
     run->memory = (hd_list_memory){workspace->arenas[HD_PLACE_DEVICE].memory,
-                                   workspace->arenas[HD_PLACE_HOST].memory};
+                                   is_launch ? run->left->flight->host.memory
+                                             : workspace->arenas[HD_PLACE_HOST].memory};
     double work_left = plan->work_left;
-    uint64_t pending = 0;
     hd_replay replay = {.device = device,
                         .lane = run->lane,
                         .generation = workspace->generation,
                         .scratch = {workspace->scratch[HD_PLACE_DEVICE].memory,
                                     workspace->scratch[HD_PLACE_HOST].memory},
-                        .pending = &pending,
+                        .pending = &run->point,
+                        .leaves = leaves,
                         .work_left = &work_left,
                         .stop = run->stop,
                         .error = run->error};
@@ -220,6 +238,10 @@ static hd_status run_whole(hd_run *run, hd_plan *plan)
         before = plan;
         status = hd_run_find_plan(run, plan, &plan);
     }
+    if (run->point != 0 && status == HD_OK) {
+        hd_run_leave(run, plan);
+        return HD_OK;
+    }
     if (status == HD_OK) {
         hd_run_deliver(run, plan);
         status = hd_run_commit(run);
@@ -286,6 +308,48 @@ static hd_status attempt(hd_run *run)
     return status;
 }
 
+static hd_status run_on_lane(hd_run *run)
+{
+    hd_model *model = run->model;
+    const hd_stop *stop = run->stop;
+    uint32_t lane = run->lane;
+    run->workspace = &model->device->workspaces[lane];
+    hd_reclaim *reclaim = &model->device->reclaim;
+    bool is_runners = lane >= HD_STREAM_COUNT && run->left == NULL;
+    if (is_runners) {
+        hd_reclaim_enter(reclaim, lane);
+    }
+    uint64_t start = hd_clock_now();
+    hd_float_environment saved;
+    hd_float_environment_enter(&saved);
+    if (stop != NULL) {
+        hd_stop_enter(stop);
+    }
+    hd_status status = attempt(run);
+    if (status == HD_OUT_OF_MEMORY) {
+        if (run->left != NULL) {
+            hd_run_await(run);
+        }
+        hd_reclaim_run(reclaim, lane);
+        status = attempt(run);
+    }
+    if (stop != NULL) {
+        hd_stop_enter(NULL);
+    }
+    hd_float_environment_leave(&saved);
+    if (is_runners) {
+        hd_reclaim_leave(reclaim, lane);
+    }
+    if (status != HD_OK || run->point != 0) {
+        return status;
+    }
+    if (hd_handover_is_watched()) {
+        hd_run_tell_tensors(run->inputs, run->input_count, run->outputs, run->output_count);
+    }
+    note_duration(find_duration(model, run->inputs, run->input_count), hd_clock_now() - start);
+    return HD_OK;
+}
+
 hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
                           const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                           size_t output_count, hd_error *error)
@@ -298,37 +362,24 @@ hd_status hd_model_run_on(hd_model *model, uint32_t lane, bool may_split, const 
                   .error = error,
                   .stop = stop,
                   .may_split = may_split,
-                  .lane = lane,
-                  .workspace = &model->device->workspaces[lane]};
-    hd_reclaim *reclaim = &model->device->reclaim;
-    if (lane >= HD_STREAM_COUNT) {
-        hd_reclaim_enter(reclaim, lane);
-    }
-    uint64_t start = hd_clock_now();
-    hd_float_environment saved;
-    hd_float_environment_enter(&saved);
-    if (stop != NULL) {
-        hd_stop_enter(stop);
-    }
-    hd_status status = attempt(&run);
-    if (status == HD_OUT_OF_MEMORY) {
-        hd_reclaim_run(reclaim, lane);
-        status = attempt(&run);
-    }
-    if (stop != NULL) {
-        hd_stop_enter(NULL);
-    }
-    hd_float_environment_leave(&saved);
-    if (lane >= HD_STREAM_COUNT) {
-        hd_reclaim_leave(reclaim, lane);
-    }
-    if (status == HD_OK && hd_handover_is_watched()) {
-        hd_run_tell_tensors(inputs, input_count, outputs, output_count);
-    }
-    if (status == HD_OK) {
-        note_duration(find_duration(model, inputs, input_count), hd_clock_now() - start);
-    }
-    return status;
+                  .lane = lane};
+    return run_on_lane(&run);
+}
+
+hd_status hd_model_begin_on(hd_model *model, uint32_t lane, hd_left_run *left, const hd_stop *stop,
+                            const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
+                            size_t output_count, hd_error *error)
+{
+    hd_run run = {.model = model,
+                  .inputs = inputs,
+                  .input_count = input_count,
+                  .outputs = outputs,
+                  .output_count = output_count,
+                  .error = error,
+                  .stop = stop,
+                  .left = left,
+                  .lane = lane};
+    return run_on_lane(&run);
 }
 
 bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input_count)

@@ -98,7 +98,7 @@ static hd_status copy_block(hd_plan *plan, const hd_device_constants *found)
     plan->constants_size = total;
     if (plan->constants == NULL) {
         hd_free(block);
-        return HD_OUT_OF_MEMORY;
+        return hd_unit_memory_refusal(plan->device->unit);
     }
     size_t offset = 0;
     for (size_t i = 0; i < found->count; i++) {

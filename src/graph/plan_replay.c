@@ -74,6 +74,7 @@ static hd_status replay_recipe(const hd_replay *replay, hd_memory_place place,
                         .inputs = around->inputs,
                         .outputs = around->outputs,
                         .scratch = replay->scratch[place],
+                        .host = around->memory.host,
                         .stop = replay->stop};
     if (!unit->is_host) {
         hd_status status = hd_device_queue_submit(hd_device_hardware(device, replay->lane), &launch,
@@ -253,6 +254,18 @@ static hd_status replay_loop(const hd_replay *replay, hd_plan_control *control,
     return status;
 }
 
+bool hd_plan_is_launch(const hd_plan *plan)
+{
+    return plan->part_count == 1 && plan->parts->control == NULL &&
+           plan->parts->place == HD_PLACE_DEVICE;
+}
+
+bool hd_plan_is_recorded(const hd_plan *plan, uint32_t lane, uint64_t generation)
+{
+    const hd_recorded *recorded = &plan->parts->lists[lane];
+    return recorded->list != NULL && recorded->generation == generation;
+}
+
 hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_memory *memory,
                          void *const *inputs, void *const *outputs)
 {
@@ -274,6 +287,9 @@ hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_m
             status = part->control->is_loop ? replay_loop(replay, part->control, &around)
                                             : replay_if(replay, part->control, &around);
         }
+    }
+    if (*replay->pending != 0 && replay->leaves && status == HD_OK) {
+        return HD_OK;
     }
     if (*replay->pending != 0) {
         hd_status settled = settle(replay);

@@ -18,6 +18,8 @@ typedef struct hd_replay {
     /* the last point of the lane's queue that is not waited for yet; 0: none, as it is at the
      * end */
     uint64_t *pending;
+    bool
+        leaves; /* what is pending at the end is the caller's to wait for, and to read the checks then */
     double *work_left;   /* see hd_plan; of the run */
     const hd_stop *stop; /* looked at in all that is replayed; NULL: nothing ends it */
     hd_error *error;
@@ -29,6 +31,11 @@ typedef struct hd_replay {
 HD_MUST_CHECK hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan,
                                        const hd_list_memory *memory, void *const *inputs,
                                        void *const *outputs) HD_WAITS;
+
+/* Whether a replay is one launch, and the host has no part in it. */
+bool hd_plan_is_launch(const hd_plan *plan);
+/* Whether its list is there for a lane whose arenas are of that generation. */
+bool hd_plan_is_recorded(const hd_plan *plan, uint32_t lane, uint64_t generation);
 
 /* Copies the outputs that no step has written in place. */
 void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs,

@@ -6,6 +6,9 @@
 
 #include "base/rank.h"
 #include "graph/model.h"
+#include "runtime/device_watcher.h"
+
+struct hd_left_run;
 
 typedef struct hd_run {
     hd_model *model;
@@ -16,7 +19,7 @@ typedef struct hd_run {
     hd_error *error;
     uint32_t lane;
     hd_workspace *workspace;
-    hd_list_memory memory; /* the workspace's, as it was for the last replay */
+    hd_list_memory memory; /* as it was for the last replay: the workspace's, or of the flight */
     /* In the workspace's pointers: one entry a model input or output each. */
     void **input_data;
     void **output_data;              /* what the steps write to; NULL where nothing is bound yet */
@@ -29,7 +32,19 @@ typedef struct hd_run {
     size_t allocated_size;  /* their bytes, counted until they are the caller's */
     bool may_split;         /* row by row, if rows are independent */
     bool is_row;            /* dimension 0 of each input counts as 1 */
+    /* where the run may be left to the device: what is kept of it then; NULL: it may not */
+    struct hd_left_run *left;
+    uint64_t point; /* of the lane's hardware queue, where the run is left at; 0: it is not */
 } hd_run;
+
+/* A run that its runner has left to the device. */
+typedef struct hd_left_run {
+    hd_run run;        /* with tables of its own */
+    hd_plan *plan;     /* with a reference; NULL: nothing is left */
+    hd_flight *flight; /* constant; what it is part of */
+    hd_flight_write *writes;
+    void *tables[]; /* one entry an input, two an output */
+} hd_left_run;
 
 static inline const hd_block *hd_run_root(const hd_run *run)
 {
@@ -71,6 +86,22 @@ void hd_run_describe_outputs(hd_run *run, const hd_plan *plan);
 
 /* After a failure: frees what was allocated for outputs. */
 void hd_run_drop_outputs(hd_run *run);
+
+/* Bytes of an hd_left_run for runs of a model. */
+size_t hd_left_run_size(const hd_model *model);
+/* Prepares one in memory of that size. */
+void hd_left_run_init(hd_left_run *left, const hd_model *model, hd_flight *flight);
+
+/* Whether the run of a plan that is one launch can follow those in flight on its lane, of which it disturbs none and
+ * reads nothing on the host. */
+bool hd_run_may_follow(const hd_run *run, const hd_plan *plan);
+/* Waits until none is in flight. */
+void hd_run_await(const hd_run *run) HD_WAITS;
+
+/* Keeps what is needed to land the run. */
+void hd_run_leave(hd_run *run, hd_plan *plan);
+/* The device has done with it; status: HD_OK, or HD_LOST. Gives the results to the caller, or says why there are none. */
+HD_MUST_CHECK hd_status hd_run_land(hd_left_run *left, hd_status status, hd_error *error);
 
 /* What the kernels read and wrote of the caller's. */
 void hd_run_tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_tensor *outputs,

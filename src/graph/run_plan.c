@@ -194,6 +194,9 @@ hd_status hd_run_find_plan(hd_run *run, hd_plan *before, hd_plan **out_plan)
         /* A row is planned without the values of inputs, as was proven to be possible (rows.h): those that
          * steer other shapes would be the first row's. */
         uint64_t steering = run->is_row ? 0 : hd_load_relaxed(&run->model->steering);
+        if (run->left != NULL && steering != 0) {
+            hd_run_await(run); /* their values are what the runs before have written */
+        }
         bool fits = before == NULL ? make_key(run, steering) : make_following_key(run, before);
         if (!fits) {
             return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a plan's key");

@@ -97,6 +97,8 @@ typedef struct hd_launch {
     void *const *inputs; /* of the slots, by index */
     void *const *outputs;
     unsigned char *scratch; /* scratch_count pieces of the recipe's scratch_size */
+    /* the arena of place HOST, which may be another one each time; where is_host, it is as it was recorded */
+    unsigned char *host;
     const hd_queue_wait *waits;
     size_t wait_count;
     const hd_stop *stop; /* NULL: nothing ends it; looked at where is_host */
@@ -150,6 +152,12 @@ static inline void hd_unit_close(hd_unit **unit) HD_WAITS
 static inline void *hd_unit_memory_create(hd_unit *unit, hd_memory_place place, size_t size)
 {
     return unit->backend->memory->create(unit, place, size);
+}
+
+/* What it means that there was none. */
+static inline hd_status hd_unit_memory_refusal(const hd_unit *unit)
+{
+    return unit->backend->lost(unit) ? HD_LOST : HD_OUT_OF_MEMORY;
 }
 
 static inline void hd_unit_memory_destroy(hd_unit *unit, hd_memory_place place, void *memory,

@@ -1,6 +1,9 @@
 /* Lanes: what a run has to itself while it computes: a workspace, command lists, the plans that it found last,
  * a job of the team. A run that its caller computes uses the lane of the stream that the caller has leased;
- * one that a runner computes uses the runner's. That of the default stream is the spare (runtime/slot_pool.h). So work that waits for its turn holds no arena. */
+ * one that a runner computes uses the runner's. That of the default stream is the spare (runtime/slot_pool.h). So work
+ * that waits for its turn holds no arena. Where the device is not the host, each stream has the lane of the runner of its
+ * number for its asynchronous runs: they follow one another on the device in the same arena
+ * (runtime/device_watcher.h). */
 #ifndef HD_HAL_LANE_H
 #define HD_HAL_LANE_H
 

@@ -195,7 +195,7 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given, h
     if (status != HD_OK) {
         return status;
     }
-    /* With a device of its own the cores are not what a run needs: its runner mostly waits. */
+    /* Where the device computes, a runner waits for runs that the host has a part in. */
     uint32_t runners = device->unit->is_host ? device->info.core_count : HD_RUNNER_LIMIT / 2;
     if (hd_slot_pool_init(&device->slots) != HD_OK) {
         goto fail_unit;
@@ -223,7 +223,18 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given, h
     if (hd_reclaim_init(&device->reclaim) != HD_OK) {
         goto fail_allocator;
     }
+    device->watcher = (hd_device_watcher){.queues = device->unit->is_host ? NULL : device->hardware,
+                                          .queue_count = device->info.queue_count,
+                                          .unit = device->unit,
+                                          .account = &device->memory,
+                                          .workspaces = device->workspaces,
+                                          .reclaim = &device->reclaim};
+    if (hd_device_watcher_init(&device->watcher) != HD_OK) {
+        goto fail_reclaim;
+    }
     return HD_OK;
+fail_reclaim:
+    hd_reclaim_destroy(&device->reclaim);
 fail_allocator:
     hd_allocator_destroy(&device->allocator);
 fail_streams:
@@ -308,8 +319,9 @@ void hd_device_destroy(hd_device **device)
     hd_process_begin_end();
     HD_CHECK("ONCE.long-runs", hd_load_relaxed(&dead->long_runs) == 0);
     hd_registry_remove(&dead->registry_entry);
-    /* A runner or the callback thread may be the one that calls this: it had the last reference. */
+    /* A runner, the watcher or the callback thread may be the one that calls this: it had the last reference. */
     hd_runners_destroy(&dead->runners);
+    hd_device_watcher_destroy(&dead->watcher);
     hd_callbacks_destroy(&dead->callbacks);
     hd_reclaim_destroy(&dead->reclaim);
     hd_allocator_destroy(&dead->allocator);
@@ -349,6 +361,9 @@ hd_status hd_device_shutdown(hd_device *device, uint32_t timeout_ms, hd_error *e
      * was reached. */
     if (status == HD_OK) {
         status = hd_runners_drain(device->runners, deadline);
+    }
+    if (status == HD_OK) {
+        status = hd_device_watcher_drain(&device->watcher, deadline);
     }
     hd_device_destroy(&device);
     if (status != HD_OK) {
@@ -404,7 +419,7 @@ static void begin_long_run(hd_device *device, hd_lease *lease)
 {
     uint32_t others = hd_add_relaxed(&device->long_runs, 1);
     lease->is_crowded = others + 1 >= device->info.core_count;
-    lease->is_delegated = others >= device->info.core_count &&
+    lease->is_delegated = others >= device->info.core_count && device->unit->is_host &&
                           device->info.queue_count == HD_STREAM_COUNT &&
                           hd_runners_start_all(device->runners);
 }
@@ -502,7 +517,8 @@ hd_status hd_device_fail_stream(hd_status status, hd_error *error)
 
 hd_status hd_device_start_runners(hd_device *device, hd_error *error)
 {
-    if (hd_runners_start(device->runners) != HD_OK) {
+    if (hd_runners_start(device->runners) != HD_OK ||
+        hd_device_watcher_start(&device->watcher) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no thread could be started for asynchronous work");
     }
     return HD_OK;

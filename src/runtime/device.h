@@ -8,6 +8,7 @@
 #include "heddle/memory.h"
 #include "runtime/allocator.h"
 #include "runtime/device_queue.h"
+#include "runtime/device_watcher.h"
 #include "runtime/future.h"
 #include "runtime/memory_account.h"
 #include "runtime/reclaim.h"
@@ -31,6 +32,7 @@ struct hd_device {
     hd_queue *queues[HD_LANE_COUNT]; /* of the host, by lane */
     /* of the unit, where it is not the host; as many as info.queue_count */
     hd_device_queue hardware[HD_STREAM_COUNT];
+    hd_device_watcher watcher;
     hd_runners *runners;
     hd_callbacks callbacks;
     hd_future_home future_home;
@@ -66,6 +68,14 @@ HD_MUST_CHECK hd_status hd_device_find_stream(hd_device *device, hd_stream handl
 
 /* Makes sure that queues have somebody who does their work. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_device_start_runners(hd_device *device, hd_error *error) HD_WAITS;
+
+/* The lane on which runner `runner` does a stream's work: its own, or the stream's where the unit is not the host. */
+static inline uint32_t hd_device_runner_lane(const hd_device *device, const hd_flight *flight,
+                                             uint32_t runner)
+{
+    return device->unit->is_host ? hd_lane_of_runner(runner)
+                                 : hd_lane_of_flights(flight->work.stream->number);
+}
 
 /* Submits work to a stream (hd_submission_submit), with a sentence where that fails. */
 HD_MUST_CHECK hd_status hd_device_submit(hd_device *device, const hd_stream_ref *ref,

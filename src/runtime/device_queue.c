@@ -52,10 +52,19 @@ hd_status hd_device_queue_submit(hd_device_queue *self, const hd_launch *launch,
     return status;
 }
 
+uint64_t hd_device_queue_reached(const hd_device_queue *self)
+{
+    return self->unit->backend->queues->reached(self->queue);
+}
+
+hd_status hd_device_queue_ask(hd_device_queue *self, uint64_t point)
+{
+    return hd_queue_wait_until(self->unit, self->queue, point, 0);
+}
+
 hd_status hd_device_queue_wait(hd_device_queue *self, uint64_t point)
 {
-    const hd_queue_table *queues = self->unit->backend->queues;
-    return queues->reached(self->queue) >= point
+    return hd_device_queue_reached(self) >= point
                ? HD_OK
                : hd_queue_wait_until(self->unit, self->queue, point, HD_FOREVER);
 }

@@ -26,6 +26,13 @@ void hd_device_queue_destroy(hd_device_queue *self) HD_WAITS;
 HD_MUST_CHECK hd_status hd_device_queue_submit(hd_device_queue *self, const hd_launch *launch,
                                                uint64_t *out_point);
 
+/* The last point that is reached. A load. */
+uint64_t hd_device_queue_reached(const hd_device_queue *self);
+
+/* Asks the device about a point, without waiting for it: HD_OK: it is reached, HD_NOT_YET, HD_LOST: never, and what was
+ * submitted touches no memory any more. */
+HD_MUST_CHECK hd_status hd_device_queue_ask(hd_device_queue *self, uint64_t point) HD_WAITS;
+
 /* Waits until a point is reached. HD_LOST: never; what was submitted touches no memory any more. */
 HD_MUST_CHECK hd_status hd_device_queue_wait(hd_device_queue *self, uint64_t point) HD_WAITS;
 

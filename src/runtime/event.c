@@ -13,7 +13,7 @@
 #include "runtime/device.h"
 
 typedef struct event_mark {
-    hd_stream_work work; /* first: the queue's pointer to it is the mark's */
+    hd_flight flight; /* first: the queue's pointer to it is the mark's */
     _Atomic uint32_t reference_count;
     hd_device *device;   /* with a reference */
     uint64_t reached_at; /* nanoseconds; read by those who have found the point reached */
@@ -27,7 +27,7 @@ struct hd_event {
 
 /* Makes a stream wait for a mark. */
 typedef struct event_barrier {
-    hd_stream_work work; /* first, likewise */
+    hd_flight flight; /* first, likewise */
     hd_timeline_watch watch;
     event_mark *mark;  /* with a reference */
     hd_device *device; /* with a reference: the mark may be of a stream that is done before */
@@ -72,26 +72,50 @@ static event_mark *take_last(hd_event *event)
 
 static hd_timeline *mark_timeline(const event_mark *mark)
 {
-    return &mark->work.stream->timeline;
+    return &mark->flight.work.stream->timeline;
+}
+
+static void land_mark(hd_flight *flight, hd_status status)
+{
+    (void)status;
+    ((event_mark *)flight)->reached_at = hd_clock_now();
+}
+
+static void finish_mark(hd_flight *flight)
+{
+    release_mark((event_mark *)flight);
 }
 
 static hd_work_result run_mark(hd_work *work, uint32_t runner)
 {
     (void)runner;
     event_mark *mark = (event_mark *)work;
-    mark->reached_at = hd_clock_now();
-    hd_stream_complete(&mark->work);
-    release_mark(mark);
-    return HD_WORK_DONE;
+    hd_device_watcher *watcher = &mark->device->watcher;
+    hd_device_watcher_begin(watcher, &mark->flight);
+    return hd_device_watcher_end(watcher, &mark->flight);
 }
 
 static void resume_barrier(hd_timeline_watch *watch)
 {
     const event_barrier *barrier =
         (const event_barrier *)((const char *)watch - offsetof(event_barrier, watch));
-    const hd_stream_state *stream = barrier->work.stream;
+    const hd_stream_state *stream = barrier->flight.work.stream;
     /* Behind this call the barrier may be freed. */
     hd_runners_resume(stream->runners, stream->queue_number);
+}
+
+static void land_barrier(hd_flight *flight, hd_status status)
+{
+    (void)flight, (void)status;
+}
+
+static void finish_barrier(hd_flight *flight)
+{
+    event_barrier *barrier = (event_barrier *)flight;
+    hd_device *device = barrier->device;
+    release_mark(barrier->mark);
+    hd_free(barrier);
+    hd_device_destroy(&device);
 }
 
 static hd_work_result run_barrier(hd_work *work, uint32_t runner)
@@ -99,17 +123,14 @@ static hd_work_result run_barrier(hd_work *work, uint32_t runner)
     (void)runner;
     event_barrier *barrier = (event_barrier *)work;
     hd_timeline *timeline = mark_timeline(barrier->mark);
-    uint64_t point = barrier->mark->work.point;
+    uint64_t point = barrier->mark->flight.work.point;
     if (!hd_timeline_reached(timeline, point) &&
         hd_timeline_set_watch(timeline, &barrier->watch, point)) {
         return HD_WORK_PARKED;
     }
-    hd_device *device = barrier->device;
-    hd_stream_complete(&barrier->work);
-    release_mark(barrier->mark);
-    hd_free(barrier);
-    hd_device_destroy(&device);
-    return HD_WORK_DONE;
+    hd_device_watcher *watcher = &barrier->device->watcher;
+    hd_device_watcher_begin(watcher, &barrier->flight);
+    return hd_device_watcher_end(watcher, &barrier->flight);
 }
 
 hd_status hd_event_create(hd_device *device, hd_event **out_event, hd_error *error)
@@ -164,12 +185,13 @@ hd_status hd_event_record(hd_event *event, hd_stream stream, uint32_t wait_ms, h
     if (mark == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory to record an event");
     }
-    mark->work.work.run = run_mark;
+    mark->flight =
+        (hd_flight){.work = {.work = {.run = run_mark}}, .land = land_mark, .finish = finish_mark};
     mark->device = event->device;
     hd_device_retain(event->device);
     atomic_init(&mark->reference_count, 2); /* the event's and the stream's */
     uint64_t deadline = hd_clock_after_ms(hd_wait_of_argument(wait_ms));
-    status = hd_device_submit(event->device, &ref, &mark->work, NULL, deadline, error);
+    status = hd_device_submit(event->device, &ref, &mark->flight.work, NULL, deadline, error);
     if (status != HD_OK) {
         hd_device *device = mark->device;
         hd_free(mark);
@@ -207,13 +229,14 @@ hd_status hd_event_wait_on_stream(hd_event *event, hd_stream stream, uint32_t wa
         release_mark(mark);
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory to wait for an event");
     }
-    barrier->work.work.run = run_barrier;
+    barrier->flight = (hd_flight){
+        .work = {.work = {.run = run_barrier}}, .land = land_barrier, .finish = finish_barrier};
     barrier->watch.reached = resume_barrier;
     barrier->mark = mark;
     barrier->device = event->device;
     hd_device_retain(event->device);
     uint64_t deadline = hd_clock_after_ms(hd_wait_of_argument(wait_ms));
-    status = hd_device_submit(event->device, &ref, &barrier->work, NULL, deadline, error);
+    status = hd_device_submit(event->device, &ref, &barrier->flight.work, NULL, deadline, error);
     if (status != HD_OK) {
         hd_device *device = barrier->device;
         release_mark(mark);
@@ -236,8 +259,8 @@ hd_status hd_event_wait(hd_event *event, uint32_t timeout_ms, hd_error *error)
         return HD_OK;
     }
     timeout_ms = hd_wait_of_argument(timeout_ms);
-    hd_status status =
-        hd_timeline_wait(mark_timeline(mark), mark->work.point, hd_clock_after_ms(timeout_ms));
+    hd_status status = hd_timeline_wait(mark_timeline(mark), mark->flight.work.point,
+                                        hd_clock_after_ms(timeout_ms));
     release_mark(mark);
     if (status != HD_OK) {
         return hd_fail(error, HD_NOT_YET, "the event has not happened after %u ms", timeout_ms);
@@ -257,8 +280,8 @@ hd_status hd_event_elapsed(hd_event *start, hd_event *end, double *out_ms, hd_er
     hd_status status = HD_OK;
     if (first == NULL || second == NULL) {
         status = hd_fail(error, HD_INVALID_ARGUMENT, "an event was never recorded");
-    } else if (!hd_timeline_reached(mark_timeline(first), first->work.point) ||
-               !hd_timeline_reached(mark_timeline(second), second->work.point)) {
+    } else if (!hd_timeline_reached(mark_timeline(first), first->flight.work.point) ||
+               !hd_timeline_reached(mark_timeline(second), second->flight.work.point)) {
         status = hd_fail(error, HD_NOT_YET, "an event has not happened");
     } else {
         *out_ms = ((double)second->reached_at - (double)first->reached_at) * 1e-6;

@@ -25,6 +25,7 @@
 typedef enum hd_work_result {
     HD_WORK_DONE,      /* the queue goes on; the work may be freed already */
     HD_WORK_DONE_LONG, /* likewise, but it took milliseconds: other queues come first */
+    HD_WORK_SUBMITTED, /* the queue goes on; somebody else ends the work, which may be freed already */
     HD_WORK_PARKED     /* the queue rests until it is resumed, then calls `run` again */
 } hd_work_result;
 

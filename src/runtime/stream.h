@@ -41,7 +41,8 @@ typedef struct hd_stream_ref {
     uint32_t generation;
 } hd_stream_ref;
 
-/* Work of a stream. `work.run` must call hd_stream_complete once before it returns HD_WORK_DONE. */
+/* Work of a stream. `work.run` must call hd_stream_complete once before it returns HD_WORK_DONE; on a device that is not
+ * the host, by hd_device_watcher_end, since earlier work may be in flight. */
 typedef struct hd_stream_work {
     hd_work work;
     hd_stream_state *stream; /* set by hd_stream_try_submit */

@@ -6,8 +6,8 @@
 /* Arenas grow in steps, so that plans of slightly different shapes do not move them each time. */
 #define ARENA_STEP ((size_t)64 << 10)
 
-static hd_status take(hd_unit *unit, hd_memory_account *account, hd_memory_place place, size_t size,
-                      hd_workspace_block *out)
+hd_status hd_workspace_block_take(hd_unit *unit, hd_memory_account *account, hd_memory_place place,
+                                  size_t size, hd_workspace_block *out)
 {
     *out = (hd_workspace_block){0};
     size_t rounded =
@@ -18,14 +18,14 @@ static hd_status take(hd_unit *unit, hd_memory_account *account, hd_memory_place
     unsigned char *memory = hd_unit_memory_create(unit, place, rounded);
     if (memory == NULL) {
         hd_memory_account_give(account, HD_MEMORY_ARENAS, rounded);
-        return HD_OUT_OF_MEMORY;
+        return hd_unit_memory_refusal(unit);
     }
     *out = (hd_workspace_block){memory, rounded};
     return HD_OK;
 }
 
-static void give(hd_unit *unit, hd_memory_account *account, hd_memory_place place,
-                 hd_workspace_block *block)
+void hd_workspace_block_give(hd_unit *unit, hd_memory_account *account, hd_memory_place place,
+                             hd_workspace_block *block)
 {
     if (block->memory != NULL) {
         hd_unit_memory_destroy(unit, place, block->memory, block->size);
@@ -44,12 +44,12 @@ hd_status hd_workspace_reserve_arena(hd_workspace *workspace, hd_unit *unit,
     }
     workspace->generation++;
     if (keep == 0) {
-        give(unit, account, place, arena);
+        hd_workspace_block_give(unit, account, place, arena);
     }
-    hd_status status = take(unit, account, place, size, &larger);
+    hd_status status = hd_workspace_block_take(unit, account, place, size, &larger);
     if (status == HD_OK && keep > 0) {
         status = hd_unit_copy(unit, larger.memory, arena->memory, keep);
-        give(unit, account, place, status == HD_OK ? arena : &larger);
+        hd_workspace_block_give(unit, account, place, status == HD_OK ? arena : &larger);
     }
     if (status == HD_OK) {
         *arena = larger;
@@ -65,15 +65,44 @@ hd_status hd_workspace_reserve_scratch(hd_workspace *workspace, hd_unit *unit,
     if (size <= scratch->size) {
         return HD_OK;
     }
-    give(unit, account, place, scratch);
-    return take(unit, account, place, size, scratch);
+    hd_workspace_block_give(unit, account, place, scratch);
+    return hd_workspace_block_take(unit, account, place, size, scratch);
+}
+
+hd_workspace_block hd_workspace_pop_host(hd_workspace *workspace, size_t size)
+{
+    hd_workspace_free_block **link = &workspace->host_blocks;
+    while (*link != NULL && (*link)->size < size) {
+        link = &(*link)->next;
+    }
+    link = *link == NULL ? &workspace->host_blocks : link;
+    hd_workspace_free_block *taken = *link;
+    if (taken == NULL) {
+        return (hd_workspace_block){0};
+    }
+    *link = taken->next;
+    return (hd_workspace_block){(unsigned char *)taken, taken->size};
+}
+
+void hd_workspace_push_host(hd_workspace *workspace, hd_workspace_block *block)
+{
+    hd_workspace_free_block *kept = (hd_workspace_free_block *)block->memory;
+    if (kept != NULL) {
+        *kept = (hd_workspace_free_block){workspace->host_blocks, block->size};
+        workspace->host_blocks = kept;
+        *block = (hd_workspace_block){0};
+    }
 }
 
 void hd_workspace_clear(hd_workspace *workspace, hd_unit *unit, hd_memory_account *account)
 {
+    while (workspace->host_blocks != NULL) {
+        hd_workspace_block block = hd_workspace_pop_host(workspace, 0);
+        hd_workspace_block_give(unit, account, HD_PLACE_HOST, &block);
+    }
     for (int place = 0; place < HD_PLACE_COUNT; place++) {
-        give(unit, account, (hd_memory_place)place, &workspace->arenas[place]);
-        give(unit, account, (hd_memory_place)place, &workspace->scratch[place]);
+        hd_workspace_block_give(unit, account, (hd_memory_place)place, &workspace->arenas[place]);
+        hd_workspace_block_give(unit, account, (hd_memory_place)place, &workspace->scratch[place]);
     }
     hd_free(workspace->pointers);
     hd_free(workspace->key);

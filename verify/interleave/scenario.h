@@ -39,6 +39,7 @@ extern const scenario scenarios_callbacks[];
 extern const scenario scenarios_cancel[];
 extern const scenario scenarios_device[];
 extern const scenario scenarios_device_queue[];
+extern const scenario scenarios_device_watcher[];
 extern const scenario scenarios_event[];
 extern const scenario scenarios_future[];
 extern const scenario scenarios_litmus[];

@@ -13,7 +13,7 @@
 typedef struct binding {
     hd_cuda_command *command;
     size_t at;      /* in its parameters, where it is put */
-    hd_space space; /* INPUT, OUTPUT; NONE: the scratch memory */
+    hd_space space; /* INPUT, OUTPUT, HOST; NONE: the scratch memory */
     uint32_t index;
     size_t offset; /* bytes that are added */
 } binding;
@@ -72,6 +72,11 @@ static void add_pointer(cuda_list *list, const hd_recipe *recipe, const hd_step 
     if (reference->space == HD_SPACE_INPUT || reference->space == HD_SPACE_OUTPUT) {
         list->bindings[list->binding_count++] =
             (binding){command, at, reference->space, reference->index, pointer->offset};
+        return;
+    }
+    if (reference->space == HD_SPACE_HOST) {
+        list->bindings[list->binding_count++] =
+            (binding){command, at, HD_SPACE_HOST, .offset = reference->offset + pointer->offset};
         return;
     }
     unsigned char *address = hd_reference_resolve(reference, memory, NULL, NULL);
@@ -180,6 +185,7 @@ static void bind(const cuda_list *list, const hd_launch *launch)
         const binding *bound = &list->bindings[i];
         unsigned char *address = bound->space == HD_SPACE_INPUT    ? launch->inputs[bound->index]
                                  : bound->space == HD_SPACE_OUTPUT ? launch->outputs[bound->index]
+                                 : bound->space == HD_SPACE_HOST   ? launch->host
                                                                    : launch->scratch;
         address = address == NULL ? NULL : address + bound->offset;
         unsigned char *at = bound->command->parameters + bound->at;

@@ -102,10 +102,8 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
         if (hd_cuda_is_lost()) {
             return HD_LOST;
         }
-        if (now >= deadline) {
-            return HD_NOT_YET;
-        }
-        if (now - asked >= QUERY_NANOSECONDS) {
+        bool is_late = now >= deadline;
+        if (is_late || now - asked >= QUERY_NANOSECONDS) {
             asked = now;
             CUresult result = hd_cuda_enter(queue->unit) == HD_OK
                                   ? queue->unit->driver->cuStreamQuery(queue->stream)
@@ -113,6 +111,9 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
             if (result != CUDA_ERROR_NOT_READY && hd_cuda_status(result) != HD_OK) {
                 return HD_LOST;
             }
+        }
+        if (is_late) {
+            return HD_NOT_YET;
         }
         if (now - begin >= SPIN_NANOSECONDS) {
             hd_thread_yield();

@@ -188,7 +188,9 @@ static launch *copy_launch(const hd_launch *given)
         .recipe = recipe, .scratch = hd_sim_host(given->scratch), .wait_count = given->wait_count};
     hd_cpu_command_list_bind(list->list, given->inputs, given->outputs);
     for (size_t i = 0; i < recipe->reference_total; i++) {
-        made->buffers[i] = hd_sim_host(list->list->buffers[i]);
+        const hd_reference *reference = &recipe->references[i];
+        made->buffers[i] = reference->space == HD_SPACE_HOST ? given->host + reference->offset
+                                                             : hd_sim_host(list->list->buffers[i]);
     }
     made->waits = (hd_queue_wait *)(made->buffers + recipe->reference_total);
     if (waits > 0) {

@@ -1,9 +1,9 @@
 /* Scenarios of asynchronous runs: the real model_async.c, model.c and future.c on the real device.c, with one
  * runner, and the callback thread where there is a callback. In place of what a run computes stands
- * hd_model_run_on below (scenarios/model_run.c has the real one): it reads the input, keeps a plan in the model's memo, as a first run does, writes
+ * hd_model_begin_on below (scenarios/model_run.c has the real one): it reads the input, keeps a plan in the model's memo, as a first run does, writes
  * the output, and, if it wins the outcome, the output's struct; all that without a lock or atomics, so whoever comes
  * too early, or too late for the model, the plan, the output or its struct, is found. */
-#include "graph/model.h"
+#include "graph/run.h"
 
 #include "device.h"
 
@@ -90,14 +90,14 @@ hd_status hd_model_prepare(hd_model *model, hd_error *error)
  * of model_run.c. */
 #define WRAP(name) __wrap_##name
 
-hd_status WRAP(hd_model_run_on)(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
-                                const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
-                                size_t output_count, hd_error *error);
-hd_status WRAP(hd_model_run_on)(hd_model *model, uint32_t lane, bool may_split, const hd_stop *stop,
-                                const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
-                                size_t output_count, hd_error *error)
+hd_status WRAP(hd_model_begin_on)(hd_model *model, uint32_t lane, hd_left_run *left,
+                                  const hd_stop *stop, const hd_tensor *inputs, size_t input_count,
+                                  hd_tensor *outputs, size_t output_count, hd_error *error);
+hd_status WRAP(hd_model_begin_on)(hd_model *model, uint32_t lane, hd_left_run *left,
+                                  const hd_stop *stop, const hd_tensor *inputs, size_t input_count,
+                                  hd_tensor *outputs, size_t output_count, hd_error *error)
 {
-    (void)may_split;
+    scenario_require("SAFE.host", left == NULL);
     hd_memo *memo = &model->memos[lane];
     if (memo->plans[0] == NULL) {
         memo->plans[0] = hd_alloc_zero(1, sizeof *memo->plans[0]);
