@@ -33,7 +33,7 @@ Elements(s) == {s[i] : i \in 1..Len(s)}
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 
 Init ==
-    /\ q = [list |-> <<>>, line |-> <<>>, idle |-> <<>>, collecting |-> <<>>,
+    /\ q = [list |-> <<>>, line |-> <<>>, stood |-> <<>>, idle |-> <<>>, collecting |-> <<>>,
             batch |-> [w \in Workers |-> <<>>], called |-> {}, in |-> {}, asleep |-> {},
             closed |-> FALSE, submitted |-> 0, ended |-> 0, taken |-> 0]
     /\ pc = [t \in Requests \cup Workers \cup {Closer} |->
@@ -62,10 +62,11 @@ TakeIn(s0, r) ==
        ELSE queued
 
 CanServe(s) == s.line # <<>> /\ Len(s.list) < Capacity /\ ~s.closed
+Front(s) == IF s.line = <<>> THEN "nobody" ELSE IF Mutant = "line_from_behind" THEN s.line[Len(s.line)] ELSE Head(s.line)
 RECURSIVE Serve(_)
 Serve(s) ==
     IF ~CanServe(s) THEN s
-    ELSE Serve(TLCEval([TakeIn(s, Head(s.line)) EXCEPT !.line = Tail(@),
+    ELSE Serve(TLCEval([TakeIn(s, Front(s)) EXCEPT !.line = Without(@, Front(s)),
                     !.asleep = IF Mutant = "line_not_woken" THEN @ ELSE @ \ (Requests \cup {Closer})]))
 
 First(s, w) == CHOOSE i \in 1..Len(s.list) : Fits(s, w, s.list[i]) /\ \A k \in 1..(i - 1) : ~Fits(s, w, s.list[k])
@@ -101,9 +102,9 @@ Submit(r) ==
     /\ IF q.closed THEN Go(r, "refused") /\ UNCHANGED q
        ELSE IF HasRoom(q, r) THEN q' = TLCEval(TakeIn(q, r)) /\ Go(r, "in")
        ELSE \/ Go(r, "refused") /\ UNCHANGED q
-            \/ q' = [q EXCEPT !.line = Append(@, r), !.asleep = @ \cup {r}] /\ Go(r, "line")
+            \/ q' = [q EXCEPT !.line = Append(@, r), !.stood = Append(@, r), !.asleep = @ \cup {r}] /\ Go(r, "line")
 
-StepOut(r) == q' = [q EXCEPT !.line = Without(@, r), !.asleep = @ \ {r}] /\ Go(r, "refused")
+StepOut(r) == q' = [q EXCEPT !.line = Without(@, r), !.stood = Without(@, r), !.asleep = @ \ {r}] /\ Go(r, "refused")
 
 WakeInLine(r) ==
     /\ pc[r] = "line" /\ r \notin q.asleep /\ UNCHANGED <<work, held, ends>>
@@ -142,7 +143,8 @@ Close(cancels) ==
     IN /\ q' = [s EXCEPT !.closed = TRUE, !.idle = IF Mutant = "idle_forgotten" THEN @ ELSE <<>>, !.collecting = <<>>,
                     !.called = @ \cup Elements(s.collecting) \cup
                         (IF Mutant = "idle_forgotten" THEN {} ELSE Elements(s.idle)),
-                    !.asleep = IF Mutant = "idle_forgotten" THEN Elements(s.idle) ELSE {}]
+                    !.asleep = IF Mutant = "idle_forgotten" THEN Elements(s.idle)
+                               ELSE IF Mutant = "close_signals_one" THEN Elements(s.line) \ {Front(s)} ELSE {}]
        /\ held' = IF cancels THEN Elements(q.list) \cup more ELSE {}
        /\ Go(Closer, IF cancels THEN "end" ELSE "await") /\ UNCHANGED <<work, ends>>
 
@@ -180,6 +182,10 @@ EndsOnce == \A r \in Requests : ends[r] <= 1 /\ (ends[r] = 1 => r \in q.in)
 Bounded == Len(q.list) <= Capacity
 LineMeansFull == q.line # <<>> => Len(q.list) = Capacity \/ q.closed
 OneKind == \A w \in Workers : work[w] \subseteq Odd \/ work[w] \cap Odd = {}
+FirstComeFirstServed == \* stood: those who had to stand in line, in the order in which they came; a ghost
+    \A i, k \in 1..Len(q.stood) : i < k /\ q.stood[k] \in q.in => q.stood[i] \in q.in
+ClosedWakesLine == q.closed => \A r \in Elements(q.line) : r \notin q.asleep
+NeverTwoInLine == Len(q.line) < 2 \* it happens: its configuration under mutants/ must be rejected
 Refused == \A r \in Requests : pc[r] = "refused" => r \notin q.in
 SomebodyLooks == q.list # <<>> => \E w \in Workers : pc[w] \in {"run", "collect"} \/ w \in q.called
 ClosedEnds == pc[Closer] = "done" => \A r \in q.in : ends[r] = 1

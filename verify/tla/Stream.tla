@@ -11,21 +11,24 @@
 (* the pool is one bit; a full stream refuses (waiting for a place is the timeline's).               *)
 EXTENDS Naturals
 
-CONSTANTS Owners, Depth, Works, Rounds, Mutant
+CONSTANTS Owners, Depth, Works, Rounds,
+    Generations, \* how many there are before they begin anew
+    Mutant
 
 Nobody == "nobody"
-None == 0
+None == 99
 
 VARIABLES
     idle, returned,                     \* the slot; how often it was returned, less leases
     owned, generation, closed, leaving, \* the stream
     lock, submitted, completed,
     early,                              \* the slot was returned while work was in flight
-    stale,                              \* something was taken from an old handle or a closed stream
+    count, mine,                        \* ghosts: ownerships so far, and of each owner the number of his last one
+    stale,                              \* something was taken from one who is not the owner, by that count
     handle, rounds, runner, pc
 
 vars == <<idle, returned, owned, generation, closed, leaving, lock, submitted, completed, early, stale,
-          handle, rounds, runner, pc>>
+          count, mine, handle, rounds, runner, pc>>
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 Drained == completed = submitted
 Closer == "closer"
@@ -33,6 +36,7 @@ Closer == "closer"
 Init ==
     /\ idle = TRUE /\ returned = 0 /\ owned = FALSE /\ generation = 0 /\ closed = FALSE /\ leaving = FALSE
     /\ lock = Nobody /\ submitted = 0 /\ completed = 0 /\ early = FALSE /\ stale = FALSE
+    /\ count = 0 /\ mine = [o \in Owners |-> 0]
     /\ handle = [o \in Owners |-> None] /\ rounds = [o \in Owners |-> 0] /\ runner = "idle"
     /\ pc = [t \in Owners \cup {Closer} |-> "out"]
 
@@ -43,71 +47,73 @@ Return == \* hd_slot_pool_return
 Lease(o) ==
     /\ pc[o] = "out" /\ rounds[o] < Rounds /\ idle /\ idle' = FALSE /\ returned' = returned - 1
     /\ rounds' = [rounds EXCEPT ![o] = @ + 1] /\ Go(o, "begin")
-    /\ UNCHANGED <<owned, generation, closed, leaving, lock, submitted, completed, early, stale, handle, runner>>
+    /\ UNCHANGED <<count, mine, owned, generation, closed, leaving, lock, submitted, completed, early, stale, handle, runner>>
 
 Begin(o) ==
     /\ pc[o] = "begin" /\ lock = Nobody
-    /\ IF closed /\ Mutant # "begin_ignores_closed" THEN Go(o, "give") /\ UNCHANGED <<owned, generation, handle>>
-       ELSE /\ owned' = TRUE /\ generation' = generation + 1
-            /\ handle' = [handle EXCEPT ![o] = generation + 1] /\ Go(o, "use")
+    /\ IF closed /\ Mutant # "begin_ignores_closed" THEN Go(o, "give") /\ UNCHANGED <<owned, generation, handle, count, mine>>
+       ELSE /\ owned' = TRUE /\ generation' = (generation + 1) % Generations
+            /\ handle' = [handle EXCEPT ![o] = generation'] /\ Go(o, "use")
+            /\ count' = count + 1 /\ mine' = [mine EXCEPT ![o] = count']
     /\ UNCHANGED <<idle, returned, closed, leaving, lock, submitted, completed, early, stale, rounds, runner>>
 
 Give(t) ==
     /\ pc[t] = "give" /\ Return /\ Go(t, "out")
-    /\ UNCHANGED <<owned, generation, closed, leaving, lock, submitted, completed, stale, handle, rounds, runner>>
+    /\ UNCHANGED <<count, mine, owned, generation, closed, leaving, lock, submitted, completed, stale, handle, rounds, runner>>
 
 \* ---- any owner, earlier or present, uses the handle that it has
-Good(o) == ~closed /\ owned
+Good(o) == ~closed /\ (owned \/ Mutant = "owned_ignored")
            /\ (generation = handle[o] \/ Mutant = "generation_ignored")
+Stale(o) == closed \/ ~owned \/ count # mine[o]
 Submit(o) ==
     /\ pc[o] \in {"use", "out"} /\ handle[o] # None /\ lock = Nobody /\ submitted < Works
-    /\ Good(o) /\ submitted - completed < Depth
-    /\ submitted' = submitted + 1 /\ stale' = (stale \/ closed \/ generation # handle[o])
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, leaving, lock, completed, early, handle, rounds,
+    /\ Good(o) /\ (submitted - completed < Depth \/ Mutant = "depth_not_asked")
+    /\ submitted' = submitted + 1 /\ stale' = (stale \/ Stale(o))
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, leaving, lock, completed, early, handle, rounds,
                    runner, pc>>
 
 \* ---- hd_stream_end, hd_stream_close: leave
 End(o) ==
     /\ pc[o] \in {"use", "out"} /\ handle[o] # None /\ lock = Nobody /\ Good(o)
-    /\ owned' = FALSE /\ stale' = (stale \/ closed \/ generation # handle[o])
+    /\ owned' = (Mutant = "owned_kept") /\ stale' = (stale \/ Stale(o))
     /\ IF Mutant = "look_before_telling"
        THEN lock' = o /\ UNCHANGED leaving /\ Go(o, IF Drained THEN "claimed" ELSE "tell")
        ELSE lock' = o /\ leaving' = TRUE /\ Go(o, "claim")
-    /\ UNCHANGED <<idle, returned, generation, closed, submitted, completed, early, handle, rounds, runner>>
+    /\ UNCHANGED <<count, mine, idle, returned, generation, closed, submitted, completed, early, handle, rounds, runner>>
 
 Refused(o) ==
     /\ pc[o] = "use" /\ lock = Nobody /\ ~Good(o) /\ Go(o, "out")
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, leaving, lock, submitted, completed, early, stale,
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, leaving, lock, submitted, completed, early, stale,
                    handle, rounds, runner>>
 
 Close ==
     /\ pc[Closer] = "out" /\ lock = Nobody /\ closed' = TRUE
     /\ IF owned THEN owned' = FALSE /\ leaving' = TRUE /\ lock' = Closer /\ Go(Closer, "claim")
        ELSE Go(Closer, "out") /\ UNCHANGED <<owned, leaving, lock>>
-    /\ UNCHANGED <<idle, returned, generation, submitted, completed, early, stale, handle, rounds, runner>>
+    /\ UNCHANGED <<count, mine, idle, returned, generation, submitted, completed, early, stale, handle, rounds, runner>>
 
 Claim(t) ==
     /\ pc[t] = "claim" /\ lock' = Nobody
     /\ IF Drained \/ Mutant = "not_drained" THEN leaving' = FALSE /\ Go(t, "give")
        ELSE UNCHANGED leaving /\ Go(t, "out")
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, submitted, completed, early, stale, handle, rounds,
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, submitted, completed, early, stale, handle, rounds,
                    runner>>
 
 Tell(t) == \* mutant look_before_telling
     /\ pc[t] \in {"tell", "claimed"} /\ lock' = Nobody
     /\ leaving' = (pc[t] = "tell") /\ Go(t, IF pc[t] = "tell" THEN "out" ELSE "give")
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, submitted, completed, early, stale, handle, rounds,
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, submitted, completed, early, stale, handle, rounds,
                    runner>>
 
 \* ---- hd_stream_complete, by the queue's runner
 Complete ==
     /\ runner = "idle" /\ completed < submitted /\ completed' = completed + 1 /\ runner' = "look"
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, leaving, lock, submitted, early, stale, handle,
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, leaving, lock, submitted, early, stale, handle,
                    rounds, pc>>
 
 Look ==
-    /\ runner = "look" /\ runner' = (IF leaving THEN "claim" ELSE "idle")
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, leaving, lock, submitted, completed, early, stale,
+    /\ runner = "look" /\ runner' = (IF leaving /\ Mutant # "end_not_told" THEN "claim" ELSE "idle")
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, leaving, lock, submitted, completed, early, stale,
                    handle, rounds, pc>>
 
 RunnerClaim ==
@@ -116,17 +122,17 @@ RunnerClaim ==
        ELSE IF (leaving \/ Mutant = "no_second_look") /\ Drained
        THEN leaving' = FALSE /\ runner' = "give"
        ELSE UNCHANGED leaving /\ runner' = "idle"
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, lock, submitted, completed, early, stale, handle,
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, lock, submitted, completed, early, stale, handle,
                    rounds, pc>>
 
 RunnerStore == \* mutant claim_unlocked
     /\ runner = "store" /\ leaving' = FALSE /\ runner' = "give"
-    /\ UNCHANGED <<idle, returned, owned, generation, closed, lock, submitted, completed, early, stale, handle,
+    /\ UNCHANGED <<count, mine, idle, returned, owned, generation, closed, lock, submitted, completed, early, stale, handle,
                    rounds, pc>>
 
 RunnerGive ==
     /\ runner = "give" /\ Return /\ runner' = "idle"
-    /\ UNCHANGED <<owned, generation, closed, leaving, lock, submitted, completed, stale, handle, rounds, pc>>
+    /\ UNCHANGED <<count, mine, owned, generation, closed, leaving, lock, submitted, completed, stale, handle, rounds, pc>>
 
 RunnerSteps == Complete \/ Look \/ RunnerClaim \/ RunnerStore \/ RunnerGive
 Steps(t) == Give(t) \/ Claim(t) \/ Tell(t)
@@ -134,8 +140,9 @@ OwnerSteps(o) == Lease(o) \/ Begin(o) \/ Submit(o) \/ End(o) \/ Refused(o)
 Next == (\E o \in Owners : OwnerSteps(o)) \/ Close \/ (\E t \in Owners \cup {Closer} : Steps(t)) \/ RunnerSteps
 Done == \* nobody has anything left to do
     /\ Drained /\ runner = "idle" /\ \A o \in Owners : pc[o] = "out"
-Spec == Init /\ [][Next \/ (Done /\ UNCHANGED vars)]_vars /\ WF_vars(RunnerSteps)
+Fair == WF_vars(RunnerSteps)
         /\ \A o \in Owners : WF_vars(Begin(o) \/ Refused(o) \/ End(o) \/ Steps(o)) /\ WF_vars(Steps(Closer))
+Spec == Init /\ [][Next \/ (Done /\ UNCHANGED vars)]_vars /\ Fair
 
 \* ---- what must hold
 ReturnedOnce == returned \in {0 - 1, 0} /\ (idle <=> returned = 0)
@@ -144,6 +151,8 @@ OldHandlesRefused == ~stale
 DepthHolds == submitted - completed <= Depth
 OwnedMeansLeased == owned => ~idle
 ClosedMeansNobody == closed => ~owned
+LeavingEnds == leaving ~> ~leaving
+ClosedComesBack == closed ~> idle
 LastWorkReturns == \* at rest an unowned slot is idle again
     (Done /\ lock = Nobody /\ pc[Closer] = "out" /\ ~owned) => idle /\ ~leaving
 =============================================================================

@@ -1,16 +1,21 @@
 ------------------------------ MODULE Timeline ------------------------------
 (* Models src/runtime/timeline.c: hd_timeline_signal (with take_reached), hd_timeline_wait,          *)
 (* hd_timeline_set_watch.                                                                            *)
-(* Promises: ONCE (a watch is told once, or refused), BOUND (no lost wake-up).                       *)
+(* Promises: ONCE (a watch is told once each time that it was put into the list, at its point), BOUND *)
+(* (no lost wake-up: when a signal returns nobody waits for what it reached).                        *)
 (*                                                                                                   *)
 (* Grain: one action is one atomic operation on completed or waiting; the list changes together with *)
-(* one of these, under the lock. One thread signals the points 1 to Last in order.                   *)
-(* Abstracted: time limits may pass at any moment or never; memory is sequentially consistent, which *)
-(* is what the seq_cst accesses to completed and waiting give; the mutant late_store shows what      *)
-(* happens when the look at waiting is done first.                                                   *)
+(* one of these, under the lock. One thread signals the points 1 to Last in order; watches are taken *)
+(* off the list and told one at a time, so that one may be set again meanwhile.                      *)
+(* Abstracted: time limits may pass at any moment or never; which of several reached watches is next *)
+(* is open; memory is sequentially consistent, which is what the seq_cst accesses to completed and   *)
+(* waiting give; the mutant late_store shows what happens when the look at waiting is done first.    *)
 EXTENDS Naturals, FiniteSets
 
-CONSTANTS Waiters, Watchers, Last,
+CONSTANTS Waiters,
+    Watchers, \* threads that set a watch, each for a point
+    Watches,
+    Last,
     Spurious, \* whether waits end without a reason, too
     Mutant
 
@@ -20,124 +25,134 @@ Nobody == "nobody"
 VARIABLES
     completed, waiting, \* atomics
     lock,
-    listed,             \* watches in the list, under the lock
+    listed, at,         \* watches in the list, and the point of each, under the lock
     asleep,             \* waiting on the condition and not yet woken
-    wanted,             \* of each waiter and watcher: its point
+    wanted, watch,      \* of each waiter and watcher its point; of each watcher its watch
     saw,                \* signaller: what it read from waiting
-    taken,              \* signaller: watches off the list, not yet told
-    told,               \* of each watcher: how often its function was called
+    taken,              \* signaller: the watch off the list, not yet told
+    sets, told,         \* of each watch: how often it was listed; how often its function was called
+    due,                \* watchers to whom set_watch said that they will be told
     pc
 
-vars == <<completed, waiting, lock, listed, asleep, wanted, saw, taken, told, pc>>
+list == <<listed, at, sets>>
+vars == <<completed, waiting, lock, list, asleep, wanted, watch, saw, taken, told, due, pc>>
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 S == "signaller"
+Idle == IF Mutant = "late_store" THEN "look" ELSE "begin"
 
 Init ==
     /\ completed = 0 /\ waiting = 0 /\ lock = Nobody /\ listed = {} /\ asleep = {}
-    /\ wanted \in [Waiters \cup Watchers -> 1..Last]
-    /\ saw = 0 /\ taken = {} /\ told = [w \in Watchers |-> 0]
-    /\ pc = [t \in Threads |-> IF t = S /\ Mutant = "late_store" THEN "look" ELSE "begin"]
+    /\ at = [w \in Watches |-> 0] /\ sets = [w \in Watches |-> 0]
+    /\ wanted \in [Waiters \cup Watchers -> 1..Last] /\ watch \in [Watchers -> Watches]
+    /\ saw = 0 /\ taken = {} /\ told = [w \in Watches |-> 0] /\ due = {}
+    /\ pc = [t \in Threads |-> IF t = S THEN Idle ELSE "begin"]
 
 \* ---- hd_timeline_signal
 Store ==
     /\ pc[S] = "begin" /\ completed < Last /\ completed' = completed + 1
     /\ Go(S, IF Mutant = "late_store" THEN "judge" ELSE "look")
-    /\ UNCHANGED <<waiting, lock, listed, asleep, wanted, saw, taken, told>>
+    /\ UNCHANGED <<waiting, lock, list, asleep, wanted, watch, saw, taken, told, due>>
 
 LookWaiting ==
     /\ pc[S] = "look" /\ (Mutant = "late_store" => completed < Last) /\ saw' = waiting
     /\ Go(S, IF Mutant = "late_store" THEN "begin" ELSE "judge")
-    /\ UNCHANGED <<completed, waiting, lock, listed, asleep, wanted, taken, told>>
+    /\ UNCHANGED <<completed, waiting, lock, list, asleep, wanted, watch, taken, told, due>>
 
 Judge == \* a local step
-    /\ pc[S] = "judge"
-    /\ Go(S, IF saw # 0 THEN "relock" ELSE IF Mutant = "late_store" THEN "look" ELSE "begin")
-    /\ UNCHANGED <<completed, waiting, lock, listed, asleep, wanted, saw, taken, told>>
+    /\ pc[S] = "judge" /\ Go(S, IF saw # 0 THEN "relock" ELSE Idle)
+    /\ UNCHANGED <<completed, waiting, lock, list, asleep, wanted, watch, saw, taken, told, due>>
 
-Reached == {w \in listed : wanted[w] <= completed}
 SignalLock ==
-    /\ pc[S] = "relock" /\ lock = Nobody /\ lock' = S /\ Go(S, "take")
-    /\ UNCHANGED <<completed, waiting, listed, asleep, wanted, saw, taken, told>>
+    /\ pc[S] \in {"relock", "again"} /\ lock = Nobody /\ lock' = S
+    /\ Go(S, IF pc[S] = "relock" THEN "notify" ELSE "take")
+    /\ UNCHANGED <<completed, waiting, list, asleep, wanted, watch, saw, taken, told, due>>
 
-Take ==
-    /\ pc[S] = "take" /\ Go(S, "notify")
-    /\ taken' = Reached /\ waiting' = waiting - Cardinality(Reached)
-    /\ listed' = IF Mutant = "watch_stays" THEN listed ELSE listed \ Reached
-    /\ UNCHANGED <<completed, lock, asleep, wanted, saw, told>>
-
-Notify == \* broadcast, and unlock
-    /\ pc[S] = "notify" /\ lock' = Nobody /\ Go(S, "tell")
+Notify == \* broadcast
+    /\ pc[S] = "notify" /\ Go(S, "take")
     /\ IF Mutant = "signal_one" /\ asleep # {} THEN \E w \in asleep : asleep' = asleep \ {w}
        ELSE asleep' = {}
-    /\ UNCHANGED <<completed, waiting, listed, wanted, saw, taken, told>>
+    /\ UNCHANGED <<completed, waiting, lock, list, wanted, watch, saw, taken, told, due>>
 
-Tell ==
-    /\ pc[S] = "tell"
-    /\ IF taken = {} THEN /\ Go(S, IF Mutant = "late_store" THEN "look" ELSE "begin")
-                          /\ UNCHANGED <<taken, told>>
-       ELSE \E w \in taken : /\ taken' = taken \ {w} /\ told' = [told EXCEPT ![w] = @ + 1]
-                             /\ UNCHANGED pc
-    /\ UNCHANGED <<completed, waiting, lock, listed, asleep, wanted, saw>>
+Reached == {w \in listed : at[w] <= completed + (IF Mutant = "told_early" THEN 1 ELSE 0)}
+Take == \* one watch, and unlock; or the end
+    /\ pc[S] = "take"
+    /\ IF Reached = {} \/ (Mutant = "one_watch" /\ \E w \in Watches : told[w] > 0)
+       THEN Go(S, Idle) /\ lock' = Nobody /\ UNCHANGED <<taken, waiting, listed>>
+       ELSE \E w \in Reached :
+           /\ taken' = {w} /\ waiting' = waiting - 1 /\ Go(S, "tell")
+           /\ listed' = IF Mutant = "watch_stays" THEN listed ELSE listed \ {w}
+           /\ lock' = IF Mutant = "told_locked" THEN lock ELSE Nobody
+    /\ UNCHANGED <<completed, at, sets, asleep, wanted, watch, saw, told, due>>
+
+Tell == \* whoever relies on the watch is told
+    /\ pc[S] = "tell" /\ told' = [w \in Watches |-> told[w] + (IF w \in taken THEN 1 ELSE 0)]
+    /\ due' = {t \in due : watch[t] \notin taken}
+    /\ IF Mutant = "told_twice" /\ \A w \in taken : told[w] = 0 THEN UNCHANGED <<taken, pc>>
+       ELSE taken' = {} /\ Go(S, IF Mutant = "told_locked" THEN "take" ELSE "again")
+    /\ UNCHANGED <<completed, waiting, lock, list, asleep, wanted, watch, saw>>
 
 \* ---- hd_timeline_wait, and the same beginning of hd_timeline_set_watch
 FirstLook(t) ==
     /\ t \in Waiters /\ pc[t] = "begin"
     /\ Go(t, IF completed >= wanted[t] THEN "done" ELSE "enter")
-    /\ UNCHANGED <<completed, waiting, lock, listed, asleep, wanted, saw, taken, told>>
+    /\ UNCHANGED <<completed, waiting, lock, list, asleep, wanted, watch, saw, taken, told, due>>
 
 Enter(t) ==
     /\ t # S /\ pc[t] = (IF t \in Waiters THEN "enter" ELSE "begin") /\ lock = Nobody /\ lock' = t
     /\ Go(t, IF Mutant = "look_first" THEN "late_count" ELSE "count")
-    /\ UNCHANGED <<completed, waiting, listed, asleep, wanted, saw, taken, told>>
+    /\ UNCHANGED <<completed, waiting, list, asleep, wanted, watch, saw, taken, told, due>>
 
 LookThenCount(t) == \* mutant: the look comes before the count
     /\ pc[t] = "late_count"
     /\ Go(t, IF completed >= wanted[t] THEN "count" ELSE "count_and_sleep")
-    /\ UNCHANGED <<completed, waiting, lock, listed, asleep, wanted, saw, taken, told>>
+    /\ UNCHANGED <<completed, waiting, lock, list, asleep, wanted, watch, saw, taken, told, due>>
 
 Count(t) ==
     /\ pc[t] = "count" /\ waiting' = waiting + 1 /\ Go(t, "check")
-    /\ UNCHANGED <<completed, lock, listed, asleep, wanted, saw, taken, told>>
+    /\ UNCHANGED <<completed, lock, list, asleep, wanted, watch, saw, taken, told, due>>
 
-Rest(t) == \* goes to sleep, or puts its watch into the list
-    /\ lock' = Nobody /\ Go(t, IF t \in Waiters THEN "sleep" ELSE "watching")
-    /\ asleep' = IF t \in Waiters THEN asleep \cup {t} ELSE asleep
-    /\ listed' = IF t \in Watchers THEN listed \cup {t} ELSE listed
+Sleep(t) == lock' = Nobody /\ Go(t, "sleep") /\ asleep' = asleep \cup {t} /\ UNCHANGED list
+\* Puts the watch into the list, or finds it there.
+List(t) ==
+    LET w == watch[t] IN
+    /\ lock' = Nobody /\ Go(t, "done") /\ UNCHANGED asleep /\ listed' = listed \cup {w}
+    /\ sets' = [sets EXCEPT ![w] = @ + (IF w \in listed THEN 0 ELSE 1)]
+    /\ at' = [at EXCEPT ![w] = IF w \notin listed \/ (wanted[t] < @ /\ Mutant # "watch_not_moved")
+                                   \/ Mutant = "watch_moved_back"
+                               THEN wanted[t] ELSE @]
 
 CountAndSleep(t) ==
-    /\ pc[t] = "count_and_sleep" /\ waiting' = waiting + 1 /\ Rest(t)
-    /\ UNCHANGED <<completed, wanted, saw, taken, told>>
+    /\ pc[t] = "count_and_sleep" /\ waiting' = waiting + 1
+    /\ IF t \in Waiters THEN Sleep(t) /\ UNCHANGED due ELSE List(t) /\ due' = due \cup {t}
+    /\ UNCHANGED <<completed, wanted, watch, saw, taken, told>>
 
 CheckPoint(t) ==
     /\ pc[t] = "check"
     /\ IF completed >= wanted[t] /\ ~(Mutant = "watch_blind" /\ t \in Watchers)
-       THEN /\ waiting' = waiting - 1 /\ lock' = Nobody /\ Go(t, "done") /\ UNCHANGED <<asleep, listed>>
-       ELSE Rest(t) /\ UNCHANGED waiting
-    /\ UNCHANGED <<completed, wanted, saw, taken, told>>
+       THEN /\ waiting' = waiting - 1 /\ lock' = Nobody /\ Go(t, "done") /\ UNCHANGED <<asleep, list, due>>
+       ELSE IF t \in Waiters THEN Sleep(t) /\ UNCHANGED <<waiting, due>>
+       ELSE /\ List(t) /\ due' = due \cup {t}
+            /\ waiting' = waiting - (IF watch[t] \in listed /\ Mutant # "watch_counted_twice" THEN 1 ELSE 0)
+    /\ UNCHANGED <<completed, wanted, watch, saw, taken, told>>
 
 Wake(t) ==
     /\ pc[t] = "sleep" /\ t \notin asleep /\ lock = Nobody /\ lock' = t /\ Go(t, "check")
-    /\ UNCHANGED <<completed, waiting, listed, asleep, wanted, saw, taken, told>>
+    /\ UNCHANGED <<completed, waiting, list, asleep, wanted, watch, saw, taken, told, due>>
 
 Expire(t) == \* the time limit passes; the last look decides between HD_OK and HD_NOT_YET
     /\ pc[t] = "sleep" /\ lock = Nobody /\ asleep' = asleep \ {t} /\ waiting' = waiting - 1
     /\ Go(t, "done")
-    /\ UNCHANGED <<completed, lock, listed, wanted, saw, taken, told>>
+    /\ UNCHANGED <<completed, lock, list, wanted, watch, saw, taken, told, due>>
 
 WakeAtWill(t) ==
     /\ Spurious /\ t \in asleep /\ asleep' = asleep \ {t}
-    /\ UNCHANGED <<completed, waiting, lock, listed, wanted, saw, taken, told, pc>>
+    /\ UNCHANGED <<completed, waiting, lock, list, wanted, watch, saw, taken, told, due, pc>>
 
 Locks(t) == IF t = S THEN SignalLock ELSE Enter(t) \/ Wake(t)
 Steps(t) == IF t = S THEN Store \/ LookWaiting \/ Judge \/ Take \/ Notify \/ Tell
             ELSE FirstLook(t) \/ LookThenCount(t) \/ Count(t) \/ CountAndSleep(t) \/ CheckPoint(t)
 Chance(t) == t # S /\ (Expire(t) \/ WakeAtWill(t))
-Resting == completed = Last /\ pc[S] = IF Mutant = "late_store" THEN "look" ELSE "begin"
-AllDone ==
-    /\ Resting
-    /\ \A t \in Waiters : pc[t] = "done"
-    /\ \A t \in Watchers : pc[t] \in {"done", "watching"}
-    /\ UNCHANGED vars
+AllDone == completed = Last /\ pc[S] = Idle /\ \A t \in Threads \ {S} : pc[t] = "done" /\ UNCHANGED vars
 Next == (\E t \in Threads : Locks(t) \/ Steps(t) \/ Chance(t)) \/ AllDone
 Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars(Locks(t))
 
@@ -145,10 +160,12 @@ Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars
 Counted == {"check", "sleep"}
 WaitingCounts == lock = Nobody =>
     waiting = Cardinality({t \in Waiters : pc[t] \in Counted}) + Cardinality(listed)
-ToldAtMostOnce == \A w \in Watchers : told[w] <= 1 /\ (pc[w] = "done" => told[w] = 0)
-ToldWhenReached == \A w \in Watchers : told[w] = 1 => completed >= wanted[w]
-NoLostWakeUp == \* the last point is signalled: nobody sleeps, no watch is left
-    Resting => asleep = {} /\ \A w \in Watchers : pc[w] = "watching" => told[w] = 1
+ToldOncePerSet == \A w \in Watches :
+    sets[w] = told[w] + (IF w \in taken THEN 1 ELSE 0) + (IF w \in listed THEN 1 ELSE 0)
+ToldWhenReached == \A w \in taken : w \in listed \/ completed >= at[w]
+ToldUnlocked == pc[S] = "tell" => lock # S
+NoLostWakeUp == \* between signals nobody waits for what is reached
+    pc[S] = Idle => \A t \in asleep \cup due : completed < wanted[t]
 EveryWaitEnds == \A t \in Waiters : (pc[t] = "sleep") ~> (pc[t] = "done")
-EveryWatchIsTold == \A w \in Watchers : (pc[w] = "watching") ~> (told[w] = 1)
+EveryWatchIsTold == \A t \in Watchers : (t \in due) ~> (t \notin due)
 =============================================================================
