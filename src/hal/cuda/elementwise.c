@@ -121,9 +121,9 @@ static void set_dimensions(hd_cuda_elementwise *p, const inputs *read, size_t co
                     p->strides[k][rank - 1] == stride_along(&read->shapes[k], output, axis) * dim;
         }
         if (!joins) {
-            p->dims[rank++] = 1;
+            p->dims[rank++].by = 1;
         }
-        p->dims[rank - 1] *= (unsigned)dim;
+        p->dims[rank - 1].by *= (unsigned)dim;
         for (size_t k = 0; k < count; k++) {
             p->strides[k][rank - 1] =
                 read->is_given[k] ? (int)stride_along(&read->shapes[k], output, axis) : 0;
@@ -131,17 +131,14 @@ static void set_dimensions(hd_cuda_elementwise *p, const inputs *read, size_t co
     }
     p->rank = rank;
     for (int d = 0; d < rank; d++) {
-        /* Granlund and Montgomery, "Division by invariant integers using multiplication": enough for 31 bits. */
-        unsigned bits = 32 - (unsigned)__builtin_clz(p->dims[d] - 1);
-        p->factors[d] = (unsigned)((UINT64_C(1) << (31 + bits)) / p->dims[d] + 1);
-        p->shifts[d] = bits - 1;
+        p->dims[d] = hd_cuda_divisor_of(p->dims[d].by);
     }
 }
 
 static hd_cuda_access access_of(const hd_cuda_elementwise *p, size_t input, const hd_shape *shape)
 {
     const int *strides = p->strides[input];
-    bool is_scalar = true, by_fours = p->rank > 0 && p->dims[p->rank - 1] % 4 == 0;
+    bool is_scalar = true, by_fours = p->rank > 0 && p->dims[p->rank - 1].by % 4 == 0;
     bool starts_by_fours = by_fours;
     for (int d = 0; d < p->rank; d++) {
         is_scalar = is_scalar && strides[d] == 0;

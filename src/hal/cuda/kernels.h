@@ -6,6 +6,7 @@
 #define HD_CUDA_FILE_LIST(X)                                                                       \
     X(attention_float32)                                                                           \
     X(elementwise)                                                                                 \
+    X(movement)                                                                                    \
     X(product_float32)                                                                             \
     X(rows_float32)
 
@@ -26,6 +27,32 @@
     X(attention_float32, attention_128x64, true, 80)                                               \
     X(elementwise, elementwise_narrow, false, 80)                                                  \
     X(elementwise, elementwise_wide, false, 80)                                                    \
+    X(movement, copy_1, false, 80)                                                                 \
+    X(movement, copy_2, false, 80)                                                                 \
+    X(movement, copy_4, false, 80)                                                                 \
+    X(movement, copy_8, false, 80)                                                                 \
+    X(movement, copy_16, false, 80)                                                                \
+    X(movement, turn_1, false, 80)                                                                 \
+    X(movement, turn_2, false, 80)                                                                 \
+    X(movement, turn_4, false, 80)                                                                 \
+    X(movement, turn_8, false, 80)                                                                 \
+    X(movement, pad_1, false, 80)                                                                  \
+    X(movement, pad_2, false, 80)                                                                  \
+    X(movement, pad_4, false, 80)                                                                  \
+    X(movement, pad_8, false, 80)                                                                  \
+    X(movement, gather_1, false, 80)                                                               \
+    X(movement, gather_2, false, 80)                                                               \
+    X(movement, gather_4, false, 80)                                                               \
+    X(movement, gather_8, false, 80)                                                               \
+    X(movement, gather_16, false, 80)                                                              \
+    X(movement, gather_elements_1, false, 80)                                                      \
+    X(movement, gather_elements_2, false, 80)                                                      \
+    X(movement, gather_elements_4, false, 80)                                                      \
+    X(movement, gather_elements_8, false, 80)                                                      \
+    X(movement, triangle_1, false, 80)                                                             \
+    X(movement, triangle_2, false, 80)                                                             \
+    X(movement, triangle_4, false, 80)                                                             \
+    X(movement, triangle_8, false, 80)                                                             \
     X(product_float32, product_plain, false, 80)                                                   \
     X(product_float32, product_narrow1x8, true, 80)                                                \
     X(product_float32, product_narrow2x16, true, 80)                                               \

@@ -58,6 +58,8 @@ typedef struct hd_cuda_operator {
     X(attention)                                                                                   \
     X(copy)                                                                                        \
     X(elementwise)                                                                                 \
+    X(indexing)                                                                                    \
+    X(movement)                                                                                    \
     X(product)                                                                                     \
     X(rows)
 

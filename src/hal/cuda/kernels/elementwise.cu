@@ -186,8 +186,8 @@ __device__ __forceinline__ unsigned locate(const hd_cuda_elementwise &p, int inp
 {
     unsigned offset = 0;
     for (int d = p.rank - 1; d > 0; d--) {
-        unsigned above = __umulhi(index, p.factors[d]) >> p.shifts[d];
-        offset += (index - above * p.dims[d]) * p.strides[input][d];
+        unsigned above = hd_divide(index, p.dims[d]);
+        offset += (index - above * p.dims[d].by) * p.strides[input][d];
         index = above;
     }
     return p.rank == 0 ? 0 : offset + index * p.strides[input][0];

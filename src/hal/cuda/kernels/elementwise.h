@@ -2,6 +2,8 @@
 #ifndef HD_HAL_CUDA_KERNELS_ELEMENTWISE_H
 #define HD_HAL_CUDA_KERNELS_ELEMENTWISE_H
 
+#include "divisor.h"
+
 #define HD_CUDA_RANK                     8
 #define HD_CUDA_ELEMENTWISE_INPUTS       16
 #define HD_CUDA_ELEMENTWISE_CONSTANTS    24
@@ -145,8 +147,7 @@ typedef struct hd_cuda_elementwise {
     void *y;
     unsigned count; /* elements of y, row-major; less than 2^31 */
     int rank;
-    /* x / dims[d] = high word of (x * factors[d]) >> shifts[d], for x below 2^31 and d > 0 */
-    unsigned dims[HD_CUDA_RANK], factors[HD_CUDA_RANK], shifts[HD_CUDA_RANK];
+    hd_cuda_divisor dims[HD_CUDA_RANK];
     int strides[HD_CUDA_ELEMENTWISE_INPUTS][HD_CUDA_RANK]; /* elements; 0 where it repeats */
     unsigned char access[HD_CUDA_ELEMENTWISE_INPUTS];
     unsigned char bits[HD_CUDA_ELEMENTWISE_INPUTS];
