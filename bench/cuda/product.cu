@@ -33,8 +33,8 @@ struct Variant {
     int parameter;
 };
 
-template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) wide_kernel(const __grid_constant__ hd_cuda_product p) { wide<T>(p); }
-template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) split_kernel(const __grid_constant__ hd_cuda_product p) { split<T>(p); }
+template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) wide_kernel(const __grid_constant__ hd_cuda_product p) { wide<T>(Product(p)); }
+template <class T, int BLOCKS> __global__ void __launch_bounds__(T::THREADS, BLOCKS) split_kernel(const __grid_constant__ hd_cuda_product p) { split<T>(Product(p)); }
 template <class S> __global__ void narrow_kernel(const __grid_constant__ hd_cuda_product p) { narrow<S>(p); }
 
 template <class T, int BLOCKS> bool launch_wide(const hd_cuda_product &p, int batch, int, cudaStream_t stream)

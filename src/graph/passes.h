@@ -15,6 +15,7 @@ bool hd_fuse_attention(hd_planner *planner);
 bool hd_fuse_linear(hd_planner *planner);
 bool hd_choose_layouts(hd_planner *planner);
 bool hd_fuse_convolution(hd_planner *planner);
+bool hd_fuse_turns(hd_planner *planner);
 bool hd_fuse_repeats(hd_planner *planner);
 bool hd_fuse_elementwise(hd_planner *planner);
 

@@ -50,6 +50,7 @@ typedef struct hd_memory_table {
 } hd_memory_table;
 
 typedef struct hd_compile_table {
+    bool planar; /* heddle.Conv may read and write channels first (hd_fused_convolution) */
     /* The operation, all of whose types and shapes are known, may be a step of its own. */
     bool (*supports)(const hd_unit *unit, const hd_operation *operation);
     /* It may be a step within a "heddle.Elementwise" chain. */

@@ -59,9 +59,10 @@ static hd_status read_shapes(const hd_operation *operation, hd_convolution *c, h
     }
     c->spatial = x->rank - 2;
     c->batch = x->dims[0];
-    c->channels = c->channels_last ? x->dims[x->rank - 1] : x->dims[1];
+    bool last = c->channels_last && !c->planar_input;
+    c->channels = last ? x->dims[x->rank - 1] : x->dims[1];
     for (uint32_t i = 0; i < c->spatial; i++) {
-        c->input[i] = x->dims[i + (c->channels_last ? 1 : 2)];
+        c->input[i] = x->dims[i + (last ? 1 : 2)];
         c->kernel[i] = w->dims[i + 2];
         c->stride[i] = 1;
         c->dilation[i] = 1;
@@ -221,6 +222,10 @@ hd_status hd_convolution_resolve(const hd_operation *operation, hd_convolution *
     c->channels_last = hd_operator_is_internal(operation->id);
     c->transposed =
         operation->id == HD_OP_CONV_TRANSPOSE || operation->id == HD_OP_HEDDLE_CONV_TRANSPOSE;
+    if (c->channels_last) {
+        c->planar_input = hd_fused_convolution_of(operation)->planar_input;
+        c->planar_output = hd_fused_convolution_of(operation)->planar_output;
+    }
     extents extent = {0};
     hd_status status = read_shapes(operation, c, error);
     if (status != HD_OK) {
@@ -265,10 +270,11 @@ hd_status hd_convolution_resolve(const hd_operation *operation, hd_convolution *
 hd_shape hd_convolution_shape(const hd_convolution *convolution)
 {
     hd_shape shape = {.rank = convolution->spatial + 2};
+    bool last = convolution->channels_last && !convolution->planar_output;
     shape.dims[0] = convolution->batch;
-    shape.dims[convolution->channels_last ? shape.rank - 1 : 1] = convolution->output_channels;
+    shape.dims[last ? shape.rank - 1 : 1] = convolution->output_channels;
     for (uint32_t i = 0; i < convolution->spatial; i++) {
-        shape.dims[i + (convolution->channels_last ? 1 : 2)] = convolution->output[i];
+        shape.dims[i + (last ? 1 : 2)] = convolution->output[i];
     }
     return shape;
 }

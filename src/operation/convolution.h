@@ -14,8 +14,10 @@
  * to the output position i·stride − pad_begin + k·dilation. */
 typedef struct hd_convolution {
     bool transposed;
-    bool channels_last; /* "heddle.…": [N, spatial…, C] in and out; else [N, C, spatial…] */
-    uint32_t spatial;   /* 1 to 3; 2 when channels_last */
+    bool
+        channels_last; /* "heddle.…": [N, spatial…, C] in and out, but for what is planar; else [N, C, spatial…] */
+    bool planar_input, planar_output; /* "heddle.…": [N, C, spatial…] after all */
+    uint32_t spatial;                 /* 1 to 3; 2 when channels_last */
     int64_t batch;
     int64_t group;
     int64_t channels;        /* of the input */

@@ -102,6 +102,8 @@ typedef struct hd_fused_convolution {
     int64_t pad_end[2];
     int64_t output_padding[2]; /* ConvTranspose */
     hd_activation activation;
+    /* Conv: x, or y, lies channels first, where the unit can (hd_compile_table.planar); without r then */
+    bool planar_input, planar_output;
 } hd_fused_convolution;
 
 enum {

@@ -215,8 +215,12 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
 }
 
 static const hd_memory_table memory_table = {create_memory, destroy_memory, copy_memory};
-static const hd_compile_table compile_table = {supports,        supports_in_chain, constant_form,
-                                               create_constant, destroy_constant,  make_kernel};
+static const hd_compile_table compile_table = {.supports = supports,
+                                               .supports_in_chain = supports_in_chain,
+                                               .constant_form = constant_form,
+                                               .constant_create = create_constant,
+                                               .constant_destroy = destroy_constant,
+                                               .kernel = make_kernel};
 static const hd_list_table list_table = {record, destroy_list};
 static const hd_queue_table queue_table = {create_queue, destroy_queue, submit, reached, wait_for};
 

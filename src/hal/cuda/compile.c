@@ -122,9 +122,10 @@ const hd_cuda_operator hd_cuda_operators_copy[] = {{HD_OP_HEDDLE_TO_DEVICE, can_
                                                    {HD_OP_HEDDLE_TO_HOST, can_copy, compile_copy},
                                                    {HD_OP_NONE, NULL, NULL}};
 
-const hd_compile_table hd_cuda_compile = {supports,
-                                          supports_in_chain,
-                                          hd_cuda_constant_form,
-                                          hd_cuda_constant_create,
-                                          hd_cuda_constant_destroy,
-                                          make_kernel};
+const hd_compile_table hd_cuda_compile = {.planar = true,
+                                          .supports = supports,
+                                          .supports_in_chain = supports_in_chain,
+                                          .constant_form = hd_cuda_constant_form,
+                                          .constant_create = hd_cuda_constant_create,
+                                          .constant_destroy = hd_cuda_constant_destroy,
+                                          .kernel = make_kernel};

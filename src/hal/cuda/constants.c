@@ -5,13 +5,30 @@
 #include "base/memory.h"
 #include "hal/cuda/unit.h"
 
+/* Of Conv; the layout pass makes heddle.Conv of what has such a weight. */
+static hd_constant_form convolution_form(const hd_operation *operation, const hd_shape *weight)
+{
+    int64_t group = hd_operation_int(operation, "group", 1);
+    if ((weight->rank != 3 && weight->rank != 4) || group < 1 || weight->dims[0] % group != 0) {
+        return (hd_constant_form){HD_CUDA_FORM_NONE, 1};
+    }
+    bool depthwise = group > 1 && weight->dims[0] == group && weight->dims[1] == 1;
+    return (hd_constant_form){depthwise ? HD_CUDA_FORM_DEPTHWISE : HD_CUDA_FORM_CONVOLUTION, group};
+}
+
 hd_constant_form hd_cuda_constant_form(const hd_unit *unit, const hd_operation *operation,
                                        size_t index)
 {
     (void)unit;
     hd_constant_form form = {HD_CUDA_FORM_NONE, 1};
     const hd_operand *constant = &operation->inputs[index];
-    if (index != 1 || constant->dtype != HD_FLOAT32 || constant->shape.rank != 2) {
+    if (index != 1 || constant->dtype != HD_FLOAT32) {
+        return form;
+    }
+    if (operation->id == HD_OP_CONV) {
+        return convolution_form(operation, &constant->shape);
+    }
+    if (constant->shape.rank != 2) {
         return form;
     }
     if (operation->id == HD_OP_MATMUL) {
@@ -23,15 +40,65 @@ hd_constant_form hd_cuda_constant_form(const hd_unit *unit, const hd_operation *
     return form;
 }
 
-static void fill_matrix(float *to, const float *from, int64_t rows, int64_t columns,
-                        bool transposed)
+/* What a form comes to: matrices of `rows` rows, `stride` elements apart, with `columns` of them in use. */
+typedef struct form_sizes {
+    int64_t groups, rows, columns, stride;
+    int64_t taps; /* of a convolution */
+} form_sizes;
+
+static form_sizes sizes_of(hd_constant_form form, const hd_shape *shape)
 {
-    int64_t stride = hd_cuda_row_stride(columns);
-    memset(to, 0, (size_t)(rows * stride) * sizeof *to);
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t c = 0; c < columns; c++) {
-            to[r * stride + c] = transposed ? from[c * rows + r] : from[r * columns + c];
+    form_sizes sizes = {.groups = 1, .taps = 1};
+    if (form.kind == HD_CUDA_FORM_MATRIX || form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED) {
+        bool transposed = form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED;
+        sizes.rows = shape->dims[transposed ? 1 : 0];
+        sizes.columns = shape->dims[transposed ? 0 : 1];
+    } else {
+        sizes.taps = hd_shape_count_range(shape, 2, shape->rank);
+        if (form.kind == HD_CUDA_FORM_DEPTHWISE) {
+            sizes.rows = sizes.taps;
+            sizes.columns = sizes.stride = shape->dims[0];
+            return sizes;
         }
+        sizes.groups = form.group;
+        sizes.rows = sizes.taps * shape->dims[1];
+        sizes.columns = shape->dims[0] / form.group;
+    }
+    sizes.stride = hd_cuda_row_stride(sizes.columns);
+    return sizes;
+}
+
+static void fill_convolution(float *to, const float *from, const form_sizes *sizes,
+                             int64_t channels)
+{
+    for (int64_t g = 0; g < sizes->groups; g++) {
+        for (int64_t r = 0; r < sizes->rows; r++) {
+            float *row = to + (g * sizes->rows + r) * sizes->stride;
+            int64_t tap = r / channels, channel = r % channels;
+            for (int64_t c = 0; c < sizes->columns; c++) {
+                row[c] = from[((g * sizes->columns + c) * channels + channel) * sizes->taps + tap];
+            }
+        }
+    }
+}
+
+static void fill_matrix(float *to, const float *from, const form_sizes *sizes, bool transposed)
+{
+    for (int64_t r = 0; r < sizes->rows; r++) {
+        for (int64_t c = 0; c < sizes->columns; c++) {
+            to[r * sizes->stride + c] =
+                transposed ? from[c * sizes->rows + r] : from[r * sizes->columns + c];
+        }
+    }
+}
+
+static void fill(hd_constant_form form, const hd_operand *constant, const form_sizes *sizes,
+                 float *to)
+{
+    if (form.kind == HD_CUDA_FORM_MATRIX || form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED) {
+        fill_matrix(to, constant->data, sizes, form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED);
+    } else {
+        fill_convolution(to, constant->data, sizes, constant->shape.dims[1]);
     }
 }
 
@@ -65,12 +132,10 @@ void hd_cuda_constant_destroy(hd_unit *unit, hd_packed **packed)
 hd_status hd_cuda_constant_create(hd_unit *unit, hd_constant_form form, const hd_operand *constant,
                                   hd_packed **out_packed, hd_error *error)
 {
-    bool transposed = form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED;
-    int64_t rows = constant->shape.dims[transposed ? 1 : 0];
-    int64_t columns = constant->shape.dims[transposed ? 0 : 1];
-    size_t size = (size_t)(rows * hd_cuda_row_stride(columns)) * sizeof(float);
+    form_sizes sizes = sizes_of(form, &constant->shape);
+    size_t size = (size_t)(sizes.groups * sizes.rows * sizes.stride) * sizeof(float);
     hd_packed *packed = hd_alloc_zero(1, sizeof *packed);
-    float *staged = hd_alloc(size);
+    float *staged = hd_alloc_zero(1, size);
     *out_packed = NULL;
     hd_status status = packed == NULL || staged == NULL ? HD_OUT_OF_MEMORY : HD_OK;
     if (status == HD_OK) {
@@ -79,7 +144,7 @@ hd_status hd_cuda_constant_create(hd_unit *unit, hd_constant_form form, const hd
         status = take(unit, size, packed) ? HD_OK : HD_OUT_OF_MEMORY;
     }
     if (status == HD_OK) {
-        fill_matrix(staged, constant->data, rows, columns, transposed);
+        fill(form, constant, &sizes, staged);
         status = hd_unit_copy(unit, packed->memory, staged, size);
     }
     hd_free(staged);

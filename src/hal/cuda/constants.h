@@ -10,7 +10,10 @@ typedef enum hd_cuda_form {
     HD_CUDA_FORM_NONE,
     /* a matrix [K, N]: K rows, hd_cuda_row_stride(N) elements apart, the rest zeros */
     HD_CUDA_FORM_MATRIX,
-    HD_CUDA_FORM_MATRIX_TRANSPOSED /* the same of one that the model has as [N, K] */
+    HD_CUDA_FORM_MATRIX_TRANSPOSED, /* the same of one that the model has as [N, K] */
+    /* a convolution's weight: [group][kernel row][kernel column][channel], rows as of a matrix */
+    HD_CUDA_FORM_CONVOLUTION,
+    HD_CUDA_FORM_DEPTHWISE /* [kernel row][kernel column][channel], dense */
 } hd_cuda_form;
 
 /* Elements from row to row of a matrix of `columns` columns: a multiple of 4. */

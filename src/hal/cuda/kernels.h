@@ -5,6 +5,7 @@
 /* The files. */
 #define HD_CUDA_FILE_LIST(X)                                                                       \
     X(attention_float32)                                                                           \
+    X(convolution_float32)                                                                         \
     X(elementwise)                                                                                 \
     X(movement)                                                                                    \
     X(product_float32)                                                                             \
@@ -25,6 +26,19 @@
     X(attention_float32, attention_128x16, true, 80)                                               \
     X(attention_float32, attention_128x32, true, 80)                                               \
     X(attention_float32, attention_128x64, true, 80)                                               \
+    X(convolution_float32, convolution_wide32x64, true, 80)                                        \
+    X(convolution_float32, convolution_wide64x64, true, 80)                                        \
+    X(convolution_float32, convolution_wide64x128, true, 80)                                       \
+    X(convolution_float32, convolution_wide128x128, true, 80)                                      \
+    X(convolution_float32, convolution_single32x64, true, 80)                                      \
+    X(convolution_float32, convolution_single64x64, true, 80)                                      \
+    X(convolution_float32, convolution_single64x128, true, 80)                                     \
+    X(convolution_float32, convolution_split32x64, true, 90)                                       \
+    X(convolution_float32, convolution_split64x64, true, 90)                                       \
+    X(convolution_float32, convolution_split64x128, true, 90)                                      \
+    X(convolution_float32, convolution_depthwise1, false, 80)                                      \
+    X(convolution_float32, convolution_depthwise4, false, 80)                                      \
+    X(convolution_float32, convolution_plain, false, 80)                                           \
     X(elementwise, elementwise_narrow, false, 80)                                                  \
     X(elementwise, elementwise_wide, false, 80)                                                    \
     X(movement, copy_1, false, 80)                                                                 \

@@ -56,6 +56,7 @@ typedef struct hd_cuda_operator {
 /* Families of operators, each a table that ends with HD_OP_NONE; hd_cuda_operators_<family>. */
 #define HD_CUDA_FAMILY_LIST(X)                                                                     \
     X(attention)                                                                                   \
+    X(convolution)                                                                                 \
     X(copy)                                                                                        \
     X(elementwise)                                                                                 \
     X(indexing)                                                                                    \

@@ -97,5 +97,9 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
     return hd_cpu_compile_operation(&untagged, region, kernel, error);
 }
 
-const hd_compile_table hd_sim_compile = {supports,        supports_in_chain, constant_form,
-                                         create_constant, destroy_constant,  make_kernel};
+const hd_compile_table hd_sim_compile = {.supports = supports,
+                                         .supports_in_chain = supports_in_chain,
+                                         .constant_form = constant_form,
+                                         .constant_create = create_constant,
+                                         .constant_destroy = destroy_constant,
+                                         .kernel = make_kernel};

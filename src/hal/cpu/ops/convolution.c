@@ -473,6 +473,10 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
     if (status != HD_OK) {
         return status;
     }
+    if (sizes.planar_input || sizes.planar_output) {
+        return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
+                                 "the cpu convolves channels last");
+    }
     if (hd_shape_count(&operation->outputs[0].shape) == 0) {
         compilation->kernel.run = run_nothing;
         return HD_OK;

@@ -4,8 +4,7 @@
 
 #include "activation.h"
 
-/* The length of a chunk of K: its sum is one chain. */
-#define HD_CHUNK 128
+#define HD_CHUNK 128 /* as in product_tile.cuh */
 
 typedef struct hd_cuda_product {
     const float *x;        /* [m, k] */
