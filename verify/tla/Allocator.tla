@@ -16,9 +16,10 @@
 (* Abstracted: all blocks are of one size, each a segment of its own, and the limit is their number, *)
 (* so a block is in use, free, in somebody's hands, or the system's. Each user has a stream of his   *)
 (* own, submits at most one piece of work to it for each block that he had, and the block may be     *)
-(* recorded on one other stream (whose work was in flight from the start). Cutting, joining and      *)
-(* descriptions are left to the explorer.                                                            *)
-EXTENDS Naturals, FiniteSets
+(* recorded on other streams, on each as often as it has got a new point. With Recording streams have *)
+(* work in flight from the start, and get one more. Cutting, joining and descriptions are left to the *)
+(* explorer.                                                                                         *)
+EXTENDS Naturals, FiniteSets, TLC
 
 CONSTANTS Users, \* each with a stream
     Blocks,
@@ -35,25 +36,26 @@ VARIABLES
     owner,     \* its stream
     point,     \* of its own stream when it was freed
     records,   \* stream -> point that it was recorded at; 0: not
-    touched,   \* <<stream, point>> of works that use the block: what REUSE is about; a ghost
+    touched,   \* <<stream, point, user, round>> of works in flight that use the block, and whose it was then: what REUSE is
+               \* about; a ghost
     submitted, completed, \* of each stream
     armed,     \* of each stream: the point that its watch waits for; 0: not armed
     lock, \* whose the allocator's lock is between two actions
-    progress, transit, \* under the lock; transit: users who carry memory
+    news, transit, \* under the lock; transit: users who carry memory; news: users since whose look the free blocks
+                   \* have become more (the code counts progress, and they compare)
     seekers, \* users who found nothing: who frees a block meanwhile tells them
     asleep,    \* waiting on the condition and not yet woken
-    seen,      \* of each user: the progress that it looked at last
     carried,   \* of each user: how many segments of the system it has in hand
     toArm,     \* of each user: <<stream, point>> for which it is about to set the stream's watch
     held,      \* of each user: the block that it has
     round, pc
 
-vars == <<state, owner, point, records, touched, submitted, completed, armed, lock, progress, transit, seekers,
-          asleep, seen, carried, toArm, held, round, pc>>
+vars == <<state, owner, point, records, touched, submitted, completed, armed, lock, news, transit, seekers,
+          asleep, carried, toArm, held, round, pc>>
 blockVars == <<state, owner, point, records, touched>>
 lineVars == <<submitted, completed>>
-userVars == <<seen, carried, toArm, held, round>>
-waitVars == <<armed, lock, progress, transit, seekers, asleep>>
+userVars == <<carried, toArm, held, round>>
+waitVars == <<armed, lock, news, transit, seekers, asleep>>
 
 Go(u, where) == pc' = [pc EXCEPT ![u] = where]
 Reached(s, p) == completed[s] >= p
@@ -65,9 +67,9 @@ Init ==
     /\ point = [b \in Blocks |-> 0] /\ records = [b \in Blocks |-> [s \in Users |-> 0]]
     /\ touched = [b \in Blocks |-> {}]
     /\ submitted = [s \in Users |-> IF Recording THEN 1 ELSE 0] /\ completed = [s \in Users |-> 0]
-    /\ armed = [s \in Users |-> 0] /\ lock = Nobody /\ progress = 0 /\ transit = {} /\ seekers = {}
+    /\ armed = [s \in Users |-> 0] /\ lock = Nobody /\ news = {} /\ transit = {} /\ seekers = {}
     /\ asleep = {}
-    /\ seen = [u \in Users |-> 0] /\ carried = [u \in Users |-> None] /\ toArm = [u \in Users |-> {}]
+    /\ carried = [u \in Users |-> None] /\ toArm = [u \in Users |-> {}]
     /\ held = [u \in Users |-> None] /\ round = [u \in Users |-> 0] /\ pc = [u \in Users |-> "out"]
 
 \* ---- hd_allocator_allocate
@@ -77,8 +79,11 @@ Collected == [b \in Blocks |->
     ELSE IF state[b] = "recorded" /\ Settled(b) THEN "cached" ELSE state[b]]
 Grown == \E b \in Blocks : Collected[b] # state[b]
 MayTake(u, b) == Collected[b] = "common" \/ (Collected[b] = "cached" /\ owner[b] = u)
+\* Those who compare progress later; to the others it means nothing.
+Comparing == {u \in Users : pc[u] \in {"grow", "fail", "arm", "sleep"}}
+MoreIsFree == news' = Comparing
 Unlocked == lock = Nobody \* the action takes the allocator's lock, and lets it go
-Wake == asleep' = {}
+Wake == IF Mutant = "signal_one" /\ asleep # {} THEN \E w \in asleep : asleep' = asleep \ {w} ELSE asleep' = {}
 
 TakeBlock(u, b, from) == \* the block is u's; nothing of its past matters any more
     /\ state' = [from EXCEPT ![b] = "use"] /\ owner' = [owner EXCEPT ![b] = u]
@@ -90,7 +95,7 @@ Return(u) == Go(u, "have") /\ seekers' = seekers \ {u}
 Hit(u) == \* under the stream's lock only
     /\ pc[u] = "out" /\ round[u] < Rounds /\ u \notin seekers /\ Mutant \notin {"found_then_unlocked", "hit_unlocked"}
     /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = u /\ TakeBlock(u, b, state)
-    /\ Return(u) /\ UNCHANGED <<lineVars, armed, lock, progress, transit, asleep, seen, carried, toArm, round>>
+    /\ Return(u) /\ UNCHANGED <<lineVars, armed, lock, news, transit, asleep, carried, toArm, round>>
 
 HitUnlocked(u) == \* mutant: a cached block is found, and taken after the stream's lock was dropped
     /\ Mutant = "hit_unlocked"
@@ -98,14 +103,14 @@ HitUnlocked(u) == \* mutant: a cached block is found, and taken after the stream
           /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = u /\ held' = [held EXCEPT ![u] = b]
           /\ Go(u, "found") /\ UNCHANGED blockVars
        \/ pc[u] = "found" /\ TakeBlock(u, held[u], state) /\ Go(u, "have")
-    /\ UNCHANGED <<lineVars, waitVars, seen, carried, toArm, round>>
+    /\ UNCHANGED <<lineVars, waitVars, carried, toArm, round>>
 
 \* A look: takes what may be had; nothing: on to memory of the system.
 Found(u) == /\ \E b \in Blocks : MayTake(u, b) /\ TakeBlock(u, b, Collected)
-            /\ Return(u) /\ lock' = Nobody /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
-            /\ UNCHANGED <<seen, transit>>
-Nothing(u) == /\ state' = Collected /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
-              /\ seen' = [seen EXCEPT ![u] = progress'] /\ transit' = transit \cup {u} /\ Go(u, "grow")
+            /\ Return(u) /\ lock' = Nobody /\ news' = (IF Grown THEN Comparing ELSE news)
+            /\ UNCHANGED transit
+Nothing(u) == /\ state' = Collected /\ news' = (IF Grown THEN Comparing ELSE news) \ {u}
+              /\ transit' = transit \cup {u} /\ Go(u, "grow")
               /\ lock' = Nobody /\ UNCHANGED <<owner, point, records, touched, held>>
 NoneMay(u) == \A b \in Blocks : ~MayTake(u, b)
 
@@ -114,8 +119,8 @@ Allocate(u) == \* the first look; who finds nothing keeps the lock to say so
     /\ \/ Found(u)
        \/ NoneMay(u) /\ u \in seekers /\ Nothing(u) /\ UNCHANGED seekers
        \/ /\ NoneMay(u) /\ u \notin seekers /\ state' = Collected /\ lock' = u /\ Go(u, "announce")
-          /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
-          /\ UNCHANGED <<owner, point, records, touched, held, seen, transit, seekers>>
+          /\ news' = (IF Grown THEN Comparing ELSE news)
+          /\ UNCHANGED <<owner, point, records, touched, held, transit, seekers>>
     /\ UNCHANGED <<lineVars, armed, asleep, carried, toArm, round>>
 
 Announce(u) == \* and looks again
@@ -132,7 +137,7 @@ Find(u) == \* mutant: a block is found, and taken after the lock was dropped
        \/ pc[u] = "found" /\ TakeBlock(u, held[u], state) /\ Go(u, "have")
        \/ /\ pc[u] = "out" /\ round[u] < Rounds /\ \A b \in Blocks : ~MayTake(u, b)
           /\ \E b \in Blocks : state[b] = "system" /\ TakeBlock(u, b, state) /\ Go(u, "have")
-    /\ UNCHANGED <<lineVars, waitVars, seen, carried, toArm, round>>
+    /\ UNCHANGED <<lineVars, waitVars, carried, toArm, round>>
 
 TakeSegment(u) == \* under no lock: the account and the system
     /\ pc[u] = "grow"
@@ -140,12 +145,12 @@ TakeSegment(u) == \* under no lock: the account and the system
        THEN \E b \in Blocks : /\ state[b] = "system" /\ state' = [state EXCEPT ![b] = "hand"]
                               /\ carried' = [carried EXCEPT ![u] = b] /\ Go(u, "add")
        ELSE Go(u, "fail") /\ UNCHANGED <<state, carried>>
-    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, seen, toArm, held, round>>
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, toArm, held, round>>
 
 AddSegment(u) == \* under the lock again, and taken at once
     /\ pc[u] = "add" /\ Unlocked /\ TakeBlock(u, carried[u], state) /\ carried' = [carried EXCEPT ![u] = None]
-    /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ Wake /\ Return(u)
-    /\ UNCHANGED <<lineVars, armed, lock, seen, toArm, round>>
+    /\ transit' = transit \ {u} /\ MoreIsFree /\ Wake /\ Return(u)
+    /\ UNCHANGED <<lineVars, armed, lock, toArm, round>>
 
 \* Another thread's trim, or its own release: a common block leaves the cache, and comes to the system later.
 Release(u) ==
@@ -153,18 +158,18 @@ Release(u) ==
     /\ pc[u] = "out" /\ round[u] < Rounds /\ Unlocked /\ Cardinality({b \in Blocks : Collected[b] = "common"}) > 0
     /\ \E b \in Blocks : /\ Collected[b] = "common" /\ state' = [Collected EXCEPT ![b] = "hand"]
                          /\ carried' = [carried EXCEPT ![u] = b]
-    /\ progress' = progress + (IF Grown THEN 1 ELSE 0)
+    /\ news' = (IF Grown THEN Comparing ELSE news)
     /\ transit' = (IF Mutant = "release_not_counted" THEN transit ELSE transit \cup {u})
-    /\ Go(u, "give_back") /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, seekers, asleep, seen,
+    /\ Go(u, "give_back") /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, seekers, asleep,
                                          toArm, held, round>>
 
 GiveBack(u) ==
     /\ pc[u] = "give_back" /\ state' = [state EXCEPT ![carried[u]] = "system"]
     /\ carried' = [carried EXCEPT ![u] = None] /\ Go(u, "given")
-    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, seen, toArm, held, round>>
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, toArm, held, round>>
 
 Given(u) ==
-    /\ pc[u] = "given" /\ Unlocked /\ transit' = transit \ {u} /\ progress' = progress + 1 /\ Wake
+    /\ pc[u] = "given" /\ Unlocked /\ transit' = transit \ {u} /\ MoreIsFree /\ Wake
     /\ Go(u, "out") /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, userVars>>
 
 \* ---- wait_for_progress: points in flight of each stream that free blocks wait for
@@ -181,55 +186,62 @@ Refuse(u) == Go(u, IF \E b \in Blocks : state[b] # "use" /\ \A v \in Users : pc[
 BeginWait(u) ==
     /\ pc[u] = "fail" /\ Unlocked
     /\ LET others == transit \ {u}
-           more == progress # seen[u] /\ Mutant # "no_second_check"
-       IN /\ transit' = others /\ Wake
-          /\ IF more THEN Go(u, "out") /\ UNCHANGED <<toArm, seen>>
-             ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED <<toArm, seen>>
+           more == u \in news /\ Mutant # "no_second_check"
+       IN /\ transit' = (IF Mutant = "own_transit_kept" THEN transit ELSE others) /\ Wake
+          /\ IF more THEN Go(u, "out") /\ UNCHANGED toArm
+             ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED toArm
              ELSE /\ Go(u, "arm")
-                  /\ seen' = [seen EXCEPT ![u] = progress]
                   /\ toArm' = [toArm EXCEPT ![u] = {<<s, Lowest(PointsOf(s))>> : s \in {x \in Users : PointsOf(x) # {}}}]
-    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, progress, carried, held, round>>
+          /\ news' = news \ {u}
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, carried, held, round>>
 
 \* hd_timeline_set_watch: unless the point is reached, of which all are told at once, the watch is set for it,
 \* or for the earlier one that it is set for already.
-Earlier(s, p) == IF armed[s] = 0 \/ (p < armed[s] /\ armed[s] # Never) THEN p ELSE armed[s]
+Earlier(s, p) ==
+    IF armed[s] = 0 \/ (p < armed[s] /\ armed[s] # Never) THEN p ELSE armed[s]
 Arm(u) ==
     /\ pc[u] = "arm" /\ toArm[u] # {} /\ Unlocked
     /\ \E w \in toArm[u] :
         /\ toArm' = [toArm EXCEPT ![u] = @ \ {w}]
         /\ IF Reached(w[1], w[2])
            THEN /\ UNCHANGED armed
-                /\ IF Mutant = "watch_refused" THEN UNCHANGED <<progress, asleep>>
-                   ELSE progress' = progress + 1 /\ Wake
-           ELSE armed' = [armed EXCEPT ![w[1]] = Earlier(w[1], w[2])] /\ UNCHANGED <<progress, asleep>>
-    /\ UNCHANGED <<blockVars, lineVars, lock, seekers, transit, seen, carried, held, round, pc>>
+                /\ IF Mutant = "watch_refused" THEN UNCHANGED <<news, asleep>>
+                   ELSE MoreIsFree /\ Wake
+           ELSE armed' = [armed EXCEPT ![w[1]] = Earlier(w[1], w[2])] /\ UNCHANGED <<news, asleep>>
+    /\ UNCHANGED <<blockVars, lineVars, lock, seekers, transit, carried, held, round, pc>>
 
 Look(u) == \* the head of the loop
     /\ \/ pc[u] = "arm" /\ toArm[u] = {}
        \/ pc[u] = "sleep" /\ u \notin asleep
     /\ Unlocked
-    /\ IF progress # seen[u] THEN Go(u, "out") /\ UNCHANGED asleep
+    /\ news' = news \ {u}
+    /\ IF u \in news THEN Go(u, "out") /\ UNCHANGED asleep
        ELSE IF ~InFlight /\ transit = {} THEN Refuse(u) /\ UNCHANGED asleep
        ELSE asleep' = asleep \cup {u} /\ Go(u, "sleep")
-    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, progress, transit, userVars>>
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, transit, userVars>>
 
 Refused(u) == \* nothing is on its way: OUT_OF_MEMORY
     /\ pc[u] = "refused" /\ Go(u, "out") /\ round' = [round EXCEPT ![u] = @ + 1] /\ seekers' = seekers \ {u}
-    /\ UNCHANGED <<blockVars, lineVars, armed, lock, progress, transit, asleep, seen, carried, toArm, held>>
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, news, transit, asleep, carried, toArm, held>>
 
 \* ---- what users do with a block
 Submit(u) == \* work that uses the block
     /\ pc[u] = "have" /\ submitted[u] = completed[u]
     /\ submitted' = [submitted EXCEPT ![u] = @ + 1]
-    /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<u, submitted[u] + 1>>}]
+    /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<u, submitted[u] + 1, u, round[u]>>}]
     /\ Go(u, "submitted") /\ UNCHANGED <<state, owner, point, records, completed, waitVars, userVars>>
 
+Work(s) == \* work that uses no block of these
+    /\ Recording /\ submitted[s] = 1 /\ completed[s] < 2 /\ submitted' = [submitted EXCEPT ![s] = 2]
+    /\ UNCHANGED <<blockVars, completed, waitVars, userVars, pc>>
+
 Record(u) == \* another stream's work in flight uses it, too
-    /\ Recording /\ pc[u] \in {"have", "submitted"}
+    /\ Recording /\ pc[u] \in {"have", "submitted", "recorded"}
     /\ \E s \in Users \ {u} :
-        /\ submitted[s] > completed[s]
-        /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<s, submitted[s]>>}]
-        /\ records' = [records EXCEPT ![held[u]][s] = submitted[s]]
+        /\ submitted[s] > completed[s] /\ records[held[u]][s] # submitted[s]
+        /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<s, submitted[s], u, round[u]>>}]
+        /\ records' = IF Mutant = "record_keeps_older" /\ records[held[u]][s] # 0 THEN records
+                      ELSE [records EXCEPT ![held[u]][s] = submitted[s]]
     /\ Go(u, "recorded") /\ UNCHANGED <<state, owner, point, lineVars, waitVars, userVars>>
 
 \* Under the stream's lock: the block is the stream's at once, or in the caller's hands to wait for records.
@@ -244,25 +256,26 @@ FreeAt(u, p) ==
 Free(u) ==
     /\ pc[u] \in {"have", "submitted", "recorded"}
     /\ FreeAt(u, IF Mutant = "point_too_early" THEN completed[u] ELSE submitted[u])
-    /\ UNCHANGED <<owner, records, touched, lineVars, waitVars, seen, toArm>>
+    /\ UNCHANGED <<owner, records, touched, lineVars, waitVars, toArm>>
 
 List(u) == \* under the allocator's lock: await_records, and those who seek are told
-    /\ pc[u] = "list" /\ Unlocked /\ Go(u, "out") /\ progress' = progress + 1 /\ Wake
+    /\ pc[u] = "list" /\ Unlocked /\ Go(u, "out")
+    /\ IF Mutant = "free_not_told" THEN UNCHANGED <<news, asleep>> ELSE MoreIsFree /\ Wake
     /\ IF carried[u] = None THEN UNCHANGED <<state, carried>>
        ELSE /\ state' = [state EXCEPT ![carried[u]] = IF Settled(carried[u]) THEN "cached" ELSE "recorded"]
             /\ carried' = [carried EXCEPT ![u] = None]
-    /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, transit, seekers, seen, toArm, held, round>>
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, transit, seekers, toArm, held, round>>
 
 \* ---- the device: the next point of a stream is reached, and whoever watches for it is told
 Signal(s) ==
     /\ completed[s] < submitted[s] /\ completed' = [completed EXCEPT ![s] = @ + 1]
-    /\ touched' = [b \in Blocks |-> touched[b] \ {<<s, completed[s] + 1>>}]
+    /\ touched' = [b \in Blocks |-> {t \in touched[b] : t[1] # s \/ t[2] > completed[s] + 1}]
     /\ IF armed[s] # 0 /\ armed[s] <= completed[s] + 1
        THEN /\ Unlocked
             /\ armed' = [armed EXCEPT ![s] = IF Mutant = "watch_stays_armed" THEN Never ELSE 0]
-            /\ progress' = progress + 1
-            /\ asleep' = (IF Mutant = "reached_not_told" THEN asleep ELSE {})
-       ELSE UNCHANGED <<armed, progress, asleep>>
+            /\ MoreIsFree
+            /\ IF Mutant = "reached_not_told" THEN UNCHANGED asleep ELSE Wake
+       ELSE UNCHANGED <<armed, news, asleep>>
     /\ UNCHANGED <<state, owner, point, records, submitted, lock, seekers, transit, userVars, pc>>
 
 Step(u) ==
@@ -270,17 +283,26 @@ Step(u) ==
     \/ Release(u) \/ GiveBack(u) \/ Given(u) \/ BeginWait(u) \/ Arm(u) \/ Look(u) \/ Refused(u) \/ Submit(u) \/ Record(u) \/ Free(u) \/ List(u)
 
 Ended == \A u \in Users : pc[u] = "out" /\ round[u] = Rounds
-Next == (\E u \in Users : Step(u)) \/ (\E s \in Users : Signal(s)) \/ (Ended /\ UNCHANGED vars)
+Next == (\E u \in Users : Step(u)) \/ (\E s \in Users : Signal(s) \/ Work(s)) \/ (Ended /\ UNCHANGED vars)
 Spec == Init /\ [][Next]_vars
+\* Whoever can go on does, and the device reaches every point.
+Fair == Spec /\ \A u \in Users : WF_vars(Step(u)) /\ WF_vars(Signal(u))
+Same == Permutations(Users) \cup Permutations(Blocks)
 
 \* ---- what must hold
 \* Work of another stream that is still in flight touches no block that somebody has now.
 Reuse == \A u \in Users : held[u] # None /\ pc[u] # "found" =>
-    \A t \in touched[held[u]] : t[1] = u \/ <<t[1], t[2]>> \in
-        {<<s, records[held[u]][s]>> : s \in Users}
+    \A t \in touched[held[u]] : t[1] = u \/ (t[3] = u /\ t[4] = round[u])
 OneOwner == \A u, v \in Users : u # v /\ held[u] # None /\ pc[u] # "found" /\ pc[v] # "found" => held[u] # held[v]
 Law == \A b \in Blocks :
     /\ (state[b] = "use") = (\E u \in Users : held[u] = b /\ pc[u] # "found")
     /\ (state[b] = "hand") = (\E u \in Users : carried[u] = b)
+NobodySleepsBesideFree == \* but where the one who frees is about to tell
+    \A u \in asleep : (\E b \in Blocks : MayTake(u, b)) => \E v \in Users : pc[v] = "list"
+SleepsForSomething == \* in flight, or in the hands of one who is awake
+    asleep # {} => InFlight \/ \E v \in Users \ asleep :
+        pc[v] \in {"grow", "add", "fail", "arm", "sleep", "give_back", "given", "list"}
+EveryCallEnds == \A u \in Users : (pc[u] \in {"grow", "fail", "arm", "sleep"}) ~> (pc[u] \in {"have", "refused"})
+Settles == <>Ended
 NoneIsLost == \A u \in Users : pc[u] # "lost"
 =============================================================================
