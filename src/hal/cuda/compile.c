@@ -12,11 +12,11 @@ static const hd_cuda_operator *const families[] = {
 #undef FAMILY_ROW
 };
 
-static const hd_cuda_operator *find(hd_operator_id id)
+static const hd_cuda_operator *find(const hd_cuda_unit *unit, const hd_operation *operation)
 {
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
         for (const hd_cuda_operator *row = families[i]; row->id != HD_OP_NONE; row++) {
-            if (row->id == id) {
+            if (row->id == operation->id && row->supports(unit, operation)) {
                 return row;
             }
         }
@@ -26,8 +26,7 @@ static const hd_cuda_operator *find(hd_operator_id id)
 
 static bool supports(const hd_unit *unit, const hd_operation *operation)
 {
-    const hd_cuda_operator *found = find(operation->id);
-    return found != NULL && found->supports((const hd_cuda_unit *)unit, operation);
+    return find((const hd_cuda_unit *)unit, operation) != NULL;
 }
 
 static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation)
@@ -90,8 +89,8 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
     }
     *step = (hd_cuda_step){.launches = NULL};
     *kernel = (hd_kernel){.parameters = step, .tile_count = 1};
-    const hd_cuda_operator *found = find(operation->id);
-    if (found == NULL || !found->supports(compilation.unit, operation)) {
+    const hd_cuda_operator *found = find(compilation.unit, operation);
+    if (found == NULL) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED,
                                  "CUDA devices have no kernel for it");
     }

@@ -9,6 +9,7 @@
     X(elementwise)                                                                                 \
     X(movement)                                                                                    \
     X(product_float32)                                                                             \
+    X(reduction)                                                                                   \
     X(rows_float32)
 
 /* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
@@ -82,6 +83,19 @@
     X(product_float32, product_wide64x64, true, 80)                                                \
     X(product_float32, product_wide64x128, true, 80)                                               \
     X(product_float32, product_wide128x128, true, 80)                                              \
+    X(reduction, reduce_float32, false, 80)                                                        \
+    X(reduction, reduce_int32, false, 80)                                                          \
+    X(reduction, reduce_int64, false, 80)                                                          \
+    X(reduction, arg_float32, false, 80)                                                           \
+    X(reduction, arg_int32, false, 80)                                                             \
+    X(reduction, arg_int64, false, 80)                                                             \
+    X(reduction, softmax_any_axis, false, 80)                                                      \
+    X(reduction, group_norm, false, 80)                                                            \
+    X(reduction, batch_norm, false, 80)                                                            \
+    X(reduction, lrn, false, 80)                                                                   \
+    X(reduction, cum_sum_float32, false, 80)                                                       \
+    X(reduction, cum_sum_int32, false, 80)                                                         \
+    X(reduction, cum_sum_int64, false, 80)                                                         \
     X(rows_float32, softmax_256, false, 80)                                                        \
     X(rows_float32, softmax_768, false, 80)                                                        \
     X(rows_float32, softmax_1024, false, 80)                                                       \

@@ -53,7 +53,8 @@ typedef struct hd_cuda_operator {
     hd_status (*compile)(hd_cuda_compilation *compilation);
 } hd_cuda_operator;
 
-/* Families of operators, each a table that ends with HD_OP_NONE; hd_cuda_operators_<family>. */
+/* Families of operators, each a table that ends with HD_OP_NONE; hd_cuda_operators_<family>. Of several rows for an operator
+ * the first that supports an operation computes it. */
 #define HD_CUDA_FAMILY_LIST(X)                                                                     \
     X(attention)                                                                                   \
     X(convolution)                                                                                 \
@@ -61,7 +62,9 @@ typedef struct hd_cuda_operator {
     X(elementwise)                                                                                 \
     X(indexing)                                                                                    \
     X(movement)                                                                                    \
+    X(normalization)                                                                               \
     X(product)                                                                                     \
+    X(reduction)                                                                                   \
     X(rows)
 
 #define HD_CUDA_FAMILY_DECLARE_(family) extern const hd_cuda_operator hd_cuda_operators_##family[];
