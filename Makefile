@@ -60,6 +60,7 @@ verify: test-deps debug
 	@verify/structure/run
 	@verify/interleave/run
 	@verify/tla/run
+	@verify/tla/traces/run
 	@tools/install-deps lean || true
 	@verify/lean/check
 

@@ -4,6 +4,7 @@
  *   explore --litmus        the litmus tests as a table: outcomes that C11 allows, that are reached, why
  *   explore [--unreduced] [--limit SCHEDULES] [--seconds SECONDS] [SCENARIO...]
  *   explore SCENARIO --replay SCHEDULE
+ *   explore SCENARIO --events COUNT     what happened in so many executions, for verify/tla/traces
  *
  * One line a scenario, tab-separated: name, ok or FAIL, schedules, executions that were cut off because
  * they would have repeated one, complete or what bounded it, seconds. A failure is followed by what
@@ -123,6 +124,21 @@ static int replay(const scenario *what, const char *schedule)
     return end == EXECUTION_FAILED ? 1 : 0;
 }
 
+/* Prints the events of the first executions with at most three preemptions, where loads return the newest store. */
+static int print_events(const scenario *what, uint64_t count)
+{
+    search_begin(
+        (search_options){.bounded = true, .preemptions = 3, .spurious = what->spurious != 0});
+    trace_is_on = trace_is_short = true;
+    execution_end end;
+    do {
+        printf("execution\n");
+        end = scheduler_execute(what->run, what->spurious, 0, false);
+        printf("%s\n", end == EXECUTION_COMPLETE ? "complete" : "failed");
+    } while (end == EXECUTION_COMPLETE && --count > 0 && search_next());
+    return end == EXECUTION_COMPLETE ? 0 : 1;
+}
+
 /* The numbers of a set, with ranges. */
 static void print_set(uint64_t set)
 {
@@ -208,6 +224,8 @@ int main(int count, char **arguments)
         } else if (i + 2 < count && strcmp(arguments[i + 1], "--replay") == 0) {
             schedule = arguments[i + 2];
             return replay(find_scenario(arguments[i]), schedule);
+        } else if (i + 2 < count && strcmp(arguments[i + 1], "--events") == 0) {
+            return print_events(find_scenario(arguments[i]), strtoull(arguments[i + 2], NULL, 10));
         } else {
             any = true;
             ok = explore(find_scenario(arguments[i]), limit, seconds) && ok;

@@ -87,6 +87,8 @@ void scenario_refuse_memory(uint32_t nth, uint32_t count);
 /* Notes that an outcome (0 to 63) is possible. */
 void scenario_outcome(uint32_t number);
 
+/* A line of the scenario's own in traces. */
+void scenario_event(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Names memory in traces. */
 void trace_name(const void *memory, size_t size, const char *name);
 

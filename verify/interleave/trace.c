@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "heap.h"
+#include "scenario.h"
 #include "scheduler.h"
 #include "search.h"
 
@@ -16,6 +17,7 @@
 #define PLACE_LIMIT 512
 
 bool trace_is_on;
+bool trace_is_short;
 
 static struct {
     uintptr_t address;
@@ -134,9 +136,21 @@ const char *trace_place(uintptr_t place)
     return places[at].text;
 }
 
+void scenario_event(const char *format, ...)
+{
+    char text[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (trace_is_on) {
+        trace_line("%s", text);
+    }
+}
+
 void trace_line(const char *format, ...)
 {
-    if (scheduler_is_alone()) {
+    if (scheduler_is_alone() && !trace_is_short) {
         return; /* set-up and clean-up */
     }
     uint32_t thread = scheduler_current();
@@ -145,6 +159,10 @@ void trace_line(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    if (trace_is_short) {
+        printf("%u %s\n", thread, text);
+        return;
+    }
     printf("%4u  %u %-10s %-48s", search_depth(), thread, thread_names[thread], text);
     const uintptr_t *callers;
     uint32_t count = scheduler_callers(&callers);

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 extern bool trace_is_on;
+/* Lines say thread and event only, also while one thread is alone: for the trace specs (verify/tla/traces). */
+extern bool trace_is_short;
 
 void trace_restart(void);
 void trace_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -4,13 +4,14 @@
 (* Promises: ONCE (a watch is told once each time that it was put into the list, at its point), BOUND *)
 (* (no lost wake-up: when a signal returns nobody waits for what it reached).                        *)
 (*                                                                                                   *)
-(* Grain: one action is one atomic operation on completed or waiting; the list changes together with *)
-(* one of these, under the lock. One thread signals the points 1 to Last in order; watches are taken *)
+(* Grain: one action is one operation on completed, waiting, the lock or the condition, so that traces *)
+(* of the C code can be followed (TimelineTrace); the list changes together with one of these, under *)
+(* the lock. One thread signals the points 1 to Last in order; watches are taken *)
 (* off the list and told one at a time, so that one may be set again meanwhile.                      *)
 (* Abstracted: time limits may pass at any moment or never; which of several reached watches is next *)
 (* is open; memory is sequentially consistent, which is what the seq_cst accesses to completed and   *)
 (* waiting give; the mutant late_store shows what happens when the look at waiting is done first.    *)
-EXTENDS Naturals, FiniteSets
+EXTENDS Naturals, FiniteSets, TLC
 
 CONSTANTS Waiters,
     Watchers, \* threads that set a watch, each for a point
@@ -40,12 +41,13 @@ Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 S == "signaller"
 Idle == IF Mutant = "late_store" THEN "look" ELSE "begin"
 
-Init ==
+InitWith(points, watched) ==
     /\ completed = 0 /\ waiting = 0 /\ lock = Nobody /\ listed = {} /\ asleep = {}
     /\ at = [w \in Watches |-> 0] /\ sets = [w \in Watches |-> 0]
-    /\ wanted \in [Waiters \cup Watchers -> 1..Last] /\ watch \in [Watchers -> Watches]
+    /\ wanted = points /\ watch = watched
     /\ saw = 0 /\ taken = {} /\ told = [w \in Watches |-> 0] /\ due = {}
     /\ pc = [t \in Threads |-> IF t = S THEN Idle ELSE "begin"]
+Init == \E points \in [Waiters \cup Watchers -> 1..Last], watched \in [Watchers -> Watches] : InitWith(points, watched)
 
 \* ---- hd_timeline_signal
 Store ==
@@ -74,15 +76,19 @@ Notify == \* broadcast
     /\ UNCHANGED <<completed, waiting, lock, list, wanted, watch, saw, taken, told, due>>
 
 Reached == {w \in listed : at[w] <= completed + (IF Mutant = "told_early" THEN 1 ELSE 0)}
-Take == \* one watch, and unlock; or the end
+Take == \* one watch; or the end
     /\ pc[S] = "take"
     /\ IF Reached = {} \/ (Mutant = "one_watch" /\ \E w \in Watches : told[w] > 0)
        THEN Go(S, Idle) /\ lock' = Nobody /\ UNCHANGED <<taken, waiting, listed>>
        ELSE \E w \in Reached :
-           /\ taken' = {w} /\ waiting' = waiting - 1 /\ Go(S, "tell")
+           /\ taken' = {w} /\ waiting' = waiting - 1 /\ UNCHANGED lock
            /\ listed' = IF Mutant = "watch_stays" THEN listed ELSE listed \ {w}
-           /\ lock' = IF Mutant = "told_locked" THEN lock ELSE Nobody
+           /\ Go(S, IF Mutant = "told_locked" THEN "tell" ELSE "let_go")
     /\ UNCHANGED <<completed, at, sets, asleep, wanted, watch, saw, told, due>>
+
+LetGo ==
+    /\ pc[S] = "let_go" /\ lock' = Nobody /\ Go(S, "tell")
+    /\ UNCHANGED <<completed, waiting, list, asleep, wanted, watch, saw, taken, told, due>>
 
 Tell == \* whoever relies on the watch is told
     /\ pc[S] = "tell" /\ told' = [w \in Watches |-> told[w] + (IF w \in taken THEN 1 ELSE 0)]
@@ -115,7 +121,7 @@ Sleep(t) == lock' = Nobody /\ Go(t, "sleep") /\ asleep' = asleep \cup {t} /\ UNC
 \* Puts the watch into the list, or finds it there.
 List(t) ==
     LET w == watch[t] IN
-    /\ lock' = Nobody /\ Go(t, "done") /\ UNCHANGED asleep /\ listed' = listed \cup {w}
+    /\ Go(t, IF w \in listed THEN "uncount" ELSE "unlock") /\ UNCHANGED <<asleep, lock>> /\ listed' = listed \cup {w}
     /\ sets' = [sets EXCEPT ![w] = @ + (IF w \in listed THEN 0 ELSE 1)]
     /\ at' = [at EXCEPT ![w] = IF w \notin listed \/ (wanted[t] < @ /\ Mutant # "watch_not_moved")
                                    \/ Mutant = "watch_moved_back"
@@ -129,35 +135,55 @@ CountAndSleep(t) ==
 CheckPoint(t) ==
     /\ pc[t] = "check"
     /\ IF completed >= wanted[t] /\ ~(Mutant = "watch_blind" /\ t \in Watchers)
-       THEN /\ waiting' = waiting - 1 /\ lock' = Nobody /\ Go(t, "done") /\ UNCHANGED <<asleep, list, due>>
-       ELSE IF t \in Waiters THEN Sleep(t) /\ UNCHANGED <<waiting, due>>
-       ELSE /\ List(t) /\ due' = due \cup {t}
-            /\ waiting' = waiting - (IF watch[t] \in listed /\ Mutant # "watch_counted_twice" THEN 1 ELSE 0)
-    /\ UNCHANGED <<completed, wanted, watch, saw, taken, told>>
+       THEN Go(t, "uncount") /\ UNCHANGED <<lock, asleep, list, due>>
+       ELSE IF t \in Waiters THEN Go(t, "rest") /\ UNCHANGED <<lock, asleep, list, due>>
+       ELSE List(t) /\ due' = due \cup {t}
+    /\ UNCHANGED <<completed, waiting, wanted, watch, saw, taken, told>>
+
+Rest(t) == pc[t] = "rest" /\ Sleep(t) /\ UNCHANGED <<completed, waiting, wanted, watch, saw, taken, told, due>>
+
+Late(t) == \* its time is over: the last look decides between HD_OK and HD_NOT_YET
+    /\ pc[t] = "late" /\ Go(t, "uncount")
+    /\ UNCHANGED <<completed, waiting, lock, list, asleep, wanted, watch, saw, taken, told, due>>
+
+Uncount(t) ==
+    /\ pc[t] = "uncount" /\ Go(t, "unlock")
+    /\ waiting' = waiting - (IF Mutant = "watch_counted_twice" /\ t \in due THEN 0 ELSE 1)
+    /\ UNCHANGED <<completed, lock, list, asleep, wanted, watch, saw, taken, told, due>>
+
+Unlock(t) ==
+    /\ pc[t] = "unlock" /\ lock' = Nobody /\ Go(t, "done")
+    /\ UNCHANGED <<completed, waiting, list, asleep, wanted, watch, saw, taken, told, due>>
 
 Wake(t) ==
     /\ pc[t] = "sleep" /\ t \notin asleep /\ lock = Nobody /\ lock' = t /\ Go(t, "check")
     /\ UNCHANGED <<completed, waiting, list, asleep, wanted, watch, saw, taken, told, due>>
 
-Expire(t) == \* the time limit passes; the last look decides between HD_OK and HD_NOT_YET
-    /\ pc[t] = "sleep" /\ lock = Nobody /\ asleep' = asleep \ {t} /\ waiting' = waiting - 1
-    /\ Go(t, "done")
-    /\ UNCHANGED <<completed, lock, list, wanted, watch, saw, taken, told, due>>
+Expire(t) == \* the time limit passes: it is not woken any more, and takes the lock
+    /\ t \in asleep /\ asleep' = asleep \ {t} /\ Go(t, "expired")
+    /\ UNCHANGED <<completed, waiting, lock, list, wanted, watch, saw, taken, told, due>>
+
+ExpiredLock(t) ==
+    /\ pc[t] = "expired" /\ lock = Nobody /\ lock' = t /\ Go(t, "late")
+    /\ UNCHANGED <<completed, waiting, list, asleep, wanted, watch, saw, taken, told, due>>
 
 WakeAtWill(t) ==
     /\ Spurious /\ t \in asleep /\ asleep' = asleep \ {t}
     /\ UNCHANGED <<completed, waiting, lock, list, wanted, watch, saw, taken, told, due, pc>>
 
-Locks(t) == IF t = S THEN SignalLock ELSE Enter(t) \/ Wake(t)
-Steps(t) == IF t = S THEN Store \/ LookWaiting \/ Judge \/ Take \/ Notify \/ Tell
+Locks(t) == IF t = S THEN SignalLock ELSE Enter(t) \/ Wake(t) \/ ExpiredLock(t)
+Steps(t) == IF t = S THEN Store \/ LookWaiting \/ Judge \/ Take \/ LetGo \/ Notify \/ Tell
             ELSE FirstLook(t) \/ LookThenCount(t) \/ Count(t) \/ CountAndSleep(t) \/ CheckPoint(t)
+                 \/ Rest(t) \/ Late(t) \/ Uncount(t) \/ Unlock(t)
 Chance(t) == t # S /\ (Expire(t) \/ WakeAtWill(t))
 AllDone == completed = Last /\ pc[S] = Idle /\ \A t \in Threads \ {S} : pc[t] = "done" /\ UNCHANGED vars
 Next == (\E t \in Threads : Locks(t) \/ Steps(t) \/ Chance(t)) \/ AllDone
 Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars(Locks(t))
 
+Same == Permutations(Watchers) \cup Permutations(Watches)
+
 \* ---- what must hold
-Counted == {"check", "sleep"}
+Counted == {"check", "rest", "sleep", "expired"}
 WaitingCounts == lock = Nobody =>
     waiting = Cardinality({t \in Waiters : pc[t] \in Counted}) + Cardinality(listed)
 ToldOncePerSet == \A w \in Watches :

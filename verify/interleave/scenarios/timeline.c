@@ -16,6 +16,10 @@ static timeline_state *timeline_open(void)
     scenario_require("explorer", state != NULL);
     *state = (timeline_state){.told = 0};
     scenario_require("explorer", hd_timeline_init(&state->timeline) == HD_OK);
+    trace_name(&state->timeline.completed, sizeof state->timeline.completed, "completed");
+    trace_name(&state->timeline.waiting, sizeof state->timeline.waiting, "waiting");
+    trace_name(&state->timeline.mutex, sizeof state->timeline.mutex, "mutex");
+    trace_name(&state->timeline.changed, sizeof state->timeline.changed, "changed");
     trace_name(&state->timeline, sizeof state->timeline, "timeline");
     hd_timeline_submit(&state->timeline);
     hd_timeline_submit(&state->timeline);
@@ -31,7 +35,9 @@ static void timeline_end(timeline_state *state)
 static void signal_one(timeline_state *state, uint64_t point)
 {
     state->work[point] = 1;
+    scenario_event("signals %u", (unsigned)point);
     hd_timeline_signal(&state->timeline, point);
+    scenario_event("returns");
 }
 
 static void signal_first(void *argument)
@@ -53,10 +59,26 @@ static void signal_second(void *argument)
     signal_one(state, 2);
 }
 
+/* The calls under test, with what verify/tla/traces needs to know of them. */
+static hd_status wait_until(timeline_state *state, uint64_t point, uint64_t deadline)
+{
+    scenario_event("waits %u", (unsigned)point);
+    hd_status status = hd_timeline_wait(&state->timeline, point, deadline);
+    scenario_event("returns");
+    return status;
+}
+
+static bool set_watch(timeline_state *state, hd_timeline_watch *watch, uint64_t point)
+{
+    scenario_event("watches %p %u", (void *)watch, (unsigned)point);
+    bool waits = hd_timeline_set_watch(&state->timeline, watch, point);
+    scenario_event("returns");
+    return waits;
+}
+
 static void await(timeline_state *state, uint64_t point)
 {
-    scenario_require("BOUND.reached",
-                     hd_timeline_wait(&state->timeline, point, HD_FOREVER) == HD_OK);
+    scenario_require("BOUND.reached", wait_until(state, point, HD_FOREVER) == HD_OK);
     scenario_require("SAFE.work-seen", state->work[point] == 1);
 }
 
@@ -73,8 +95,8 @@ static void await_second(void *argument)
 static void await_limited(void *argument)
 {
     timeline_state *state = argument;
-    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
-                                        hd_timeline_wait(&state->timeline, 1, SCENARIO_LATER));
+    hd_status status =
+        SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET, wait_until(state, 1, SCENARIO_LATER));
     scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
     if (status == HD_OK) {
         scenario_require("SAFE.work-seen", state->work[1] == 1);
@@ -91,6 +113,7 @@ typedef struct counted_watch {
 static void note_reached(hd_timeline_watch *watch)
 {
     timeline_state *state = ((counted_watch *)watch)->state;
+    scenario_event("told %p", (void *)watch);
     hd_check_no_lock_held();
     scenario_require("SAFE.work-seen", state->work[watch->point] == 1);
     state->told++;
@@ -103,7 +126,7 @@ static bool add_watch(timeline_state *state, uint64_t point)
     counted_watch *watch = hd_alloc(sizeof *watch);
     scenario_require("explorer", watch != NULL);
     *watch = (counted_watch){.watch = {.reached = note_reached}, .state = state};
-    bool waits = hd_timeline_set_watch(&state->timeline, &watch->watch, point);
+    bool waits = set_watch(state, &watch->watch, point);
     if (!waits) {
         scenario_require("SAFE.work-seen", state->work[point] == 1);
         hd_free(watch);
@@ -139,8 +162,8 @@ static void limited_against_signal(void)
 static void await_second_limited(void *argument)
 {
     timeline_state *state = argument;
-    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
-                                        hd_timeline_wait(&state->timeline, 2, SCENARIO_LATER));
+    hd_status status =
+        SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET, wait_until(state, 2, SCENARIO_LATER));
     scenario_require("SAFE.work-seen", status == HD_NOT_YET || state->work[2] == 1);
     scenario_outcome(status == HD_OK ? 0 : 1);
 }
@@ -202,6 +225,7 @@ static void watch_and_wait(void)
 static void count_reached(hd_timeline_watch *watch)
 {
     counted_watch *counted = (counted_watch *)watch;
+    scenario_event("told %p", (void *)watch);
     hd_check_no_lock_held();
     hd_add_relaxed(&counted->told, 1);
 }
@@ -209,7 +233,7 @@ static void count_reached(hd_timeline_watch *watch)
 static void set_first(void *argument)
 {
     counted_watch *watch = argument;
-    if (!hd_timeline_set_watch(&watch->state->timeline, &watch->watch, 1)) {
+    if (!set_watch(watch->state, &watch->watch, 1)) {
         scenario_require("SAFE.work-seen", watch->state->work[1] == 1);
         hd_add_relaxed(&watch->told, 1);
     }
@@ -223,7 +247,7 @@ static void watch_moves(void (*signaller)(void *))
     counted_watch *watch = hd_alloc_zero(1, sizeof *watch);
     hd_thread threads[2];
     *watch = (counted_watch){.watch = {.reached = count_reached}, .state = state};
-    scenario_require("SAFE.waits", hd_timeline_set_watch(&state->timeline, &watch->watch, 2));
+    scenario_require("SAFE.waits", set_watch(state, &watch->watch, 2));
     scenario_start(&threads[0], "signaller", signaller, state);
     scenario_start(&threads[1], "setter", set_first, watch);
     hd_thread_join(&threads[0]);
@@ -244,9 +268,9 @@ static void watch_set_for_later(void)
     counted_watch *watch = hd_alloc_zero(1, sizeof *watch);
     hd_thread thread;
     *watch = (counted_watch){.watch = {.reached = count_reached}, .state = state};
-    scenario_require("SAFE.waits", hd_timeline_set_watch(&state->timeline, &watch->watch, 1));
+    scenario_require("SAFE.waits", set_watch(state, &watch->watch, 1));
     scenario_start(&thread, "signaller", signal_first, state);
-    scenario_require("SAFE.waits", hd_timeline_set_watch(&state->timeline, &watch->watch, 2));
+    scenario_require("SAFE.waits", set_watch(state, &watch->watch, 2));
     hd_thread_join(&thread);
     scenario_require("ONCE.told", hd_load_relaxed(&watch->told) == 1);
     signal_one(state, 2);
