@@ -64,7 +64,7 @@ HD_API HD_MUST_CHECK hd_status hd_batch_create(hd_model *model, const hd_batch_o
  *
  * When the queue is full, waits at most options->wait_ms, first come first served, or refuses.
  * HD_EXHAUSTED: no place came, or 1,024 callbacks are outstanding. HD_UNSUPPORTED: rows of these
- * shapes are not proven independent. HD_INVALID_ARGUMENT: a tensor does not fit the model, or
+ * shapes are not proven independent, or a tensor lies in the device's memory (hd_tensor.place). HD_INVALID_ARGUMENT: a tensor does not fit the model, or
  * the numbers of rows differ. HD_OUT_OF_MEMORY. HD_CLOSED: the batch or the device was shut
  * down. HD_FORKED. The outcome, told by future and callback: HD_OK, what the run of the model
  * failed with, HD_CANCELLED, HD_DEADLINE, HD_CLOSED. */

@@ -3,9 +3,11 @@
  * once, and another stream only when the device has finished with it (REUSE).
  *
  * On the CPU a block is ordinary memory. The host may touch it once the operations that were
- * submitted to the stream before the allocation are done (hd_stream_synchronize).
+ * submitted to the stream before the allocation are done (hd_stream_synchronize). On a device with memory of its own the
+ * host never touches it: hd_memory_copy brings data there and back, and a run reads and writes it in place where a
+ * tensor says so (hd_tensor.place).
  *
- * Thread-safety: any thread, all functions at once. Only hd_memory_allocate may block. In a
+ * Thread-safety: any thread, all functions at once. Only hd_memory_allocate and hd_memory_copy may block. In a
  * forked child all functions answer HD_FORKED. */
 #ifndef HEDDLE_MEMORY_H
 #define HEDDLE_MEMORY_H
@@ -40,6 +42,13 @@ HD_API HD_MUST_CHECK hd_status hd_memory_free(hd_device *device, void *memory, h
  * begins there, or the stream is none of the device. HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_record_stream(hd_device *device, void *memory,
                                                        hd_stream stream, hd_error *error);
+
+/* Copies `size` bytes, each side being the process's memory or the device's, and returns when they are there. It is no
+ * part of any stream's order: what was submitted before and uses either side must be done (hd_stream_synchronize).
+ * HD_INVALID_ARGUMENT: device is NULL, or a side is NULL and size not 0. HD_LOST. HD_FORKED. Works after
+ * hd_device_shutdown, too. */
+HD_API HD_MUST_CHECK hd_status hd_memory_copy(hd_device *device, void *to, const void *from,
+                                              size_t size, hd_error *error);
 
 /* Gives the cached memory that the device has finished with back to the system: segments with no
  * block in use or in flight. Does not block. HD_INVALID_ARGUMENT: device is NULL. HD_FORKED. */

@@ -36,6 +36,12 @@ HD_API size_t hd_dtype_size(hd_dtype dtype);
 /* For example "float32"; "none" for a value that is no dtype. Static storage. */
 HD_API const char *hd_dtype_name(hd_dtype dtype);
 
+/* Where a tensor's data lies. On the CPU both are the same. */
+typedef enum hd_tensor_place {
+    HD_TENSOR_HOST = 0,  /* ordinary memory of the process */
+    HD_TENSOR_DEVICE = 1 /* memory of the model's device, as hd_memory_allocate gives it */
+} hd_tensor_place;
+
 /* One input or output of a run.
  * As an input: `data` holds `size` bytes, at least the product of `dims` times the element's size;
  *   the library reads it during the call and keeps no reference afterwards.
@@ -43,6 +49,10 @@ HD_API const char *hd_dtype_name(hd_dtype dtype);
  *   library allocates. After a successful run `dtype`, `rank`, `dims` and `size` (bytes written) are
  *   set. After a run that failed, was cancelled or late nothing of the struct has changed; what `data`
  *   points to may have.
+ * `place` HD_TENSOR_DEVICE: the device reads or writes `data` where it is, in the order of the run's stream; a run that
+ *   waits for its caller has no stream, and what the memory is used for before must be done then. An output has `data`
+ *   then. Data that is known to be none of the device's is refused (HD_INVALID_ARGUMENT). Runs of a model take such
+ *   tensors; batch queues (HD_UNSUPPORTED), graphs and files do not.
  * `name` NULL means by position: the n-th tensor is the model's n-th input or output.
  * Alignment: at least that of the element type; 64 bytes is fastest. */
 typedef struct hd_tensor {
@@ -52,6 +62,7 @@ typedef struct hd_tensor {
     int64_t dims[HD_MAX_RANK];
     void *data;
     size_t size;
+    hd_tensor_place place; /* of `data` */
 } hd_tensor;
 
 /* Frees `data` of an output that the library allocated, and sets `data` and `size` to zero.

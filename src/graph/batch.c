@@ -341,6 +341,23 @@ static hd_status count_rows(const hd_model *model, const hd_tensor *const *input
     return HD_OK;
 }
 
+/* Requests are put together and taken apart by the host. */
+static hd_status check_places(const hd_model *model, const hd_tensor *const *inputs,
+                              hd_tensor *const *outputs, hd_error *error)
+{
+    const hd_block *root = model->graph->root;
+    bool is_hosts = true;
+    for (size_t i = 0; i < root->input_count; i++) {
+        is_hosts = is_hosts && inputs[i]->place == HD_TENSOR_HOST;
+    }
+    for (size_t i = 0; i < root->output_count; i++) {
+        is_hosts = is_hosts && (outputs[i] == NULL || outputs[i]->place == HD_TENSOR_HOST);
+    }
+    return is_hosts || model->device->unit->is_host
+               ? HD_OK
+               : hd_fail(error, HD_UNSUPPORTED, "a batch queue takes tensors of the host's memory");
+}
+
 /* Fills in the entry; on failure nothing is left to undo. */
 static hd_status prepare_entry(hd_batch *batch, hd_batch_entry *entry, const hd_tensor *inputs,
                                size_t input_count, hd_error *error)
@@ -352,6 +369,9 @@ static hd_status prepare_entry(hd_batch *batch, hd_batch_entry *entry, const hd_
     hd_status status = hd_bind_inputs(model, inputs, input_count, given, error);
     if (status == HD_OK) {
         status = hd_bind_outputs(model, entry->outputs, entry->output_count, wanted, error);
+    }
+    if (status == HD_OK) {
+        status = check_places(model, given, wanted, error);
     }
     if (status == HD_OK) {
         status = count_rows(model, given, &entry->request.rows, error);

@@ -327,6 +327,10 @@ hd_status hd_graph_add_constant(hd_graph *graph, const hd_tensor *tensor, hd_val
         return hd_fail(error, HD_INVALID_ARGUMENT, "graph, tensor or out_value is NULL");
     }
     const char *name = tensor->name == NULL ? "" : tensor->name;
+    if (tensor->place != HD_TENSOR_HOST) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "constant '%s': it is not in the host's memory",
+                       name);
+    }
     hd_status status = check_declaration(name, tensor->dtype, tensor->rank, tensor->dims, 0, error);
     if (status != HD_OK) {
         return status;
@@ -375,7 +379,7 @@ static bool is_whole(const hd_attribute *attribute)
     case HD_ATTRIBUTE_FLOATS:
         return attribute->floats != NULL || attribute->count == 0;
     case HD_ATTRIBUTE_TENSOR:
-        return attribute->tensor != NULL &&
+        return attribute->tensor != NULL && attribute->tensor->place == HD_TENSOR_HOST &&
                (attribute->tensor->data != NULL || attribute->tensor->size == 0);
     }
     return false;

@@ -527,11 +527,12 @@ static hd_status list_references(hd_planner *planner, hd_plan *plan)
 /* Lets a step write output `index` straight to the caller's memory where that is possible. */
 static bool make_direct(hd_planner *planner, hd_tensor_id id, uint32_t index)
 {
+    hd_memory_place place =
+        hd_planner_is_on_device(planner, index) ? HD_PLACE_DEVICE : hd_planner_part_place(planner);
     hd_tensor_id root_id = hd_planner_root(planner, id);
     hd_plan_tensor *root = &planner->tensors[root_id];
     if (planner->tensors[id].data != NULL || !is_in_arena(root) || root->placed ||
-        root->place != hd_planner_part_place(planner) || root->producer == UINT32_MAX ||
-        root->extent != HD_TENSOR_NONE) {
+        root->place != place || root->producer == UINT32_MAX || root->extent != HD_TENSOR_NONE) {
         return false;
     }
     root->output_index = (int32_t)index;
@@ -550,7 +551,8 @@ static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
             continue;
         }
         hd_plan_output *output = &plan->outputs[plan->output_count++];
-        *output = (hd_plan_output){.index = (uint32_t)i};
+        *output = (hd_plan_output){.index = (uint32_t)i,
+                                   .on_device = hd_planner_is_on_device(planner, i)};
         hd_tensor_id id = hd_planner_find(planner, root->outputs[i]);
         if (id == HD_TENSOR_NONE) {
             if (plan->is_last) {
@@ -664,10 +666,9 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
     for (size_t i = 0; status == HD_OK && i < plan->output_count; i++) {
         hd_plan_output *output = &plan->outputs[i];
         if (output->known && !output->direct) {
-            output->source = reference_to(
-                planner,
-                hd_planner_readable(
-                    planner, hd_planner_find(planner, planner->results->outputs[output->index])));
+            hd_tensor_id id = hd_planner_find(planner, planner->results->outputs[output->index]);
+            output->source =
+                reference_to(planner, output->on_device ? id : hd_planner_readable(planner, id));
         }
     }
     for (size_t i = 0; status == HD_OK && i < plan->check_count; i++) {

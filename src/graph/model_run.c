@@ -85,7 +85,7 @@ static hd_status replay(hd_run *run, hd_plan *plan, const hd_plan *before)
 {
     hd_device *device = run->model->device;
     hd_workspace *workspace = run->workspace;
-    bool leaves = run->left != NULL && before == NULL && plan->is_last;
+    bool leaves = hd_run_may_leave(run, plan, before);
     bool is_launch = leaves && hd_plan_is_launch(plan);
     if (run->left != NULL && !(is_launch && hd_run_may_follow(run, plan))) {
         hd_run_await(run);
@@ -192,7 +192,7 @@ static hd_status run_rows(hd_run *run, hd_plan *whole, int64_t rows)
             status = replay(run, plan, NULL);
         }
         if (status == HD_OK) {
-            hd_run_deliver(run, plan);
+            status = hd_run_deliver(run, plan);
         }
     }
     run->is_row = false;
@@ -243,7 +243,9 @@ static hd_status run_whole(hd_run *run, hd_plan *plan)
         return HD_OK;
     }
     if (status == HD_OK) {
-        hd_run_deliver(run, plan);
+        status = hd_run_deliver(run, plan);
+    }
+    if (status == HD_OK) {
         status = hd_run_commit(run);
     }
     if (status == HD_OK) {

@@ -175,9 +175,9 @@ static bool bring_results(placement *self)
     hd_planner *planner = self->planner;
     bool fits = true;
     for (size_t i = 0; i < planner->results->output_count && fits && planner->cut_count == 0; i++) {
-        hd_tensor_id id = planner->wanted[i]
-                              ? hd_planner_find(planner, planner->results->outputs[i])
-                              : HD_TENSOR_NONE;
+        bool is_brought = planner->wanted[i] && !hd_planner_is_on_device(planner, i);
+        hd_tensor_id id =
+            is_brought ? hd_planner_find(planner, planner->results->outputs[i]) : HD_TENSOR_NONE;
         fits = bring_to_reader(self, id);
     }
     for (size_t i = 0; i < planner->cut_count && fits; i++) {
@@ -213,9 +213,9 @@ hd_status hd_planner_place(hd_planner *planner)
         return HD_OK;
     }
     placement self = {.planner = planner};
-    for (size_t t = 0; t < planner->tensor_count; t++) {
+    for (size_t t = 0; t < planner->tensor_count && planner->outer != NULL; t++) {
         if (planner->tensors[t].input_index >= 0) {
-            planner->tensors[t].place = HD_PLACE_HOST;
+            planner->tensors[t].place = HD_PLACE_HOST; /* blocks are the host's */
         }
     }
     size_t count = planner->node_count;

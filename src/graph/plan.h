@@ -26,6 +26,7 @@ typedef struct hd_plan_output {
     size_t size;         /* bytes */
     bool known;          /* dtype and shape are known in this segment */
     bool direct;         /* a step of this segment writes it in place */
+    bool on_device;      /* it is wanted in the memory of a device that is not the host */
     hd_reference source; /* last segment, not direct: copied from there when the steps are done */
 } hd_plan_output;
 

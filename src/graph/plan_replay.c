@@ -115,10 +115,7 @@ static hd_status replay_block(const hd_replay *replay, hd_plan *block, unsigned 
 {
     hd_list_memory memory = {arena, arena}; /* a block is in one place */
     hd_status status = hd_plan_replay(replay, block, &memory, inputs, outputs);
-    if (status == HD_OK) {
-        hd_plan_deliver(block, &memory, inputs, outputs);
-    }
-    return status;
+    return status == HD_OK ? hd_plan_deliver(block, &memory, inputs, outputs) : status;
 }
 
 static hd_status replay_if(const hd_replay *replay, hd_plan_control *control,
@@ -298,17 +295,21 @@ hd_status hd_plan_replay(const hd_replay *replay, hd_plan *plan, const hd_list_m
     return status == HD_OK ? hd_plan_read_checks(plan, memory, replay->error) : status;
 }
 
-void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs,
-                     void *const *outputs)
+hd_status hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs,
+                          void *const *outputs)
 {
-    for (size_t i = 0; i < plan->output_count; i++) {
+    hd_status status = HD_OK;
+    for (size_t i = 0; i < plan->output_count && status == HD_OK; i++) {
         const hd_plan_output *output = &plan->outputs[i];
         if (!output->direct) {
             void *data = outputs[output->index];
             const void *source = hd_reference_resolve(&output->source, memory, inputs, outputs);
-            if (source != data && output->size > 0) {
+            if (output->on_device) {
+                status = hd_unit_copy(plan->device->unit, data, source, output->size);
+            } else if (source != data && output->size > 0) {
                 hd_stop_copy(data, source, output->size);
             }
         }
     }
+    return status;
 }

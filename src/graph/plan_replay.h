@@ -37,8 +37,8 @@ bool hd_plan_is_launch(const hd_plan *plan);
 /* Whether its list is there for a lane whose arenas are of that generation. */
 bool hd_plan_is_recorded(const hd_plan *plan, uint32_t lane, uint64_t generation);
 
-/* Copies the outputs that no step has written in place. */
-void hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, void *const *inputs,
-                     void *const *outputs);
+/* Copies the outputs that no step has written in place. HD_LOST, where some are in the device's memory. */
+HD_MUST_CHECK hd_status hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory,
+                                        void *const *inputs, void *const *outputs);
 
 #endif

@@ -117,12 +117,19 @@ typedef struct hd_planner {
      * about the graph */
     bool keeps_moves;
     const bool *wanted;
-    bool is_for_host; /* a block of a part that the host runs for a device */
+    const bool *outputs_on_device; /* see hd_plan_request */
+    bool is_for_host;              /* a block of a part that the host runs for a device */
     size_t arena_sizes[HD_PLACE_COUNT];
 } hd_planner;
 
 /* Where parts run, and where what the run reads lies: HOST, or DEVICE where the device is the host. */
 hd_memory_place hd_planner_part_place(const hd_planner *planner);
+
+/* Whether the model's output is wanted in the device's memory, which is not the host's. */
+static inline bool hd_planner_is_on_device(const hd_planner *planner, size_t output)
+{
+    return planner->outputs_on_device != NULL && planner->outputs_on_device[output];
+}
 
 /* New tensor; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_tensor(hd_planner *planner, hd_dtype dtype, const hd_shape *shape);

@@ -131,6 +131,9 @@ bool hd_planner_start(hd_planner *planner, const hd_plan_request *request)
         }
         hd_plan_tensor *tensor = &planner->tensors[id];
         tensor->input_index = (int32_t)i;
+        tensor->place = request->inputs_on_device != NULL && request->inputs_on_device[i]
+                            ? HD_PLACE_DEVICE
+                            : hd_planner_part_place(planner);
         tensor->origin = UINT64_C(1) << (i < 63 ? i : 63);
         if (request->input_values[i] != NULL) {
             size_t size = (size_t)hd_shape_count(&tensor->shape) * hd_dtype_size(tensor->dtype);
@@ -209,6 +212,7 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     saved->use_total = 0;
     saved->use_capacity = 0;
     saved->wanted = NULL;
+    saved->outputs_on_device = NULL;
     saved->captured = NULL;
     saved->refusals = NULL;
     saved->tensors = hd_region_copy(planner->region, planner->tensors,
@@ -285,6 +289,7 @@ static hd_status make_plan(const hd_plan_request *request, const hd_budget *budg
                           .region = &plan->region,
                           .error = error,
                           .wanted = request->wanted,
+                          .outputs_on_device = request->outputs_on_device,
                           .budget = *budget};
     atomic_init(&plan->reference_count, 1);
     if (request->before != NULL) {

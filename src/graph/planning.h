@@ -12,9 +12,12 @@ struct hd_planner;
 /* What a plan is made for. */
 typedef struct hd_plan_request {
     const struct hd_model *model;
-    const hd_shape *input_shapes;       /* one a model input */
-    const void *const *input_values;    /* the elements of steering inputs, NULL for the others */
-    const bool *wanted;                 /* one a model output */
+    const hd_shape *input_shapes;    /* one a model input */
+    const void *const *input_values; /* the elements of steering inputs, NULL for the others */
+    const bool *wanted;              /* one a model output */
+    /* one a model input or output: it lies in the memory of a device that is not the host; NULL: none does */
+    const bool *inputs_on_device;
+    const bool *outputs_on_device;
     uint64_t input_bytes;               /* of the whole run */
     hd_plan *before;                    /* the segment before, or NULL */
     const void *const *boundary_values; /* one per boundary of `before` */

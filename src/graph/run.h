@@ -56,6 +56,12 @@ static inline hd_memory_account *hd_run_account(const hd_run *run)
     return &run->model->device->memory;
 }
 
+/* Whether the caller's tensor lies in the memory of a device that is not the host. */
+static inline bool hd_run_is_on_device(const hd_run *run, const hd_tensor *tensor)
+{
+    return tensor->place == HD_TENSOR_DEVICE && !run->model->device->unit->is_host;
+}
+
 static inline size_t hd_run_input_size(const hd_tensor *tensor)
 {
     size_t count = 1;
@@ -75,8 +81,8 @@ HD_MUST_CHECK hd_status hd_run_find_plan(hd_run *run, hd_plan *before, hd_plan *
 /* Gives the segment's outputs that are known now their memory. */
 HD_MUST_CHECK hd_status hd_run_provide_outputs(hd_run *run, const hd_plan *plan);
 
-/* Copies the outputs that no step has written in place. */
-void hd_run_deliver(hd_run *run, const hd_plan *plan);
+/* Copies the outputs that no step has written in place. HD_LOST. */
+HD_MUST_CHECK hd_status hd_run_deliver(hd_run *run, const hd_plan *plan);
 
 /* The results are there, and become the caller's, unless the run was stopped. */
 HD_MUST_CHECK hd_status hd_run_commit(hd_run *run);
@@ -92,6 +98,9 @@ size_t hd_left_run_size(const hd_model *model);
 /* Prepares one in memory of that size. */
 void hd_left_run_init(hd_left_run *left, const hd_model *model, hd_flight *flight);
 
+/* Whether the run may end before the device has done with it: it is the plan's first and last segment, and nothing is to
+ * be copied to the device behind it. */
+bool hd_run_may_leave(const hd_run *run, const hd_plan *plan, const hd_plan *before);
 /* Whether the run of a plan that is one launch can follow those in flight on its lane, of which it disturbs none and
  * reads nothing on the host. */
 bool hd_run_may_follow(const hd_run *run, const hd_plan *plan);

@@ -21,6 +21,15 @@ void hd_left_run_init(hd_left_run *left, const hd_model *model, hd_flight *fligh
     left->writes = (hd_flight_write *)(tables + root->input_count + 2 * root->output_count);
 }
 
+bool hd_run_may_leave(const hd_run *run, const hd_plan *plan, const hd_plan *before)
+{
+    bool may = run->left != NULL && before == NULL && plan->is_last;
+    for (size_t i = 0; may && i < plan->output_count; i++) {
+        may = !plan->outputs[i].on_device || plan->outputs[i].direct;
+    }
+    return may;
+}
+
 bool hd_run_may_follow(const hd_run *run, const hd_plan *plan)
 {
     const hd_workspace *workspace = run->workspace;
@@ -61,6 +70,9 @@ void hd_run_leave(hd_run *run, hd_plan *plan)
     flight->writes = left->writes;
     for (size_t i = 0; i < plan->output_count; i++) {
         const hd_plan_output *output = &plan->outputs[i];
+        if (output->on_device) {
+            continue; /* by the device, in order */
+        }
         left->writes[flight->write_count++] =
             (hd_flight_write){run->output_data[output->index], output->size};
     }
@@ -74,10 +86,9 @@ static hd_status take_results(hd_run *run, const hd_plan *plan)
     }
     status = hd_plan_read_checks(plan, &run->memory, run->error);
     if (status == HD_OK) {
-        hd_run_deliver(run, plan);
-        status = hd_run_commit(run);
+        status = hd_run_deliver(run, plan);
     }
-    return status;
+    return status == HD_OK ? hd_run_commit(run) : status;
 }
 
 hd_status hd_run_land(hd_left_run *left, hd_status status, hd_error *error)

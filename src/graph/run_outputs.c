@@ -43,9 +43,10 @@ hd_status hd_run_provide_outputs(hd_run *run, const hd_plan *plan)
     return HD_OK;
 }
 
-void hd_run_deliver(hd_run *run, const hd_plan *plan)
+hd_status hd_run_deliver(hd_run *run, const hd_plan *plan)
 {
-    hd_plan_deliver(plan, &run->memory, run->input_data, run->output_data);
+    hd_status status = hd_plan_deliver(plan, &run->memory, run->input_data, run->output_data);
+    return status == HD_OK ? HD_OK : hd_fail(run->error, status, "the device was lost");
 }
 
 hd_status hd_run_commit(hd_run *run)
@@ -83,9 +84,13 @@ void hd_run_tell_tensors(const hd_tensor *inputs, size_t input_count, const hd_t
                          size_t output_count)
 {
     for (size_t i = 0; i < input_count; i++) {
-        hd_handover_read(inputs[i].data, hd_run_input_size(&inputs[i]));
+        if (inputs[i].place == HD_TENSOR_HOST) {
+            hd_handover_read(inputs[i].data, hd_run_input_size(&inputs[i]));
+        }
     }
     for (size_t i = 0; i < output_count; i++) {
-        hd_handover_write(outputs[i].data, outputs[i].size);
+        if (outputs[i].place == HD_TENSOR_HOST) {
+            hd_handover_write(outputs[i].data, outputs[i].size);
+        }
     }
 }

@@ -8,6 +8,8 @@
 
 /* How long a run waits for another thread that makes the plan which it needs, too. */
 #define PLAN_WAIT_MS 600000
+/* Beside the rank of an input in a key: it lies in the device's memory. */
+#define ON_DEVICE (UINT32_C(1) << 31)
 
 /* Appends to the key in the workspace; false when out of memory. */
 static bool add_to_key(hd_run *run, const void *data, size_t size)
@@ -33,6 +35,26 @@ hd_shape hd_run_input_shape(const hd_run *run, size_t index)
     return shape;
 }
 
+/* There is no memory, or what was to be read of the device's is lost. */
+static hd_status fail_memory(const hd_run *run)
+{
+    return hd_fail(run->error, hd_unit_memory_refusal(run->model->device->unit),
+                   "no memory for a plan's key");
+}
+
+/* Of an input, wherever it lies. */
+static bool add_elements_to_key(hd_run *run, const hd_tensor *tensor)
+{
+    size_t size = hd_run_input_size(tensor), at = run->key_size;
+    if (!hd_run_is_on_device(run, tensor)) {
+        return add_to_key(run, tensor->data, size);
+    }
+    run->key_size += size;
+    return hd_workspace_reserve_key(run->workspace, hd_run_account(run), run->key_size) &&
+           hd_unit_copy(run->model->device->unit, run->workspace->key + at, tensor->data, size) ==
+               HD_OK;
+}
+
 /* Key of the first segment: wanted outputs, steering inputs, shapes, the steering inputs' elements. */
 static bool make_key(hd_run *run, uint64_t steering)
 {
@@ -40,16 +62,18 @@ static bool make_key(hd_run *run, uint64_t steering)
     run->key_size = 0;
     bool fits = add_to_key(run, &none, sizeof none) && add_to_key(run, &steering, sizeof steering);
     for (size_t i = 0; fits && i < hd_run_root(run)->output_count; i++) {
-        unsigned char wanted = run->output_tensors[i] != NULL;
+        const hd_tensor *output = run->output_tensors[i];
+        unsigned char wanted = output == NULL ? 0 : hd_run_is_on_device(run, output) ? 2 : 1;
         fits = add_to_key(run, &wanted, 1);
     }
     for (size_t i = 0; fits && i < hd_run_root(run)->input_count; i++) {
         const hd_tensor *tensor = run->input_tensors[i];
         hd_shape shape = hd_run_input_shape(run, i);
-        fits = add_to_key(run, &shape.rank, sizeof shape.rank) &&
+        uint32_t rank = shape.rank | (hd_run_is_on_device(run, tensor) ? ON_DEVICE : 0);
+        fits = add_to_key(run, &rank, sizeof rank) &&
                add_to_key(run, shape.dims, shape.rank * sizeof *shape.dims);
         if (fits && i < 63 && (steering >> i & 1) != 0) {
-            fits = add_to_key(run, tensor->data, hd_run_input_size(tensor));
+            fits = add_elements_to_key(run, tensor);
         }
     }
     return fits;
@@ -100,6 +124,19 @@ static hd_plan *add_memo(const hd_run *run, hd_plan *plan, const void *key, size
     return plan;
 }
 
+/* The elements of an input, where the host reads them; NULL: there is no memory, or the device was lost. */
+static const void *read_elements(const hd_run *run, const hd_tensor *tensor, hd_region *region)
+{
+    if (!hd_run_is_on_device(run, tensor)) {
+        return tensor->data;
+    }
+    size_t size = hd_run_input_size(tensor);
+    void *copy = hd_region_array(region, size, 1);
+    return copy != NULL && hd_unit_copy(run->model->device->unit, copy, tensor->data, size) == HD_OK
+               ? copy
+               : NULL;
+}
+
 static hd_status request_plan(hd_run *run, hd_plan *before, uint64_t steering, uint64_t *further,
                               hd_plan **out_plan)
 {
@@ -107,7 +144,8 @@ static hd_status request_plan(hd_run *run, hd_plan *before, uint64_t steering, u
     hd_region region = {0};
     hd_shape *shapes = hd_region_array(&region, inputs, sizeof *shapes);
     const void **values = hd_region_array(&region, inputs, sizeof *values);
-    bool *wanted = hd_region_array(&region, outputs, sizeof *wanted);
+    bool *wanted = hd_region_array(&region, 2 * outputs + inputs, sizeof *wanted);
+    bool *outputs_on_device = wanted + outputs, *inputs_on_device = wanted + 2 * outputs;
     size_t boundaries = before == NULL ? 0 : before->boundary_count;
     const void **boundary_values = hd_region_array(&region, boundaries, sizeof *boundary_values);
     hd_status status = HD_OUT_OF_MEMORY;
@@ -120,10 +158,19 @@ static hd_status request_plan(hd_run *run, hd_plan *before, uint64_t steering, u
         const hd_tensor *tensor = run->input_tensors[i];
         shapes[i] = hd_run_input_shape(run, i);
         input_bytes += hd_run_input_size(tensor);
-        values[i] = i < 63 && (steering >> i & 1) != 0 ? tensor->data : NULL;
+        inputs_on_device[i] = hd_run_is_on_device(run, tensor);
+        if (i < 63 && (steering >> i & 1) != 0) {
+            values[i] = read_elements(run, tensor, &region);
+            if (values[i] == NULL && hd_run_input_size(tensor) > 0) {
+                status = fail_memory(run);
+                goto done;
+            }
+        }
     }
     for (size_t i = 0; i < outputs; i++) {
-        wanted[i] = run->output_tensors[i] != NULL;
+        const hd_tensor *tensor = run->output_tensors[i];
+        wanted[i] = tensor != NULL;
+        outputs_on_device[i] = tensor != NULL && hd_run_is_on_device(run, tensor);
     }
     const unsigned char *next = run->workspace->key + sizeof(uint64_t);
     for (size_t i = 0; i < boundaries; i++) {
@@ -134,6 +181,8 @@ static hd_status request_plan(hd_run *run, hd_plan *before, uint64_t steering, u
                                .input_shapes = shapes,
                                .input_values = values,
                                .wanted = wanted,
+                               .inputs_on_device = inputs_on_device,
+                               .outputs_on_device = outputs_on_device,
                                .input_bytes = input_bytes,
                                .before = before,
                                .boundary_values = boundary_values};
@@ -199,7 +248,7 @@ hd_status hd_run_find_plan(hd_run *run, hd_plan *before, hd_plan **out_plan)
         }
         bool fits = before == NULL ? make_key(run, steering) : make_following_key(run, before);
         if (!fits) {
-            return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for a plan's key");
+            return fail_memory(run);
         }
         *out_plan = find_memo(run);
         if (*out_plan != NULL) {

@@ -47,6 +47,8 @@ typedef struct hd_memory_table {
     void (*destroy)(hd_unit *unit, hd_memory_place place, void *memory, size_t size);
     /* Copies, and returns when it is done; either side may be the host's own memory, or the unit's. HD_LOST. */
     hd_status (*copy)(hd_unit *unit, void *to, const void *from, size_t size);
+    /* False: it is known that these bytes are not all of one piece of the unit's own memory. */
+    bool (*holds)(hd_unit *unit, const void *memory, size_t size);
 } hd_memory_table;
 
 typedef struct hd_compile_table {
@@ -153,6 +155,12 @@ static inline void hd_unit_close(hd_unit **unit) HD_WAITS
 static inline void *hd_unit_memory_create(hd_unit *unit, hd_memory_place place, size_t size)
 {
     return unit->backend->memory->create(unit, place, size);
+}
+
+/* Whether a caller's memory may be of the unit's own. */
+static inline bool hd_unit_holds(hd_unit *unit, const void *memory, size_t size)
+{
+    return unit->backend->memory->holds(unit, memory, size);
 }
 
 /* What it means that there was none. */

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "hal/backend.h"
 #include "runtime/block_records.h"
 #include "runtime/slot_pool.h"
 #include "runtime/stream_cache.h"
@@ -25,6 +26,7 @@ typedef struct stream_watch {
 /* A hit and its free read the first members only. */
 struct hd_allocator {
     hd_timeline *timelines[HD_STREAM_COUNT]; /* constant */
+    hd_unit *unit;                           /* constant; whose memory the blocks are */
     hd_memory_account *account;              /* constant */
     hd_block_table blocks;                   /* synchronized by itself, and by this lock's rank */
     /* Threads that found no free block, until they return: who frees one meanwhile tells them. */
@@ -98,7 +100,8 @@ static void destroy_caches(hd_allocator *allocator, uint32_t count)
     }
 }
 
-hd_status hd_allocator_create(hd_timeline *const *timelines, hd_memory_account *account,
+hd_status hd_allocator_create(hd_timeline *const *timelines, hd_unit *unit,
+                              hd_memory_account *account,
                               hd_allocator **out_allocator) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     *out_allocator = NULL;
@@ -108,6 +111,7 @@ hd_status hd_allocator_create(hd_timeline *const *timelines, hd_memory_account *
     }
     memset(allocator, 0, sizeof *allocator);
     memcpy(allocator->timelines, timelines, sizeof allocator->timelines);
+    allocator->unit = unit;
     allocator->account = account;
     atomic_init(&allocator->seekers, 0);
     hd_block_table_init(&allocator->blocks, account);
@@ -115,8 +119,8 @@ hd_status hd_allocator_create(hd_timeline *const *timelines, hd_memory_account *
     while (caches < HD_STREAM_COUNT) {
         allocator->watches[caches].owner = allocator;
         allocator->watches[caches].watch.reached = note_reached;
-        if (hd_stream_cache_init(&allocator->caches[caches], caches, allocator->timelines) !=
-            HD_OK) {
+        if (hd_stream_cache_init(&allocator->caches[caches], caches, allocator->timelines,
+                                 unit->is_host) != HD_OK) {
             goto fail;
         }
         caches++;
@@ -139,7 +143,7 @@ fail:
 static void free_segment(void *context, char *address, size_t size)
 {
     hd_allocator *allocator = context;
-    hd_pages_free(address, size);
+    hd_unit_memory_destroy(allocator->unit, HD_PLACE_DEVICE, address, size);
     hd_memory_account_give(allocator->account, HD_MEMORY_BLOCKS, size);
 }
 
@@ -231,7 +235,9 @@ static void collect(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_r
         hd_stream_cache *cache = &allocator->caches[i];
         while (hd_stream_cache_reserved(cache) > 0 &&
                (block = hd_stream_cache_pop_reached(cache)) != NULL) {
-            hd_block_poison(block, allocator->timelines[i]);
+            if (cache->poisons) {
+                hd_block_poison(block, allocator->timelines[i]);
+            }
             allocator->common_bytes += block->size;
             share(allocator, block);
             found = true;
@@ -248,7 +254,7 @@ static void *take_pages(hd_allocator *allocator, size_t size)
     if (!hd_memory_account_take(allocator->account, HD_MEMORY_BLOCKS, size)) {
         return NULL;
     }
-    void *pages = hd_pages_alloc(size);
+    void *pages = hd_unit_memory_create(allocator->unit, HD_PLACE_DEVICE, size);
     if (pages == NULL) {
         hd_memory_account_give(allocator->account, HD_MEMORY_BLOCKS, size);
     }

@@ -33,15 +33,17 @@
 #define HD_RUNTIME_ALLOCATOR_H
 
 #include "base/rank.h"
+#include "hal/backend.h"
 #include "heddle/memory.h"
 #include "runtime/memory_account.h"
 #include "runtime/timeline.h"
 
 typedef struct hd_allocator hd_allocator;
 
-/* timelines: one a stream, HD_STREAM_COUNT; they and the account must live longer.
+/* timelines: one a stream, HD_STREAM_COUNT; they, the unit and the account must live longer. Blocks are of the unit's own
+ * memory.
  * HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_allocator_create(hd_timeline *const *timelines,
+HD_MUST_CHECK hd_status hd_allocator_create(hd_timeline *const *timelines, hd_unit *unit,
                                             hd_memory_account *account,
                                             hd_allocator **out_allocator);
 /* All work is done and no timeline is being signalled. Blocks that were never freed go, too. */

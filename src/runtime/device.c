@@ -145,7 +145,7 @@ static hd_status create_allocator(hd_device *device)
     for (uint32_t i = 0; i < HD_STREAM_COUNT; i++) {
         timelines[i] = &device->streams[i].timeline;
     }
-    return hd_allocator_create(timelines, &device->memory, &device->allocator);
+    return hd_allocator_create(timelines, device->unit, &device->memory, &device->allocator);
 }
 
 static void close_units(hd_device *device)

@@ -82,6 +82,20 @@ hd_status hd_memory_record_stream(hd_device *device, void *memory, hd_stream str
     return HD_OK;
 }
 
+hd_status hd_memory_copy(hd_device *device, void *to, const void *from, size_t size,
+                         hd_error *error)
+{
+    hd_status status = refuse_device(device, error);
+    if (status != HD_OK || size == 0) {
+        return status;
+    }
+    if (to == NULL || from == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "to or from is NULL");
+    }
+    status = hd_unit_copy(device->unit, to, from, size);
+    return status == HD_OK ? HD_OK : hd_fail(error, status, "the device was lost");
+}
+
 hd_status hd_memory_trim(hd_device *device, hd_error *error)
 {
     hd_status status = refuse_device(device, error);

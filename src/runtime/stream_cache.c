@@ -20,10 +20,12 @@ static void cache_unlock(hd_stream_cache *cache)
 }
 
 hd_status hd_stream_cache_init(hd_stream_cache *cache, uint32_t stream,
-                               hd_timeline *const *timelines) HD_NO_THREAD_SAFETY_ANALYSIS
+                               hd_timeline *const *timelines,
+                               bool poisons) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     memset(cache, 0, sizeof *cache);
     cache->stream = stream;
+    cache->poisons = poisons;
     cache->timelines = timelines;
     return hd_mutex_init(&cache->mutex, HD_RANK_stream_cache);
 }
@@ -94,7 +96,9 @@ hd_block_freed hd_stream_cache_free(hd_stream_cache *cache, hd_block *block, con
     cache->cached_bytes += block->size;
     if (block->record_count == 0 || hd_block_records_settle(block, cache->timelines)) {
         enlist(cache, block);
-        hd_block_poison(block, timeline);
+        if (cache->poisons) {
+            hd_block_poison(block, timeline);
+        }
     } else {
         hd_block_set(block, HD_BLOCK_RECORDED, cache->stream);
         block->point = block->due;

@@ -22,6 +22,7 @@
 typedef struct hd_stream_cache {
     _Alignas(HD_CACHE_LINE) hd_mutex mutex;
     uint32_t stream;               /* constant */
+    bool poisons;                  /* constant */
     hd_timeline *const *timelines; /* constant */
     hd_free_lists lists HD_GUARDED_BY(&mutex);
     hd_block_queue freed HD_GUARDED_BY(&mutex); /* the same blocks */
@@ -40,9 +41,9 @@ typedef enum hd_block_freed {
     HD_BLOCK_FREED_RECORDED /* it is the caller's, to wait for the streams it was recorded on */
 } hd_block_freed;
 
-/* HD_OUT_OF_MEMORY. */
+/* poisons: the host may write to its blocks. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_stream_cache_init(hd_stream_cache *cache, uint32_t stream,
-                                             hd_timeline *const *timelines);
+                                             hd_timeline *const *timelines, bool poisons);
 void hd_stream_cache_destroy(hd_stream_cache *cache);
 
 /* A block of this class for work of the stream; NULL. */

@@ -154,7 +154,9 @@ void run_some_model_later(uint64_t *state)
 /* One run's output is the next one's input, on another stream, in the order that an event makes. */
 static void chain_on(shared_model *held, const hd_stream *streams, void *block, size_t rows)
 {
-    hd_tensor between = rows_of(block, rows), output = rows_of(malloc(between.size), rows);
+    hd_tensor between = rows_of(block, rows);
+    between.place = HD_TENSOR_DEVICE;
+    hd_tensor output = rows_of(malloc(between.size), rows);
     hd_tensor first = rows_of(inputs, rows), second = between;
     hd_submit_options options = {.struct_size = sizeof options, .stream = streams[0]};
     hd_future *futures[2] = {NULL, NULL};

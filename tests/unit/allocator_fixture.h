@@ -18,6 +18,7 @@
 #define MILLISECOND UINT64_C(1000000)
 
 static hd_timeline *timelines[HD_STREAM_COUNT];
+static hd_unit host_unit; /* whose memory the blocks are */
 static hd_memory_account account;
 static hd_allocator *allocator;
 static uint64_t first_table_bytes; /* what the first allocation takes to describe blocks */
@@ -26,6 +27,7 @@ static inline int make_allocator(void **state)
 {
     (void)state;
     memset(&account, 0, sizeof account);
+    host_unit = (hd_unit){.backend = hd_backend_host(), .is_host = true};
     for (size_t i = 0; i < HD_STREAM_COUNT; i++) {
         timelines[i] = hd_alloc_aligned(sizeof *timelines[i]);
         if (timelines[i] == NULL || hd_timeline_init(timelines[i]) != HD_OK) {
@@ -33,13 +35,13 @@ static inline int make_allocator(void **state)
         }
     }
     void *memory;
-    if (hd_allocator_create(timelines, &account, &allocator) != HD_OK ||
+    if (hd_allocator_create(timelines, &host_unit, &account, &allocator) != HD_OK ||
         hd_allocator_allocate(allocator, 0, 1, 0, &memory, NULL) != HD_OK) {
         return -1;
     }
     first_table_bytes = hd_load_relaxed(&account.kinds[HD_MEMORY_TABLES]);
     hd_allocator_destroy(&allocator);
-    return hd_allocator_create(timelines, &account, &allocator) == HD_OK ? 0 : -1;
+    return hd_allocator_create(timelines, &host_unit, &account, &allocator) == HD_OK ? 0 : -1;
 }
 
 /* Before the first allocation: at most this many bytes of blocks. */

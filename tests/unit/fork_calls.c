@@ -242,6 +242,12 @@ static hd_status record_memory(void)
     return hd_memory_record_stream(device, block, (hd_stream){0}, &error);
 }
 
+static hd_status copy_memory(void)
+{
+    char byte = 0;
+    return hd_memory_copy(device, &byte, &byte, 1, &error);
+}
+
 static hd_status free_memory(void)
 {
     return hd_memory_free(device, block, &error);
@@ -341,6 +347,7 @@ const fork_call fork_calls[] = {
     {" hd_event_elapsed ", measure_event, HD_FORKED},
     {" hd_memory_allocate ", allocate_memory, HD_FORKED},
     {" hd_memory_record_stream ", record_memory, HD_FORKED},
+    {" hd_memory_copy ", copy_memory, HD_FORKED},
     {" hd_memory_free ", free_memory, HD_FORKED},
     {" hd_memory_trim ", trim_memory, HD_FORKED},
     {" hd_memory_get_statistics ", count_memory, HD_FORKED},

@@ -99,7 +99,7 @@ static void open_cache(void)
         timeline_of[i] = &timelines[i];
         need(hd_timeline_init(&timelines[i]));
     }
-    need(hd_stream_cache_init(&cache, 1, timeline_of));
+    need(hd_stream_cache_init(&cache, 1, timeline_of, true));
 }
 
 static void count_bytes_twice(void)
@@ -140,7 +140,8 @@ static void record_on_no_stream(void)
     hd_allocator *allocator;
     hd_memory_account account = {.limit = 0};
     open_cache();
-    need(hd_allocator_create(timeline_of, &account, &allocator));
+    hd_unit unit = {.backend = hd_backend_host(), .is_host = true};
+    need(hd_allocator_create(timeline_of, &unit, &account, &allocator));
     (void)hd_allocator_record(allocator, &account, HD_STREAM_COUNT);
 }
 

@@ -43,8 +43,12 @@ static void blocks_are_allocated_for_a_stream_and_reported(void **state)
     assert_int_equal(hd_stream_acquire(device, 0, &stream, NULL), HD_OK);
     assert_int_equal(hd_memory_allocate(device, stream, 5000, 0, &memory, NULL), HD_OK);
     assert_int_equal(hd_memory_allocate(device, first, 5000, 10, &other, NULL), HD_OK);
-    memset(memory, 1, 5000);
-    memset(other, 2, 5000);
+    char bytes[5000], seen[5000];
+    memset(bytes, 1, sizeof bytes);
+    assert_int_equal(hd_memory_copy(device, memory, bytes, sizeof bytes, NULL), HD_OK);
+    assert_int_equal(hd_memory_copy(device, other, memory, sizeof bytes, NULL), HD_OK);
+    assert_int_equal(hd_memory_copy(device, seen, other, sizeof seen, NULL), HD_OK);
+    assert_memory_equal(seen, bytes, sizeof seen);
     assert_int_equal(hd_memory_get_statistics(device, &counts), HD_OK);
     assert_int_equal(counts.allocations, 2);
     assert_true(counts.in_use_bytes >= 10000);

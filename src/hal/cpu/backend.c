@@ -128,6 +128,13 @@ static hd_status copy_memory(hd_unit *unit, void *to, const void *from, size_t s
     return HD_OK;
 }
 
+/* All memory is the host's. */
+static bool holds_memory(hd_unit *unit, const void *memory, size_t size)
+{
+    (void)unit, (void)memory, (void)size;
+    return true;
+}
+
 static bool supports(const hd_unit *unit, const hd_operation *operation)
 {
     (void)unit;
@@ -214,7 +221,8 @@ static hd_status wait_for(hd_queue *queue, uint64_t point, uint64_t deadline)
     return HD_OK;
 }
 
-static const hd_memory_table memory_table = {create_memory, destroy_memory, copy_memory};
+static const hd_memory_table memory_table = {create_memory, destroy_memory, copy_memory,
+                                             holds_memory};
 static const hd_compile_table compile_table = {.supports = supports,
                                                .supports_in_chain = supports_in_chain,
                                                .constant_form = constant_form,

@@ -29,6 +29,7 @@
     X(cuMemFree)                                                                                   \
     X(cuMemHostAlloc)                                                                              \
     X(cuMemFreeHost)                                                                               \
+    X(cuPointerGetAttribute)                                                                       \
     X(cuMemcpy)                                                                                    \
     X(cuMemcpyAsync)                                                                               \
     X(cuStreamCreate)                                                                              \

@@ -43,4 +43,30 @@ static hd_status copy(hd_unit *unit, void *to, const void *from, size_t size)
                                                        (CUdeviceptr)(uintptr_t)from, size));
 }
 
-const hd_memory_table hd_cuda_memory = {create, destroy, copy};
+/* What the driver says of an address; 0: it knows it not. */
+static uint64_t ask(const hd_cuda_unit *unit, CUpointer_attribute attribute, CUdeviceptr address)
+{
+    uint64_t answer = 0;
+    return unit->driver->cuPointerGetAttribute(&answer, attribute, address) == CUDA_SUCCESS ? answer
+                                                                                            : 0;
+}
+
+static bool holds(hd_unit *unit, const void *memory, size_t size)
+{
+    const hd_cuda_unit *self = (const hd_cuda_unit *)unit;
+    CUdeviceptr address = (CUdeviceptr)(uintptr_t)memory;
+    if (hd_cuda_enter(self) != HD_OK) {
+        return true; /* the run finds that the device was lost */
+    }
+    if ((CUmemorytype)(uint32_t)ask(self, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) !=
+            CU_MEMORYTYPE_DEVICE ||
+        (CUdevice)(uint32_t)ask(self, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address) !=
+            self->device) {
+        return false;
+    }
+    uint64_t start = ask(self, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, address),
+             length = ask(self, CU_POINTER_ATTRIBUTE_RANGE_SIZE, address);
+    return length == 0 || (address - start <= length && size <= length - (address - start));
+}
+
+const hd_memory_table hd_cuda_memory = {create, destroy, copy, holds};

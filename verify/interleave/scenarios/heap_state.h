@@ -14,11 +14,27 @@
 
 typedef struct heap_state {
     hd_timeline timelines[TIMELINES];
+    hd_unit unit;
     hd_memory_account account;
     hd_allocator *allocator;
     uint64_t *blocks[2];
     _Atomic uint32_t accepted;
 } heap_state;
+
+static inline void *heap_create(hd_unit *unit, hd_memory_place place, size_t size)
+{
+    (void)unit, (void)place;
+    return hd_pages_alloc(size);
+}
+
+static inline void heap_destroy(hd_unit *unit, hd_memory_place place, void *memory, size_t size)
+{
+    (void)unit, (void)place;
+    hd_pages_free(memory, size);
+}
+
+static const hd_memory_table heap_memory = {.create = heap_create, .destroy = heap_destroy};
+static const hd_backend heap_backend = {.memory = &heap_memory};
 
 /* At most `segments` segments; 0: no limit. There are no descriptions yet. */
 static inline heap_state *heap_make_empty(uint64_t segments)
@@ -36,9 +52,10 @@ static inline heap_state *heap_make_empty(uint64_t segments)
         atomic_init(&state->account.kinds[i], 0);
     }
     atomic_init(&state->accepted, 0);
+    state->unit = (hd_unit){.backend = &heap_backend, .is_host = true};
     state->account.limit = segments == 0 ? 0 : segments * SEGMENT + TABLES;
-    scenario_require("explorer",
-                     hd_allocator_create(timelines, &state->account, &state->allocator) == HD_OK);
+    scenario_require("explorer", hd_allocator_create(timelines, &state->unit, &state->account,
+                                                     &state->allocator) == HD_OK);
     trace_name(state, sizeof *state, "heap");
     return state;
 }
