@@ -299,8 +299,8 @@ Law == \A b \in Blocks :
     /\ (state[b] = "hand") = (\E u \in Users : carried[u] = b)
 NobodySleepsBesideFree == \* but where the one who frees is about to tell
     \A u \in asleep : (\E b \in Blocks : MayTake(u, b)) => \E v \in Users : pc[v] = "list"
-SleepsForSomething == \* in flight, or in the hands of one who is awake
-    asleep # {} => InFlight \/ \E v \in Users \ asleep :
+SleepsForSomething == \* a point in flight, watched though its block may be in use again; or in the hands of one who is awake
+    asleep # {} => InFlight \/ (\E s \in Users : armed[s] \in 1..submitted[s]) \/ \E v \in Users \ asleep :
         pc[v] \in {"grow", "add", "fail", "arm", "sleep", "give_back", "given", "list"}
 EveryCallEnds == \A u \in Users : (pc[u] \in {"grow", "fail", "arm", "sleep"}) ~> (pc[u] \in {"have", "refused"})
 Settles == <>Ended
