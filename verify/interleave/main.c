@@ -4,7 +4,7 @@
  *   explore --litmus        the litmus tests as a table: outcomes that C11 allows, that are reached, why
  *   explore [--unreduced] [--limit SCHEDULES] [--seconds SECONDS] [SCENARIO...]
  *   explore SCENARIO --replay SCHEDULE
- *   explore SCENARIO --events COUNT     what happened in so many executions, for verify/tla/traces
+ *   explore SCENARIO --events COUNT     what happened in so many random executions, for verify/tla/traces
  *
  * One line a scenario, tab-separated: name, ok or FAIL, schedules, executions that were cut off because
  * they would have repeated one, complete or what bounded it, seconds. A failure is followed by what
@@ -124,11 +124,10 @@ static int replay(const scenario *what, const char *schedule)
     return end == EXECUTION_FAILED ? 1 : 0;
 }
 
-/* Prints the events of the first executions with at most three preemptions, where loads return the newest store. */
+/* Prints the events of executions by chance, where loads return the newest store. */
 static int print_events(const scenario *what, uint64_t count)
 {
-    search_begin(
-        (search_options){.bounded = true, .preemptions = 3, .spurious = what->spurious != 0});
+    search_begin_random(1);
     trace_is_on = trace_is_short = true;
     execution_end end;
     do {

@@ -28,18 +28,36 @@ static uint32_t clocks[THREAD_LIMIT][THREAD_LIMIT];
 static search_options options;
 
 static bool replaying;
+static uint64_t chance; /* state of the generator; 0: nothing is left to chance */
 static uint32_t replay_length;
 
 void search_begin(search_options wanted)
 {
     options = wanted;
     replaying = false;
+    chance = 0;
     length = 0;
     fresh_from = 0;
 }
 
+void search_begin_random(uint64_t seed)
+{
+    search_begin((search_options){.bounded = true});
+    chance = seed | 1;
+}
+
+/* Source: Marsaglia, Xorshift RNGs, Journal of Statistical Software 8 (14), 2003. */
+static uint32_t draw(uint32_t count)
+{
+    chance ^= chance << 13;
+    chance ^= chance >> 7;
+    chance ^= chance << 17;
+    return (uint32_t)(chance >> 32) % count;
+}
+
 bool search_begin_replay(const char *schedule)
 {
+    chance = 0;
     replaying = true;
     replay_length = 0;
     while (*schedule != '\0') {
@@ -74,6 +92,9 @@ void search_restart(void)
 
 bool search_next(void)
 {
+    if (chance != 0) {
+        return true;
+    }
     while (!replaying && length > 0) {
         node *last = &nodes[length - 1];
         fresh_from = length - 1;
@@ -203,6 +224,22 @@ static uint32_t pick_replayed(uint32_t enabled, uint32_t last)
     return here->thread;
 }
 
+static uint32_t pick_by_chance(uint32_t enabled, uint32_t last)
+{
+    node *here = &nodes[depth++];
+    here->thread = last;
+    here->choice = 0;
+    here->choice_count = 0;
+    if ((enabled >> last & 1) == 0 || draw(2) == 0) {
+        for (uint32_t skipped = draw((uint32_t)__builtin_popcount(enabled)); skipped > 0;
+             skipped--) {
+            enabled &= enabled - 1;
+        }
+        here->thread = (uint32_t)__builtin_ctz(enabled);
+    }
+    return here->thread;
+}
+
 uint32_t search_pick(uint32_t enabled, const operation *pending, uint32_t last)
 {
     if (depth >= DEPTH_LIMIT) {
@@ -210,6 +247,9 @@ uint32_t search_pick(uint32_t enabled, const operation *pending, uint32_t last)
     }
     if (replaying) {
         return pick_replayed(enabled, last);
+    }
+    if (chance != 0) {
+        return pick_by_chance(enabled, last);
     }
     if (!options.bounded && depth > fresh_from) {
         analyze(pending);
@@ -234,7 +274,9 @@ uint32_t search_pick(uint32_t enabled, const operation *pending, uint32_t last)
 uint32_t search_choose(uint32_t count)
 {
     node *here = &nodes[depth - 1];
-    if (!replaying && here->choice_count != 0 && here->choice_count != count) {
+    if (chance != 0) {
+        here->choice = draw(count);
+    } else if (!replaying && here->choice_count != 0 && here->choice_count != count) {
         failure("explorer", "an operation did not repeat at step %u", depth - 1);
     }
     here->choice_count = count;

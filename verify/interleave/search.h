@@ -28,6 +28,8 @@ typedef struct search_options {
 } search_options;
 
 void search_begin(search_options options);
+/* Schedules by chance, one after the other without end: whoever had the turn keeps it every second time. */
+void search_begin_random(uint64_t seed);
 /* Runs one given schedule only; false when the text is none. */
 bool search_begin_replay(const char *schedule);
 /* Goes to the next schedule; false when all have been run. The first execution needs no call. */

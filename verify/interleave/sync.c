@@ -57,6 +57,12 @@ uint64_t scenario_now(void)
     return now;
 }
 
+static const char *const rank_names[] = {"none",
+#define RANK_NAME(name) #name,
+                                         HD_RANK_LIST(RANK_NAME)
+#undef RANK_NAME
+};
+
 /* Whether an object lies in the program's static storage, where mutexes need no making. */
 static bool is_static(uintptr_t object)
 {
@@ -117,7 +123,7 @@ static void acquire(hd_mutex *mutex, uintptr_t place)
     state->owner = scheduler_current() + 1;
     view_join(history_view(scheduler_current()), &state->released);
     *scheduler_held_ranks() |= 1u << mutex->rank;
-    trace("lock %s", trace_object((uintptr_t)mutex));
+    trace("lock %s of rank %s", trace_object((uintptr_t)mutex), rank_names[mutex->rank]);
 }
 
 static void give(hd_mutex *mutex, uintptr_t place)
@@ -150,7 +156,7 @@ void hd_mutex_unlock(hd_mutex *mutex) HD_NO_THREAD_SAFETY_ANALYSIS
     operation unlock = {.kind = OPERATION_UNLOCK, .object = (uintptr_t)mutex, .place = PLACE};
     scheduler_turn(&unlock);
     give(mutex, PLACE);
-    trace("unlock %s", trace_object((uintptr_t)mutex));
+    trace("unlock %s of rank %s", trace_object((uintptr_t)mutex), rank_names[mutex->rank]);
     scheduler_done(&unlock);
 }
 

@@ -21,7 +21,8 @@
 (* explorer.                                                                                         *)
 EXTENDS Naturals, FiniteSets, TLC
 
-CONSTANTS Users, \* each with a stream
+CONSTANTS Users,
+    Streams, Home(_), \* and the stream that each user allocates for
     Blocks,
     Rounds, \* blocks that each user takes in turn
     Recording, \* whether a block may be recorded on another user's stream
@@ -32,7 +33,7 @@ None == "none"
 Never == 99 \* a point that is never reached: of a watch that is taken for set and is in no list
 
 VARIABLES
-    state,     \* of each block: "system", "use", "cached", "recorded", "common"
+    state,     \* of each block: "system", "use", "cached", "recorded", "common", "hand", "none"
     owner,     \* its stream
     point,     \* of its own stream when it was freed
     records,   \* stream -> point that it was recorded at; 0: not
@@ -45,32 +46,35 @@ VARIABLES
                    \* have become more (the code counts progress, and they compare)
     seekers, \* users who found nothing: who frees a block meanwhile tells them
     asleep,    \* waiting on the condition and not yet woken
+    leaving,   \* of each user: blocks that it carries back to the system
     carried,   \* of each user: how many segments of the system it has in hand
     toArm,     \* of each user: <<stream, point>> for which it is about to set the stream's watch
     held,      \* of each user: the block that it has
     round, pc
 
 vars == <<state, owner, point, records, touched, submitted, completed, armed, lock, news, transit, seekers,
-          asleep, carried, toArm, held, round, pc>>
+          asleep, leaving, carried, toArm, held, round, pc>>
 blockVars == <<state, owner, point, records, touched>>
 lineVars == <<submitted, completed>>
-userVars == <<carried, toArm, held, round>>
+userVars == <<leaving, carried, toArm, held, round>>
 waitVars == <<armed, lock, news, transit, seekers, asleep>>
 
 Go(u, where) == pc' = [pc EXCEPT ![u] = where]
 Reached(s, p) == completed[s] >= p
-Settled(b) == \A s \in Users : Reached(s, records[b][s]) \/ Mutant = "record_ignored"
+Settled(b) == \A s \in Streams : Reached(s, records[b][s]) \/ Mutant = "record_ignored"
 Done(b) == Settled(b) /\ (Reached(owner[b], point[b]) \/ Mutant = "point_not_asked")
 
-Init ==
-    /\ state = [b \in Blocks |-> "system"] /\ owner = [b \in Blocks |-> Nobody]
-    /\ point = [b \in Blocks |-> 0] /\ records = [b \in Blocks |-> [s \in Users |-> 0]]
+InitWith(there) == \* the blocks that the limit allows
+    /\ state = [b \in Blocks |-> IF b \in there THEN "system" ELSE "none"] /\ owner = [b \in Blocks |-> Nobody]
+    /\ point = [b \in Blocks |-> 0] /\ records = [b \in Blocks |-> [s \in Streams |-> 0]]
     /\ touched = [b \in Blocks |-> {}]
-    /\ submitted = [s \in Users |-> IF Recording THEN 1 ELSE 0] /\ completed = [s \in Users |-> 0]
-    /\ armed = [s \in Users |-> 0] /\ lock = Nobody /\ news = {} /\ transit = {} /\ seekers = {}
+    /\ submitted = [s \in Streams |-> IF Recording THEN 1 ELSE 0] /\ completed = [s \in Streams |-> 0]
+    /\ armed = [s \in Streams |-> 0] /\ lock = Nobody /\ news = {} /\ transit = {} /\ seekers = {}
     /\ asleep = {}
-    /\ carried = [u \in Users |-> None] /\ toArm = [u \in Users |-> {}]
+    /\ leaving = [u \in Users |-> {}] /\ carried = [u \in Users |-> None] /\ toArm = [u \in Users |-> {}]
     /\ held = [u \in Users |-> None] /\ round = [u \in Users |-> 0] /\ pc = [u \in Users |-> "out"]
+
+Init == InitWith(Blocks)
 
 \* ---- hd_allocator_allocate
 \* What collect makes of the freed blocks: common, or its stream's.
@@ -78,32 +82,33 @@ Collected == [b \in Blocks |->
     IF state[b] \in {"cached", "recorded"} /\ Done(b) THEN "common"
     ELSE IF state[b] = "recorded" /\ Settled(b) THEN "cached" ELSE state[b]]
 Grown == \E b \in Blocks : Collected[b] # state[b]
-MayTake(u, b) == Collected[b] = "common" \/ (Collected[b] = "cached" /\ owner[b] = u)
+MayTake(u, b) == Collected[b] = "common" \/ (Collected[b] = "cached" /\ owner[b] = Home(u))
 \* Those who compare progress later; to the others it means nothing.
-Comparing == {u \in Users : pc[u] \in {"grow", "fail", "arm", "sleep"}}
+Comparing == {u \in Users : pc[u] \in {"grow", "release", "give_back_own", "given_own", "regrow", "fail", "arm",
+                                      "sleep"}}
 MoreIsFree == news' = Comparing
 Unlocked == lock = Nobody \* the action takes the allocator's lock, and lets it go
 Wake == IF Mutant = "signal_one" /\ asleep # {} THEN \E w \in asleep : asleep' = asleep \ {w} ELSE asleep' = {}
 
 TakeBlock(u, b, from) == \* the block is u's; nothing of its past matters any more
-    /\ state' = [from EXCEPT ![b] = "use"] /\ owner' = [owner EXCEPT ![b] = u]
-    /\ records' = [records EXCEPT ![b] = [s \in Users |-> 0]]
+    /\ state' = [from EXCEPT ![b] = "use"] /\ owner' = [owner EXCEPT ![b] = Home(u)]
+    /\ records' = [records EXCEPT ![b] = [s \in Streams |-> 0]]
     /\ held' = [held EXCEPT ![u] = b] /\ UNCHANGED <<point, touched>>
 
 Return(u) == Go(u, "have") /\ seekers' = seekers \ {u}
 
 Hit(u) == \* under the stream's lock only
     /\ pc[u] = "out" /\ round[u] < Rounds /\ u \notin seekers /\ Mutant \notin {"found_then_unlocked", "hit_unlocked"}
-    /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = u /\ TakeBlock(u, b, state)
-    /\ Return(u) /\ UNCHANGED <<lineVars, armed, lock, news, transit, asleep, carried, toArm, round>>
+    /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = Home(u) /\ TakeBlock(u, b, state)
+    /\ Return(u) /\ UNCHANGED <<lineVars, armed, lock, news, transit, asleep, leaving, carried, toArm, round>>
 
 HitUnlocked(u) == \* mutant: a cached block is found, and taken after the stream's lock was dropped
     /\ Mutant = "hit_unlocked"
     /\ \/ /\ pc[u] = "out" /\ round[u] < Rounds /\ u \notin seekers
-          /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = u /\ held' = [held EXCEPT ![u] = b]
+          /\ \E b \in Blocks : state[b] = "cached" /\ owner[b] = Home(u) /\ held' = [held EXCEPT ![u] = b]
           /\ Go(u, "found") /\ UNCHANGED blockVars
        \/ pc[u] = "found" /\ TakeBlock(u, held[u], state) /\ Go(u, "have")
-    /\ UNCHANGED <<lineVars, waitVars, carried, toArm, round>>
+    /\ UNCHANGED <<lineVars, waitVars, leaving, carried, toArm, round>>
 
 \* A look: takes what may be had; nothing: on to memory of the system.
 Found(u) == /\ \E b \in Blocks : MayTake(u, b) /\ TakeBlock(u, b, Collected)
@@ -121,13 +126,13 @@ Allocate(u) == \* the first look; who finds nothing keeps the lock to say so
        \/ /\ NoneMay(u) /\ u \notin seekers /\ state' = Collected /\ lock' = u /\ Go(u, "announce")
           /\ news' = (IF Grown THEN Comparing ELSE news)
           /\ UNCHANGED <<owner, point, records, touched, held, transit, seekers>>
-    /\ UNCHANGED <<lineVars, armed, asleep, carried, toArm, round>>
+    /\ UNCHANGED <<lineVars, armed, asleep, leaving, carried, toArm, round>>
 
 Announce(u) == \* and looks again
     /\ pc[u] = "announce"
     /\ \/ Found(u)
        \/ NoneMay(u) /\ Nothing(u) /\ seekers' = seekers \cup {u}
-    /\ UNCHANGED <<lineVars, armed, asleep, carried, toArm, round>>
+    /\ UNCHANGED <<lineVars, armed, asleep, leaving, carried, toArm, round>>
 
 Find(u) == \* mutant: a block is found, and taken after the lock was dropped
     /\ Mutant = "found_then_unlocked"
@@ -137,40 +142,48 @@ Find(u) == \* mutant: a block is found, and taken after the lock was dropped
        \/ pc[u] = "found" /\ TakeBlock(u, held[u], state) /\ Go(u, "have")
        \/ /\ pc[u] = "out" /\ round[u] < Rounds /\ \A b \in Blocks : ~MayTake(u, b)
           /\ \E b \in Blocks : state[b] = "system" /\ TakeBlock(u, b, state) /\ Go(u, "have")
-    /\ UNCHANGED <<lineVars, waitVars, carried, toArm, round>>
+    /\ UNCHANGED <<lineVars, waitVars, leaving, carried, toArm, round>>
 
-TakeSegment(u) == \* under no lock: the account and the system
-    /\ pc[u] = "grow"
+TakeSegment(u) == \* under no lock: the account and the system; at first with nothing given back
+    /\ pc[u] \in {"grow", "regrow"}
     /\ IF \E b \in Blocks : state[b] = "system"
        THEN \E b \in Blocks : /\ state[b] = "system" /\ state' = [state EXCEPT ![b] = "hand"]
                               /\ carried' = [carried EXCEPT ![u] = b] /\ Go(u, "add")
-       ELSE Go(u, "fail") /\ UNCHANGED <<state, carried>>
-    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, toArm, held, round>>
+       ELSE Go(u, IF pc[u] = "grow" THEN "release" ELSE "fail") /\ UNCHANGED <<state, carried>>
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, leaving, toArm, held, round>>
 
 AddSegment(u) == \* under the lock again, and taken at once
     /\ pc[u] = "add" /\ Unlocked /\ TakeBlock(u, carried[u], state) /\ carried' = [carried EXCEPT ![u] = None]
     /\ transit' = transit \ {u} /\ MoreIsFree /\ Wake /\ Return(u)
-    /\ UNCHANGED <<lineVars, armed, lock, toArm, round>>
+    /\ UNCHANGED <<lineVars, armed, lock, leaving, toArm, round>>
 
-\* Another thread's trim, or its own release: a common block leaves the cache, and comes to the system later.
-Release(u) ==
+\* All that nobody has leaves the cache; it comes to the system later.
+TakeOut(u) ==
+    LET free == {b \in Blocks : Collected[b] = "common"} IN
+    /\ state' = [b \in Blocks |-> IF b \in free THEN "hand" ELSE Collected[b]]
+    /\ leaving' = [leaving EXCEPT ![u] = free] /\ news' = (IF Grown THEN Comparing ELSE news)
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, seekers, asleep, carried, toArm, held, round>>
+
+Release(u) == \* another thread's trim
     /\ ~Recording \* so that either model stays small
-    /\ pc[u] = "out" /\ round[u] < Rounds /\ Unlocked /\ Cardinality({b \in Blocks : Collected[b] = "common"}) > 0
-    /\ \E b \in Blocks : /\ Collected[b] = "common" /\ state' = [Collected EXCEPT ![b] = "hand"]
-                         /\ carried' = [carried EXCEPT ![u] = b]
-    /\ news' = (IF Grown THEN Comparing ELSE news)
+    /\ pc[u] = "out" /\ round[u] < Rounds /\ Unlocked /\ \E b \in Blocks : Collected[b] = "common"
+    /\ TakeOut(u) /\ Go(u, "give_back")
     /\ transit' = (IF Mutant = "release_not_counted" THEN transit ELSE transit \cup {u})
-    /\ Go(u, "give_back") /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, seekers, asleep,
-                                         toArm, held, round>>
+
+OwnRelease(u) == \* of one who found nothing, and the system had nothing
+    /\ pc[u] = "release" /\ Unlocked /\ TakeOut(u) /\ UNCHANGED transit
+    /\ Go(u, IF leaving'[u] = {} THEN "fail" ELSE "give_back_own")
 
 GiveBack(u) ==
-    /\ pc[u] = "give_back" /\ state' = [state EXCEPT ![carried[u]] = "system"]
-    /\ carried' = [carried EXCEPT ![u] = None] /\ Go(u, "given")
-    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, toArm, held, round>>
+    /\ pc[u] \in {"give_back", "give_back_own"}
+    /\ state' = [b \in Blocks |-> IF b \in leaving[u] THEN "system" ELSE state[b]]
+    /\ leaving' = [leaving EXCEPT ![u] = {}] /\ Go(u, IF pc[u] = "give_back" THEN "given" ELSE "given_own")
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, waitVars, carried, toArm, held, round>>
 
 Given(u) ==
-    /\ pc[u] = "given" /\ Unlocked /\ transit' = transit \ {u} /\ MoreIsFree /\ Wake
-    /\ Go(u, "out") /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, userVars>>
+    /\ pc[u] \in {"given", "given_own"} /\ Unlocked /\ MoreIsFree /\ Wake
+    /\ transit' = (IF pc[u] = "given" THEN transit \ {u} ELSE transit)
+    /\ Go(u, IF pc[u] = "given" THEN "out" ELSE "regrow") /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, userVars>>
 
 \* ---- wait_for_progress: points in flight of each stream that free blocks wait for
 PointsOf(s) ==
@@ -178,9 +191,9 @@ PointsOf(s) ==
     (IF Mutant = "record_not_waited_for" THEN {}
      ELSE {records[b][s] : b \in {x \in Blocks : state[x] = "recorded" /\ records[x][s] # 0}})
 Lowest(set) == CHOOSE x \in set : \A y \in set : x <= y
-InFlight == (\E s \in Users : PointsOf(s) # {}) \/ (\E b \in Blocks : state[b] = "recorded")
+InFlight == (\E s \in Streams : PointsOf(s) # {}) \/ (\E b \in Blocks : state[b] = "recorded")
 \* A refusal is right when there is neither a free block nor one on its way, but for one whose free has not returned.
-Refuse(u) == Go(u, IF \E b \in Blocks : state[b] # "use" /\ \A v \in Users : pc[v] = "list" => carried[v] # b
+Refuse(u) == Go(u, IF \E b \in Blocks : state[b] \notin {"use", "none"} /\ \A v \in Users : pc[v] = "list" => carried[v] # b
                    THEN "lost" ELSE "refused")
 
 BeginWait(u) ==
@@ -191,9 +204,9 @@ BeginWait(u) ==
           /\ IF more THEN Go(u, "out") /\ UNCHANGED toArm
              ELSE IF ~InFlight /\ others = {} THEN Refuse(u) /\ UNCHANGED toArm
              ELSE /\ Go(u, "arm")
-                  /\ toArm' = [toArm EXCEPT ![u] = {<<s, Lowest(PointsOf(s))>> : s \in {x \in Users : PointsOf(x) # {}}}]
+                  /\ toArm' = [toArm EXCEPT ![u] = {<<s, Lowest(PointsOf(s))>> : s \in {x \in Streams : PointsOf(x) # {}}}]
           /\ news' = news \ {u}
-    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, carried, held, round>>
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, seekers, leaving, carried, held, round>>
 
 \* hd_timeline_set_watch: unless the point is reached, of which all are told at once, the watch is set for it,
 \* or for the earlier one that it is set for already.
@@ -208,7 +221,7 @@ Arm(u) ==
                 /\ IF Mutant = "watch_refused" THEN UNCHANGED <<news, asleep>>
                    ELSE MoreIsFree /\ Wake
            ELSE armed' = [armed EXCEPT ![w[1]] = Earlier(w[1], w[2])] /\ UNCHANGED <<news, asleep>>
-    /\ UNCHANGED <<blockVars, lineVars, lock, seekers, transit, carried, held, round, pc>>
+    /\ UNCHANGED <<blockVars, lineVars, lock, seekers, transit, leaving, carried, held, round, pc>>
 
 Look(u) == \* the head of the loop
     /\ \/ pc[u] = "arm" /\ toArm[u] = {}
@@ -222,13 +235,13 @@ Look(u) == \* the head of the loop
 
 Refused(u) == \* nothing is on its way: OUT_OF_MEMORY
     /\ pc[u] = "refused" /\ Go(u, "out") /\ round' = [round EXCEPT ![u] = @ + 1] /\ seekers' = seekers \ {u}
-    /\ UNCHANGED <<blockVars, lineVars, armed, lock, news, transit, asleep, carried, toArm, held>>
+    /\ UNCHANGED <<blockVars, lineVars, armed, lock, news, transit, asleep, leaving, carried, toArm, held>>
 
 \* ---- what users do with a block
 Submit(u) == \* work that uses the block
-    /\ pc[u] = "have" /\ submitted[u] = completed[u]
-    /\ submitted' = [submitted EXCEPT ![u] = @ + 1]
-    /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<u, submitted[u] + 1, u, round[u]>>}]
+    /\ pc[u] = "have" /\ submitted[Home(u)] = completed[Home(u)]
+    /\ submitted' = [submitted EXCEPT ![Home(u)] = @ + 1]
+    /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<Home(u), submitted[Home(u)] + 1, u, round[u]>>}]
     /\ Go(u, "submitted") /\ UNCHANGED <<state, owner, point, records, completed, waitVars, userVars>>
 
 Work(s) == \* work that uses no block of these
@@ -237,7 +250,7 @@ Work(s) == \* work that uses no block of these
 
 Record(u) == \* another stream's work in flight uses it, too
     /\ Recording /\ pc[u] \in {"have", "submitted", "recorded"}
-    /\ \E s \in Users \ {u} :
+    /\ \E s \in Streams \ {u} :
         /\ submitted[s] > completed[s] /\ records[held[u]][s] # submitted[s]
         /\ touched' = [touched EXCEPT ![held[u]] = @ \cup {<<s, submitted[s], u, round[u]>>}]
         /\ records' = IF Mutant = "record_keeps_older" /\ records[held[u]][s] # 0 THEN records
@@ -255,8 +268,8 @@ FreeAt(u, p) ==
 
 Free(u) ==
     /\ pc[u] \in {"have", "submitted", "recorded"}
-    /\ FreeAt(u, IF Mutant = "point_too_early" THEN completed[u] ELSE submitted[u])
-    /\ UNCHANGED <<owner, records, touched, lineVars, waitVars, toArm>>
+    /\ FreeAt(u, IF Mutant = "point_too_early" THEN completed[Home(u)] ELSE submitted[Home(u)])
+    /\ UNCHANGED <<owner, records, touched, lineVars, waitVars, leaving, toArm>>
 
 List(u) == \* under the allocator's lock: await_records, and those who seek are told
     /\ pc[u] = "list" /\ Unlocked /\ Go(u, "out")
@@ -264,7 +277,8 @@ List(u) == \* under the allocator's lock: await_records, and those who seek are 
     /\ IF carried[u] = None THEN UNCHANGED <<state, carried>>
        ELSE /\ state' = [state EXCEPT ![carried[u]] = IF Settled(carried[u]) THEN "cached" ELSE "recorded"]
             /\ carried' = [carried EXCEPT ![u] = None]
-    /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, transit, seekers, toArm, held, round>>
+    /\ UNCHANGED <<owner, point, records, touched, lineVars, armed, lock, transit, seekers, leaving, toArm, held,
+                    round>>
 
 \* ---- the device: the next point of a stream is reached, and whoever watches for it is told
 Signal(s) ==
@@ -280,28 +294,30 @@ Signal(s) ==
 
 Step(u) ==
     Hit(u) \/ HitUnlocked(u) \/ Allocate(u) \/ Announce(u) \/ Find(u) \/ TakeSegment(u) \/ AddSegment(u)
-    \/ Release(u) \/ GiveBack(u) \/ Given(u) \/ BeginWait(u) \/ Arm(u) \/ Look(u) \/ Refused(u) \/ Submit(u) \/ Record(u) \/ Free(u) \/ List(u)
+    \/ Release(u) \/ OwnRelease(u) \/ GiveBack(u) \/ Given(u) \/ BeginWait(u) \/ Arm(u) \/ Look(u) \/ Refused(u)
+    \/ Submit(u) \/ Record(u) \/ Free(u) \/ List(u)
 
 Ended == \A u \in Users : pc[u] = "out" /\ round[u] = Rounds
-Next == (\E u \in Users : Step(u)) \/ (\E s \in Users : Signal(s) \/ Work(s)) \/ (Ended /\ UNCHANGED vars)
+Next == (\E u \in Users : Step(u)) \/ (\E s \in Streams : Signal(s) \/ Work(s)) \/ (Ended /\ UNCHANGED vars)
 Spec == Init /\ [][Next]_vars
 \* Whoever can go on does, and the device reaches every point.
-Fair == Spec /\ \A u \in Users : WF_vars(Step(u)) /\ WF_vars(Signal(u))
+Fair == Spec /\ \A u \in Users : WF_vars(Step(u)) /\ \A s \in Streams : WF_vars(Signal(s))
+Own(u) == u \* each user has a stream of his own
 Same == Permutations(Users) \cup Permutations(Blocks)
 
 \* ---- what must hold
 \* Work of another stream that is still in flight touches no block that somebody has now.
 Reuse == \A u \in Users : held[u] # None /\ pc[u] # "found" =>
-    \A t \in touched[held[u]] : t[1] = u \/ (t[3] = u /\ t[4] = round[u])
+    \A t \in touched[held[u]] : t[1] = Home(u) \/ (t[3] = u /\ t[4] = round[u])
 OneOwner == \A u, v \in Users : u # v /\ held[u] # None /\ pc[u] # "found" /\ pc[v] # "found" => held[u] # held[v]
 Law == \A b \in Blocks :
     /\ (state[b] = "use") = (\E u \in Users : held[u] = b /\ pc[u] # "found")
-    /\ (state[b] = "hand") = (\E u \in Users : carried[u] = b)
+    /\ (state[b] = "hand") = (\E u \in Users : carried[u] = b \/ b \in leaving[u])
 NobodySleepsBesideFree == \* but where the one who frees is about to tell
     \A u \in asleep : (\E b \in Blocks : MayTake(u, b)) => \E v \in Users : pc[v] = "list"
 SleepsForSomething == \* a point in flight, watched though its block may be in use again; or in the hands of one who is awake
-    asleep # {} => InFlight \/ (\E s \in Users : armed[s] \in 1..submitted[s]) \/ \E v \in Users \ asleep :
-        pc[v] \in {"grow", "add", "fail", "arm", "sleep", "give_back", "given", "list"}
+    asleep # {} => InFlight \/ (\E s \in Streams : armed[s] \in 1..submitted[s]) \/ \E v \in Users \ asleep :
+        pc[v] \notin {"out", "have", "submitted", "recorded", "refused"}
 EveryCallEnds == \A u \in Users : (pc[u] \in {"grow", "fail", "arm", "sleep"}) ~> (pc[u] \in {"have", "refused"})
 Settles == <>Ended
 NoneIsLost == \A u \in Users : pc[u] # "lost"

@@ -9,7 +9,7 @@ static void do_work(heap_state *state, uint32_t stream, uint64_t *block)
 {
     block[0] = 7;
     scenario_require("REUSE.in-flight", block[0] == 7 && block[1] == 5);
-    hd_timeline_signal(&state->timelines[stream], 1);
+    signal_on(state, stream, 1);
 }
 
 static void device_1(void *argument)
@@ -29,7 +29,7 @@ static void device_2_second(void *argument)
     heap_state *state = argument;
     state->blocks[0][0] = 7;
     scenario_require("REUSE.in-flight", state->blocks[0][0] == 7 && state->blocks[0][1] == 5);
-    hd_timeline_signal(&state->timelines[2], 2);
+    signal_on(state, 2, 2);
 }
 
 static void device_1_in_rest(void *argument)
@@ -37,20 +37,20 @@ static void device_1_in_rest(void *argument)
     heap_state *state = argument;
     state->blocks[0][0] = 7;
     scenario_require("REUSE.in-flight", state->blocks[0][0] == 7);
-    hd_timeline_signal(&state->timelines[1], 1);
+    signal_on(state, 1, 1);
 }
 
 static void device_first(void *argument)
 {
     heap_state *state = argument;
-    hd_timeline_signal(&state->timelines[1], 1);
+    signal_on(state, 1, 1);
 }
 
 static void device_both(void *argument)
 {
     heap_state *state = argument;
-    hd_timeline_signal(&state->timelines[1], 1);
-    hd_timeline_signal(&state->timelines[1], 2);
+    signal_on(state, 1, 1);
+    signal_on(state, 1, 2);
 }
 
 static void user_1(void *argument)
@@ -109,9 +109,9 @@ static void freer(void *argument)
 static void submit_and_free(void *argument)
 {
     heap_state *state = argument;
-    (void)hd_timeline_submit(&state->timelines[1]);
+    submit_to(state, 1);
     must_free(state, state->blocks[1]);
-    hd_timeline_signal(&state->timelines[1], 1);
+    signal_on(state, 1, 1);
 }
 
 static void trimmer(void *argument)
@@ -149,7 +149,7 @@ static heap_state *heap_with_block_in_flight(uint32_t stream)
     heap_state *state = heap_make(1);
     state->blocks[0] = must_allocate(state, 1, SEGMENT, 0);
     state->blocks[0][1] = 5;
-    (void)hd_timeline_submit(&state->timelines[stream]);
+    submit_to(state, stream);
     return state;
 }
 
@@ -228,7 +228,7 @@ static void limited_wait_against_signal(void)
 static void record_against_signal(void)
 {
     heap_state *state = heap_with_block_in_flight(2);
-    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
+    must_record(state, state->blocks[0], 2);
     must_free(state, state->blocks[0]);
     run_and_end(state, device_2, user_1);
 }
@@ -238,11 +238,11 @@ static void record_moves_to_later(void)
 {
     heap_state *state = heap_with_block_in_flight(2);
     hd_thread device;
-    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
-    (void)hd_timeline_submit(&state->timelines[2]);
-    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
+    must_record(state, state->blocks[0], 2);
+    submit_to(state, 2);
+    must_record(state, state->blocks[0], 2);
     must_free(state, state->blocks[0]);
-    hd_timeline_signal(&state->timelines[2], 1);
+    signal_on(state, 2, 1);
     scenario_start(&device, "device", device_2_second, state);
     user_1(state);
     hd_thread_join(&device);
@@ -256,7 +256,7 @@ static void rest_of_block_in_flight(void)
     hd_thread device;
     state->blocks[0] = must_allocate(state, 1, SEGMENT, 0);
     state->blocks[0][1] = 5;
-    (void)hd_timeline_submit(&state->timelines[1]);
+    submit_to(state, 1);
     /* behind the work at point 1, as the stream's own next work may have it */
     must_free(state, state->blocks[0]);
     uint64_t *front = must_allocate(state, 1, 64, 0);
@@ -272,7 +272,7 @@ static void rest_of_block_in_flight(void)
 static void record_and_wait(void)
 {
     heap_state *state = heap_with_block_in_flight(2);
-    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, state->blocks[0], 2));
+    must_record(state, state->blocks[0], 2);
     must_free(state, state->blocks[0]);
     run_and_end(state, device_2, waiter_1);
 }
@@ -284,14 +284,14 @@ static void two_waiters(void)
     for (uint32_t i = 0; i < 2; i++) {
         state->blocks[i] = must_allocate(state, 1, SEGMENT, 0);
     }
-    (void)hd_timeline_submit(&state->timelines[1]);
+    submit_to(state, 1);
     for (uint32_t i = 0; i < 2; i++) {
         must_free(state, state->blocks[i]);
     }
     hd_thread waiters[2];
     scenario_start(&waiters[0], "first", keeper_2, state);
     scenario_start(&waiters[1], "second", keeper_3, state);
-    hd_timeline_signal(&state->timelines[1], 1);
+    signal_on(state, 1, 1);
     for (uint32_t i = 0; i < 2; i++) {
         hd_thread_join(&waiters[i]);
         must_free(state, state->blocks[i]);
@@ -337,7 +337,7 @@ static void wait_for_two_points(void)
         state->blocks[i] = must_allocate(state, 1, SEGMENT, 0);
     }
     for (uint32_t i = 0; i < 2; i++) {
-        (void)hd_timeline_submit(&state->timelines[1]);
+        submit_to(state, 1);
         must_free(state, state->blocks[i]);
     }
     hd_thread device;
@@ -361,15 +361,15 @@ static void watch_moves_earlier(void)
     uint64_t *later = must_allocate(state, 1, SEGMENT, 0);
     uint64_t *earlier = must_allocate(state, 2, SEGMENT, 0);
     hd_thread device, large;
-    (void)hd_timeline_submit(&state->timelines[1]);
-    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, earlier, 1));
-    (void)hd_timeline_submit(&state->timelines[1]);
+    submit_to(state, 1);
+    must_record(state, earlier, 1);
+    submit_to(state, 1);
     must_free(state, later);
     scenario_start(&large, "large", large_waiter, state);
     must_free(state, earlier);
     scenario_start(&device, "device", device_first, state);
     use(state, must_allocate(state, 2, SEGMENT, HD_FOREVER));
-    hd_timeline_signal(&state->timelines[1], 2);
+    signal_on(state, 1, 2);
     hd_thread_join(&device);
     hd_thread_join(&large);
     heap_end(state);
@@ -381,10 +381,10 @@ static void free_ends_wait(void)
     heap_state *state = heap_make(2);
     uint64_t *in_flight = must_allocate(state, 1, SEGMENT, 0);
     state->blocks[0] = must_allocate(state, 3, SEGMENT, 0);
-    (void)hd_timeline_submit(&state->timelines[1]);
+    submit_to(state, 1);
     must_free(state, in_flight);
     run_two(state, freer, waiter_2);
-    hd_timeline_signal(&state->timelines[1], 1);
+    signal_on(state, 1, 1);
     heap_end(state);
 }
 
@@ -394,12 +394,12 @@ static void own_free_ends_wait(void)
     heap_state *state = heap_make(2);
     uint64_t *in_flight = must_allocate(state, 2, SEGMENT, 0);
     state->blocks[0] = must_allocate(state, 1, SEGMENT, 0);
-    (void)hd_timeline_submit(&state->timelines[1]);
-    (void)hd_timeline_submit(&state->timelines[2]);
+    submit_to(state, 1);
+    submit_to(state, 2);
     must_free(state, in_flight);
     run_two(state, freer, waiter_1);
-    hd_timeline_signal(&state->timelines[1], 1);
-    hd_timeline_signal(&state->timelines[2], 1);
+    signal_on(state, 1, 1);
+    signal_on(state, 2, 1);
     heap_end(state);
 }
 

@@ -64,6 +64,7 @@ static inline heap_state *heap_make_empty(uint64_t segments)
 static inline void heap_end(heap_state *state)
 {
     hd_memory_statistics counts;
+    scenario_event("ends");
     hd_allocator_trim(state->allocator);
     hd_allocator_get_statistics(state->allocator, &counts);
     scenario_require("FLAT.nothing-in-use", counts.in_use_bytes == 0);
@@ -81,8 +82,10 @@ static inline hd_status allocate(heap_state *state, uint32_t stream, size_t size
 {
     void *memory;
     scenario_limit(deadline);
+    scenario_event("allocates %u %s", (unsigned)stream, deadline == HD_FOREVER ? "" : "limited");
     hd_status status =
         hd_allocator_allocate(state->allocator, stream, size, deadline, &memory, NULL);
+    scenario_event("gets %p", memory);
     scenario_limit(HD_FOREVER);
     *out_block = memory;
     scenario_require("STATUS.allocate", (status == HD_OK) == (memory != NULL) &&
@@ -98,9 +101,32 @@ static inline uint64_t *must_allocate(heap_state *state, uint32_t stream, size_t
     return block;
 }
 
+/* The other calls under test, with what verify/tla/traces needs to know of them. */
+static inline void must_record(heap_state *state, uint64_t *block, uint32_t stream)
+{
+    scenario_event("records %p %u", (void *)block, (unsigned)stream);
+    scenario_require("SAFE.recorded", hd_allocator_record(state->allocator, block, stream));
+    scenario_event("recorded");
+}
+
+static inline void submit_to(heap_state *state, uint32_t stream)
+{
+    (void)hd_timeline_submit(&state->timelines[stream]);
+    scenario_event("submitted %u", (unsigned)stream);
+}
+
+static inline void signal_on(heap_state *state, uint32_t stream, uint64_t point)
+{
+    scenario_event("signals %u", (unsigned)stream);
+    hd_timeline_signal(&state->timelines[stream], point);
+    scenario_event("signalled");
+}
+
 static inline void must_free(heap_state *state, uint64_t *block)
 {
+    scenario_event("frees %p", (void *)block);
     scenario_require("ONCE.freed", hd_allocator_free(state->allocator, block));
+    scenario_event("freed");
 }
 
 /* The same, with the descriptions of the first allocations. */
@@ -109,6 +135,7 @@ static inline heap_state *heap_make(uint64_t segments)
     heap_state *state = heap_make_empty(segments);
     must_free(state, must_allocate(state, 0, SEGMENT, 0));
     hd_allocator_trim(state->allocator);
+    scenario_event("heap %u", (unsigned)segments);
     return state;
 }
 
