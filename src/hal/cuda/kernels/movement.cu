@@ -4,6 +4,8 @@
  * BITS: elements are copied. Thread-safety: any number of launches at once; the output lies on no input. */
 #include "movement.h"
 
+#include "wide.h"
+
 namespace {
 
 /* The elements that a thread moves: HD_CUDA_MOVE_EACH, a block's width apart. */
@@ -21,8 +23,7 @@ template <class F> __device__ __forceinline__ void each(unsigned count, F move)
 
 template <class T> __device__ __forceinline__ void copy(const hd_cuda_copy &p)
 {
-    const T *x = static_cast<const T *>(p.x);
-    T *y = static_cast<T *>(p.y);
+    const bool is_aligned = hd_is_aligned(p.x, sizeof(T)) && hd_is_aligned(p.y, sizeof(T));
     each(p.count, [&](unsigned at) {
         int from = 0, to = 0;
         for (int d = p.rank - 1; d > 0; d--) {
@@ -34,7 +35,7 @@ template <class T> __device__ __forceinline__ void copy(const hd_cuda_copy &p)
         }
         from += static_cast<int>(at) * p.x_strides[0];
         to += static_cast<int>(at) * p.y_strides[0];
-        y[to] = x[from];
+        hd_move<T>(p.y, to, p.x, from, is_aligned);
     });
 }
 
@@ -128,12 +129,11 @@ __device__ __forceinline__ int index_of(const void *indices, bool is_wide, unsig
 
 template <class T> __device__ __forceinline__ void gather(const hd_cuda_gather &p)
 {
-    const T *x = static_cast<const T *>(p.x);
-    T *y = static_cast<T *>(p.y);
+    const bool is_aligned = hd_is_aligned(p.x, sizeof(T)) && hd_is_aligned(p.y, sizeof(T));
     each(p.count, [&](unsigned at) {
         unsigned item = hd_divide(at, p.block), outer = hd_divide(item, p.index_count);
         int index = index_of(p.indices, p.is_wide, item - outer * p.index_count.by, p.dim);
-        y[at] = x[(outer * p.dim + index) * p.block.by + (at - item * p.block.by)];
+        hd_move<T>(p.y, at, p.x, (outer * p.dim + index) * p.block.by + (at - item * p.block.by), is_aligned);
     });
 }
 
