@@ -10,7 +10,8 @@
     X(movement)                                                                                    \
     X(product_float32)                                                                             \
     X(reduction)                                                                                   \
-    X(rows_float32)
+    X(rows_float32)                                                                                \
+    X(spatial)
 
 /* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
  * capability, times ten, that it begins with. */
@@ -107,7 +108,17 @@
     X(rows_float32, layer_norm_1024, false, 80)                                                    \
     X(rows_float32, layer_norm_4096, false, 80)                                                    \
     X(rows_float32, layer_norm_32768, false, 80)                                                   \
-    X(rows_float32, layer_norm_any, false, 80)
+    X(rows_float32, layer_norm_any, false, 80)                                                     \
+    X(spatial, pool_first, false, 80)                                                              \
+    X(spatial, pool_last, false, 80)                                                               \
+    X(spatial, pool_last_by_four, false, 80)                                                       \
+    X(spatial, nearest_1, false, 80)                                                               \
+    X(spatial, nearest_2, false, 80)                                                               \
+    X(spatial, nearest_4, false, 80)                                                               \
+    X(spatial, nearest_8, false, 80)                                                               \
+    X(spatial, nearest_16, false, 80)                                                              \
+    X(spatial, blend, false, 80)                                                                   \
+    X(spatial, blend_by_four, false, 80)
 
 typedef enum hd_cuda_file {
 #define HD_CUDA_FILE_(file) HD_CUDA_FILE_##file,

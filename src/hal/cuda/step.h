@@ -65,7 +65,8 @@ typedef struct hd_cuda_operator {
     X(normalization)                                                                               \
     X(product)                                                                                     \
     X(reduction)                                                                                   \
-    X(rows)
+    X(rows)                                                                                        \
+    X(spatial)
 
 #define HD_CUDA_FAMILY_DECLARE_(family) extern const hd_cuda_operator hd_cuda_operators_##family[];
 HD_CUDA_FAMILY_LIST(HD_CUDA_FAMILY_DECLARE_)
