@@ -6,16 +6,15 @@
 #include "base/clock.h"
 #include "hal/backend.h"
 #include "runtime/block_records.h"
+#include "runtime/common_blocks.h"
+#include "runtime/segments.h"
 #include "runtime/slot_pool.h"
 #include "runtime/stream_cache.h"
 
-/* Small blocks share a segment of this size; larger segments are multiples of it, or of the least
- * grain near the limit. Blocks above SMALL_LIMIT are never cut from a larger one, but a cached one
- * may be LARGE_WASTE classes above the request, that is, below twice its size. */
-#define SEGMENT_SIZE ((size_t)2 << 20)
-#define SMALL_LIMIT  ((size_t)1 << 20)
-#define LEAST_GRAIN  ((size_t)4096)
-#define LARGE_WASTE  3
+/* Blocks above this are never cut from a larger one, but a cached one may be LARGE_WASTE classes above the request, that
+ * is, below twice its size. */
+#define SMALL_LIMIT ((size_t)1 << 20)
+#define LARGE_WASTE 3
 
 /* Tells of the earliest point of a stream that somebody waits for. */
 typedef struct stream_watch {
@@ -26,7 +25,7 @@ typedef struct stream_watch {
 /* A hit and its free read the first members only. */
 struct hd_allocator {
     hd_timeline *timelines[HD_STREAM_COUNT]; /* constant */
-    hd_unit *unit;                           /* constant; whose memory the blocks are */
+    hd_segments segments;                    /* constant */
     hd_memory_account *account;              /* constant */
     hd_block_table blocks;                   /* synchronized by itself, and by this lock's rank */
     /* Threads that found no free block, until they return: who frees one meanwhile tells them. */
@@ -111,7 +110,7 @@ hd_status hd_allocator_create(hd_timeline *const *timelines, hd_unit *unit,
     }
     memset(allocator, 0, sizeof *allocator);
     memcpy(allocator->timelines, timelines, sizeof allocator->timelines);
-    allocator->unit = unit;
+    allocator->segments = (hd_segments){unit, account};
     allocator->account = account;
     atomic_init(&allocator->seekers, 0);
     hd_block_table_init(&allocator->blocks, account);
@@ -142,9 +141,7 @@ fail:
 
 static void free_segment(void *context, char *address, size_t size)
 {
-    hd_allocator *allocator = context;
-    hd_unit_memory_destroy(allocator->unit, HD_PLACE_DEVICE, address, size);
-    hd_memory_account_give(allocator->account, HD_MEMORY_BLOCKS, size);
+    hd_segments_give(&((hd_allocator *)context)->segments, address, size);
 }
 
 void hd_allocator_destroy(hd_allocator **allocator) HD_NO_THREAD_SAFETY_ANALYSIS
@@ -165,44 +162,6 @@ void hd_allocator_destroy(hd_allocator **allocator) HD_NO_THREAD_SAFETY_ANALYSIS
 }
 
 /* ---- Free blocks: a stream's, and everybody's. */
-
-/* Joins `right` to `left`, which lies before it. */
-static void join(hd_allocator *allocator, hd_block *left, hd_block *right)
-    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
-{
-    HD_CHECK("SAFE.neighbours", left->after == right &&
-                                    hd_block_address(left) + left->size == hd_block_address(right));
-    left->size += right->size;
-    left->after = right->after;
-    if (left->after != NULL) {
-        left->after->before = left;
-    }
-    hd_block_table_remove(&allocator->blocks, right);
-    hd_block_table_give(&allocator->blocks, right);
-}
-
-static bool is_common(hd_block *block)
-{
-    return block != NULL && hd_block_get_state(block) == HD_BLOCK_COMMON;
-}
-
-/* The device has finished with a block that nobody has. */
-static void share(hd_allocator *allocator, hd_block *block)
-    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
-{
-    hd_block *before = block->before, *after = block->after;
-    if (is_common(before)) {
-        hd_free_lists_remove(&allocator->common, before);
-        join(allocator, before, block);
-        block = before;
-    }
-    if (is_common(after)) {
-        hd_free_lists_remove(&allocator->common, after);
-        join(allocator, block, after);
-    }
-    hd_block_set(block, HD_BLOCK_COMMON, 0);
-    hd_free_lists_push(&allocator->common, block);
-}
 
 /* Puts a freed block that was recorded where it waits for one of its records, or into its stream's
  * cache if none is left. */
@@ -239,7 +198,7 @@ static void collect(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_r
                 hd_block_poison(block, allocator->timelines[i]);
             }
             allocator->common_bytes += block->size;
-            share(allocator, block);
+            hd_common_blocks_share(&allocator->common, &allocator->blocks, block);
             found = true;
         }
     }
@@ -247,32 +206,6 @@ static void collect(hd_allocator *allocator) HD_REQUIRES(&allocator->mutex, hd_r
 }
 
 /* ---- Segments. */
-
-/* Pages for a segment, counted; NULL where the limit or the system has none. */
-static void *take_pages(hd_allocator *allocator, size_t size)
-{
-    if (!hd_memory_account_take(allocator->account, HD_MEMORY_BLOCKS, size)) {
-        return NULL;
-    }
-    void *pages = hd_unit_memory_create(allocator->unit, HD_PLACE_DEVICE, size);
-    if (pages == NULL) {
-        hd_memory_account_give(allocator->account, HD_MEMORY_BLOCKS, size);
-    }
-    return pages;
-}
-
-/* Pages for a block of this size; near the limit a segment no larger than the block needs. */
-static void *take_segment(hd_allocator *allocator, size_t size, size_t *out_size)
-{
-    size_t wanted = hd_align_up(size, SEGMENT_SIZE), least = hd_align_up(size, LEAST_GRAIN);
-    void *pages = take_pages(allocator, wanted);
-    *out_size = wanted;
-    if (pages == NULL && least < wanted && size < SEGMENT_SIZE) {
-        pages = take_pages(allocator, least);
-        *out_size = least;
-    }
-    return pages;
-}
 
 static void add_segment(hd_allocator *allocator, void *pages, size_t size)
     HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
@@ -282,7 +215,8 @@ static void add_segment(hd_allocator *allocator, void *pages, size_t size)
     if (allocator->reserved_bytes > allocator->most_reserved_bytes) {
         allocator->most_reserved_bytes = allocator->reserved_bytes;
     }
-    share(allocator, hd_block_table_add(&allocator->blocks, pages, size));
+    hd_common_blocks_share(&allocator->common, &allocator->blocks,
+                           hd_block_table_add(&allocator->blocks, pages, size));
     end_transit(allocator);
     note_progress(allocator);
 }
@@ -337,48 +271,21 @@ static bool release_cache(hd_allocator *allocator)
 
 /* ---- Allocate. */
 
-/* Cuts what a block that nobody has holds beyond `size` off. */
-static hd_block *split(hd_allocator *allocator, hd_block *block, size_t size)
-    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
-{
-    hd_block *rest =
-        hd_block_table_add(&allocator->blocks, hd_block_address(block) + size, block->size - size);
-    rest->before = block;
-    rest->after = block->after;
-    if (rest->after != NULL) {
-        rest->after->before = rest;
-    }
-    block->after = rest;
-    block->size = size;
-    return rest;
-}
-
-/* Takes a common block of at least `size` bytes; NULL. */
-static hd_block *pop_common(hd_allocator *allocator, uint32_t class, uint32_t highest)
-    HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
-{
-    hd_block *block = hd_free_lists_find(&allocator->common, class, highest);
-    if (block != NULL) {
-        hd_free_lists_remove(&allocator->common, block);
-    }
-    return block;
-}
-
 /* Gives a free block of at least `size` bytes to `stream`, wherever it is from; NULL. */
 static void *take(hd_allocator *allocator, uint32_t stream, size_t size, bool is_hit)
     HD_REQUIRES(&allocator->mutex, hd_rank_allocator)
 {
     hd_stream_cache *cache = &allocator->caches[stream];
     uint32_t class = hd_size_class(size);
-    uint32_t highest = size <= SMALL_LIMIT ? hd_size_class(SEGMENT_SIZE) : class + LARGE_WASTE;
+    uint32_t highest = size <= SMALL_LIMIT ? hd_size_class(HD_SEGMENT_SIZE) : class + LARGE_WASTE;
     void *memory = hd_stream_cache_take(cache, class);
     if (memory != NULL) {
         return memory;
     }
-    hd_block *block = pop_common(allocator, class, highest), *rest = NULL;
+    hd_block *block = hd_common_blocks_pop(&allocator->common, class, highest), *rest = NULL;
     if (block == NULL) {
         collect(allocator);
-        block = pop_common(allocator, class, highest);
+        block = hd_common_blocks_pop(&allocator->common, class, highest);
     }
     if (block == NULL) {
         block = hd_stream_cache_pop_fit(cache, class, highest);
@@ -388,9 +295,9 @@ static void *take(hd_allocator *allocator, uint32_t stream, size_t size, bool is
         allocator->common_bytes += block->size;
     }
     if (block->size > size && size <= SMALL_LIMIT) {
-        rest = split(allocator, block, size);
+        rest = hd_block_split(&allocator->blocks, block, size);
     }
-    if (rest != NULL && is_common(block)) {
+    if (rest != NULL && hd_block_is_common(block)) {
         hd_block_set(rest, HD_BLOCK_COMMON, 0);
         hd_free_lists_push(&allocator->common, rest);
     } else if (rest != NULL) {
@@ -533,9 +440,9 @@ static hd_status fail_exhausted(hd_allocator *allocator, size_t size, bool waite
 /* Nothing that fits is free: gets a segment, if need be after giving the cache back. */
 static void *make_segment(hd_allocator *allocator, size_t size, size_t *out_size)
 {
-    void *pages = take_segment(allocator, size, out_size);
+    void *pages = hd_segments_take(&allocator->segments, size, out_size);
     if (pages == NULL && release_cache(allocator)) {
-        pages = take_segment(allocator, size, out_size);
+        pages = hd_segments_take(&allocator->segments, size, out_size);
     }
     return pages;
 }
