@@ -60,7 +60,7 @@ HD_MUST_CHECK hd_status hd_future_create_with_room(const hd_future_home *home,
                                                    void **out_room) HD_WAITS;
 
 /* Undoes hd_future_create for a request that was not submitted: frees it, handle included. */
-void hd_future_discard(hd_future *future);
+void hd_future_discard(hd_future *future) HD_WAITS;
 
 /* The outcome that stands, or HD_DEADLINE when the deadline has passed; HD_OK: neither, or it is HD_OK. Takes no
  * lock and changes nothing. */
