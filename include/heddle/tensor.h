@@ -54,7 +54,8 @@ typedef enum hd_tensor_place {
  *   then. Data that is known to be none of the device's is refused (HD_INVALID_ARGUMENT). Runs of a model take such
  *   tensors; batch queues (HD_UNSUPPORTED), graphs and files do not.
  * `name` NULL means by position: the n-th tensor is the model's n-th input or output.
- * Alignment: at least that of the element type; 64 bytes is fastest. */
+ * Alignment: at least that of the element type; 64 bytes is fastest. In the memory of a device that has its own: 16 bytes
+ *   (HD_INVALID_ARGUMENT). */
 typedef struct hd_tensor {
     const char *name;
     hd_dtype dtype;

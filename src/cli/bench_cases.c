@@ -10,6 +10,8 @@
 #include "cli/report.h"
 #include "cli/session.h"
 #include "cli/tensors.h"
+#include "heddle/memory.h"
+#include "heddle/wait.h"
 
 #define WARM_UP_S      0.2
 #define VIA_MAX        4
@@ -27,6 +29,7 @@ typedef struct hd_case_options {
     uint64_t repeats;
     uint32_t vias[VIA_MAX]; /* batch workers; 0: direct */
     size_t via_count;
+    bool on_device; /* inputs and outputs lie in the device's memory */
 } hd_case_options;
 
 /* One case, and what belongs to its threads. */
@@ -42,6 +45,8 @@ typedef struct hd_case_bench {
     hd_tensor *given;  /* CASE_INPUTS_MAX a thread */
     hd_tensor *expected;
     hd_tensor *outputs;
+    hd_device *device; /* in whose memory `given` and `placed` lie; NULL: in the host's */
+    hd_tensor *placed; /* what the runs write there, copied to `outputs` to be compared */
     double *reference; /* of thread 0's input */
 } hd_case_bench;
 
@@ -53,11 +58,23 @@ typedef struct hd_case_caller {
     size_t element;
 } hd_case_caller;
 
+/* What a thread's last run wrote is in `outputs`. */
+static hd_status fetch_output(const hd_case_bench *bench, size_t thread, hd_error *error)
+{
+    return bench->device == NULL
+               ? HD_OK
+               : hd_memory_copy(bench->device, bench->outputs[thread].data,
+                                bench->placed[thread].data, bench->outputs[thread].size, error);
+}
+
 static void compare_output(hd_case_caller *caller)
 {
     hd_case_bench *bench = caller->bench;
     size_t element = 0;
     hd_tensor output = bench->outputs[caller->thread];
+    if (fetch_output(bench, caller->thread, &caller->error) != HD_OK) {
+        return;
+    }
     if (bench->batch != NULL) {
         hd_case_unstack(bench->definition, &output);
     }
@@ -85,13 +102,20 @@ static hd_status run_once(hd_case_bench *bench, size_t thread, hd_tensor *output
     return hd_measure_run_once(&caller, error);
 }
 
+/* Where a thread's runs write. */
+static hd_tensor *output_of(const hd_case_bench *bench, size_t thread)
+{
+    return bench->device == NULL ? &bench->outputs[thread] : &bench->placed[thread];
+}
+
 /* Every output of every repeat is compared. */
 static void run_compared(void *context)
 {
     hd_case_caller *caller = context;
     hd_case_bench *bench = caller->bench;
-    for (uint64_t i = 0; i < bench->repeats && !caller->differs; i++) {
-        if (run_once(bench, caller->thread, &bench->outputs[caller->thread], &caller->error) !=
+    for (uint64_t i = 0; i < bench->repeats && !caller->differs && caller->error.status == HD_OK;
+         i++) {
+        if (run_once(bench, caller->thread, output_of(bench, caller->thread), &caller->error) !=
             HD_OK) {
             return;
         }
@@ -109,8 +133,62 @@ static size_t count_input_sets(const hd_case_definition *definition, size_t thre
     return fitting < threads ? (size_t)fitting : threads;
 }
 
+static void free_on_device(hd_case_bench *bench, hd_tensor *tensor)
+{
+    hd_error error;
+    if (tensor->place == HD_TENSOR_DEVICE && tensor->data != NULL) {
+        (void)!hd_memory_free(bench->device, tensor->data, &error);
+    }
+    *tensor = (hd_tensor){.data = NULL};
+}
+
+/* Has a tensor's data lie in the device's memory. */
+static hd_status place(hd_case_bench *bench, hd_tensor *tensor, hd_error *error)
+{
+    void *memory;
+    hd_status status =
+        hd_memory_allocate(bench->device, (hd_stream){0}, tensor->size, HD_NO_WAIT, &memory, error);
+    if (status != HD_OK) {
+        return status;
+    }
+    status = hd_memory_copy(bench->device, memory, tensor->data, tensor->size, error);
+    tensor->data = memory;
+    tensor->place = HD_TENSOR_DEVICE;
+    return status;
+}
+
+/* Moves what the threads give and get to the device, when the host's results are known. */
+static hd_exit_code move_to_device(const hd_session *session, hd_case_bench *bench, size_t threads)
+{
+    hd_error error = {0};
+    bench->placed = calloc(threads, sizeof *bench->placed);
+    if (bench->placed == NULL) {
+        return hd_failure_print_memory();
+    }
+    hd_status status = HD_OK;
+    for (size_t i = 0; i < threads && status == HD_OK; i++) {
+        status = run_once(bench, i, &bench->outputs[i], &error);
+    }
+    bench->device = status == HD_OK ? session->device : NULL;
+    for (size_t i = 0; i < threads && status == HD_OK; i++) {
+        bench->placed[i] = bench->outputs[i];
+        status = place(bench, &bench->placed[i], &error);
+        for (size_t k = 0; k < bench->definition->input_count && status == HD_OK; k++) {
+            status = place(bench, &bench->given[i * CASE_INPUTS_MAX + k], &error);
+        }
+    }
+    return status == HD_OK ? EXIT_CODE_OK : hd_failure_print_error(&error);
+}
+
 static void close_bench(hd_case_bench *bench, size_t threads)
 {
+    for (size_t i = 0; bench->device != NULL && i < threads; i++) {
+        free_on_device(bench, &bench->placed[i]);
+        for (size_t k = 0; k < bench->definition->input_count; k++) {
+            free_on_device(bench, &bench->given[i * CASE_INPUTS_MAX + k]);
+        }
+    }
+    free(bench->placed);
     hd_model_destroy(&bench->model);
     hd_model_destroy(&bench->stacked);
     hd_tensors_release(&bench->expected, bench->input_sets);
@@ -152,7 +230,10 @@ static hd_exit_code open_bench(const hd_session *session, const hd_case_definiti
         }
     }
     bench->reference = hd_case_reference_compute(&bench->inputs, 0, &bench->weights);
-    return bench->reference == NULL ? hd_failure_print_memory() : EXIT_CODE_OK;
+    if (bench->reference == NULL) {
+        return hd_failure_print_memory();
+    }
+    return options->on_device ? move_to_device(session, bench, threads) : EXIT_CODE_OK;
 }
 
 /* Runs a second: the same callers and outputs, without the comparisons, which would cost as much as
@@ -166,7 +247,7 @@ static hd_exit_code measure_case(hd_case_bench *bench, hd_case_caller *callers, 
         return hd_failure_print_memory();
     }
     for (size_t i = 0; i < threads; i++) {
-        measured[i] = caller_of(bench, i, &bench->outputs[i]);
+        measured[i] = caller_of(bench, i, output_of(bench, i));
     }
     hd_exit_code code = hd_measure_runs(measured, threads, WARM_UP_S, seconds, &result);
     for (size_t i = 0; i < threads && code == EXIT_CODE_OK; i++) {
@@ -342,12 +423,24 @@ static bool is_chosen(const hd_arguments *given, const char *name)
     return count == 0;
 }
 
-/* Reads --via, such as "direct,batch-2". */
+/* Reads --via, such as "direct,batch-2", and --memory. */
 static hd_exit_code parse_via(const hd_arguments *given, hd_case_options *out_options)
 {
     static const char *const names[VIA_MAX] = {"direct", "batch-1", "batch-2", "batch-4"};
     static const uint32_t workers[VIA_MAX] = {0, 1, 2, 4};
     const char *value = hd_arguments_value(given, "--via"), *text = value;
+    const char *memory = hd_arguments_value(given, "--memory");
+    if (memory != NULL && strcmp(memory, "host") != 0 && strcmp(memory, "device") != 0) {
+        return hd_failure_print(EXIT_CODE_USAGE, "--memory wants host or device, not '%s'", memory);
+    }
+    out_options->on_device = memory != NULL && strcmp(memory, "device") == 0;
+    if (out_options->on_device) { /* batches take the host's memory */
+        if (value != NULL && strcmp(value, "direct") != 0) {
+            return hd_failure_print(EXIT_CODE_USAGE, "--memory device goes with --via direct");
+        }
+        out_options->via_count = 1;
+        return EXIT_CODE_OK;
+    }
     for (size_t i = 0; i < VIA_MAX && value == NULL; i++) {
         out_options->vias[out_options->via_count++] = workers[i];
     }
@@ -451,6 +544,8 @@ const hd_command hd_command_bench_cases = {
                 {"--threads", "LIST", false, "numbers of threads (default: 1,2,4,8,16)"},
                 {"--via", "LIST", false, "direct,batch-1,batch-2,batch-4 (default: all of them)"},
                 {"--seconds", "S", false, "length of a measurement (default: 1)"},
+                {"--memory", "PLACE", false,
+                 "host, or device: inputs and outputs lie there; direct runs (default: host)"},
                 {"--repeat", "K", false, "compared runs a thread (default: 5)"},
                 {NULL, NULL, false, NULL}},
     .examples = {"heddle bench cases --threads 1,8 --seconds 2",

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* Devices with memory of their own read rows in such pieces. */
+#define DEVICE_ALIGNMENT 16
+
 static const hd_graph_value *input_value(const hd_model *model, size_t index)
 {
     return &model->graph->values[model->graph->root->inputs[index]];
@@ -85,6 +88,12 @@ static hd_status check_place(const hd_model *model, const hd_tensor *tensor, con
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "%s '%s': its %zu bytes at %p are none of the device's memory", kind, name,
                        tensor->size, tensor->data);
+    }
+    if (tensor->place == HD_TENSOR_DEVICE && tensor->size > 0 && !unit->is_host &&
+        (uintptr_t)tensor->data % DEVICE_ALIGNMENT != 0) {
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "%s '%s': its data in the device's memory begins at no multiple of %d bytes",
+                       kind, name, DEVICE_ALIGNMENT);
     }
     return HD_OK;
 }

@@ -243,8 +243,8 @@ hd_status hd_planner_optimize(hd_planner *planner, hd_plan *plan)
     bool fits = hd_fuse_activations(planner) && hd_fuse_norms(planner) &&
                 hd_fuse_attention(planner) && hd_fuse_linear(planner) &&
                 hd_choose_layouts(planner) && hd_fuse_convolution(planner) &&
-                hd_fuse_turns(planner) && hd_fuse_repeats(planner) && hd_fuse_elementwise(planner) &&
-                hd_add_index_checks(planner, plan);
+                hd_fuse_turns(planner) && hd_fuse_repeats(planner) &&
+                hd_fuse_elementwise(planner) && hd_add_index_checks(planner, plan);
     return fits ? HD_OK : hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
 }
 

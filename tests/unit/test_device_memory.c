@@ -318,6 +318,13 @@ static void what_is_none_of_its_memory_is_refused(void **state)
         assert_non_null(strstr(error.message, "none of the device's memory"));
         assert_int_equal(run_between(model, there, wrong), HD_INVALID_ARGUMENT);
         wrong = here;
+        void *larger = allocate(BYTES + sizeof(float));
+        wrong.data = (char *)larger + sizeof(float); /* at no multiple of 16 bytes */
+        assert_int_equal(run_between(model, wrong, there), HD_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, "multiple of 16"));
+        assert_int_equal(run_between(model, there, wrong), HD_INVALID_ARGUMENT);
+        release(larger);
+        wrong = here;
         wrong.size = (size_t)1 << 40; /* more than there is */
         assert_int_equal(run_between(model, there, wrong), HD_INVALID_ARGUMENT);
     }
