@@ -58,33 +58,34 @@ def cases():
 
 
 def torch_rate(function, shape, threads, seconds, as_graph):
-    counts, barrier, ends = [0] * threads, threading.Barrier(threads + 1), [0.0]
-    lock = threading.Lock()
+    counts, barrier, ends = [0] * threads, threading.Barrier(threads + 1, timeout=20), [0.0]
+    prepared = [] # one after another: what is captured bears no company
+    for _ in range(threads):
+        stream, x, graph = torch.cuda.Stream(), randn(*shape), None
+        torch.cuda.synchronize()
+        with torch.inference_mode(), torch.cuda.stream(stream):
+            for _ in range(3):
+                function(x)
+            stream.synchronize()
+            if as_graph:
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, stream=stream):
+                    kept = function(x)
+        torch.cuda.synchronize()
+        prepared.append((stream, x, graph, kept if as_graph else None))
 
     def work(index):
-        with torch.inference_mode():
-            stream = torch.cuda.Stream()
-            x = randn(*shape)
-            torch.cuda.synchronize()
-            with torch.cuda.stream(stream):
-                for _ in range(3):
-                    function(x)
-                stream.synchronize()
-                run = lambda: function(x)
-                if as_graph:
-                    with lock:
-                        graph = torch.cuda.CUDAGraph()
-                        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                            kept = function(x)
-                        run = graph.replay
+        stream, x, graph, _ = prepared[index]
+        run = graph.replay if as_graph else lambda: function(x)
+        with torch.inference_mode(), torch.cuda.stream(stream):
+            run()
+            stream.synchronize()
+            barrier.wait()
+            barrier.wait()
+            while time.perf_counter() < ends[0]:
                 run()
                 stream.synchronize()
-                barrier.wait()
-                barrier.wait()
-                while time.perf_counter() < ends[0]:
-                    run()
-                    stream.synchronize()
-                    counts[index] += 1
+                counts[index] += 1
     workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
     for w in workers:
         w.start()
