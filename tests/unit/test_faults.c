@@ -14,12 +14,13 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
-#include "fault_later.h"
 #include "graph/model.h"
 #include "support/block_graph.h"
 #include "support/fault_attempt.h"
 #include "support/operation_runner.h"
 #include "support/test_device.h"
+
+#include "fault_later.h" /* last: it names a variable as headers name parameters */
 
 #if !defined(HD_FAULT)
 int main(void)
