@@ -381,6 +381,7 @@ hd_status hd_model_begin_on(hd_model *model, uint32_t lane, hd_left_run *left, c
                   .stop = stop,
                   .left = left,
                   .lane = lane};
+    hd_run_await_outputs(&run);
     return run_on_lane(&run);
 }
 

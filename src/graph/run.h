@@ -107,6 +107,9 @@ bool hd_run_may_follow(const hd_run *run, const hd_plan *plan);
 /* Waits until none is in flight. */
 void hd_run_await(const hd_run *run) HD_WAITS;
 
+/* Before the caller's structs of outputs are read: waits where those in flight are to fill one of them. */
+void hd_run_await_outputs(const hd_run *run) HD_WAITS;
+
 /* Keeps what is needed to land the run. */
 void hd_run_leave(hd_run *run, hd_plan *plan);
 /* The device has done with it; status: HD_OK, or HD_LOST. Gives the results to the caller, or says why there are none. */

@@ -9,7 +9,7 @@ size_t hd_left_run_size(const hd_model *model)
 {
     const hd_block *root = model->graph->root;
     return sizeof(hd_left_run) + (root->input_count + 2 * root->output_count) * sizeof(void *) +
-           root->output_count * sizeof(hd_flight_write);
+           2 * root->output_count * sizeof(hd_flight_write);
 }
 
 void hd_left_run_init(hd_left_run *left, const hd_model *model, hd_flight *flight)
@@ -51,6 +51,15 @@ void hd_run_await(const hd_run *run)
     hd_device_watcher_await(&run->model->device->watcher, run->left->flight);
 }
 
+void hd_run_await_outputs(const hd_run *run)
+{
+    if (run->left != NULL &&
+        hd_device_watcher_is_written(&run->model->device->watcher, run->left->flight, run->outputs,
+                                     run->output_count * sizeof *run->outputs)) {
+        hd_run_await(run);
+    }
+}
+
 void hd_run_leave(hd_run *run, hd_plan *plan)
 {
     hd_left_run *left = run->left;
@@ -70,6 +79,8 @@ void hd_run_leave(hd_run *run, hd_plan *plan)
     flight->writes = left->writes;
     for (size_t i = 0; i < plan->output_count; i++) {
         const hd_plan_output *output = &plan->outputs[i];
+        left->writes[flight->write_count++] =
+            (hd_flight_write){run->output_tensors[output->index], sizeof(hd_tensor)};
         if (output->on_device) {
             continue; /* by the device, in order */
         }

@@ -303,6 +303,38 @@ static void outputs_of_the_librarys_go_with_a_cancelled_run(void **state)
     close_all(f);
 }
 
+/* The struct that an earlier run of the stream fills when it lands is read by those after it, which then write where that
+ * one did. */
+static void runs_of_a_stream_may_share_an_output(void **state)
+{
+    (void)state;
+    fixture *f = open_all(NULL);
+    submit(f, f->streams[0], 0); /* records */
+    await_all(f);
+    float x[SIZE] = {0};
+    hd_tensor input = tensor_of(x), output = {.data = NULL};
+    hd_submit_options options = {.struct_size = sizeof options, .stream = f->streams[0]};
+    hd_future *futures[3];
+    uint64_t before = hd_sim_count().submissions;
+    hd_sim_stall(true);
+    for (int i = 0; i < 3; i++) {
+        assert_ok(
+            hd_model_run_async(f->model, &input, 1, &output, 1, &options, &futures[i], &error));
+    }
+    await_submissions(before + 1);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    assert_int_equal(hd_sim_count().submissions, before + 1);
+    hd_sim_stall(false);
+    for (int i = 0; i < 3; i++) {
+        assert_ok(hd_future_wait(futures[i], HD_WAIT_FOREVER, &error));
+        hd_future_destroy(&futures[i]);
+    }
+    assert_int_equal(hd_sim_count().submissions, before + 3);
+    assert_true(((float *)output.data)[SIZE - 1] == 1);
+    hd_tensor_release(&output);
+    close_all(f);
+}
+
 static void an_event_is_reached_behind_what_was_submitted_before_it(void **state)
 {
     (void)state;
@@ -476,6 +508,7 @@ int main(void)
         cmocka_unit_test(the_last_handles_may_go_while_runs_are_in_flight),
         cmocka_unit_test(who_cancels_decides_and_the_memory_stays_held),
         cmocka_unit_test(outputs_of_the_librarys_go_with_a_cancelled_run),
+        cmocka_unit_test(runs_of_a_stream_may_share_an_output),
         cmocka_unit_test(an_event_is_reached_behind_what_was_submitted_before_it),
         cmocka_unit_test(what_a_step_finds_is_its_runs),
         cmocka_unit_test(runs_with_parts_of_the_hosts_keep_the_order),

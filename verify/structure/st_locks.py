@@ -206,7 +206,7 @@ STATIC_LOCKS = {"src/runtime/registry.c:registry_mutex", "src/base/once.c:once_m
 
 
 @check("ST.008.a", "the process has the locks that are listed, and no others",
-       (ALLOCATOR, "#define LARGE_WASTE  3\n", "#define LARGE_WASTE  3\nstatic hd_mutex everything = HD_MUTEX_INITIALIZER(HD_RANK_leaf);\nhd_mutex *hd_everything(void);\nhd_mutex *hd_everything(void) { return &everything; }\n"))
+       (ALLOCATOR, "#define LARGE_WASTE 3\n", "#define LARGE_WASTE 3\nstatic hd_mutex everything = HD_MUTEX_INITIALIZER(HD_RANK_leaf);\nhd_mutex *hd_everything(void);\nhd_mutex *hd_everything(void) { return &everything; }\n"))
 def process_locks(program):
     found = {name for name, variable in program.variables.items()
              if variable["type"] in ("hd_mutex", "pthread_mutex_t", "pthread_rwlock_t", "pthread_spinlock_t")}

@@ -130,16 +130,16 @@ def recorded_in_use(program):
 
 
 @check("ST.011.f", "a block becomes everybody's only from what was reached, or new",
-       (ALLOCATOR, "    block->due = block->record_points[0];", "    share(allocator, block);"))
+       (ALLOCATOR, "    block->due = block->record_points[0];", "    hd_common_blocks_share(&allocator->common, &allocator->blocks, block);"))
 def who_shares(program):
-    return ["%s: shares a block" % program.where(name, node[1]) for name, node in program.calls("share")
+    return ["%s: shares a block" % program.where(name, node[1]) for name, node in program.calls("hd_common_blocks_share")
             if short(name) not in ("collect", "add_segment")]
 
 
 @check("ST.011.g", "pages go back to the system only when the whole segment is free, was never used, or the device ends",
        (ALLOCATOR, "    bool found = false;\n    hd_block *block;", "    bool found = false;\n    hd_block *block;\n    free_segment(allocator, NULL, 0);"))
 def who_unmaps(program):
-    return ["%s: gives pages back" % program.where(name, node[1]) for name, node in program.calls("free_segment", "hd_pages_free")
+    return ["%s: gives pages back" % program.where(name, node[1]) for name, node in program.calls("free_segment", "hd_segments_give", "hd_pages_free")
             if program.functions[name]["file"] == ALLOCATOR and
             short(name) not in ("release_cache", "allocate_slowly", "hd_allocator_destroy", "free_segment")]
 
