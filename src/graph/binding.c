@@ -74,23 +74,22 @@ static hd_status check_shape(const hd_tensor *tensor, const hd_graph_value *valu
     return HD_OK;
 }
 
-/* Whether the tensor's memory is where it says. */
+/* Whether the memory of a tensor that is not the host's is where it says. */
 static hd_status check_place(const hd_model *model, const hd_tensor *tensor, const char *kind,
                              const char *name, hd_error *error)
 {
     hd_unit *unit = model->device->unit;
-    if (tensor->place != HD_TENSOR_HOST && tensor->place != HD_TENSOR_DEVICE) {
+    if (tensor->place != HD_TENSOR_DEVICE) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "%s '%s': hd_tensor.place: there is no %d", kind,
                        name, (int)tensor->place);
     }
-    if (tensor->place == HD_TENSOR_DEVICE && tensor->size > 0 &&
+    if (tensor->size > 0 &&
         (tensor->data == NULL || !hd_unit_holds(unit, tensor->data, tensor->size))) {
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "%s '%s': its %zu bytes at %p are none of the device's memory", kind, name,
                        tensor->size, tensor->data);
     }
-    if (tensor->place == HD_TENSOR_DEVICE && tensor->size > 0 && !unit->is_host &&
-        (uintptr_t)tensor->data % DEVICE_ALIGNMENT != 0) {
+    if (tensor->size > 0 && !unit->is_host && (uintptr_t)tensor->data % DEVICE_ALIGNMENT != 0) {
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "%s '%s': its data in the device's memory begins at no multiple of %d bytes",
                        kind, name, DEVICE_ALIGNMENT);
@@ -127,7 +126,7 @@ hd_status hd_bind_inputs(const hd_model *model, const hd_tensor *inputs, size_t 
             return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s' is given twice", value->name);
         }
         hd_status status = check_input(tensor, value, error);
-        if (status == HD_OK) {
+        if (status == HD_OK && tensor->place != HD_TENSOR_HOST) {
             status = check_place(model, tensor, "input", value->name, error);
         }
         if (status != HD_OK) {
@@ -161,17 +160,20 @@ hd_status hd_bind_outputs(const hd_model *model, hd_tensor *outputs, size_t coun
             return hd_fail(error, HD_INVALID_ARGUMENT, "output '%s' is given twice",
                            root->output_names[index]);
         }
+        found[index] = &outputs[i];
+        if (outputs[i].place == HD_TENSOR_HOST) {
+            continue;
+        }
+        if (outputs[i].place == HD_TENSOR_DEVICE && outputs[i].data == NULL) {
+            return hd_fail(error, HD_INVALID_ARGUMENT,
+                           "output '%s': the library allocates none of the device's memory",
+                           root->output_names[index]);
+        }
         hd_status status =
             check_place(model, &outputs[i], "output", root->output_names[index], error);
-        if (status == HD_OK && outputs[i].place == HD_TENSOR_DEVICE && outputs[i].data == NULL) {
-            status = hd_fail(error, HD_INVALID_ARGUMENT,
-                             "output '%s': the library allocates none of the device's memory",
-                             root->output_names[index]);
-        }
         if (status != HD_OK) {
             return status;
         }
-        found[index] = &outputs[i];
     }
     return HD_OK;
 }
