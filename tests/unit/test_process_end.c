@@ -133,7 +133,9 @@ static int close_the_library(bool gives_back)
         pthread_create(&threads[i], NULL, run_loaded, NULL);
     }
     pthread_barrier_wait(&loaded_ran);
-    hd_tensor input = tensor_of(x), output = tensor_of(y);
+    hd_tensor input = tensor_of(x);
+    static hd_tensor output; /* filled by a run that may outlive this function's frame */
+    output = tensor_of(y);
     bool good =
         library.hd_model_run_async(loaded_model, &input, 1, &output, 1, NULL, NULL, NULL) == HD_OK;
     dlclose(handle);
