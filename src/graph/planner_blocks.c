@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "graph/memory_plan.h"
 #include "graph/model.h"
+#include "graph/plan_finish.h"
 #include "graph/planning.h"
 
 hd_tensor_id hd_planner_find(hd_planner *planner, hd_value value)

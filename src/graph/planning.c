@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "graph/memory_plan.h"
 #include "graph/model.h"
 #include "graph/passes.h"
+#include "graph/plan_finish.h"
 #include "graph/planner.h"
 
 /* Source of hd_plan.serial; relaxed: only uniqueness matters. */

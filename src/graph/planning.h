@@ -1,5 +1,5 @@
 /* Planning: from a graph and the shapes of its inputs to a plan: the planner walks, passes fuse what it has collected
- * (passes.h), and the memory plan places it (memory_plan.h).
+ * (passes.h), and its end compiles and places it (plan_finish.h).
  *
  * Thread-safety: any thread; each plan has a planner of its own. */
 #ifndef HD_GRAPH_PLANNING_H

@@ -48,7 +48,7 @@
  *                                broadcast, as NumPy's do, to the output;
  *   IndexCheck                   the number of indices is a multiple of the depth.
  * Inference says so once more, in graph/ops; checked builds ask it about every operation that is compiled for a
- * plan (graph/memory_plan.c), so a pass that makes what its kernel cannot compute stops there.
+ * plan (graph/plan_finish.c), so a pass that makes what its kernel cannot compute stops there.
  *
  * Thread-safety: immutable. */
 #ifndef HD_OPERATION_FUSED_H
