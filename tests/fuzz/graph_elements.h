@@ -54,10 +54,10 @@ static inline void fuzz_store(hd_dtype dtype, void *data, size_t i, double numbe
         FUZZ_STORE(double, number);
         break;
     case HD_FLOAT16:
-        FUZZ_STORE(uint16_t, hd_half_of_float((float)number));
+        FUZZ_STORE(uint16_t, hd_cpu_half_of_float((float)number));
         break;
     case HD_BFLOAT16:
-        FUZZ_STORE(uint16_t, hd_bfloat_of_float((float)number));
+        FUZZ_STORE(uint16_t, hd_cpu_bfloat_of_float((float)number));
         break;
     case HD_BOOL:
         FUZZ_STORE(uint8_t, number != 0);
@@ -97,10 +97,10 @@ static inline double fuzz_load(hd_dtype dtype, const void *data, size_t i)
         FUZZ_LOAD(double);
     case HD_FLOAT16:
         memcpy(&half, (const char *)data + i * sizeof half, sizeof half);
-        return (double)hd_float_of_half(half);
+        return (double)hd_cpu_float_of_half(half);
     case HD_BFLOAT16:
         memcpy(&half, (const char *)data + i * sizeof half, sizeof half);
-        return (double)hd_float_of_bfloat(half);
+        return (double)hd_cpu_float_of_bfloat(half);
     case HD_INT8:
         FUZZ_LOAD(int8_t);
     case HD_BOOL:

@@ -22,9 +22,9 @@ static void run_tile(const void *parameters, void *const *buffers, int64_t begin
 
 int main(void)
 {
-    hd_team *team;
+    hd_cpu_team *team;
     unsigned char *scratch = aligned_alloc(64, 4 * 64);
-    if (scratch == NULL || hd_team_create(4, &team) != HD_OK) {
+    if (scratch == NULL || hd_cpu_team_create(4, &team) != HD_OK) {
         return 2;
     }
     for (int run = 0; run < RUNS; run++) {
@@ -49,7 +49,7 @@ int main(void)
             hd_cpu_command_list_create(&recipe, &(hd_list_memory){0}, &list) != HD_OK) {
             return 2;
         }
-        (void)!hd_team_run(team, 1, list, scratch, 64, NULL);
+        (void)!hd_cpu_team_run(team, 1, list, scratch, 64, NULL);
         for (size_t i = 0; i < TILES * 64; i++) {
             if (data[i] != 4 * (float)(i / 64)) {
                 fputs("a wrong result\n", stderr); /* the sanitizer is what must see it */
@@ -58,7 +58,7 @@ int main(void)
         hd_cpu_command_list_destroy(&list);
         free(data);
     }
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
     free(scratch);
     return 0;
 }

@@ -186,7 +186,7 @@ hd_packed *convolution_pack_weights(operation_case *test, int64_t group)
                               .inputs = inputs,
                               .input_count = 2,
                               .fused = test->fused};
-    hd_packing packing = hd_cpu_packing(&operation, 1);
+    hd_cpu_packing_kind packing = hd_cpu_packing(&operation, 1);
     if (packing == HD_PACKING_NONE) {
         return NULL;
     }
@@ -234,7 +234,7 @@ static void check_planar(const convolution_case *c)
         test.packed[1] = packed;
         operation_result other;
         assert_int_equal(operation_run(&test, &other), HD_OK);
-        if (hd_packed_packing(packed) == HD_PACKING_CONVOLUTION_WINOGRAD) {
+        if (hd_cpu_packed_packing(packed) == HD_PACKING_CONVOLUTION_WINOGRAD) {
             y = other.outputs[0].data;
             for (int64_t i = 0; i < o.outputs; i++) {
                 assert_near(y[i], o.expected[i], "planar tiles", i);

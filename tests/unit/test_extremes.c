@@ -16,17 +16,17 @@
 
 #define MOST 200
 
-extern const hd_rows hd_rows_baseline, hd_rows_avx2, hd_rows_avx512;
+extern const hd_cpu_rows hd_cpu_rows_baseline, hd_cpu_rows_avx2, hd_cpu_rows_avx512;
 
-static const hd_rows *rows_of(hd_isa isa)
+static const hd_cpu_rows *rows_of(hd_cpu_isa_level isa)
 {
 #if defined(__x86_64__)
-    return isa == HD_ISA_AVX512 ? &hd_rows_avx512
-           : isa == HD_ISA_AVX2 ? &hd_rows_avx2
-                                : &hd_rows_baseline;
+    return isa == HD_ISA_AVX512 ? &hd_cpu_rows_avx512
+           : isa == HD_ISA_AVX2 ? &hd_cpu_rows_avx2
+                                : &hd_cpu_rows_baseline;
 #else
     (void)isa;
-    return &hd_rows_baseline;
+    return &hd_cpu_rows_baseline;
 #endif
 }
 
@@ -38,20 +38,23 @@ static bool same_bits(float a, float b)
 static void two_numbers_have_a_maximum_and_a_minimum(void **state)
 {
     (void)state;
-    assert_true(same_bits(hd_maximum_float32(-0.0f, 0.0f), 0.0f));
-    assert_true(same_bits(hd_maximum_float32(0.0f, -0.0f), 0.0f));
-    assert_true(same_bits(hd_minimum_float32(-0.0f, 0.0f), -0.0f));
-    assert_true(same_bits(hd_minimum_float32(0.0f, -0.0f), -0.0f));
-    assert_true(isnan(hd_maximum_float32(NAN, 1.0f)) && isnan(hd_maximum_float32(1.0f, NAN)));
-    assert_true(isnan(hd_minimum_float64((double)NAN, 1.0)) &&
-                isnan(hd_minimum_float64(1.0, (double)NAN)));
-    assert_true(hd_maximum_float32(-INFINITY, -3.0f) == -3.0f &&
-                hd_minimum_float32(2.0f, INFINITY) == 2.0f);
-    assert_true(signbit(hd_minimum_float64(0.0, -0.0)) && !signbit(hd_maximum_float64(-0.0, 0.0)));
+    assert_true(same_bits(hd_cpu_maximum_float32(-0.0f, 0.0f), 0.0f));
+    assert_true(same_bits(hd_cpu_maximum_float32(0.0f, -0.0f), 0.0f));
+    assert_true(same_bits(hd_cpu_minimum_float32(-0.0f, 0.0f), -0.0f));
+    assert_true(same_bits(hd_cpu_minimum_float32(0.0f, -0.0f), -0.0f));
+    assert_true(isnan(hd_cpu_maximum_float32(NAN, 1.0f)) &&
+                isnan(hd_cpu_maximum_float32(1.0f, NAN)));
+    assert_true(isnan(hd_cpu_minimum_float64((double)NAN, 1.0)) &&
+                isnan(hd_cpu_minimum_float64(1.0, (double)NAN)));
+    assert_true(hd_cpu_maximum_float32(-INFINITY, -3.0f) == -3.0f &&
+                hd_cpu_minimum_float32(2.0f, INFINITY) == 2.0f);
+    assert_true(signbit(hd_cpu_minimum_float64(0.0, -0.0)) &&
+                !signbit(hd_cpu_maximum_float64(-0.0, 0.0)));
 }
 
 /* One value among `count` others, at each place: what a row, columns and windows give for it. */
-static void check_folds(const hd_rows *rows, hd_fold fold, float others, float one, float wanted)
+static void check_folds(const hd_cpu_rows *rows, hd_cpu_fold fold, float others, float one,
+                        float wanted)
 {
     float x[MOST], into[MOST], y[MOST];
     for (int64_t count = 1; count <= MOST; count += count < 70 ? 1 : 13) {
@@ -71,13 +74,13 @@ static void check_folds(const hd_rows *rows, hd_fold fold, float others, float o
             assert_true(same_bits(x[at], wanted));
             if (count % 6 == 0) {
                 x[at] = one;
-                hd_fold_windows windows = {.pixels = 1,
-                                           .pixel_step = count,
-                                           .rows = 2,
-                                           .row_step = count / 2,
-                                           .taps = 3,
-                                           .tap_step = count / 6,
-                                           .channels = count / 6};
+                hd_cpu_fold_windows windows = {.pixels = 1,
+                                               .pixel_step = count,
+                                               .rows = 2,
+                                               .row_step = count / 2,
+                                               .taps = 3,
+                                               .tap_step = count / 6,
+                                               .channels = count / 6};
                 rows->fold_windows[fold](y, x, &windows);
                 assert_true(same_bits(y[at % (count / 6)], wanted));
             }
@@ -88,8 +91,8 @@ static void check_folds(const hd_rows *rows, hd_fold fold, float others, float o
 static void folds_keep_nan_and_the_sign_of_zero_at_every_place(void **state)
 {
     (void)state;
-    for (hd_isa isa = HD_ISA_BASELINE; isa <= hd_cpu_isa(); isa++) {
-        const hd_rows *rows = rows_of(isa);
+    for (hd_cpu_isa_level isa = HD_ISA_BASELINE; isa <= hd_cpu_isa(); isa++) {
+        const hd_cpu_rows *rows = rows_of(isa);
         check_folds(rows, HD_FOLD_MAX, 3.0f, NAN, NAN);
         check_folds(rows, HD_FOLD_MIN, 3.0f, NAN, NAN);
         check_folds(rows, HD_FOLD_MAX, -INFINITY, -2.0f, -2.0f);
@@ -227,7 +230,8 @@ static void elementwise_extremes_know_nan_and_zero(void **state)
         assert_int_equal(operation_run(&test, &result), HD_OK);
         const float *y = result.outputs[0].data;
         for (int i = 0; i < 67; i++) {
-            float wanted = k == 0 ? hd_maximum_float32(a[i], b[i]) : hd_minimum_float32(a[i], b[i]);
+            float wanted =
+                k == 0 ? hd_cpu_maximum_float32(a[i], b[i]) : hd_cpu_minimum_float32(a[i], b[i]);
             assert_true(same_bits(y[i], wanted));
         }
         operation_result_clear(&result);

@@ -84,27 +84,27 @@ static void problem_clear(problem *p)
     hd_free(p->c);
 }
 
-typedef void block_run(const hd_gemm_block *block);
+typedef void block_run(const hd_cpu_gemm_block *block);
 
 static void check_block(block_run *run, int64_t width)
 {
     for (int64_t rows = 1; rows <= 14; rows++) {
         for (int64_t columns = 1; columns <= width; columns++) {
             problem p = problem_make(rows, columns, 37, true, 0.7f);
-            hd_gemm_block block = {.a = p.a,
-                                   .a_row = p.depth,
-                                   .a_depth = 1,
-                                   .b = p.b,
-                                   .b_depth = columns,
-                                   .c = p.c,
-                                   .c_row = columns,
-                                   .rows = rows,
-                                   .columns = columns,
-                                   .depth = p.depth,
-                                   .scale = 0.7f,
-                                   .bias = p.bias,
-                                   .residual = p.residual,
-                                   .residual_row = columns};
+            hd_cpu_gemm_block block = {.a = p.a,
+                                       .a_row = p.depth,
+                                       .a_depth = 1,
+                                       .b = p.b,
+                                       .b_depth = columns,
+                                       .c = p.c,
+                                       .c_row = columns,
+                                       .rows = rows,
+                                       .columns = columns,
+                                       .depth = p.depth,
+                                       .scale = 0.7f,
+                                       .bias = p.bias,
+                                       .residual = p.residual,
+                                       .residual_row = columns};
             run(&block);
             problem_check(&p);
             /* in two pieces of the depth */
@@ -130,13 +130,13 @@ static void check_block(block_run *run, int64_t width)
 static void every_instruction_set_gives_the_bits_of_fmaf(void **state)
 {
     (void)state;
-    check_block(hd_gemm_block_baseline, 64);
+    check_block(hd_cpu_gemm_block_baseline, 64);
 #if defined(__x86_64__)
     if (hd_cpu_isa() >= HD_ISA_AVX2) {
-        check_block(hd_gemm_block_avx2, 64);
+        check_block(hd_cpu_gemm_block_avx2, 64);
     }
     if (hd_cpu_isa() >= HD_ISA_AVX512) {
-        check_block(hd_gemm_block_avx512, 64);
+        check_block(hd_cpu_gemm_block_avx512, 64);
     }
 #endif
 }
@@ -149,12 +149,12 @@ static const int64_t sizes[][3] = {
 #define SIZE_COUNT (sizeof sizes / sizeof sizes[0])
 
 /* C must be whole after all tiles, taken from the last to the first. */
-static void run_all(const hd_gemm *gemm, const hd_gemm_operands *operands)
+static void run_all(const hd_cpu_gemm *gemm, const hd_cpu_gemm_operands *operands)
 {
     float *scratch = hd_alloc_aligned(HD_GEMM_SCRATCH_SIZE);
     assert_non_null(scratch);
     for (int64_t tile = gemm->tile_count; tile-- > 0;) {
-        hd_gemm_run(gemm, operands, tile, scratch);
+        hd_cpu_gemm_run(gemm, operands, tile, scratch);
     }
     hd_free(scratch);
 }
@@ -177,21 +177,21 @@ static void every_layout_gives_the_bits_of_fmaf(void **state)
             }
         }
         size_t count;
-        assert_true(hd_gemm_packed_count(depth, columns, &count));
+        assert_true(hd_cpu_gemm_packed_count(depth, columns, &count));
         float *packed = floats((int64_t)count, 9);
-        hd_gemm gemm;
-        hd_gemm_plan(&gemm, rows, columns, depth, 1);
-        hd_gemm_operands operands = {.a = p.a,
-                                     .a_row = depth,
-                                     .a_depth = 1,
-                                     .b = p.b,
-                                     .b_depth = columns,
-                                     .b_column = 1,
-                                     .c = p.c,
-                                     .c_row = columns,
-                                     .bias = p.bias,
-                                     .residual = p.residual,
-                                     .residual_row = columns};
+        hd_cpu_gemm gemm;
+        hd_cpu_gemm_plan(&gemm, rows, columns, depth, 1);
+        hd_cpu_gemm_operands operands = {.a = p.a,
+                                         .a_row = depth,
+                                         .a_depth = 1,
+                                         .b = p.b,
+                                         .b_depth = columns,
+                                         .b_column = 1,
+                                         .c = p.c,
+                                         .c_row = columns,
+                                         .bias = p.bias,
+                                         .residual = p.residual,
+                                         .residual_row = columns};
         run_all(&gemm, &operands);
         problem_check(&p);
 
@@ -209,10 +209,10 @@ static void every_layout_gives_the_bits_of_fmaf(void **state)
 
         operands.packed = true;
         operands.b = packed;
-        hd_gemm_pack(packed, transposed_b, 1, depth, depth, columns);
+        hd_cpu_gemm_pack(packed, transposed_b, 1, depth, depth, columns);
         run_all(&gemm, &operands);
         problem_check(&p);
-        hd_gemm_pack(packed, p.b, columns, 1, depth, columns);
+        hd_cpu_gemm_pack(packed, p.b, columns, 1, depth, columns);
         run_all(&gemm, &operands);
         problem_check(&p);
 
@@ -229,20 +229,20 @@ static void a_row_does_not_depend_on_the_others(void **state)
     (void)state;
     problem p = problem_make(200, 150, 300, false, 0.0f);
     size_t count;
-    assert_true(hd_gemm_packed_count(p.depth, p.columns, &count));
+    assert_true(hd_cpu_gemm_packed_count(p.depth, p.columns, &count));
     float *packed = floats((int64_t)count, 9);
-    hd_gemm_pack(packed, p.b, p.columns, 1, p.depth, p.columns);
+    hd_cpu_gemm_pack(packed, p.b, p.columns, 1, p.depth, p.columns);
     for (int64_t rows = 1; rows <= p.rows; rows += 13) {
-        hd_gemm gemm;
-        hd_gemm_plan(&gemm, rows, p.columns, p.depth, 1);
+        hd_cpu_gemm gemm;
+        hd_cpu_gemm_plan(&gemm, rows, p.columns, p.depth, 1);
         int64_t first = p.rows - rows;
-        hd_gemm_operands operands = {.a = p.a + first * p.depth,
-                                     .a_row = p.depth,
-                                     .a_depth = 1,
-                                     .b = packed,
-                                     .packed = true,
-                                     .c = p.c,
-                                     .c_row = p.columns};
+        hd_cpu_gemm_operands operands = {.a = p.a + first * p.depth,
+                                         .a_row = p.depth,
+                                         .a_depth = 1,
+                                         .b = packed,
+                                         .packed = true,
+                                         .c = p.c,
+                                         .c_row = p.columns};
         run_all(&gemm, &operands);
         assert_memory_equal(p.c, p.expected + first * p.columns,
                             (size_t)(rows * p.columns) * sizeof(float));
@@ -257,13 +257,13 @@ static void tiles_cover_every_element_once(void **state)
     static const int64_t numbers[] = {1, 2, 15, 16, 17, 64, 127, 129, 384, 1000, 3000};
     for (size_t i = 0; i < 11; i++) {
         for (size_t j = 0; j < 11; j++) {
-            hd_gemm gemm;
-            hd_gemm_plan(&gemm, numbers[i], numbers[j], 384, 1);
+            hd_cpu_gemm gemm;
+            hd_cpu_gemm_plan(&gemm, numbers[i], numbers[j], 384, 1);
             int64_t count = numbers[i] * numbers[j];
             uint8_t *seen = hd_alloc_zero((size_t)count, 1);
             assert_non_null(seen);
             for (int64_t tile = 0; tile < gemm.tile_count; tile++) {
-                hd_gemm_extent extent = hd_gemm_tile_extent(&gemm, tile);
+                hd_cpu_gemm_extent extent = hd_cpu_gemm_tile_extent(&gemm, tile);
                 for (int64_t row = extent.row; row < extent.row_end; row++) {
                     for (int64_t column = extent.column; column < extent.column_end; column++) {
                         seen[row * numbers[j] + column]++;
@@ -282,12 +282,12 @@ static void tiles_cover_every_element_once(void **state)
 static void products_of_a_transformer_have_tiles_for_many_threads(void **state)
 {
     (void)state;
-    hd_gemm gemm;
-    hd_gemm_plan(&gemm, 128, 384, 384, 1);
+    hd_cpu_gemm gemm;
+    hd_cpu_gemm_plan(&gemm, 128, 384, 384, 1);
     assert_true(gemm.tile_count >= 6);
-    hd_gemm_plan(&gemm, 128, 1536, 384, 1);
+    hd_cpu_gemm_plan(&gemm, 128, 1536, 384, 1);
     assert_true(gemm.tile_count >= 16);
-    hd_gemm_plan(&gemm, 1, 1536, 384, 1);
+    hd_cpu_gemm_plan(&gemm, 1, 1536, 384, 1);
     assert_true(gemm.tile_count >= 4);
 }
 
@@ -295,21 +295,21 @@ static void an_activation_follows_bias_and_residual(void **state)
 {
     (void)state;
     problem p = problem_make(40, 100, 200, true, 0.0f);
-    hd_gemm gemm;
-    hd_gemm_plan(&gemm, p.rows, p.columns, p.depth, 1);
+    hd_cpu_gemm gemm;
+    hd_cpu_gemm_plan(&gemm, p.rows, p.columns, p.depth, 1);
     gemm.activation = (hd_activation){.kind = HD_ACTIVATION_GELU};
-    hd_activation_apply(&gemm.activation, p.expected, (size_t)(p.rows * p.columns));
-    hd_gemm_operands operands = {.a = p.a,
-                                 .a_row = p.depth,
-                                 .a_depth = 1,
-                                 .b = p.b,
-                                 .b_depth = p.columns,
-                                 .b_column = 1,
-                                 .c = p.c,
-                                 .c_row = p.columns,
-                                 .bias = p.bias,
-                                 .residual = p.residual,
-                                 .residual_row = p.columns};
+    hd_cpu_activation_apply(&gemm.activation, p.expected, (size_t)(p.rows * p.columns));
+    hd_cpu_gemm_operands operands = {.a = p.a,
+                                     .a_row = p.depth,
+                                     .a_depth = 1,
+                                     .b = p.b,
+                                     .b_depth = p.columns,
+                                     .b_column = 1,
+                                     .c = p.c,
+                                     .c_row = p.columns,
+                                     .bias = p.bias,
+                                     .residual = p.residual,
+                                     .residual_row = p.columns};
     run_all(&gemm, &operands);
     problem_check(&p);
     problem_clear(&p);
@@ -319,10 +319,10 @@ static void sizes_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
     size_t count;
-    assert_false(hd_gemm_packed_count(INT64_MAX / 8, 64, &count));
-    assert_false(hd_gemm_packed_count(2, INT64_MAX, &count));
-    assert_true(hd_gemm_packed_count(3, 1, &count));
-    assert_int_equal(count, 3 * (size_t)hd_gemm_panel_width());
+    assert_false(hd_cpu_gemm_packed_count(INT64_MAX / 8, 64, &count));
+    assert_false(hd_cpu_gemm_packed_count(2, INT64_MAX, &count));
+    assert_true(hd_cpu_gemm_packed_count(3, 1, &count));
+    assert_int_equal(count, 3 * (size_t)hd_cpu_gemm_panel_width());
 }
 
 int main(void)

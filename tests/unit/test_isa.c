@@ -17,9 +17,9 @@
 
 #define ALL (HD_CPU_HAS_AVX2 | HD_CPU_HAS_AVX512 | HD_CPU_HAS_AVX512VNNI | HD_CPU_HAS_AMX)
 
-static hd_isa chosen_of(const char *word, uint32_t features)
+static hd_cpu_isa_level chosen_of(const char *word, uint32_t features)
 {
-    hd_isa isa;
+    hd_cpu_isa_level isa;
     assert_int_equal(hd_cpu_isa_choose(word, features, &isa, NULL), HD_OK);
     return isa;
 }
@@ -60,7 +60,7 @@ static void what_the_processor_lacks_is_refused_by_name(void **state)
         {"amx", HD_CPU_HAS_AVX2 | HD_CPU_HAS_AVX512 | HD_CPU_HAS_AVX512VNNI},
     };
     for (size_t i = 0; i < sizeof lacking / sizeof lacking[0]; i++) {
-        hd_isa isa;
+        hd_cpu_isa_level isa;
         hd_error error = {0};
         assert_int_equal(hd_cpu_isa_choose(lacking[i].word, lacking[i].features, &isa, &error),
                          HD_UNAVAILABLE);
@@ -73,7 +73,7 @@ static void what_is_no_word_is_refused(void **state)
     (void)state;
     static const char *const wrong[] = {"AVX2", "avx", "avx2 ", "sse2", "avx5120", "0"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        hd_isa isa;
+        hd_cpu_isa_level isa;
         hd_error error = {0};
         assert_int_equal(hd_cpu_isa_choose(wrong[i], ALL, &isa, &error), HD_UNAVAILABLE);
         assert_non_null(strstr(error.message, "baseline, avx2, avx512"));

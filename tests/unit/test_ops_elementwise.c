@@ -287,38 +287,38 @@ static void halves_round_trip_and_round_to_even(void **state)
     for (uint32_t i = 0; i < 65536; i++) {
         halves[i] = (uint16_t)i;
     }
-    hd_vector_float_of_half(wide, halves, 65536);
-    hd_vector_half_of_float(back, wide, 65536);
+    hd_cpu_vector_float_of_half(wide, halves, 65536);
+    hd_cpu_vector_half_of_float(back, wide, 65536);
     for (uint32_t i = 0; i < 65536; i++) {
-        float one = hd_float_of_half((uint16_t)i);
+        float one = hd_cpu_float_of_half((uint16_t)i);
         /* the instruction and the function agree */
         assert_memory_equal(&one, &wide[i], sizeof one);
         bool is_nan = (i & 0x7C00) == 0x7C00 && (i & 0x3FF) != 0;
         assert_int_equal(back[i], is_nan ? (i | 0x200) : i);
-        assert_int_equal(hd_half_of_float(one), back[i]);
+        assert_int_equal(hd_cpu_half_of_float(one), back[i]);
     }
     /* Between neighbours: the middle goes to the even one, what is beyond it to the nearer one. */
     for (uint32_t i = 0; i < 0x7BFF; i++) {
         float low = wide[i], high = wide[i + 1], middle = low + (high - low) / 2.0f;
-        assert_int_equal(hd_half_of_float(middle), i + (i & 1));
-        assert_int_equal(hd_half_of_float(nextafterf(middle, INFINITY)), i + 1);
-        assert_int_equal(hd_half_of_float(nextafterf(middle, 0.0f)), i);
+        assert_int_equal(hd_cpu_half_of_float(middle), i + (i & 1));
+        assert_int_equal(hd_cpu_half_of_float(nextafterf(middle, INFINITY)), i + 1);
+        assert_int_equal(hd_cpu_half_of_float(nextafterf(middle, 0.0f)), i);
         uint16_t vector;
-        hd_vector_half_of_float(&vector, &middle, 1);
+        hd_cpu_vector_half_of_float(&vector, &middle, 1);
         assert_int_equal(vector, i + (i & 1));
     }
-    assert_int_equal(hd_half_of_float(65519.99f), 0x7BFF);
-    assert_int_equal(hd_half_of_float(65520.0f), 0x7C00);
-    assert_int_equal(hd_half_of_float(1e-30f), 0);
+    assert_int_equal(hd_cpu_half_of_float(65519.99f), 0x7BFF);
+    assert_int_equal(hd_cpu_half_of_float(65520.0f), 0x7C00);
+    assert_int_equal(hd_cpu_half_of_float(1e-30f), 0);
     for (uint32_t i = 0; i < 0x7F7F; i++) {
-        float low = hd_float_of_bfloat((uint16_t)i);
+        float low = hd_cpu_float_of_bfloat((uint16_t)i);
         uint32_t bits = i << 16 | 0x8000;
         float middle;
         memcpy(&middle, &bits, sizeof middle);
-        assert_int_equal(hd_bfloat_of_float(low), i);
-        assert_int_equal(hd_bfloat_of_float(middle), i + (i & 1));
+        assert_int_equal(hd_cpu_bfloat_of_float(low), i);
+        assert_int_equal(hd_cpu_bfloat_of_float(middle), i + (i & 1));
     }
-    assert_int_equal(hd_bfloat_of_float(NAN) & 0x7FC0, 0x7FC0);
+    assert_int_equal(hd_cpu_bfloat_of_float(NAN) & 0x7FC0, 0x7FC0);
 }
 
 static void cast(const void *in, hd_dtype from, void *out, hd_dtype to, int64_t count)

@@ -261,7 +261,7 @@ static void packed_weights_give_the_same_bits(void **state)
             y[i] = y[i] + residual[i];
         }
         if (linear) {
-            hd_activation_apply(&fused.linear.activation, y, ROWS * COLUMNS);
+            hd_cpu_activation_apply(&fused.linear.activation, y, ROWS * COLUMNS);
         }
         hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, y, ROWS, COLUMNS);
         run_and_compare(&test, &expected);
@@ -277,7 +277,7 @@ static void packed_weights_give_the_same_bits(void **state)
                                   .attribute_count = test.attribute_count,
                                   .inputs = operands,
                                   .input_count = 2};
-        hd_packing packing = hd_cpu_packing(&operation, 1);
+        hd_cpu_packing_kind packing = hd_cpu_packing(&operation, 1);
         assert_int_equal(packing, transposed ? HD_PACKING_MATRIX_TRANSPOSED : HD_PACKING_MATRIX);
         assert_int_equal(hd_cpu_packing(&operation, 0), HD_PACKING_NONE);
         hd_packed *packed = NULL;

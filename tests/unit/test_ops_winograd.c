@@ -158,7 +158,7 @@ static void winograd_has_the_bits_of_its_definition(void **state)
     test.inputs[1] = convolution_weights(&c, o.w);
     test.inputs[2] = OPERATION_TENSOR(HD_FLOAT32, o.bias, c.outputs);
     hd_packed *packed = convolution_pack_weights(&test, 1);
-    assert_int_equal(hd_packed_packing(packed), HD_PACKING_CONVOLUTION_WINOGRAD);
+    assert_int_equal(hd_cpu_packed_packing(packed), HD_PACKING_CONVOLUTION_WINOGRAD);
     test.packed[1] = packed;
     operation_result result;
     assert_int_equal(operation_run(&test, &result), HD_OK);

@@ -112,13 +112,14 @@ static void free_list(counted_list *list)
     }
 }
 
-static void run_list_once(hd_team *team, uint32_t job, counted_list *list, unsigned char *scratch)
+static void run_list_once(hd_cpu_team *team, uint32_t job, counted_list *list,
+                          unsigned char *scratch)
 {
     for (size_t i = 0; i < list->recipe.step_count; i++) {
         list->steps[i].rounds++;
     }
     is_caller = true;
-    (void)!hd_team_run(team, job, list->list, scratch, 64, NULL);
+    (void)!hd_cpu_team_run(team, job, list->list, scratch, 64, NULL);
     for (size_t i = 0; i < list->recipe.step_count; i++) {
         for (int64_t tile = 0; tile < list->steps[i].tile_count; tile++) {
             if (list->steps[i].tiles[tile] != list->steps[i].rounds) {
@@ -129,7 +130,7 @@ static void run_list_once(hd_team *team, uint32_t job, counted_list *list, unsig
 }
 
 typedef struct caller {
-    hd_team *team;
+    hd_cpu_team *team;
     uint32_t job;
     uint64_t seed;
     pthread_t thread;
@@ -163,10 +164,10 @@ static void *run_many_lists(void *argument)
 
 static void run_callers(uint32_t cores, uint32_t caller_count)
 {
-    hd_team *team;
+    hd_cpu_team *team;
     caller callers[12];
-    assert_int_equal(hd_team_create(cores, &team), HD_OK);
-    assert_int_equal(hd_team_size(team), cores);
+    assert_int_equal(hd_cpu_team_create(cores, &team), HD_OK);
+    assert_int_equal(hd_cpu_team_size(team), cores);
     for (uint32_t i = 0; i < caller_count; i++) {
         callers[i] = (caller){.team = team, .job = 1 + i, .seed = cores * 1000 + i * 77};
         assert_int_equal(pthread_create(&callers[i].thread, NULL, run_many_lists, &callers[i]), 0);
@@ -174,7 +175,7 @@ static void run_callers(uint32_t cores, uint32_t caller_count)
     for (uint32_t i = 0; i < caller_count; i++) {
         pthread_join(callers[i].thread, NULL);
     }
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
     assert_null(team);
     assert_false(hd_load_relaxed(&violated));
 }
@@ -207,12 +208,12 @@ static uint64_t processor_nanoseconds(void)
 static void workers_sleep_when_idle_and_wake_to_help(void **state)
 {
     (void)state;
-    hd_team *team;
+    hd_cpu_team *team;
     counted_list *list = malloc(sizeof *list);
     unsigned char *scratch = aligned_alloc(64, 64 * 64);
     assert_non_null(list);
     assert_non_null(scratch);
-    assert_int_equal(hd_team_create(4, &team), HD_OK);
+    assert_int_equal(hd_cpu_team_create(4, &team), HD_OK);
     make_list(list, 3);
     for (size_t i = 0; i < list->recipe.step_count; i++) {
         list->steps[i].work = 200000;
@@ -234,22 +235,22 @@ static void workers_sleep_when_idle_and_wake_to_help(void **state)
     free_list(list);
     free(list);
     free(scratch);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 static void teams_come_and_go(void **state)
 {
     (void)state;
     for (uint32_t i = 0; i < 60; i++) {
-        hd_team *team;
-        assert_int_equal(hd_team_create(1 + i % 8, &team), HD_OK);
+        hd_cpu_team *team;
+        assert_int_equal(hd_cpu_team_create(1 + i % 8, &team), HD_OK);
         if (i % 3 == 0) {
             usleep(300);
         }
-        hd_team_destroy(&team);
+        hd_cpu_team_destroy(&team);
     }
-    hd_team *none = NULL;
-    hd_team_destroy(&none);
+    hd_cpu_team *none = NULL;
+    hd_cpu_team_destroy(&none);
 }
 
 static void a_team_without_its_threads_still_computes(void **state)
@@ -258,19 +259,19 @@ static void a_team_without_its_threads_still_computes(void **state)
 #if defined(HD_FAULT)
     uint32_t smaller = 0;
     for (uint64_t nth = 1; nth < 20; nth++) {
-        hd_team *team = NULL;
+        hd_cpu_team *team = NULL;
         hd_fault_arm(nth, 0, 0);
-        hd_status status = hd_team_create(4, &team);
+        hd_status status = hd_cpu_team_create(4, &team);
         hd_fault_disarm();
         if (status != HD_OK) {
             assert_int_equal(status, HD_OUT_OF_MEMORY);
             assert_null(team);
             continue;
         }
-        smaller += hd_team_size(team) < 4;
+        smaller += hd_cpu_team_size(team) < 4;
         caller self = {.team = team, .job = 1, .seed = nth};
         run_many_lists(&self);
-        hd_team_destroy(&team);
+        hd_cpu_team_destroy(&team);
     }
     assert_true(smaller > 0);
     assert_false(hd_load_relaxed(&violated));

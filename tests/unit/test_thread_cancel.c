@@ -444,7 +444,7 @@ static void waiting_for_a_runner(void **state)
     hd_runners_destroy(&queues);
 }
 
-static hd_team *team;
+static hd_cpu_team *team;
 static hd_cpu_command_list *list;
 static atomic_bool has_helper;
 static _Thread_local bool is_victim;
@@ -474,7 +474,7 @@ static hd_status run_team(void)
 {
     static unsigned char scratch[2 * HD_CACHE_LINE];
     is_victim = true;
-    (void)!hd_team_run(team, 0, list, scratch, HD_CACHE_LINE, NULL);
+    (void)!hd_cpu_team_run(team, 0, list, scratch, HD_CACHE_LINE, NULL);
     return HD_OK;
 }
 
@@ -490,9 +490,9 @@ static void waiting_for_helpers(void **state)
     }
     atomic_store(&has_helper, false);
     assert_int_equal(hd_cpu_command_list_create(&recipe, &(hd_list_memory){0}, &list), HD_OK);
-    assert_int_equal(hd_team_create(2, &team), HD_OK);
+    assert_int_equal(hd_cpu_team_create(2, &team), HD_OK);
     cancel_inside(run_team, gate_open, HD_OK);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
     hd_cpu_command_list_destroy(&list);
 }
 

@@ -19,15 +19,15 @@
 
 typedef struct variant {
     const char *name;
-    const hd_vector_functions *functions;
-    hd_isa needs;
+    const hd_cpu_vector_functions *functions;
+    hd_cpu_isa_level needs;
 } variant;
 
 static const variant variants[] = {
-    {"baseline", &hd_vector_functions_baseline, HD_ISA_BASELINE},
+    {"baseline", &hd_cpu_vector_functions_baseline, HD_ISA_BASELINE},
 #if defined(__x86_64__)
-    {"avx2", &hd_vector_functions_avx2, HD_ISA_AVX2},
-    {"avx512", &hd_vector_functions_avx512, HD_ISA_AVX512},
+    {"avx2", &hd_cpu_vector_functions_avx2, HD_ISA_AVX2},
+    {"avx512", &hd_cpu_vector_functions_avx512, HD_ISA_AVX512},
 #endif
 };
 #define VARIANT_COUNT (sizeof variants / sizeof variants[0])
@@ -83,7 +83,7 @@ typedef struct claim {
 } claim;
 
 #define CLAIM(name, reference, ulps, absolute, bound)                                              \
-    {#name, offsetof(hd_vector_functions, name), reference, ulps, absolute, bound}
+    {#name, offsetof(hd_cpu_vector_functions, name), reference, ulps, absolute, bound}
 static const claim claims[] = {
     CLAIM(exp, exp, 1.5, 0, INFINITY),
     CLAIM(expm1, expm1, 2.5, 0, INFINITY),
@@ -117,9 +117,9 @@ static const claim claims[] = {
 };
 #define CLAIM_COUNT (sizeof claims / sizeof claims[0])
 
-static hd_vector_unary *member_of(const hd_vector_functions *functions, const claim *of)
+static hd_cpu_vector_unary *member_of(const hd_cpu_vector_functions *functions, const claim *of)
 {
-    hd_vector_unary *function;
+    hd_cpu_vector_unary *function;
     memcpy(&function, (const char *)functions + of->member, sizeof function);
     return function;
 }
@@ -146,7 +146,7 @@ static double ulps_between(float got, double want)
 
 static void check_claim(const variant *of, const claim *about)
 {
-    hd_vector_unary *function = member_of(of->functions, about);
+    hd_cpu_vector_unary *function = member_of(of->functions, about);
     float in[BLOCK], out[BLOCK];
     double worst = 0.0;
     float worst_at = 0.0f;
@@ -210,7 +210,7 @@ static void results_do_not_depend_on_position(void **state)
             continue;
         }
         for (size_t c = 0; c < CLAIM_COUNT; c++) {
-            hd_vector_unary *function = member_of(variants[v].functions, &claims[c]);
+            hd_cpu_vector_unary *function = member_of(variants[v].functions, &claims[c]);
             function(whole, in, 80);
             for (size_t n = 0; n <= 35; n++) {
                 size_t begin = n % 11;
@@ -297,19 +297,19 @@ static void activations_take_their_parameters(void **state)
     float in[5] = {-4.0f, -0.5f, 0.0f, 0.5f, 7.0f}, x[5];
     hd_activation clip = {.kind = HD_ACTIVATION_CLIP, .alpha = 0.0f, .beta = 6.0f};
     memcpy(x, in, sizeof in);
-    hd_activation_apply(&clip, x, 5);
+    hd_cpu_activation_apply(&clip, x, 5);
     assert_true(x[0] == 0.0f && x[3] == 0.5f && x[4] == 6.0f);
     hd_activation swish = {.kind = HD_ACTIVATION_HARD_SWISH, .alpha = 1.0f / 6.0f, .beta = 0.5f};
     memcpy(x, in, sizeof in);
-    hd_activation_apply(&swish, x, 5);
+    hd_cpu_activation_apply(&swish, x, 5);
     assert_true(x[0] == 0.0f && x[4] == 7.0f && fabsf(x[3] - 0.5f * (0.5f / 6.0f + 0.5f)) < 1e-6f);
     hd_activation leaky = {.kind = HD_ACTIVATION_LEAKY_RELU, .alpha = 0.1f, .beta = 0.0f};
     memcpy(x, in, sizeof in);
-    hd_activation_apply(&leaky, x, 5);
+    hd_cpu_activation_apply(&leaky, x, 5);
     assert_true(x[0] == 0.1f * -4.0f && x[4] == 7.0f);
     hd_activation none = {.kind = HD_ACTIVATION_NONE, .alpha = 0.0f, .beta = 0.0f};
     memcpy(x, in, sizeof in);
-    hd_activation_apply(&none, x, 5);
+    hd_cpu_activation_apply(&none, x, 5);
     assert_memory_equal(x, in, sizeof in);
 }
 

@@ -287,7 +287,7 @@ def waits_in_loops(program):
 
 # Waits without a limit: the function, and what ends it for good: who sets that also tells the condition.
 ENDLESS = {
-    "take_callback": "hd_callbacks.stopping", "take_ready": "hd_runners.stopping", "sleep_until_work": "hd_team.stopping",
+    "take_callback": "hd_callbacks.stopping", "take_ready": "hd_runners.stopping", "sleep_until_work": "hd_cpu_team.stopping",
     "hd_batch_queue_destroy": "hd_batch_queue.standing", "await_end": "hd_once.state", "sleep_until_number": None,
     # what is in flight lands, or the device is found lost
     "hd_device_watcher_reserve": "hd_flight_line.host_size", "hd_device_watcher_await": "hd_flight_line.begun",
@@ -461,11 +461,11 @@ def no_graph_under_locks(program):
        (TEAM, "        tell_caller(team, hd_add_release(&job->done, 1));\n", ""))
 def tiles_by_swap(program):
     take, help_ = program.named("take_tile", TEAM), program.named("help", TEAM)
-    bad = [] if any(node[0] == "atomic" and node[2][0] == "cas" and object_of(node[3][0]) == "hd_job.ticket"
+    bad = [] if any(node[0] == "atomic" and node[2][0] == "cas" and object_of(node[3][0]) == "hd_cpu_job.ticket"
                     for node in nodes(program.functions[take]["body"])) else ["take_tile: two threads may take one tile"]
     bad += ["%s: stores a ticket" % program.where(take, node[1]) for node in nodes(program.functions[take]["body"])
             if node[0] == "atomic" and node[2][0] == "store"]
-    return bad + ([] if any(node[0] == "atomic" and node[2][0] == "rmw" and object_of(node[3][0]) == "hd_job.done"
+    return bad + ([] if any(node[0] == "atomic" and node[2][0] == "rmw" and object_of(node[3][0]) == "hd_cpu_job.done"
                             for node in nodes(program.functions[help_]["body"])) else ["help: computes uncounted"])
 
 

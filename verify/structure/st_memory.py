@@ -281,7 +281,7 @@ RELEASES = ("memory_order_release", "memory_order_acq_rel", "memory_order_seq_cs
 
 
 # Their other side goes through a pointer to the word: team.c's await_number.
-THROUGH_POINTERS = ("hd_job.done", "hd_job.state")
+THROUGH_POINTERS = ("hd_cpu_job.done", "hd_cpu_job.state")
 
 
 @check("ST.013.k", "every object that is released somewhere is acquired somewhere, and the other way round",

@@ -1,6 +1,6 @@
 -------------------------------- MODULE Team --------------------------------
-(* Models src/hal/cpu/team.c: hd_team_run with run_shared_step, close_job and wake_sleepers; the     *)
-(* workers' worker_main, look_for_work, take_core, help and sleep_until_work; hd_team_destroy.       *)
+(* Models src/hal/cpu/team.c: hd_cpu_team_run with run_shared_step, close_job and wake_sleepers; the     *)
+(* workers' worker_main, look_for_work, take_core, help and sleep_until_work; hd_cpu_team_destroy.       *)
 (* Promises: ONCE (each tile of each step is computed exactly once), REUSE (nobody reads a list that *)
 (* its caller has left), BOUND (callers always finish, no wake-up is lost, the team ends).           *)
 (*                                                                                                   *)
@@ -245,7 +245,7 @@ WorkerStep(w) ==
     Look(w) \/ Scan(w) \/ TakeCore(w) \/ Enter(w) \/ Loop(w) \/ Load(w) \/ Take(w) \/ ComputeTile(w) \/ Done(w)
     \/ Exit(w) \/ GiveCore(w) \/ Announce(w) \/ SleepLook(w) \/ Rise(w)
 
-\* ---- hd_team_destroy, when no job is open any more
+\* ---- hd_cpu_team_destroy, when no job is open any more
 Finished == \A c \in Callers : pc[c] = "out" /\ runs[c] = Runs
 Stop ==
     /\ pc["owner"] = "out" /\ Finished /\ lock = Nobody /\ stopping' = TRUE

@@ -2,9 +2,9 @@
 
 #include "hal/cpu/vector_math.h"
 
-void hd_activation_apply(const hd_activation *activation, float *x, size_t n)
+void hd_cpu_activation_apply(const hd_activation *activation, float *x, size_t n)
 {
-    const hd_vector_functions *functions = hd_vector_functions_get();
+    const hd_cpu_vector_functions *functions = hd_cpu_vector_functions_get();
     float alpha = activation->alpha, beta = activation->beta;
     switch (activation->kind) {
     case HD_ACTIVATION_NONE:

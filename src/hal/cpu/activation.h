@@ -8,6 +8,6 @@
 
 /* x = activation(x), n elements. The same bits as the elementwise operator of that name.
  * Thread-safety: any thread, on its own x. */
-void hd_activation_apply(const hd_activation *activation, float *x, size_t n);
+void hd_cpu_activation_apply(const hd_activation *activation, float *x, size_t n);
 
 #endif

@@ -57,13 +57,13 @@ static void describe(uint32_t ordinal, hd_device_info *info)
 
 /* A queue of the CPU is a lane's way to the team; what is submitted is done when submit returns. */
 struct hd_queue {
-    hd_team *team;
+    hd_cpu_team *team;
     uint32_t job;
 };
 
 typedef struct cpu_unit {
     hd_unit unit; /* first */
-    hd_team *team;
+    hd_cpu_team *team;
     hd_queue queues[HD_LANE_COUNT];
 } cpu_unit;
 
@@ -74,14 +74,14 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
 {
     (void)ordinal;
     cpu_unit *self = hd_alloc_zero(1, sizeof *self);
-    if (self == NULL || hd_team_create(options->thread_count, &self->team) != HD_OK) {
+    if (self == NULL || hd_cpu_team_create(options->thread_count, &self->team) != HD_OK) {
         hd_free(self);
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
     }
     self->unit = (hd_unit){.backend = &hd_backend_cpu,
                            .is_host = true,
                            .queue_count = HD_LANE_COUNT,
-                           .scratch_count = hd_team_size(self->team)};
+                           .scratch_count = hd_cpu_team_size(self->team)};
     for (uint32_t i = 0; i < HD_LANE_COUNT; i++) {
         self->queues[i] = (hd_queue){self->team, i};
     }
@@ -93,7 +93,7 @@ static void close_unit(hd_unit **unit)
 {
     cpu_unit *self = (cpu_unit *)*unit;
     if (self != NULL) {
-        hd_team_destroy(&self->team);
+        hd_cpu_team_destroy(&self->team);
         hd_free(self);
         *unit = NULL;
     }
@@ -159,7 +159,7 @@ static hd_status create_constant(hd_unit *unit, hd_constant_form form, const hd_
                                  hd_packed **out_packed, hd_error *error)
 {
     (void)unit;
-    return hd_cpu_pack((hd_packing)form.kind, constant, form.group, out_packed, error);
+    return hd_cpu_pack((hd_cpu_packing_kind)form.kind, constant, form.group, out_packed, error);
 }
 
 static void destroy_constant(hd_unit *unit, hd_packed **packed)
@@ -205,8 +205,8 @@ static hd_status submit(hd_queue *queue, const hd_launch *launch, uint64_t *out_
     hd_cpu_command_list *list = (hd_cpu_command_list *)launch->list;
     *out_point = 0;
     hd_cpu_command_list_bind(list, launch->inputs, launch->outputs);
-    return hd_team_run(queue->team, queue->job, list, launch->scratch, list->recipe->scratch_size,
-                       launch->stop);
+    return hd_cpu_team_run(queue->team, queue->job, list, launch->scratch,
+                           list->recipe->scratch_size, launch->stop);
 }
 
 static uint64_t reached(const hd_queue *queue)

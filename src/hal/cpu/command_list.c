@@ -18,18 +18,18 @@ hd_status hd_cpu_command_list_create(const hd_recipe *recipe, const hd_list_memo
            outputs = count_space(recipe, HD_SPACE_OUTPUT);
     size_t pointers_size = recipe->reference_total * sizeof(void *);
     hd_cpu_command_list *list =
-        hd_alloc(sizeof *list + pointers_size + (inputs + outputs) * sizeof(hd_binding_slot));
+        hd_alloc(sizeof *list + pointers_size + (inputs + outputs) * sizeof(hd_cpu_binding_slot));
     *out_list = list;
     if (list == NULL) {
         return HD_OUT_OF_MEMORY;
     }
     *list = (hd_cpu_command_list){.recipe = recipe, .arena = memory->arena};
     list->buffers = (void **)(list + 1);
-    list->input_slots = (hd_binding_slot *)((unsigned char *)(list + 1) + pointers_size);
+    list->input_slots = (hd_cpu_binding_slot *)((unsigned char *)(list + 1) + pointers_size);
     list->output_slots = list->input_slots + inputs;
     for (size_t i = 0; i < recipe->reference_total; i++) {
         const hd_reference *reference = &recipe->references[i];
-        hd_binding_slot slot = {(uint32_t)i, reference->index};
+        hd_cpu_binding_slot slot = {(uint32_t)i, reference->index};
         if (reference->space == HD_SPACE_INPUT) {
             list->input_slots[list->input_slot_count++] = slot;
         } else if (reference->space == HD_SPACE_OUTPUT) {

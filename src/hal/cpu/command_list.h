@@ -11,18 +11,18 @@
 #include "base/status.h"
 #include "hal/backend.h"
 
-typedef struct hd_binding_slot {
+typedef struct hd_cpu_binding_slot {
     uint32_t position; /* in buffers */
     uint32_t index;    /* of the caller's inputs or outputs */
-} hd_binding_slot;
+} hd_cpu_binding_slot;
 
 typedef struct hd_cpu_command_list {
     const hd_recipe *recipe;
     unsigned char *arena;
     size_t input_slot_count;
     size_t output_slot_count;
-    hd_binding_slot *input_slots;
-    hd_binding_slot *output_slots;
+    hd_cpu_binding_slot *input_slots;
+    hd_cpu_binding_slot *output_slots;
     void **buffers; /* one a reference of the recipe */
 } hd_cpu_command_list;
 

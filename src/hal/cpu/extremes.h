@@ -11,7 +11,7 @@
 
 /* Of two equal numbers, which differ at most if they are zeros: a sign where both have one (either). */
 #define HD_DEFINE_EXTREMES_(T, BITS, suffix)                                                       \
-    static inline T hd_equal_both_##suffix(T a, T b)                                               \
+    static inline T hd_cpu_equal_both_##suffix(T a, T b)                                           \
     {                                                                                              \
         BITS x, y;                                                                                 \
         memcpy(&x, &a, sizeof x);                                                                  \
@@ -20,7 +20,7 @@
         memcpy(&a, &x, sizeof x);                                                                  \
         return a;                                                                                  \
     }                                                                                              \
-    static inline T hd_equal_either_##suffix(T a, T b)                                             \
+    static inline T hd_cpu_equal_either_##suffix(T a, T b)                                         \
     {                                                                                              \
         BITS x, y;                                                                                 \
         memcpy(&x, &a, sizeof x);                                                                  \
@@ -29,16 +29,16 @@
         memcpy(&a, &x, sizeof x);                                                                  \
         return a;                                                                                  \
     }                                                                                              \
-    static inline T hd_maximum_##suffix(T a, T b)                                                  \
+    static inline T hd_cpu_maximum_##suffix(T a, T b)                                              \
     {                                                                                              \
-        T same = hd_equal_both_##suffix(a, b);                                                     \
+        T same = hd_cpu_equal_both_##suffix(a, b);                                                 \
         T larger = a > b ? a : b;                                                                  \
         T number = a == b ? same : larger;                                                         \
         return ((a != a) | (b != b)) ? (T)NAN : number;                                            \
     }                                                                                              \
-    static inline T hd_minimum_##suffix(T a, T b)                                                  \
+    static inline T hd_cpu_minimum_##suffix(T a, T b)                                              \
     {                                                                                              \
-        T same = hd_equal_either_##suffix(a, b);                                                   \
+        T same = hd_cpu_equal_either_##suffix(a, b);                                               \
         T smaller = a < b ? a : b;                                                                 \
         T number = a == b ? same : smaller;                                                        \
         return ((a != a) | (b != b)) ? (T)NAN : number;                                            \

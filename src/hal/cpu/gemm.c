@@ -33,7 +33,7 @@
 #define LOOK_WORK (1 << 20)
 
 /* fmaf rounds once, in hardware or not, so this gives the bits of the vector kernels. */
-void hd_gemm_block_baseline(const hd_gemm_block *block)
+void hd_cpu_gemm_block_baseline(const hd_cpu_gemm_block *block)
 {
     for (int64_t row = 0; row < block->rows; row++) {
         float sums[WIDTH_MAX];
@@ -59,31 +59,31 @@ void hd_gemm_block_baseline(const hd_gemm_block *block)
     }
 }
 
-void hd_gemm_block_run(const hd_gemm_block *block)
+void hd_cpu_gemm_block_run(const hd_cpu_gemm_block *block)
 {
     switch (hd_cpu_isa()) {
 #if defined(__x86_64__)
     case HD_ISA_AVX512:
-        hd_gemm_block_avx512(block);
+        hd_cpu_gemm_block_avx512(block);
         break;
     case HD_ISA_AVX2:
-        hd_gemm_block_avx2(block);
+        hd_cpu_gemm_block_avx2(block);
         break;
 #endif
     default:
-        hd_gemm_block_baseline(block);
+        hd_cpu_gemm_block_baseline(block);
         break;
     }
 }
 
-int64_t hd_gemm_panel_width(void)
+int64_t hd_cpu_gemm_panel_width(void)
 {
     return hd_cpu_isa() == HD_ISA_AVX512 ? 64 : 32;
 }
 
-bool hd_gemm_packed_count(int64_t depth, int64_t columns, size_t *out_count)
+bool hd_cpu_gemm_packed_count(int64_t depth, int64_t columns, size_t *out_count)
 {
-    int64_t width = hd_gemm_panel_width(), padded, count, bytes;
+    int64_t width = hd_cpu_gemm_panel_width(), padded, count, bytes;
     if (__builtin_add_overflow(columns, width - 1, &padded) ||
         __builtin_mul_overflow(padded / width * width, depth, &count) ||
         __builtin_mul_overflow(count, (int64_t)sizeof(float), &bytes)) {
@@ -147,10 +147,10 @@ static void panel_pack(float *to, int64_t width, const float *b, int64_t b_depth
     }
 }
 
-void hd_gemm_pack(float *packed, const float *b, int64_t b_depth, int64_t b_column, int64_t depth,
-                  int64_t columns)
+void hd_cpu_gemm_pack(float *packed, const float *b, int64_t b_depth, int64_t b_column,
+                      int64_t depth, int64_t columns)
 {
-    int64_t width = hd_gemm_panel_width();
+    int64_t width = hd_cpu_gemm_panel_width();
     for (int64_t first = 0; first < columns; first += width) {
         int64_t here = columns - first < width ? columns - first : width;
         panel_pack(packed, width, b + first * b_column, b_depth, b_column, depth, here);
@@ -166,22 +166,23 @@ static int64_t divide_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-void hd_gemm_plan_whole(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth)
+void hd_cpu_gemm_plan_whole(hd_cpu_gemm *gemm, int64_t rows, int64_t columns, int64_t depth)
 {
-    *gemm = (hd_gemm){.rows = rows,
-                      .columns = columns,
-                      .depth = depth,
-                      .panel_width = hd_gemm_panel_width(),
-                      .row_blocks = 1,
-                      .panel_groups = 1,
-                      .tile_count = 1};
+    *gemm = (hd_cpu_gemm){.rows = rows,
+                          .columns = columns,
+                          .depth = depth,
+                          .panel_width = hd_cpu_gemm_panel_width(),
+                          .row_blocks = 1,
+                          .panel_groups = 1,
+                          .tile_count = 1};
 }
 
 /* Tiles are as large as possible while there are enough of them for the threads of a large machine:
  * first the panels are dealt out, then rows are halved down to 32. */
-void hd_gemm_plan(hd_gemm *gemm, int64_t rows, int64_t columns, int64_t depth, int64_t copies)
+void hd_cpu_gemm_plan(hd_cpu_gemm *gemm, int64_t rows, int64_t columns, int64_t depth,
+                      int64_t copies)
 {
-    hd_gemm_plan_whole(gemm, rows, columns, depth);
+    hd_cpu_gemm_plan_whole(gemm, rows, columns, depth);
     if (rows == 0 || columns == 0) {
         return;
     }
@@ -204,14 +205,14 @@ static int64_t part_begin(int64_t items, int64_t parts, int64_t part)
     return part * (items / parts) + (part < items % parts ? part : items % parts);
 }
 
-hd_gemm_extent hd_gemm_tile_extent(const hd_gemm *gemm, int64_t tile)
+hd_cpu_gemm_extent hd_cpu_gemm_tile_extent(const hd_cpu_gemm *gemm, int64_t tile)
 {
     int64_t panels = divide_up(gemm->columns, gemm->panel_width);
     int64_t inside = gemm->panels_outside ? gemm->row_blocks : gemm->panel_groups;
     int64_t row_block = gemm->panels_outside ? tile % inside : tile / inside;
     int64_t group = gemm->panels_outside ? tile / inside : tile % inside;
     int64_t end = part_begin(panels, gemm->panel_groups, group + 1) * gemm->panel_width;
-    return (hd_gemm_extent){
+    return (hd_cpu_gemm_extent){
         .row = part_begin(gemm->rows, gemm->row_blocks, row_block),
         .row_end = part_begin(gemm->rows, gemm->row_blocks, row_block + 1),
         .column = part_begin(panels, gemm->panel_groups, group) * gemm->panel_width,
@@ -221,8 +222,9 @@ hd_gemm_extent hd_gemm_tile_extent(const hd_gemm *gemm, int64_t tile)
 
 /* Where `depth` rows of a panel lie, from row k on: in the packed matrix, in the matrix itself, or
  * copied to scratch, which many rows of A are worth. */
-static void block_set_b(hd_gemm_block *block, const hd_gemm *gemm, const hd_gemm_operands *operands,
-                        int64_t column, int64_t k, float *scratch)
+static void block_set_b(hd_cpu_gemm_block *block, const hd_cpu_gemm *gemm,
+                        const hd_cpu_gemm_operands *operands, int64_t column, int64_t k,
+                        float *scratch)
 {
     int64_t width = gemm->panel_width;
     block->b_depth = width;
@@ -245,11 +247,11 @@ static void block_set_b(hd_gemm_block *block, const hd_gemm *gemm, const hd_gemm
 
 /* One panel of one row block: blocks of the depth, one after the other, then the activation. *work: multiply-adds until
  * the next look; false: it is to end. */
-static bool panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t row,
+static bool panel_run(const hd_cpu_gemm *gemm, const hd_cpu_gemm_operands *operands, int64_t row,
                       int64_t rows, int64_t column, float *scratch, int64_t *work)
 {
     int64_t rest = gemm->columns - column;
-    hd_gemm_block block = {
+    hd_cpu_gemm_block block = {
         .a_row = operands->a_row,
         .a_depth = operands->a_depth,
         .c = operands->c + row * operands->c_row + column,
@@ -280,25 +282,25 @@ static bool panel_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int
                                  : NULL;
             block.residual_row = operands->residual_row;
         }
-        hd_gemm_block_run(&block);
+        hd_cpu_gemm_block_run(&block);
     } while (k < gemm->depth);
 
     if (gemm->activation.kind != HD_ACTIVATION_NONE) {
         for (int64_t r = 0; r < rows; r++) {
-            hd_activation_apply(&gemm->activation, block.c + r * block.c_row,
-                                (size_t)block.columns);
+            hd_cpu_activation_apply(&gemm->activation, block.c + r * block.c_row,
+                                    (size_t)block.columns);
         }
     }
     return true;
 }
 
-void hd_gemm_run(const hd_gemm *gemm, const hd_gemm_operands *operands, int64_t tile,
-                 float *scratch)
+void hd_cpu_gemm_run(const hd_cpu_gemm *gemm, const hd_cpu_gemm_operands *operands, int64_t tile,
+                     float *scratch)
 {
     if (gemm->rows == 0 || gemm->columns == 0) {
         return;
     }
-    hd_gemm_extent extent = hd_gemm_tile_extent(gemm, tile);
+    hd_cpu_gemm_extent extent = hd_cpu_gemm_tile_extent(gemm, tile);
     int64_t work = LOOK_WORK, rows = extent.row_end - extent.row;
     for (int64_t column = extent.column; column < extent.column_end; column += gemm->panel_width) {
         if (!panel_run(gemm, operands, extent.row, rows, column, scratch, &work)) {

@@ -36,7 +36,7 @@ static inline __m256i tail_mask(int64_t lanes)
 
 #include "hal/cpu/gemm_kernel.inc"
 
-void hd_gemm_block_avx2(const hd_gemm_block *block)
+void hd_cpu_gemm_block_avx2(const hd_cpu_gemm_block *block)
 {
     block_run(block);
 }

@@ -33,7 +33,7 @@ static inline __mmask16 tail_mask(int64_t lanes)
 
 #include "hal/cpu/gemm_kernel.inc"
 
-void hd_gemm_block_avx512(const hd_gemm_block *block)
+void hd_cpu_gemm_block_avx512(const hd_cpu_gemm_block *block)
 {
     block_run(block);
 }

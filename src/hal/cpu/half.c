@@ -18,7 +18,7 @@ static uint32_t bits_of_float(float value)
     return bits;
 }
 
-float hd_float_of_half(uint16_t half)
+float hd_cpu_float_of_half(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     uint32_t exponent = (half >> 10) & 31, fraction = half & 0x3FF;
@@ -32,7 +32,7 @@ float hd_float_of_half(uint16_t half)
     return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
-uint16_t hd_half_of_float(float value)
+uint16_t hd_cpu_half_of_float(float value)
 {
     uint32_t bits = bits_of_float(value);
     uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
@@ -52,12 +52,12 @@ uint16_t hd_half_of_float(float value)
     return (uint16_t)(sign | ((rounded >> 13) - (112u << 10)));
 }
 
-float hd_float_of_bfloat(uint16_t bfloat)
+float hd_cpu_float_of_bfloat(uint16_t bfloat)
 {
     return float_of_bits((uint32_t)bfloat << 16);
 }
 
-uint16_t hd_bfloat_of_float(float value)
+uint16_t hd_cpu_bfloat_of_float(float value)
 {
     uint32_t bits = bits_of_float(value);
     if ((bits & 0x7FFFFFFF) > 0x7F800000) {
@@ -66,42 +66,42 @@ uint16_t hd_bfloat_of_float(float value)
     return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
-void hd_vector_float_of_half(float *out, const uint16_t *in, size_t n)
+void hd_cpu_vector_float_of_half(float *out, const uint16_t *in, size_t n)
 {
 #if defined(__x86_64__)
     if (hd_cpu_isa() != HD_ISA_BASELINE) {
-        hd_vector_float_of_half_avx2(out, in, n);
+        hd_cpu_vector_float_of_half_avx2(out, in, n);
         return;
     }
 #endif
     for (size_t i = 0; i < n; i++) {
-        out[i] = hd_float_of_half(in[i]);
+        out[i] = hd_cpu_float_of_half(in[i]);
     }
 }
 
-void hd_vector_half_of_float(uint16_t *out, const float *in, size_t n)
+void hd_cpu_vector_half_of_float(uint16_t *out, const float *in, size_t n)
 {
 #if defined(__x86_64__)
     if (hd_cpu_isa() != HD_ISA_BASELINE) {
-        hd_vector_half_of_float_avx2(out, in, n);
+        hd_cpu_vector_half_of_float_avx2(out, in, n);
         return;
     }
 #endif
     for (size_t i = 0; i < n; i++) {
-        out[i] = hd_half_of_float(in[i]);
+        out[i] = hd_cpu_half_of_float(in[i]);
     }
 }
 
-void hd_vector_float_of_bfloat(float *out, const uint16_t *in, size_t n)
+void hd_cpu_vector_float_of_bfloat(float *out, const uint16_t *in, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        out[i] = hd_float_of_bfloat(in[i]);
+        out[i] = hd_cpu_float_of_bfloat(in[i]);
     }
 }
 
-void hd_vector_bfloat_of_float(uint16_t *out, const float *in, size_t n)
+void hd_cpu_vector_bfloat_of_float(uint16_t *out, const float *in, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        out[i] = hd_bfloat_of_float(in[i]);
+        out[i] = hd_cpu_bfloat_of_float(in[i]);
     }
 }

@@ -4,7 +4,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-void hd_vector_float_of_half_avx2(float *out, const uint16_t *in, size_t n)
+void hd_cpu_vector_float_of_half_avx2(float *out, const uint16_t *in, size_t n)
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
@@ -19,7 +19,7 @@ void hd_vector_float_of_half_avx2(float *out, const uint16_t *in, size_t n)
     }
 }
 
-void hd_vector_half_of_float_avx2(uint16_t *out, const float *in, size_t n)
+void hd_cpu_vector_half_of_float_avx2(uint16_t *out, const float *in, size_t n)
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {

@@ -12,7 +12,7 @@ static const struct {
     const char *word;
     const char *name;
     uint32_t needs;
-    hd_isa isa;
+    hd_cpu_isa_level isa;
 } sets[] = {
     {"baseline", "SSE2", 0, HD_ISA_BASELINE},
     {"avx2", "AVX2 with FMA and F16C", HD_CPU_HAS_AVX2, HD_ISA_AVX2},
@@ -50,7 +50,8 @@ uint32_t hd_cpu_features(void)
     return features;
 }
 
-hd_status hd_cpu_isa_choose(const char *word, uint32_t features, hd_isa *out_isa, hd_error *error)
+hd_status hd_cpu_isa_choose(const char *word, uint32_t features, hd_cpu_isa_level *out_isa,
+                            hd_error *error)
 {
     *out_isa = features & HD_CPU_HAS_AVX512 ? HD_ISA_AVX512
                : features & HD_CPU_HAS_AVX2 ? HD_ISA_AVX2
@@ -79,7 +80,7 @@ static uint32_t look(void)
 {
     uint32_t answer = hd_load_relaxed(&chosen);
     if (answer == 0) {
-        hd_isa isa;
+        hd_cpu_isa_level isa;
         uint32_t mine =
             hd_cpu_isa_choose(getenv("HEDDLE_ISA"), hd_cpu_features(), &isa, NULL) == HD_OK
                 ? 1 + (uint32_t)isa
@@ -91,7 +92,7 @@ static uint32_t look(void)
 
 hd_status hd_cpu_isa_check(hd_error *error)
 {
-    hd_isa isa;
+    hd_cpu_isa_level isa;
     if (look() != REFUSED) {
         return HD_OK;
     }
@@ -101,9 +102,9 @@ hd_status hd_cpu_isa_check(hd_error *error)
                                      "HEDDLE_ISA named no set of this processor at first");
 }
 
-hd_isa hd_cpu_isa(void)
+hd_cpu_isa_level hd_cpu_isa(void)
 {
     uint32_t answer = look();
     /* refused: no device runs anything */
-    return answer == REFUSED ? HD_ISA_BASELINE : (hd_isa)(answer - 1);
+    return answer == REFUSED ? HD_ISA_BASELINE : (hd_cpu_isa_level)(answer - 1);
 }

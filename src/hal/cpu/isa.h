@@ -10,11 +10,11 @@
 
 #include "heddle/status.h"
 
-typedef enum hd_isa {
+typedef enum hd_cpu_isa_level {
     HD_ISA_BASELINE, /* what the compiler targets anyway: SSE2 on x86-64 */
     HD_ISA_AVX2,     /* avx2, fma and f16c */
     HD_ISA_AVX512    /* these and avx512f, vl, bw, dq */
-} hd_isa;
+} hd_cpu_isa_level;
 
 /* What a processor has, and its operating system saves, in the order in which HEDDLE_ISA's words need it. */
 enum { HD_CPU_HAS_AVX2 = 1, HD_CPU_HAS_AVX512 = 2, HD_CPU_HAS_AVX512VNNI = 4, HD_CPU_HAS_AMX = 8 };
@@ -22,8 +22,8 @@ enum { HD_CPU_HAS_AVX2 = 1, HD_CPU_HAS_AVX512 = 2, HD_CPU_HAS_AVX512VNNI = 4, HD
 /* The instruction set for a word (baseline, avx2, avx512, avx512vnni, amx; NULL or empty: the best) on a processor
  * that has `features`. Kernels for a set beyond AVX-512 there are none: its word chooses AVX-512.
  * HD_UNAVAILABLE: the processor has no such set, or there is no such word. */
-HD_MUST_CHECK hd_status hd_cpu_isa_choose(const char *word, uint32_t features, hd_isa *out_isa,
-                                          hd_error *error);
+HD_MUST_CHECK hd_status hd_cpu_isa_choose(const char *word, uint32_t features,
+                                          hd_cpu_isa_level *out_isa, hd_error *error);
 
 /* What this processor has. */
 uint32_t hd_cpu_features(void);
@@ -32,6 +32,6 @@ uint32_t hd_cpu_features(void);
 HD_MUST_CHECK hd_status hd_cpu_isa_check(hd_error *error);
 
 /* The instruction set of this process. */
-hd_isa hd_cpu_isa(void);
+hd_cpu_isa_level hd_cpu_isa(void);
 
 #endif

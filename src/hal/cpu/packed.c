@@ -7,7 +7,7 @@
 #include "hal/cpu/gemm.h"
 #include "hal/cpu/packed_convolution.h"
 
-hd_packing hd_cpu_packing(const hd_operation *operation, size_t index)
+hd_cpu_packing_kind hd_cpu_packing(const hd_operation *operation, size_t index)
 {
     bool linear = operation->id == HD_OP_HEDDLE_LINEAR;
     bool gemm = operation->id == HD_OP_GEMM;
@@ -25,12 +25,12 @@ hd_packing hd_cpu_packing(const hd_operation *operation, size_t index)
 
 static hd_status pack_matrix(const hd_operand *constant, hd_packed *packed, hd_error *error)
 {
-    bool transposed = hd_packed_packing(packed) == HD_PACKING_MATRIX_TRANSPOSED;
+    bool transposed = hd_cpu_packed_packing(packed) == HD_PACKING_MATRIX_TRANSPOSED;
     int64_t row = constant->shape.dims[1];
     int64_t depth = transposed ? row : constant->shape.dims[0];
     int64_t columns = transposed ? constant->shape.dims[0] : row;
     size_t count;
-    if (!hd_gemm_packed_count(depth, columns, &count)) {
+    if (!hd_cpu_gemm_packed_count(depth, columns, &count)) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "a weight matrix does not fit the address space");
     }
     packed->memory = hd_pages_alloc_charged(count * sizeof(float), &packed->owner);
@@ -39,8 +39,8 @@ static hd_status pack_matrix(const hd_operand *constant, hd_packed *packed, hd_e
                        count * sizeof(float));
     }
     packed->size = count * sizeof(float);
-    hd_gemm_pack(packed->memory, constant->data, transposed ? 1 : row, transposed ? row : 1, depth,
-                 columns);
+    hd_cpu_gemm_pack(packed->memory, constant->data, transposed ? 1 : row, transposed ? row : 1,
+                     depth, columns);
     return HD_OK;
 }
 
@@ -56,7 +56,7 @@ static void clear_subnormals(hd_packed *packed)
     }
 }
 
-hd_status hd_cpu_pack(hd_packing packing, const hd_operand *constant, int64_t group,
+hd_status hd_cpu_pack(hd_cpu_packing_kind packing, const hd_operand *constant, int64_t group,
                       hd_packed **out_packed, hd_error *error)
 {
     hd_packed *packed = hd_alloc_zero(1, sizeof *packed);

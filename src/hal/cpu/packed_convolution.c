@@ -25,7 +25,7 @@ typedef struct weight_sizes {
     int64_t group_outputs;  /* output channels a group */
 } weight_sizes;
 
-static weight_sizes sizes_of(hd_packing packing, const hd_shape *shape, int64_t group)
+static weight_sizes sizes_of(hd_cpu_packing_kind packing, const hd_shape *shape, int64_t group)
 {
     weight_sizes sizes = {.taps = hd_shape_count_range(shape, 2, shape->rank)};
     bool transposed =
@@ -39,24 +39,25 @@ static weight_sizes sizes_of(hd_packing packing, const hd_shape *shape, int64_t 
     return sizes;
 }
 
-int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, int64_t group)
+int64_t hd_cpu_convolution_packed_count(hd_cpu_packing_kind packing, const hd_shape *shape,
+                                        int64_t group)
 {
-    int64_t lanes = hd_convolution_kernels_get()->lanes;
+    int64_t lanes = hd_cpu_convolution_kernels_get()->lanes;
     weight_sizes sizes = sizes_of(packing, shape, group);
     if (packing == HD_PACKING_DEPTHWISE) {
-        return sizes.taps * hd_convolution_padded(group, lanes);
+        return sizes.taps * hd_cpu_convolution_padded(group, lanes);
     }
     if (packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
         sizes.taps = HD_WINOGRAD_POSITIONS;
     }
     return group * sizes.taps * sizes.group_channels *
-           hd_convolution_padded(sizes.group_outputs, lanes);
+           hd_cpu_convolution_padded(sizes.group_outputs, lanes);
 }
 
 static void pack_depthwise(const float *weights, int64_t taps, int64_t channels, int64_t lanes,
                            float *packed)
 {
-    int64_t stride = hd_convolution_padded(channels, lanes);
+    int64_t stride = hd_cpu_convolution_padded(channels, lanes);
     hd_stop_clear(packed, (size_t)(taps * stride) * sizeof *packed);
     for (int64_t channel = 0; channel < channels && !hd_stop_ends_every(channel, 16); channel++) {
         for (int64_t tap = 0; tap < taps && !hd_stop_ends(tap); tap++) {
@@ -72,7 +73,7 @@ static void pack_folded(const float *weights, int64_t taps, int64_t channels, in
     float *to = packed;
     for (int64_t first = 0; first < all; first += 2 * lanes) {
         int64_t columns = all - first < 2 * lanes ? all - first : 2 * lanes;
-        int64_t width = hd_convolution_padded(columns, lanes);
+        int64_t width = hd_cpu_convolution_padded(columns, lanes);
         for (int64_t channel = 0; channel < channels; channel++) {
             for (int64_t column = first; column < first + width; column++) {
                 int64_t tap = column / outputs, output = column % outputs;
@@ -107,7 +108,7 @@ static void pack_winograd(const float *weights, int64_t channels, int64_t output
 {
     for (int64_t first = 0; first < outputs; first += 2 * lanes) {
         const int64_t columns = outputs - first < 2 * lanes ? outputs - first : 2 * lanes;
-        const int64_t width = hd_convolution_padded(columns, lanes);
+        const int64_t width = hd_cpu_convolution_padded(columns, lanes);
         for (int64_t channel = 0; channel < channels; channel++) {
             for (int64_t column = 0; column < width; column++) {
                 float transformed[HD_WINOGRAD_POSITIONS] = {0};
@@ -124,10 +125,10 @@ static void pack_winograd(const float *weights, int64_t channels, int64_t output
     }
 }
 
-void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
-                         const float *weights, float *packed)
+void hd_cpu_convolution_pack(hd_cpu_packing_kind packing, const hd_shape *shape, int64_t group,
+                             const float *weights, float *packed)
 {
-    int64_t lanes = hd_convolution_kernels_get()->lanes;
+    int64_t lanes = hd_cpu_convolution_kernels_get()->lanes;
     weight_sizes sizes = sizes_of(packing, shape, group);
     if (packing == HD_PACKING_DEPTHWISE) {
         pack_depthwise(weights, sizes.taps, group, lanes, packed);
@@ -153,7 +154,7 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
         const float *from = weights + g * outputs * channels * taps;
         for (int64_t first = 0; first < outputs; first += 2 * lanes) {
             int64_t columns = outputs - first < 2 * lanes ? outputs - first : 2 * lanes;
-            int64_t width = hd_convolution_padded(columns, lanes);
+            int64_t width = hd_cpu_convolution_padded(columns, lanes);
             for (int64_t tap = 0; tap < taps; tap++) {
                 for (int64_t channel = 0; channel < channels; channel++) {
                     const float *element =
@@ -170,7 +171,8 @@ void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t grou
     }
 }
 
-hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed)
+hd_cpu_packing_kind hd_cpu_convolution_packing(const hd_shape *shape, int64_t group,
+                                               bool transposed)
 {
     if (transposed) {
         return HD_PACKING_CONVOLUTION_TRANSPOSED;
@@ -232,7 +234,7 @@ static bool folds(const hd_operation *operation, bool fused)
            hd_operation_int(operation, "group", 1) == 1;
 }
 
-hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t index)
+hd_cpu_packing_kind hd_cpu_packing_convolution(const hd_operation *operation, size_t index)
 {
     const hd_operator_id id = operation->id;
     bool transposed = id == HD_OP_CONV_TRANSPOSE || id == HD_OP_HEDDLE_CONV_TRANSPOSE;
@@ -258,7 +260,7 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
     if (transposed && folds(operation, fused)) {
         return HD_PACKING_CONVOLUTION_FOLDED;
     }
-    hd_packing packing = hd_convolution_packing(shape, group, transposed);
+    hd_cpu_packing_kind packing = hd_cpu_convolution_packing(shape, group, transposed);
     bool plain = packing != HD_PACKING_CONVOLUTION || steps || dilated;
     return !plain && is_winograd(shape) ? HD_PACKING_CONVOLUTION_WINOGRAD : packing;
 }
@@ -266,14 +268,15 @@ hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t inde
 hd_status hd_cpu_pack_convolution(const hd_operand *constant, int64_t group, hd_packed *packed,
                                   hd_error *error)
 {
-    int64_t count = hd_convolution_packed_count(hd_packed_packing(packed), &constant->shape, group);
+    int64_t count =
+        hd_cpu_convolution_packed_count(hd_cpu_packed_packing(packed), &constant->shape, group);
     size_t size = (size_t)count * sizeof(float);
     packed->memory = hd_pages_alloc_charged(size, &packed->owner);
     if (packed->memory == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a convolution's packed weight");
     }
     packed->size = size;
-    hd_convolution_pack(hd_packed_packing(packed), &constant->shape, group, constant->data,
-                        packed->memory);
+    hd_cpu_convolution_pack(hd_cpu_packed_packing(packed), &constant->shape, group, constant->data,
+                            packed->memory);
     return HD_OK;
 }

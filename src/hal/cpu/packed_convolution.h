@@ -9,7 +9,7 @@
 /* hd_cpu_packing of a convolution ("heddle.Conv"): one of HD_PACKING_CONVOLUTION,
  * _CONVOLUTION_WINOGRAD, _DEPTHWISE, _CONVOLUTION_GROUPS, _CONVOLUTION_TRANSPOSED,
  * _CONVOLUTION_FOLDED, or HD_PACKING_NONE; HD_PACKING_NONE for all other operations. */
-hd_packing hd_cpu_packing_convolution(const hd_operation *operation, size_t index);
+hd_cpu_packing_kind hd_cpu_packing_convolution(const hd_operation *operation, size_t index);
 
 /* hd_cpu_pack of these: fills `packed` (packing and shape are set; size is 0) with memory of
  * hd_pages_alloc and its size. HD_OUT_OF_MEMORY; then packed->memory is NULL. */

@@ -7,7 +7,7 @@
 #include "hal/packed.h"
 
 /* The CPU's forms of constants (hd_constant_form.kind). */
-typedef enum hd_packing {
+typedef enum hd_cpu_packing_kind {
     HD_PACKING_NONE,                 /* kernels read the elements as they are */
     HD_PACKING_MATRIX,               /* [K, N]: panels of columns for x · w */
     HD_PACKING_MATRIX_TRANSPOSED,    /* the same panels from a constant that is stored [N, K] */
@@ -18,11 +18,11 @@ typedef enum hd_packing {
     HD_PACKING_CONVOLUTION_TRANSPOSED, /* [C, M/group, kh, kw], of ConvTranspose */
     /* the same, group 1, where the stride is the kernel's size: a matrix [C, kh·kw·M] */
     HD_PACKING_CONVOLUTION_FOLDED
-} hd_packing;
+} hd_cpu_packing_kind;
 
-static inline hd_packing hd_packed_packing(const hd_packed *packed)
+static inline hd_cpu_packing_kind hd_cpu_packed_packing(const hd_packed *packed)
 {
-    return (hd_packing)packed->form.kind;
+    return (hd_cpu_packing_kind)packed->form.kind;
 }
 
 #endif

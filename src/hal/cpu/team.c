@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/float_environment.h"
 
-/* hd_job.state and hd_job.done: flags above a number. */
+/* hd_cpu_job.state and hd_cpu_job.done: flags above a number. */
 #define JOB_OPEN   (UINT32_C(1) << 31)
 #define JOB_WAITED (UINT32_C(1) << 30)
 #define JOB_NUMBER (JOB_WAITED - 1)
@@ -28,16 +28,16 @@
 #define YIELDS_BEFORE_SLEEP 8
 
 typedef struct team_worker {
-    hd_team *team;
+    hd_cpu_team *team;
     uint32_t number; /* 1 to worker_count; scratch piece 0 is the caller's */
     hd_thread thread;
 } team_worker;
 
-struct hd_team {
+struct hd_cpu_team {
     uint32_t core_count;                           /* constant */
     uint32_t worker_count;                         /* constant; no worker reads it */
     team_worker *workers;                          /* constant */
-    hd_job jobs[HD_JOB_COUNT];                     /* synchronized by itself */
+    hd_cpu_job jobs[HD_JOB_COUNT];                 /* synchronized by itself */
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t busy; /* callers computing + workers inside */
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t sleepers;
     _Atomic bool stopping;
@@ -46,13 +46,13 @@ struct hd_team {
     hd_condition left; /* for callers that wait for workers */
 };
 
-static void team_lock(hd_team *team)
+static void team_lock(hd_cpu_team *team)
     HD_ACQUIRE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&team->mutex);
 }
 
-static void team_unlock(hd_team *team)
+static void team_unlock(hd_cpu_team *team)
     HD_RELEASE(&team->mutex, hd_rank_workers) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&team->mutex);
@@ -79,7 +79,7 @@ static bool ticket_has_tile(uint64_t ticket)
 }
 
 /* Takes a tile from one end; false when none is left. *out_ticket tells its step. */
-static bool take_tile(hd_job *job, bool from_back, uint64_t *out_ticket, int64_t *out_tile)
+static bool take_tile(hd_cpu_job *job, bool from_back, uint64_t *out_ticket, int64_t *out_tile)
 {
     uint64_t ticket = hd_load_relaxed(&job->ticket);
     while (ticket_has_tile(ticket)) {
@@ -95,7 +95,7 @@ static bool take_tile(hd_job *job, bool from_back, uint64_t *out_ticket, int64_t
 }
 
 /* Takes all tiles that are left; returns their number. */
-static uint32_t take_rest(hd_job *job)
+static uint32_t take_rest(hd_cpu_job *job)
 {
     uint64_t ticket = hd_load_relaxed(&job->ticket);
     /* acquire: as in take_tile. */
@@ -115,7 +115,7 @@ static void run_tiles(const hd_cpu_command_list *list, size_t step_index, int64_
 }
 
 /* A worker has changed a word that its caller may wait for; `before`: what the word was. */
-static void tell_caller(hd_team *team, uint32_t before)
+static void tell_caller(hd_cpu_team *team, uint32_t before)
 {
     if ((before & JOB_WAITED) != 0) {
         team_lock(team);
@@ -126,7 +126,7 @@ static void tell_caller(hd_team *team, uint32_t before)
 
 /* A worker inside a job: takes tiles until the job closes or its core is wanted elsewhere. Returns
  * whether it did anything. */
-static bool help(hd_team *team, hd_job *job, uint32_t number)
+static bool help(hd_cpu_team *team, hd_cpu_job *job, uint32_t number)
 {
     bool worked = false;
     unsigned char *scratch = job->scratch + (size_t)number * job->scratch_stride;
@@ -154,7 +154,7 @@ static bool help(hd_team *team, hd_job *job, uint32_t number)
 }
 
 /* Takes a core for a worker if one is to spare. */
-static bool take_core(hd_team *team)
+static bool take_core(hd_cpu_team *team)
 {
     uint32_t busy = hd_load_relaxed(&team->busy);
     while (busy < team->core_count) {
@@ -167,11 +167,11 @@ static bool take_core(hd_team *team)
 }
 
 /* Looks once at every job, beginning behind this worker's number, and helps where it can. */
-static bool look_for_work(hd_team *team, uint32_t number)
+static bool look_for_work(hd_cpu_team *team, uint32_t number)
 {
     bool worked = false;
     for (uint32_t i = 0; i < HD_JOB_COUNT; i++) {
-        hd_job *job = &team->jobs[(number + i) % HD_JOB_COUNT];
+        hd_cpu_job *job = &team->jobs[(number + i) % HD_JOB_COUNT];
         if ((hd_load_relaxed(&job->state) & JOB_OPEN) == 0 || !take_core(team)) {
             continue;
         }
@@ -186,10 +186,10 @@ static bool look_for_work(hd_team *team, uint32_t number)
     return worked;
 }
 
-static bool any_tile_waits(hd_team *team)
+static bool any_tile_waits(hd_cpu_team *team)
 {
     for (uint32_t i = 0; i < HD_JOB_COUNT; i++) {
-        hd_job *job = &team->jobs[i];
+        hd_cpu_job *job = &team->jobs[i];
         if ((hd_load_relaxed(&job->state) & JOB_OPEN) != 0 &&
             ticket_has_tile(hd_load_relaxed(&job->ticket))) {
             return true;
@@ -198,13 +198,13 @@ static bool any_tile_waits(hd_team *team)
     return false;
 }
 
-static bool has_spare_core(hd_team *team)
+static bool has_spare_core(hd_cpu_team *team)
 {
     return hd_load_relaxed(&team->busy) < team->core_count;
 }
 
 /* Sleeps until a caller that has tiles to spare finds a sleeper. */
-static void sleep_until_work(hd_team *team)
+static void sleep_until_work(hd_cpu_team *team)
 {
     team_lock(team);
     hd_add_relaxed(&team->sleepers, 1);
@@ -221,7 +221,7 @@ static void sleep_until_work(hd_team *team)
 static void worker_main(void *argument)
 {
     team_worker *worker = argument;
-    hd_team *team = worker->team;
+    hd_cpu_team *team = worker->team;
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
     uint64_t idle_since = hd_clock_now();
@@ -243,7 +243,7 @@ static void worker_main(void *argument)
     hd_float_environment_leave(&saved);
 }
 
-static void wake_sleepers(hd_team *team, hd_job *job)
+static void wake_sleepers(hd_cpu_team *team, hd_cpu_job *job)
 {
     hd_fence_seq_cst(); /* pairs with sleep_until_work's */
     if (hd_load_relaxed(&team->sleepers) == 0) {
@@ -259,7 +259,7 @@ static void wake_sleepers(hd_team *team, hd_job *job)
     team_unlock(team);
 }
 
-static void sleep_until_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
+static void sleep_until_number(hd_cpu_team *team, _Atomic uint32_t *word, uint32_t number)
 {
     team_lock(team);
     /* Under the lock and in the same word: either this thread finds the worker's change, or the worker finds
@@ -273,7 +273,7 @@ static void sleep_until_number(hd_team *team, _Atomic uint32_t *word, uint32_t n
 }
 
 /* A caller waits until workers have brought the number in one of its job's words to `number`. */
-static void await_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
+static void await_number(hd_cpu_team *team, _Atomic uint32_t *word, uint32_t number)
 {
     uint32_t spins = 0;
     /* acquire: pairs with the workers' releases; what they did is seen, and was read, from here on. */
@@ -290,7 +290,7 @@ static void await_number(hd_team *team, _Atomic uint32_t *word, uint32_t number)
 }
 
 /* Computes one step: its tiles go to whoever takes a ticket; returns when all are done, or taken and left. */
-__attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job,
+__attribute__((noinline)) static void run_shared_step(hd_cpu_team *team, hd_cpu_job *job,
                                                       const hd_cpu_command_list *list,
                                                       size_t step_index, unsigned char *scratch)
 {
@@ -314,7 +314,7 @@ __attribute__((noinline)) static void run_shared_step(hd_team *team, hd_job *job
     HD_CHECK("ONCE.tiles", hd_load_relaxed(&job->done) + own == (uint32_t)tile_count);
 }
 
-static void close_job(hd_team *team, hd_job *job)
+static void close_job(hd_cpu_team *team, hd_cpu_job *job)
 {
     hd_and_acq_rel(&job->state, ~JOB_OPEN);
     await_number(team, &job->state, 0);
@@ -335,7 +335,7 @@ static void run_own_step(const hd_cpu_command_list *list, size_t step_index, uns
 }
 
 /* Computes the whole list, as far as `stop` lets it; returns what that says in the end. */
-static hd_status run_list(hd_team *team, hd_job *job, const hd_cpu_command_list *list,
+static hd_status run_list(hd_cpu_team *team, hd_cpu_job *job, const hd_cpu_command_list *list,
                           unsigned char *scratch, size_t scratch_stride, const hd_stop *stop)
 {
     const hd_recipe *recipe = list->recipe;
@@ -370,8 +370,8 @@ static hd_status run_list(hd_team *team, hd_job *job, const hd_cpu_command_list 
     return hd_stop_look(stop); /* whoever looked before, and left a tile, found no less */
 }
 
-hd_status hd_team_run(hd_team *team, uint32_t job_number, const hd_cpu_command_list *list,
-                      unsigned char *scratch, size_t scratch_stride, const hd_stop *stop)
+hd_status hd_cpu_team_run(hd_cpu_team *team, uint32_t job_number, const hd_cpu_command_list *list,
+                          unsigned char *scratch, size_t scratch_stride, const hd_stop *stop)
 {
     hd_check_no_lock_held();
     hd_add_relaxed(&team->busy, 1);
@@ -380,15 +380,15 @@ hd_status hd_team_run(hd_team *team, uint32_t job_number, const hd_cpu_command_l
     return status;
 }
 
-uint32_t hd_team_size(const hd_team *team)
+uint32_t hd_cpu_team_size(const hd_cpu_team *team)
 {
     return team->worker_count + 1;
 }
 
-hd_status hd_team_create(uint32_t core_count, hd_team **out_team)
+hd_status hd_cpu_team_create(uint32_t core_count, hd_cpu_team **out_team)
 {
     *out_team = NULL;
-    hd_team *team = hd_alloc_aligned(sizeof *team);
+    hd_cpu_team *team = hd_alloc_aligned(sizeof *team);
     if (team == NULL) {
         return HD_OUT_OF_MEMORY;
     }
@@ -429,9 +429,9 @@ fail_memory:
     return HD_OUT_OF_MEMORY;
 }
 
-void hd_team_destroy(hd_team **team)
+void hd_cpu_team_destroy(hd_cpu_team **team)
 {
-    hd_team *dead = *team;
+    hd_cpu_team *dead = *team;
     *team = NULL;
     if (dead == NULL) {
         return;

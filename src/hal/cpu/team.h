@@ -34,7 +34,7 @@
 
 #define HD_JOB_COUNT 64
 
-typedef struct hd_job {
+typedef struct hd_cpu_job {
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t state;
     const hd_cpu_command_list *list; /* valid for those inside while OPEN */
     unsigned char *scratch;
@@ -43,27 +43,27 @@ typedef struct hd_job {
     uint32_t spare_steps; /* the caller's: steps in a row that found a core to spare */
     _Alignas(HD_CACHE_LINE) _Atomic uint64_t ticket;
     _Alignas(HD_CACHE_LINE) _Atomic uint32_t done;
-} hd_job;
+} hd_cpu_job;
 
-typedef struct hd_team hd_team;
+typedef struct hd_cpu_team hd_cpu_team;
 
 /* Starts core_count - 1 workers, or fewer when the system has no more threads: then the callers do more
  * themselves. HD_OUT_OF_MEMORY. */
-HD_MUST_CHECK hd_status hd_team_create(uint32_t core_count, hd_team **out_team);
+HD_MUST_CHECK hd_status hd_cpu_team_create(uint32_t core_count, hd_cpu_team **out_team);
 
 /* Ends the workers. No job may be open. Sets *team to NULL (NULL is allowed). */
-void hd_team_destroy(hd_team **team) HD_WAITS;
+void hd_cpu_team_destroy(hd_cpu_team **team) HD_WAITS;
 
 /* Threads that may compute for one list: the caller and the workers. */
-uint32_t hd_team_size(const hd_team *team);
+uint32_t hd_cpu_team_size(const hd_cpu_team *team);
 
 /* Replays a bound list on the calling thread and whoever helps; returns HD_OK when all its steps are done, or, with
  * what it says, when `stop` (NULL: nothing) says to end, which the caller looks at before every step and tile of its
  * own, and behind the last: then it takes the tiles that are left itself, and computes none of them.
- * job: its number below HD_JOB_COUNT, used by no other thread meanwhile. scratch: hd_team_size pieces
+ * job: its number below HD_JOB_COUNT, used by no other thread meanwhile. scratch: hd_cpu_team_size pieces
  * of scratch_stride bytes. The caller has entered the run's float environment. */
-HD_MUST_CHECK hd_status hd_team_run(hd_team *team, uint32_t job, const hd_cpu_command_list *list,
-                                    unsigned char *scratch, size_t scratch_stride,
-                                    const hd_stop *stop) HD_WAITS;
+HD_MUST_CHECK hd_status hd_cpu_team_run(hd_cpu_team *team, uint32_t job,
+                                        const hd_cpu_command_list *list, unsigned char *scratch,
+                                        size_t scratch_stride, const hd_stop *stop) HD_WAITS;
 
 #endif

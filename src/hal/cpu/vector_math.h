@@ -56,42 +56,43 @@
     X(thresholded_relu) /* 0 up to alpha */                                                        \
     X(swish)            /* x · sigmoid(alpha·x) */
 
-typedef void hd_vector_unary(float *out, const float *in, size_t n);
-typedef void hd_vector_parametric(float *out, const float *in, size_t n, float alpha, float beta);
+typedef void hd_cpu_vector_unary(float *out, const float *in, size_t n);
+typedef void hd_cpu_vector_parametric(float *out, const float *in, size_t n, float alpha,
+                                      float beta);
 /* out = f(a, b), elementwise; out may be a or b. */
-typedef void hd_vector_binary(float *out, const float *a, const float *b, size_t n);
+typedef void hd_cpu_vector_binary(float *out, const float *a, const float *b, size_t n);
 /* out = exp(in - shift), and the sum of out in a fixed order of 16 partial sums (BITS). */
-typedef float hd_vector_exp_sum_function(float *out, const float *in, float shift, size_t n);
+typedef float hd_cpu_vector_exp_sum_function(float *out, const float *in, float shift, size_t n);
 
-#define HD_VECTOR_DECLARE_(name) hd_vector_unary hd_vector_##name;
+#define HD_VECTOR_DECLARE_(name) hd_cpu_vector_unary hd_cpu_vector_##name;
 HD_VECTOR_UNARY_LIST(HD_VECTOR_DECLARE_)
 #undef HD_VECTOR_DECLARE_
-#define HD_VECTOR_DECLARE_(name) hd_vector_parametric hd_vector_##name;
+#define HD_VECTOR_DECLARE_(name) hd_cpu_vector_parametric hd_cpu_vector_##name;
 HD_VECTOR_PARAMETRIC_LIST(HD_VECTOR_DECLARE_)
 #undef HD_VECTOR_DECLARE_
-hd_vector_binary hd_vector_pow;
-hd_vector_exp_sum_function hd_vector_exp_sum;
+hd_cpu_vector_binary hd_cpu_vector_pow;
+hd_cpu_vector_exp_sum_function hd_cpu_vector_exp_sum;
 
 /* The same functions as a table, for kernels that choose when they are compiled. */
-typedef struct hd_vector_functions {
-#define HD_VECTOR_MEMBER_(name) hd_vector_unary *name;
+typedef struct hd_cpu_vector_functions {
+#define HD_VECTOR_MEMBER_(name) hd_cpu_vector_unary *name;
     HD_VECTOR_UNARY_LIST(HD_VECTOR_MEMBER_)
 #undef HD_VECTOR_MEMBER_
-#define HD_VECTOR_MEMBER_(name) hd_vector_parametric *name;
+#define HD_VECTOR_MEMBER_(name) hd_cpu_vector_parametric *name;
     HD_VECTOR_PARAMETRIC_LIST(HD_VECTOR_MEMBER_)
 #undef HD_VECTOR_MEMBER_
-    hd_vector_binary *pow;
-    hd_vector_exp_sum_function *exp_sum;
-} hd_vector_functions;
+    hd_cpu_vector_binary *pow;
+    hd_cpu_vector_exp_sum_function *exp_sum;
+} hd_cpu_vector_functions;
 
 /* This process's table. */
-const hd_vector_functions *hd_vector_functions_get(void);
+const hd_cpu_vector_functions *hd_cpu_vector_functions_get(void);
 
 /* One table an instruction set; calling one that the processor lacks is an illegal instruction. */
-extern const hd_vector_functions hd_vector_functions_baseline;
+extern const hd_cpu_vector_functions hd_cpu_vector_functions_baseline;
 #if defined(__x86_64__)
-extern const hd_vector_functions hd_vector_functions_avx2;
-extern const hd_vector_functions hd_vector_functions_avx512;
+extern const hd_cpu_vector_functions hd_cpu_vector_functions_avx2;
+extern const hd_cpu_vector_functions hd_cpu_vector_functions_avx512;
 #endif
 
 #endif

@@ -89,88 +89,88 @@ static void stop_it(void *argument)
     hd_store_relaxed(&((test_stop *)argument)->has_come, 1);
 }
 
-static void run_work(hd_team *team, uint32_t job, size_t step_count)
+static void run_work(hd_cpu_team *team, uint32_t job, size_t step_count)
 {
     work *self = work_create(step_count);
-    (void)!hd_team_run(team, job, &self->list, self->scratch, HD_CACHE_LINE, NULL);
+    (void)!hd_cpu_team_run(team, job, &self->list, self->scratch, HD_CACHE_LINE, NULL);
     work_end(self);
 }
 
-static hd_team *team_open(uint32_t core_count)
+static hd_cpu_team *team_open(uint32_t core_count)
 {
-    hd_team *team;
-    scenario_require("explorer", hd_team_create(core_count, &team) == HD_OK);
-    scenario_require("SAFE.size", hd_team_size(team) == core_count);
+    hd_cpu_team *team;
+    scenario_require("explorer", hd_cpu_team_create(core_count, &team) == HD_OK);
+    scenario_require("SAFE.size", hd_cpu_team_size(team) == core_count);
     return team;
 }
 
 static void idle_team(void)
 {
-    hd_team *team = team_open(2);
-    hd_team_destroy(&team);
+    hd_cpu_team *team = team_open(2);
+    hd_cpu_team_destroy(&team);
 }
 
 static void two_idle_workers(void)
 {
-    hd_team *team = team_open(3);
-    hd_team_destroy(&team);
+    hd_cpu_team *team = team_open(3);
+    hd_cpu_team_destroy(&team);
 }
 
 static void one_step(void)
 {
-    hd_team *team = team_open(2);
+    hd_cpu_team *team = team_open(2);
     run_work(team, 0, 1);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 static void two_steps(void)
 {
-    hd_team *team = team_open(2);
+    hd_cpu_team *team = team_open(2);
     run_work(team, 0, 2);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 /* Two workers and the caller want two tiles: somebody comes too late. */
 static void two_workers(void)
 {
-    hd_team *team = team_open(3);
+    hd_cpu_team *team = team_open(3);
     run_work(team, 0, 1);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 /* The second step has one tile, which the caller computes without publishing anything. */
 static void shared_then_alone(void)
 {
-    hd_team *team = team_open(2);
+    hd_cpu_team *team = team_open(2);
     work *self = work_create(2);
     self->steps[1].kernel.tile_count = 1;
-    (void)!hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, NULL);
+    (void)!hd_cpu_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, NULL);
     work_end(self);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 static void two_runs(void)
 {
-    hd_team *team = team_open(2);
+    hd_cpu_team *team = team_open(2);
     run_work(team, 0, 1);
     run_work(team, 0, 1);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 static void sleeper_is_woken(void)
 {
-    hd_team *team = team_open(2);
+    hd_cpu_team *team = team_open(2);
     work *self = work_create(1);
     _Atomic uint32_t *begun = &self->begun;
     self->steps[0].kernel.run = run_meeting_tile;
     self->steps[0].kernel.parameters = &begun;
-    (void)!hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, NULL);
+    (void)!hd_cpu_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, NULL);
     work_end(self);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 typedef struct second_caller {
-    hd_team *team;
+    hd_cpu_team *team;
     uint32_t job;
 } second_caller;
 
@@ -182,25 +182,26 @@ static void call_once(void *argument)
 
 static void two_callers(void)
 {
-    hd_team *team = team_open(2);
+    hd_cpu_team *team = team_open(2);
     second_caller second = {team, 1};
     hd_thread thread;
     scenario_start(&thread, "caller", call_once, &second);
     run_work(team, 0, 1);
     hd_thread_join(&thread);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 /* A run that is stopped leaves nobody inside its list; one that was not has all of its tiles; and the team computes
  * the next one. */
 static void stopped(void)
 {
-    hd_team *team = team_open(2);
+    hd_cpu_team *team = team_open(2);
     work *self = work_create(2);
     test_stop stop = {.stop = {.look = look_at_test, .commit = look_at_test}};
     hd_thread thread;
     scenario_start(&thread, "stopper", stop_it, &stop);
-    hd_status status = hd_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, &stop.stop);
+    hd_status status =
+        hd_cpu_team_run(team, 0, &self->list, self->scratch, HD_CACHE_LINE, &stop.stop);
     scenario_outcome(status == HD_OK ? 0 : self->results[0][0] + self->results[0][1] == 2 ? 1 : 2);
     if (status == HD_OK) {
         work_end(self);
@@ -210,7 +211,7 @@ static void stopped(void)
     }
     hd_thread_join(&thread);
     run_work(team, 0, 1);
-    hd_team_destroy(&team);
+    hd_cpu_team_destroy(&team);
 }
 
 const scenario scenarios_team[] = {

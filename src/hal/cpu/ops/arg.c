@@ -77,7 +77,7 @@ static hd_kernel_run *run_of(hd_dtype dtype)
     }
 }
 
-hd_status hd_arg_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_arg_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_operand *x = &operation->inputs[0];

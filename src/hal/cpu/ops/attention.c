@@ -36,9 +36,9 @@ typedef struct attention {
 static void compute_scores(const attention *p, const float *q, const float *k, const float *mask,
                            int64_t rows, float *scores, float *scratch)
 {
-    hd_gemm gemm;
-    hd_gemm_plan_whole(&gemm, rows, p->keys, p->query_width);
-    hd_gemm_operands operands = {
+    hd_cpu_gemm gemm;
+    hd_cpu_gemm_plan_whole(&gemm, rows, p->keys, p->query_width);
+    hd_cpu_gemm_operands operands = {
         .a = q,
         .a_row = p->heads * p->query_width,
         .a_depth = 1,
@@ -56,7 +56,7 @@ static void compute_scores(const attention *p, const float *q, const float *k, c
         operands.residual = mask;
         operands.residual_row = p->mask_strides[2];
     }
-    hd_gemm_run(&gemm, &operands, 0, scratch);
+    hd_cpu_gemm_run(&gemm, &operands, 0, scratch);
     for (int64_t row = 0; p->has_mask && !whole_rows && row < rows; row++) {
         for (int64_t i = 0, next; (next = hd_stop_reach(i, p->keys)) > i;) {
             for (; i < next; i++) {
@@ -84,13 +84,13 @@ static void run_tile(const attention *p, void *const *buffers, int64_t tile, flo
     }
     compute_scores(p, q + head * p->query_width, k + head * p->query_width, mask, rows, scores,
                    scratch);
-    const hd_rows *functions = hd_rows_get();
+    const hd_cpu_rows *functions = hd_cpu_rows_get();
     for (int64_t i = 0; p->keys > 0 && i < rows; i++) {
         functions->softmax(scores + i * p->score_row, scores + i * p->score_row, p->keys, NULL);
     }
-    hd_gemm gemm;
-    hd_gemm_plan_whole(&gemm, rows, p->value_width, p->keys);
-    hd_gemm_operands operands = {
+    hd_cpu_gemm gemm;
+    hd_cpu_gemm_plan_whole(&gemm, rows, p->value_width, p->keys);
+    hd_cpu_gemm_operands operands = {
         .a = scores,
         .a_row = p->score_row,
         .a_depth = 1,
@@ -101,7 +101,7 @@ static void run_tile(const attention *p, void *const *buffers, int64_t tile, flo
              head * p->value_width,
         .c_row = value_row,
     };
-    hd_gemm_run(&gemm, &operands, 0, scratch);
+    hd_cpu_gemm_run(&gemm, &operands, 0, scratch);
 }
 
 static void run_attention(const void *parameters, void *const *buffers, int64_t begin, int64_t end,

@@ -31,7 +31,7 @@ static void affine_of(const batch_norm_parameters *p, void *const *buffers, int6
 static void affine(float *y, const float *x, float scale, float shift, int64_t count)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
-        hd_rows_get()->affine(y + i, x + i, scale, shift, next - i);
+        hd_cpu_rows_get()->affine(y + i, x + i, scale, shift, next - i);
     }
 }
 
@@ -39,7 +39,7 @@ static void run_inference(const void *parameters, void *const *buffers, int64_t 
                           void *scratch)
 {
     const batch_norm_parameters *p = parameters;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     const float *x = buffers[0];
     float *y = buffers[p->input_count];
     bool flat = p->positions == 1;
@@ -66,8 +66,8 @@ static void run_inference(const void *parameters, void *const *buffers, int64_t 
     }
 }
 
-static void train_channel(const batch_norm_parameters *p, const hd_rows *rows, void *const *buffers,
-                          int64_t c)
+static void train_channel(const batch_norm_parameters *p, const hd_cpu_rows *rows,
+                          void *const *buffers, int64_t c)
 {
     const float *x = buffers[0];
     void *const *outputs = buffers + p->input_count;
@@ -110,7 +110,7 @@ static void run_training(const void *parameters, void *const *buffers, int64_t b
     const batch_norm_parameters *p = parameters;
     int64_t stop = hd_cpu_tile_begin(p->channels, p->tiles, end);
     for (int64_t c = hd_cpu_tile_begin(p->channels, p->tiles, begin); c < stop; c++) {
-        train_channel(p, hd_rows_get(), buffers, c);
+        train_channel(p, hd_cpu_rows_get(), buffers, c);
     }
 }
 
@@ -120,16 +120,16 @@ static void find_moments(const batch_norm_parameters *p, const void *x, int64_t 
 {
     double count = (double)(p->batch * p->positions), sum = 0, squares = 0;
     for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
-        sum +=
-            hd_float_read(x, p->dtypes[0],
-                          (i / p->positions * p->channels + c) * p->positions + i % p->positions);
+        sum += hd_cpu_float_read(x, p->dtypes[0],
+                                 (i / p->positions * p->channels + c) * p->positions +
+                                     i % p->positions);
     }
     *out_mean = sum / count;
     for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
-        double difference =
-            hd_float_read(x, p->dtypes[0],
-                          (i / p->positions * p->channels + c) * p->positions + i % p->positions) -
-            *out_mean;
+        double difference = hd_cpu_float_read(x, p->dtypes[0],
+                                              (i / p->positions * p->channels + c) * p->positions +
+                                                  i % p->positions) -
+                            *out_mean;
         squares += difference * difference;
     }
     *out_variance = squares / count;
@@ -146,7 +146,7 @@ static void run_wide(const void *parameters, void *const *buffers, int64_t begin
     for (int64_t c = hd_cpu_tile_begin(p->channels, p->tiles, begin); c < stop; c++) {
         double given[5];
         for (size_t i = 1; i < 5; i++) {
-            given[i] = hd_float_read(buffers[i], p->dtypes[i], c);
+            given[i] = hd_cpu_float_read(buffers[i], p->dtypes[i], c);
         }
         double mean = given[3], variance = given[4];
         if (p->training) {
@@ -155,14 +155,15 @@ static void run_wide(const void *parameters, void *const *buffers, int64_t begin
         double factor = given[1] / sqrt(variance + (double)p->epsilon);
         for (int64_t i = 0; i < p->batch * p->positions && !hd_stop_ends(i); i++) {
             int64_t at = (i / p->positions * p->channels + c) * p->positions + i % p->positions;
-            double x = hd_float_read(buffers[0], p->dtypes[0], at);
-            hd_float_write(outputs[0], p->dtypes[0], at, (x - mean) * factor + given[2]);
+            double x = hd_cpu_float_read(buffers[0], p->dtypes[0], at);
+            hd_cpu_float_write(outputs[0], p->dtypes[0], at, (x - mean) * factor + given[2]);
         }
         for (size_t i = 1; i < p->output_count; i++) {
             size_t of = i % 2 == 1 ? 3 : 4; /* running mean and variance, then the batch's own */
             double now = of == 3 ? mean : variance, kept = i < 3 ? (double)p->momentum : 0;
             if (outputs[i] != NULL) {
-                hd_float_write(outputs[i], p->dtypes[of], c, given[of] * kept + now * (1 - kept));
+                hd_cpu_float_write(outputs[i], p->dtypes[of], c,
+                                   given[of] * kept + now * (1 - kept));
             }
         }
     }
@@ -176,7 +177,7 @@ static void compile_wide(hd_cpu_compilation *compilation, batch_norm_parameters 
     compilation->kernel.inplace_inputs = 1;
 }
 
-hd_status hd_batch_norm_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_batch_norm_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;

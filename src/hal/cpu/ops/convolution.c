@@ -23,15 +23,15 @@ static bool is_aligned(const void *memory)
     return (uintptr_t)memory % HD_CACHE_LINE == 0;
 }
 
-static int64_t blocks_of_row(const hd_convolution_work *work)
+static int64_t blocks_of_row(const hd_cpu_convolution_work *work)
 {
     return work->phases * work->phase_blocks;
 }
 
 /* Depthwise: some rows, whose input fits the second-level cache, for two vectors of channels after
  * the other, so that input rows which several output rows share stay in the first-level cache. */
-static void compute_depthwise(const hd_convolution_work *work, const hd_convolution_image *image,
-                              int64_t begin, int64_t end)
+static void compute_depthwise(const hd_cpu_convolution_work *work,
+                              const hd_cpu_convolution_image *image, int64_t begin, int64_t end)
 {
     const int64_t channels = work->sizes.channels;
     const int64_t lanes = 2 * work->kernels->lanes;
@@ -41,21 +41,21 @@ static void compute_depthwise(const hd_convolution_work *work, const hd_convolut
         for (int64_t channel = 0; channel < channels && !hd_stop_ends_every(turn, 16);
              channel += lanes, turn++) {
             int64_t some = channels - channel < lanes ? channels - channel : lanes;
-            hd_convolution_depthwise_rows(work, image, row, last, channel, some);
+            hd_cpu_convolution_depthwise_rows(work, image, row, last, channel, some);
         }
     }
 }
 
 /* The parts of scratch, in this order; weights that are no constant are packed into the first. */
-static void begin_run(const hd_convolution_work *work, void *const *buffers, void *scratch,
-                      hd_convolution_image *image, float **input, float **output)
+static void begin_run(const hd_cpu_convolution_work *work, void *const *buffers, void *scratch,
+                      hd_cpu_convolution_image *image, float **input, float **output)
 {
     float *weights = scratch;
     *input = weights + work->weight_floats;
     *output = *input + work->input_floats;
-    *image = (hd_convolution_image){.weights = work->weights,
-                                    .bias = work->has_bias ? buffers[2] : NULL,
-                                    .edge = *output + work->output_floats};
+    *image = (hd_cpu_convolution_image){.weights = work->weights,
+                                        .bias = work->has_bias ? buffers[2] : NULL,
+                                        .edge = *output + work->output_floats};
     float *bias = image->edge + work->edge_floats;
     image->folded = bias + work->bias_floats;
     image->winograd = image->folded + work->folded_floats;
@@ -68,16 +68,17 @@ static void begin_run(const hd_convolution_work *work, void *const *buffers, voi
         image->bias = bias;
     }
     if (work->weights == NULL) {
-        hd_convolution_pack(work->packing, &work->weight_shape, work->sizes.group, buffers[1],
-                            weights);
+        hd_cpu_convolution_pack(work->packing, &work->weight_shape, work->sizes.group, buffers[1],
+                                weights);
         image->weights = weights;
     }
 }
 
 /* Channels-last, `each` items a picture: points the image at the picture of `item`, and returns how many items
  * before `last` are in it. */
-static int64_t select_picture(const hd_convolution_work *work, void *const *buffers, int64_t each,
-                              int64_t item, int64_t last, hd_convolution_image *image)
+static int64_t select_picture(const hd_cpu_convolution_work *work, void *const *buffers,
+                              int64_t each, int64_t item, int64_t last,
+                              hd_cpu_convolution_image *image)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t picture = item / each, rest = each - item % each;
@@ -93,9 +94,9 @@ static int64_t select_picture(const hd_convolution_work *work, void *const *buff
 static void run_channels_last(const void *parameters, void *const *buffers, int64_t begin,
                               int64_t end, void *scratch)
 {
-    const hd_convolution_work *work = parameters;
+    const hd_cpu_convolution_work *work = parameters;
     const hd_convolution *sizes = &work->sizes;
-    hd_convolution_image image;
+    hd_cpu_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
     const bool winograd = work->packing == HD_PACKING_CONVOLUTION_WINOGRAD;
@@ -104,7 +105,7 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
                     work->packing != HD_PACKING_CONVOLUTION_FOLDED;
     const int64_t row_blocks = blocks_of_row(work);
     const int64_t each =
-        winograd ? hd_convolution_winograd_count(sizes) : sizes->output[0] * row_blocks;
+        winograd ? hd_cpu_convolution_winograd_count(sizes) : sizes->output[0] * row_blocks;
     const int64_t items = sizes->batch * each;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t first_panel = tile / work->block_tiles * work->tile_panels;
@@ -119,8 +120,8 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
             int64_t count = select_picture(work, buffers, each, item, last, &image);
             item += count;
             if (winograd) {
-                hd_convolution_winograd_tiles(work, &image, first, first + count, first_panel,
-                                              last_panel);
+                hd_cpu_convolution_winograd_tiles(work, &image, first, first + count, first_panel,
+                                                  last_panel);
                 continue;
             }
             for (int64_t end_item = first + count, some; first < end_item; first += some) {
@@ -128,22 +129,22 @@ static void run_channels_last(const void *parameters, void *const *buffers, int6
                 some =
                     row_blocks - block < end_item - first ? row_blocks - block : end_item - first;
                 some = image.fetches ? 1 : some;
-                hd_convolution_product_row(work, &image, first / row_blocks, block, block + some,
-                                           first_panel, last_panel);
+                hd_cpu_convolution_product_row(work, &image, first / row_blocks, block,
+                                               block + some, first_panel, last_panel);
                 image.fetches = false;
             }
         }
     }
-    hd_convolution_fence();
+    hd_cpu_convolution_fence();
 }
 
 /* Channels-last, depthwise: a tile is a range of rows. */
 static void run_depthwise(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                           void *scratch)
 {
-    const hd_convolution_work *work = parameters;
+    const hd_cpu_convolution_work *work = parameters;
     const hd_convolution *sizes = &work->sizes;
-    hd_convolution_image image;
+    hd_cpu_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
     const int64_t height = sizes->output[0], rows = sizes->batch * height;
@@ -174,7 +175,7 @@ static void input_range(const hd_convolution *sizes, int64_t begin, int64_t end,
 }
 
 /* Output rows [begin, end) of an image, of all channels; `begin` is even. */
-static void compute_rows(const hd_convolution_work *work, const hd_convolution_image *image,
+static void compute_rows(const hd_cpu_convolution_work *work, const hd_cpu_convolution_image *image,
                          int64_t begin, int64_t end)
 {
     if (work->packing == HD_PACKING_DEPTHWISE) {
@@ -182,16 +183,16 @@ static void compute_rows(const hd_convolution_work *work, const hd_convolution_i
         return;
     }
     if (work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
-        const int64_t across = hd_convolution_winograd_columns(&work->sizes);
-        hd_convolution_winograd_tiles(work, image, begin / 2 * across, (end + 1) / 2 * across, 0,
-                                      work->panels);
+        const int64_t across = hd_cpu_convolution_winograd_columns(&work->sizes);
+        hd_cpu_convolution_winograd_tiles(work, image, begin / 2 * across, (end + 1) / 2 * across,
+                                          0, work->panels);
         return;
     }
     for (int64_t panel = 0; panel < work->panels; panel += work->tile_panels) {
         int64_t next = panel + work->tile_panels;
         next = next < work->panels ? next : work->panels;
         for (int64_t row = begin; row < end && hd_stop_asked() == HD_OK; row++) {
-            hd_convolution_product_row(work, image, row, 0, blocks_of_row(work), panel, next);
+            hd_cpu_convolution_product_row(work, image, row, 0, blocks_of_row(work), panel, next);
         }
     }
 }
@@ -204,7 +205,7 @@ static int64_t turned_pixels(int64_t channels)
 }
 
 /* Planes of pixels to channels last. */
-static void turn_around(const hd_convolution_work *work, const float *planes, int64_t plane,
+static void turn_around(const hd_cpu_convolution_work *work, const float *planes, int64_t plane,
                         int64_t channels, int64_t pixels, float *to)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i;
@@ -214,7 +215,7 @@ static void turn_around(const hd_convolution_work *work, const float *planes, in
     }
 }
 
-static void turn_back(const hd_convolution_work *work, const float *from, int64_t channels,
+static void turn_back(const hd_cpu_convolution_work *work, const float *from, int64_t channels,
                       int64_t pixels, float *planes, int64_t plane, bool streams)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach_by(i, pixels, turned_pixels(channels))) > i;
@@ -229,9 +230,9 @@ static void turn_back(const hd_convolution_work *work, const float *from, int64_
 static void run_planar(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                        void *scratch)
 {
-    const hd_convolution_work *work = parameters;
+    const hd_cpu_convolution_work *work = parameters;
     const hd_convolution *sizes = &work->sizes;
-    hd_convolution_image image;
+    hd_cpu_convolution_image image;
     float *input_rows, *output_rows;
     begin_run(work, buffers, scratch, &image, &input_rows, &output_rows);
     const int64_t width = sizes->output[1] * work->fold[1], height = sizes->output[0];
@@ -259,7 +260,7 @@ static void run_planar(const void *parameters, void *const *buffers, int64_t beg
         turn_back(work, output_rows, output_channels, (last - first) * work->fold[0] * width,
                   output, output_plane, streams && is_aligned(output));
     }
-    hd_convolution_fence();
+    hd_cpu_convolution_fence();
 }
 
 static void run_nothing(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
@@ -274,14 +275,14 @@ static void run_nothing(const void *parameters, void *const *buffers, int64_t be
 
 /* Register blocks lie along rows, so an image of one column may become one row: in memory they are the same. Depthwise
  * and planar ones stay, whose tiles are rows. */
-static bool lies_down(const hd_convolution *sizes, hd_packing packing)
+static bool lies_down(const hd_convolution *sizes, hd_cpu_packing_kind packing)
 {
     return sizes->channels_last && packing != HD_PACKING_DEPTHWISE && sizes->input[1] == 1 &&
            sizes->output[1] == 1 && sizes->kernel[1] == 1 && sizes->pad_begin[1] == 0;
 }
 
 /* One-dimensional convolutions get a height of 1. */
-static void make_two_dimensional(hd_convolution *sizes, hd_packing packing)
+static void make_two_dimensional(hd_convolution *sizes, hd_cpu_packing_kind packing)
 {
     if (sizes->spatial == 2 && !lies_down(sizes, packing)) {
         return;
@@ -311,7 +312,7 @@ static void make_flat(hd_convolution *sizes)
 }
 
 /* A transposed convolution whose stride is its kernel's size becomes a 1x1 product. */
-static void make_folded(hd_convolution_work *work)
+static void make_folded(hd_cpu_convolution_work *work)
 {
     hd_convolution *sizes = &work->sizes;
     sizes->transposed = false;
@@ -324,7 +325,7 @@ static void make_folded(hd_convolution_work *work)
 }
 
 /* Panels and register blocks. */
-static void cut_blocks(hd_convolution_work *work)
+static void cut_blocks(hd_cpu_convolution_work *work)
 {
     const hd_convolution *sizes = &work->sizes;
     const bool depthwise = work->packing == HD_PACKING_DEPTHWISE;
@@ -350,26 +351,26 @@ static void cut_blocks(hd_convolution_work *work)
         int64_t columns = (sizes->kernel[1] - 1) * sizes->dilation[1] +
                           (longest - 1) * (sizes->transposed ? 1 : sizes->stride[1]) + 1;
         work->edge_floats =
-            (size_t)hd_convolution_padded(sizes->kernel[0] * columns * sizes->channels, 16);
+            (size_t)hd_cpu_convolution_padded(sizes->kernel[0] * columns * sizes->channels, 16);
     }
     if (work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
         work->edge_floats = 0;
-        hd_convolution_winograd_cut(work);
+        hd_cpu_convolution_winograd_cut(work);
     }
     if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
         work->edge_floats = 0;
         work->bias_floats =
-            work->has_bias ? (size_t)hd_convolution_padded(sizes->output_channels, 16) : 0;
+            work->has_bias ? (size_t)hd_cpu_convolution_padded(sizes->output_channels, 16) : 0;
         work->folded_floats = (size_t)(most * sizes->output_channels);
     }
 }
 
 /* Blocks of tiles as large as they should be where that gives work to many threads, else smaller ones, and few
  * of them times sets of panels, each of which transforms the inputs again. */
-static void cut_winograd(hd_convolution_work *work, hd_kernel *kernel)
+static void cut_winograd(hd_cpu_convolution_work *work, hd_kernel *kernel)
 {
     const hd_convolution *sizes = &work->sizes;
-    const int64_t items = sizes->batch * hd_convolution_winograd_count(sizes);
+    const int64_t items = sizes->batch * hd_cpu_convolution_winograd_count(sizes);
     int64_t blocks = items / work->winograd_tiles;
     if (blocks < MANY_TILES) {
         blocks = items / work->kernels->pixels;
@@ -382,7 +383,7 @@ static void cut_winograd(hd_convolution_work *work, hd_kernel *kernel)
     kernel->tile_count = blocks * ((work->panels + work->tile_panels - 1) / work->tile_panels);
 }
 
-static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
+static void cut_tiles(hd_cpu_convolution_work *work, hd_kernel *kernel)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t height = sizes->output[0], width = sizes->output[1];
@@ -402,7 +403,7 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         kernel->tile_count = work->block_tiles;
     } else if (sizes->channels_last && work->packing == HD_PACKING_CONVOLUTION_WINOGRAD) {
         cut_winograd(work, kernel);
-    } else if (hd_convolution_cut_planes(work, kernel)) {
+    } else if (hd_cpu_convolution_cut_planes(work, kernel)) {
         work->edge_floats = 0;
     } else if (sizes->channels_last) {
         kernel->run = run_channels_last;
@@ -432,9 +433,9 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         }
         /* Rounded up, so that every part of scratch begins at a cache line. */
         work->input_floats =
-            (size_t)hd_convolution_padded(most * sizes->input[1] * sizes->channels, 16);
-        work->output_floats =
-            (size_t)hd_convolution_padded(work->chunk_rows * width * sizes->output_channels, 16);
+            (size_t)hd_cpu_convolution_padded(most * sizes->input[1] * sizes->channels, 16);
+        work->output_floats = (size_t)hd_cpu_convolution_padded(
+            work->chunk_rows * width * sizes->output_channels, 16);
     }
     kernel->scratch_size =
         (work->weight_floats + work->input_floats + work->output_floats + work->edge_floats +
@@ -442,7 +443,7 @@ static void cut_tiles(hd_convolution_work *work, hd_kernel *kernel)
         sizeof(float);
 }
 
-static void read_operands(hd_convolution_work *work, const hd_operation *operation)
+static void read_operands(hd_cpu_convolution_work *work, const hd_operation *operation)
 {
     const hd_operand *weight = &operation->inputs[1];
     work->weight_shape = weight->shape;
@@ -453,15 +454,15 @@ static void read_operands(hd_convolution_work *work, const hd_operation *operati
         work->activation = hd_fused_convolution_of(operation)->activation;
     }
     work->packing =
-        hd_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed);
+        hd_cpu_convolution_packing(&weight->shape, work->sizes.group, work->sizes.transposed);
     work->fold[0] = work->fold[1] = 1;
     if (weight->packed != NULL) {
         work->weights = weight->packed->memory;
-        work->packing = hd_packed_packing(weight->packed);
+        work->packing = hd_cpu_packed_packing(weight->packed);
     } else {
         int64_t count =
-            hd_convolution_packed_count(work->packing, &weight->shape, work->sizes.group);
-        work->weight_floats = (size_t)hd_convolution_padded(count, 16);
+            hd_cpu_convolution_packed_count(work->packing, &weight->shape, work->sizes.group);
+        work->weight_floats = (size_t)hd_cpu_convolution_padded(count, 16);
     }
 }
 
@@ -487,14 +488,14 @@ static hd_status compile_convolution(hd_cpu_compilation *compilation)
     }
     if (operation->inputs[0].dtype != HD_FLOAT32 || sizes.spatial > 2 ||
         (sizes.transposed && dilated) || hd_shape_count(&operation->inputs[1].shape) == 0) {
-        return hd_convolution_compile_plain(compilation, &sizes);
+        return hd_cpu_convolution_compile_plain(compilation, &sizes);
     }
-    hd_convolution_work *work = hd_cpu_parameters(compilation, sizeof *work);
+    hd_cpu_convolution_work *work = hd_cpu_parameters(compilation, sizeof *work);
     if (work == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
     work->sizes = sizes;
-    work->kernels = hd_convolution_kernels_get();
+    work->kernels = hd_cpu_convolution_kernels_get();
     read_operands(work, operation);
     make_two_dimensional(&work->sizes, work->packing);
     if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {

@@ -10,7 +10,7 @@ typedef __m256 vector;
 #define PIXELS                  6
 #define DEPTHWISE_PIXELS        6
 #define DEPTHWISE_VECTORS       1
-#define KERNELS                 hd_convolution_kernels_avx2
+#define KERNELS                 hd_cpu_convolution_kernels_avx2
 #define PIXEL_LIST(X)           X(1) X(2) X(3) X(4) X(5) X(6)
 #define DEPTHWISE_PIXEL_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #define PLANE_OUTPUTS           6
@@ -91,5 +91,5 @@ transpose_block(const float *input, int64_t input_stride, float *output, int64_t
 
 #include "hal/cpu/ops/convolution_block_template.h"
 #else
-typedef int hd_convolution_avx2_is_for_x86;
+typedef int hd_cpu_convolution_avx2_is_for_x86;
 #endif

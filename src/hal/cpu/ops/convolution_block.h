@@ -22,7 +22,7 @@
 
 /* Strides count floats. Taps of a row that lie side by side in memory are one run; so a run is the
  * channels of one tap, or of all taps of a kernel row. */
-typedef struct hd_convolution_block {
+typedef struct hd_cpu_convolution_block {
     const float *input;    /* first run of the first pixel */
     const float *weights;  /* the panel, at the first run */
     const float *bias;     /* of the panel's first channel, or NULL */
@@ -46,7 +46,7 @@ typedef struct hd_convolution_block {
     float *partial;
     bool goes_on;
     bool ends;
-    int64_t pixels;  /* at most hd_convolution_kernels.pixels */
+    int64_t pixels;  /* at most hd_cpu_convolution_kernels.pixels */
     int64_t columns; /* output channels of the panel that exist */
     /* Depthwise: input and output point to the first of `blocks` blocks side by side, as if the taps
      * outside the input were there too; these say which are. */
@@ -55,20 +55,20 @@ typedef struct hd_convolution_block {
     int64_t width;       /* columns of the input */
     int64_t tap_columns; /* columns from one tap to the next, and from one pixel to the next */
     int64_t pixel_columns;
-    hd_activation activation; /* one that hd_convolution_activates, or none */
+    hd_activation activation; /* one that hd_cpu_convolution_activates, or none */
     bool clips;               /* the activation is no more than a clip to [low, high] */
     float low;
     float high;
     /* the output goes past the caches: it is larger than they are, every vector of it exists and
-     * is aligned; then hd_convolution_fence before others read it */
+     * is aligned; then hd_cpu_convolution_fence before others read it */
     bool streams;
-} hd_convolution_block;
+} hd_cpu_convolution_block;
 
-typedef void hd_convolution_run_block(const hd_convolution_block *block);
+typedef void hd_cpu_convolution_run_block(const hd_cpu_convolution_block *block);
 
 /* The other way around, for few output channels, of which a vector would hold more: lanes are pixels of a
  * plane a channel, side by side, and the elements of a weight go to all of them. */
-typedef struct hd_convolution_planes {
+typedef struct hd_cpu_convolution_planes {
     /* plane of the first channel: what the first tap of the first pixel reads */
     const float *input;
     const float *weights; /* the panel, from the first output channel on */
@@ -84,48 +84,50 @@ typedef struct hd_convolution_planes {
     int64_t output_plane;
     int64_t outputs; /* at most plane_outputs */
     bool wide;       /* 4 vectors of pixels, for at most half as many outputs, else 2 */
-} hd_convolution_planes;
+} hd_cpu_convolution_planes;
 
 /* Winograd: the last step of some 2x2 tiles of output, side by side. */
-typedef struct hd_convolution_winograd {
+typedef struct hd_cpu_convolution_winograd {
     const float *products; /* [16][tiles][panel], of the first tile */
     int64_t step;          /* floats from one of the 16 to the next */
     int64_t rows;          /* output rows that exist: 1 or 2 */
     int64_t output_row;
     /* residual, output: the first pixel; pixels: of a row, at most as many as a product's; what
      * is not about the output does not count */
-    hd_convolution_block block;
-} hd_convolution_winograd;
+    hd_cpu_convolution_block block;
+} hd_cpu_convolution_winograd;
 
 /* The kernels of one instruction set. */
-typedef struct hd_convolution_kernels {
+typedef struct hd_cpu_convolution_kernels {
     /* floats of a vector; a panel holds 2·lanes columns, the last may hold lanes */
     int64_t lanes;
-    int64_t pixels;                    /* most pixels of a product's block */
-    int64_t depthwise_pixels;          /* most pixels of a depthwise block */
-    hd_convolution_run_block *product; /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
+    int64_t pixels;           /* most pixels of a product's block */
+    int64_t depthwise_pixels; /* most pixels of a depthwise block */
+    hd_cpu_convolution_run_block
+        *product; /* columns ≤ 2·lanes; weights: [rows][taps][run][panel] */
     /* columns ≤ 2·lanes; weights: [rows][taps], by the strides */
-    hd_convolution_run_block *depthwise;
+    hd_cpu_convolution_run_block *depthwise;
     int64_t plane_outputs; /* most output channels of a block of planes */
-    void (*planes)(const hd_convolution_planes *block); /* adds the bias, but does not activate */
+    void (*planes)(
+        const hd_cpu_convolution_planes *block); /* adds the bias, but does not activate */
     /* The 16 transformed elements of a tile for each channel: element i of channel c goes to
      * to[i*step + c], for c < channels rounded up to whole vectors. pixels: the 4x4 inputs, row by row. */
     void (*winograd_input)(const float *const *pixels, int64_t channels, float *to, int64_t step);
-    void (*winograd_output)(const hd_convolution_winograd *tiles);
+    void (*winograd_output)(const hd_cpu_convolution_winograd *tiles);
     /* output[c][x] = input[x][c] for 0 ≤ c < columns, 0 ≤ x < rows; streams: past the caches, all
      * addresses of vectors aligned */
     void (*transpose)(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
                       float *output, int64_t output_stride, bool streams);
-} hd_convolution_kernels;
+} hd_cpu_convolution_kernels;
 
-extern const hd_convolution_kernels hd_convolution_kernels_baseline;
+extern const hd_cpu_convolution_kernels hd_cpu_convolution_kernels_baseline;
 #if defined(__x86_64__)
-extern const hd_convolution_kernels hd_convolution_kernels_avx2;
-extern const hd_convolution_kernels hd_convolution_kernels_avx512;
+extern const hd_cpu_convolution_kernels hd_cpu_convolution_kernels_avx2;
+extern const hd_cpu_convolution_kernels hd_cpu_convolution_kernels_avx512;
 #endif
 
 /* Makes streamed outputs visible to other threads as plain stores are. */
-static inline void hd_convolution_fence(void)
+static inline void hd_cpu_convolution_fence(void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_sfence();
@@ -133,10 +135,10 @@ static inline void hd_convolution_fence(void)
 }
 
 /* Those of this process. */
-const hd_convolution_kernels *hd_convolution_kernels_get(void);
+const hd_cpu_convolution_kernels *hd_cpu_convolution_kernels_get(void);
 
 /* The block kernels apply these activations themselves; others follow in a pass over the block. */
-static inline bool hd_convolution_activates(hd_activation_kind kind)
+static inline bool hd_cpu_convolution_activates(hd_activation_kind kind)
 {
     return kind == HD_ACTIVATION_NONE || kind == HD_ACTIVATION_RELU || kind == HD_ACTIVATION_CLIP ||
            kind == HD_ACTIVATION_LEAKY_RELU || kind == HD_ACTIVATION_HARD_SIGMOID ||

@@ -32,7 +32,7 @@ INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vecto
 
 /* Bias, residual, activation and the store of `vectors` vectors a pixel. offset: of the first pixel from
  * the block's output, in floats. */
-INLINE void finish_kind(const hd_convolution_block *block, int64_t offset, const float *sums,
+INLINE void finish_kind(const hd_cpu_convolution_block *block, int64_t offset, const float *sums,
                         int64_t vectors, hd_activation_kind kind)
 {
     const vector alpha = vector_set(block->activation.alpha),
@@ -76,7 +76,7 @@ INLINE void finish_kind(const hd_convolution_block *block, int64_t offset, const
     }
 }
 
-static __attribute__((noinline)) void finish(const hd_convolution_block *block, int64_t offset,
+static __attribute__((noinline)) void finish(const hd_cpu_convolution_block *block, int64_t offset,
                                              const float *sums, int64_t vectors)
 {
     switch (block->activation.kind) {
@@ -104,7 +104,7 @@ static __attribute__((noinline)) void finish(const hd_convolution_block *block, 
 /* The end of a block. Most blocks end in registers: no residual, and no activation but a clip, as which
  * Relu and none count (of a NaN, minimum and maximum keep it). Others go through memory, which is
  * still in the first-level cache. */
-INLINE void finish_sums(const hd_convolution_block *block, int64_t offset, const vector *sums,
+INLINE void finish_sums(const hd_cpu_convolution_block *block, int64_t offset, const vector *sums,
                         const int pixels, const int vectors)
 {
     if (block->residual != NULL || !block->clips) {
@@ -170,7 +170,7 @@ INLINE void product_step(vector *sums, const float *const *x, int64_t stride, in
     }
 }
 
-INLINE void product(const hd_convolution_block *block, const int pixels, const int vectors)
+INLINE void product(const hd_cpu_convolution_block *block, const int pixels, const int vectors)
 {
     vector sums[PIXELS * 2];
     UNROLL
@@ -242,7 +242,7 @@ INLINE vector depthwise_load(const float *from, const int vectors, bool whole, i
 /* One block of a depthwise convolution. An input column is loaded once and goes to every pixel that
  * reads it, so each sum still takes its taps in ascending order. `checked`: columns outside
  * [0, width) are skipped; `column` is that of the first tap. kernel 0: its width is not a constant. */
-INLINE void depthwise(const hd_convolution_block *block, const float *input, int64_t column,
+INLINE void depthwise(const hd_cpu_convolution_block *block, const float *input, int64_t column,
                       const int pixels, const int vectors, const int kernel, const int stride,
                       const bool checked, vector *sums)
 {
@@ -300,8 +300,9 @@ INLINE void depthwise(const hd_convolution_block *block, const float *input, int
 }
 
 /* All blocks of a line: block->blocks times the same number of pixels, side by side. */
-INLINE void depthwise_line(const hd_convolution_block *block, const int pixels, const int vectors,
-                           const int kernel, const int stride, const bool checked)
+INLINE void depthwise_line(const hd_cpu_convolution_block *block, const int pixels,
+                           const int vectors, const int kernel, const int stride,
+                           const bool checked)
 {
     const float *input = block->input;
     int64_t column = block->column;
@@ -328,11 +329,13 @@ INLINE void depthwise_line(const hd_convolution_block *block, const int pixels, 
 
 /* One function a register block: the sizes become constants. */
 #define PRODUCT(pixels)                                                                            \
-    static __attribute__((noinline)) void product_##pixels##_1(const hd_convolution_block *block)  \
+    static __attribute__((noinline)) void product_##pixels##_1(                                    \
+        const hd_cpu_convolution_block *block)                                                     \
     {                                                                                              \
         product(block, pixels, 1);                                                                 \
     }                                                                                              \
-    static __attribute__((noinline)) void product_##pixels##_2(const hd_convolution_block *block)  \
+    static __attribute__((noinline)) void product_##pixels##_2(                                    \
+        const hd_cpu_convolution_block *block)                                                     \
     {                                                                                              \
         product(block, pixels, 2);                                                                 \
     }
@@ -340,13 +343,13 @@ INLINE void depthwise_line(const hd_convolution_block *block, const int pixels, 
  * number of pixels, checked. */
 #define DEPTHWISE_LINE(pixels, vectors, kernel, stride)                                            \
     static __attribute__((noinline)) void depthwise_##pixels##_##vectors##_##kernel##_##stride(    \
-        const hd_convolution_block *line)                                                          \
+        const hd_cpu_convolution_block *line)                                                      \
     {                                                                                              \
         depthwise_line(line, pixels, vectors, kernel, stride, true);                               \
     }
 #define DEPTHWISE_INNER(vectors, kernel, stride)                                                   \
     static __attribute__((noinline)) void depthwise_inner_##vectors##_##kernel##_##stride(         \
-        const hd_convolution_block *line)                                                          \
+        const hd_cpu_convolution_block *line)                                                      \
     {                                                                                              \
         depthwise_line(line, DEPTHWISE_PIXELS, vectors, kernel, stride, false);                    \
     }
@@ -391,24 +394,24 @@ DEPTHWISE_PIXEL_LIST(DEPTHWISE_TWO)
 DEPTHWISE_INNERS(2)
 #endif
 
-static hd_convolution_run_block *const products[][2] = {PIXEL_LIST(PRODUCT_ROW)};
-static hd_convolution_run_block *const depthwises[][6] = {DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW)};
+static hd_cpu_convolution_run_block *const products[][2] = {PIXEL_LIST(PRODUCT_ROW)};
+static hd_cpu_convolution_run_block *const depthwises[][6] = {DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW)};
 #if DEPTHWISE_VECTORS > 1
-static hd_convolution_run_block *const depthwises_two[][6] = {
+static hd_cpu_convolution_run_block *const depthwises_two[][6] = {
     DEPTHWISE_PIXEL_LIST(DEPTHWISE_ROW_TWO)};
-static hd_convolution_run_block *const depthwise_inners[][6] = {DEPTHWISE_INNER_ROW(1)
-                                                                    DEPTHWISE_INNER_ROW(2)};
+static hd_cpu_convolution_run_block *const depthwise_inners[][6] = {DEPTHWISE_INNER_ROW(1)
+                                                                        DEPTHWISE_INNER_ROW(2)};
 #else
-static hd_convolution_run_block *const depthwise_inners[][6] = {DEPTHWISE_INNER_ROW(1)};
+static hd_cpu_convolution_run_block *const depthwise_inners[][6] = {DEPTHWISE_INNER_ROW(1)};
 #endif
 
-static void run_product(const hd_convolution_block *block)
+static void run_product(const hd_cpu_convolution_block *block)
 {
     products[block->pixels - 1][block->columns > LANES](block);
 }
 
 /* The specialized kernels' index by kernel width and stride; 0: none. */
-static int depthwise_way(const hd_convolution_block *line)
+static int depthwise_way(const hd_cpu_convolution_block *line)
 {
     if (line->tap_columns != 1 || line->pixel_columns > 2) {
         return 0;
@@ -420,7 +423,7 @@ static int depthwise_way(const hd_convolution_block *line)
                                             : 0;
 }
 
-static void depthwise_vector(const hd_convolution_block *line, int way, int vectors)
+static void depthwise_vector(const hd_cpu_convolution_block *line, int way, int vectors)
 {
     const bool inside = line->column >= 0 &&
                         line->column + (line->blocks * line->pixels - 1) * line->pixel_columns +
@@ -439,7 +442,7 @@ static void depthwise_vector(const hd_convolution_block *line, int way, int vect
     depthwises[line->pixels - 1][way](line);
 }
 
-static void run_depthwise(const hd_convolution_block *line)
+static void run_depthwise(const hd_cpu_convolution_block *line)
 {
     const int way = depthwise_way(line);
     if (line->columns <= LANES) {
@@ -450,7 +453,7 @@ static void run_depthwise(const hd_convolution_block *line)
         depthwise_vector(line, way, 2);
         return;
     }
-    hd_convolution_block part = *line;
+    hd_cpu_convolution_block part = *line;
     part.columns = LANES;
     depthwise_vector(&part, way, 1);
     part.columns = line->columns - LANES;
@@ -510,7 +513,7 @@ static void transpose(const float *input, int64_t input_stride, int64_t rows, in
     }
 }
 
-const hd_convolution_kernels KERNELS = {
+const hd_cpu_convolution_kernels KERNELS = {
     .lanes = LANES,
     .pixels = PIXELS,
     .depthwise_pixels = DEPTHWISE_PIXELS,

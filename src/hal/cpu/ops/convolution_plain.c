@@ -90,8 +90,8 @@ static void set_steps(const hd_convolution *sizes, const int64_t *extent, int64_
     *batch = sizes->channels_last ? step : step * channels;
 }
 
-hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
-                                       const hd_convolution *convolution)
+hd_status hd_cpu_convolution_compile_plain(hd_cpu_compilation *compilation,
+                                           const hd_convolution *convolution)
 {
     const hd_operation *operation = compilation->operation;
     hd_dtype dtype = operation->inputs[0].dtype;

@@ -87,8 +87,8 @@ static void JOIN(run, TYPE)(const void *parameters, void *const *buffers, int64_
             /* Fused: float32 and channels last, so the row is contiguous. */
             void *first = output + batch * p->output_batch + at[0] * p->output_step[0] +
                           at[1] * p->output_step[1];
-            hd_activation_apply(&p->activation, first,
-                                (size_t)(sizes->output[2] * sizes->output_channels));
+            hd_cpu_activation_apply(&p->activation, first,
+                                    (size_t)(sizes->output[2] * sizes->output_channels));
         }
     }
 }

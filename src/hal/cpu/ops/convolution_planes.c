@@ -15,7 +15,7 @@
 /* Turning an element around takes about as long as a third of a vector's multiply-add. */
 #define TURN_COST 3
 
-static int64_t block_pixels(const hd_convolution_work *work, bool *out_wide)
+static int64_t block_pixels(const hd_cpu_convolution_work *work, bool *out_wide)
 {
     const int64_t most = work->kernels->plane_outputs, outputs = work->sizes.output_channels;
     const int64_t groups = (outputs + most - 1) / most;
@@ -24,8 +24,8 @@ static int64_t block_pixels(const hd_convolution_work *work, bool *out_wide)
 }
 
 /* One input row, or zeros where it is outside, to row `row` of the planes. */
-static void fill_row(const hd_convolution_work *work, const float *input, int64_t from, int64_t row,
-                     float *planes)
+static void fill_row(const hd_cpu_convolution_work *work, const float *input, int64_t from,
+                     int64_t row, float *planes)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t width = sizes->input[1], channels = sizes->channels, pad = sizes->pad_begin[1];
@@ -51,7 +51,7 @@ static void fill_row(const hd_convolution_work *work, const float *input, int64_
 }
 
 /* What lies behind the rows is read for pixels that are dropped. */
-static void fill_planes(const hd_convolution_work *work, const float *input, int64_t first,
+static void fill_planes(const hd_cpu_convolution_work *work, const float *input, int64_t first,
                         int64_t rows, float *planes)
 {
     for (int64_t row = 0; row < rows; row++) {
@@ -63,20 +63,20 @@ static void fill_planes(const hd_convolution_work *work, const float *input, int
     }
 }
 
-static void compute_planes(const hd_convolution_work *work, const float *bias, const float *planes,
-                           int64_t pixels, float *output)
+static void compute_planes(const hd_cpu_convolution_work *work, const float *bias,
+                           const float *planes, int64_t pixels, float *output)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t outputs = sizes->output_channels, most = work->kernels->plane_outputs;
     const int64_t panel = 2 * work->kernels->lanes;
     const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * sizes->channels;
-    hd_convolution_planes block = {.rows = sizes->kernel[0],
-                                   .taps = sizes->kernel[1],
-                                   .channels = sizes->channels,
-                                   .input_plane = work->plane,
-                                   .input_row = sizes->dilation[0] * work->plane_row,
-                                   .input_tap = sizes->dilation[1],
-                                   .output_plane = work->plane_pixels};
+    hd_cpu_convolution_planes block = {.rows = sizes->kernel[0],
+                                       .taps = sizes->kernel[1],
+                                       .channels = sizes->channels,
+                                       .input_plane = work->plane,
+                                       .input_row = sizes->dilation[0] * work->plane_row,
+                                       .input_tap = sizes->dilation[1],
+                                       .output_plane = work->plane_pixels};
     const int64_t step = block_pixels(work, &block.wide);
     const int64_t groups = (outputs + most - 1) / most, each = (outputs + groups - 1) / groups;
     for (int64_t pixel = 0, turn = 0; pixel < pixels && !hd_stop_ends_every(turn, 4);
@@ -101,7 +101,7 @@ static void compute_planes(const hd_convolution_work *work, const float *bias, c
 static void run_planes(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                        void *scratch)
 {
-    const hd_convolution_work *work = parameters;
+    const hd_cpu_convolution_work *work = parameters;
     const hd_convolution *sizes = &work->sizes;
     const int64_t height = sizes->output[0], width = sizes->output[1];
     const int64_t outputs = sizes->output_channels;
@@ -125,13 +125,13 @@ static void run_planes(const void *parameters, void *const *buffers, int64_t beg
             for (int64_t i = 0; residual != NULL && i < width * outputs; i++) {
                 output[i] += residual[at + i];
             }
-            hd_activation_apply(&work->activation, output, (size_t)(width * outputs));
+            hd_cpu_activation_apply(&work->activation, output, (size_t)(width * outputs));
         }
     }
 }
 
 /* Multiply-adds of vectors per output row, of products and of planes. */
-static bool planes_are_faster(const hd_convolution_work *work, int64_t input_rows)
+static bool planes_are_faster(const hd_cpu_convolution_work *work, int64_t input_rows)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t lanes = work->kernels->lanes, outputs = sizes->output_channels;
@@ -139,13 +139,13 @@ static bool planes_are_faster(const hd_convolution_work *work, int64_t input_row
     const int64_t turned = input_rows * work->plane_row * sizes->channels / work->chunk_rows +
                            sizes->output[1] * outputs;
     const int64_t products =
-        depth * sizes->output[1] * hd_convolution_padded(outputs, lanes) / lanes;
+        depth * sizes->output[1] * hd_cpu_convolution_padded(outputs, lanes) / lanes;
     const int64_t all =
         depth * work->plane_pixels / work->chunk_rows * outputs / lanes + turned / TURN_COST;
     return all + all / 8 < products;
 }
 
-bool hd_convolution_cut_planes(hd_convolution_work *work, hd_kernel *kernel)
+bool hd_cpu_convolution_cut_planes(hd_cpu_convolution_work *work, hd_kernel *kernel)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t height = sizes->output[0];
@@ -167,12 +167,12 @@ bool hd_convolution_cut_planes(hd_convolution_work *work, hd_kernel *kernel)
     }
     work->chunk_rows = rows;
     work->plane_pixels =
-        hd_convolution_padded((rows - 1) * work->plane_row + sizes->output[1], block);
+        hd_cpu_convolution_padded((rows - 1) * work->plane_row + sizes->output[1], block);
     if (!planes_are_faster(work, rows + halo)) {
         return false;
     }
     /* An odd number of cache lines, so that the planes do not meet in one set of a cache. */
-    work->plane = hd_convolution_padded((rows + halo) * work->plane_row + block, 32) + 16;
+    work->plane = hd_cpu_convolution_padded((rows + halo) * work->plane_row + block, 32) + 16;
     work->input_floats = (size_t)(work->plane * sizes->channels);
     work->output_floats = (size_t)(work->plane_pixels * sizes->output_channels);
     kernel->run = run_planes;

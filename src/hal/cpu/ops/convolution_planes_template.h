@@ -3,7 +3,7 @@
  * for 1 to PLANE_OUTPUTS, PLANE_LIST_WIDE(X) for 1 to PLANE_OUTPUTS / 2, of 4 vectors. */
 
 /* One block: some output channels times `vectors` vectors of pixels, kept in registers over all taps. */
-INLINE void planes(const hd_convolution_planes *block, const int outputs, const int vectors)
+INLINE void planes(const hd_cpu_convolution_planes *block, const int outputs, const int vectors)
 {
     vector sums[PLANE_OUTPUTS * 2];
     UNROLL
@@ -47,13 +47,13 @@ INLINE void planes(const hd_convolution_planes *block, const int outputs, const 
 }
 
 #define PLANES(outputs)                                                                            \
-    static __attribute__((noinline)) void planes_##outputs(const hd_convolution_planes *block)     \
+    static __attribute__((noinline)) void planes_##outputs(const hd_cpu_convolution_planes *block) \
     {                                                                                              \
         planes(block, outputs, 2);                                                                 \
     }
 #define PLANES_WIDE(outputs)                                                                       \
     static __attribute__((noinline)) void planes_wide_##outputs(                                   \
-        const hd_convolution_planes *block)                                                        \
+        const hd_cpu_convolution_planes *block)                                                    \
     {                                                                                              \
         planes(block, outputs, 4);                                                                 \
     }
@@ -63,10 +63,10 @@ INLINE void planes(const hd_convolution_planes *block, const int outputs, const 
 PLANE_LIST(PLANES)
 PLANE_LIST_WIDE(PLANES_WIDE)
 
-static void run_planes(const hd_convolution_planes *block)
+static void run_planes(const hd_cpu_convolution_planes *block)
 {
-    static void (*const narrow[])(const hd_convolution_planes *) = {PLANE_LIST(PLANES_ENTRY)};
-    static void (*const wide[])(const hd_convolution_planes *) = {
+    static void (*const narrow[])(const hd_cpu_convolution_planes *) = {PLANE_LIST(PLANES_ENTRY)};
+    static void (*const wide[])(const hd_cpu_convolution_planes *) = {
         PLANE_LIST_WIDE(PLANES_WIDE_ENTRY)};
     (block->wide ? wide : narrow)[block->outputs - 1](block);
 }

@@ -75,7 +75,7 @@ typedef struct pixel_block {
 } pixel_block;
 
 /* False when the block holds no pixel. */
-static bool pixel_block_make(const hd_convolution_work *work, int64_t row, int64_t index,
+static bool pixel_block_make(const hd_cpu_convolution_work *work, int64_t row, int64_t index,
                              pixel_block *block)
 {
     const hd_convolution *sizes = &work->sizes;
@@ -104,7 +104,7 @@ static bool pixel_block_make(const hd_convolution_work *work, int64_t row, int64
 }
 
 /* Copies the block's input columns to scratch, zeros where they lie outside, channels [0, all). */
-static void copy_edge(const hd_convolution_work *work, const hd_convolution_image *image,
+static void copy_edge(const hd_cpu_convolution_work *work, const hd_cpu_convolution_image *image,
                       const pixel_block *block, float *edge)
 {
     const hd_convolution *sizes = &work->sizes;
@@ -131,24 +131,24 @@ static void copy_edge(const hd_convolution_work *work, const hd_convolution_imag
     }
 }
 
-void hd_convolution_activate_late(const hd_convolution_work *work, float *output, int64_t pixels,
-                                  int64_t pixel_step, int64_t columns)
+void hd_cpu_convolution_activate_late(const hd_cpu_convolution_work *work, float *output,
+                                      int64_t pixels, int64_t pixel_step, int64_t columns)
 {
     if (columns == pixel_step) {
-        hd_activation_apply(&work->activation, output, (size_t)(pixels * columns));
+        hd_cpu_activation_apply(&work->activation, output, (size_t)(pixels * columns));
         return;
     }
     for (int64_t p = 0; p < pixels; p++) {
-        hd_activation_apply(&work->activation, output + p * pixel_step, (size_t)columns);
+        hd_cpu_activation_apply(&work->activation, output + p * pixel_step, (size_t)columns);
     }
 }
 
-hd_convolution_block hd_convolution_block_begin(const hd_convolution_work *work)
+hd_cpu_convolution_block hd_cpu_convolution_block_begin(const hd_cpu_convolution_work *work)
 {
-    hd_convolution_block block = {.output_pixel = work->phases * work->sizes.output_channels,
-                                  .activation = work->activation,
-                                  .low = -INFINITY,
-                                  .high = INFINITY};
+    hd_cpu_convolution_block block = {.output_pixel = work->phases * work->sizes.output_channels,
+                                      .activation = work->activation,
+                                      .low = -INFINITY,
+                                      .high = INFINITY};
     switch (work->activation.kind) {
     case HD_ACTIVATION_RELU:
         block.low = 0.0F;
@@ -160,7 +160,7 @@ hd_convolution_block hd_convolution_block_begin(const hd_convolution_work *work)
         block.clips = !work->activation.scales;
         break;
     default:
-        if (!hd_convolution_activates(work->activation.kind)) {
+        if (!hd_cpu_convolution_activates(work->activation.kind)) {
             block.activation = (hd_activation){.kind = HD_ACTIVATION_NONE};
         }
         block.clips = block.activation.kind == HD_ACTIVATION_NONE;
@@ -170,8 +170,8 @@ hd_convolution_block hd_convolution_block_begin(const hd_convolution_work *work)
 }
 
 /* Where the block's first tap of its first pixel lies, from the image or from the copy of its edge. */
-static void locate_input(const hd_convolution_work *work, const hd_convolution_image *image,
-                         const pixel_block *pixels, hd_convolution_block *block)
+static void locate_input(const hd_cpu_convolution_work *work, const hd_cpu_convolution_image *image,
+                         const pixel_block *pixels, hd_cpu_convolution_block *block)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t channels = sizes->channels, width = sizes->input[1];
@@ -195,11 +195,11 @@ static void locate_input(const hd_convolution_work *work, const hd_convolution_i
 
 /* A product of so many terms that it takes milliseconds: piece by piece, with a look at what may stop the run between
  * them. The chain of each sum stays the same (BITS). */
-static void product_deep(const hd_convolution_work *work, const hd_convolution_block *block)
+static void product_deep(const hd_cpu_convolution_work *work, const hd_cpu_convolution_block *block)
 {
     _Alignas(64) float partial[HD_CONVOLUTION_PARTIAL];
     const int64_t lanes = work->kernels->lanes, width = block->columns > lanes ? 2 * lanes : lanes;
-    hd_convolution_block piece = *block;
+    hd_cpu_convolution_block piece = *block;
     piece.partial = partial;
     piece.rows = piece.taps = 1;
     piece.prefetch_lines = 0;
@@ -225,16 +225,17 @@ static void product_deep(const hd_convolution_work *work, const hd_convolution_b
 }
 
 /* The panels of one block; `block` knows where the input lies. */
-static void product_panels(const hd_convolution_work *work, const hd_convolution_image *image,
-                           const pixel_block *pixels, hd_convolution_block *block, int64_t at,
-                           int64_t first_panel, int64_t last_panel)
+static void product_panels(const hd_cpu_convolution_work *work,
+                           const hd_cpu_convolution_image *image, const pixel_block *pixels,
+                           hd_cpu_convolution_block *block, int64_t at, int64_t first_panel,
+                           int64_t last_panel)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t lanes = work->kernels->lanes;
     const int64_t channels = sizes->channels / sizes->group;
     const int64_t outputs = sizes->output_channels / sizes->group;
     const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * channels;
-    const int64_t padded_outputs = hd_convolution_padded(outputs, lanes);
+    const int64_t padded_outputs = hd_cpu_convolution_padded(outputs, lanes);
     const float *input = block->input;
     const bool deep = depth > DEEP;
     int64_t group = sizes->group == 1 ? 0 : first_panel / work->group_panels;
@@ -269,7 +270,7 @@ static void product_panels(const hd_convolution_work *work, const hd_convolution
     }
 }
 
-static int64_t panel_output(const hd_convolution_work *work, int64_t panel)
+static int64_t panel_output(const hd_cpu_convolution_work *work, int64_t panel)
 {
     int64_t outputs = work->sizes.output_channels / work->sizes.group;
     int64_t column = panel % work->group_panels * 2 * work->kernels->lanes;
@@ -277,8 +278,8 @@ static int64_t panel_output(const hd_convolution_work *work, int64_t panel)
 }
 
 /* A block's results to the output rows that they belong to; then residual and activation. */
-static void unfold(const hd_convolution_work *work, const hd_convolution_image *image, int64_t row,
-                   const pixel_block *pixels, int64_t first, int64_t last)
+static void unfold(const hd_cpu_convolution_work *work, const hd_cpu_convolution_image *image,
+                   int64_t row, const pixel_block *pixels, int64_t first, int64_t last)
 {
     const int64_t columns = work->sizes.output_channels, each = columns / work->fold[0];
     for (int64_t part = first / each; part * each < last; part++) {
@@ -304,21 +305,22 @@ static void unfold(const hd_convolution_work *work, const hd_convolution_image *
                 for (int64_t i = 0; i < end - begin; i++) {
                     to[i] += residual[i];
                 }
-                hd_activation_apply(&work->activation, to, (size_t)(end - begin));
+                hd_cpu_activation_apply(&work->activation, to, (size_t)(end - begin));
             }
         }
     }
 }
 
 /* The block kernels write to scratch instead; what they do not apply is left to unfold. */
-static void product_folded(const hd_convolution_work *work, const hd_convolution_image *image,
-                           int64_t row, const pixel_block *pixels, hd_convolution_block *block,
+static void product_folded(const hd_cpu_convolution_work *work,
+                           const hd_cpu_convolution_image *image, int64_t row,
+                           const pixel_block *pixels, hd_cpu_convolution_block *block,
                            int64_t first_panel, int64_t last_panel)
 {
     const int64_t columns = work->sizes.output_channels, panel = 2 * work->kernels->lanes;
     const int64_t first = first_panel * panel;
     const int64_t last = last_panel == work->panels ? columns : last_panel * panel;
-    hd_convolution_image scratch = *image;
+    hd_cpu_convolution_image scratch = *image;
     scratch.output = image->folded;
     scratch.residual = NULL;
     if (image->residual != NULL) {
@@ -328,23 +330,24 @@ static void product_folded(const hd_convolution_work *work, const hd_convolution
         block->high = INFINITY;
     }
     product_panels(work, &scratch, pixels, block, 0, first_panel, last_panel);
-    if (image->residual == NULL && !hd_convolution_activates(work->activation.kind)) {
-        hd_convolution_activate_late(work, image->folded + first, pixels->pixels, columns,
-                                     last - first);
+    if (image->residual == NULL && !hd_cpu_convolution_activates(work->activation.kind)) {
+        hd_cpu_convolution_activate_late(work, image->folded + first, pixels->pixels, columns,
+                                         last - first);
     }
     unfold(work, image, row, pixels, first, last);
 }
 
-void hd_convolution_product_row(const hd_convolution_work *work, const hd_convolution_image *image,
-                                int64_t row, int64_t begin, int64_t end, int64_t first_panel,
-                                int64_t last_panel)
+void hd_cpu_convolution_product_row(const hd_cpu_convolution_work *work,
+                                    const hd_cpu_convolution_image *image, int64_t row,
+                                    int64_t begin, int64_t end, int64_t first_panel,
+                                    int64_t last_panel)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t outputs = sizes->output_channels;
     const int64_t first = panel_output(work, first_panel);
     const int64_t columns =
         (last_panel == work->panels ? outputs : panel_output(work, last_panel)) - first;
-    hd_convolution_block block = hd_convolution_block_begin(work);
+    hd_cpu_convolution_block block = hd_cpu_convolution_block_begin(work);
     for (int64_t index = begin; index < end && !hd_stop_ends_every(index, 8); index++) {
         pixel_block pixels;
         if (!pixel_block_make(work, row, index, &pixels)) {
@@ -366,9 +369,9 @@ void hd_convolution_product_row(const hd_convolution_work *work, const hd_convol
         }
         int64_t at = ((row - image->output_first_row) * sizes->output[1] + pixels.output) * outputs;
         product_panels(work, image, &pixels, &block, at, first_panel, last_panel);
-        if (!hd_convolution_activates(work->activation.kind)) {
-            hd_convolution_activate_late(work, image->output + at + first, pixels.pixels,
-                                         block.output_pixel, columns);
+        if (!hd_cpu_convolution_activates(work->activation.kind)) {
+            hd_cpu_convolution_activate_late(work, image->output + at + first, pixels.pixels,
+                                             block.output_pixel, columns);
         }
     }
 }
@@ -379,17 +382,17 @@ static int64_t depthwise_pixels(int64_t rest, int64_t most)
     return rest == most || rest >= 2 * most ? most : rest > most ? (rest + 1) / 2 : rest;
 }
 
-void hd_convolution_depthwise_rows(const hd_convolution_work *work,
-                                   const hd_convolution_image *image, int64_t begin, int64_t end,
-                                   int64_t channel, int64_t some)
+void hd_cpu_convolution_depthwise_rows(const hd_cpu_convolution_work *work,
+                                       const hd_cpu_convolution_image *image, int64_t begin,
+                                       int64_t end, int64_t channel, int64_t some)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t channels = sizes->channels, width = sizes->input[1], pixels = sizes->output[1];
     const int64_t most = work->kernels->depthwise_pixels, stride = sizes->stride[1];
-    const int64_t padded = hd_convolution_padded(channels, work->kernels->lanes);
+    const int64_t padded = hd_cpu_convolution_padded(channels, work->kernels->lanes);
     const int64_t reach = (sizes->kernel[1] - 1) * sizes->dilation[1];
     const int64_t most_blocks = hd_stop_turns(sizes->kernel[0] * sizes->kernel[1]);
-    hd_convolution_block line = hd_convolution_block_begin(work);
+    hd_cpu_convolution_block line = hd_cpu_convolution_block_begin(work);
     line.columns = some;
     line.bias = image->bias == NULL ? NULL : image->bias + channel;
     line.taps = sizes->kernel[1];
@@ -432,8 +435,8 @@ void hd_convolution_depthwise_rows(const hd_convolution_work *work,
                 return;
             }
         }
-        if (!hd_convolution_activates(work->activation.kind)) {
-            hd_convolution_activate_late(work, image->output + at, pixels, channels, some);
+        if (!hd_cpu_convolution_activates(work->activation.kind)) {
+            hd_cpu_convolution_activate_late(work, image->output + at, pixels, channels, some);
         }
     }
 }

@@ -21,30 +21,30 @@
 
 /* Floats of a transformed position of all tiles of a block; the line more keeps the 16 out of one set of a
  * cache. */
-static int64_t input_step(const hd_convolution_work *work)
+static int64_t input_step(const hd_cpu_convolution_work *work)
 {
     return work->winograd_tiles * work->winograd_channels + 16;
 }
 
-static int64_t product_step(const hd_convolution_work *work)
+static int64_t product_step(const hd_cpu_convolution_work *work)
 {
     return work->winograd_tiles * 2 * work->kernels->lanes + 16;
 }
 
-int64_t hd_convolution_winograd_columns(const hd_convolution *sizes)
+int64_t hd_cpu_convolution_winograd_columns(const hd_convolution *sizes)
 {
     return (sizes->output[1] + 1) / 2;
 }
 
-int64_t hd_convolution_winograd_count(const hd_convolution *sizes)
+int64_t hd_cpu_convolution_winograd_count(const hd_convolution *sizes)
 {
-    return (sizes->output[0] + 1) / 2 * hd_convolution_winograd_columns(sizes);
+    return (sizes->output[0] + 1) / 2 * hd_cpu_convolution_winograd_columns(sizes);
 }
 
-void hd_convolution_winograd_cut(hd_convolution_work *work)
+void hd_cpu_convolution_winograd_cut(hd_cpu_convolution_work *work)
 {
     const int64_t most = work->kernels->pixels;
-    work->winograd_channels = hd_convolution_padded(work->sizes.channels, 16);
+    work->winograd_channels = hd_cpu_convolution_padded(work->sizes.channels, 16);
     int64_t blocks =
         BLOCK_BYTES / (POSITIONS * work->winograd_channels * (int64_t)sizeof(float)) / most;
     blocks = blocks < 1 ? 1 : blocks;
@@ -55,11 +55,12 @@ void hd_convolution_winograd_cut(hd_convolution_work *work)
 
 /* Transforms the inputs of tiles [begin, begin + count); zeros: what lies outside the image, and the last row
  * of a tile with one row of outputs. */
-static void transform_inputs(const hd_convolution_work *work, const hd_convolution_image *image,
-                             int64_t begin, int64_t count, const float *zeros, float *inputs)
+static void transform_inputs(const hd_cpu_convolution_work *work,
+                             const hd_cpu_convolution_image *image, int64_t begin, int64_t count,
+                             const float *zeros, float *inputs)
 {
     const hd_convolution *sizes = &work->sizes;
-    const int64_t across = hd_convolution_winograd_columns(sizes);
+    const int64_t across = hd_cpu_convolution_winograd_columns(sizes);
     for (int64_t i = 0; i < count; i++) {
         const int64_t row = (begin + i) / across * 2 - sizes->pad_begin[0];
         const int64_t column = (begin + i) % across * 2 - sizes->pad_begin[1];
@@ -79,21 +80,21 @@ static void transform_inputs(const hd_convolution_work *work, const hd_convoluti
 }
 
 /* The products of `count` tiles with one panel of weights of `width` columns. */
-static void multiply(const hd_convolution_work *work, const float *inputs, int64_t count,
+static void multiply(const hd_cpu_convolution_work *work, const float *inputs, int64_t count,
                      const float *weights, int64_t width, float *products)
 {
     const int64_t most = work->kernels->pixels, blocks = (count + most - 1) / most;
-    hd_convolution_block block = {.rows = 1,
-                                  .taps = 1,
-                                  .run = work->sizes.channels,
-                                  .input_pixel = work->winograd_channels,
-                                  .output_pixel = width,
-                                  .columns = width,
-                                  .clips = true,
-                                  .low = -INFINITY,
-                                  .high = INFINITY,
-                                  .prefetch_lines =
-                                      (HD_CONVOLUTION_STEPS * width / 16 + blocks - 1) / blocks};
+    hd_cpu_convolution_block block = {
+        .rows = 1,
+        .taps = 1,
+        .run = work->sizes.channels,
+        .input_pixel = work->winograd_channels,
+        .output_pixel = width,
+        .columns = width,
+        .clips = true,
+        .low = -INFINITY,
+        .high = INFINITY,
+        .prefetch_lines = (HD_CONVOLUTION_STEPS * width / 16 + blocks - 1) / blocks};
     for (int64_t position = 0; position < POSITIONS; position++) {
         block.weights = weights + position * block.run * width;
         const float *next = block.weights + block.run * width;
@@ -109,16 +110,18 @@ static void multiply(const hd_convolution_work *work, const float *inputs, int64
 }
 
 /* The outputs of tiles [begin, begin + count), of `columns` channels from `channel` on. */
-static void transform_products(const hd_convolution_work *work, const hd_convolution_image *image,
-                               int64_t begin, int64_t count, int64_t channel, int64_t columns,
-                               int64_t width, const float *products)
+static void transform_products(const hd_cpu_convolution_work *work,
+                               const hd_cpu_convolution_image *image, int64_t begin, int64_t count,
+                               int64_t channel, int64_t columns, int64_t width,
+                               const float *products)
 {
     const hd_convolution *sizes = &work->sizes;
-    const int64_t across = hd_convolution_winograd_columns(sizes), outputs = sizes->output_channels;
+    const int64_t across = hd_cpu_convolution_winograd_columns(sizes),
+                  outputs = sizes->output_channels;
     const int64_t most = work->kernels->pixels / 2;
-    hd_convolution_winograd tiles = {.step = product_step(work),
-                                     .output_row = sizes->output[1] * outputs,
-                                     .block = hd_convolution_block_begin(work)};
+    hd_cpu_convolution_winograd tiles = {.step = product_step(work),
+                                         .output_row = sizes->output[1] * outputs,
+                                         .block = hd_cpu_convolution_block_begin(work)};
     tiles.block.columns = columns;
     tiles.block.bias = image->bias == NULL ? NULL : image->bias + channel;
     for (int64_t i = 0, some; i < count; i += some) {
@@ -134,18 +137,18 @@ static void transform_products(const hd_convolution_work *work, const hd_convolu
         tiles.block.output = image->output + at + channel;
         tiles.block.residual = image->residual == NULL ? NULL : image->residual + at + channel;
         work->kernels->winograd_output(&tiles);
-        if (!hd_convolution_activates(work->activation.kind)) {
+        if (!hd_cpu_convolution_activates(work->activation.kind)) {
             for (int64_t r = 0; r < tiles.rows; r++) {
-                hd_convolution_activate_late(work, tiles.block.output + r * tiles.output_row,
-                                             tiles.block.pixels, outputs, columns);
+                hd_cpu_convolution_activate_late(work, tiles.block.output + r * tiles.output_row,
+                                                 tiles.block.pixels, outputs, columns);
             }
         }
     }
 }
 
-void hd_convolution_winograd_tiles(const hd_convolution_work *work,
-                                   const hd_convolution_image *image, int64_t begin, int64_t end,
-                                   int64_t first_panel, int64_t last_panel)
+void hd_cpu_convolution_winograd_tiles(const hd_cpu_convolution_work *work,
+                                       const hd_cpu_convolution_image *image, int64_t begin,
+                                       int64_t end, int64_t first_panel, int64_t last_panel)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t lanes = work->kernels->lanes, panel = 2 * lanes;

@@ -46,7 +46,7 @@ static void winograd_input(const float *const *pixels, int64_t channels, float *
 
 /* The sums of both rows of the tiles go through memory that stays in the first-level cache, then as those
  * of a product's pixels. */
-INLINE void winograd_sums(const hd_convolution_winograd *tiles, const int vectors)
+INLINE void winograd_sums(const hd_cpu_convolution_winograd *tiles, const int vectors)
 {
     float sums[2][MOST_SUMS * LANES] __attribute__((aligned(64)));
     const int64_t panel = vectors * LANES, pixels = tiles->block.pixels;
@@ -78,7 +78,7 @@ INLINE void winograd_sums(const hd_convolution_winograd *tiles, const int vector
     }
 }
 
-static void winograd_output(const hd_convolution_winograd *tiles)
+static void winograd_output(const hd_cpu_convolution_winograd *tiles)
 {
     if (tiles->block.columns > LANES) {
         winograd_sums(tiles, 2);

@@ -10,11 +10,11 @@
 #include "operation/convolution.h"
 
 /* Sizes of two spatial dimensions, height and width; one-dimensional ones have height 1. */
-typedef struct hd_convolution_work {
+typedef struct hd_cpu_convolution_work {
     hd_convolution sizes;
-    const hd_convolution_kernels *kernels;
+    const hd_cpu_convolution_kernels *kernels;
     const float *weights; /* packed; NULL: the weight is no constant and is packed in scratch */
-    hd_packing packing;
+    hd_cpu_packing_kind packing;
     hd_shape weight_shape; /* as the model has it */
     hd_activation activation;
     size_t residual; /* index of the buffer, 0: none */
@@ -51,11 +51,11 @@ typedef struct hd_convolution_work {
     /* Winograd: most tiles that are transformed before they are multiplied */
     int64_t winograd_tiles;
     int64_t winograd_channels; /* Winograd: floats of a transformed tile's channels */
-} hd_convolution_work;
+} hd_cpu_convolution_work;
 
 /* Where a run reads and writes. Rows are those of one image; `first_row` is the one that `input` (and
  * `output`, `residual`) begins with. */
-typedef struct hd_convolution_image {
+typedef struct hd_cpu_convolution_image {
     const float *weights;
     const float *bias;
     const float *input;
@@ -68,54 +68,57 @@ typedef struct hd_convolution_image {
     float *edge;     /* scratch */
     float *folded;   /* scratch: a block's results before they go to their rows */
     float *winograd; /* scratch: zeros, transformed inputs, products */
-} hd_convolution_image;
+} hd_cpu_convolution_image;
 
-static inline int64_t hd_convolution_padded(int64_t count, int64_t lanes)
+static inline int64_t hd_cpu_convolution_padded(int64_t count, int64_t lanes)
 {
     return (count + lanes - 1) / lanes * lanes;
 }
 
 /* Computes register blocks [begin, end) of output row `row`, panels [first_panel, last_panel). */
-void hd_convolution_product_row(const hd_convolution_work *work, const hd_convolution_image *image,
-                                int64_t row, int64_t begin, int64_t end, int64_t first_panel,
-                                int64_t last_panel);
+void hd_cpu_convolution_product_row(const hd_cpu_convolution_work *work,
+                                    const hd_cpu_convolution_image *image, int64_t row,
+                                    int64_t begin, int64_t end, int64_t first_panel,
+                                    int64_t last_panel);
 /* Computes output rows [begin, end) of a depthwise convolution for `some` channels (at most two
  * vectors) from `channel` on. */
-void hd_convolution_depthwise_rows(const hd_convolution_work *work,
-                                   const hd_convolution_image *image, int64_t begin, int64_t end,
-                                   int64_t channel, int64_t some);
+void hd_cpu_convolution_depthwise_rows(const hd_cpu_convolution_work *work,
+                                       const hd_cpu_convolution_image *image, int64_t begin,
+                                       int64_t end, int64_t channel, int64_t some);
 
 /* A block with its activation (one that the kernels apply themselves, or none) and the step from one pixel of
  * a row to the next; and the activation that they do not know, over `columns` channels of some pixels
  * while these are in the cache. */
-hd_convolution_block hd_convolution_block_begin(const hd_convolution_work *work);
-void hd_convolution_activate_late(const hd_convolution_work *work, float *output, int64_t pixels,
-                                  int64_t pixel_step, int64_t columns);
+hd_cpu_convolution_block hd_cpu_convolution_block_begin(const hd_cpu_convolution_work *work);
+void hd_cpu_convolution_activate_late(const hd_cpu_convolution_work *work, float *output,
+                                      int64_t pixels, int64_t pixel_step, int64_t columns);
 
 /* Winograd (convolution_winograd.c): 2x2 tiles of output, counted row by row over an image. Computes tiles
  * [begin, end), panels [first_panel, last_panel). cut: the sizes of blocks and scratch. */
 #define HD_WINOGRAD_POSITIONS 16
 /* tiles of a row, of an image */
-int64_t hd_convolution_winograd_columns(const hd_convolution *sizes);
-int64_t hd_convolution_winograd_count(const hd_convolution *sizes);
-void hd_convolution_winograd_cut(hd_convolution_work *work);
-void hd_convolution_winograd_tiles(const hd_convolution_work *work,
-                                   const hd_convolution_image *image, int64_t begin, int64_t end,
-                                   int64_t first_panel, int64_t last_panel);
+int64_t hd_cpu_convolution_winograd_columns(const hd_convolution *sizes);
+int64_t hd_cpu_convolution_winograd_count(const hd_convolution *sizes);
+void hd_cpu_convolution_winograd_cut(hd_cpu_convolution_work *work);
+void hd_cpu_convolution_winograd_tiles(const hd_cpu_convolution_work *work,
+                                       const hd_cpu_convolution_image *image, int64_t begin,
+                                       int64_t end, int64_t first_panel, int64_t last_panel);
 
 /* Chooses the way over planes, if it is faster: kernel's function and tiles, and the scratch of `work`.
  * false: it is not. (convolution_planes.c) */
-bool hd_convolution_cut_planes(hd_convolution_work *work, hd_kernel *kernel);
+bool hd_cpu_convolution_cut_planes(hd_cpu_convolution_work *work, hd_kernel *kernel);
 
 /* Packing (packed_convolution.c): which one of a weight that is no constant, its floats, and the packing
  * itself. */
-hd_packing hd_convolution_packing(const hd_shape *shape, int64_t group, bool transposed);
-int64_t hd_convolution_packed_count(hd_packing packing, const hd_shape *shape, int64_t group);
-void hd_convolution_pack(hd_packing packing, const hd_shape *shape, int64_t group,
-                         const float *weights, float *packed);
+hd_cpu_packing_kind hd_cpu_convolution_packing(const hd_shape *shape, int64_t group,
+                                               bool transposed);
+int64_t hd_cpu_convolution_packed_count(hd_cpu_packing_kind packing, const hd_shape *shape,
+                                        int64_t group);
+void hd_cpu_convolution_pack(hd_cpu_packing_kind packing, const hd_shape *shape, int64_t group,
+                             const float *weights, float *packed);
 
 /* Kernels of any rank and of float64 too: convolution_plain.c. */
-hd_status hd_convolution_compile_plain(hd_cpu_compilation *compilation,
-                                       const hd_convolution *convolution);
+hd_status hd_cpu_convolution_compile_plain(hd_cpu_compilation *compilation,
+                                           const hd_convolution *convolution);
 
 #endif

@@ -7,9 +7,9 @@
 #include "operation/fused.h"
 
 static bool program_create(hd_region *region, size_t inputs, size_t instructions,
-                           hd_elementwise_program **out_program)
+                           hd_cpu_elementwise_program **out_program)
 {
-    hd_elementwise_program *program = hd_region_alloc(region, sizeof *program);
+    hd_cpu_elementwise_program *program = hd_region_alloc(region, sizeof *program);
     if (program == NULL) {
         return false;
     }
@@ -22,9 +22,9 @@ static bool program_create(hd_region *region, size_t inputs, size_t instructions
     return program->instructions != NULL && program->variables != NULL;
 }
 
-static void add_input(hd_elementwise_program *program, hd_dtype dtype)
+static void add_input(hd_cpu_elementwise_program *program, hd_dtype dtype)
 {
-    program->variables[program->variable_count++] = (hd_elementwise_variable){
+    program->variables[program->variable_count++] = (hd_cpu_elementwise_variable){
         .dtype = dtype,
         .access = dtype == HD_DTYPE_NONE ? HD_ELEMENTWISE_ABSENT : HD_ELEMENTWISE_FLAT,
         .element_size = hd_dtype_size(dtype),
@@ -41,15 +41,15 @@ static hd_status unsupported(hd_cpu_compilation *compilation, const hd_operation
 }
 
 /* The output is the last instruction's: an operator that passes its operand on becomes a copy. */
-static bool end_with(hd_elementwise_program *program, hd_elementwise_value result)
+static bool end_with(hd_cpu_elementwise_program *program, hd_cpu_elementwise_value result)
 {
     if (program->instruction_count > 0 &&
         program->instructions[program->instruction_count - 1].result == result) {
         return true;
     }
-    hd_dtype dtype = hd_elementwise_dtype(program, result);
-    return hd_elementwise_emit(program, hd_elementwise_copy(hd_dtype_size(dtype)), 0, NULL, dtype,
-                               1, &result) != HD_ELEMENTWISE_NO_VALUE;
+    hd_dtype dtype = hd_cpu_elementwise_dtype(program, result);
+    return hd_cpu_elementwise_emit(program, hd_cpu_elementwise_copy(hd_dtype_size(dtype)), 0, NULL,
+                                   dtype, 1, &result) != HD_ELEMENTWISE_NO_VALUE;
 }
 
 static hd_status compile_one(hd_cpu_compilation *compilation)
@@ -59,8 +59,8 @@ static hd_status compile_one(hd_cpu_compilation *compilation)
     if (count == 0) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "it has no inputs");
     }
-    hd_elementwise_program *program;
-    hd_elementwise_value *values = hd_region_array(compilation->region, count, sizeof *values);
+    hd_cpu_elementwise_program *program;
+    hd_cpu_elementwise_value *values = hd_region_array(compilation->region, count, sizeof *values);
     hd_shape *shapes = hd_region_array(compilation->region, count, sizeof *shapes);
     if (values == NULL || shapes == NULL ||
         !program_create(compilation->region, count, HD_ELEMENTWISE_INSTRUCTIONS(count), &program)) {
@@ -70,17 +70,17 @@ static hd_status compile_one(hd_cpu_compilation *compilation)
     for (size_t i = 0; i < count; i++) {
         bool is_given = hd_operation_has(operation, i) && !(is_like && i == 1);
         add_input(program, is_given ? operation->inputs[i].dtype : HD_DTYPE_NONE);
-        values[i] = is_given ? (hd_elementwise_value)i : HD_ELEMENTWISE_NO_VALUE;
+        values[i] = is_given ? (hd_cpu_elementwise_value)i : HD_ELEMENTWISE_NO_VALUE;
         shapes[i] = (hd_shape){0};
         if (is_given && !hd_elementwise_shape(operation, i, &shapes[i])) {
             return unsupported(compilation, operation);
         }
     }
-    hd_elementwise_value result = hd_elementwise_select(program, operation, count, values);
+    hd_cpu_elementwise_value result = hd_cpu_elementwise_select(program, operation, count, values);
     if (result == HD_ELEMENTWISE_NO_VALUE || !end_with(program, result)) {
         return unsupported(compilation, operation);
     }
-    hd_elementwise_finish(program, shapes, &operation->outputs[0].shape, &compilation->kernel);
+    hd_cpu_elementwise_finish(program, shapes, &operation->outputs[0].shape, &compilation->kernel);
     return HD_OK;
 }
 
@@ -95,22 +95,22 @@ static hd_status compile_chain(hd_cpu_compilation *compilation)
                                  "a chain has 1 to %d steps and at most %d inputs",
                                  HD_ELEMENTWISE_MAX_STEPS, HD_ELEMENTWISE_MAX_INPUTS);
     }
-    hd_elementwise_program *program;
+    hd_cpu_elementwise_program *program;
     size_t instructions = chain->step_count * HD_ELEMENTWISE_INSTRUCTIONS(3);
     if (!program_create(compilation->region, count, instructions, &program)) {
         return hd_cpu_out_of_memory(compilation);
     }
-    hd_elementwise_value values[HD_ELEMENTWISE_MAX_INPUTS + HD_ELEMENTWISE_MAX_STEPS];
+    hd_cpu_elementwise_value values[HD_ELEMENTWISE_MAX_INPUTS + HD_ELEMENTWISE_MAX_STEPS];
     hd_shape shapes[HD_ELEMENTWISE_MAX_INPUTS];
     for (size_t i = 0; i < count; i++) {
         bool is_given = hd_operation_has(operation, i);
         add_input(program, operation->inputs[i].dtype);
-        values[i] = is_given ? (hd_elementwise_value)i : HD_ELEMENTWISE_NO_VALUE;
+        values[i] = is_given ? (hd_cpu_elementwise_value)i : HD_ELEMENTWISE_NO_VALUE;
         shapes[i] = is_given ? operation->inputs[i].shape : (hd_shape){0};
     }
     for (size_t i = 0; i < chain->step_count; i++) {
         const hd_elementwise_step *step = &chain->steps[i];
-        hd_elementwise_value operands[3];
+        hd_cpu_elementwise_value operands[3];
         if (step->operand_count > 3) {
             return unsupported(compilation, step->operation);
         }
@@ -122,7 +122,7 @@ static hd_status compile_chain(hd_cpu_compilation *compilation)
             operands[k] = values[step->operands[k]];
         }
         values[count + i] =
-            hd_elementwise_select(program, step->operation, step->operand_count, operands);
+            hd_cpu_elementwise_select(program, step->operation, step->operand_count, operands);
         if (values[count + i] == HD_ELEMENTWISE_NO_VALUE) {
             return unsupported(compilation, step->operation);
         }
@@ -130,7 +130,7 @@ static hd_status compile_chain(hd_cpu_compilation *compilation)
     if (!end_with(program, values[count + chain->step_count - 1])) {
         return unsupported(compilation, operation);
     }
-    hd_elementwise_finish(program, shapes, &operation->outputs[0].shape, &compilation->kernel);
+    hd_cpu_elementwise_finish(program, shapes, &operation->outputs[0].shape, &compilation->kernel);
     return HD_OK;
 }
 
@@ -141,23 +141,23 @@ bool hd_cpu_elementwise_fuses(const hd_operation *operation)
         (operation->opset < 7 && count > 1)) { /* whose broadcasting may be the old one */
         return false;
     }
-    hd_elementwise_variable variables[3 + 2 * HD_ELEMENTWISE_INSTRUCTIONS(3)] = {0};
-    hd_elementwise_instruction instructions[HD_ELEMENTWISE_INSTRUCTIONS(3)];
-    hd_elementwise_program program = {
+    hd_cpu_elementwise_variable variables[3 + 2 * HD_ELEMENTWISE_INSTRUCTIONS(3)] = {0};
+    hd_cpu_elementwise_instruction instructions[HD_ELEMENTWISE_INSTRUCTIONS(3)];
+    hd_cpu_elementwise_program program = {
         .variables = variables,
         .instructions = instructions,
         .variable_capacity = sizeof variables / sizeof variables[0],
         .instruction_capacity = sizeof instructions / sizeof instructions[0],
     };
-    hd_elementwise_value values[3];
+    hd_cpu_elementwise_value values[3];
     for (size_t i = 0; i < count; i++) {
         if (operation->inputs[i].dtype == HD_DTYPE_NONE) {
             return false; /* a step's operands have no gaps */
         }
         add_input(&program, operation->inputs[i].dtype);
-        values[i] = (hd_elementwise_value)i;
+        values[i] = (hd_cpu_elementwise_value)i;
     }
-    return hd_elementwise_select(&program, operation, count, values) != HD_ELEMENTWISE_NO_VALUE;
+    return hd_cpu_elementwise_select(&program, operation, count, values) != HD_ELEMENTWISE_NO_VALUE;
 }
 
 #define ROW(id) {HD_OP_##id, compile_one},

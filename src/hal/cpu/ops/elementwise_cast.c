@@ -3,17 +3,17 @@
 #include "hal/cpu/ops/elementwise_loop.inc"
 
 typedef struct cast_row {
-    hd_elementwise_function *int8, *int16, *int32, *int64, *uint8, *uint16, *uint32, *uint64,
+    hd_cpu_elementwise_function *int8, *int16, *int32, *int64, *uint8, *uint16, *uint32, *uint64,
         *boolean;
-    hd_elementwise_function *float32, *float64;
-    hd_elementwise_function *odd; /* to float32, rounded to odd: see float_rounded_to_odd */
+    hd_cpu_elementwise_function *float32, *float64;
+    hd_cpu_elementwise_function *odd; /* to float32, rounded to odd: see float_rounded_to_odd */
 } cast_row;
 
 static inline uint64_t unsigned_of_double(double x)
 {
     return x >= 0x1p64   ? UINT64_MAX
            : x >= 0x1p63 ? (uint64_t)(x - 0x1p63) + (UINT64_C(1) << 63)
-                         : (uint64_t)hd_integer_of_double(x);
+                         : (uint64_t)hd_cpu_integer_of_double(x);
 }
 
 /* The value cut to float32, its last bit set if anything was lost. Rounding that to a type of at most
@@ -152,7 +152,7 @@ static const cast_row *row_of(hd_dtype from)
 typedef void from_half(float *out, const uint16_t *in, size_t n);
 typedef void to_half(uint16_t *out, const float *in, size_t n);
 
-static void cast_from_half(from_half *widen, hd_elementwise_function *then, size_t out_size,
+static void cast_from_half(from_half *widen, hd_cpu_elementwise_function *then, size_t out_size,
                            void *out, const void *const *in, size_t n)
 {
     const uint16_t *from = in[0];
@@ -166,8 +166,8 @@ static void cast_from_half(from_half *widen, hd_elementwise_function *then, size
     }
 }
 
-static void cast_to_half(to_half *narrow, hd_elementwise_function *first, size_t in_size, void *out,
-                         const void *const *in, size_t n)
+static void cast_to_half(to_half *narrow, hd_cpu_elementwise_function *first, size_t in_size,
+                         void *out, const void *const *in, size_t n)
 {
     const char *from = in[0];
     uint16_t *to = out;
@@ -182,29 +182,31 @@ static void cast_to_half(to_half *narrow, hd_elementwise_function *first, size_t
 
 #define UNUSED_PARAMETERS (void)parameters, (void)scalars
 #define DEFINE_HALF_CASTS(name, T, row, member)                                                    \
-    static void cast_half_##name(const hd_elementwise_parameters *parameters, void *out,           \
+    static void cast_half_##name(const hd_cpu_elementwise_parameters *parameters, void *out,       \
                                  const void *const *in, unsigned scalars, size_t n)                \
     {                                                                                              \
         UNUSED_PARAMETERS;                                                                         \
-        cast_from_half(hd_vector_float_of_half, cast_float32_row.member, sizeof(T), out, in, n);   \
+        cast_from_half(hd_cpu_vector_float_of_half, cast_float32_row.member, sizeof(T), out, in,   \
+                       n);                                                                         \
     }                                                                                              \
-    static void cast_bfloat_##name(const hd_elementwise_parameters *parameters, void *out,         \
+    static void cast_bfloat_##name(const hd_cpu_elementwise_parameters *parameters, void *out,     \
                                    const void *const *in, unsigned scalars, size_t n)              \
     {                                                                                              \
         UNUSED_PARAMETERS;                                                                         \
-        cast_from_half(hd_vector_float_of_bfloat, cast_float32_row.member, sizeof(T), out, in, n); \
+        cast_from_half(hd_cpu_vector_float_of_bfloat, cast_float32_row.member, sizeof(T), out, in, \
+                       n);                                                                         \
     }                                                                                              \
-    static void cast_##name##_half(const hd_elementwise_parameters *parameters, void *out,         \
+    static void cast_##name##_half(const hd_cpu_elementwise_parameters *parameters, void *out,     \
                                    const void *const *in, unsigned scalars, size_t n)              \
     {                                                                                              \
         UNUSED_PARAMETERS;                                                                         \
-        cast_to_half(hd_vector_half_of_float, row.odd, sizeof(T), out, in, n);                     \
+        cast_to_half(hd_cpu_vector_half_of_float, row.odd, sizeof(T), out, in, n);                 \
     }                                                                                              \
-    static void cast_##name##_bfloat(const hd_elementwise_parameters *parameters, void *out,       \
+    static void cast_##name##_bfloat(const hd_cpu_elementwise_parameters *parameters, void *out,   \
                                      const void *const *in, unsigned scalars, size_t n)            \
     {                                                                                              \
         UNUSED_PARAMETERS;                                                                         \
-        cast_to_half(hd_vector_bfloat_of_float, row.odd, sizeof(T), out, in, n);                   \
+        cast_to_half(hd_cpu_vector_bfloat_of_float, row.odd, sizeof(T), out, in, n);               \
     }
 
 /* X(name, C type, its row, the row's member, dtype) */
@@ -223,21 +225,21 @@ static void cast_to_half(to_half *narrow, hd_elementwise_function *first, size_t
 #define DEFINE_HALF_CASTS_(name, T, row, member, dtype) DEFINE_HALF_CASTS(name, T, row, member)
 HALF_PARTNER_LIST(DEFINE_HALF_CASTS_)
 
-static void cast_half_bfloat(const hd_elementwise_parameters *parameters, void *out,
+static void cast_half_bfloat(const hd_cpu_elementwise_parameters *parameters, void *out,
                              const void *const *in, unsigned scalars, size_t n)
 {
     UNUSED_PARAMETERS;
-    cast_to_half(hd_vector_bfloat_of_float, cast_half_float32, sizeof(uint16_t), out, in, n);
+    cast_to_half(hd_cpu_vector_bfloat_of_float, cast_half_float32, sizeof(uint16_t), out, in, n);
 }
 
-static void cast_bfloat_half(const hd_elementwise_parameters *parameters, void *out,
+static void cast_bfloat_half(const hd_cpu_elementwise_parameters *parameters, void *out,
                              const void *const *in, unsigned scalars, size_t n)
 {
     UNUSED_PARAMETERS;
-    cast_to_half(hd_vector_half_of_float, cast_bfloat_float32, sizeof(uint16_t), out, in, n);
+    cast_to_half(hd_cpu_vector_half_of_float, cast_bfloat_float32, sizeof(uint16_t), out, in, n);
 }
 
-static hd_elementwise_function *half_cast(hd_dtype from, hd_dtype to)
+static hd_cpu_elementwise_function *half_cast(hd_dtype from, hd_dtype to)
 {
 #define FROM_HALF_(name, T, row, member, dtype)                                                    \
     if (to == dtype) {                                                                             \
@@ -261,10 +263,10 @@ static hd_elementwise_function *half_cast(hd_dtype from, hd_dtype to)
     return NULL;
 }
 
-hd_elementwise_function *hd_elementwise_cast(hd_dtype from, hd_dtype to)
+hd_cpu_elementwise_function *hd_cpu_elementwise_cast(hd_dtype from, hd_dtype to)
 {
     if (from == to) {
-        return hd_dtype_size(from) != 0 ? hd_elementwise_copy(hd_dtype_size(from)) : NULL;
+        return hd_dtype_size(from) != 0 ? hd_cpu_elementwise_copy(hd_dtype_size(from)) : NULL;
     }
     if (from == HD_FLOAT16 || from == HD_BFLOAT16 || to == HD_FLOAT16 || to == HD_BFLOAT16) {
         return half_cast(from, to);

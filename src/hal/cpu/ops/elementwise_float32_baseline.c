@@ -1,2 +1,2 @@
-#define TABLE_NAME hd_elementwise_float32_baseline
+#define TABLE_NAME hd_cpu_elementwise_float32_baseline
 #include "hal/cpu/ops/elementwise_float32.inc"

@@ -9,21 +9,23 @@
 #define SHORT_ROW    32   /* elements: below, blocks cross rows and inputs are gathered */
 #define PERIODIC_ROW 256  /* elements: up to here, too, where that is done once for all blocks */
 
-hd_elementwise_value hd_elementwise_emit(hd_elementwise_program *program,
-                                         hd_elementwise_function *function, unsigned accepted,
-                                         const hd_elementwise_parameters *parameters,
-                                         hd_dtype result_dtype, size_t operand_count,
-                                         const hd_elementwise_value *operands)
+hd_cpu_elementwise_value hd_cpu_elementwise_emit(hd_cpu_elementwise_program *program,
+                                                 hd_cpu_elementwise_function *function,
+                                                 unsigned accepted,
+                                                 const hd_cpu_elementwise_parameters *parameters,
+                                                 hd_dtype result_dtype, size_t operand_count,
+                                                 const hd_cpu_elementwise_value *operands)
 {
     if (function == NULL || program->instruction_count == program->instruction_capacity ||
         program->variable_count == program->variable_capacity) {
         return HD_ELEMENTWISE_NO_VALUE;
     }
-    hd_elementwise_instruction *instruction = &program->instructions[program->instruction_count];
-    *instruction = (hd_elementwise_instruction){.function = function,
-                                                .operand_count = (uint8_t)operand_count,
-                                                .accepted = (uint8_t)accepted,
-                                                .cost = parameters != NULL ? 8 : 1};
+    hd_cpu_elementwise_instruction *instruction =
+        &program->instructions[program->instruction_count];
+    *instruction = (hd_cpu_elementwise_instruction){.function = function,
+                                                    .operand_count = (uint8_t)operand_count,
+                                                    .accepted = (uint8_t)accepted,
+                                                    .cost = parameters != NULL ? 8 : 1};
     if (parameters != NULL) {
         instruction->parameters = *parameters;
     }
@@ -34,39 +36,40 @@ hd_elementwise_value hd_elementwise_emit(hd_elementwise_program *program,
         instruction->operands[i] = operands[i];
     }
     program->instruction_count++;
-    instruction->result = (hd_elementwise_value)program->variable_count++;
+    instruction->result = (hd_cpu_elementwise_value)program->variable_count++;
     program->variables[instruction->result] =
-        (hd_elementwise_variable){.dtype = result_dtype,
-                                  .access = HD_ELEMENTWISE_COMPUTED,
-                                  .element_size = hd_dtype_size(result_dtype)};
+        (hd_cpu_elementwise_variable){.dtype = result_dtype,
+                                      .access = HD_ELEMENTWISE_COMPUTED,
+                                      .element_size = hd_dtype_size(result_dtype)};
     return instruction->result;
 }
 
-hd_elementwise_value hd_elementwise_constant(hd_elementwise_program *program, hd_dtype dtype,
-                                             double value)
+hd_cpu_elementwise_value hd_cpu_elementwise_constant(hd_cpu_elementwise_program *program,
+                                                     hd_dtype dtype, double value)
 {
     if (program->variable_count == program->variable_capacity) {
         return HD_ELEMENTWISE_NO_VALUE;
     }
-    hd_elementwise_variable *variable = &program->variables[program->variable_count];
-    *variable = (hd_elementwise_variable){.dtype = dtype,
-                                          .access = HD_ELEMENTWISE_SCALAR,
-                                          .is_constant = true,
-                                          .is_scalar = true,
-                                          .element_size = hd_dtype_size(dtype)};
+    hd_cpu_elementwise_variable *variable = &program->variables[program->variable_count];
+    *variable = (hd_cpu_elementwise_variable){.dtype = dtype,
+                                              .access = HD_ELEMENTWISE_SCALAR,
+                                              .is_constant = true,
+                                              .is_scalar = true,
+                                              .element_size = hd_dtype_size(dtype)};
     if (dtype == HD_FLOAT32) {
         float as_float = (float)value;
         memcpy(&variable->constant, &as_float, sizeof as_float);
     } else if (dtype == HD_FLOAT64) {
         memcpy(&variable->constant, &value, sizeof value);
     } else { /* the low bytes come first: big-endian machines are refused at compile time */
-        int64_t as_integer = hd_integer_of_double(value);
+        int64_t as_integer = hd_cpu_integer_of_double(value);
         memcpy(&variable->constant, &as_integer, sizeof as_integer);
     }
-    return (hd_elementwise_value)program->variable_count++;
+    return (hd_cpu_elementwise_value)program->variable_count++;
 }
 
-hd_dtype hd_elementwise_dtype(const hd_elementwise_program *program, hd_elementwise_value value)
+hd_dtype hd_cpu_elementwise_dtype(const hd_cpu_elementwise_program *program,
+                                  hd_cpu_elementwise_value value)
 {
     return value == HD_ELEMENTWISE_NO_VALUE ? HD_DTYPE_NONE : program->variables[value].dtype;
 }
@@ -82,7 +85,7 @@ static int64_t stride_along(const hd_shape *shape, const hd_shape *output, uint3
 }
 
 /* Sets dims and the inputs' strides, without dimensions of 1 and with neighbours merged. */
-static void set_dimensions(hd_elementwise_program *program, const hd_shape *shapes,
+static void set_dimensions(hd_cpu_elementwise_program *program, const hd_shape *shapes,
                            const hd_shape *output)
 {
     program->rank = 0;
@@ -109,7 +112,8 @@ static void set_dimensions(hd_elementwise_program *program, const hd_shape *shap
 }
 
 /* The input as the outputs' last dimension, repeated along all the others. */
-static bool is_periodic(const hd_elementwise_program *program, const hd_elementwise_variable *input)
+static bool is_periodic(const hd_cpu_elementwise_program *program,
+                        const hd_cpu_elementwise_variable *input)
 {
     for (uint32_t axis = 0; axis + 1 < program->rank; axis++) {
         if (input->strides[axis] != 0) {
@@ -120,7 +124,7 @@ static bool is_periodic(const hd_elementwise_program *program, const hd_elementw
 }
 
 /* Blocks of whole rows all meet the same elements of periodic inputs. */
-static void set_block(hd_elementwise_program *program)
+static void set_block(hd_cpu_elementwise_program *program)
 {
     int64_t row = program->rank > 0 ? program->dims[program->rank - 1] : 1;
     bool has_periodic = false, has_others = false;
@@ -141,10 +145,10 @@ static void set_block(hd_elementwise_program *program)
     }
 }
 
-static void set_accesses(hd_elementwise_program *program)
+static void set_accesses(hd_cpu_elementwise_program *program)
 {
     for (size_t k = 0; k < program->input_count; k++) {
-        hd_elementwise_variable *input = &program->variables[k];
+        hd_cpu_elementwise_variable *input = &program->variables[k];
         if (input->access == HD_ELEMENTWISE_ABSENT) {
             continue;
         }
@@ -162,7 +166,7 @@ static void set_accesses(hd_elementwise_program *program)
     }
     set_block(program);
     for (size_t k = 0; k < program->input_count; k++) {
-        hd_elementwise_variable *input = &program->variables[k];
+        hd_cpu_elementwise_variable *input = &program->variables[k];
         input->is_scalar = input->access == HD_ELEMENTWISE_SCALAR ||
                            (input->access == HD_ELEMENTWISE_STRIDED && program->by_rows &&
                             input->strides[program->rank - 1] == 0);
@@ -170,10 +174,10 @@ static void set_accesses(hd_elementwise_program *program)
 }
 
 /* Which operands are given as scalars, and which scalars must be spread over a block. */
-static void set_scalars(hd_elementwise_program *program)
+static void set_scalars(hd_cpu_elementwise_program *program)
 {
     for (size_t i = 0; i < program->instruction_count; i++) {
-        hd_elementwise_instruction *instruction = &program->instructions[i];
+        hd_cpu_elementwise_instruction *instruction = &program->instructions[i];
         unsigned scalars = 0;
         for (unsigned k = 0; k < instruction->operand_count; k++) {
             if (program->variables[instruction->operands[k]].is_scalar) {
@@ -195,7 +199,7 @@ static void set_scalars(hd_elementwise_program *program)
 
 /* Gives blocks of scratch to inputs that need one and to results; a result takes the block of one
  * that is not used any more. Returns the bytes of scratch. */
-static size_t set_scratch(hd_elementwise_program *program)
+static size_t set_scratch(hd_cpu_elementwise_program *program)
 {
     size_t used = hd_align_up(program->variable_count * sizeof(void *), HD_CACHE_LINE);
     size_t element_size = 1;
@@ -206,7 +210,7 @@ static size_t set_scratch(hd_elementwise_program *program)
     /* A little apart: equal distances from a page's start make loads wait for unrelated stores. */
     size_t block = BLOCK * element_size + 5 * HD_CACHE_LINE;
     for (size_t v = 0; v < program->variable_count; v++) {
-        hd_elementwise_variable *variable = &program->variables[v];
+        hd_cpu_elementwise_variable *variable = &program->variables[v];
         bool is_gathered = variable->access == HD_ELEMENTWISE_PERIODIC ||
                            (variable->access == HD_ELEMENTWISE_STRIDED && !program->by_rows);
         if (variable->is_expanded || is_gathered) {
@@ -220,11 +224,11 @@ static size_t set_scratch(hd_elementwise_program *program)
         }
     }
     for (size_t i = 0; i + 1 < program->instruction_count; i++) {
-        hd_elementwise_variable *result = &program->variables[program->instructions[i].result];
-        hd_elementwise_variable *old = NULL;
+        hd_cpu_elementwise_variable *result = &program->variables[program->instructions[i].result];
+        hd_cpu_elementwise_variable *old = NULL;
         for (size_t before = i; before-- > 0 && old == NULL;) {
             /* of a long chain, the last but one */
-            hd_elementwise_variable *candidate =
+            hd_cpu_elementwise_variable *candidate =
                 &program->variables[program->instructions[before].result];
             old = candidate->holds_block && candidate->last_reader < i ? candidate : NULL;
         }
@@ -268,7 +272,7 @@ static void fill(void *out, const void *element, size_t element_size, size_t n)
 }
 
 /* Splits an output position into its indices. */
-static void split(const hd_elementwise_program *program, int64_t position,
+static void split(const hd_cpu_elementwise_program *program, int64_t position,
                   int64_t index[HD_MAX_RANK])
 {
     for (uint32_t axis = program->rank; axis-- > 0;) {
@@ -278,7 +282,8 @@ static void split(const hd_elementwise_program *program, int64_t position,
 }
 
 /* Moves the indices on by n elements, at most to the next row's beginning. */
-static void advance(const hd_elementwise_program *program, int64_t n, int64_t index[HD_MAX_RANK])
+static void advance(const hd_cpu_elementwise_program *program, int64_t n,
+                    int64_t index[HD_MAX_RANK])
 {
     uint32_t axis = program->rank - 1;
     index[axis] += n;
@@ -288,8 +293,8 @@ static void advance(const hd_elementwise_program *program, int64_t n, int64_t in
     }
 }
 
-static const char *element_at(const hd_elementwise_program *program,
-                              const hd_elementwise_variable *input, const char *base,
+static const char *element_at(const hd_cpu_elementwise_program *program,
+                              const hd_cpu_elementwise_variable *input, const char *base,
                               const int64_t index[HD_MAX_RANK])
 {
     int64_t offset = 0;
@@ -300,8 +305,9 @@ static const char *element_at(const hd_elementwise_program *program,
 }
 
 /* Copies the input's elements for n output positions from `position` on to out. */
-static void gather(const hd_elementwise_program *program, const hd_elementwise_variable *input,
-                   const char *base, char *out, int64_t position, int64_t n)
+static void gather(const hd_cpu_elementwise_program *program,
+                   const hd_cpu_elementwise_variable *input, const char *base, char *out,
+                   int64_t position, int64_t n)
 {
     uint32_t last = program->rank - 1;
     int64_t index[HD_MAX_RANK];
@@ -323,11 +329,12 @@ static void gather(const hd_elementwise_program *program, const hd_elementwise_v
 }
 
 /* Points at[k] at the inputs of the block of n elements at `position`, whose indices are `index`. */
-static void place_inputs(const hd_elementwise_program *program, void *const *buffers, char *scratch,
-                         const char **at, int64_t position, const int64_t *index, int64_t n)
+static void place_inputs(const hd_cpu_elementwise_program *program, void *const *buffers,
+                         char *scratch, const char **at, int64_t position, const int64_t *index,
+                         int64_t n)
 {
     for (size_t k = 0; k < program->input_count; k++) {
-        const hd_elementwise_variable *input = &program->variables[k];
+        const hd_cpu_elementwise_variable *input = &program->variables[k];
         const char *base = buffers[k];
         size_t size = input->element_size;
         if (input->access == HD_ELEMENTWISE_FLAT) {
@@ -344,14 +351,15 @@ static void place_inputs(const hd_elementwise_program *program, void *const *buf
     }
 }
 
-static void run_block(const hd_elementwise_program *program, char *scratch, const char **at,
+static void run_block(const hd_cpu_elementwise_program *program, char *scratch, const char **at,
                       char *out, int64_t n)
 {
     for (size_t i = 0; i < program->instruction_count; i++) {
-        const hd_elementwise_instruction *instruction = &program->instructions[i];
+        const hd_cpu_elementwise_instruction *instruction = &program->instructions[i];
         const void *operands[3];
         for (unsigned k = 0; k < instruction->operand_count; k++) {
-            const hd_elementwise_variable *variable = &program->variables[instruction->operands[k]];
+            const hd_cpu_elementwise_variable *variable =
+                &program->variables[instruction->operands[k]];
             bool is_spread = variable->is_scalar && !(instruction->scalars & 1u << k);
             operands[k] =
                 is_spread ? scratch + variable->scratch_offset : at[instruction->operands[k]];
@@ -368,7 +376,7 @@ static void run_block(const hd_elementwise_program *program, char *scratch, cons
 static void run_program(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                         void *scratch_memory)
 {
-    const hd_elementwise_program *program = parameters;
+    const hd_cpu_elementwise_program *program = parameters;
     char *scratch = scratch_memory;
     const char **at = scratch_memory;
     int64_t position = hd_cpu_tile_begin(program->units, program->tile_count, begin) * UNIT;
@@ -379,7 +387,7 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
     }
     int64_t longest = stop - position < program->block ? stop - position : program->block;
     for (size_t v = 0; v < program->variable_count; v++) {
-        const hd_elementwise_variable *variable = &program->variables[v];
+        const hd_cpu_elementwise_variable *variable = &program->variables[v];
         if (variable->access == HD_ELEMENTWISE_SCALAR) {
             at[v] = variable->is_constant ? (const char *)&variable->constant : buffers[v];
             if (variable->is_expanded) {
@@ -412,8 +420,8 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
     }
 }
 
-void hd_elementwise_finish(hd_elementwise_program *program, const hd_shape *shapes,
-                           const hd_shape *output, hd_kernel *kernel)
+void hd_cpu_elementwise_finish(hd_cpu_elementwise_program *program, const hd_shape *shapes,
+                               const hd_shape *output, hd_kernel *kernel)
 {
     set_dimensions(program, shapes, output);
     set_accesses(program);
@@ -424,11 +432,11 @@ void hd_elementwise_finish(hd_elementwise_program *program, const hd_shape *shap
     }
     program->units = (program->count + UNIT - 1) / UNIT;
     program->tile_count = hd_cpu_tile_count(program->units, cost * UNIT);
-    const hd_elementwise_variable *result =
+    const hd_cpu_elementwise_variable *result =
         &program->variables[program->instructions[program->instruction_count - 1].result];
     for (size_t k = 0; k < program->input_count && k < 64; k++) {
         /* A block's inputs at the same positions are read before its output is written. */
-        const hd_elementwise_variable *input = &program->variables[k];
+        const hd_cpu_elementwise_variable *input = &program->variables[k];
         if (input->access == HD_ELEMENTWISE_FLAT && input->dtype == result->dtype) {
             kernel->inplace_inputs |= UINT64_C(1) << k;
         }

@@ -9,21 +9,21 @@
 #include "hal/cpu/ops/elementwise_function.h"
 
 /* Names an input, a constant or an instruction's result. */
-typedef uint32_t hd_elementwise_value;
+typedef uint32_t hd_cpu_elementwise_value;
 #define HD_ELEMENTWISE_NO_VALUE UINT32_MAX
 
-typedef enum hd_elementwise_access {
+typedef enum hd_cpu_elementwise_access {
     HD_ELEMENTWISE_FLAT,     /* an input whose elements lie as the output's */
     HD_ELEMENTWISE_SCALAR,   /* an input of one element, or a constant */
     HD_ELEMENTWISE_STRIDED,  /* an input that is repeated along some dimension */
     HD_ELEMENTWISE_PERIODIC, /* an input of one short row, the same for all rows */
     HD_ELEMENTWISE_COMPUTED, /* an instruction's result */
     HD_ELEMENTWISE_ABSENT    /* an input that is left out */
-} hd_elementwise_access;
+} hd_cpu_elementwise_access;
 
-typedef struct hd_elementwise_variable {
+typedef struct hd_cpu_elementwise_variable {
     hd_dtype dtype;
-    hd_elementwise_access access;
+    hd_cpu_elementwise_access access;
     bool is_constant;
     bool is_scalar;   /* one element for a whole block */
     bool is_expanded; /* a block of copies of it is needed */
@@ -34,23 +34,23 @@ typedef struct hd_elementwise_variable {
     bool holds_block;             /* a result's: no later one has its block */
     uint64_t constant;            /* the element's bytes */
     int64_t strides[HD_MAX_RANK]; /* elements, over the program's dimensions */
-} hd_elementwise_variable;
+} hd_cpu_elementwise_variable;
 
-typedef struct hd_elementwise_instruction {
-    hd_elementwise_function *function;
-    hd_elementwise_parameters parameters;
-    hd_elementwise_value operands[3];
+typedef struct hd_cpu_elementwise_instruction {
+    hd_cpu_elementwise_function *function;
+    hd_cpu_elementwise_parameters parameters;
+    hd_cpu_elementwise_value operands[3];
     uint8_t operand_count;
     uint8_t accepted; /* bit k: operand k may be a scalar */
     uint8_t scalars;  /* bit k: operand k is given as a scalar */
     uint8_t cost;     /* of an element, about, in additions */
-    hd_elementwise_value result;
-} hd_elementwise_instruction;
+    hd_cpu_elementwise_value result;
+} hd_cpu_elementwise_instruction;
 
 /* Inputs are variables 0 to input_count-1. */
-typedef struct hd_elementwise_program {
-    hd_elementwise_variable *variables;
-    hd_elementwise_instruction *instructions;
+typedef struct hd_cpu_elementwise_program {
+    hd_cpu_elementwise_variable *variables;
+    hd_cpu_elementwise_instruction *instructions;
     size_t input_count;
     size_t variable_count;
     size_t variable_capacity;
@@ -63,23 +63,25 @@ typedef struct hd_elementwise_program {
     int64_t tile_count;
     int64_t block; /* elements; whole rows where an input is periodic */
     bool by_rows;  /* blocks end where the last dimension ends, else repeated inputs are gathered */
-} hd_elementwise_program;
+} hd_cpu_elementwise_program;
 
 /* What is emitted beyond the capacity, or with HD_ELEMENTWISE_NO_VALUE or NULL for a function, is
  * HD_ELEMENTWISE_NO_VALUE. */
-hd_elementwise_value hd_elementwise_emit(hd_elementwise_program *program,
-                                         hd_elementwise_function *function, unsigned accepted,
-                                         const hd_elementwise_parameters *parameters,
-                                         hd_dtype result_dtype, size_t operand_count,
-                                         const hd_elementwise_value *operands);
+hd_cpu_elementwise_value hd_cpu_elementwise_emit(hd_cpu_elementwise_program *program,
+                                                 hd_cpu_elementwise_function *function,
+                                                 unsigned accepted,
+                                                 const hd_cpu_elementwise_parameters *parameters,
+                                                 hd_dtype result_dtype, size_t operand_count,
+                                                 const hd_cpu_elementwise_value *operands);
 /* A constant of a type that can hold the value. */
-hd_elementwise_value hd_elementwise_constant(hd_elementwise_program *program, hd_dtype dtype,
-                                             double value);
-hd_dtype hd_elementwise_dtype(const hd_elementwise_program *program, hd_elementwise_value value);
+hd_cpu_elementwise_value hd_cpu_elementwise_constant(hd_cpu_elementwise_program *program,
+                                                     hd_dtype dtype, double value);
+hd_dtype hd_cpu_elementwise_dtype(const hd_cpu_elementwise_program *program,
+                                  hd_cpu_elementwise_value value);
 
 /* Makes the kernel: `shapes` are the inputs' (rank and dimensions that broadcast to `output`). The
  * last instruction's result is the output. */
-void hd_elementwise_finish(hd_elementwise_program *program, const hd_shape *shapes,
-                           const hd_shape *output, hd_kernel *kernel);
+void hd_cpu_elementwise_finish(hd_cpu_elementwise_program *program, const hd_shape *shapes,
+                               const hd_shape *output, hd_kernel *kernel);
 
 #endif

@@ -7,16 +7,16 @@
 #define NO_VALUE    HD_ELEMENTWISE_NO_VALUE
 #define ALL_SCALARS 7u
 
-typedef hd_elementwise_value value;
+typedef hd_cpu_elementwise_value value;
 
 /* An operation on its way into a program. */
 typedef struct selection {
-    hd_elementwise_program *program;
+    hd_cpu_elementwise_program *program;
     const hd_operation *operation;
     size_t count;
     const value *values;
     hd_dtype dtype; /* of the first operand */
-    const hd_elementwise_functions *functions;
+    const hd_cpu_elementwise_functions *functions;
 } selection;
 
 static value operand(const selection *s, size_t index)
@@ -29,52 +29,53 @@ static float attribute(const selection *s, const char *name, float otherwise)
     return hd_operation_float(s->operation, name, otherwise);
 }
 
-static value emit_one(const selection *s, hd_elementwise_function *function, hd_dtype result,
+static value emit_one(const selection *s, hd_cpu_elementwise_function *function, hd_dtype result,
                       value a)
 {
-    return hd_elementwise_emit(s->program, function, 0, NULL, result, 1, (const value[]){a});
+    return hd_cpu_elementwise_emit(s->program, function, 0, NULL, result, 1, (const value[]){a});
 }
 
 /* Both operands must have the same type. */
-static value emit_two(const selection *s, hd_elementwise_function *function, hd_dtype result,
+static value emit_two(const selection *s, hd_cpu_elementwise_function *function, hd_dtype result,
                       value a, value b)
 {
-    if (hd_elementwise_dtype(s->program, a) != hd_elementwise_dtype(s->program, b)) {
+    if (hd_cpu_elementwise_dtype(s->program, a) != hd_cpu_elementwise_dtype(s->program, b)) {
         return NO_VALUE;
     }
-    return hd_elementwise_emit(s->program, function, ALL_SCALARS, NULL, result, 2,
-                               (const value[]){a, b});
+    return hd_cpu_elementwise_emit(s->program, function, ALL_SCALARS, NULL, result, 2,
+                                   (const value[]){a, b});
 }
 
 static value emit_cast(const selection *s, value a, hd_dtype to)
 {
-    hd_dtype from = hd_elementwise_dtype(s->program, a);
-    return from == to ? a : emit_one(s, hd_elementwise_cast(from, to), to, a);
+    hd_dtype from = hd_cpu_elementwise_dtype(s->program, a);
+    return from == to ? a : emit_one(s, hd_cpu_elementwise_cast(from, to), to, a);
 }
 
-static value emit_parametric(const selection *s, hd_vector_parametric *function, float alpha,
+static value emit_parametric(const selection *s, hd_cpu_vector_parametric *function, float alpha,
                              float beta)
 {
-    hd_elementwise_parameters parameters = {.parametric = function, .alpha = alpha, .beta = beta};
-    return hd_elementwise_emit(s->program, hd_elementwise_apply_parametric, 0, &parameters,
-                               HD_FLOAT32, 1, s->values);
+    hd_cpu_elementwise_parameters parameters = {
+        .parametric = function, .alpha = alpha, .beta = beta};
+    return hd_cpu_elementwise_emit(s->program, hd_cpu_elementwise_apply_parametric, 0, &parameters,
+                                   HD_FLOAT32, 1, s->values);
 }
 
 static value emit_where(const selection *s, value condition, value yes, value no)
 {
-    hd_dtype dtype = hd_elementwise_dtype(s->program, yes);
+    hd_dtype dtype = hd_cpu_elementwise_dtype(s->program, yes);
     size_t size = hd_dtype_size(dtype);
-    if (hd_elementwise_dtype(s->program, condition) != HD_BOOL || size == 0 ||
-        hd_elementwise_dtype(s->program, no) != dtype) {
+    if (hd_cpu_elementwise_dtype(s->program, condition) != HD_BOOL || size == 0 ||
+        hd_cpu_elementwise_dtype(s->program, no) != dtype) {
         return NO_VALUE;
     }
-    return hd_elementwise_emit(s->program, hd_elementwise_where(size), ALL_SCALARS, NULL, dtype, 3,
-                               (const value[]){condition, yes, no});
+    return hd_cpu_elementwise_emit(s->program, hd_cpu_elementwise_where(size), ALL_SCALARS, NULL,
+                                   dtype, 3, (const value[]){condition, yes, no});
 }
 
 static value constant(const selection *s, double number)
 {
-    return hd_elementwise_constant(s->program, s->dtype, number);
+    return hd_cpu_elementwise_constant(s->program, s->dtype, number);
 }
 
 static bool is_float(const selection *s)
@@ -115,11 +116,11 @@ static double double_mish(double x)
 }
 
 typedef struct float_function {
-    size_t member; /* of hd_vector_functions */
+    size_t member; /* of hd_cpu_vector_functions */
     double (*of_double)(double);
 } float_function;
 
-#define ROW(member, of_double) {offsetof(hd_vector_functions, member), of_double}
+#define ROW(member, of_double) {offsetof(hd_cpu_vector_functions, member), of_double}
 static const float_function float_functions[HD_OP_COUNT] = {
     [HD_OP_EXP] = ROW(exp, exp),
     [HD_OP_LOG] = ROW(log, log),
@@ -153,16 +154,16 @@ static const float_function relu_function = ROW(relu, NULL);
 
 static value emit_float_function(const selection *s, const float_function *function, value a)
 {
-    hd_elementwise_parameters parameters = {.of_double = function->of_double};
+    hd_cpu_elementwise_parameters parameters = {.of_double = function->of_double};
     if (s->dtype == HD_FLOAT32) {
-        memcpy(&parameters.unary, (const char *)hd_vector_functions_get() + function->member,
+        memcpy(&parameters.unary, (const char *)hd_cpu_vector_functions_get() + function->member,
                sizeof parameters.unary);
-        return hd_elementwise_emit(s->program, hd_elementwise_apply_unary, 0, &parameters, s->dtype,
-                                   1, &a);
+        return hd_cpu_elementwise_emit(s->program, hd_cpu_elementwise_apply_unary, 0, &parameters,
+                                       s->dtype, 1, &a);
     }
     if (s->dtype == HD_FLOAT64) {
-        return hd_elementwise_emit(s->program, hd_elementwise_apply_double, 0, &parameters,
-                                   s->dtype, 1, &a);
+        return hd_cpu_elementwise_emit(s->program, hd_cpu_elementwise_apply_double, 0, &parameters,
+                                       s->dtype, 1, &a);
     }
     return NO_VALUE;
 }
@@ -195,7 +196,7 @@ static value select_leaky_relu(const selection *s)
 {
     float alpha = attribute(s, "alpha", 0.01f);
     if (s->dtype == HD_FLOAT32) {
-        return emit_parametric(s, hd_vector_functions_get()->leaky_relu, alpha, 0.0f);
+        return emit_parametric(s, hd_cpu_vector_functions_get()->leaky_relu, alpha, 0.0f);
     }
     value scaled =
         emit_two(s, s->functions->multiply, s->dtype, constant(s, (double)alpha), operand(s, 0));
@@ -205,7 +206,7 @@ static value select_leaky_relu(const selection *s)
 /* Elu, Celu and Selu: alpha · (exp(x/divisor) - 1) below zero. */
 static value select_elu(const selection *s)
 {
-    const hd_vector_functions *vector = hd_vector_functions_get();
+    const hd_cpu_vector_functions *vector = hd_cpu_vector_functions_get();
     bool is_selu = s->operation->id == HD_OP_SELU;
     bool is_celu = s->operation->id == HD_OP_CELU;
     float alpha = attribute(s, "alpha", is_selu ? 1.67326319217681884765625f : 1.0f);
@@ -231,7 +232,7 @@ static value select_elu(const selection *s)
 
 static value select_hard_sigmoid(const selection *s)
 {
-    const hd_vector_functions *vector = hd_vector_functions_get();
+    const hd_cpu_vector_functions *vector = hd_cpu_vector_functions_get();
     bool is_swish = s->operation->id == HD_OP_HARD_SWISH;
     float alpha = is_swish ? 1.0f / 6.0f : attribute(s, "alpha", 0.2f);
     float beta = is_swish ? 0.5f : attribute(s, "beta", 0.5f);
@@ -259,7 +260,7 @@ static value select_swish(const selection *s)
 {
     float alpha = attribute(s, "alpha", 1.0f);
     return s->dtype == HD_FLOAT32
-               ? emit_parametric(s, hd_vector_functions_get()->swish, alpha, 0.0f)
+               ? emit_parametric(s, hd_cpu_vector_functions_get()->swish, alpha, 0.0f)
                : NO_VALUE;
 }
 
@@ -273,7 +274,7 @@ static value select_softsign(const selection *s)
 
 static value select_shrink(const selection *s)
 {
-    const hd_elementwise_functions *f = s->functions;
+    const hd_cpu_elementwise_functions *f = s->functions;
     value x = operand(s, 0);
     double lambda = (double)attribute(s, "lambd", 0.5f);
     value bias = constant(s, (double)attribute(s, "bias", 0.0f));
@@ -310,9 +311,9 @@ static value select_variadic(const selection *s)
 {
     const hd_operator_id id = s->operation->id;
     bool is_mean = id == HD_OP_MEAN;
-    hd_elementwise_function *function = id == HD_OP_MAX   ? s->functions->maximum
-                                        : id == HD_OP_MIN ? s->functions->minimum
-                                                          : s->functions->add;
+    hd_cpu_elementwise_function *function = id == HD_OP_MAX   ? s->functions->maximum
+                                            : id == HD_OP_MIN ? s->functions->minimum
+                                                              : s->functions->add;
     value result = operand(s, 0);
     for (size_t i = 1; i < s->count; i++) {
         result = emit_two(s, function, s->dtype, result, operand(s, i));
@@ -326,12 +327,12 @@ static value select_variadic(const selection *s)
 static value select_power(const selection *s)
 {
     value base = operand(s, 0), exponent = operand(s, 1);
-    hd_dtype exponent_dtype = hd_elementwise_dtype(s->program, exponent);
+    hd_dtype exponent_dtype = hd_cpu_elementwise_dtype(s->program, exponent);
     if (s->dtype == HD_FLOAT32) {
         /* Parameters, though empty, mark it as costly. */
-        return hd_elementwise_emit(s->program, hd_elementwise_apply_pow, 0,
-                                   &(hd_elementwise_parameters){0}, HD_FLOAT32, 2,
-                                   (const value[]){base, emit_cast(s, exponent, HD_FLOAT32)});
+        return hd_cpu_elementwise_emit(s->program, hd_cpu_elementwise_apply_pow, 0,
+                                       &(hd_cpu_elementwise_parameters){0}, HD_FLOAT32, 2,
+                                       (const value[]){base, emit_cast(s, exponent, HD_FLOAT32)});
     }
     if (s->functions->add == NULL) {
         return NO_VALUE;
@@ -339,7 +340,7 @@ static value select_power(const selection *s)
     bool is_real =
         s->dtype == HD_FLOAT64 || exponent_dtype == HD_FLOAT32 || exponent_dtype == HD_FLOAT64;
     hd_dtype common = is_real ? HD_FLOAT64 : HD_INT64;
-    hd_elementwise_function *function = hd_elementwise_functions_of(common)->power;
+    hd_cpu_elementwise_function *function = hd_cpu_elementwise_functions_of(common)->power;
     value result =
         emit_two(s, function, common, emit_cast(s, base, common), emit_cast(s, exponent, common));
     return emit_cast(s, result, s->dtype);
@@ -366,7 +367,7 @@ static value select_is_infinite(const selection *s)
     value below = emit_one(s, s->functions->is_negative_infinity, HD_BOOL, x);
     bool wants_above = hd_operation_int(s->operation, "detect_positive", 1) != 0;
     bool wants_below = hd_operation_int(s->operation, "detect_negative", 1) != 0;
-    const hd_elementwise_functions *logical = hd_elementwise_functions_of(HD_BOOL);
+    const hd_cpu_elementwise_functions *logical = hd_cpu_elementwise_functions_of(HD_BOOL);
     if (wants_above != wants_below) {
         return emit_one(s,
                         wants_above ? s->functions->is_positive_infinity
@@ -396,7 +397,7 @@ typedef enum group { ANY_TYPE, ONLY_BOOL, NOT_BOOL } group;
 
 /* Operators that are one function of one or two operands of one type. */
 typedef struct simple {
-    size_t member; /* of hd_elementwise_functions */
+    size_t member; /* of hd_cpu_elementwise_functions */
     uint8_t operands;
     bool gives_bool;
     bool is_swapped;
@@ -404,7 +405,7 @@ typedef struct simple {
 } simple;
 
 #define ROW(member, operands, gives_bool, is_swapped, types)                                       \
-    {offsetof(hd_elementwise_functions, member), operands, gives_bool, is_swapped, types}
+    {offsetof(hd_cpu_elementwise_functions, member), operands, gives_bool, is_swapped, types}
 static const simple simples[HD_OP_COUNT] = {
     [HD_OP_ADD] = ROW(add, 2, false, false, ANY_TYPE),
     [HD_OP_SUB] = ROW(subtract, 2, false, false, ANY_TYPE),
@@ -433,7 +434,7 @@ static const simple simples[HD_OP_COUNT] = {
 
 static value select_simple(const selection *s, const simple *row)
 {
-    hd_elementwise_function *function;
+    hd_cpu_elementwise_function *function;
     memcpy(&function, (const char *)s->functions + row->member, sizeof function);
     hd_dtype result = row->gives_bool ? HD_BOOL : s->dtype;
     if ((row->types == ONLY_BOOL) != (s->dtype == HD_BOOL) && row->types != ANY_TYPE) {
@@ -474,15 +475,16 @@ static value (*const specials[HD_OP_COUNT])(const selection *s) = {
     [HD_OP_CAST_LIKE] = select_cast,
 };
 
-hd_elementwise_value hd_elementwise_select(hd_elementwise_program *program,
-                                           const hd_operation *operation, size_t operand_count,
-                                           const hd_elementwise_value *values)
+hd_cpu_elementwise_value hd_cpu_elementwise_select(hd_cpu_elementwise_program *program,
+                                                   const hd_operation *operation,
+                                                   size_t operand_count,
+                                                   const hd_cpu_elementwise_value *values)
 {
-    static const hd_elementwise_functions no_functions = {0};
+    static const hd_cpu_elementwise_functions no_functions = {0};
     selection s = {program, operation, operand_count, values, HD_DTYPE_NONE, &no_functions};
-    s.dtype = hd_elementwise_dtype(program, operand(&s, 0));
-    if (hd_elementwise_functions_of(s.dtype) != NULL) {
-        s.functions = hd_elementwise_functions_of(s.dtype);
+    s.dtype = hd_cpu_elementwise_dtype(program, operand(&s, 0));
+    if (hd_cpu_elementwise_functions_of(s.dtype) != NULL) {
+        s.functions = hd_cpu_elementwise_functions_of(s.dtype);
     }
     if (s.dtype == HD_DTYPE_NONE) {
         return NO_VALUE;

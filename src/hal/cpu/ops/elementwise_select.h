@@ -10,8 +10,9 @@
 /* Appends the operation's instructions to the program; values: its operands (HD_ELEMENTWISE_NO_VALUE
  * for one that is left out). Gives the result, which may be an operand itself, or
  * HD_ELEMENTWISE_NO_VALUE when there are no functions for these types or attributes. */
-hd_elementwise_value hd_elementwise_select(hd_elementwise_program *program,
-                                           const hd_operation *operation, size_t operand_count,
-                                           const hd_elementwise_value *values);
+hd_cpu_elementwise_value hd_cpu_elementwise_select(hd_cpu_elementwise_program *program,
+                                                   const hd_operation *operation,
+                                                   size_t operand_count,
+                                                   const hd_cpu_elementwise_value *values);
 
 #endif

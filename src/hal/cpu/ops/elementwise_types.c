@@ -31,19 +31,19 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE            double
 #define NAME            float64
-#define TABLE           static const hd_elementwise_functions table_float64
+#define TABLE           static const hd_cpu_elementwise_functions table_float64
 #define TYPE_IS_FLOAT   1
 #define TYPE_IS_SIGNED  1
 #define FLOAT_ABSOLUTE  fabs
-#define FLOAT_MAXIMUM   hd_maximum_float64
-#define FLOAT_MINIMUM   hd_minimum_float64
+#define FLOAT_MAXIMUM   hd_cpu_maximum_float64
+#define FLOAT_MINIMUM   hd_cpu_minimum_float64
 #define FLOAT_REMAINDER fmod
 #define POWER           power_float64
 #include "hal/cpu/ops/elementwise_type.inc"
 
 #define TYPE           int8_t
 #define NAME           int8
-#define TABLE          static const hd_elementwise_functions table_int8
+#define TABLE          static const hd_cpu_elementwise_functions table_int8
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
 #define WIDE           uint32_t
@@ -51,7 +51,7 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE           uint8_t
 #define NAME           uint8
-#define TABLE          static const hd_elementwise_functions table_uint8
+#define TABLE          static const hd_cpu_elementwise_functions table_uint8
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
 #define WIDE           uint32_t
@@ -59,7 +59,7 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE           int16_t
 #define NAME           int16
-#define TABLE          static const hd_elementwise_functions table_int16
+#define TABLE          static const hd_cpu_elementwise_functions table_int16
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
 #define WIDE           uint32_t
@@ -67,7 +67,7 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE           uint16_t
 #define NAME           uint16
-#define TABLE          static const hd_elementwise_functions table_uint16
+#define TABLE          static const hd_cpu_elementwise_functions table_uint16
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
 #define WIDE           uint32_t
@@ -75,7 +75,7 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE           int32_t
 #define NAME           int32
-#define TABLE          static const hd_elementwise_functions table_int32
+#define TABLE          static const hd_cpu_elementwise_functions table_int32
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
 #define WIDE           uint32_t
@@ -83,7 +83,7 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE           uint32_t
 #define NAME           uint32
-#define TABLE          static const hd_elementwise_functions table_uint32
+#define TABLE          static const hd_cpu_elementwise_functions table_uint32
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
 #define WIDE           uint32_t
@@ -91,7 +91,7 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE           int64_t
 #define NAME           int64
-#define TABLE          static const hd_elementwise_functions table_int64
+#define TABLE          static const hd_cpu_elementwise_functions table_int64
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 1
 #define WIDE           uint64_t
@@ -100,7 +100,7 @@ DEFINE_BINARY_LOOP(power_int64, int64_t, int64_t, power_of_integers(x, y))
 
 #define TYPE           uint64_t
 #define NAME           uint64
-#define TABLE          static const hd_elementwise_functions table_uint64
+#define TABLE          static const hd_cpu_elementwise_functions table_uint64
 #define TYPE_IS_FLOAT  0
 #define TYPE_IS_SIGNED 0
 #define WIDE           uint64_t
@@ -113,7 +113,7 @@ DEFINE_BINARY_LOOP(logical_xor, uint8_t, uint8_t, x ^ y)
 DEFINE_BINARY_LOOP(logical_equal, uint8_t, uint8_t, x == y)
 DEFINE_UNARY_LOOP(logical_not, uint8_t, uint8_t, x == 0)
 
-static const hd_elementwise_functions table_bool = {
+static const hd_cpu_elementwise_functions table_bool = {
     .equal = logical_equal,
     .bitwise_and = logical_and,
     .bitwise_or = logical_or,
@@ -121,20 +121,20 @@ static const hd_elementwise_functions table_bool = {
     .bitwise_not = logical_not,
 };
 
-static const hd_elementwise_functions *float32_functions(void)
+static const hd_cpu_elementwise_functions *float32_functions(void)
 {
 #if defined(__x86_64__)
     if (hd_cpu_isa() == HD_ISA_AVX512) {
-        return &hd_elementwise_float32_avx512;
+        return &hd_cpu_elementwise_float32_avx512;
     }
     if (hd_cpu_isa() == HD_ISA_AVX2) {
-        return &hd_elementwise_float32_avx2;
+        return &hd_cpu_elementwise_float32_avx2;
     }
 #endif
-    return &hd_elementwise_float32_baseline;
+    return &hd_cpu_elementwise_float32_baseline;
 }
 
-const hd_elementwise_functions *hd_elementwise_functions_of(hd_dtype dtype)
+const hd_cpu_elementwise_functions *hd_cpu_elementwise_functions_of(hd_dtype dtype)
 {
     switch (dtype) {
     case HD_FLOAT32:
@@ -167,7 +167,7 @@ const hd_elementwise_functions *hd_elementwise_functions_of(hd_dtype dtype)
 /* --- functions that only move elements, by their size */
 
 #define DEFINE_MOVES(T)                                                                            \
-    static void where_##T(const hd_elementwise_parameters *parameters, void *out,                  \
+    static void where_##T(const hd_cpu_elementwise_parameters *parameters, void *out,              \
                           const void *const *in, unsigned scalars, size_t n)                       \
     {                                                                                              \
         (void)parameters;                                                                          \
@@ -191,7 +191,7 @@ const hd_elementwise_functions *hd_elementwise_functions_of(hd_dtype dtype)
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
-    static void copy_##T(const hd_elementwise_parameters *parameters, void *out,                   \
+    static void copy_##T(const hd_cpu_elementwise_parameters *parameters, void *out,               \
                          const void *const *in, unsigned scalars, size_t n)                        \
     {                                                                                              \
         (void)parameters;                                                                          \
@@ -203,7 +203,7 @@ DEFINE_MOVES(uint16_t)
 DEFINE_MOVES(uint32_t)
 DEFINE_MOVES(uint64_t)
 
-hd_elementwise_function *hd_elementwise_where(size_t element_size)
+hd_cpu_elementwise_function *hd_cpu_elementwise_where(size_t element_size)
 {
     return element_size == 1   ? where_uint8_t
            : element_size == 2 ? where_uint16_t
@@ -211,7 +211,7 @@ hd_elementwise_function *hd_elementwise_where(size_t element_size)
                                : where_uint64_t;
 }
 
-hd_elementwise_function *hd_elementwise_copy(size_t element_size)
+hd_cpu_elementwise_function *hd_cpu_elementwise_copy(size_t element_size)
 {
     return element_size == 1   ? copy_uint8_t
            : element_size == 2 ? copy_uint16_t
@@ -221,22 +221,22 @@ hd_elementwise_function *hd_elementwise_copy(size_t element_size)
 
 /* --- functions of the vector math and of the C library */
 
-void hd_elementwise_apply_unary(const hd_elementwise_parameters *parameters, void *out,
-                                const void *const *in, unsigned scalars, size_t n)
+void hd_cpu_elementwise_apply_unary(const hd_cpu_elementwise_parameters *parameters, void *out,
+                                    const void *const *in, unsigned scalars, size_t n)
 {
     (void)scalars;
     parameters->unary(out, in[0], n);
 }
 
-void hd_elementwise_apply_parametric(const hd_elementwise_parameters *parameters, void *out,
-                                     const void *const *in, unsigned scalars, size_t n)
+void hd_cpu_elementwise_apply_parametric(const hd_cpu_elementwise_parameters *parameters, void *out,
+                                         const void *const *in, unsigned scalars, size_t n)
 {
     (void)scalars;
     parameters->parametric(out, in[0], n, parameters->alpha, parameters->beta);
 }
 
-void hd_elementwise_apply_double(const hd_elementwise_parameters *parameters, void *out,
-                                 const void *const *in, unsigned scalars, size_t n)
+void hd_cpu_elementwise_apply_double(const hd_cpu_elementwise_parameters *parameters, void *out,
+                                     const void *const *in, unsigned scalars, size_t n)
 {
     (void)scalars;
     const double *from = in[0];
@@ -246,10 +246,10 @@ void hd_elementwise_apply_double(const hd_elementwise_parameters *parameters, vo
     }
 }
 
-void hd_elementwise_apply_pow(const hd_elementwise_parameters *parameters, void *out,
-                              const void *const *in, unsigned scalars, size_t n)
+void hd_cpu_elementwise_apply_pow(const hd_cpu_elementwise_parameters *parameters, void *out,
+                                  const void *const *in, unsigned scalars, size_t n)
 {
     (void)parameters;
     (void)scalars;
-    hd_vector_pow(out, in[0], in[1], n);
+    hd_cpu_vector_pow(out, in[0], in[1], n);
 }

@@ -146,11 +146,11 @@ static void run_grid_sample(const void *parameters, void *const *buffers, int64_
     }
 }
 
-hd_status hd_grid_sample_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_grid_sample_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *x = &operation->inputs[0].shape, *y = &operation->outputs[0].shape;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -220,11 +220,11 @@ static void run_affine_grid(const void *parameters, void *const *buffers, int64_
     }
 }
 
-hd_status hd_affine_grid_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_affine_grid_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *y = &operation->outputs[0].shape;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }

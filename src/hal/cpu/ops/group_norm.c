@@ -19,7 +19,7 @@ static void run_group_norm(const void *parameters, void *const *buffers, int64_t
 {
     (void)scratch;
     const group_norm_parameters *p = parameters;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     const float *scale = buffers[1], *bias = buffers[2];
     int64_t size = p->channels * p->positions, items = p->batch * p->groups;
     int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
@@ -45,18 +45,18 @@ static void run_group_norm(const void *parameters, void *const *buffers, int64_t
 static hd_status compile_wide(hd_cpu_compilation *compilation, const group_norm_parameters *p)
 {
     int64_t group = p->per_group ? 1 : p->channels, channel = p->per_group ? 0 : 1;
-    hd_moments moments = {.rank = 4,
-                          .dims = {p->batch, p->groups, p->channels, p->positions},
-                          .scale = {0, group, channel, 0},
-                          .bias = {0, group, channel, 0},
-                          .rows = p->batch * p->groups,
-                          .size = p->channels * p->positions,
-                          .epsilon = (double)p->epsilon,
-                          .centered = true};
-    return hd_moments_compile(compilation, &moments);
+    hd_cpu_moments moments = {.rank = 4,
+                              .dims = {p->batch, p->groups, p->channels, p->positions},
+                              .scale = {0, group, channel, 0},
+                              .bias = {0, group, channel, 0},
+                              .rows = p->batch * p->groups,
+                              .size = p->channels * p->positions,
+                              .epsilon = (double)p->epsilon,
+                              .centered = true};
+    return hd_cpu_moments_compile(compilation, &moments);
 }
 
-hd_status hd_group_norm_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_group_norm_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
@@ -74,7 +74,7 @@ hd_status hd_group_norm_compile(hd_cpu_compilation *compilation)
     if (operation->inputs[0].dtype == HD_FLOAT64) {
         return compile_wide(compilation, p);
     }
-    hd_status status = hd_float_only(compilation);
+    hd_status status = hd_cpu_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }

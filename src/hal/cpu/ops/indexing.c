@@ -24,8 +24,8 @@ static void run_gather(const void *parameters, void *const *buffers, int64_t beg
     const unsigned char *source =
         (const unsigned char *)buffers[0] + (size_t)(outer * p->dim) * p->block;
     for (; at < last; at++) {
-        int64_t index = hd_index_read(buffers[1], p->wide, place, p->dim);
-        hd_block_copy(target, source + (size_t)index * p->block, p->block);
+        int64_t index = hd_cpu_index_read(buffers[1], p->wide, place, p->dim);
+        hd_cpu_block_copy(target, source + (size_t)index * p->block, p->block);
         target += p->block;
         if (++place == p->index_count) {
             place = 0;
@@ -87,11 +87,11 @@ static void run_gather_elements(const void *parameters, void *const *buffers, in
         unsigned char *target = buffers[2];
         for (int64_t column = 0; column < p->columns && !hd_stop_ends(column); column++) {
             int64_t place = row * p->columns + column;
-            int64_t index = hd_index_read(buffers[1], p->wide, place, p->dim);
+            int64_t index = hd_cpu_index_read(buffers[1], p->wide, place, p->dim);
             int64_t from = base + column * p->strides[rank - 1] + index * p->axis_stride;
-            hd_block_copy(target + (size_t)place * p->element,
-                          (const unsigned char *)buffers[0] + (size_t)from * p->element,
-                          p->element);
+            hd_cpu_block_copy(target + (size_t)place * p->element,
+                              (const unsigned char *)buffers[0] + (size_t)from * p->element,
+                              p->element);
         }
     }
 }
@@ -140,10 +140,11 @@ static void run_gather_nd(const void *parameters, void *const *buffers, int64_t 
     for (; at < last; at++) {
         int64_t from = at / p->per_batch * p->batch_stride;
         for (int64_t i = 0; i < p->depth; i++) {
-            from += hd_index_read(buffers[1], true, at * p->depth + i, p->dims[i]) * p->strides[i];
+            from +=
+                hd_cpu_index_read(buffers[1], true, at * p->depth + i, p->dims[i]) * p->strides[i];
         }
-        hd_block_copy((unsigned char *)buffers[2] + (size_t)at * p->block,
-                      (const unsigned char *)buffers[0] + from, p->block);
+        hd_cpu_block_copy((unsigned char *)buffers[2] + (size_t)at * p->block,
+                          (const unsigned char *)buffers[0] + from, p->block);
     }
 }
 
@@ -248,12 +249,13 @@ static void run_one_hot(const void *parameters, void *const *buffers, int64_t be
         int64_t count = p->depth * p->inner;
         unsigned char *target = (unsigned char *)buffers[3] + (size_t)(outer * count) * p->element;
         for (int64_t i = 0; i < count && !hd_stop_ends(i); i++) {
-            hd_block_copy(target + (size_t)i * p->element, off, p->element);
+            hd_cpu_block_copy(target + (size_t)i * p->element, off, p->element);
         }
         for (int64_t i = 0; i < p->inner && !hd_stop_ends(i); i++) {
             int64_t index = read_hot(p, buffers[0], outer * p->inner + i);
             if (index >= 0) {
-                hd_block_copy(target + (size_t)(index * p->inner + i) * p->element, on, p->element);
+                hd_cpu_block_copy(target + (size_t)(index * p->inner + i) * p->element, on,
+                                  p->element);
             }
         }
     }

@@ -27,7 +27,7 @@ hd_cpu_compile hd_cpu_compile_compress;
 hd_cpu_compile hd_cpu_compile_cum_sum;
 
 /* Index `at` of a list of int64 (wide) or int32, made to lie in [0, dim); dim > 0. */
-static inline int64_t hd_index_read(const void *indices, bool wide, int64_t at, int64_t dim)
+static inline int64_t hd_cpu_index_read(const void *indices, bool wide, int64_t at, int64_t dim)
 {
     int64_t index = wide ? ((const int64_t *)indices)[at] : ((const int32_t *)indices)[at];
     if (index < 0) {
@@ -37,7 +37,7 @@ static inline int64_t hd_index_read(const void *indices, bool wide, int64_t at, 
 }
 
 /* Copies one element or a block; common sizes without a call. */
-static inline void hd_block_copy(void *target, const void *source, size_t size)
+static inline void hd_cpu_block_copy(void *target, const void *source, size_t size)
 {
     switch (size) {
     case 1:

@@ -10,16 +10,16 @@
 /* Lets `count` updates meet as many elements; NULL: they replace them. */
 typedef void combine(unsigned char *target, const unsigned char *update, int64_t count);
 
-#define MAXIMUM      hd_maximum_float32
-#define MINIMUM      hd_minimum_float32
+#define MAXIMUM      hd_cpu_maximum_float32
+#define MINIMUM      hd_cpu_minimum_float32
 #define TYPE         float
 #define WIDE         float
 #define NAME(suffix) combine_##suffix##_float32
 #include "hal/cpu/ops/indexing_combine.inc"
 #undef MAXIMUM
 #undef MINIMUM
-#define MAXIMUM      hd_maximum_float64
-#define MINIMUM      hd_minimum_float64
+#define MAXIMUM      hd_cpu_maximum_float64
+#define MINIMUM      hd_cpu_minimum_float64
 #define TYPE         double
 #define WIDE         double
 #define NAME(suffix) combine_##suffix##_float64
@@ -124,7 +124,7 @@ static void apply(combine *meet, unsigned char *target, const unsigned char *upd
             meet(target + (size_t)i * element, update + (size_t)i * element, next - i);
         }
     } else {
-        hd_block_copy(target, update, (size_t)count * element);
+        hd_cpu_block_copy(target, update, (size_t)count * element);
     }
 }
 
@@ -169,7 +169,7 @@ static void run_scatter_elements(const void *parameters, void *const *buffers, i
             int64_t place = 0;
             for (uint32_t i = 0; i < p->indices.rank; i++) {
                 int64_t position =
-                    i == p->axis ? hd_index_read(buffers[1], p->wide, at, p->dim) : index[i];
+                    i == p->axis ? hd_cpu_index_read(buffers[1], p->wide, at, p->dim) : index[i];
                 place += position * p->strides[i];
             }
             apply(p->meet, (unsigned char *)buffers[3] + (size_t)place * p->element,
@@ -251,7 +251,8 @@ static void run_scatter_nd(const void *parameters, void *const *buffers, int64_t
     for (int64_t at = 0; at < p->updates && !hd_stop_ends_every(at, 64); at++) {
         int64_t slice = 0;
         for (int64_t i = 0; i < p->depth; i++) {
-            slice += hd_index_read(buffers[1], true, at * p->depth + i, p->dims[i]) * p->strides[i];
+            slice +=
+                hd_cpu_index_read(buffers[1], true, at * p->depth + i, p->dims[i]) * p->strides[i];
         }
         apply(p->meet, target + (size_t)(slice * p->block + from) * p->element,
               update + (size_t)(at * p->block + from) * p->element, to - from, p->element);

@@ -157,8 +157,9 @@ static void run_top_k(const void *parameters, void *const *buffers, int64_t begi
         for (int64_t i = 0; i < p->count && !hd_stop_ends(i); i++) {
             int64_t place = (outer * p->count + i) * p->inner + inner;
             if (values != NULL) {
-                hd_block_copy(values + (size_t)place * p->element,
-                              from + (size_t)(heap[i].index * p->inner) * p->element, p->element);
+                hd_cpu_block_copy(values + (size_t)place * p->element,
+                                  from + (size_t)(heap[i].index * p->inner) * p->element,
+                                  p->element);
             }
             if (indices != NULL) {
                 indices[place] = heap[i].index;
@@ -296,7 +297,8 @@ static void run_compress(const void *parameters, void *const *buffers, int64_t b
     for (int64_t outer = 0; outer < p->outer; outer++) {
         for (int64_t i = 0; i < p->kept && !hd_stop_ends(i); i++) {
             if (condition[i] != 0) {
-                hd_block_copy(target, source + (size_t)(outer * p->dim + i) * p->block, p->block);
+                hd_cpu_block_copy(target, source + (size_t)(outer * p->dim + i) * p->block,
+                                  p->block);
                 target += p->block;
             }
         }
@@ -422,8 +424,8 @@ static void write_unique(const unique *p, void *const *buffers, const int64_t *f
     size_t row = (size_t)p->inner * p->element;
     for (int64_t outer = 0; values != NULL && row > 0 && outer < p->outer; outer++) {
         for (int64_t i = 0; i < groups && !hd_stop_ends_every(i, 256); i++) {
-            hd_block_copy(values + (size_t)(outer * groups + i) * row,
-                          source + (size_t)(outer * p->dim + first[i]) * row, row);
+            hd_cpu_block_copy(values + (size_t)(outer * groups + i) * row,
+                              source + (size_t)(outer * p->dim + first[i]) * row, row);
         }
     }
     int64_t *indices = p->outputs > 1 ? buffers[2] : NULL;

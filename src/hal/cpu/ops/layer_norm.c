@@ -37,8 +37,8 @@ static const float *row_of(const layer_norm_parameters *p, const broadcast *how,
         return operand;
     }
     for (int64_t i = 0; i < p->size && (is_first || how->differs) && !hd_stop_ends(i); i++) {
-        room[i] = operand[hd_reduce_offset(p->shape.rank, p->shape.dims, how->strides,
-                                           row * p->size + i)];
+        room[i] = operand[hd_cpu_reduce_offset(p->shape.rank, p->shape.dims, how->strides,
+                                               row * p->size + i)];
     }
     return room;
 }
@@ -47,7 +47,7 @@ static void run_layer_norm(const void *parameters, void *const *buffers, int64_t
                            void *scratch)
 {
     const layer_norm_parameters *p = parameters;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     const float *x = buffers[0];
     const float *residual = p->fused && p->input_count > 3 ? buffers[3] : NULL;
     void *const *outputs = buffers + p->input_count;
@@ -61,15 +61,15 @@ static void run_layer_norm(const void *parameters, void *const *buffers, int64_t
     for (int64_t i = first; i < stop; i++) {
         int64_t offset = i * p->size;
         float mean, inverse;
-        hd_norm_row row = {.x = x + offset,
-                           .residual = residual == NULL ? NULL : residual + offset,
-                           .scale = row_of(p, &p->scale, buffers[1], i, i == first, scratch),
-                           .bias = row_of(p, &p->bias, bias, i, i == first,
-                                          scratch == NULL ? NULL : (float *)scratch + p->size),
-                           .y = y + offset,
-                           .sum = sum == NULL ? NULL : sum + offset,
-                           .epsilon = p->epsilon,
-                           .centered = p->centered};
+        hd_cpu_norm_row row = {.x = x + offset,
+                               .residual = residual == NULL ? NULL : residual + offset,
+                               .scale = row_of(p, &p->scale, buffers[1], i, i == first, scratch),
+                               .bias = row_of(p, &p->bias, bias, i, i == first,
+                                              scratch == NULL ? NULL : (float *)scratch + p->size),
+                               .y = y + offset,
+                               .sum = sum == NULL ? NULL : sum + offset,
+                               .epsilon = p->epsilon,
+                               .centered = p->centered};
         if (sum != NULL && residual == NULL) {
             hd_stop_copy(sum + offset, x + offset, (size_t)p->size * sizeof *x);
         }
@@ -92,7 +92,7 @@ static broadcast broadcast_of(const hd_operation *operation, size_t input, uint3
     if (!hd_operation_has(operation, input)) {
         return how;
     }
-    bool fits = hd_broadcast_strides(&operation->inputs[input].shape, shape, how.strides);
+    bool fits = hd_cpu_broadcast_strides(&operation->inputs[input].shape, shape, how.strides);
     how.is_row = hd_shape_count(&operation->inputs[input].shape) == size;
     for (uint32_t i = 0; i < axis; i++) {
         how.strides[i] = fits ? how.strides[i] : 0;
@@ -105,11 +105,11 @@ static broadcast broadcast_of(const hd_operation *operation, size_t input, uint3
 /* In double precision, for float64 or statistics of it. */
 static hd_status compile_wide(hd_cpu_compilation *compilation, const layer_norm_parameters *p)
 {
-    hd_moments moments = {.rank = p->shape.rank,
-                          .rows = p->rows,
-                          .size = p->size,
-                          .epsilon = (double)p->epsilon,
-                          .centered = p->centered};
+    hd_cpu_moments moments = {.rank = p->shape.rank,
+                              .rows = p->rows,
+                              .size = p->size,
+                              .epsilon = (double)p->epsilon,
+                              .centered = p->centered};
     memcpy(moments.dims, p->shape.dims, sizeof moments.dims);
     const broadcast *both[] = {&p->scale, &p->bias};
     int64_t *strides[] = {moments.scale, moments.bias};
@@ -121,10 +121,10 @@ static hd_status compile_wide(hd_cpu_compilation *compilation, const layer_norm_
             stride *= p->shape.dims[i];
         }
     }
-    return hd_moments_compile(compilation, &moments);
+    return hd_cpu_moments_compile(compilation, &moments);
 }
 
-hd_status hd_layer_norm_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_layer_norm_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
@@ -151,7 +151,7 @@ hd_status hd_layer_norm_compile(hd_cpu_compilation *compilation)
                       hd_operation_int(operation, "stash_type", 1) == HD_FLOAT64)) {
         return compile_wide(compilation, p);
     }
-    hd_status status = hd_float_only(compilation);
+    hd_status status = hd_cpu_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }

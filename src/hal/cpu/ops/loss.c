@@ -72,7 +72,7 @@ static void run_loss(const void *parameters, void *const *buffers, int64_t begin
     }
 }
 
-hd_status hd_loss_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_loss_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_operand *scores = &operation->inputs[0];

@@ -25,7 +25,7 @@ typedef struct lp_parameters {
 } lp_parameters;
 
 typedef struct mean_variance_parameters {
-    hd_reduce_walk walk;
+    hd_cpu_reduce_walk walk;
     int64_t results;
     int64_t tiles;
 } mean_variance_parameters;
@@ -39,12 +39,12 @@ typedef struct mean_variance_parameters {
 #define POWER Sleef_pow_u10
 #include "hal/cpu/ops/lrn_template.h"
 
-hd_status hd_lrn_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_lrn_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
     bool is_wide = operation->inputs[0].dtype == HD_FLOAT64;
-    hd_status status = is_wide ? HD_OK : hd_float_only(compilation);
+    hd_status status = is_wide ? HD_OK : hd_cpu_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -65,12 +65,12 @@ hd_status hd_lrn_compile(hd_cpu_compilation *compilation)
     return HD_OK;
 }
 
-hd_status hd_lp_norm_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_lp_norm_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
     bool is_wide = operation->inputs[0].dtype == HD_FLOAT64;
-    hd_status status = is_wide ? HD_OK : hd_float_only(compilation);
+    hd_status status = is_wide ? HD_OK : hd_cpu_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -91,12 +91,12 @@ hd_status hd_lp_norm_compile(hd_cpu_compilation *compilation)
     return HD_OK;
 }
 
-hd_status hd_mean_variance_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_mean_variance_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
     bool is_wide = operation->inputs[0].dtype == HD_FLOAT64;
-    hd_status status = is_wide ? HD_OK : hd_float_only(compilation);
+    hd_status status = is_wide ? HD_OK : hd_cpu_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -115,7 +115,7 @@ hd_status hd_mean_variance_compile(hd_cpu_compilation *compilation)
             reduced[axis] = true;
         }
     }
-    hd_reduce_walk_init(&p->walk, shape, reduced);
+    hd_cpu_reduce_walk_init(&p->walk, shape, reduced);
     int64_t columns = p->walk.fold_width ? 1 : p->walk.width;
     p->results = p->walk.outer * columns;
     int64_t folded = p->walk.rows * (p->walk.fold_width ? p->walk.width : 1);

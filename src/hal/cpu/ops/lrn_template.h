@@ -60,19 +60,19 @@ static void FUNCTION(run_lp_)(const void *parameters, void *const *buffers, int6
     }
 }
 
-static void FUNCTION(normalize_)(const hd_reduce_walk *walk, const T *x, T *y)
+static void FUNCTION(normalize_)(const hd_cpu_reduce_walk *walk, const T *x, T *y)
 {
     int64_t width = walk->fold_width ? walk->width : 1, count = walk->rows * width;
     double sum = 0, squares = 0;
     for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, LINES_A_LOOK); r++) {
-        int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
+        int64_t at = hd_cpu_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
         for (int64_t i = at; i < at + width && !hd_stop_ends(i); i++) {
             sum += (double)x[i];
         }
     }
     double mean = sum / (double)count;
     for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, LINES_A_LOOK); r++) {
-        int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
+        int64_t at = hd_cpu_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
         for (int64_t i = at; i < at + width && !hd_stop_ends(i); i++) {
             double value = (double)x[i] - mean;
             squares += value * value;
@@ -80,7 +80,7 @@ static void FUNCTION(normalize_)(const hd_reduce_walk *walk, const T *x, T *y)
     }
     double deviation = sqrt(squares / (double)count) + 1e-9; /* as in the operator's definition */
     for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, LINES_A_LOOK); r++) {
-        int64_t at = hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
+        int64_t at = hd_cpu_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
         for (int64_t i = at, next; (next = hd_stop_reach(i, at + width)) > i;) {
             for (; i < next; i++) {
                 y[i] = (T)(((double)x[i] - mean) / deviation);
@@ -94,13 +94,13 @@ static void FUNCTION(run_mean_variance_)(const void *parameters, void *const *bu
 {
     (void)scratch;
     const mean_variance_parameters *p = parameters;
-    const hd_reduce_walk *walk = &p->walk;
+    const hd_cpu_reduce_walk *walk = &p->walk;
     int64_t columns = walk->fold_width ? 1 : walk->width;
     int64_t stop = hd_cpu_tile_begin(p->results, p->tiles, end);
     for (int64_t i = hd_cpu_tile_begin(p->results, p->tiles, begin); i < stop; i++) {
-        int64_t at =
-            hd_reduce_offset(walk->outer_rank, walk->outer_dims, walk->outer_strides, i / columns) +
-            i % columns;
+        int64_t at = hd_cpu_reduce_offset(walk->outer_rank, walk->outer_dims, walk->outer_strides,
+                                          i / columns) +
+                     i % columns;
         FUNCTION(normalize_)(walk, (const T *)buffers[0] + at, (T *)buffers[1] + at);
     }
 }

@@ -16,17 +16,18 @@ typedef struct product_scaling {
 } product_scaling;
 
 typedef struct matrix_product {
-    hd_gemm gemm; /* of one product of the batch */
-    hd_matmul_sizes sizes;
-    hd_gemm_operands operands; /* strides; and b, where it is packed */
-    int64_t batch_tiles;       /* tiles a batch is cut into, when one product is one tile; else 0 */
-    int bias;                  /* which input each is; -1: none */
+    hd_cpu_gemm gemm; /* of one product of the batch */
+    hd_cpu_matmul_sizes sizes;
+    hd_cpu_gemm_operands operands; /* strides; and b, where it is packed */
+    int64_t batch_tiles; /* tiles a batch is cut into, when one product is one tile; else 0 */
+    int bias;            /* which input each is; -1: none */
     int residual;
     size_t output; /* which buffer */
     product_scaling scaling;
 } matrix_product;
 
-void hd_matmul_offsets(const hd_matmul_sizes *sizes, int64_t index, int64_t *out_a, int64_t *out_b)
+void hd_cpu_matmul_offsets(const hd_cpu_matmul_sizes *sizes, int64_t index, int64_t *out_a,
+                           int64_t *out_b)
 {
     int64_t a = 0, b = 0;
     for (uint32_t i = sizes->batch_rank; i-- > 0;) {
@@ -39,11 +40,11 @@ void hd_matmul_offsets(const hd_matmul_sizes *sizes, int64_t index, int64_t *out
     *out_b = b;
 }
 
-static void scale_tile(const matrix_product *product, const hd_gemm_operands *operands,
+static void scale_tile(const matrix_product *product, const hd_cpu_gemm_operands *operands,
                        const float *c, int64_t tile)
 {
     const product_scaling *scaling = &product->scaling;
-    hd_gemm_extent extent = hd_gemm_tile_extent(&product->gemm, tile);
+    hd_cpu_gemm_extent extent = hd_cpu_gemm_tile_extent(&product->gemm, tile);
     for (int64_t row = extent.row; row < extent.row_end; row++) {
         float *y = operands->c + row * operands->c_row;
         const float *from = scaling->has_c ? c + row * scaling->c_row : NULL;
@@ -58,9 +59,9 @@ static void scale_tile(const matrix_product *product, const hd_gemm_operands *op
 static void run_tile(const matrix_product *product, void *const *buffers, int64_t index,
                      int64_t tile, float *scratch)
 {
-    hd_gemm_operands operands = product->operands;
+    hd_cpu_gemm_operands operands = product->operands;
     int64_t a, b;
-    hd_matmul_offsets(&product->sizes, index, &a, &b);
+    hd_cpu_matmul_offsets(&product->sizes, index, &a, &b);
     operands.a = (const float *)buffers[0] + a;
     if (!operands.packed) {
         operands.b = (const float *)buffers[1] + b;
@@ -69,7 +70,7 @@ static void run_tile(const matrix_product *product, void *const *buffers, int64_
         (float *)buffers[product->output] + index * product->sizes.rows * product->sizes.columns;
     operands.bias = product->bias >= 0 ? buffers[product->bias] : NULL;
     operands.residual = product->residual >= 0 ? buffers[product->residual] : NULL;
-    hd_gemm_run(&product->gemm, &operands, tile, scratch);
+    hd_cpu_gemm_run(&product->gemm, &operands, tile, scratch);
     if (product->scaling.wanted) {
         scale_tile(product, &operands, product->scaling.has_c ? buffers[2] : NULL, tile);
     }
@@ -97,9 +98,9 @@ static void run_product(const void *parameters, void *const *buffers, int64_t be
 static hd_status finish(hd_cpu_compilation *compilation, matrix_product *product)
 {
     const hd_operation *operation = compilation->operation;
-    const hd_matmul_sizes *sizes = &product->sizes;
+    const hd_cpu_matmul_sizes *sizes = &product->sizes;
     hd_activation activation = product->gemm.activation;
-    hd_gemm_plan(&product->gemm, sizes->rows, sizes->columns, sizes->depth, sizes->batch);
+    hd_cpu_gemm_plan(&product->gemm, sizes->rows, sizes->columns, sizes->depth, sizes->batch);
     product->gemm.activation = activation;
     product->output = operation->input_count;
     product->operands.c_row = sizes->columns;
@@ -129,11 +130,11 @@ static hd_status finish(hd_cpu_compilation *compilation, matrix_product *product
 }
 
 /* Shapes of numpy.matmul. A batch that only the left operand has is more rows of one product. */
-static hd_matmul_sizes matmul_sizes(const hd_operation *operation)
+static hd_cpu_matmul_sizes matmul_sizes(const hd_operation *operation)
 {
     const hd_shape *a = &operation->inputs[0].shape, *b = &operation->inputs[1].shape;
     const hd_shape *y = &operation->outputs[0].shape;
-    hd_matmul_sizes sizes = {
+    hd_cpu_matmul_sizes sizes = {
         .rows = a->rank > 1 ? a->dims[a->rank - 2] : 1,
         .columns = b->rank > 1 ? b->dims[b->rank - 1] : 1,
         .depth = a->dims[a->rank - 1],
@@ -164,7 +165,7 @@ static hd_matmul_sizes matmul_sizes(const hd_operation *operation)
 
 static hd_status compile_matmul(hd_cpu_compilation *compilation)
 {
-    hd_matmul_sizes sizes = matmul_sizes(compilation->operation);
+    hd_cpu_matmul_sizes sizes = matmul_sizes(compilation->operation);
     if (compilation->operation->inputs[0].dtype != HD_FLOAT32) {
         return hd_cpu_compile_matmul_plain(compilation, &sizes);
     }
@@ -226,8 +227,8 @@ static hd_status compile_gemm(hd_cpu_compilation *compilation)
     const hd_shape *a = &operation->inputs[0].shape, *y = &operation->outputs[0].shape;
     bool trans_a = hd_operation_int(operation, "transA", 0) != 0;
     bool trans_b = hd_operation_int(operation, "transB", 0) != 0;
-    hd_matmul_sizes *sizes = &product->sizes;
-    *sizes = (hd_matmul_sizes){
+    hd_cpu_matmul_sizes *sizes = &product->sizes;
+    *sizes = (hd_cpu_matmul_sizes){
         .rows = y->dims[0], .columns = y->dims[1], .depth = a->dims[trans_a ? 0 : 1], .batch = 1};
     product->operands.a_row = trans_a ? 1 : sizes->depth;
     product->operands.a_depth = trans_a ? sizes->rows : 1;
@@ -250,11 +251,11 @@ static hd_status compile_linear(hd_cpu_compilation *compilation)
     }
     const hd_shape *x = &operation->inputs[0].shape, *y = &operation->outputs[0].shape;
     bool transposed = hd_operation_int(operation, "transB", 0) != 0;
-    hd_matmul_sizes *sizes = &product->sizes;
-    *sizes = (hd_matmul_sizes){.rows = hd_shape_count_range(x, 0, x->rank - 1),
-                               .columns = y->dims[y->rank - 1],
-                               .depth = x->dims[x->rank - 1],
-                               .batch = 1};
+    hd_cpu_matmul_sizes *sizes = &product->sizes;
+    *sizes = (hd_cpu_matmul_sizes){.rows = hd_shape_count_range(x, 0, x->rank - 1),
+                                   .columns = y->dims[y->rank - 1],
+                                   .depth = x->dims[x->rank - 1],
+                                   .batch = 1};
     product->operands.a_row = sizes->depth;
     product->operands.a_depth = 1;
     product->operands.b_depth = transposed ? 1 : sizes->columns;

@@ -38,9 +38,9 @@ typedef struct product_axis {
 } product_axis;
 
 typedef struct batched_product {
-    hd_gemm gemm;
-    hd_gemm_operands operands; /* strides */
-    bool swapped;              /* the second input is the left factor */
+    hd_cpu_gemm gemm;
+    hd_cpu_gemm_operands operands; /* strides */
+    bool swapped;                  /* the second input is the left factor */
     int64_t batch;
     uint32_t axis_count; /* of the batch */
     product_axis axes[HD_EINSUM_LABELS];
@@ -52,7 +52,7 @@ static void run_product(const void *parameters, void *const *buffers, int64_t be
     const batched_product *product = parameters;
     int64_t tiles = product->gemm.tile_count;
     for (int64_t tile = begin; tile < end && product->batch > 0; tile++) {
-        hd_gemm_operands operands = product->operands;
+        hd_cpu_gemm_operands operands = product->operands;
         operands.a = buffers[product->swapped ? 1 : 0];
         operands.b = buffers[product->swapped ? 0 : 1];
         operands.c = buffers[2];
@@ -64,7 +64,7 @@ static void run_product(const void *parameters, void *const *buffers, int64_t be
             operands.b += position * product->axes[i].right;
             operands.c += position * product->axes[i].out;
         }
-        hd_gemm_run(&product->gemm, &operands, tile % tiles, scratch);
+        hd_cpu_gemm_run(&product->gemm, &operands, tile % tiles, scratch);
     }
 }
 
@@ -127,12 +127,12 @@ static bool find_product(const hd_einsum *einsum, uint32_t left, batched_product
     if (!has_depth || !has_columns || depth.size == 0) {
         return false;
     }
-    product->operands = (hd_gemm_operands){.a_row = rows.left,
-                                           .a_depth = depth.left,
-                                           .b_depth = depth.right,
-                                           .b_column = columns.right,
-                                           .c_row = rows.out};
-    hd_gemm_plan(&product->gemm, rows.size, columns.size, depth.size, product->batch);
+    product->operands = (hd_cpu_gemm_operands){.a_row = rows.left,
+                                               .a_depth = depth.left,
+                                               .b_depth = depth.right,
+                                               .b_column = columns.right,
+                                               .c_row = rows.out};
+    hd_cpu_gemm_plan(&product->gemm, rows.size, columns.size, depth.size, product->batch);
     return true;
 }
 

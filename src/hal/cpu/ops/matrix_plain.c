@@ -5,7 +5,7 @@
 #include "base/stop.h"
 
 typedef struct plain_product {
-    hd_matmul_sizes sizes;
+    hd_cpu_matmul_sizes sizes;
     int64_t a_row;
     int64_t a_depth;
     int64_t b_depth;
@@ -58,7 +58,7 @@ static hd_status finish(hd_cpu_compilation *compilation, plain_product *plain)
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "%s has no kernel",
                                  hd_dtype_name(operation->inputs[0].dtype));
     }
-    const hd_matmul_sizes *sizes = &plain->sizes;
+    const hd_cpu_matmul_sizes *sizes = &plain->sizes;
     double work = (double)sizes->columns * (double)sizes->depth;
     plain->output = operation->input_count;
     plain->tile_count =
@@ -67,7 +67,8 @@ static hd_status finish(hd_cpu_compilation *compilation, plain_product *plain)
     return HD_OK;
 }
 
-hd_status hd_cpu_compile_matmul_plain(hd_cpu_compilation *compilation, const hd_matmul_sizes *sizes)
+hd_status hd_cpu_compile_matmul_plain(hd_cpu_compilation *compilation,
+                                      const hd_cpu_matmul_sizes *sizes)
 {
     plain_product *plain = hd_cpu_parameters(compilation, sizeof *plain);
     if (plain == NULL) {
@@ -97,8 +98,8 @@ hd_status hd_cpu_compile_gemm_plain(hd_cpu_compilation *compilation)
     bool trans_a = hd_operation_int(operation, "transA", 0) != 0;
     bool trans_b = hd_operation_int(operation, "transB", 0) != 0;
     int64_t depth = a->dims[trans_a ? 0 : 1];
-    plain->sizes =
-        (hd_matmul_sizes){.rows = y->dims[0], .columns = y->dims[1], .depth = depth, .batch = 1};
+    plain->sizes = (hd_cpu_matmul_sizes){
+        .rows = y->dims[0], .columns = y->dims[1], .depth = depth, .batch = 1};
     plain->a_row = trans_a ? 1 : depth;
     plain->a_depth = trans_a ? y->dims[0] : 1;
     plain->b_depth = trans_b ? 1 : y->dims[1];

@@ -6,19 +6,19 @@
 #include "hal/cpu/ops/reduction.h"
 
 typedef struct moments_parameters {
-    hd_moments moments;
+    hd_cpu_moments moments;
     hd_dtype x, scale, bias, statistics; /* bias, statistics: HD_DTYPE_NONE where there is none */
     size_t input_count, output_count;
     int64_t tiles;
 } moments_parameters;
 
-double hd_float_read(const void *data, hd_dtype dtype, int64_t index)
+double hd_cpu_float_read(const void *data, hd_dtype dtype, int64_t index)
 {
     return dtype == HD_FLOAT64 ? ((const double *)data)[index]
                                : (double)((const float *)data)[index];
 }
 
-void hd_float_write(void *data, hd_dtype dtype, int64_t index, double value)
+void hd_cpu_float_write(void *data, hd_dtype dtype, int64_t index, double value)
 {
     if (dtype == HD_FLOAT64) {
         ((double *)data)[index] = value;
@@ -27,8 +27,8 @@ void hd_float_write(void *data, hd_dtype dtype, int64_t index, double value)
     }
 }
 
-bool hd_broadcast_strides(const hd_shape *operand, const hd_shape *shape,
-                          int64_t strides[HD_MAX_RANK])
+bool hd_cpu_broadcast_strides(const hd_shape *operand, const hd_shape *shape,
+                              int64_t strides[HD_MAX_RANK])
 {
     int64_t stride = 1;
     for (uint32_t i = 0; i < shape->rank; i++) {
@@ -50,32 +50,33 @@ bool hd_broadcast_strides(const hd_shape *operand, const hd_shape *shape,
 
 static void normalize_row(const moments_parameters *p, void *const *buffers, int64_t row)
 {
-    const hd_moments *m = &p->moments;
+    const hd_cpu_moments *m = &p->moments;
     const void *x = buffers[0];
     void *const *outputs = buffers + p->input_count;
     int64_t first = row * m->size;
     double sum = 0, squares = 0;
     for (int64_t i = first; i < first + m->size && m->centered && !hd_stop_ends(i); i++) {
-        sum += hd_float_read(x, p->x, i);
+        sum += hd_cpu_float_read(x, p->x, i);
     }
     double mean = m->centered ? sum / (double)m->size : 0;
     for (int64_t i = first; i < first + m->size && !hd_stop_ends(i); i++) {
-        double difference = hd_float_read(x, p->x, i) - mean;
+        double difference = hd_cpu_float_read(x, p->x, i) - mean;
         squares += difference * difference;
     }
     double inverse = 1 / sqrt(squares / (double)m->size + m->epsilon);
     for (int64_t i = first; i < first + m->size && !hd_stop_ends(i); i++) {
-        int64_t at = hd_reduce_offset(m->rank, m->dims, m->scale, i);
-        double y =
-            (hd_float_read(x, p->x, i) - mean) * inverse * hd_float_read(buffers[1], p->scale, at);
+        int64_t at = hd_cpu_reduce_offset(m->rank, m->dims, m->scale, i);
+        double y = (hd_cpu_float_read(x, p->x, i) - mean) * inverse *
+                   hd_cpu_float_read(buffers[1], p->scale, at);
         if (p->bias != HD_DTYPE_NONE) {
-            y += hd_float_read(buffers[2], p->bias, hd_reduce_offset(m->rank, m->dims, m->bias, i));
+            y += hd_cpu_float_read(buffers[2], p->bias,
+                                   hd_cpu_reduce_offset(m->rank, m->dims, m->bias, i));
         }
-        hd_float_write(outputs[0], p->x, i, y);
+        hd_cpu_float_write(outputs[0], p->x, i, y);
     }
     for (size_t k = 1; k < p->output_count && k < 3; k++) {
         if (outputs[k] != NULL) {
-            hd_float_write(outputs[k], p->statistics, row, k == 1 ? mean : inverse);
+            hd_cpu_float_write(outputs[k], p->statistics, row, k == 1 ? mean : inverse);
         }
     }
 }
@@ -91,7 +92,7 @@ static void run_moments(const void *parameters, void *const *buffers, int64_t be
     }
 }
 
-hd_status hd_moments_compile(hd_cpu_compilation *compilation, const hd_moments *moments)
+hd_status hd_cpu_moments_compile(hd_cpu_compilation *compilation, const hd_cpu_moments *moments)
 {
     const hd_operation *operation = compilation->operation;
     for (size_t i = 0; i < operation->input_count; i++) {

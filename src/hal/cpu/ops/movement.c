@@ -10,7 +10,7 @@ typedef struct move_part {
     size_t source, target;                /* buffers */
     int64_t source_offset, target_offset; /* bytes */
     int64_t first_tile;
-    hd_strided_copy copy;
+    hd_cpu_strided_copy copy;
 } move_part;
 
 typedef struct move {
@@ -39,7 +39,7 @@ static void run_move(const void *parameters, void *const *buffers, int64_t begin
         int64_t to = end - part->first_tile;
         to = to < part->copy.tile_count ? to : part->copy.tile_count;
         if (from < to && buffers[part->target] != NULL) {
-            hd_strided_copy_run(
+            hd_cpu_strided_copy_run(
                 &part->copy, (const unsigned char *)buffers[part->source] + part->source_offset,
                 (unsigned char *)buffers[part->target] + part->target_offset, from, to);
         }
@@ -87,7 +87,7 @@ static hd_status compile_gather(hd_cpu_compilation *compilation, uint32_t rank, 
     m->parts[0].source = 0;
     m->parts[0].target = operation->input_count;
     m->parts[0].source_offset = offset * (int64_t)element;
-    hd_strided_copy_prepare(&m->parts[0].copy, rank, dims, strides, target, element);
+    hd_cpu_strided_copy_prepare(&m->parts[0].copy, rank, dims, strides, target, element);
     return move_finish(compilation, m);
 }
 
@@ -131,7 +131,7 @@ static void prepare_part(move_part *part, int64_t outer, int64_t row, int64_t so
                          int64_t target_row, size_t element)
 {
     int64_t dims[2] = {outer, row}, source[2] = {source_row, 1}, target[2] = {target_row, 1};
-    hd_strided_copy_prepare(&part->copy, 2, dims, source, target, element);
+    hd_cpu_strided_copy_prepare(&part->copy, 2, dims, source, target, element);
 }
 
 /* Concat and Split are the same copies in opposite directions. */
@@ -206,7 +206,7 @@ static hd_status compile_concat_repeated(hd_cpu_compilation *compilation)
         m->parts[i].source = i;
         m->parts[i].target = operation->input_count;
         m->parts[i].target_offset = offset * (int64_t)element;
-        hd_strided_copy_prepare(&m->parts[i].copy, rank + 1, dims, source, target, element);
+        hd_cpu_strided_copy_prepare(&m->parts[i].copy, rank + 1, dims, source, target, element);
         offset += row;
     }
     return move_finish(compilation, m);

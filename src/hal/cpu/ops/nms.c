@@ -130,10 +130,10 @@ static void run_nms(const void *parameters, void *const *buffers, int64_t begin,
     dims[1] = 3;
 }
 
-hd_status hd_nms_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_nms_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }

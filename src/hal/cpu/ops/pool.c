@@ -44,7 +44,7 @@ static pool_kind kind_of(hd_operator_id id)
 }
 
 /* How values go into a window's result, and how partial results are joined. */
-static hd_fold fold_of(const pool_parameters *p)
+static hd_cpu_fold fold_of(const pool_parameters *p)
 {
     switch (p->kind) {
     case POOL_MAX:
@@ -71,7 +71,7 @@ static void fold_long(void (*fold_into)(float *restrict, const float *restrict, 
 }
 
 /* into[i] = fold(into[i], x[i]); other powers than 1 and 2 take the slow way. */
-static void fold_row(const pool_parameters *p, const hd_rows *rows, float *into, const float *x,
+static void fold_row(const pool_parameters *p, const hd_cpu_rows *rows, float *into, const float *x,
                      int64_t count)
 {
     if (p->kind != POOL_LP || p->p <= 2) {
@@ -93,11 +93,11 @@ static void fill(float *to, int64_t count, float value)
 }
 
 /* Joins the columns of one folded row into the results of one output row. taken: room for one output row. */
-static void fold_columns(const hd_window *w, const hd_rows *rows, hd_fold join, const float *folded,
-                         float *y, float *taken)
+static void fold_columns(const hd_window *w, const hd_cpu_rows *rows, hd_cpu_fold join,
+                         const float *folded, float *y, float *taken)
 {
     int64_t count = w->output[2], stride = w->stride[2];
-    fill(y, count, hd_fold_neutral(join));
+    fill(y, count, hd_cpu_fold_neutral(join));
     for (int64_t k = 0; k < w->kernel[2] && !hd_stop_ends_every(k, 64); k++) {
         int64_t offset = k * w->dilation[2] - w->pad_begin[2];
         int64_t low = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
@@ -144,8 +144,8 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
 {
     const pool_parameters *p = parameters;
     const hd_window *w = &p->window;
-    const hd_rows *rows = hd_rows_get();
-    hd_fold fold = fold_of(p), join = fold == HD_FOLD_MAX ? HD_FOLD_MAX : HD_FOLD_SUM;
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
+    hd_cpu_fold fold = fold_of(p), join = fold == HD_FOLD_MAX ? HD_FOLD_MAX : HD_FOLD_SUM;
     float *folded = scratch;
     int64_t width = w->input[2], plane = w->input[0] * w->input[1] * width;
     int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
@@ -156,7 +156,7 @@ static void run_first(const void *parameters, void *const *buffers, int64_t begi
         int64_t d0, d1, h0, h1;
         hd_window_taps(w, 0, slice, &d0, &d1);
         hd_window_taps(w, 1, row, &h0, &h1);
-        fill(folded, width, hd_fold_neutral(fold));
+        fill(folded, width, hd_cpu_fold_neutral(fold));
         for (int64_t d = d0; d < d1 && hd_stop_asked() == HD_OK; d++) {
             int64_t z = slice * w->stride[0] - w->pad_begin[0] + d * w->dilation[0];
             for (int64_t h = h0; h < h1 && !hd_stop_ends_every(h, 16); h++) {
@@ -208,17 +208,17 @@ static void fold_inner(const pool_parameters *p, inner_pixels inner, const float
 {
     const hd_window *w = &p->window;
     const int64_t channels = w->channels, stride = w->stride[2];
-    const hd_fold_windows windows = {.pixels = inner.end - inner.begin,
-                                     .pixel_step = stride * channels,
-                                     .rows = height,
-                                     .row_step = w->dilation[1] * w->input[2] * channels,
-                                     .taps = w->kernel[2],
-                                     .tap_step = w->dilation[2] * channels,
-                                     .channels = channels};
+    const hd_cpu_fold_windows windows = {.pixels = inner.end - inner.begin,
+                                         .pixel_step = stride * channels,
+                                         .rows = height,
+                                         .row_step = w->dilation[1] * w->input[2] * channels,
+                                         .taps = w->kernel[2],
+                                         .tap_step = w->dilation[2] * channels,
+                                         .channels = channels};
     if (windows.pixels > 0) {
         const int64_t from = (column + inner.begin) * stride - w->pad_begin[2] - first;
-        hd_rows_get()->fold_windows[fold_of(p)](y + inner.begin * channels, line + from * channels,
-                                                &windows);
+        hd_cpu_rows_get()->fold_windows[fold_of(p)](y + inner.begin * channels,
+                                                    line + from * channels, &windows);
     }
 }
 
@@ -227,8 +227,8 @@ static void fold_outer(const pool_parameters *p, inner_pixels inner, const float
                        int64_t first, float *y, int64_t column, int64_t count)
 {
     const hd_window *w = &p->window;
-    const hd_rows *rows = hd_rows_get();
-    const hd_fold fold = fold_of(p);
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
+    const hd_cpu_fold fold = fold_of(p);
     const int64_t channels = w->channels, stride = w->stride[2];
     for (int64_t k = 0; k < w->kernel[2] && !hd_stop_ends_every(k, 16); k++) {
         const int64_t from = column * stride - w->pad_begin[2] + k * w->dilation[2] - first;
@@ -253,8 +253,8 @@ static void fold_pixels(const pool_parameters *p, const float *x, float *y, int6
                         int64_t column, int64_t count, float *folded)
 {
     const hd_window *w = &p->window;
-    const hd_rows *rows = hd_rows_get();
-    const hd_fold fold = fold_of(p);
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
+    const hd_cpu_fold fold = fold_of(p);
     const int64_t channels = w->channels, width = w->input[2], stride = w->stride[2];
     int64_t first = column * stride - w->pad_begin[2];
     int64_t last = first + (count - 1) * stride + (w->kernel[2] - 1) * w->dilation[2] + 1;
@@ -263,10 +263,10 @@ static void fold_pixels(const pool_parameters *p, const float *x, float *y, int6
     int64_t h0, h1;
     hd_window_taps(w, 1, row, &h0, &h1);
     const inner_pixels inner = h0 < h1 ? find_inner(w, column, count) : (inner_pixels){0};
-    fill(y, inner.begin * channels, hd_fold_neutral(fold));
-    fill(y + inner.end * channels, (count - inner.end) * channels, hd_fold_neutral(fold));
+    fill(y, inner.begin * channels, hd_cpu_fold_neutral(fold));
+    fill(y + inner.end * channels, (count - inner.end) * channels, hd_cpu_fold_neutral(fold));
     if (p->folds_rows) {
-        fill(folded, (last - first) * channels, hd_fold_neutral(fold));
+        fill(folded, (last - first) * channels, hd_cpu_fold_neutral(fold));
     }
     const int64_t top = row * w->stride[1] - w->pad_begin[1];
     for (int64_t h = h0; h < h1 && first < last && !hd_stop_ends_every(h, 16); h++) {
@@ -331,7 +331,7 @@ static size_t cut_segments(pool_parameters *p)
 static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *run)
 {
     const hd_operation *operation = compilation->operation;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -365,18 +365,18 @@ static hd_status compile_window(hd_cpu_compilation *compilation, hd_kernel_run *
     return HD_OK;
 }
 
-hd_status hd_pool_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_pool_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     bool max = operation->id == HD_OP_MAX_POOL;
     bool indices = operation->output_count > 1 && operation->outputs[1].dtype != HD_DTYPE_NONE;
     if (max && (indices || operation->inputs[0].dtype != HD_FLOAT32)) {
-        return hd_pool_indexed_compile(compilation);
+        return hd_cpu_pool_indexed_compile(compilation);
     }
     return compile_window(compilation, run_first);
 }
 
-hd_status hd_pool_last_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_pool_last_compile(hd_cpu_compilation *compilation)
 {
     return compile_window(compilation, run_last);
 }
@@ -386,7 +386,7 @@ static void run_global(const void *parameters, void *const *buffers, int64_t beg
 {
     (void)scratch;
     const pool_parameters *p = parameters;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     float *y = buffers[1];
     int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
     for (int64_t i = hd_cpu_tile_begin(p->items, p->tiles, begin); i < stop; i++) {
@@ -413,7 +413,7 @@ static void run_global_last(const void *parameters, void *const *buffers, int64_
 {
     (void)scratch;
     const pool_parameters *p = parameters;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     int64_t channels = p->window.channels;
     int64_t pieces = (channels + GLOBAL_CHANNELS - 1) / GLOBAL_CHANNELS;
     int64_t stop = hd_cpu_tile_begin(p->items, p->tiles, end);
@@ -432,11 +432,11 @@ static void run_global_last(const void *parameters, void *const *buffers, int64_
     }
 }
 
-hd_status hd_pool_global_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_pool_global_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *shape = &operation->inputs[0].shape;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }

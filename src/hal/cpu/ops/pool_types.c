@@ -28,12 +28,12 @@ static int64_t place_of(const pool_parameters *p, int64_t at)
 #define T       float
 #define NAME    float32
 #define LOWEST  (-INFINITY)
-#define MAXIMUM hd_maximum_float32
+#define MAXIMUM hd_cpu_maximum_float32
 #include "hal/cpu/ops/pool_template.h"
 #define T       double
 #define NAME    float64
 #define LOWEST  (-INFINITY)
-#define MAXIMUM hd_maximum_float64
+#define MAXIMUM hd_cpu_maximum_float64
 #include "hal/cpu/ops/pool_template.h"
 #define T             int8_t
 #define NAME          int8
@@ -46,7 +46,7 @@ static int64_t place_of(const pool_parameters *p, int64_t at)
 #define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 #include "hal/cpu/ops/pool_template.h"
 
-hd_status hd_pool_indexed_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_pool_indexed_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     hd_dtype dtype = operation->inputs[0].dtype;

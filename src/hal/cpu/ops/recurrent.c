@@ -10,7 +10,7 @@
 #define CHUNK_ROWS 64 /* time steps times entries of a chunk, about */
 
 typedef struct sequence {
-    hd_recurrent_state state;
+    hd_cpu_recurrent_state state;
     const float *x, *w;
     int64_t direction, first; /* the group's first batch entry */
     bool backwards;
@@ -18,26 +18,27 @@ typedef struct sequence {
     bool alive[HD_RECURRENT_GROUP];
 } sequence;
 
-static int64_t state_offset(const hd_recurrent *p, int64_t direction, int64_t entry)
+static int64_t state_offset(const hd_cpu_recurrent *p, int64_t direction, int64_t entry)
 {
     return (p->batch_first ? entry * p->directions + direction : direction * p->batch + entry) *
            p->hidden;
 }
 
-static int64_t output_offset(const hd_recurrent *p, int64_t time, int64_t direction, int64_t entry)
+static int64_t output_offset(const hd_cpu_recurrent *p, int64_t time, int64_t direction,
+                             int64_t entry)
 {
     return (p->batch_first ? (entry * p->steps + time) * p->directions + direction
                            : (time * p->directions + direction) * p->batch + entry) *
            p->hidden;
 }
 
-static const float *input_of(const hd_recurrent *p, void *const *buffers, size_t index)
+static const float *input_of(const hd_cpu_recurrent *p, void *const *buffers, size_t index)
 {
     return index < p->input_count ? buffers[index] : NULL;
 }
 
 /* The sums of both biases; for GRU the hidden gate's second one stays apart where it must. */
-static void set_bias(const hd_recurrent *p, const float *bias, float *gates)
+static void set_bias(const hd_cpu_recurrent *p, const float *bias, float *gates)
 {
     int64_t count = p->gates * p->hidden;
     if (bias == NULL) {
@@ -51,7 +52,7 @@ static void set_bias(const hd_recurrent *p, const float *bias, float *gates)
 }
 
 /* Gates of steps [step, step + steps): bias and x · W. Step i's of entry e begin at (i · entries + e). */
-static void project(const hd_recurrent *p, const sequence *q, int64_t step, int64_t steps,
+static void project(const hd_cpu_recurrent *p, const sequence *q, int64_t step, int64_t steps,
                     float *gates)
 {
     int64_t size = p->gates * p->hidden, entries = q->state.entries;
@@ -68,8 +69,8 @@ static void project(const hd_recurrent *p, const sequence *q, int64_t step, int6
         for (int64_t i = 0; i < steps && step + i < q->lengths[0]; i++) {
             int64_t time = q->backwards ? q->lengths[0] - 1 - step - i : step + i;
             const float *x = q->x + time * time_step + q->first * entry_step;
-            hd_recurrent_product(q->state.rows, gates + i * entries * size, size, x, entry_step,
-                                 q->w, entries, p->inputs, size);
+            hd_cpu_recurrent_product(q->state.rows, gates + i * entries * size, size, x, entry_step,
+                                     q->w, entries, p->inputs, size);
         }
         return;
     }
@@ -80,12 +81,13 @@ static void project(const hd_recurrent *p, const sequence *q, int64_t step, int6
         }
         int64_t time = q->backwards ? q->lengths[e] - 1 - step : step;
         const float *x = q->x + time * time_step + (q->first + e) * entry_step;
-        hd_recurrent_product(q->state.rows, gates + e * size, entries * size, x,
-                             q->backwards ? -time_step : time_step, q->w, count, p->inputs, size);
+        hd_cpu_recurrent_product(q->state.rows, gates + e * size, entries * size, x,
+                                 q->backwards ? -time_step : time_step, q->w, count, p->inputs,
+                                 size);
     }
 }
 
-static void store_step(const hd_recurrent *p, const sequence *q, int64_t step, float *y)
+static void store_step(const hd_cpu_recurrent *p, const sequence *q, int64_t step, float *y)
 {
     for (int64_t e = 0; y != NULL && e < q->state.entries; e++) {
         int64_t time = q->backwards && q->alive[e] ? q->lengths[e] - 1 - step : step;
@@ -98,7 +100,7 @@ static void store_step(const hd_recurrent *p, const sequence *q, int64_t step, f
     }
 }
 
-static void run_sequence(const hd_recurrent *p, sequence *q, void *const *buffers, float *gates)
+static void run_sequence(const hd_cpu_recurrent *p, sequence *q, void *const *buffers, float *gates)
 {
     void *const *outputs = buffers + p->input_count;
     int64_t size = p->gates * p->hidden, entries = q->state.entries;
@@ -126,7 +128,7 @@ static void run_sequence(const hd_recurrent *p, sequence *q, void *const *buffer
     }
 }
 
-static void load_state(const hd_recurrent *p, const sequence *q, const float *from, float *to)
+static void load_state(const hd_cpu_recurrent *p, const sequence *q, const float *from, float *to)
 {
     for (int64_t e = 0; e < q->state.entries; e++) {
         size_t bytes = (size_t)p->hidden * sizeof *to;
@@ -141,7 +143,7 @@ static void load_state(const hd_recurrent *p, const sequence *q, const float *fr
 static void run_recurrent(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                           void *scratch)
 {
-    const hd_recurrent *p = parameters;
+    const hd_cpu_recurrent *p = parameters;
     int64_t size = p->gates * p->hidden, states = HD_RECURRENT_GROUP * p->hidden;
     const float *bias = input_of(p, buffers, 3), *peepholes = input_of(p, buffers, 7);
     const int32_t *lengths = p->input_count > 4 ? buffers[4] : NULL;
@@ -151,7 +153,7 @@ static void run_recurrent(const void *parameters, void *const *buffers, int64_t 
             p->batch - first < HD_RECURRENT_GROUP ? p->batch - first : HD_RECURRENT_GROUP;
         float *h = scratch, *c = h + states, *extra = c + states, *gates = extra + states;
         sequence q = {
-            .state = {.rows = hd_rows_get(),
+            .state = {.rows = hd_cpu_rows_get(),
                       .r = (const float *)buffers[2] + d * size * p->hidden,
                       .bias = bias == NULL ? NULL : bias + d * 2 * size,
                       .peepholes = peepholes == NULL ? NULL : peepholes + d * 3 * p->hidden,
@@ -177,17 +179,17 @@ static void run_recurrent(const void *parameters, void *const *buffers, int64_t 
 }
 
 /* The functions of one direction, in the operators' order, and how many each has. */
-static const hd_cell_function default_functions[3][3] = {
+static const hd_cpu_cell_function default_functions[3][3] = {
     {HD_CELL_SIGMOID, HD_CELL_TANH, HD_CELL_TANH}, {HD_CELL_SIGMOID, HD_CELL_TANH}, {HD_CELL_TANH}};
 static const size_t function_counts[3] = {3, 2, 1};
 
-static hd_status read_activations(hd_cpu_compilation *compilation, hd_recurrent *p, int kind)
+static hd_status read_activations(hd_cpu_compilation *compilation, hd_cpu_recurrent *p, int kind)
 {
-    hd_cell_activation read[6];
+    hd_cpu_cell_activation read[6];
     size_t count = function_counts[kind];
     hd_status status =
-        hd_cell_read_activations(compilation->operation, p->directions, default_functions[kind],
-                                 count, read, compilation->error);
+        hd_cpu_cell_read_activations(compilation->operation, p->directions, default_functions[kind],
+                                     count, read, compilation->error);
     for (size_t i = 0; status == HD_OK && i < count * (size_t)p->directions; i++) {
         p->activations[i / count * 3 + i % count] = read[i];
     }
@@ -195,7 +197,7 @@ static hd_status read_activations(hd_cpu_compilation *compilation, hd_recurrent 
 }
 
 static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind,
-                                   hd_recurrent_step *step)
+                                   hd_cpu_recurrent_step *step)
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *x = &operation->inputs[0].shape, *r = &operation->inputs[2].shape;
@@ -204,7 +206,7 @@ static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind,
                                  "there is no kernel for %s",
                                  hd_dtype_name(operation->inputs[0].dtype));
     }
-    hd_recurrent *p = hd_cpu_parameters(compilation, sizeof *p);
+    hd_cpu_recurrent *p = hd_cpu_parameters(compilation, sizeof *p);
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
@@ -245,17 +247,17 @@ static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind,
 
 static hd_status compile_lstm(hd_cpu_compilation *compilation)
 {
-    return compile_recurrent(compilation, 0, hd_lstm_step);
+    return compile_recurrent(compilation, 0, hd_cpu_lstm_step);
 }
 
 static hd_status compile_gru(hd_cpu_compilation *compilation)
 {
-    return compile_recurrent(compilation, 1, hd_gru_step);
+    return compile_recurrent(compilation, 1, hd_cpu_gru_step);
 }
 
 static hd_status compile_rnn(hd_cpu_compilation *compilation)
 {
-    return compile_recurrent(compilation, 2, hd_rnn_step);
+    return compile_recurrent(compilation, 2, hd_cpu_rnn_step);
 }
 
 const hd_cpu_operator hd_cpu_operators_recurrent[] = {

@@ -5,7 +5,7 @@
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/rows.h"
 
-typedef enum hd_cell_function {
+typedef enum hd_cpu_cell_function {
     HD_CELL_SIGMOID,
     HD_CELL_TANH,
     HD_CELL_RELU,
@@ -17,67 +17,69 @@ typedef enum hd_cell_function {
     HD_CELL_ELU,
     HD_CELL_SOFTSIGN,
     HD_CELL_SOFTPLUS
-} hd_cell_function;
+} hd_cpu_cell_function;
 
-typedef struct hd_cell_activation {
-    hd_cell_function function;
+typedef struct hd_cpu_cell_activation {
+    hd_cpu_cell_function function;
     float alpha;
     float beta;
-} hd_cell_activation;
+} hd_cpu_cell_activation;
 
 /* x = activation(x) */
-void hd_cell_activate(const hd_cell_activation *activation, float *x, int64_t count);
+void hd_cpu_cell_activate(const hd_cpu_cell_activation *activation, float *x, int64_t count);
 
 /* Reads the attributes activations, activation_alpha and activation_beta; `defaults` are the functions
  * of one direction, `count` of them. The names are one text, separated by anything but letters.
  * HD_BAD_MODEL. */
-HD_MUST_CHECK hd_status hd_cell_read_activations(const hd_operation *operation, int64_t directions,
-                                                 const hd_cell_function *defaults, size_t count,
-                                                 hd_cell_activation *out, hd_error *error);
+HD_MUST_CHECK hd_status hd_cpu_cell_read_activations(const hd_operation *operation,
+                                                     int64_t directions,
+                                                     const hd_cpu_cell_function *defaults,
+                                                     size_t count, hd_cpu_cell_activation *out,
+                                                     hd_error *error);
 
 /* Entries of the batch that are computed side by side, by one tile. */
 #define HD_RECURRENT_GROUP 8
 
-typedef struct hd_recurrent hd_recurrent;
+typedef struct hd_cpu_recurrent hd_cpu_recurrent;
 
 /* The weights of one direction, and the state of one group of batch entries; entry i's state begins at
  * i · hidden. */
-typedef struct hd_recurrent_state {
-    const hd_rows *rows;
+typedef struct hd_cpu_recurrent_state {
+    const hd_cpu_rows *rows;
     const float *r;
     const float *bias;      /* or NULL */
     const float *peepholes; /* or NULL */
-    const hd_cell_activation *activations;
+    const hd_cpu_cell_activation *activations;
     int64_t entries;
     const bool *alive; /* entries that have a step left */
     float *h;
     float *c;
     float *extra; /* hidden elements an entry, for the cell's own use */
-} hd_recurrent_state;
+} hd_cpu_recurrent_state;
 
 /* rows->product, cut into pieces of some tens of microseconds; between them it asks whether to end. */
-void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const float *a,
-                          int64_t a_step, const float *b, int64_t m, int64_t k, int64_t n);
+void hd_cpu_recurrent_product(const hd_cpu_rows *rows, float *c, int64_t c_step, const float *a,
+                              int64_t a_step, const float *b, int64_t m, int64_t k, int64_t n);
 
 /* One step: gates (entry i's begin at i · gates · hidden) hold bias and x's part; h and c are updated
  * for the entries that are alive. */
-typedef void hd_recurrent_step(const hd_recurrent *p, const hd_recurrent_state *state,
-                               float *gates);
+typedef void hd_cpu_recurrent_step(const hd_cpu_recurrent *p, const hd_cpu_recurrent_state *state,
+                                   float *gates);
 
-struct hd_recurrent {
+struct hd_cpu_recurrent {
     int64_t steps, batch, inputs, hidden, directions, gates, groups;
     int64_t chunk;             /* time steps whose products with W are computed together */
     bool batch_first, reverse; /* reverse: the first direction goes backwards */
     bool linear_before_reset, input_forget;
     float clip; /* 0: none */
-    hd_recurrent_step *step;
-    hd_cell_activation activations[6];
+    hd_cpu_recurrent_step *step;
+    hd_cpu_cell_activation activations[6];
     size_t input_count, output_count;
     int64_t tiles;
 };
 
-hd_recurrent_step hd_lstm_step;
-hd_recurrent_step hd_gru_step;
-hd_recurrent_step hd_rnn_step;
+hd_cpu_recurrent_step hd_cpu_lstm_step;
+hd_cpu_recurrent_step hd_cpu_gru_step;
+hd_cpu_recurrent_step hd_cpu_rnn_step;
 
 #endif

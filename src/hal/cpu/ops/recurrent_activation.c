@@ -7,7 +7,7 @@
 
 typedef struct function_row {
     const char *name;
-    hd_cell_function function;
+    hd_cpu_cell_function function;
     bool takes_alpha, takes_beta;
     float alpha, beta; /* by default */
 } function_row;
@@ -26,7 +26,7 @@ static const function_row function_rows[] = {
     {"softplus", HD_CELL_SOFTPLUS, false, false, 0.0f, 0.0f},
 };
 
-static const function_row *row_of_function(hd_cell_function function)
+static const function_row *row_of_function(hd_cpu_cell_function function)
 {
     for (size_t i = 0; i < sizeof function_rows / sizeof function_rows[0]; i++) {
         if (function_rows[i].function == function) {
@@ -72,9 +72,9 @@ static float next_value(const hd_attribute *list, size_t *used, bool takes, floa
     return list->floats[(*used)++];
 }
 
-hd_status hd_cell_read_activations(const hd_operation *operation, int64_t directions,
-                                   const hd_cell_function *defaults, size_t count,
-                                   hd_cell_activation *out, hd_error *error)
+hd_status hd_cpu_cell_read_activations(const hd_operation *operation, int64_t directions,
+                                       const hd_cpu_cell_function *defaults, size_t count,
+                                       hd_cpu_cell_activation *out, hd_error *error)
 {
     const hd_attribute *names = hd_operation_attribute(operation, "activations");
     const hd_attribute *alphas = hd_operation_attribute(operation, "activation_alpha");
@@ -95,34 +95,34 @@ hd_status hd_cell_read_activations(const hd_operation *operation, int64_t direct
     return HD_OK;
 }
 
-void hd_cell_activate(const hd_cell_activation *activation, float *x, int64_t count)
+void hd_cpu_cell_activate(const hd_cpu_cell_activation *activation, float *x, int64_t count)
 {
     float alpha = activation->alpha, beta = activation->beta;
     size_t n = (size_t)count;
     switch (activation->function) {
     case HD_CELL_SIGMOID:
-        hd_vector_sigmoid(x, x, n);
+        hd_cpu_vector_sigmoid(x, x, n);
         return;
     case HD_CELL_TANH:
-        hd_vector_tanh(x, x, n);
+        hd_cpu_vector_tanh(x, x, n);
         return;
     case HD_CELL_RELU:
-        hd_vector_relu(x, x, n);
+        hd_cpu_vector_relu(x, x, n);
         return;
     case HD_CELL_LEAKY_RELU:
-        hd_vector_leaky_relu(x, x, n, alpha, beta);
+        hd_cpu_vector_leaky_relu(x, x, n, alpha, beta);
         return;
     case HD_CELL_THRESHOLDED_RELU:
-        hd_vector_thresholded_relu(x, x, n, alpha, beta);
+        hd_cpu_vector_thresholded_relu(x, x, n, alpha, beta);
         return;
     case HD_CELL_HARD_SIGMOID:
-        hd_vector_hard_sigmoid(x, x, n, alpha, beta);
+        hd_cpu_vector_hard_sigmoid(x, x, n, alpha, beta);
         return;
     case HD_CELL_ELU:
-        hd_vector_elu(x, x, n, alpha, beta);
+        hd_cpu_vector_elu(x, x, n, alpha, beta);
         return;
     case HD_CELL_SOFTPLUS:
-        hd_vector_softplus(x, x, n);
+        hd_cpu_vector_softplus(x, x, n);
         return;
     case HD_CELL_AFFINE:
         for (size_t i = 0; i < n; i++) {
@@ -133,7 +133,7 @@ void hd_cell_activate(const hd_cell_activation *activation, float *x, int64_t co
         for (size_t i = 0; i < n; i++) {
             x[i] = beta * x[i];
         }
-        hd_vector_tanh(x, x, n);
+        hd_cpu_vector_tanh(x, x, n);
         for (size_t i = 0; i < n; i++) {
             x[i] = alpha * x[i];
         }

@@ -6,8 +6,8 @@
 
 #define LOOK_WORK ((int64_t)1 << 20) /* multiply-adds from one look to the next */
 
-void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const float *a,
-                          int64_t a_step, const float *b, int64_t m, int64_t k, int64_t n)
+void hd_cpu_recurrent_product(const hd_cpu_rows *rows, float *c, int64_t c_step, const float *a,
+                              int64_t a_step, const float *b, int64_t m, int64_t k, int64_t n)
 {
     double work = (double)m * (double)k;
     if (work * (double)n <= (double)LOOK_WORK) {
@@ -22,7 +22,7 @@ void hd_recurrent_product(const hd_rows *rows, float *c, int64_t c_step, const f
     }
 }
 
-static void clip(const hd_recurrent *p, float *x, int64_t count)
+static void clip(const hd_cpu_recurrent *p, float *x, int64_t count)
 {
     for (int64_t i = 0; i < count && p->clip > 0.0f; i++) {
         x[i] = x[i] > p->clip ? p->clip : x[i] < -p->clip ? -p->clip : x[i];
@@ -37,10 +37,10 @@ static void add_product(float *restrict to, const float *restrict a, const float
     }
 }
 
-void hd_lstm_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gates)
+void hd_cpu_lstm_step(const hd_cpu_recurrent *p, const hd_cpu_recurrent_state *s, float *gates)
 {
     int64_t n = p->hidden;
-    hd_recurrent_product(s->rows, gates, 4 * n, s->h, n, s->r, s->entries, n, 4 * n);
+    hd_cpu_recurrent_product(s->rows, gates, 4 * n, s->h, n, s->r, s->entries, n, 4 * n);
     for (int64_t e = 0; e < s->entries; e++) {
         if (!s->alive[e]) {
             continue;
@@ -53,15 +53,15 @@ void hd_lstm_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gat
         }
         clip(p, input, n);
         clip(p, forget, 2 * n);
-        hd_cell_activate(&s->activations[0], input, n);
+        hd_cpu_cell_activate(&s->activations[0], input, n);
         if (p->input_forget) {
             for (int64_t i = 0; i < n; i++) {
                 forget[i] = 1.0f - input[i];
             }
         } else {
-            hd_cell_activate(&s->activations[0], forget, n);
+            hd_cpu_cell_activate(&s->activations[0], forget, n);
         }
-        hd_cell_activate(&s->activations[1], cell, n);
+        hd_cpu_cell_activate(&s->activations[1], cell, n);
         for (int64_t i = 0; i < n; i++) {
             c[i] = forget[i] * c[i] + input[i] * cell[i];
         }
@@ -69,9 +69,9 @@ void hd_lstm_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gat
             add_product(output, s->peepholes + n, c, n);
         }
         clip(p, output, n);
-        hd_cell_activate(&s->activations[0], output, n);
+        hd_cpu_cell_activate(&s->activations[0], output, n);
         memcpy(h, c, (size_t)n * sizeof *h);
-        hd_cell_activate(&s->activations[2], h, n);
+        hd_cpu_cell_activate(&s->activations[2], h, n);
         for (int64_t i = 0; i < n; i++) {
             h[i] *= output[i];
         }
@@ -80,16 +80,16 @@ void hd_lstm_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gat
 
 /* Gates: update, reset, hidden. The hidden gate's product waits for the reset gate, or is kept apart
  * until then in `extra`. */
-void hd_gru_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gates)
+void hd_cpu_gru_step(const hd_cpu_recurrent *p, const hd_cpu_recurrent_state *s, float *gates)
 {
     int64_t n = p->hidden;
     const float *hidden_r = s->r + 2 * n * n;
-    hd_recurrent_product(s->rows, gates, 3 * n, s->h, n, s->r, s->entries, n, 2 * n);
+    hd_cpu_recurrent_product(s->rows, gates, 3 * n, s->h, n, s->r, s->entries, n, 2 * n);
     for (int64_t e = 0; e < s->entries; e++) {
         float *reset = gates + e * 3 * n + n, *extra = s->extra + e * n;
         const float *h = s->h + e * n;
         clip(p, reset - n, 2 * n);
-        hd_cell_activate(&s->activations[0], reset - n, 2 * n);
+        hd_cpu_cell_activate(&s->activations[0], reset - n, 2 * n);
         for (int64_t i = 0; i < n; i++) {
             extra[i] = !p->linear_before_reset ? reset[i] * h[i]
                        : s->bias != NULL       ? s->bias[5 * n + i]
@@ -97,14 +97,14 @@ void hd_gru_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gate
         }
     }
     if (p->linear_before_reset) {
-        hd_recurrent_product(s->rows, s->extra, n, s->h, n, hidden_r, s->entries, n, n);
+        hd_cpu_recurrent_product(s->rows, s->extra, n, s->h, n, hidden_r, s->entries, n, n);
         for (int64_t e = 0; e < s->entries; e++) {
             float *reset = gates + e * 3 * n + n;
             add_product(reset + n, reset, s->extra + e * n, n);
         }
     } else {
-        hd_recurrent_product(s->rows, gates + 2 * n, 3 * n, s->extra, n, hidden_r, s->entries, n,
-                             n);
+        hd_cpu_recurrent_product(s->rows, gates + 2 * n, 3 * n, s->extra, n, hidden_r, s->entries,
+                                 n, n);
     }
     for (int64_t e = 0; e < s->entries; e++) {
         if (!s->alive[e]) {
@@ -112,21 +112,21 @@ void hd_gru_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gate
         }
         float *update = gates + e * 3 * n, *hidden = update + 2 * n, *h = s->h + e * n;
         clip(p, hidden, n);
-        hd_cell_activate(&s->activations[1], hidden, n);
+        hd_cpu_cell_activate(&s->activations[1], hidden, n);
         for (int64_t i = 0; i < n; i++) {
             h[i] = (1.0f - update[i]) * hidden[i] + update[i] * h[i];
         }
     }
 }
 
-void hd_rnn_step(const hd_recurrent *p, const hd_recurrent_state *s, float *gates)
+void hd_cpu_rnn_step(const hd_cpu_recurrent *p, const hd_cpu_recurrent_state *s, float *gates)
 {
     int64_t n = p->hidden;
-    hd_recurrent_product(s->rows, gates, n, s->h, n, s->r, s->entries, n, n);
+    hd_cpu_recurrent_product(s->rows, gates, n, s->h, n, s->r, s->entries, n, n);
     for (int64_t e = 0; e < s->entries; e++) {
         if (s->alive[e]) {
             clip(p, gates + e * n, n);
-            hd_cell_activate(&s->activations[0], gates + e * n, n);
+            hd_cpu_cell_activate(&s->activations[0], gates + e * n, n);
             memcpy(s->h + e * n, gates + e * n, (size_t)n * sizeof *gates);
         }
     }

@@ -10,10 +10,10 @@
 #define CHUNK       256 /* results that one piece of a position computes, when rows are long */
 #define ROWS_A_LOOK 64  /* of so many results; longer rows have looks of their own */
 
-void hd_reduce_walk_init(hd_reduce_walk *walk, const hd_shape *shape,
-                         const bool reduced[HD_MAX_RANK])
+void hd_cpu_reduce_walk_init(hd_cpu_reduce_walk *walk, const hd_shape *shape,
+                             const bool reduced[HD_MAX_RANK])
 {
-    *walk = (hd_reduce_walk){.outer = 1, .rows = 1, .width = 1, .fold_width = true};
+    *walk = (hd_cpu_reduce_walk){.outer = 1, .rows = 1, .width = 1, .fold_width = true};
     /* Neighbours that are both kept or both folded become one dimension; dimensions of 1 vanish. */
     int64_t dims[HD_MAX_RANK] = {0};
     bool fold[HD_MAX_RANK] = {false};
@@ -57,7 +57,8 @@ void hd_reduce_walk_init(hd_reduce_walk *walk, const hd_shape *shape,
     }
 }
 
-int64_t hd_reduce_offset(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t index)
+int64_t hd_cpu_reduce_offset(uint32_t rank, const int64_t *dims, const int64_t *strides,
+                             int64_t index)
 {
     if (rank == 1) {
         return index * strides[0];
@@ -70,9 +71,9 @@ int64_t hd_reduce_offset(uint32_t rank, const int64_t *dims, const int64_t *stri
     return offset;
 }
 
-static hd_fold fold_of(hd_reduce_kind kind)
+static hd_cpu_fold fold_of(hd_cpu_reduce_kind kind)
 {
-    static const hd_fold folds[] = {
+    static const hd_cpu_fold folds[] = {
         [HD_REDUCE_SUM] = HD_FOLD_SUM,         [HD_REDUCE_MEAN] = HD_FOLD_SUM,
         [HD_REDUCE_MAX] = HD_FOLD_MAX,         [HD_REDUCE_MIN] = HD_FOLD_MIN,
         [HD_REDUCE_PROD] = HD_FOLD_PRODUCT,    [HD_REDUCE_L1] = HD_FOLD_ABSOLUTE,
@@ -83,14 +84,14 @@ static hd_fold fold_of(hd_reduce_kind kind)
 }
 
 /* The fold that joins the folds of two rows. */
-static hd_fold join_of(hd_fold fold)
+static hd_cpu_fold join_of(hd_cpu_fold fold)
 {
     return fold == HD_FOLD_SQUARES || fold == HD_FOLD_ABSOLUTE ? HD_FOLD_SUM : fold;
 }
 
-static const float *row_at(const hd_reduce_walk *walk, const float *x, int64_t row)
+static const float *row_at(const hd_cpu_reduce_walk *walk, const float *x, int64_t row)
 {
-    return x + hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, row);
+    return x + hd_cpu_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, row);
 }
 
 /* Infinite maxima would give the difference of infinities. */
@@ -99,11 +100,12 @@ static float finite_or_zero(float value)
     return isfinite(value) ? value : 0.0f;
 }
 
-static float fold_position(const hd_reduce_parameters *p, const hd_rows *rows, const float *x)
+static float fold_position(const hd_cpu_reduce_parameters *p, const hd_cpu_rows *rows,
+                           const float *x)
 {
-    const hd_reduce_walk *walk = &p->walk;
-    hd_fold fold = fold_of(p->kind), join = join_of(fold);
-    float result = walk->rows > 0 ? rows->fold[fold](x, walk->width) : hd_fold_neutral(fold);
+    const hd_cpu_reduce_walk *walk = &p->walk;
+    hd_cpu_fold fold = fold_of(p->kind), join = join_of(fold);
+    float result = walk->rows > 0 ? rows->fold[fold](x, walk->width) : hd_cpu_fold_neutral(fold);
     for (int64_t r = 1; r < walk->rows && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
         float next = rows->fold[fold](row_at(walk, x, r), walk->width);
         rows->fold_into[join](&result, &next, 1);
@@ -119,13 +121,13 @@ static float fold_position(const hd_reduce_parameters *p, const hd_rows *rows, c
     return result;
 }
 
-static void fold_columns(const hd_reduce_parameters *p, const hd_rows *rows, const float *x,
+static void fold_columns(const hd_cpu_reduce_parameters *p, const hd_cpu_rows *rows, const float *x,
                          float *y, int64_t count, float *sum)
 {
-    const hd_reduce_walk *walk = &p->walk;
-    hd_fold fold = fold_of(p->kind);
+    const hd_cpu_reduce_walk *walk = &p->walk;
+    hd_cpu_fold fold = fold_of(p->kind);
     for (int64_t i = 0; i < count; i++) {
-        y[i] = hd_fold_neutral(fold);
+        y[i] = hd_cpu_fold_neutral(fold);
     }
     for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, ROWS_A_LOOK); r++) {
         rows->fold_into[fold](y, row_at(walk, x, r), count);
@@ -144,7 +146,7 @@ static void fold_columns(const hd_reduce_parameters *p, const hd_rows *rows, con
     }
 }
 
-static void finish(const hd_reduce_parameters *p, float *y, int64_t count)
+static void finish(const hd_cpu_reduce_parameters *p, float *y, int64_t count)
 {
     int64_t folded = p->walk.rows * (p->walk.fold_width ? p->walk.width : 1);
     for (int64_t i = 0; i < count; i++) {
@@ -167,9 +169,9 @@ static void finish(const hd_reduce_parameters *p, float *y, int64_t count)
 static void run_float(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                       void *scratch)
 {
-    const hd_reduce_parameters *p = parameters;
-    const hd_reduce_walk *walk = &p->walk;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_reduce_parameters *p = parameters;
+    const hd_cpu_reduce_walk *walk = &p->walk;
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     const float *x = buffers[0];
     float *out = buffers[p->output];
     int64_t items = walk->outer * p->chunks;
@@ -177,8 +179,8 @@ static void run_float(const void *parameters, void *const *buffers, int64_t begi
     int64_t last = hd_cpu_tile_begin(items, p->tiles, end);
     for (int64_t item = first; item < last; item++) {
         int64_t position = item / p->chunks, piece = item % p->chunks;
-        const float *from =
-            x + hd_reduce_offset(walk->outer_rank, walk->outer_dims, walk->outer_strides, position);
+        const float *from = x + hd_cpu_reduce_offset(walk->outer_rank, walk->outer_dims,
+                                                     walk->outer_strides, position);
         if (walk->fold_width) {
             out[position] = fold_position(p, rows, from);
             finish(p, out + position, 1);
@@ -192,7 +194,7 @@ static void run_float(const void *parameters, void *const *buffers, int64_t begi
     }
 }
 
-static bool kind_of(hd_operator_id id, hd_reduce_kind *out_kind)
+static bool kind_of(hd_operator_id id, hd_cpu_reduce_kind *out_kind)
 {
     static const hd_operator_id ids[] = {
         HD_OP_REDUCE_SUM,         HD_OP_REDUCE_MEAN,      HD_OP_REDUCE_MAX, HD_OP_REDUCE_MIN,
@@ -200,19 +202,19 @@ static bool kind_of(hd_operator_id id, hd_reduce_kind *out_kind)
         HD_OP_REDUCE_LOG_SUM_EXP, HD_OP_REDUCE_SUM_SQUARE};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         if (ids[i] == id) {
-            *out_kind = (hd_reduce_kind)i;
+            *out_kind = (hd_cpu_reduce_kind)i;
             return true;
         }
     }
     return false;
 }
 
-hd_status hd_reduce_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_reduce_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_operand *x = &operation->inputs[0];
-    hd_kernel_run *run = x->dtype == HD_FLOAT32 ? run_float : hd_reduce_run_of(x->dtype);
-    hd_reduce_kind kind;
+    hd_kernel_run *run = x->dtype == HD_FLOAT32 ? run_float : hd_cpu_reduce_run_of(x->dtype);
+    hd_cpu_reduce_kind kind;
     if (run == NULL || !kind_of(operation->id, &kind)) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
                                  "there is no kernel for %s", hd_dtype_name(x->dtype));
@@ -222,11 +224,11 @@ hd_status hd_reduce_compile(hd_cpu_compilation *compilation)
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED,
                                  "its axes are not constant");
     }
-    hd_reduce_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
+    hd_cpu_reduce_parameters *p = hd_cpu_parameters(compilation, sizeof *p);
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    hd_reduce_walk_init(&p->walk, &x->shape, reduced);
+    hd_cpu_reduce_walk_init(&p->walk, &x->shape, reduced);
     p->kind = kind;
     p->output = operation->input_count;
     p->chunk = p->walk.fold_width ? 1 : CHUNK;

@@ -7,7 +7,7 @@
 #define JOIN_(a, b)    JOIN__(a, b)
 #define FUNCTION(name) JOIN_(name, NAME)
 
-static ACC FUNCTION(step_)(hd_reduce_kind kind, ACC sum, T x)
+static ACC FUNCTION(step_)(hd_cpu_reduce_kind kind, ACC sum, T x)
 {
     switch (kind) {
     case HD_REDUCE_MAX:
@@ -27,7 +27,7 @@ static ACC FUNCTION(step_)(hd_reduce_kind kind, ACC sum, T x)
     }
 }
 
-static ACC FUNCTION(neutral_)(hd_reduce_kind kind)
+static ACC FUNCTION(neutral_)(hd_cpu_reduce_kind kind)
 {
     switch (kind) {
     case HD_REDUCE_MAX:
@@ -42,7 +42,7 @@ static ACC FUNCTION(neutral_)(hd_reduce_kind kind)
     }
 }
 
-static T FUNCTION(finish_)(const hd_reduce_parameters *p, ACC sum, double exponentials)
+static T FUNCTION(finish_)(const hd_cpu_reduce_parameters *p, ACC sum, double exponentials)
 {
     int64_t count = p->walk.rows * (p->walk.fold_width ? p->walk.width : 1);
     switch (p->kind) {
@@ -60,13 +60,14 @@ static T FUNCTION(finish_)(const hd_reduce_parameters *p, ACC sum, double expone
 }
 
 /* One result: all rows' elements, `step` apart within a row. */
-static T FUNCTION(fold_)(const hd_reduce_parameters *p, const T *x)
+static T FUNCTION(fold_)(const hd_cpu_reduce_parameters *p, const T *x)
 {
-    const hd_reduce_walk *walk = &p->walk;
+    const hd_cpu_reduce_walk *walk = &p->walk;
     int64_t width = walk->fold_width ? walk->width : 1;
     ACC sum = FUNCTION(neutral_)(p->kind);
     for (int64_t r = 0; r < walk->rows && !hd_stop_ends_every(r, 64); r++) {
-        const T *row = x + hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
+        const T *row =
+            x + hd_cpu_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
         for (int64_t i = 0, next; (next = hd_stop_reach(i, width)) > i;) {
             for (; i < next; i++) {
                 sum = FUNCTION(step_)(p->kind, sum, row[i]);
@@ -77,7 +78,8 @@ static T FUNCTION(fold_)(const hd_reduce_parameters *p, const T *x)
     double shift = isfinite((double)sum) ? (double)sum : 0;
     for (int64_t r = 0;
          p->kind == HD_REDUCE_LOG_SUM_EXP && r < walk->rows && !hd_stop_ends_every(r, 64); r++) {
-        const T *row = x + hd_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
+        const T *row =
+            x + hd_cpu_reduce_offset(walk->row_rank, walk->row_dims, walk->row_strides, r);
         for (int64_t i = 0; i < width && !hd_stop_ends(i); i++) {
             exponentials += Sleef_exp_u10((double)row[i] - shift);
         }
@@ -89,16 +91,16 @@ static void FUNCTION(run_)(const void *parameters, void *const *buffers, int64_t
                            void *scratch)
 {
     (void)scratch;
-    const hd_reduce_parameters *p = parameters;
-    const hd_reduce_walk *walk = &p->walk;
+    const hd_cpu_reduce_parameters *p = parameters;
+    const hd_cpu_reduce_walk *walk = &p->walk;
     const T *x = buffers[0];
     T *y = buffers[p->output];
     int64_t items = walk->outer * p->chunks;
     int64_t last = hd_cpu_tile_begin(items, p->tiles, end);
     for (int64_t item = hd_cpu_tile_begin(items, p->tiles, begin); item < last; item++) {
         int64_t position = item / p->chunks, at = item % p->chunks * p->chunk;
-        const T *from =
-            x + hd_reduce_offset(walk->outer_rank, walk->outer_dims, walk->outer_strides, position);
+        const T *from = x + hd_cpu_reduce_offset(walk->outer_rank, walk->outer_dims,
+                                                 walk->outer_strides, position);
         if (walk->fold_width) {
             y[position] = FUNCTION(fold_)(p, from);
             continue;

@@ -18,8 +18,8 @@ static double whole_or_zero(double value)
 #define ADD(a, b)          ((a) + (b))
 #define SUBTRACT(a, b)     ((a) - (b))
 #define MULTIPLY(a, b)     ((a) * (b))
-#define MAXIMUM            hd_maximum_float64
-#define MINIMUM            hd_minimum_float64
+#define MAXIMUM            hd_cpu_maximum_float64
+#define MINIMUM            hd_cpu_minimum_float64
 #define FROM_DOUBLE(value) (value)
 #define T                  double
 #define NAME               float64
@@ -97,7 +97,7 @@ static double whole_or_zero(double value)
 #define HIGHEST UINT64_MAX
 #include "hal/cpu/ops/reduce_template.h"
 
-hd_kernel_run *hd_reduce_run_of(hd_dtype dtype)
+hd_kernel_run *hd_cpu_reduce_run_of(hd_dtype dtype)
 {
     switch (dtype) {
     case HD_FLOAT64:

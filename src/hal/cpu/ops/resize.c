@@ -41,14 +41,15 @@ static void fill(float *to, int64_t count, float value)
 }
 
 /* y = x · factor and y += x · factor, however long. */
-static void scale(const hd_rows *rows, float *y, const float *x, float factor, int64_t count)
+static void scale(const hd_cpu_rows *rows, float *y, const float *x, float factor, int64_t count)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
         rows->affine(y + i, x + i, factor, 0.0f, next - i);
     }
 }
 
-static void add_scaled(const hd_rows *rows, float *y, const float *x, float factor, int64_t count)
+static void add_scaled(const hd_cpu_rows *rows, float *y, const float *x, float factor,
+                       int64_t count)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
         rows->add_scaled(y + i, x + i, factor, next - i);
@@ -84,7 +85,7 @@ static bool position_of(const resize_parameters *p, int64_t row, int64_t positio
 }
 
 /* Pixels [begin, end) of a row. */
-static void resample_pixels(const resize_parameters *p, const hd_rows *rows, const float *x,
+static void resample_pixels(const resize_parameters *p, const hd_cpu_rows *rows, const float *x,
                             float *y, int64_t begin, int64_t end)
 {
     const resize_axis *axis = &p->width;
@@ -113,7 +114,8 @@ static void resample_pixels(const resize_parameters *p, const hd_rows *rows, con
     }
 }
 
-static void resample_row(const resize_parameters *p, const hd_rows *rows, const float *x, float *y)
+static void resample_row(const resize_parameters *p, const hd_cpu_rows *rows, const float *x,
+                         float *y)
 {
     int64_t turns = hd_stop_turns(p->inner * p->width.taps);
     for (int64_t i = 0, next; (next = hd_stop_reach_by(i, p->out_width, turns)) > i; i = next) {
@@ -125,7 +127,7 @@ static void run_blend(const void *parameters, void *const *buffers, int64_t begi
                       void *scratch)
 {
     const resize_parameters *p = parameters;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     int64_t in_size = p->in_width * p->inner, out_size = p->out_width * p->inner;
     int64_t stop = hd_cpu_tile_begin(p->rows, p->tiles, end);
     for (int64_t row = hd_cpu_tile_begin(p->rows, p->tiles, begin); row < stop; row++) {
@@ -258,7 +260,7 @@ static bool make_axes(hd_cpu_compilation *compilation, resize_parameters *p)
     return make_axis(compilation, s, width, &p->width);
 }
 
-hd_status hd_resize_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_resize_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     hd_dtype dtype = operation->inputs[0].dtype;

@@ -44,7 +44,7 @@ static void pool_region(const roi_parameters *p, const float *roi, const float *
         float best = empty ? 0.0f : -INFINITY;
         for (int64_t r = begin[0]; r < end[0] && !hd_stop_ends_every(r, 64); r++) {
             for (int64_t c = begin[1]; c < end[1] && !hd_stop_ends(c); c++) {
-                best = hd_maximum_float32(best, x[r * p->in[1] + c]);
+                best = hd_cpu_maximum_float32(best, x[r * p->in[1] + c]);
             }
         }
         y[bin] = best;
@@ -126,13 +126,13 @@ static float align_bin(const roi_parameters *p, const float *x, const float begi
             }
             sum += parts[0] + parts[1] + parts[2] + parts[3];
             /* The maximum is one of the weighted corners, as the operator's reference has it. */
-            float largest = hd_maximum_float32(hd_maximum_float32(parts[0], parts[1]),
-                                               hd_maximum_float32(parts[2], parts[3]));
-            best = walked == 0 ? largest : hd_maximum_float32(best, largest);
+            float largest = hd_cpu_maximum_float32(hd_cpu_maximum_float32(parts[0], parts[1]),
+                                                   hd_cpu_maximum_float32(parts[2], parts[3]));
+            best = walked == 0 ? largest : hd_cpu_maximum_float32(best, largest);
         }
     }
     if (walked > 0 && walked < count) {
-        best = hd_maximum_float32(best, 0.0f); /* what lies outside counts as 0 */
+        best = hd_cpu_maximum_float32(best, 0.0f); /* what lies outside counts as 0 */
     }
     return p->maximum ? best : count > 0 ? sum / (float)count : 0.0f;
 }
@@ -203,7 +203,7 @@ static hd_status compile_roi(hd_cpu_compilation *compilation, hd_kernel_run *run
 {
     const hd_operation *operation = compilation->operation;
     const hd_shape *x = &operation->inputs[0].shape, *y = &operation->outputs[0].shape;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -236,12 +236,12 @@ static hd_status compile_roi(hd_cpu_compilation *compilation, hd_kernel_run *run
     return HD_OK;
 }
 
-hd_status hd_roi_pool_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_roi_pool_compile(hd_cpu_compilation *compilation)
 {
     return compile_roi(compilation, run_roi_pool);
 }
 
-hd_status hd_roi_align_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_roi_align_compile(hd_cpu_compilation *compilation)
 {
     return compile_roi(compilation, run_roi_align);
 }

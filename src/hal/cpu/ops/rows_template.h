@@ -78,7 +78,7 @@ static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
         }                                                                                          \
     }                                                                                              \
     static inline __attribute__((always_inline)) hd_lanes fold_##name##_window(                    \
-        const float *x, const hd_fold_windows *w, const int64_t lanes)                             \
+        const float *x, const hd_cpu_fold_windows *w, const int64_t lanes)                         \
     {                                                                                              \
         hd_lanes v = hd_lanes_set(fill);                                                           \
         for (int64_t row = 0; row < w->rows; row++, x += w->row_step) {                            \
@@ -89,7 +89,7 @@ static inline void store_at(float *y, int64_t i, int64_t count, hd_lanes value)
         return v;                                                                                  \
     }                                                                                              \
     static void fold_##name##_windows(float *restrict y, const float *restrict x,                  \
-                                      const hd_fold_windows *w)                                    \
+                                      const hd_cpu_fold_windows *w)                                \
     {                                                                                              \
         for (int64_t pixel = 0; pixel < w->pixels; pixel++, x += w->pixel_step) {                  \
             int64_t i = 0;                                                                         \
@@ -358,7 +358,7 @@ static void log_softmax(const float *x, float *y, int64_t count)
     }
 }
 
-ROW_FORM void norm_row(const hd_norm_row *row, int64_t count, float *mean, float *inverse,
+ROW_FORM void norm_row(const hd_cpu_norm_row *row, int64_t count, float *mean, float *inverse,
                        const bool looks)
 {
     const float *x = row->x;
@@ -398,7 +398,7 @@ ROW_FORM void norm_row(const hd_norm_row *row, int64_t count, float *mean, float
     *inverse = factor;
 }
 
-static void norm(const hd_norm_row *row, int64_t count, float *mean, float *inverse)
+static void norm(const hd_cpu_norm_row *row, int64_t count, float *mean, float *inverse)
 {
     if (count > HD_STOP_TURNS) {
         norm_row(row, count, mean, inverse, true);
@@ -492,7 +492,7 @@ static void product(float *c, int64_t c_step, const float *a, int64_t a_step, co
     }
 }
 
-const hd_rows HD_ROWS_SET = {
+const hd_cpu_rows HD_ROWS_SET = {
     .fold = {fold_sum, fold_squares, fold_absolute, fold_product, fold_max, fold_min},
     .fold_into = {fold_sum_into, fold_squares_into, fold_absolute_into, fold_product_into,
                   fold_max_into, fold_min_into},

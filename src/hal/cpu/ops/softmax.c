@@ -40,7 +40,7 @@ static void hardmax_row(const float *x, float *y, int64_t size, int64_t step)
     }
 }
 
-static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, const float *x,
+static void softmax_columns(const hd_cpu_rows *rows, const softmax_parameters *p, const float *x,
                             float *y, int64_t step, int64_t count, float *scratch)
 {
     int64_t size = p->split.size;
@@ -78,7 +78,7 @@ static void softmax_columns(const hd_rows *rows, const softmax_parameters *p, co
 }
 
 /* COLUMNS short rows after the others, side by side in scratch. */
-static void softmax_short_rows(const hd_rows *rows, const softmax_parameters *p, const float *x,
+static void softmax_short_rows(const hd_cpu_rows *rows, const softmax_parameters *p, const float *x,
                                float *y, int64_t count, float *scratch)
 {
     int64_t size = p->split.size;
@@ -103,7 +103,7 @@ static void run_float(const void *parameters, void *const *buffers, int64_t begi
                       void *scratch)
 {
     const softmax_parameters *p = parameters;
-    const hd_rows *rows = hd_rows_get();
+    const hd_cpu_rows *rows = hd_cpu_rows_get();
     int64_t size = p->split.size, inner = p->split.inner, items = p->split.outer * p->chunks;
     int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
     int64_t start = hd_cpu_tile_begin(items, p->tiles, begin);
@@ -166,7 +166,7 @@ static void run_double(const void *parameters, void *const *buffers, int64_t beg
     }
 }
 
-hd_status hd_softmax_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_softmax_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const hd_operand *x = &operation->inputs[0];

@@ -39,11 +39,11 @@ typedef struct wide_element {
 #include "hal/cpu/ops/strided_copy_type.inc"
 
 /* By element size 1, 2, 4, 8, 16. */
-static hd_plane_copy *const gather_planes[] = {plane_gather_1, plane_gather_2, plane_gather_4,
-                                               plane_gather_8, plane_gather_16};
-static hd_plane_copy *const fill_planes[] = {plane_fill_1, plane_fill_2, plane_fill_4, plane_fill_8,
-                                             plane_fill_16};
-static hd_plane_copy *const transpose_planes[] = {
+static hd_cpu_plane_copy *const gather_planes[] = {plane_gather_1, plane_gather_2, plane_gather_4,
+                                                   plane_gather_8, plane_gather_16};
+static hd_cpu_plane_copy *const fill_planes[] = {plane_fill_1, plane_fill_2, plane_fill_4,
+                                                 plane_fill_8, plane_fill_16};
+static hd_cpu_plane_copy *const transpose_planes[] = {
     plane_transpose_1, plane_transpose_2, plane_transpose_4, plane_transpose_8, plane_transpose_16};
 
 /* The source's columns (2 to 4, of 4-byte elements) are contiguous along the rows, and the target has no gaps:
@@ -156,7 +156,7 @@ static uint32_t element_index(int64_t element)
 }
 
 /* Moves dimension `axis` of the box into the plane as its rows (0) or columns (1). */
-static void take_dimension(hd_strided_copy *copy, box *b, uint32_t axis, uint32_t place)
+static void take_dimension(hd_cpu_strided_copy *copy, box *b, uint32_t axis, uint32_t place)
 {
     *(place == 0 ? &copy->rows : &copy->columns) = b->dims[axis];
     copy->source_strides[place] = b->source[axis];
@@ -189,7 +189,7 @@ static bool is_interleaved(const box *b)
            b->target[row] == 4 * b->dims[column] && b->source[row] == 4;
 }
 
-static void choose_plane(hd_strided_copy *copy, box *b)
+static void choose_plane(hd_cpu_strided_copy *copy, box *b)
 {
     uint32_t index = element_index(b->element);
     copy->rows = copy->columns = 1;
@@ -209,7 +209,7 @@ static void choose_plane(hd_strided_copy *copy, box *b)
         copy->row_block = copy->column_block = SQUARE_BYTES / b->element;
 #if defined(__x86_64__)
         if (b->element == 4 && hd_cpu_isa() >= HD_ISA_AVX2) {
-            copy->plane = hd_plane_transpose_4_avx2;
+            copy->plane = hd_cpu_plane_transpose_4_avx2;
         }
 #endif
         return;
@@ -235,11 +235,11 @@ static void choose_plane(hd_strided_copy *copy, box *b)
     copy->row_block = columns == 0 ? 1 : (ROW_BYTES / column_bytes + columns - 1) / columns;
 }
 
-void hd_strided_copy_prepare(hd_strided_copy *copy, uint32_t rank, const int64_t *dims,
-                             const int64_t *source_strides, const int64_t *target_strides,
-                             size_t element)
+void hd_cpu_strided_copy_prepare(hd_cpu_strided_copy *copy, uint32_t rank, const int64_t *dims,
+                                 const int64_t *source_strides, const int64_t *target_strides,
+                                 size_t element)
 {
-    *copy = (hd_strided_copy){.tile_count = 1};
+    *copy = (hd_cpu_strided_copy){.tile_count = 1};
     box b = {.rank = rank, .element = (int64_t)element};
     for (uint32_t i = 0; i < rank; i++) {
         if (dims[i] == 0) {
@@ -278,7 +278,7 @@ typedef struct cursor {
     unsigned char *target;
 } cursor;
 
-static void cursor_seek(cursor *at, const hd_strided_copy *copy, int64_t item)
+static void cursor_seek(cursor *at, const hd_cpu_strided_copy *copy, int64_t item)
 {
     at->column_block = item % copy->column_blocks;
     item /= copy->column_blocks;
@@ -292,7 +292,7 @@ static void cursor_seek(cursor *at, const hd_strided_copy *copy, int64_t item)
     }
 }
 
-static void cursor_advance(cursor *at, const hd_strided_copy *copy)
+static void cursor_advance(cursor *at, const hd_cpu_strided_copy *copy)
 {
     if (++at->column_block < copy->column_blocks) {
         return;
@@ -314,8 +314,8 @@ static void cursor_advance(cursor *at, const hd_strided_copy *copy)
     }
 }
 
-void hd_strided_copy_run(const hd_strided_copy *copy, const void *source, void *target,
-                         int64_t begin, int64_t end)
+void hd_cpu_strided_copy_run(const hd_cpu_strided_copy *copy, const void *source, void *target,
+                             int64_t begin, int64_t end)
 {
     int64_t item = hd_cpu_tile_begin(copy->items, copy->tile_count, begin);
     int64_t last = hd_cpu_tile_begin(copy->items, copy->tile_count, end);

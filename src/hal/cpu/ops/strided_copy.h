@@ -14,12 +14,12 @@
 #define HD_STRIDED_COPY_RANK 16
 
 /* Copies a plane of `rows` x `columns` elements; strides in bytes: of a row, of a column. */
-typedef void hd_plane_copy(const unsigned char *source, unsigned char *target, int64_t rows,
-                           int64_t columns, const int64_t source_strides[2],
-                           const int64_t target_strides[2]);
+typedef void hd_cpu_plane_copy(const unsigned char *source, unsigned char *target, int64_t rows,
+                               int64_t columns, const int64_t source_strides[2],
+                               const int64_t target_strides[2]);
 
-typedef struct hd_strided_copy {
-    hd_plane_copy *plane;
+typedef struct hd_cpu_strided_copy {
+    hd_cpu_plane_copy *plane;
     uint32_t outer_rank; /* dimensions outside the plane */
     int64_t outer_dims[HD_STRIDED_COPY_RANK];
     int64_t outer_source[HD_STRIDED_COPY_RANK]; /* strides in bytes */
@@ -31,20 +31,20 @@ typedef struct hd_strided_copy {
     int64_t row_blocks, column_blocks;
     int64_t items;
     int64_t tile_count; /* at least 1 */
-} hd_strided_copy;
+} hd_cpu_strided_copy;
 
 /* dims, and strides in elements, of rank <= HD_STRIDED_COPY_RANK dimensions, the target's outermost
  * first; element: 1, 2, 4 or 8 bytes. No two positions of the target are the same. */
-void hd_strided_copy_prepare(hd_strided_copy *copy, uint32_t rank, const int64_t *dims,
-                             const int64_t *source_strides, const int64_t *target_strides,
-                             size_t element);
+void hd_cpu_strided_copy_prepare(hd_cpu_strided_copy *copy, uint32_t rank, const int64_t *dims,
+                                 const int64_t *source_strides, const int64_t *target_strides,
+                                 size_t element);
 
 /* Copies tiles [begin, end). `source` and `target` are where position 0, 0, … lies. */
-void hd_strided_copy_run(const hd_strided_copy *copy, const void *source, void *target,
-                         int64_t begin, int64_t end);
+void hd_cpu_strided_copy_run(const hd_cpu_strided_copy *copy, const void *source, void *target,
+                             int64_t begin, int64_t end);
 
 /* The transposing plane copy with AVX2 for 4-byte elements: source columns and target rows have stride
  * 4 between neighbours of the other dimension (source_strides[0] == target_strides[1] == 4). */
-hd_plane_copy hd_plane_transpose_4_avx2;
+hd_cpu_plane_copy hd_cpu_plane_transpose_4_avx2;
 
 #endif

@@ -42,9 +42,9 @@ static void transpose_rest(const unsigned char *source, unsigned char *target, i
     }
 }
 
-void hd_plane_transpose_4_avx2(const unsigned char *source, unsigned char *target, int64_t rows,
-                               int64_t columns, const int64_t source_strides[2],
-                               const int64_t target_strides[2])
+void hd_cpu_plane_transpose_4_avx2(const unsigned char *source, unsigned char *target, int64_t rows,
+                                   int64_t columns, const int64_t source_strides[2],
+                                   const int64_t target_strides[2])
 {
     int64_t from = source_strides[1], to = target_strides[0], row = 0;
     for (; row + 8 <= rows; row += 8) {

@@ -58,10 +58,10 @@ static void run_unpool(const void *parameters, void *const *buffers, int64_t beg
     }
 }
 
-hd_status hd_unpool_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_unpool_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
@@ -130,10 +130,10 @@ static void run_col2im(const void *parameters, void *const *buffers, int64_t beg
     }
 }
 
-hd_status hd_col2im_compile(hd_cpu_compilation *compilation)
+hd_status hd_cpu_col2im_compile(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
-    hd_status status = hd_spatial_float_only(compilation);
+    hd_status status = hd_cpu_spatial_float_only(compilation);
     if (status != HD_OK) {
         return status;
     }
