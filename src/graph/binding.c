@@ -49,9 +49,10 @@ static hd_status check_shape(const hd_tensor *tensor, const hd_graph_value *valu
                        tensor->rank, HD_MAX_RANK);
     }
     hd_shape shape = {.rank = tensor->rank};
-    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
+    memcpy(shape.dims, tensor->dims, sizeof shape.dims);
     char given[96], wanted[96];
-    bool fits = hd_shape_is_valid(&shape, tensor->dtype);
+    size_t size;
+    bool fits = hd_shape_size(&shape, tensor->dtype, &size);
     if (fits && value->has_rank) {
         fits = value->shape.rank == shape.rank;
         for (uint32_t d = 0; fits && d < shape.rank; d++) {
@@ -65,7 +66,6 @@ static hd_status check_shape(const hd_tensor *tensor, const hd_graph_value *valu
                        value->has_rank ? hd_shape_text(&value->shape, wanted, sizeof wanted)
                                        : "a shape whose size does not overflow");
     }
-    size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
     if (tensor->size < size || (tensor->data == NULL && size > 0)) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s': %zu bytes are given, %s needs %zu",
                        value->name, tensor->data == NULL ? 0 : tensor->size,

@@ -263,8 +263,7 @@ static hd_status run_segments(hd_run *run)
     }
     bool splits = run->may_split && plan->is_last && run->model->device->unit->is_host;
     int64_t rows = splits ? count_rows(run) : 0;
-    _Atomic uint64_t *duration = find_duration(run->model, run->inputs, run->input_count);
-    uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(duration) / (uint64_t)rows;
+    uint64_t row_nanoseconds = rows == 0 ? 0 : hd_load_relaxed(run->duration) / (uint64_t)rows;
     if (row_nanoseconds <= LONG_ROW_NANOSECONDS || !has_rows(run, plan, rows)) {
         return run_whole(run, plan);
     }
@@ -321,6 +320,7 @@ static hd_status run_on_lane(hd_run *run)
     if (is_runners) {
         hd_reclaim_enter(reclaim, lane);
     }
+    run->duration = find_duration(model, run->inputs, run->input_count);
     uint64_t start = hd_clock_now();
     hd_float_environment saved;
     hd_float_environment_enter(&saved);
@@ -348,7 +348,7 @@ static hd_status run_on_lane(hd_run *run)
     if (hd_handover_is_watched()) {
         hd_run_tell_tensors(run->inputs, run->input_count, run->outputs, run->output_count);
     }
-    note_duration(find_duration(model, run->inputs, run->input_count), hd_clock_now() - start);
+    note_duration(run->duration, hd_clock_now() - start);
     return HD_OK;
 }
 

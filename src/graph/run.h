@@ -35,6 +35,7 @@ typedef struct hd_run {
     /* where the run may be left to the device: what is kept of it then; NULL: it may not */
     struct hd_left_run *left;
     uint64_t point; /* of the lane's hardware queue, where the run is left at; 0: it is not */
+    _Atomic uint64_t *duration; /* where the model keeps that of such runs */
 } hd_run;
 
 /* A run that its runner has left to the device. */

@@ -55,26 +55,38 @@ static bool add_elements_to_key(hd_run *run, const hd_tensor *tensor)
                HD_OK;
 }
 
-/* Key of the first segment: wanted outputs, steering inputs, shapes, the steering inputs' elements. */
+/* Key of the first segment: steering inputs, wanted outputs, shapes, the steering inputs' elements. Every run makes it, so
+ * the room is asked for once. */
 static bool make_key(hd_run *run, uint64_t steering)
 {
-    uint64_t none = 0;
-    run->key_size = 0;
-    bool fits = add_to_key(run, &none, sizeof none) && add_to_key(run, &steering, sizeof steering);
-    for (size_t i = 0; fits && i < hd_run_root(run)->output_count; i++) {
-        const hd_tensor *output = run->output_tensors[i];
-        unsigned char wanted = output == NULL ? 0 : hd_run_is_on_device(run, output) ? 2 : 1;
-        fits = add_to_key(run, &wanted, 1);
+    size_t outputs = hd_run_root(run)->output_count, inputs = hd_run_root(run)->input_count;
+    const uint64_t head[2] = {0, steering};
+    size_t room =
+        sizeof head + outputs + inputs * (sizeof(uint32_t) + HD_MAX_RANK * sizeof(int64_t));
+    if (!hd_workspace_reserve_key(run->workspace, hd_run_account(run), room)) {
+        return false;
     }
-    for (size_t i = 0; fits && i < hd_run_root(run)->input_count; i++) {
+    unsigned char *key = run->workspace->key;
+    memcpy(key, head, sizeof head);
+    key += sizeof head;
+    for (size_t i = 0; i < outputs; i++) {
+        const hd_tensor *output = run->output_tensors[i];
+        *key++ = output == NULL ? 0 : hd_run_is_on_device(run, output) ? 2 : 1;
+    }
+    for (size_t i = 0; i < inputs; i++) {
         const hd_tensor *tensor = run->input_tensors[i];
-        hd_shape shape = hd_run_input_shape(run, i);
-        uint32_t rank = shape.rank | (hd_run_is_on_device(run, tensor) ? ON_DEVICE : 0);
-        fits = add_to_key(run, &rank, sizeof rank) &&
-               add_to_key(run, shape.dims, shape.rank * sizeof *shape.dims);
-        if (fits && i < 63 && (steering >> i & 1) != 0) {
-            fits = add_elements_to_key(run, tensor);
+        uint32_t rank = tensor->rank | (hd_run_is_on_device(run, tensor) ? ON_DEVICE : 0);
+        memcpy(key, &rank, sizeof rank);
+        key += sizeof rank;
+        for (uint32_t d = 0; d < tensor->rank; d++, key += sizeof(int64_t)) {
+            int64_t dim = run->is_row && d == 0 ? 1 : tensor->dims[d];
+            memcpy(key, &dim, sizeof dim);
         }
+    }
+    run->key_size = (size_t)(key - run->workspace->key);
+    bool fits = true;
+    for (size_t i = 0; steering != 0 && fits && i < inputs && i < 63; i++) {
+        fits = (steering >> i & 1) == 0 || add_elements_to_key(run, run->input_tensors[i]);
     }
     return fits;
 }

@@ -30,20 +30,30 @@ bool hd_shape_equal(const hd_shape *a, const hd_shape *b)
     return true;
 }
 
-bool hd_shape_is_valid(const hd_shape *shape, hd_dtype dtype)
+bool hd_shape_size(const hd_shape *shape, hd_dtype dtype, size_t *out_size)
 {
+    *out_size = 0;
     if (shape->rank > HD_MAX_RANK) {
         return false;
     }
     /* Zero dimensions count as 1 here, so that every partial product of the others fits as well. */
     int64_t bytes = (int64_t)hd_dtype_size(dtype);
+    bool is_empty = false;
     for (uint32_t i = 0; i < shape->rank; i++) {
         int64_t dim = shape->dims[i];
+        is_empty = is_empty || dim == 0;
         if (dim < 0 || __builtin_mul_overflow(bytes, dim == 0 ? 1 : dim, &bytes)) {
             return false;
         }
     }
+    *out_size = is_empty ? 0 : (size_t)bytes;
     return true;
+}
+
+bool hd_shape_is_valid(const hd_shape *shape, hd_dtype dtype)
+{
+    size_t size;
+    return hd_shape_size(shape, dtype, &size);
 }
 
 void hd_shape_strides(const hd_shape *shape, int64_t strides[HD_MAX_RANK])

@@ -53,7 +53,9 @@ int64_t hd_shape_count(const hd_shape *shape);
 /* Product of dims[begin..end). */
 int64_t hd_shape_count_range(const hd_shape *shape, uint32_t begin, uint32_t end);
 bool hd_shape_equal(const hd_shape *a, const hd_shape *b);
-/* False when the element count or the byte count leaves 63 bits, or a dimension is negative. */
+/* The bytes of a tensor; false, and 0 of them, when they or the elements leave 63 bits, or a dimension is negative. */
+bool hd_shape_size(const hd_shape *shape, hd_dtype dtype, size_t *out_size);
+/* Whether it has such a size. */
 bool hd_shape_is_valid(const hd_shape *shape, hd_dtype dtype);
 /* Row-major strides in elements. */
 void hd_shape_strides(const hd_shape *shape, int64_t strides[HD_MAX_RANK]);
