@@ -10,7 +10,7 @@
 #define END_NANOSECONDS  UINT64_C(1000000000) /* for a device that is being taken down */
 #define WORK_NANOSECONDS UINT64_C(10000000)   /* for threads at work */
 
-/* relaxed: the numbers order no data, and a fork orders all that the forking thread has seen. */
+/* relaxed where nothing else is said: the numbers order no data. */
 static _Atomic uint32_t uses, ending, working;
 static _Atomic bool is_forked; /* children inherit it */
 static void (*_Atomic restart_child)(void);
@@ -21,7 +21,8 @@ static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
 static void await_ends(void)
 {
     uint64_t begin = hd_clock_now();
-    while (hd_load_relaxed(&uses) != 0 && !is_working) {
+    /* acquire: pairs with hd_process_end_use; what the last use did, maybe on another thread, is in the child's memory. */
+    while (hd_load_acquire(&uses) != 0 && !is_working) {
         bool is_ending = hd_load_relaxed(&uses) <= hd_load_relaxed(&ending);
         uint64_t limit = is_ending                       ? END_NANOSECONDS
                          : hd_load_relaxed(&working) > 0 ? WORK_NANOSECONDS
@@ -38,7 +39,8 @@ static void await_ends(void)
 
 static void note_child(void)
 {
-    if (hd_load_relaxed(&uses) != 0) {
+    /* acquire: pairs with hd_process_end_use, which may have come behind await_ends' last look. */
+    if (hd_load_acquire(&uses) != 0) {
         hd_store_relaxed(&is_forked, true);
     } else if (!hd_load_relaxed(&is_forked)) {
         hd_load_relaxed (&restart_child)();
@@ -66,7 +68,8 @@ void hd_process_begin_end(void)
 
 void hd_process_end_use(void)
 {
-    hd_sub_relaxed(&uses, 1); /* first, so that who looks in between finds all of them ending */
+    /* release: pairs with await_ends. First, so that who looks in between finds all of them ending. */
+    hd_sub_release(&uses, 1);
     hd_sub_relaxed(&ending, 1);
 }
 
