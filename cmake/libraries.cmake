@@ -2,7 +2,7 @@
 #   heddle_internal  an archive with all symbols linkable, for the tests
 #   heddle           libheddle.so, exporting only what HD_API marks
 #   heddle_static    libheddle.a, one object in which everything else is local
-# and the program build/<preset>/heddle on top of libheddle.so.
+# and the program build/<preset>/heddle on top of libheddle.so; tests/heddle-sim is it with the simulated device.
 
 add_library(heddle_onnx_proto OBJECT ${HEDDLE_GENERATED_DIR}/onnx.pb-c.c ${HEDDLE_GENERATED_DIR}/onnx.pb-c.h)
 target_include_directories(heddle_onnx_proto SYSTEM PRIVATE ${HEDDLE_PROTOBUF_C_INCLUDE_DIR})
@@ -70,6 +70,13 @@ if(HEDDLE_PROGRAM_SOURCES)
     set_target_properties(heddle_program PROPERTIES
         OUTPUT_NAME heddle BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
     target_include_directories(heddle_program PRIVATE ${PROJECT_SOURCE_DIR}/src)
-    target_compile_definitions(heddle_program PRIVATE HD_VERSION_STRING="${PROJECT_VERSION}")
+    target_compile_definitions(heddle_program PRIVATE HD_VERSION_STRING="${PROJECT_VERSION}" HD_TEST_BUILD=0)
     target_link_libraries(heddle_program PRIVATE heddle_flags heddle Threads::Threads m)
+    if(HEDDLE_TESTS) # the same with the simulated device, for `heddle verify` and tests
+        add_executable(heddle_program_sim ${HEDDLE_PROGRAM_SOURCES})
+        set_target_properties(heddle_program_sim PROPERTIES
+            OUTPUT_NAME heddle-sim RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+        target_compile_definitions(heddle_program_sim PRIVATE HD_VERSION_STRING="${PROJECT_VERSION}" HD_TEST_BUILD=1)
+        target_link_libraries(heddle_program_sim PRIVATE heddle_flags heddle_internal Threads::Threads m)
+    endif()
 endif()

@@ -38,11 +38,22 @@ static const hd_option *find_option(const hd_command *command, const char *name,
 
 static bool is_device_name(const char *name)
 {
-    if (strcmp(name, "cpu") == 0 || strcmp(name, "cuda") == 0 || strcmp(name, "auto") == 0) {
-        return true;
+#if HD_TEST_BUILD
+    static const char *const numbered[] = {"cuda", "sim"};
+#else
+    static const char *const numbered[] = {"cuda"};
+#endif
+    for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
+        size_t length = strlen(numbered[i]);
+        if (strncmp(name, numbered[i], length) == 0 && name[length] == ':') {
+            size_t digits = strlen(name + length + 1);
+            return digits > 0 && digits < 4 && strspn(name + length + 1, "0123456789") == digits;
+        }
+        if (strcmp(name, numbered[i]) == 0) {
+            return true;
+        }
     }
-    size_t digits = strncmp(name, "cuda:", 5) == 0 ? strlen(name + 5) : 0;
-    return digits > 0 && digits < 4 && strspn(name + 5, "0123456789") == digits;
+    return strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0;
 }
 
 /* Splits at the last '=', since names of tensors may hold one and shapes and most files do not. */

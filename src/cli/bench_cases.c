@@ -239,9 +239,8 @@ static hd_exit_code open_bench(const hd_session *session, const hd_case_definiti
 /* Runs a second: the same callers and outputs, without the comparisons, which would cost as much as
  * the smaller cases do. What the last run of each wrote is compared all the same. */
 static hd_exit_code measure_case(hd_case_bench *bench, hd_case_caller *callers, size_t threads,
-                                 double seconds, double *out_rate)
+                                 double seconds, hd_measure_result *out_result)
 {
-    hd_measure_result result;
     hd_measure_caller *measured = calloc(threads, sizeof *measured);
     if (measured == NULL) {
         return hd_failure_print_memory();
@@ -249,10 +248,9 @@ static hd_exit_code measure_case(hd_case_bench *bench, hd_case_caller *callers, 
     for (size_t i = 0; i < threads; i++) {
         measured[i] = caller_of(bench, i, output_of(bench, i));
     }
-    hd_exit_code code = hd_measure_runs(measured, threads, WARM_UP_S, seconds, &result);
+    hd_exit_code code = hd_measure_runs(measured, threads, WARM_UP_S, seconds, out_result);
     for (size_t i = 0; i < threads && code == EXIT_CODE_OK; i++) {
         compare_output(&callers[i]);
-        *out_rate = result.runs_per_s;
     }
     free(measured);
     return code;
@@ -260,7 +258,7 @@ static hd_exit_code measure_case(hd_case_bench *bench, hd_case_caller *callers, 
 
 /* What one number of threads gave. */
 typedef struct hd_case_point {
-    double ops_per_s;
+    hd_measure_result measured;
     double max_error;
     bool equal_bits;
     size_t thread; /* the first one that differs */
@@ -294,7 +292,7 @@ static hd_exit_code run_point(hd_case_bench *bench, size_t threads, double secon
         }
     }
     if (code == EXIT_CODE_OK) {
-        code = measure_case(bench, callers, threads, seconds, &out_point->ops_per_s);
+        code = measure_case(bench, callers, threads, seconds, &out_point->measured);
     }
     if (code == EXIT_CODE_OK) {
         out_point->max_error =
@@ -350,13 +348,25 @@ static void write_point(hd_report *report, const char *name, uint32_t threads, u
     hd_json_string(json, "case", name);
     hd_json_integer(json, "threads", threads);
     hd_json_string(json, "via", via);
-    hd_json_number(json, "ops_per_s", point->ops_per_s);
+    hd_json_number(json, "ops_per_s", point->measured.runs_per_s);
     hd_json_boolean(json, "equal_bits", point->equal_bits);
     hd_json_number(json, "max_error", point->max_error);
+    hd_json_number(json, "p50_ms", point->measured.p50_s * 1e3);
+    hd_json_number(json, "p95_ms", point->measured.p95_s * 1e3);
+    hd_json_number(json, "p99_ms", point->measured.p99_s * 1e3);
+    hd_json_begin_array(json,
+                        "latencies"); /* pairs: part of all runs, and ms that it did not pass */
+    for (size_t i = 0; i < MEASURE_PERCENTILES && point->measured.runs_per_s > 0; i++) {
+        hd_json_begin_array(json, NULL);
+        hd_json_number(json, NULL, hd_measure_percentiles[i]);
+        hd_json_number(json, NULL, point->measured.percentiles_s[i] * 1e3);
+        hd_json_end_array(json);
+    }
+    hd_json_end_array(json);
     hd_json_end_object(json);
     if (report->tables) {
         hd_report_progress(NULL);
-        printf("%-26s %8u %-8s %12.1f %6s %12.2e\n", name, threads, via, point->ops_per_s,
+        printf("%-26s %8u %-8s %12.1f %6s %12.2e\n", name, threads, via, point->measured.runs_per_s,
                point->equal_bits ? "equal" : "DIFFER", point->max_error);
         fflush(stdout);
     }

@@ -42,6 +42,8 @@ extern const hd_command hd_command_bench_queues;
 extern const hd_command hd_command_bench_pipeline;
 extern const hd_command hd_command_bench_batch;
 extern const hd_command hd_command_bench_alloc;
+extern const hd_command hd_command_bench_memory;
+extern const hd_command hd_command_verify;
 
 /* Options that every command takes; ends with a NULL name. */
 extern const hd_option hd_command_options[];

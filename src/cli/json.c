@@ -5,34 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The length of the UTF-8 sequence at text, or 0 if there is none (overlong, surrogate, cut
- * short). */
-static size_t sequence_length(const unsigned char *text)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (text[0] < 0x80) {
-        return 1;
-    }
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : text[0] >= 0xc0 ? 2 : 0;
-    if (length == 0 || text[0] > 0xf4) {
-        return 0;
-    }
-    uint32_t code = text[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        code = code << 6 | (text[i] & 0x3f);
-    }
-    bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    return code < smallest[length] || code > 0x10ffff || surrogate ? 0 : length;
-}
+#include "cli/utf8.h"
 
 static void write_quoted(FILE *stream, const char *value)
 {
     fputc('"', stream);
     for (const unsigned char *text = (const unsigned char *)value; *text != '\0';) {
-        size_t length = sequence_length(text);
+        size_t length = hd_utf8_length(text);
         if (length == 0) {
             fputs("\xef\xbf\xbd", stream);
             length = 1;
@@ -67,7 +46,7 @@ static void open_bracket(hd_json_writer *json, const char *key, char bracket)
     begin_value(json, key);
     fputc(bracket, json->stream);
     if (json->depth == JSON_DEPTH_MAX) {
-        abort(); /* our own files are four deep */
+        abort(); /* our own files are nine deep */
     }
     json->has_members[++json->depth] = false;
 }

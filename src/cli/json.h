@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define JSON_DEPTH_MAX 8
+#define JSON_DEPTH_MAX 12
 
 typedef struct hd_json_writer {
     FILE *stream;

@@ -8,6 +8,9 @@
 #include "cli/malloc_count.h"
 #include "cli/process.h"
 
+const double hd_measure_percentiles[MEASURE_PERCENTILES] = {0.01, 0.05, 0.1, 0.25, 0.4, 0.5,
+                                                            0.6,  0.75, 0.9, 0.95, 0.99};
+
 /* The span of time that counts, shared by all callers. */
 typedef struct hd_window {
     double seconds;
@@ -122,6 +125,10 @@ static void summarize(hd_caller_state *states, size_t count, const hd_window *wi
                                       .p99_s = hd_latency_percentile(states[0].latencies, 0.99),
                                       .mallocs = hd_malloc_count_read() < 0 ? -1 : window->mallocs,
                                       .resident_bytes = window->resident_bytes};
+    for (size_t i = 0; i < MEASURE_PERCENTILES; i++) {
+        out_result->percentiles_s[i] =
+            hd_latency_percentile(states[0].latencies, hd_measure_percentiles[i]);
+    }
 }
 
 hd_exit_code hd_measure_runs(const hd_measure_caller *callers, size_t count, double warm_up,

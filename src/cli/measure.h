@@ -23,11 +23,15 @@ typedef struct hd_measure_caller {
     size_t output_count;
 } hd_measure_caller;
 
+#define MEASURE_PERCENTILES 11
+extern const double hd_measure_percentiles[MEASURE_PERCENTILES]; /* 0.01 to 0.99 */
+
 typedef struct hd_measure_result {
     double runs_per_s;
     double p50_s;
     double p95_s;
     double p99_s;
+    double percentiles_s[MEASURE_PERCENTILES]; /* those of hd_measure_percentiles */
     int64_t mallocs;         /* of the process, in the window; -1 where they are not counted */
     uint64_t resident_bytes; /* at the window's end */
 } hd_measure_result;

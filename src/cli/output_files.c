@@ -1,15 +1,14 @@
 #include "cli/output_files.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <limits.h>
 #include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "cli/folder.h"
 #include "heddle/file.h"
 
 /* A file's name, and the number that the next file of the same stem is tried with. */
@@ -127,32 +126,10 @@ void hd_output_files_free(hd_output_files *files)
     *files = (hd_output_files){0};
 }
 
-static hd_exit_code make_folder(const char *folder)
-{
-    char *path = strdup(folder);
-    if (path == NULL) {
-        return hd_failure_print_memory();
-    }
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        mkdir(path, 0777); /* the last one tells whether all went well */
-        *slash = '/';
-    }
-    int result = mkdir(path, 0777);
-    struct stat status;
-    bool there =
-        result == 0 || (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode));
-    int reason = result != 0 && errno == EEXIST ? ENOTDIR : errno;
-    free(path);
-    return there ? EXIT_CODE_OK
-                 : hd_failure_print(EXIT_CODE_INPUT, "the folder %s cannot be made: %s", folder,
-                                    strerror(reason));
-}
-
 hd_exit_code hd_output_files_write(const hd_output_files *files, const char *folder,
                                    const hd_tensor *outputs)
 {
-    hd_exit_code code = make_folder(folder);
+    hd_exit_code code = hd_folder_make(folder);
     for (size_t i = 0; i < files->count && code == EXIT_CODE_OK; i++) {
         size_t size = strlen(folder) + strlen(files->names[i]) + 2;
         char *path = malloc(size);

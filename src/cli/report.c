@@ -66,6 +66,11 @@ static bool write_file(hd_report *report)
 hd_exit_code hd_report_end(hd_report *report)
 {
     hd_json_end_object(&report->json);
+    return hd_report_finish(report);
+}
+
+hd_exit_code hd_report_finish(hd_report *report)
+{
     bool complete = !ferror(report->json.stream);
     complete = fclose(report->json.stream) == 0 && complete;
     report->json.stream = NULL;

@@ -30,6 +30,8 @@ void hd_report_end_points(hd_report *report);
 
 /* Ends the JSON and writes the file. EXIT_CODE_INPUT with a sentence. */
 hd_exit_code hd_report_end(hd_report *report);
+/* The same where the JSON was written without hd_report_begin, and is ended already. */
+hd_exit_code hd_report_finish(hd_report *report);
 
 /* Frees the report; a file that was made and not ended is removed. */
 void hd_report_close(hd_report *report);
