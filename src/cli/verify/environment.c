@@ -13,8 +13,10 @@
 static void add_device(hd_verify *verify, const char *name, const char *program, hd_verdict verdict,
                        const char *reason)
 {
-    if (verify->device_count < VERIFY_DEVICES_MAX &&
-        (verify->device == NULL || strcmp(verify->device, name) == 0)) {
+    size_t length = verify->device == NULL ? 0 : strlen(verify->device);
+    bool wanted = verify->device == NULL || strcmp(verify->device, name) == 0 ||
+                  (strncmp(verify->device, name, length) == 0 && strcmp(name + length, ":0") == 0);
+    if (wanted && verify->device_count < VERIFY_DEVICES_MAX) {
         verify->devices[verify->device_count++] =
             (hd_verify_device){name, program, verdict, reason};
     }
@@ -40,16 +42,20 @@ static bool is_of(const hd_json_value *device, const char *kind)
     return strncmp(name, kind, length) == 0 && (name[length] == '\0' || name[length] == ':');
 }
 
-/* Takes the devices that `heddle info` lists: those that are (or are not) of a kind. */
+/* Takes the devices that `heddle info` lists: this program's own, or the first simulated one of `simulator`. */
 static void take_devices(hd_verify *verify, hd_json_value *table, const hd_json_value *info,
-                         const char *program, const char *kind, bool wanted)
+                         const char *simulator)
 {
     const hd_json_value *devices = hd_json_get(info, "devices");
     const hd_json_value *device = devices == NULL ? NULL : devices->first;
     for (; device != NULL; device = device->next) {
-        if (is_of(device, kind) == wanted) {
-            add_device(verify, hd_json_text(device, "name"), program, VERDICT_PASS, NULL);
+        if (is_of(device, "sim") == (simulator != NULL)) {
+            add_device(verify, simulator != NULL ? "sim" : hd_json_text(device, "name"),
+                       simulator != NULL ? simulator : verify->program, VERDICT_PASS, NULL);
             add_row(verify, table, device);
+            if (simulator != NULL) {
+                return;
+            }
         }
     }
 }
@@ -124,7 +130,7 @@ static void find_simulated(hd_verify *verify, hd_json_value *section, hd_json_va
     hd_json_value *info = hd_part_run(verify, section, "sim", words, NULL, INFO_LIMIT_S);
     if (info != NULL && has_kind(info, "sim")) {
         hd_part_count(verify, section, 1, 0);
-        take_devices(verify, table, info, simulator, "sim", true);
+        take_devices(verify, table, info, simulator);
     } else {
         hd_part_fail(verify, section, "the test build of the program has no simulated device");
         hd_part_count(verify, section, 0, 1);
@@ -202,7 +208,10 @@ void hd_verify_environment(hd_verify *verify, const hd_verify_section *row, hd_j
                 hd_json_make_text(verify->arena, hd_json_text(info, "system")));
     hd_json_value *table = hd_json_append(hd_json_get(section, "tables"),
                                           hd_table_make(verify->arena, "Devices", columns));
-    take_devices(verify, table, info, verify->program, "sim", false);
+    if (verify->device != NULL && strcmp(verify->device, "auto") == 0) {
+        verify->device = hd_json_text(info, "device");
+    }
+    take_devices(verify, table, info, NULL);
     if (verify->device == NULL || strcmp(verify->device, "sim") == 0) {
         find_simulated(verify, section, table);
     }

@@ -75,15 +75,19 @@ static void put_markdown(FILE *stream, char character)
 
 void hd_escape_markdown(FILE *stream, const char *text)
 {
+    write_escaped(stream, text, put_markdown);
+}
+
+void hd_escape_markdown_line(FILE *stream, const char *text)
+{
     text += strspn(text, " \t\n");
-    /* what would begin a list, a heading or a line under one */
     size_t digits = strspn(text, "0123456789");
     fprintf(stream, "%.*s", (int)digits, text);
     text += digits;
     if (*text != '\0' && strchr(digits > 0 ? ".)" : "-+=#", *text) != NULL) {
         fputc('\\', stream);
     }
-    write_escaped(stream, text, put_markdown);
+    hd_escape_markdown(stream, text);
 }
 
 void hd_escape_html(FILE *stream, const char *text)

@@ -9,8 +9,10 @@
 
 #include "cli/verify/json_value.h"
 
-/* One line of Markdown, also within a cell of a table. */
+/* Within a line of Markdown, also within a cell of a table. */
 void hd_escape_markdown(FILE *stream, const char *text);
+/* Where a line or an item of a list begins, and what would begin a list or a heading shall not. */
+void hd_escape_markdown_line(FILE *stream, const char *text);
 /* An element's text, or an attribute's value between double quotes. */
 void hd_escape_html(FILE *stream, const char *text);
 

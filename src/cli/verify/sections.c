@@ -38,7 +38,7 @@ const hd_verify_section hd_verify_sections[] = {
     {.id = "explorer",
      .title = "Schedules explored",
      .about = "The real C files of the synchronized objects under every schedule of small "
-              "scenarios. `complete` means "
+              "scenarios. 'complete' means "
               "every execution within the scenario's bounds; each mutant changes one thing in the "
               "C code, and must be "
               "found.",

@@ -48,6 +48,28 @@ static void write_cell(FILE *stream, const hd_json_value *cell, bool numeric)
     fputs("</td>", stream);
 }
 
+/* Nothing where no column has a name. */
+static void write_head(FILE *stream, const hd_json_value *table, const hd_json_value *columns)
+{
+    const hd_json_value *column = columns->first;
+    while (column != NULL && *column->text == '\0') {
+        column = column->next;
+    }
+    if (column == NULL) {
+        return;
+    }
+    fputs("<thead><tr>", stream);
+    column = columns->first;
+    for (size_t i = 0; column != NULL; column = column->next, i++) {
+        fputs(hd_column_is_numeric(table, i) ? "<th class=\"number\" scope=\"col\">"
+                                             : "<th scope=\"col\">",
+              stream);
+        hd_escape_html(stream, column->text);
+        fputs("</th>", stream);
+    }
+    fputs("</tr></thead>", stream);
+}
+
 static void write_table(FILE *stream, const hd_json_value *table)
 {
     const hd_json_value *columns = hd_json_get(table, "columns"),
@@ -60,16 +82,9 @@ static void write_table(FILE *stream, const hd_json_value *table)
     } else {
         fputs("</h3>\n", stream);
     }
-    fputs("<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>", stream);
-    const hd_json_value *column = columns->first;
-    for (size_t i = 0; column != NULL; column = column->next, i++) {
-        fputs(hd_column_is_numeric(table, i) ? "<th class=\"number\" scope=\"col\">"
-                                             : "<th scope=\"col\">",
-              stream);
-        hd_escape_html(stream, column->text);
-        fputs("</th>", stream);
-    }
-    fputs("</tr></thead><tbody>\n", stream);
+    fputs("<div class=\"scroll\" tabindex=\"0\"><table>", stream);
+    write_head(stream, table, columns);
+    fputs("<tbody>\n", stream);
     for (const hd_json_value *row = rows->first; row != NULL; row = row->next) {
         const hd_json_value *cell = row->first;
         fputs("<tr>", stream);
@@ -111,7 +126,11 @@ static void write_plots(FILE *stream, const hd_json_value *plots)
 static void write_parts(FILE *stream, const hd_json_value *parts)
 {
     char counts[64], duration[32];
-    if (parts->count == 0) {
+    bool ran = false;
+    for (const hd_json_value *part = parts->first; part != NULL; part = part->next) {
+        ran = ran || *hd_json_text(part, "command") != '\0';
+    }
+    if (!ran) {
         return;
     }
     fputs("<details class=\"parts\"><summary>How it was run</summary><ul>\n", stream);
@@ -119,8 +138,9 @@ static void write_parts(FILE *stream, const hd_json_value *parts)
         fputs("<li>", stream);
         write_badge(stream, hd_json_text(part, "verdict"));
         write_member(stream, " ", part, "name", " ");
-        fprintf(stream, "<span class=\"quiet\">%s%s%s</span>", hd_counts_text(part, counts),
-                counts[0] != '\0' ? ", " : "",
+        const char *counted = hd_counts_text(part, counts);
+        fprintf(stream, "<span class=\"quiet\">%s%s%s</span>", counted,
+                *counted != '\0' ? ", " : "",
                 hd_duration_text(hd_json_amount(part, "seconds"), duration));
         if (*hd_json_text(part, "reason") != '\0') {
             write_member(stream, "<br>", part, "reason", "");
@@ -182,13 +202,14 @@ static void write_overview(FILE *stream, const hd_json_value *sections)
     char counts[64], duration[32];
     fputs("<nav aria-label=\"Sections\"><ol>\n", stream);
     for (const hd_json_value *section = sections->first; section != NULL; section = section->next) {
-        fputs("<li>", stream);
-        write_member(stream, "<a href=\"#", section, "id", "\">");
+        double seconds = hd_json_amount(section, "seconds");
+        write_member(stream, "<li><a href=\"#", section, "id", "\"><span>");
         write_badge(stream, hd_json_text(section, "verdict"));
-        write_member(stream, " <span class=\"title\">", section, "title", "</span>");
-        fprintf(stream, "<span class=\"quiet\">%s%s%s</span></a></li>\n",
-                hd_counts_text(section, counts), counts[0] != '\0' ? " · " : "",
-                hd_duration_text(hd_json_amount(section, "seconds"), duration));
+        write_member(stream, "</span><span class=\"title\">", section, "title", "</span>");
+        fprintf(stream,
+                "<span class=\"quiet\">%s</span><span class=\"quiet time\">%s</span></a></li>\n",
+                hd_counts_text(section, counts),
+                seconds > 0 ? hd_duration_text(seconds, duration) : "");
     }
     fputs("</ol></nav>\n", stream);
 }

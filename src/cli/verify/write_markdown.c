@@ -113,11 +113,13 @@ static void write_section(FILE *stream, const hd_json_value *section)
 {
     write_member(stream, "## ", section, "title", "\n\n");
     write_verdict(stream, section);
-    write_member(stream, "\n\n", section, "about", "\n\n");
+    fputs("\n\n", stream);
+    hd_escape_markdown_line(stream, hd_json_text(section, "about"));
+    fputs("\n\n", stream);
     const hd_json_value *note = hd_json_get(section, "notes")->first;
     for (; note != NULL; note = note->next) {
         fputs("- ", stream);
-        hd_escape_markdown(stream, note->text);
+        hd_escape_markdown_line(stream, note->text);
         fputs(note->next == NULL ? "\n\n" : "\n", stream);
     }
     const hd_json_value *table = hd_json_get(section, "tables")->first;
@@ -128,7 +130,8 @@ static void write_section(FILE *stream, const hd_json_value *section)
     for (; part != NULL; part = part->next) {
         fputs("- ", stream);
         if (*hd_json_text(part, "name") != '\0') {
-            write_member(stream, "", part, "name", ": ");
+            hd_escape_markdown_line(stream, hd_json_text(part, "name"));
+            fputs(": ", stream);
         }
         write_verdict(stream, part);
         if (*hd_json_text(part, "command") != '\0') {
@@ -155,8 +158,9 @@ void hd_report_write_markdown(FILE *stream, const hd_json_value *report)
     for (const hd_json_value *section = sections->first; section != NULL; section = section->next) {
         write_member(stream, "| ", section, "verdict", " | ");
         write_member(stream, "", section, "title", " | ");
+        double seconds = hd_json_amount(section, "seconds");
         fprintf(stream, "%s | %s |\n", hd_counts_text(section, counts),
-                hd_duration_text(hd_json_amount(section, "seconds"), duration));
+                seconds > 0 ? hd_duration_text(seconds, duration) : "");
     }
     fputc('\n', stream);
     for (const hd_json_value *section = sections->first; section != NULL; section = section->next) {
