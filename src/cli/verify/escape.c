@@ -134,3 +134,20 @@ const char *hd_cell_text(const hd_json_value *cell, char room[CELL_TEXT_MAX])
     }
     return room;
 }
+
+bool hd_column_is_numeric(const hd_json_value *table, size_t column)
+{
+    bool some = false;
+    const hd_json_value *row = hd_json_get(table, "rows")->first;
+    for (; row != NULL; row = row->next) {
+        const hd_json_value *cell = row->first;
+        for (size_t i = 0; i < column; i++) {
+            cell = cell->next;
+        }
+        if (cell->kind != JSON_NUMBER && cell->kind != JSON_NULL) {
+            return false;
+        }
+        some = some || cell->kind == JSON_NUMBER;
+    }
+    return some;
+}

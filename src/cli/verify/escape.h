@@ -21,4 +21,7 @@ void hd_escape_html(FILE *stream, const char *text);
 /* Into `room`, or the value's own text. */
 const char *hd_cell_text(const hd_json_value *cell, char room[CELL_TEXT_MAX]);
 
+/* Whether each cell of a table's column is a number or null. */
+bool hd_column_is_numeric(const hd_json_value *table, size_t column);
+
 #endif

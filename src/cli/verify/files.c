@@ -8,13 +8,19 @@
 
 #include "cli/verify/writers.h"
 
+static void write_json(FILE *stream, const hd_json_value *report)
+{
+    hd_json_writer json = {.stream = stream};
+    hd_json_write(&json, NULL, report);
+}
+
 typedef struct hd_report_format {
     const char *name;
     void (*write)(FILE *stream, const hd_json_value *report);
 } hd_report_format;
 
 static const hd_report_format formats[] = {{"report.md", hd_report_write_markdown},
-                                           {"report.json", hd_report_write_json},
+                                           {"report.json", write_json},
                                            {"report.html", hd_report_write_html}};
 #define FORMAT_COUNT (sizeof formats / sizeof *formats)
 

@@ -14,22 +14,6 @@
 #define WORDS_MAX     24
 #define REASON_LENGTH 300
 
-const char *hd_verdict_text(hd_verdict verdict)
-{
-    static const char *const texts[] = {"PASS", "CHECKED EARLIER", "SKIPPED", "FAIL"};
-    return texts[verdict];
-}
-
-hd_verdict hd_verdict_of(const hd_json_value *object)
-{
-    hd_verdict verdict = VERDICT_PASS;
-    const char *text = hd_json_text(object, "verdict");
-    while (verdict != VERDICT_FAIL && strcmp(text, hd_verdict_text(verdict)) != 0) {
-        verdict++;
-    }
-    return verdict;
-}
-
 static void set_text(hd_verify *verify, hd_json_value *object, const char *key, const char *text)
 {
     hd_json_set(object, key, hd_json_make_text(verify->arena, text));

@@ -4,7 +4,7 @@
 #ifndef HEDDLE_CLI_VERIFY_PART_H
 #define HEDDLE_CLI_VERIFY_PART_H
 
-#include "cli/verify/verify.h"
+#include "cli/verify/section.h"
 
 /* A section without parts, tables and plots. */
 hd_json_value *hd_section_make(hd_verify *verify, const hd_verify_section *row);

@@ -15,7 +15,6 @@
 #include "cli/verify/child.h"
 #include "cli/verify/files.h"
 #include "cli/verify/part.h"
-#include "cli/verify/writers.h"
 #include "heddle/api.h"
 
 static void set_text(hd_verify *verify, const char *key, const char *text)
@@ -109,7 +108,7 @@ static hd_exit_code check_only(const hd_arguments *given)
 
 static void print_line(const hd_json_value *section)
 {
-    char counts[64], duration[32];
+    char counts[VERDICT_TEXT_MAX], duration[VERDICT_TEXT_MAX];
     const char *reason = hd_json_text(section, "reason");
     printf("%-15s %-46s %8s  %s", hd_json_text(section, "verdict"), hd_json_text(section, "title"),
            hd_duration_text(hd_json_amount(section, "seconds"), duration),
@@ -215,7 +214,7 @@ static hd_exit_code verify_all(hd_verify *verify, const hd_arguments *given, hd_
         finish_report(verify, hd_process_clock() - began, hd_arguments_has(given, "--only"));
     code = hd_report_files_write(verify->output, verify->report);
     if (code == EXIT_CODE_OK) {
-        hd_report_write_json(copy->json.stream, verify->report);
+        hd_json_write(&copy->json, NULL, verify->report);
         code = hd_report_finish(copy);
     }
     if (code != EXIT_CODE_OK) {

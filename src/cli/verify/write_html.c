@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "cli/verify/escape.h"
-#include "cli/verify/verify.h"
+#include "cli/verify/verdict.h"
 #include "cli/verify/writers.h"
 
 static const char *badge_class(const char *text)
@@ -125,7 +125,7 @@ static void write_plots(FILE *stream, const hd_json_value *plots)
 
 static void write_parts(FILE *stream, const hd_json_value *parts)
 {
-    char counts[64], duration[32];
+    char counts[VERDICT_TEXT_MAX], duration[VERDICT_TEXT_MAX];
     bool ran = false;
     for (const hd_json_value *part = parts->first; part != NULL; part = part->next) {
         ran = ran || *hd_json_text(part, "command") != '\0';
@@ -175,7 +175,7 @@ static void write_problems(FILE *stream, const hd_json_value *section)
 
 static void write_section(FILE *stream, const hd_json_value *section)
 {
-    char counts[64];
+    char counts[VERDICT_TEXT_MAX];
     write_member(stream, "<section id=\"", section, "id", "\">\n<h2>");
     write_badge(stream, hd_json_text(section, "verdict"));
     write_member(stream, " ", section, "title", "");
@@ -199,7 +199,7 @@ static void write_section(FILE *stream, const hd_json_value *section)
 
 static void write_overview(FILE *stream, const hd_json_value *sections)
 {
-    char counts[64], duration[32];
+    char counts[VERDICT_TEXT_MAX], duration[VERDICT_TEXT_MAX];
     fputs("<nav aria-label=\"Sections\"><ol>\n", stream);
     for (const hd_json_value *section = sections->first; section != NULL; section = section->next) {
         double seconds = hd_json_amount(section, "seconds");
@@ -216,7 +216,7 @@ static void write_overview(FILE *stream, const hd_json_value *sections)
 
 void hd_report_write_html(FILE *stream, const hd_json_value *report)
 {
-    char duration[32];
+    char duration[VERDICT_TEXT_MAX];
     const hd_json_value *sections = hd_json_get(report, "sections");
     const char *class = badge_class(hd_json_text(report, "verdict"));
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

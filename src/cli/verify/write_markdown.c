@@ -1,52 +1,6 @@
 #include "cli/verify/escape.h"
-#include "cli/verify/verify.h"
+#include "cli/verify/verdict.h"
 #include "cli/verify/writers.h"
-
-void hd_report_write_json(FILE *stream, const hd_json_value *report)
-{
-    hd_json_writer json = {.stream = stream};
-    hd_json_write(&json, NULL, report);
-}
-
-bool hd_column_is_numeric(const hd_json_value *table, size_t column)
-{
-    bool some = false;
-    const hd_json_value *row = hd_json_get(table, "rows")->first;
-    for (; row != NULL; row = row->next) {
-        const hd_json_value *cell = row->first;
-        for (size_t i = 0; i < column; i++) {
-            cell = cell->next;
-        }
-        if (cell->kind != JSON_NUMBER && cell->kind != JSON_NULL) {
-            return false;
-        }
-        some = some || cell->kind == JSON_NUMBER;
-    }
-    return some;
-}
-
-const char *hd_duration_text(double seconds, char room[32])
-{
-    if (seconds < 60) {
-        snprintf(room, 32, seconds < 9.95 ? "%.1f s" : "%.0f s", seconds);
-    } else {
-        unsigned whole = (unsigned)(seconds + 0.5);
-        snprintf(room, 32, "%u min %02u s", whole / 60, whole % 60);
-    }
-    return room;
-}
-
-const char *hd_counts_text(const hd_json_value *object, char room[64])
-{
-    double passed = hd_json_amount(object, "passed"), failed = hd_json_amount(object, "failed");
-    room[0] = '\0';
-    if (failed > 0) {
-        snprintf(room, 64, "%.0f passed, %.0f failed", passed, failed);
-    } else if (passed > 0) {
-        snprintf(room, 64, "%.0f passed", passed);
-    }
-    return room;
-}
 
 static void write_row(FILE *stream, const hd_json_value *row)
 {
@@ -96,7 +50,7 @@ static void write_member(FILE *stream, const char *before, const hd_json_value *
 /* One line of the list that follows a section's text: a part, or a line of the overview. */
 static void write_verdict(FILE *stream, const hd_json_value *object)
 {
-    char counts[64], duration[32];
+    char counts[VERDICT_TEXT_MAX], duration[VERDICT_TEXT_MAX];
     write_member(stream, "**", object, "verdict", "**");
     if (*hd_counts_text(object, counts) != '\0') {
         fprintf(stream, ", %s", counts);
@@ -144,7 +98,7 @@ static void write_section(FILE *stream, const hd_json_value *section)
 
 void hd_report_write_markdown(FILE *stream, const hd_json_value *report)
 {
-    char counts[64], duration[32];
+    char counts[VERDICT_TEXT_MAX], duration[VERDICT_TEXT_MAX];
     const hd_json_value *sections = hd_json_get(report, "sections");
     write_member(stream, "# Heddle verification report: ", report, "verdict", "\n\n");
     write_member(stream, "", report, "summary", "\n\n");

@@ -9,7 +9,6 @@
 #include "cli/verify/json_value.h"
 
 /* The stream's error tells whether all was written. */
-void hd_report_write_json(FILE *stream, const hd_json_value *report);
 void hd_report_write_markdown(FILE *stream, const hd_json_value *report);
 void hd_report_write_html(FILE *stream, const hd_json_value *report);
 
@@ -21,14 +20,7 @@ void hd_plot_write_key(FILE *stream, size_t index);
 /* The page's style sheet. */
 extern const char hd_report_style[];
 
-/* Whether each cell of the column is a number or null. */
-bool hd_column_is_numeric(const hd_json_value *table, size_t column);
 /* A table that is longer is folded away until the reader asks. */
 #define TABLE_ROWS_OPEN 14
-
-/* "35 s", "4 min 05 s". */
-const char *hd_duration_text(double seconds, char room[32]);
-/* "12 passed", "12 passed, 1 failed"; "" where nothing was counted. */
-const char *hd_counts_text(const hd_json_value *object, char room[64]);
 
 #endif

@@ -1,25 +1,13 @@
-/* Verify: what a run of `heddle verify` knows and has found. What it finds is one document, which docs/report.md
+/* Section: what a run of `heddle verify` knows and has found, and the table of its sections. What it finds is one document, which docs/report.md
  * describes and which the writers of the three formats walk over: a list of sections, each with the parts that ran
  * for it, tables and plots.
  *
  * Thread-safety: one thread at a time. */
-#ifndef HEDDLE_CLI_VERIFY_VERIFY_H
-#define HEDDLE_CLI_VERIFY_VERIFY_H
+#ifndef HEDDLE_CLI_VERIFY_SECTION_H
+#define HEDDLE_CLI_VERIFY_SECTION_H
 
 #include "cli/failure.h"
-#include "cli/verify/json_value.h"
-
-/* From good to bad. */
-typedef enum hd_verdict {
-    VERDICT_PASS,
-    VERDICT_EARLIER, /* checked earlier, on the same sources; not now */
-    VERDICT_SKIPPED,
-    VERDICT_FAIL
-} hd_verdict;
-
-const char *hd_verdict_text(hd_verdict verdict);
-/* Of the member `verdict`; what is none counts as a failure. */
-hd_verdict hd_verdict_of(const hd_json_value *object);
+#include "cli/verify/verdict.h"
 
 /* A device that rows of the report are about. */
 typedef struct hd_verify_device {
