@@ -20,7 +20,7 @@ PROGRAM = os.environ.get("HEDDLE_PROGRAM", "build/release/heddle")
 DISTURB = os.environ.get("HEDDLE_DISTURB", "")
 SANITIZED = os.environ.get("HEDDLE_SANITIZED", "") not in ("", "OFF")
 COMMANDS = ["info", "run", "bench model", "bench cases", "bench queues", "bench pipeline",
-            "bench batch", "bench alloc"]
+            "bench batch", "bench alloc", "bench memory", "verify"]
 LIMIT_S = 300
 
 
@@ -362,7 +362,9 @@ class Bench(ProgramTest):
                                for via in ("direct", "batch-1", "batch-2", "batch-4")])
         for point in data["points"]:
             self.assertEqual(set(point), {"case", "threads", "via", "ops_per_s", "equal_bits",
-                                          "max_error"})
+                                          "max_error", "p50_ms", "p95_ms", "p99_ms", "latencies"})
+            self.assertEqual(point["latencies"], sorted(point["latencies"]))
+            self.assertIn([0.5, point["p50_ms"]], point["latencies"])
             self.assertTrue(point["equal_bits"])
             self.assertGreater(point["ops_per_s"], 0)
             self.assertTrue(0 < point["max_error"] <= 1e-4)
@@ -427,6 +429,16 @@ class Bench(ProgramTest):
                          [(name, threads) for threads in (1, 3) for name in names])
         for point in data["points"]:
             self.assertTrue(0 < point["lowest_ns"] <= point["ns_per_op"] <= point["highest_ns"])
+
+    def test_memory_stays_as_it_is(self):
+        data = self.report(self.succeed("bench", "memory", "--seconds", "1", "--threads", "2", "--json", "-"),
+                           "bench memory")
+        self.assertEqual(len(data["points"]), 10)
+        runs = [point["runs"] for point in data["points"]]
+        self.assertTrue(runs == sorted(runs) and runs[0] > 0)
+        for point in data["points"]:
+            self.assertEqual(point["mallocs"], -1 if SANITIZED else 0)
+            self.assertLess(point["rss_bytes"], data["points"][0]["rss_bytes"] + (1 << 20))
 
     @unittest.skipUnless(DISTURB, "needs the library that disturbs runs")
     def test_queues_find_one_bit(self):

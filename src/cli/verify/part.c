@@ -224,7 +224,8 @@ void hd_part_take_findings(hd_verify *verify, hd_json_value *section, hd_json_va
     }
     hd_part_count(verify, section, hd_json_amount(findings, "passed"),
                   hd_json_amount(findings, "failed"));
-    hd_verdict verdict = hd_verdict_of(findings);
+    hd_verdict verdict =
+        hd_json_amount(findings, "failed") > 0 ? VERDICT_FAIL : hd_verdict_of(findings);
     const char *reason = hd_json_text(findings, "reason");
     if (hd_verdict_of(part) == VERDICT_PASS && verdict != VERDICT_PASS) {
         set_text(verify, part, "verdict", hd_verdict_text(verdict));
