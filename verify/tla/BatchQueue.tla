@@ -32,36 +32,37 @@ Without(s, x) == SelectSeq(s, LAMBDA y : y # x)
 Elements(s) == {s[i] : i \in 1..Len(s)}
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 
-Init ==
-    /\ q = [list |-> <<>>, line |-> <<>>, stood |-> <<>>, idle |-> <<>>, collecting |-> <<>>,
+InitWith(rows, capacity, delay) == \* the constant fields of hd_batch_queue
+    /\ q = [rows |-> rows, capacity |-> capacity, delay |-> delay, list |-> <<>>, line |-> <<>>, stood |-> <<>>, idle |-> <<>>, collecting |-> <<>>,
             batch |-> [w \in Workers |-> <<>>], called |-> {}, in |-> {}, asleep |-> {},
             closed |-> FALSE, submitted |-> 0, ended |-> 0, taken |-> 0]
     /\ pc = [t \in Requests \cup Workers \cup {Closer} |->
                 IF t \in Workers THEN "collect" ELSE IF t = Closer THEN "open" ELSE "out"]
     /\ work = [w \in Workers |-> {}] /\ held = {} /\ ends = [r \in Requests |-> 0]
+Init == InitWith(MaxRows, Capacity, Delay)
 
 \* ---- under the lock
 Fits(s, w, r) ==
     s.batch[w] = <<>> \/ (((Head(s.batch[w]) \in Odd) = (r \in Odd) \/ Mutant = "kinds_mixed")
-                          /\ Len(s.batch[w]) < MaxRows)
+                          /\ Len(s.batch[w]) < s.rows)
 Call(s, w) ==
     [s EXCEPT !.called = @ \cup {w}, !.asleep = @ \ {w}, !.idle = Without(@, w),
               !.collecting = Without(@, w)]
 Open(s, r) == SelectSeq(s.collecting, LAMBDA w : Fits(s, w, r))
-HasRoom(s, r) == Len(s.list) < Capacity \/ Open(s, r) # <<>>
+HasRoom(s, r) == Len(s.list) < s.capacity \/ Open(s, r) # <<>>
 
 TakeIn(s0, r) ==
     LET s == [s0 EXCEPT !.submitted = @ + 1, !.in = @ \cup {r}]
         joined == [s EXCEPT !.batch[Head(Open(s, r))] = Append(@, r), !.taken = @ + 1]
         queued == [s EXCEPT !.list = Append(@, r)]
     IN IF Open(s, r) # <<>>
-       THEN IF Len(joined.batch[Head(Open(s, r))]) = MaxRows THEN Call(joined, Head(Open(s, r))) ELSE joined
+       THEN IF Len(joined.batch[Head(Open(s, r))]) = s.rows THEN Call(joined, Head(Open(s, r))) ELSE joined
        ELSE IF s.idle # <<>>
        THEN IF Mutant = "idle_not_called" THEN queued ELSE Call(queued, Head(s.idle))
        ELSE IF s.collecting # <<>> THEN Call(queued, Head(s.collecting))
        ELSE queued
 
-CanServe(s) == s.line # <<>> /\ Len(s.list) < Capacity /\ ~s.closed
+CanServe(s) == s.line # <<>> /\ Len(s.list) < s.capacity /\ ~s.closed
 Front(s) == IF s.line = <<>> THEN "nobody" ELSE IF Mutant = "line_from_behind" THEN s.line[Len(s.line)] ELSE Head(s.line)
 RECURSIVE Serve(_)
 Serve(s) ==
@@ -91,7 +92,7 @@ LookAround(w, s0) ==
     IN IF s.batch[w] = <<>> /\ ~s.closed
        THEN /\ q' = [s EXCEPT !.idle = <<w>> \o @, !.called = @ \ {w}, !.asleep = @ \cup {w}]
             /\ Go(w, "idle") /\ work' = [work EXCEPT ![w] = {}]
-       ELSE IF Delay /\ s.batch[w] # <<>> /\ Len(s.batch[w]) < MaxRows /\ s.list = <<>> /\ ~s.closed
+       ELSE IF s.delay /\ s.batch[w] # <<>> /\ Len(s.batch[w]) < s.rows /\ s.list = <<>> /\ ~s.closed
        THEN /\ q' = [s EXCEPT !.collecting = <<w>> \o @, !.called = @ \ {w}, !.asleep = @ \cup {w}]
             /\ Go(w, "more") /\ work' = [work EXCEPT ![w] = {}]
        ELSE Leave(w, s)
@@ -179,8 +180,8 @@ Spec == Init /\ [][Next]_vars /\ WF_vars(CloserStep) /\ WF_vars(\E w \in Workers
 Law == q.submitted = q.ended + Len(q.list) + q.taken
 Taken == q.submitted = Cardinality(q.in)
 EndsOnce == \A r \in Requests : ends[r] <= 1 /\ (ends[r] = 1 => r \in q.in)
-Bounded == Len(q.list) <= Capacity
-LineMeansFull == q.line # <<>> => Len(q.list) = Capacity \/ q.closed
+Bounded == Len(q.list) <= q.capacity
+LineMeansFull == q.line # <<>> => Len(q.list) = q.capacity \/ q.closed
 OneKind == \A w \in Workers : work[w] \subseteq Odd \/ work[w] \cap Odd = {}
 FirstComeFirstServed == \* stood: those who had to stand in line, in the order in which they came; a ghost
     \A i, k \in 1..Len(q.stood) : i < k /\ q.stood[k] \in q.in => q.stood[i] \in q.in

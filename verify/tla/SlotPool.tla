@@ -51,11 +51,13 @@ Without(q, u) == SelectSeq(q, LAMBDA x : x # u)
 Go(t, where) == pc' = [pc EXCEPT ![t] = where]
 Take(s) == free' = free \ {s} /\ remembered' = remembered \ {s}
 
-Init ==
-    /\ free = All /\ remembered = {} /\ waiting = 0 /\ closed = FALSE
+InitWith(leased) == \* user -> slot that it has from the start
+    /\ free = All \ {leased[u] : u \in DOMAIN leased} /\ remembered = {} /\ waiting = 0 /\ closed = FALSE
     /\ lock = Nobody /\ queue = <<>> /\ granted = [u \in Users |-> None] /\ closing = 0
     /\ served = Start /\ taken = None /\ asleep = {}
-    /\ slot = [u \in Users |-> None] /\ pc = [t \in Threads |-> "out"] /\ stopped = {}
+    /\ slot = [u \in Users |-> IF u \in DOMAIN leased THEN leased[u] ELSE None]
+    /\ pc = [t \in Threads |-> IF t \in DOMAIN leased THEN "hold" ELSE "out"] /\ stopped = {}
+Init == InitWith(<<>>)
 
 \* ---- hd_slot_pool_lease
 Begin(u) == \* the first look at closed

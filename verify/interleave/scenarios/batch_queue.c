@@ -28,6 +28,9 @@ static batch_state *batch_open(uint32_t max_rows, uint32_t capacity, uint64_t ma
     state->queue.max_delay = max_delay;
     scenario_require("explorer", hd_batch_queue_init(&state->queue) == HD_OK);
     trace_name(&state->queue, sizeof state->queue, "queue");
+    trace_name(state->workers, sizeof state->workers, "workers");
+    scenario_event("queue of %u rows, %u requests, delay %u", max_rows, capacity,
+                   (unsigned)max_delay);
     trace_name(state->requests, sizeof state->requests, "requests");
     for (uint32_t i = 0; i < 2; i++) {
         scenario_require("explorer", hd_batch_worker_init(&state->workers[i]) == HD_OK);
@@ -53,21 +56,61 @@ static void batch_end(batch_state *state)
     hd_free(state);
 }
 
-static void use_all(const hd_batch_list *batch)
+/* The end of requests. For traces: what they are, and that all of them have ended. */
+static void use_all(batch_state *state, const hd_batch_list *batch)
 {
     hd_batch_request *next;
     for (hd_batch_request *request = batch->first; request != NULL; request = next) {
         next = request->next;
+        scenario_event("has %u", (unsigned)((batch_request *)request - state->requests));
+    }
+    for (hd_batch_request *request = batch->first; request != NULL; request = next) {
+        next = request->next;
         ((batch_request *)request)->used++;
     }
+    scenario_event("ended");
+}
+
+/* The calls, with what they are given and what they answer, for traces. */
+static void close_queue(batch_state *state, hd_batch_list *out_cancelled)
+{
+    scenario_event("calls %s", out_cancelled == NULL ? "drain" : "cancel");
+    hd_batch_queue_close(&state->queue, out_cancelled);
+    scenario_event("answers");
+}
+
+static void end_cancelled(batch_state *state, const hd_batch_list *cancelled)
+{
+    use_all(state, cancelled);
+    scenario_event("calls end");
+    hd_batch_queue_end(&state->queue, cancelled->count);
+    scenario_event("answers");
+}
+
+static hd_status await_all(batch_state *state, uint64_t deadline)
+{
+    scenario_event("calls await");
+    hd_status status = hd_batch_queue_await(&state->queue, deadline);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
+static bool collect(batch_state *state, uint32_t number, hd_batch_list *out_batch)
+{
+    scenario_event("calls collect %u", (unsigned)number);
+    bool more = hd_batch_queue_collect(&state->queue, &state->workers[number], out_batch);
+    scenario_event("answers %d", more);
+    return more;
 }
 
 static hd_status put(batch_state *state, uint32_t number, uint32_t kind, uint64_t deadline)
 {
     batch_request *request = &state->requests[number];
     request->request = (hd_batch_request){.kind = &state->kinds[kind], .rows = 1};
+    scenario_event("calls submit %u %u", (unsigned)number, (unsigned)kind);
     hd_status status = SCENARIO_LIMITED(
         deadline, HD_EXHAUSTED, hd_batch_queue_submit(&state->queue, &request->request, deadline));
+    scenario_event("answers %d", (int)status);
     if (status == HD_OK) {
         request->submitted = true;
     } else {
@@ -79,12 +122,12 @@ static hd_status put(batch_state *state, uint32_t number, uint32_t kind, uint64_
 static void work(batch_state *state, uint32_t number)
 {
     hd_batch_list batch;
-    while (hd_batch_queue_collect(&state->queue, &state->workers[number], &batch)) {
+    while (collect(state, number, &batch)) {
         scenario_require("BOUND.rows", batch.rows <= state->queue.max_rows);
         for (const hd_batch_request *r = batch.first; r != NULL; r = r->next) {
             scenario_require("BITS.one-kind", r->kind == batch.first->kind);
         }
-        use_all(&batch);
+        use_all(state, &batch);
     }
 }
 
@@ -136,11 +179,11 @@ static void serve(batch_state *state, bool two_workers, uint32_t count, void (*c
     for (uint32_t i = 0; i < count; i++) {
         hd_thread_join(&threads[i]);
     }
-    scenario_require("BOUND.served", hd_batch_queue_await(&state->queue, HD_FOREVER) == HD_OK);
+    scenario_require("BOUND.served", await_all(state, HD_FOREVER) == HD_OK);
     for (uint32_t i = 0; i < REQUESTS; i++) { /* all ended, and this thread sees it */
         state->requests[i].used += 0;
     }
-    hd_batch_queue_close(&state->queue, NULL);
+    close_queue(state, NULL);
     hd_thread_join(&workers[0]);
     if (two_workers) {
         hd_thread_join(&workers[1]);
@@ -175,7 +218,7 @@ static void full_and_release(void)
     scenario_start(&worker, "worker", run_first_worker, state);
     hd_thread_join(&first);
     hd_thread_join(&second);
-    hd_batch_queue_close(&state->queue, NULL);
+    close_queue(state, NULL);
     hd_thread_join(&worker);
     batch_end(state);
 }
@@ -189,12 +232,11 @@ static void close_against(batch_state *state, bool cancels, bool full)
     }
     scenario_start(&worker, "worker", run_first_worker, state);
     scenario_start(&submitter, "submitter", put_closable, state);
-    hd_batch_queue_close(&state->queue, cancels ? &cancelled : NULL);
+    close_queue(state, cancels ? &cancelled : NULL);
     if (cancels) {
-        use_all(&cancelled);
-        hd_batch_queue_end(&state->queue, cancelled.count);
+        end_cancelled(state, &cancelled);
     }
-    scenario_require("BOUND.ends", hd_batch_queue_await(&state->queue, HD_FOREVER) == HD_OK);
+    scenario_require("BOUND.ends", await_all(state, HD_FOREVER) == HD_OK);
     hd_thread_join(&worker);
     hd_thread_join(&submitter);
     batch_end(state);
@@ -245,9 +287,8 @@ static void close_against_two_in_line(void)
     scenario_require("SAFE.room", put(state, 2, 1, 0) == HD_OK);
     scenario_start(&first, "first", put_closable, state);
     scenario_start(&second, "second", put_second_closable, state);
-    hd_batch_queue_close(&state->queue, &cancelled);
-    use_all(&cancelled);
-    hd_batch_queue_end(&state->queue, cancelled.count);
+    close_queue(state, &cancelled);
+    end_cancelled(state, &cancelled);
     hd_thread_join(&first);
     hd_thread_join(&second);
     batch_end(state);
@@ -265,16 +306,14 @@ static void line_in_order(void)
     scenario_start(&second, "second", put_second_closable, state);
     for (uint32_t i = 0; i < REQUESTS; i++) {
         const hd_batch_request *front = first_in_line(state);
-        scenario_require("BOUND.served",
-                         hd_batch_queue_collect(&state->queue, &state->workers[0], &batch));
+        scenario_require("BOUND.served", collect(state, 0, &batch));
         scenario_require("BOUND.first-come-first-served",
                          batch.count == 1 && (next == NULL || batch.first == next));
-        use_all(&batch);
+        use_all(state, &batch);
         next = front;
     }
-    hd_batch_queue_close(&state->queue, NULL);
-    scenario_require("ONCE.over",
-                     !hd_batch_queue_collect(&state->queue, &state->workers[0], &batch));
+    close_queue(state, NULL);
+    scenario_require("ONCE.over", !collect(state, 0, &batch));
     hd_thread_join(&first);
     hd_thread_join(&second);
     batch_end(state);
@@ -289,9 +328,8 @@ static void run_canceller(void *argument)
 {
     batch_state *state = argument;
     hd_batch_list cancelled;
-    hd_batch_queue_close(&state->queue, &cancelled);
-    use_all(&cancelled);
-    hd_batch_queue_end(&state->queue, cancelled.count);
+    close_queue(state, &cancelled);
+    end_cancelled(state, &cancelled);
 }
 
 /* One drains with a limit while another cancels. */
@@ -302,9 +340,9 @@ static void drain_against_cancel(void)
     scenario_require("SAFE.room", put(state, 0, 0, 0) == HD_OK);
     scenario_start(&worker, "worker", run_first_worker, state);
     scenario_start(&canceller, "canceller", run_canceller, state);
-    hd_batch_queue_close(&state->queue, NULL);
-    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
-                                        hd_batch_queue_await(&state->queue, SCENARIO_LATER));
+    close_queue(state, NULL);
+    hd_status status =
+        SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET, await_all(state, SCENARIO_LATER));
     scenario_require("BOUND.limited", status == HD_OK || status == HD_NOT_YET);
     hd_thread_join(&worker);
     hd_thread_join(&canceller);

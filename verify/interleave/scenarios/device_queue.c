@@ -155,6 +155,7 @@ static queue_state *queue_open(void)
     state->unit.backend = &backend;
     scenario_require("explorer", hd_device_queue_init(&state->queue, &state->unit, 0) == HD_OK);
     trace_name(&state->queue, sizeof state->queue, "device queue");
+    trace_name(&state->lost, sizeof state->lost, "lost");
     return state;
 }
 
@@ -169,7 +170,18 @@ static hd_status submit_one(queue_state *state, uint32_t thread, uint64_t *out_p
 {
     void *outputs[] = {&state->results[thread]};
     hd_launch launch = {.outputs = outputs}; /* read before submit returns */
-    return hd_device_queue_submit(&state->queue, &launch, out_point);
+    scenario_event("calls submit %u", thread);
+    hd_status status = hd_device_queue_submit(&state->queue, &launch, out_point);
+    scenario_event("answers %d %u", (int)status, status == HD_OK ? (unsigned)*out_point : 0);
+    return status;
+}
+
+static hd_status wait_for_one(queue_state *state, uint64_t point)
+{
+    scenario_event("calls wait %u", (unsigned)point);
+    hd_status status = hd_device_queue_wait(&state->queue, point);
+    scenario_event("answers %d", (int)status);
+    return status;
 }
 
 static void submit_and_wait(queue_state *state, uint32_t thread)
@@ -177,7 +189,7 @@ static void submit_and_wait(queue_state *state, uint32_t thread)
     uint64_t point;
     scenario_require("SAFE.submit", submit_one(state, thread, &point) == HD_OK);
     scenario_outcome((uint32_t)point);
-    scenario_require("BOUND.reached", hd_device_queue_wait(&state->queue, point) == HD_OK);
+    scenario_require("BOUND.reached", wait_for_one(state, point) == HD_OK);
     scenario_require("SAFE.own-point", state->results[thread] == point);
     state->results[thread] = 0; /* its memory is the caller's again (REUSE) */
 }
@@ -199,7 +211,7 @@ static void submit_to_losing(queue_state *state, uint32_t thread)
     uint64_t point;
     hd_status status = submit_one(state, thread, &point);
     if (status == HD_OK) {
-        status = hd_device_queue_wait(&state->queue, point);
+        status = wait_for_one(state, point);
         scenario_require("STATUS.lost", status == HD_OK || status == HD_LOST);
         scenario_require("SAFE.own-point", state->results[thread] == (status == HD_OK ? point : 0));
         scenario_outcome(status == HD_OK ? 0 : 1);

@@ -133,6 +133,7 @@ static void land(hd_flight *flight, hd_status status)
 {
     flight_state *self = (flight_state *)flight;
     watch_state *state = self->state;
+    scenario_event("lands %u %d", (unsigned)(self - state->flights), (int)status);
     uint64_t lane = UINT64_C(1) << state->stream.number;
     scenario_require("ONCE.landed-in-order", flight == &state->flights[state->landed].flight);
     scenario_require("REUSE.lane", (hd_load_relaxed(&state->reclaim.runners) & lane) != 0);
@@ -148,6 +149,7 @@ static void land(hd_flight *flight, hd_status status)
 static void finish(hd_flight *flight)
 {
     watch_state *state = ((flight_state *)flight)->state;
+    scenario_event("finishes %u", (unsigned)((flight_state *)flight - state->flights));
     scenario_require("ONCE.point-reached",
                      hd_timeline_reached(&state->stream.timeline, flight->work.point));
     if (hd_add_acq_rel(&state->finished, 1) + 1 == FLIGHT_COUNT && state->ends) {
@@ -160,6 +162,10 @@ static watch_state *watch_open(void)
 {
     watch_state *state = hd_alloc_zero(1, sizeof *state);
     scenario_require("explorer", state != NULL);
+    trace_name(&state->hardware, sizeof state->hardware, "hardware queue");
+    trace_name(&state->watcher, sizeof state->watcher, "watcher");
+    trace_name(&state->reclaim.runners, sizeof state->reclaim.runners, "lanes");
+    trace_name(&state->stream.timeline, sizeof state->stream.timeline, "timeline");
     state->unit.backend = &backend;
     state->stream = (hd_stream_state){.number = 1, .depth = FLIGHT_COUNT};
     hd_memory_account_init(&state->account, 0);
@@ -181,8 +187,6 @@ static watch_state *watch_open(void)
         flight->flight =
             (hd_flight){.work = {.stream = &state->stream}, .land = land, .finish = finish};
     }
-    trace_name(&state->hardware, sizeof state->hardware, "hardware queue");
-    trace_name(&state->watcher, sizeof state->watcher, "watcher");
     return state;
 }
 
@@ -208,7 +212,9 @@ static void begin(watch_state *state, uint32_t number)
 {
     hd_flight *flight = &state->flights[number].flight;
     flight->work.point = hd_timeline_submit(&state->stream.timeline);
+    scenario_event("calls begin %u", number);
     hd_device_watcher_begin(&state->watcher, flight);
+    scenario_event("answers");
 }
 
 static hd_work_result end(watch_state *state, uint32_t number, bool is_run)
@@ -221,7 +227,9 @@ static hd_work_result end(watch_state *state, uint32_t number, bool is_run)
         scenario_require("explorer", hd_device_queue_submit(&state->queue, &launch,
                                                             &flight->flight.point) == HD_OK);
     }
+    scenario_event("calls end %u %s", number, is_run ? "run" : "mark");
     hd_work_result result = hd_device_watcher_end(&state->watcher, &flight->flight);
+    scenario_event("answers");
     scenario_require("ONCE.left", result == HD_WORK_SUBMITTED || !is_run);
     return result;
 }
@@ -237,8 +245,10 @@ static void run_both(watch_state *state, bool second_is_run)
 
 static void drain(watch_state *state)
 {
-    scenario_require("BOUND.drained",
-                     hd_device_watcher_drain(&state->watcher, HD_FOREVER) == HD_OK);
+    scenario_event("calls drain");
+    hd_status status = hd_device_watcher_drain(&state->watcher, HD_FOREVER);
+    scenario_event("answers");
+    scenario_require("BOUND.drained", status == HD_OK);
     scenario_require("ONCE.final", hd_load_relaxed(&state->finished) == FLIGHT_COUNT);
 }
 
@@ -291,7 +301,9 @@ static void await_the_lane(void)
     begin(state, 0);
     end(state, 0, true);
     begin(state, 1);
+    scenario_event("calls await 1");
     hd_device_watcher_await(&state->watcher, &state->flights[1].flight);
+    scenario_event("answers");
     scenario_require("REUSE.lane", state->landed == 1 && state->flights[0].output == 1);
     state->flights[0].result = 0;
     scenario_require("ONCE.alone", end(state, 1, false) == HD_WORK_DONE);

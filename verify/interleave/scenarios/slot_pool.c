@@ -12,6 +12,46 @@ typedef struct pool_state {
     uint32_t order;      /* how many were served, written by whoever has slot 1 */
 } pool_state;
 
+/* The calls, with what they are given and what they answer, for traces. */
+static hd_status lease_slot(pool_state *state, uint32_t hint, uint64_t deadline, uint32_t *out_slot)
+{
+    scenario_event("calls lease");
+    hd_status status = hd_slot_pool_lease(&state->pool, hint, deadline, out_slot);
+    scenario_event("answers %d", (int)*out_slot);
+    return status;
+}
+
+static hd_status lease_for_run(pool_state *state, uint32_t hint, uint64_t deadline,
+                               const hd_stop *stop, uint32_t *out_slot)
+{
+    scenario_event("calls run");
+    hd_status status = hd_slot_pool_lease_for_run(&state->pool, hint, deadline, stop, out_slot);
+    scenario_event("answers %d", (int)*out_slot);
+    return status;
+}
+
+static void return_slot(pool_state *state, uint32_t slot)
+{
+    scenario_event("calls return %u", slot);
+    hd_slot_pool_return(&state->pool, slot);
+    scenario_event("answers");
+}
+
+static void forget_slot(pool_state *state, uint32_t slot)
+{
+    scenario_event("calls forget %u", slot);
+    hd_slot_pool_forget(&state->pool, slot);
+    scenario_event("answers");
+}
+
+static hd_status close_pool(pool_state *state, uint64_t deadline)
+{
+    scenario_event("calls close");
+    hd_status status = hd_slot_pool_close(&state->pool, deadline);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
 static pool_state *pool_open(uint32_t idle_count)
 {
     pool_state *state = hd_alloc_aligned(sizeof *state);
@@ -26,9 +66,9 @@ static pool_state *pool_open(uint32_t idle_count)
     /* As if slots idle_count + 1 to 31 were leased. */
     uint32_t slot;
     for (uint32_t i = idle_count + 1; i < HD_STREAM_COUNT; i++) {
-        scenario_require("SAFE.wish",
-                         hd_slot_pool_lease(&state->pool, i, 0, &slot) == HD_OK && slot == i);
+        scenario_require("SAFE.wish", lease_slot(state, i, 0, &slot) == HD_OK && slot == i);
     }
+    scenario_event("pool of %u", idle_count);
     return state;
 }
 
@@ -47,7 +87,7 @@ static void use_and_return(pool_state *state, hd_status status, uint32_t slot)
     if (status == HD_OK) {
         scenario_require("SAFE.slot-was-idle", slot <= state->idle_count);
         state->used[slot]++;
-        hd_slot_pool_return(&state->pool, slot);
+        return_slot(state, slot);
     } else {
         scenario_require("SAFE.no-slot", slot == HD_SLOT_NONE);
     }
@@ -56,8 +96,8 @@ static void use_and_return(pool_state *state, hd_status status, uint32_t slot)
 static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t deadline)
 {
     uint32_t slot;
-    hd_status status = SCENARIO_LIMITED(deadline, HD_EXHAUSTED,
-                                        hd_slot_pool_lease(&state->pool, hint, deadline, &slot));
+    hd_status status =
+        SCENARIO_LIMITED(deadline, HD_EXHAUSTED, lease_slot(state, hint, deadline, &slot));
     scenario_require("SAFE.spare-is-for-runs", slot != HD_SLOT_SPARE);
     use_and_return(state, status, slot);
     return status;
@@ -66,9 +106,8 @@ static hd_status lease_and_return(pool_state *state, uint32_t hint, uint64_t dea
 static hd_status run_and_return(pool_state *state, uint64_t deadline)
 {
     uint32_t slot;
-    hd_status status = SCENARIO_LIMITED(
-        deadline, HD_EXHAUSTED,
-        hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, deadline, NULL, &slot));
+    hd_status status = SCENARIO_LIMITED(deadline, HD_EXHAUSTED,
+                                        lease_for_run(state, HD_SLOT_NONE, deadline, NULL, &slot));
     use_and_return(state, status, slot);
     return status;
 }
@@ -93,8 +132,7 @@ static hd_status run_until_stopped(pool_state *state, uint32_t looks)
 {
     counted_stop stop = {.stop = {.look = look_counted, .commit = look_counted}, .looks = looks};
     uint32_t slot;
-    hd_status status =
-        hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, HD_FOREVER, &stop.stop, &slot);
+    hd_status status = lease_for_run(state, HD_SLOT_NONE, HD_FOREVER, &stop.stop, &slot);
     use_and_return(state, status, slot);
     return status;
 }
@@ -150,13 +188,13 @@ static void run_forgetting(void *argument)
 {
     pool_state *state = argument;
     run_waiting(argument);
-    hd_slot_pool_forget(&state->pool, 1);
+    forget_slot(state, 1);
 }
 
 static void run_forget_only(void *argument)
 {
     pool_state *state = argument;
-    hd_slot_pool_forget(&state->pool, 1);
+    forget_slot(state, 1);
 }
 
 static void run_closable(void *argument)
@@ -210,14 +248,13 @@ static void spare_comes_back(void)
 {
     pool_state *state = pool_open(0);
     uint32_t slot;
-    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL,
-                                                              &slot) == HD_OK &&
+    scenario_require("SAFE.spare", lease_for_run(state, HD_SLOT_NONE, 0, NULL, &slot) == HD_OK &&
                                        slot == HD_SLOT_SPARE);
     state->used[slot]++;
     hd_thread owner, run;
     scenario_start(&owner, "owner", run_limited, state);
     scenario_start(&run, "run", run_patiently, state);
-    hd_slot_pool_return(&state->pool, slot);
+    return_slot(state, slot);
     hd_thread_join(&run);
     hd_thread_join(&owner);
     pool_end(state);
@@ -227,7 +264,7 @@ static void return_spare(void *argument)
 {
     pool_state *state = argument;
     state->used[HD_SLOT_SPARE]++;
-    hd_slot_pool_return(&state->pool, HD_SLOT_SPARE);
+    return_slot(state, HD_SLOT_SPARE);
 }
 
 /* All slots have come back but the spare, which a run has. */
@@ -235,16 +272,15 @@ static void close_against_spare(void)
 {
     pool_state *state = pool_open(0);
     uint32_t slot;
-    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL,
-                                                              &slot) == HD_OK &&
+    scenario_require("SAFE.spare", lease_for_run(state, HD_SLOT_NONE, 0, NULL, &slot) == HD_OK &&
                                        slot == HD_SLOT_SPARE);
     for (uint32_t i = 1; i < HD_STREAM_COUNT; i++) {
-        hd_slot_pool_return(&state->pool, i);
+        return_slot(state, i);
     }
     state->idle_count = HD_STREAM_COUNT - 1;
     hd_thread run;
     scenario_start(&run, "run", return_spare, state);
-    scenario_require("BOUND.close", hd_slot_pool_close(&state->pool, HD_FOREVER) == HD_OK);
+    scenario_require("BOUND.close", close_pool(state, HD_FOREVER) == HD_OK);
     state->used[HD_SLOT_SPARE]++;
     hd_thread_join(&run);
     pool_end(state);
@@ -259,8 +295,7 @@ static void close_with(uint32_t count, void (*const *runs)(void *), uint64_t dea
     for (uint32_t i = 0; i < count; i++) {
         scenario_start(&threads[i], i == 0 ? "first" : "second", runs[i], state);
     }
-    hd_status status =
-        SCENARIO_LIMITED(deadline, HD_NOT_YET, hd_slot_pool_close(&state->pool, deadline));
+    hd_status status = SCENARIO_LIMITED(deadline, HD_NOT_YET, close_pool(state, deadline));
     if (status == HD_OK) {
         /* What every owner did with its slot is seen, and nobody becomes an owner now: a thread that
          * still takes a slot gives it back unused. */
@@ -274,8 +309,7 @@ static void close_with(uint32_t count, void (*const *runs)(void *), uint64_t dea
         hd_thread_join(&threads[i]);
     }
     uint32_t slot;
-    scenario_require("SAFE.stays-closed",
-                     hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_CLOSED);
+    scenario_require("SAFE.stays-closed", lease_slot(state, 1, 0, &slot) == HD_CLOSED);
     pool_end(state);
 }
 
@@ -300,7 +334,7 @@ static void close_against_waiter(void)
     pool_state *state = pool_open(0);
     hd_thread waiter;
     scenario_start(&waiter, "waiter", run_closable, state);
-    hd_status status = hd_slot_pool_close(&state->pool, SCENARIO_LATER);
+    hd_status status = close_pool(state, SCENARIO_LATER);
     scenario_require("BOUND.close", status == HD_NOT_YET);
     hd_thread_join(&waiter);
     pool_end(state);
@@ -311,11 +345,11 @@ static void return_against_limit(void)
 {
     pool_state *state = pool_open(1);
     uint32_t slot;
-    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    scenario_require("SAFE.one", lease_slot(state, 1, 0, &slot) == HD_OK);
     state->used[slot]++;
     hd_thread waiter;
     scenario_start(&waiter, "waiter", run_limited, state);
-    hd_slot_pool_return(&state->pool, slot);
+    return_slot(state, slot);
     hd_thread_join(&waiter);
     pool_end(state);
 }
@@ -325,12 +359,12 @@ static void return_against_two(void)
 {
     pool_state *state = pool_open(1);
     uint32_t slot;
-    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    scenario_require("SAFE.one", lease_slot(state, 1, 0, &slot) == HD_OK);
     state->used[slot]++;
     hd_thread first, second;
     scenario_start(&first, "first", run_waiting, state);
     scenario_start(&second, "second", run_limited, state);
-    hd_slot_pool_return(&state->pool, slot);
+    return_slot(state, slot);
     hd_thread_join(&first);
     hd_thread_join(&second);
     pool_end(state);
@@ -341,12 +375,12 @@ static void limit_leaves_the_end(void)
 {
     pool_state *state = pool_open(1);
     uint32_t slot;
-    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    scenario_require("SAFE.one", lease_slot(state, 1, 0, &slot) == HD_OK);
     hd_thread threads[3];
     scenario_start(&threads[0], "first", run_waiting, state);
     scenario_start(&threads[1], "second", run_limited, state);
     scenario_start(&threads[2], "third", run_waiting, state);
-    hd_slot_pool_return(&state->pool, slot);
+    return_slot(state, slot);
     for (uint32_t i = 0; i < 3; i++) {
         hd_thread_join(&threads[i]);
     }
@@ -357,11 +391,10 @@ static void limit_leaves_the_end(void)
 static void queue_up(pool_state *state, uint32_t place)
 {
     uint32_t slot;
-    scenario_require("BOUND.served",
-                     hd_slot_pool_lease(&state->pool, HD_SLOT_NONE, HD_FOREVER, &slot) == HD_OK);
+    scenario_require("BOUND.served", lease_slot(state, HD_SLOT_NONE, HD_FOREVER, &slot) == HD_OK);
     scenario_require("BOUND.first-come-first-served", state->order == place);
     state->order++;
-    hd_slot_pool_return(&state->pool, slot);
+    return_slot(state, slot);
 }
 
 static void queue_up_first(void *argument)
@@ -393,14 +426,14 @@ static void line_of(uint32_t count)
     pool_state *state = pool_open(1);
     hd_thread threads[3];
     uint32_t slot;
-    scenario_require("SAFE.one", hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK);
+    scenario_require("SAFE.one", lease_slot(state, 1, 0, &slot) == HD_OK);
     for (uint32_t i = 0; i < count; i++) {
         scenario_start(&threads[i], "in line", runs[i], state);
         if (i + 1 < count) {
             await_line(state, i + 1);
         }
     }
-    hd_slot_pool_return(&state->pool, slot);
+    return_slot(state, slot);
     for (uint32_t i = 0; i < count; i++) {
         hd_thread_join(&threads[i]);
     }
@@ -423,10 +456,9 @@ static void stopped_without_a_slot(void)
 {
     pool_state *state = pool_open(0);
     uint32_t spare;
-    scenario_require("SAFE.spare", hd_slot_pool_lease_for_run(&state->pool, HD_SLOT_NONE, 0, NULL,
-                                                              &spare) == HD_OK);
+    scenario_require("SAFE.spare", lease_for_run(state, HD_SLOT_NONE, 0, NULL, &spare) == HD_OK);
     scenario_require("ONCE.stopped", run_until_stopped(state, 1) == HD_CANCELLED);
-    hd_slot_pool_return(&state->pool, spare);
+    return_slot(state, spare);
     scenario_require("BOUND.served", run_and_return(state, HD_FOREVER) == HD_OK);
     pool_end(state);
 }
