@@ -1,29 +1,32 @@
 /* Convolution block, the template: included once by the file of each instruction set, which defines
- *   vector, LANES, PIXELS, DEPTHWISE_PIXELS, DEPTHWISE_VECTORS (sizes of the register blocks), KERNELS (the table's name),
- *   vector_set, vector_load, vector_store, vector_load_some, vector_store_some (first n lanes; n may be
- *   LANES), vector_stream (past the caches, at an address
- *   aligned to the vector), vector_fma, vector_add, vector_subtract, vector_multiply, vector_max, vector_min (of two equal or of a NaN:
- *   the second operand, as on x86), vector_select_negative (x < 0 ? a : b), transpose_block. */
+ *   PIXELS, DEPTHWISE_PIXELS, DEPTHWISE_VECTORS   the sizes of the register blocks, with PIXEL_LIST and DEPTHWISE_PIXEL_LIST
+ *   PLANE_OUTPUTS, PLANE_LIST, PLANE_LIST_WIDE    those of convolution_planes_template.h
+ *   KERNELS                                       the table's name */
+#include "hal/cpu/lanes_transpose.h"
 
 #define INLINE    static inline __attribute__((always_inline))
 #define MOST_SUMS (2 * (PIXELS > DEPTHWISE_PIXELS ? PIXELS : DEPTHWISE_PIXELS))
-#define UNROLL    _Pragma("GCC unroll 32")
+/* Keeps the compiler from making one pointer a pixel of the few that address them all. */
+#define HIDE(pointer) __asm__("" : "+r"(pointer))
 
-INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vector x)
+INLINE lanes activate(hd_activation_kind kind, lanes alpha, lanes beta, lanes x)
 {
-    const vector zero = vector_set(0.0F);
+    const lanes zero = lanes_set(0.0F);
     switch (kind) {
     case HD_ACTIVATION_RELU:
-        return vector_max(zero, x);
+        return lanes_larger(zero, x);
     case HD_ACTIVATION_CLIP:
-        return vector_min(beta, vector_max(alpha, x));
+        return lanes_smaller(beta, lanes_larger(alpha, x));
     case HD_ACTIVATION_LEAKY_RELU:
-        return vector_select_negative(x, vector_multiply(alpha, x), x);
+        return lanes_select(lanes_less(x, zero), alpha * x, x);
     case HD_ACTIVATION_HARD_SIGMOID:
     case HD_ACTIVATION_HARD_SWISH: {
-        vector gate = vector_add(vector_multiply(alpha, x), beta);
-        gate = vector_min(vector_set(1.0F), vector_max(zero, gate));
-        return kind == HD_ACTIVATION_HARD_SWISH ? vector_multiply(x, gate) : gate;
+        lanes gate = alpha * x + beta;
+        gate = lanes_smaller(lanes_set(1.0F), lanes_larger(zero, gate));
+        if (kind == HD_ACTIVATION_HARD_SWISH) {
+            gate = x * gate;
+        }
+        return gate;
     }
     default:
         return x;
@@ -35,42 +38,43 @@ INLINE vector activate(hd_activation_kind kind, vector alpha, vector beta, vecto
 INLINE void finish_kind(const hd_cpu_convolution_block *block, int64_t offset, const float *sums,
                         int64_t vectors, hd_activation_kind kind)
 {
-    const vector alpha = vector_set(block->activation.alpha),
-                 beta = vector_set(block->activation.beta);
+    const lanes alpha = lanes_set(block->activation.alpha),
+                beta = lanes_set(block->activation.beta);
     /* Multiplying by 1 and adding -0 change no value. */
-    const vector scale = vector_set(block->activation.scales ? block->activation.scale : 1.0F);
-    const vector shift = vector_set(block->activation.scales ? block->activation.shift : -0.0F);
+    const lanes scale = lanes_set(block->activation.scales ? block->activation.scale : 1.0F);
+    const lanes shift = lanes_set(block->activation.scales ? block->activation.shift : -0.0F);
     const int64_t pixels = block->pixels;
     for (int64_t v = 0; v < vectors; v++) {
-        const int64_t column = v * LANES, some = block->columns - column;
+        const int64_t column = v * LANE_COUNT, some = block->columns - column;
         if (some <= 0) {
             return;
         }
         const float *sum = sums + column, *residual = block->residual;
         float *output = block->output + offset + column;
-        const vector bias = block->bias == NULL ? vector_set(-0.0F)
-                            : some >= LANES     ? vector_load(block->bias + column)
-                                                : vector_load_some(block->bias + column, some);
-        if (some >= LANES && residual == NULL) {
+        const lanes bias = block->bias == NULL ? lanes_set(-0.0F)
+                           : some >= LANE_COUNT
+                               ? lanes_load(block->bias + column)
+                               : lanes_load_part(block->bias + column, lanes_first(some));
+        if (some >= LANE_COUNT && residual == NULL) {
             for (int64_t p = 0; p < pixels; p++) {
-                vector x = activate(kind, alpha, beta,
-                                    vector_add(vector_load(sum + p * vectors * LANES), bias));
-                vector_store(output + p * block->output_pixel,
-                             vector_add(vector_multiply(x, scale), shift));
+                lanes x =
+                    activate(kind, alpha, beta, lanes_load(sum + p * vectors * LANE_COUNT) + bias);
+                lanes_store(output + p * block->output_pixel, x * scale + shift);
             }
             continue;
         }
         for (int64_t p = 0; p < pixels; p++) {
-            vector x = vector_add(vector_load(sum + p * vectors * LANES), bias);
+            lanes x = lanes_load(sum + p * vectors * LANE_COUNT) + bias;
             if (residual != NULL) {
                 const float *from = residual + offset + column + p * block->output_pixel;
-                x = vector_add(x, some >= LANES ? vector_load(from) : vector_load_some(from, some));
+                x = x + (some >= LANE_COUNT ? lanes_load(from)
+                                            : lanes_load_part(from, lanes_first(some)));
             }
-            x = vector_add(vector_multiply(activate(kind, alpha, beta, x), scale), shift);
-            if (some >= LANES) {
-                vector_store(output + p * block->output_pixel, x);
+            x = activate(kind, alpha, beta, x) * scale + shift;
+            if (some >= LANE_COUNT) {
+                lanes_store(output + p * block->output_pixel, x);
             } else {
-                vector_store_some(output + p * block->output_pixel, x, some);
+                lanes_store_part(output + p * block->output_pixel, lanes_first(some), x);
             }
         }
     }
@@ -104,46 +108,48 @@ static __attribute__((noinline)) void finish(const hd_cpu_convolution_block *blo
 /* The end of a block. Most blocks end in registers: no residual, and no activation but a clip, as which
  * Relu and none count (of a NaN, minimum and maximum keep it). Others go through memory, which is
  * still in the first-level cache. */
-INLINE void finish_sums(const hd_cpu_convolution_block *block, int64_t offset, const vector *sums,
+INLINE void finish_sums(const hd_cpu_convolution_block *block, int64_t offset, const lanes *sums,
                         const int pixels, const int vectors)
 {
     if (block->residual != NULL || !block->clips) {
-        float memory[MOST_SUMS * LANES] __attribute__((aligned(64)));
-        UNROLL
+        float memory[MOST_SUMS * LANE_COUNT] __attribute__((aligned(64)));
+        LANES_UNROLL
         for (int i = 0; i < pixels * vectors; i++) {
-            vector_store(memory + i * LANES, sums[i]);
+            lanes_store(memory + i * LANE_COUNT, sums[i]);
         }
         finish(block, offset, memory, vectors);
         return;
     }
-    const vector low = vector_set(block->low), high = vector_set(block->high);
-    UNROLL
+    const lanes low = lanes_set(block->low), high = lanes_set(block->high);
+    LANES_UNROLL
     for (int v = 0; v < vectors; v++) {
-        const int64_t some = block->columns - v * LANES;
-        const bool whole = v + 1 < vectors || some >= LANES;
-        const vector bias = block->bias == NULL ? vector_set(-0.0F)
-                            : whole             ? vector_load(block->bias + v * LANES)
-                                                : vector_load_some(block->bias + v * LANES, some);
-        float *output = block->output + offset + v * LANES;
+        const int64_t some = block->columns - v * LANE_COUNT;
+        const bool whole = v + 1 < vectors || some >= LANE_COUNT;
+        const lanes bias = block->bias == NULL ? lanes_set(-0.0F)
+                           : whole
+                               ? lanes_load(block->bias + v * LANE_COUNT)
+                               : lanes_load_part(block->bias + v * LANE_COUNT, lanes_first(some));
+        float *output = block->output + offset + v * LANE_COUNT;
         if (block->streams) {
-            UNROLL
+            LANES_UNROLL
             for (int p = 0; p < pixels; p++) {
-                vector x = vector_add(sums[p * vectors + v], bias);
-                vector_stream(output, vector_min(high, vector_max(low, x)));
+                lanes x = sums[p * vectors + v] + bias;
+                lanes_stream(output, lanes_smaller(high, lanes_larger(low, x)));
                 output += block->output_pixel;
             }
         } else if (whole) {
-            UNROLL
+            LANES_UNROLL
             for (int p = 0; p < pixels; p++) {
-                vector x = vector_add(sums[p * vectors + v], bias);
-                vector_store(output, vector_min(high, vector_max(low, x)));
+                lanes x = sums[p * vectors + v] + bias;
+                lanes_store(output, lanes_smaller(high, lanes_larger(low, x)));
                 output += block->output_pixel;
             }
         } else {
-            UNROLL
+            LANES_UNROLL
             for (int p = 0; p < pixels; p++) {
-                vector x = vector_add(sums[p * vectors + v], bias);
-                vector_store_some(output, vector_min(high, vector_max(low, x)), some);
+                lanes x = sums[p * vectors + v] + bias;
+                lanes_store_part(output, lanes_first(some),
+                                 lanes_smaller(high, lanes_larger(low, x)));
                 output += block->output_pixel;
             }
         }
@@ -152,39 +158,39 @@ INLINE void finish_sums(const hd_cpu_convolution_block *block, int64_t offset, c
 
 /* One step of a product: one weight row of the panel times one input element a pixel. x[i] points to
  * pixel 3·i, so that `stride` and its double reach the two pixels after it in an address. */
-INLINE void product_step(vector *sums, const float *const *x, int64_t stride, int64_t k,
+INLINE void product_step(lanes *sums, const float *const *x, int64_t stride, int64_t k,
                          const float *weights, const int pixels, const int vectors)
 {
-    vector w[2];
-    UNROLL
+    lanes w[2];
+    LANES_UNROLL
     for (int v = 0; v < vectors; v++) {
-        w[v] = vector_load(weights + v * LANES);
+        w[v] = lanes_load(weights + v * LANE_COUNT);
     }
-    UNROLL
+    LANES_UNROLL
     for (int p = 0; p < pixels; p++) {
-        vector element = vector_set(x[p / 3][(p % 3) * stride + k]);
-        UNROLL
+        lanes element = lanes_set(x[p / 3][(p % 3) * stride + k]);
+        LANES_UNROLL
         for (int v = 0; v < vectors; v++) {
-            sums[p * vectors + v] = vector_fma(element, w[v], sums[p * vectors + v]);
+            sums[p * vectors + v] = lanes_fma(element, w[v], sums[p * vectors + v]);
         }
     }
 }
 
 INLINE void product(const hd_cpu_convolution_block *block, const int pixels, const int vectors)
 {
-    vector sums[PIXELS * 2];
-    UNROLL
+    lanes sums[PIXELS * 2];
+    LANES_UNROLL
     for (int i = 0; i < pixels * vectors; i++) {
-        sums[i] = vector_set(0.0F);
+        sums[i] = lanes_set(0.0F);
     }
     if (__builtin_expect(block->partial != NULL && block->goes_on, 0)) {
-        UNROLL
+        LANES_UNROLL
         for (int i = 0; i < pixels * vectors; i++) {
-            sums[i] = vector_load(block->partial + i * LANES);
+            sums[i] = lanes_load(block->partial + i * LANE_COUNT);
         }
     }
     const int64_t stride = block->input_pixel, run = block->run;
-    const int64_t panel = vectors * LANES, lines = block->prefetch_lines;
+    const int64_t panel = vectors * LANE_COUNT, lines = block->prefetch_lines;
     const float *prefetch = block->prefetch;
     for (int64_t row = 0; row < block->rows; row++) {
         for (int64_t tap = 0; tap < block->taps; tap++) {
@@ -192,7 +198,7 @@ INLINE void product(const hd_cpu_convolution_block *block, const int pixels, con
             const float *weights =
                 block->weights + row * block->weight_row + tap * block->weight_tap;
             const float *x[(PIXELS + 2) / 3];
-            UNROLL
+            LANES_UNROLL
             for (int i = 0; i < (pixels + 2) / 3; i++) {
                 x[i] = first + 3 * i * stride;
             }
@@ -201,12 +207,12 @@ INLINE void product(const hd_cpu_convolution_block *block, const int pixels, con
                 for (int64_t line = 0; line < lines; line++, prefetch += 16) {
                     __builtin_prefetch(prefetch, 0, 2);
                 }
-                UNROLL
+                LANES_UNROLL
                 for (int i = 0; i < HD_CONVOLUTION_STEPS; i++) {
                     product_step(sums, x, stride, i, weights + i * panel, pixels, vectors);
                 }
                 weights += HD_CONVOLUTION_STEPS * panel;
-                UNROLL
+                LANES_UNROLL
                 for (int i = 0; i < (pixels + 2) / 3; i++) {
                     x[i] += HD_CONVOLUTION_STEPS;
                     HIDE(x[i]);
@@ -215,7 +221,7 @@ INLINE void product(const hd_cpu_convolution_block *block, const int pixels, con
             for (; k < run; k++) {
                 product_step(sums, x, stride, 0, weights, pixels, vectors);
                 weights += panel;
-                UNROLL
+                LANES_UNROLL
                 for (int i = 0; i < (pixels + 2) / 3; i++) {
                     x[i] += 1;
                     HIDE(x[i]);
@@ -224,9 +230,9 @@ INLINE void product(const hd_cpu_convolution_block *block, const int pixels, con
         }
     }
     if (__builtin_expect(block->partial != NULL && !block->ends, 0)) {
-        UNROLL
+        LANES_UNROLL
         for (int i = 0; i < pixels * vectors; i++) {
-            vector_store(block->partial + i * LANES, sums[i]);
+            lanes_store(block->partial + i * LANE_COUNT, sums[i]);
         }
         return;
     }
@@ -234,9 +240,9 @@ INLINE void product(const hd_cpu_convolution_block *block, const int pixels, con
 }
 
 /* The input elements of one tap for one or two vectors of channels; only whole ones come in twos. */
-INLINE vector depthwise_load(const float *from, const int vectors, bool whole, int64_t some)
+INLINE lanes depthwise_load(const float *from, const int vectors, bool whole, int64_t some)
 {
-    return vectors > 1 || whole ? vector_load(from) : vector_load_some(from, some);
+    return vectors > 1 || whole ? lanes_load(from) : lanes_load_part(from, lanes_first(some));
 }
 
 /* One block of a depthwise convolution. An input column is loaded once and goes to every pixel that
@@ -244,54 +250,55 @@ INLINE vector depthwise_load(const float *from, const int vectors, bool whole, i
  * [0, width) are skipped; `column` is that of the first tap. kernel 0: its width is not a constant. */
 INLINE void depthwise(const hd_cpu_convolution_block *block, const float *input, int64_t column,
                       const int pixels, const int vectors, const int kernel, const int stride,
-                      const bool checked, vector *sums)
+                      const bool checked, lanes *sums)
 {
-    UNROLL
+    LANES_UNROLL
     for (int i = 0; i < pixels * vectors; i++) {
-        sums[i] = vector_set(0.0F);
+        sums[i] = lanes_set(0.0F);
     }
     const int64_t some = block->columns, column_step = block->input_tap;
-    const bool whole = some >= LANES;
+    const bool whole = some >= LANE_COUNT;
     const uint64_t width = (uint64_t)block->width;
     for (int64_t row = 0; row < block->rows; row++) {
         const float *x = input + row * block->input_row;
         const float *weights = block->weights + row * block->weight_row;
         if (kernel == 0) {
             for (int64_t tap = 0; tap < block->taps; tap++) {
-                const vector w = vector_load(weights + tap * block->weight_tap);
-                UNROLL
+                const lanes w = lanes_load(weights + tap * block->weight_tap);
+                LANES_UNROLL
                 for (int p = 0; p < pixels; p++) {
                     int64_t at = column + tap * block->tap_columns + p * block->pixel_columns;
                     if ((uint64_t)at < width) {
                         const float *from = x + tap * column_step + p * block->input_pixel;
-                        sums[p] = vector_fma(depthwise_load(from, 1, whole, some), w, sums[p]);
+                        sums[p] = lanes_fma(depthwise_load(from, 1, whole, some), w, sums[p]);
                     }
                 }
             }
             continue;
         }
-        vector w[7 * 2];
-        UNROLL
+        lanes w[7 * 2];
+        LANES_UNROLL
         for (int tap = 0; tap < kernel; tap++) {
-            UNROLL
+            LANES_UNROLL
             for (int v = 0; v < vectors; v++) {
-                w[tap * vectors + v] = vector_load(weights + tap * block->weight_tap + v * LANES);
+                w[tap * vectors + v] =
+                    lanes_load(weights + tap * block->weight_tap + v * LANE_COUNT);
             }
         }
-        UNROLL
+        LANES_UNROLL
         for (int c = 0; c < (pixels - 1) * stride + kernel; c++, x += column_step) {
             if (checked && (uint64_t)(column + c) >= width) {
                 continue;
             }
-            UNROLL
+            LANES_UNROLL
             for (int v = 0; v < vectors; v++) {
-                const vector element = depthwise_load(x + v * LANES, vectors, whole, some);
-                UNROLL
+                const lanes element = depthwise_load(x + v * LANE_COUNT, vectors, whole, some);
+                LANES_UNROLL
                 for (int p = 0; p < pixels; p++) {
                     const int tap = c - p * stride;
                     if (tap >= 0 && tap < kernel) {
                         sums[p * vectors + v] =
-                            vector_fma(element, w[tap * vectors + v], sums[p * vectors + v]);
+                            lanes_fma(element, w[tap * vectors + v], sums[p * vectors + v]);
                     }
                 }
             }
@@ -307,16 +314,16 @@ INLINE void depthwise_line(const hd_cpu_convolution_block *block, const int pixe
     const float *input = block->input;
     int64_t column = block->column;
     for (int64_t i = 0; i < block->blocks; i++) {
-        vector sums[DEPTHWISE_PIXELS * 2];
+        lanes sums[DEPTHWISE_PIXELS * 2];
         /* The rows that the next output row reads in addition come in while this one computes. */
-        UNROLL
+        LANES_UNROLL
         for (int next = 0; next < stride; next++) {
             const float *row = input + (block->rows + next) * block->input_row;
-            UNROLL
+            LANES_UNROLL
             for (int p = 0; p < pixels * stride; p++) {
-                UNROLL
+                LANES_UNROLL
                 for (int v = 0; v < vectors; v++) {
-                    __builtin_prefetch(row + p * block->input_tap + v * LANES);
+                    __builtin_prefetch(row + p * block->input_tap + v * LANE_COUNT);
                 }
             }
         }
@@ -407,7 +414,7 @@ static hd_cpu_convolution_run_block *const depthwise_inners[][6] = {DEPTHWISE_IN
 
 static void run_product(const hd_cpu_convolution_block *block)
 {
-    products[block->pixels - 1][block->columns > LANES](block);
+    products[block->pixels - 1][block->columns > LANE_COUNT](block);
 }
 
 /* The specialized kernels' index by kernel width and stride; 0: none. */
@@ -445,23 +452,23 @@ static void depthwise_vector(const hd_cpu_convolution_block *line, int way, int 
 static void run_depthwise(const hd_cpu_convolution_block *line)
 {
     const int way = depthwise_way(line);
-    if (line->columns <= LANES) {
+    if (line->columns <= LANE_COUNT) {
         depthwise_vector(line, way, 1);
         return;
     }
-    if (DEPTHWISE_VECTORS > 1 && way != 0 && line->columns == 2 * LANES) {
+    if (DEPTHWISE_VECTORS > 1 && way != 0 && line->columns == 2 * LANE_COUNT) {
         depthwise_vector(line, way, 2);
         return;
     }
     hd_cpu_convolution_block part = *line;
-    part.columns = LANES;
+    part.columns = LANE_COUNT;
     depthwise_vector(&part, way, 1);
-    part.columns = line->columns - LANES;
-    part.input += LANES;
-    part.weights += LANES;
-    part.output += LANES;
-    part.bias = part.bias == NULL ? NULL : part.bias + LANES;
-    part.residual = part.residual == NULL ? NULL : part.residual + LANES;
+    part.columns = line->columns - LANE_COUNT;
+    part.input += LANE_COUNT;
+    part.weights += LANE_COUNT;
+    part.output += LANE_COUNT;
+    part.bias = part.bias == NULL ? NULL : part.bias + LANE_COUNT;
+    part.residual = part.residual == NULL ? NULL : part.residual + LANE_COUNT;
     depthwise_vector(&part, way, 1);
 }
 
@@ -472,13 +479,15 @@ static void run_depthwise(const hd_cpu_convolution_block *line)
 static void transpose_some(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
                            float *output, int64_t output_stride)
 {
-    float from[LANES * LANES] = {0}, to[LANES * LANES];
+    float from[LANE_COUNT * LANE_COUNT] = {0}, to[LANE_COUNT * LANE_COUNT];
     for (int64_t row = 0; row < rows; row++) {
-        vector_store(from + row * LANES, vector_load_some(input + row * input_stride, columns));
+        lanes_store(from + row * LANE_COUNT,
+                    lanes_load_part(input + row * input_stride, lanes_first(columns)));
     }
-    transpose_block(from, LANES, to, LANES, false);
+    lanes_transpose(from, LANE_COUNT, to, LANE_COUNT, false);
     for (int64_t column = 0; column < columns; column++) {
-        vector_store_some(output + column * output_stride, vector_load(to + column * LANES), rows);
+        lanes_store_part(output + column * output_stride, lanes_first(rows),
+                         lanes_load(to + column * LANE_COUNT));
     }
 }
 
@@ -486,35 +495,35 @@ static void transpose_some(const float *input, int64_t input_stride, int64_t row
 static void transpose(const float *input, int64_t input_stride, int64_t rows, int64_t columns,
                       float *output, int64_t output_stride, bool streams)
 {
-    const int64_t whole_rows = rows - rows % LANES;
-    for (int64_t column = 0; column < columns; column += LANES) {
-        const int64_t some = columns - column < LANES ? columns - column : LANES;
+    const int64_t whole_rows = rows - rows % LANE_COUNT;
+    for (int64_t column = 0; column < columns; column += LANE_COUNT) {
+        const int64_t some = columns - column < LANE_COUNT ? columns - column : LANE_COUNT;
         float *to = output + column * output_stride;
-        if (some < LANES) {
-            for (int64_t row = 0; row < rows; row += LANES) {
+        if (some < LANE_COUNT) {
+            for (int64_t row = 0; row < rows; row += LANE_COUNT) {
                 transpose_some(input + row * input_stride + column, input_stride,
-                               rows - row < LANES ? rows - row : LANES, some, to + row,
+                               rows - row < LANE_COUNT ? rows - row : LANE_COUNT, some, to + row,
                                output_stride);
             }
             break;
         }
-        for (int64_t row = 0; row < whole_rows; row += LANES) {
+        for (int64_t row = 0; row < whole_rows; row += LANE_COUNT) {
             const float *from = input + row * input_stride + column;
             if (streams) {
-                transpose_block(from, input_stride, to + row, output_stride, true);
+                lanes_transpose(from, input_stride, to + row, output_stride, true);
             } else {
-                transpose_block(from, input_stride, to + row, output_stride, false);
+                lanes_transpose(from, input_stride, to + row, output_stride, false);
             }
         }
         if (whole_rows < rows) {
             transpose_some(input + whole_rows * input_stride + column, input_stride,
-                           rows - whole_rows, LANES, to + whole_rows, output_stride);
+                           rows - whole_rows, LANE_COUNT, to + whole_rows, output_stride);
         }
     }
 }
 
 const hd_cpu_convolution_kernels KERNELS = {
-    .lanes = LANES,
+    .lanes = LANE_COUNT,
     .pixels = PIXELS,
     .depthwise_pixels = DEPTHWISE_PIXELS,
     .product = run_product,

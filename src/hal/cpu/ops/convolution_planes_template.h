@@ -5,10 +5,10 @@
 /* One block: some output channels times `vectors` vectors of pixels, kept in registers over all taps. */
 INLINE void planes(const hd_cpu_convolution_planes *block, const int outputs, const int vectors)
 {
-    vector sums[PLANE_OUTPUTS * 2];
-    UNROLL
+    lanes sums[PLANE_OUTPUTS * 2];
+    LANES_UNROLL
     for (int i = 0; i < outputs * vectors; i++) {
-        sums[i] = vector_set(0.0F);
+        sums[i] = lanes_set(0.0F);
     }
     const int64_t plane = block->input_plane, step = block->weight_step;
     const float *w = block->weights;
@@ -16,32 +16,31 @@ INLINE void planes(const hd_cpu_convolution_planes *block, const int outputs, co
         for (int64_t tap = 0; tap < block->taps; tap++) {
             const float *x = block->input + row * block->input_row + tap * block->input_tap;
             for (int64_t k = 0; k < block->channels; k++, x += plane, w += step) {
-                vector pixels[4];
-                UNROLL
+                lanes pixels[4];
+                LANES_UNROLL
                 for (int v = 0; v < vectors; v++) {
-                    pixels[v] = vector_load(x + v * LANES);
+                    pixels[v] = lanes_load(x + v * LANE_COUNT);
                     /* Planes lie in as many pages: no processor fetches them by itself. */
-                    __builtin_prefetch(x + 8 * plane + v * LANES);
+                    __builtin_prefetch(x + 8 * plane + v * LANE_COUNT);
                 }
-                UNROLL
+                LANES_UNROLL
                 for (int m = 0; m < outputs; m++) {
-                    const vector weight = vector_set(w[m]);
-                    UNROLL
+                    const lanes weight = lanes_set(w[m]);
+                    LANES_UNROLL
                     for (int v = 0; v < vectors; v++) {
-                        sums[m * vectors + v] =
-                            vector_fma(pixels[v], weight, sums[m * vectors + v]);
+                        sums[m * vectors + v] = lanes_fma(pixels[v], weight, sums[m * vectors + v]);
                     }
                 }
             }
         }
     }
-    UNROLL
+    LANES_UNROLL
     for (int m = 0; m < outputs; m++) {
-        const vector bias = vector_set(block->bias == NULL ? -0.0F : block->bias[m]);
-        UNROLL
+        const lanes bias = lanes_set(block->bias == NULL ? -0.0F : block->bias[m]);
+        LANES_UNROLL
         for (int v = 0; v < vectors; v++) {
-            vector_store(block->output + m * block->output_plane + v * LANES,
-                         vector_add(sums[m * vectors + v], bias));
+            lanes_store(block->output + m * block->output_plane + v * LANE_COUNT,
+                        sums[m * vectors + v] + bias);
         }
     }
 }
