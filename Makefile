@@ -7,6 +7,7 @@ FUZZ_SECONDS ?= 600
 BITS_REPEATS ?= 200
 FLAT_RUNS ?= 100000
 SHUTDOWN_ROUNDS ?= 10000
+VERIFY ?=
 PRESETS := release debug tsan asan fuzz fault fault-asan
 
 .PHONY: help demo test bench verify test-long test-cuda install clean bits-long flat-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
@@ -18,7 +19,7 @@ help:
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
-	@echo "make verify      analyse all locking, explore every schedule, check every model and proof"
+	@echo "make verify      one report of all checks and measurements, up to 45 minutes (VERIFY=--quick: 5)"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
 	@echo "make flat-long   resident memory over FLAT_RUNS=$(FLAT_RUNS) runs, and what they allocate"
 	@echo "make fault-long  each fallible call fails, and the library's own tests, under AddressSanitizer"
@@ -55,14 +56,15 @@ bench: release
 	@tools/install-deps bench
 	@bench/peers/compare.py "$$(tools/fetch-model)" --json build/bench.json --markdown build/bench.md
 
-verify: test-deps debug
+# The debug preset is for the flags that the checks of the sources compile with.
+verify: test-deps
 	@tools/install-deps tla
-	@verify/structure/run
-	@verify/interleave/run
-	@verify/tla/run
-	@verify/tla/traces/run
 	@tools/install-deps lean || true
-	@verify/lean/check
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target heddle_program heddle_program_sim
+	@cmake --preset debug >/dev/null
+	@cmake --build --preset debug -j $(JOBS) --target heddle_onnx_proto
+	@build/release/heddle verify --source . $(VERIFY)
 
 test-cuda: test-deps
 	@cmake --preset release -DHEDDLE_CUDA=ON && cmake --build --preset release -j $(JOBS)
