@@ -1,6 +1,6 @@
 /* The sections that measure: each runs one of the program's benches once a device. */
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/verify/findings.h"
@@ -79,8 +79,25 @@ static hd_json_value *row_of(hd_verify *verify, hd_json_value *table, const char
         if (second != NULL) {
             hd_row_add_text(verify->arena, row, second);
         }
+        while (row->count < hd_json_get(table, "columns")->count) {
+            hd_row_add_text(verify->arena, row, NULL);
+        }
     }
     return row;
+}
+
+/* Sets the cell of the column that is called after a number, such as "8 threads" or "depth 8". */
+static void set_cell(const hd_json_value *table, hd_json_value *row, double named, double number)
+{
+    const hd_json_value *column = hd_json_get(table, "columns")->first;
+    for (hd_json_value *cell = row->first; cell != NULL; cell = cell->next) {
+        const char *digits = strpbrk(column->text, "0123456789");
+        if (digits != NULL && strtod(digits, NULL) == named) {
+            cell->kind = JSON_NUMBER;
+            cell->number = number;
+        }
+        column = column->next;
+    }
 }
 
 static bool is_right(const hd_json_value *point)
@@ -103,14 +120,14 @@ static void show_case_points(hd_verify *verify, hd_json_value *section, const ch
          point = point->next) {
         hd_json_value *row =
             row_of(verify, table, hd_json_text(point, "case"), hd_json_text(point, "via"));
-        if (row->count == 2) {
-            hd_row_add_text(verify->arena, row, "PASS");
-            hd_row_add_number(verify->arena, row, 0);
-        }
         hd_json_value *result = row->first->next->next, *error = result->next;
         const hd_json_value *own = hd_json_get(point, "max_error");
+        if (result->kind == JSON_NULL) {
+            *result = (hd_json_value){.kind = JSON_STRING, .text = "PASS", .next = error};
+            error->kind = JSON_NUMBER;
+        }
         if (own == NULL || own->kind != JSON_NUMBER) {
-            error->kind = JSON_NULL; /* it was infinite */
+            error->number = INFINITY; /* null in JSON */
         } else if (own->number > error->number) {
             error->number = own->number;
         }
@@ -118,19 +135,7 @@ static void show_case_points(hd_verify *verify, hd_json_value *section, const ch
             result->text = "FAIL";
         }
         hd_part_count(verify, section, is_right(point), !is_right(point));
-        hd_row_add_number(verify->arena, row, hd_json_amount(point, "ops_per_s"));
-    }
-}
-
-/* Where a bench ended early its last row is short. */
-static void fill_rows(hd_verify *verify, hd_json_value *section)
-{
-    hd_json_value *table = hd_json_get(section, "tables")->last;
-    size_t columns = hd_json_get(table, "columns")->count;
-    for (hd_json_value *row = hd_json_get(table, "rows")->first; row != NULL; row = row->next) {
-        while (row->count < columns) {
-            hd_row_add_text(verify->arena, row, NULL);
-        }
+        set_cell(table, row, hd_json_amount(point, "threads"), hd_json_amount(point, "ops_per_s"));
     }
 }
 
@@ -172,42 +177,43 @@ static void show_direct(hd_verify *verify, hd_json_value *section, const char *d
                         const hd_json_value *results)
 {
     show_case_points(verify, section, device, results);
-    fill_rows(verify, section);
     show_latencies(verify, section, device, results);
 }
 
-static void show_batched(hd_verify *verify, hd_json_value *section, const char *device,
-                         const hd_json_value *results)
+/* Says what --quick has less of. */
+static void note_quick(hd_verify *verify, hd_json_value *section, const char *text)
 {
-    show_case_points(verify, section, device, results);
-    fill_rows(verify, section);
+    if (verify->quick) {
+        hd_json_append(hd_json_get(section, "notes"), hd_json_make_text(verify->arena, text));
+    }
 }
 
 void hd_verify_cases(hd_verify *verify, const hd_verify_section *row, hd_json_value *section)
 {
+    bool quick = verify->quick;
     const char *words[] = {"bench",     "cases",
-                           "--threads", "1,2,4,8,16",
+                           "--threads", quick ? "1,4,16" : "1,2,4,8,16",
                            "--via",     "direct",
-                           "--repeat",  verify->quick ? "2" : "5",
-                           "--seconds", verify->quick ? "0.1" : "0.5",
+                           "--repeat",  quick ? "2" : "5",
+                           "--seconds", quick ? "0.1" : "0.5",
                            NULL};
+    note_quick(verify, section, "--quick leaves out 2 and 8 threads.");
     bench_each_device(verify, row, section, words, show_direct);
 }
 
 void hd_verify_batches(hd_verify *verify, const hd_verify_section *row, hd_json_value *section)
 {
+    bool quick = verify->quick;
     const char *words[] = {"bench",     "cases",
-                           "--threads", "1,2,4,8,16",
-                           "--via",     verify->quick ? "batch-2" : "batch-1,batch-2,batch-4",
-                           "--repeat",  verify->quick ? "1" : "3",
-                           "--seconds", verify->quick ? "0.05" : "0.2",
+                           "--threads", quick ? "8" : "1,2,4,8,16",
+                           "--via",     quick ? "batch-2" : "batch-1,batch-2,batch-4",
+                           "--repeat",  quick ? "2" : "3",
+                           "--seconds", quick ? "0.1" : "0.2",
                            NULL};
-    if (verify->quick) {
-        hd_json_append(hd_json_get(section, "notes"),
-                       hd_json_make_text(verify->arena,
-                                         "--quick leaves out batch queues of 1 and 4 workers."));
-    }
-    bench_each_device(verify, row, section, words, show_batched);
+    note_quick(
+        verify, section,
+        "--quick leaves out queues of 1 and 4 workers, and other numbers of threads than 8.");
+    bench_each_device(verify, row, section, words, show_case_points);
 }
 
 static void show_queue_points(hd_verify *verify, hd_json_value *section, const char *device,
@@ -230,7 +236,7 @@ static void show_queue_points(hd_verify *verify, hd_json_value *section, const c
             depth == 0 ? "waits for each" : hd_arena_format(verify->arena, "%.0f", depth);
         hd_json_value *row =
             row_of(verify, table, hd_arena_format(verify->arena, "%s, %s", queues, strategy), mode);
-        hd_row_add_number(verify->arena, row, rate);
+        set_cell(table, row, hd_json_amount(point, "threads"), rate);
         if (strcmp(strategy, "per-encoder") == 0) {
             const char *name = hd_arena_format(verify->arena, "%s, %s", queues,
                                                depth == 0 ? "waiting" : "8 in flight");
@@ -239,7 +245,6 @@ static void show_queue_points(hd_verify *verify, hd_json_value *section, const c
         }
         hd_part_count(verify, section, 1, 0); /* its last results had the bits of a blocking run */
     }
-    fill_rows(verify, section);
 }
 
 void hd_verify_queues(hd_verify *verify, const hd_verify_section *row, hd_json_value *section)
@@ -289,16 +294,15 @@ static void note_gain(hd_verify *verify, hd_json_value *section, const char *dev
     }
     double gain = (kernel.best / kernel.first - 1) * 100;
     const char *text = hd_arena_format(
-        verify->arena, "%s, %.0f thread%s: depth %.0f brings %+.0f %% over depth 1.", device,
-        threads, threads > 1 ? "s" : "", kernel.best_depth, gain);
+        verify->arena, "%s, %.0f thread%s: the best depth is %.0f, with %+.1f %% over depth 1.",
+        device, threads, threads > 1 ? "s" : "", kernel.best_depth, gain);
     if (gain <= 10) {
         double operation = 1e6 / kernel.first, hidden = 1e6 / empty.first;
         text = hd_arena_format(verify->arena,
-                               "%s That is less than 10 %%: per completed operation %.0f "
-                               "microseconds pass at depth 1, and with an "
-                               "operation that does nothing %.1f (%.1f %%); more than this share "
-                               "cannot be hidden, since the rest "
-                               "is computing, on cores that are busy already.",
+                               "%s That is not more than 10 %%: at depth 1 an operation is "
+                               "completed every %.0f microseconds, and one that "
+                               "computes nothing every %.1f; so %.1f %% is all that depth could "
+                               "hide behind the computing itself.",
                                text, operation, hidden, hidden / operation * 100);
     }
     hd_json_append(hd_json_get(section, "notes"), hd_json_make_text(verify->arena, text));
@@ -324,13 +328,13 @@ static void show_pipeline_points(hd_verify *verify, hd_json_value *section, cons
                 verify->arena, threads > 1 ? "%.0f threads" : "%.0f thread", threads);
             hd_json_value *row = row_of(
                 verify, table, hd_arena_format(verify->arena, "%s, %s", names[i], name), NULL);
-            hd_row_add_number(verify->arena, row, hd_json_amount(point, "ops_per_s"));
+            set_cell(table, row, hd_json_amount(point, "depth"),
+                     hd_json_amount(point, "ops_per_s"));
             hd_plot_add_point(verify->arena, hd_plot_series(verify->arena, plot, name),
                               hd_json_amount(point, "depth"), hd_json_amount(point, "ops_per_s"));
             hd_part_count(verify, section, 1, 0);
         }
     }
-    fill_rows(verify, section);
     note_gain(verify, section, device, results, 1);
     note_gain(verify, section, device, results, 8);
 }

@@ -10,7 +10,7 @@
 #define RIGHT      16.0
 #define TOP        28.0
 #define BOTTOM     46.0
-#define BAR_LEFT   150.0
+#define CHARACTER  6.9 /* its width, about */
 #define BAR_RIGHT  60.0
 #define BAR_ROW    20.0
 #define STYLES     6
@@ -274,14 +274,30 @@ static double bars_height(const hd_json_value *plot)
     return TOP + BOTTOM + BAR_ROW * (double)count;
 }
 
+/* Room for the longest name. */
+static double names_width(const hd_json_value *plot)
+{
+    double longest = 0;
+    const hd_json_value *series = hd_json_get(plot, "series")->first;
+    for (; series != NULL; series = series->next) {
+        const hd_json_value *point = hd_json_get(series, "points")->first;
+        for (; point != NULL; point = point->next) {
+            double width = 12 + CHARACTER * (double)strlen(point->first->text);
+            longest = width > longest ? width : longest;
+        }
+    }
+    return longest < WIDTH / 2 ? longest : WIDTH / 2;
+}
+
 /* Bars that lie, so that their names can be read. On a logarithmic axis they begin at 1 (or lower). */
 static void write_bars(FILE *stream, const hd_json_value *plot)
 {
     const hd_json_value *y_log = hd_json_get(plot, "y_log");
     char room[CELL_TEXT_MAX];
     double height = bars_height(plot), bottom = height - BOTTOM, at = TOP;
-    hd_scale scale = {
-        .logarithmic = y_log != NULL && y_log->boolean, .from = BAR_LEFT, .to = WIDTH - BAR_RIGHT};
+    hd_scale scale = {.logarithmic = y_log != NULL && y_log->boolean,
+                      .from = names_width(plot),
+                      .to = WIDTH - BAR_RIGHT};
     if (!find_range(plot, true, &scale)) {
         write_text(stream, WIDTH / 2, height / 2, "middle", "nothing");
         return;
