@@ -204,7 +204,7 @@ class VerifyTest(unittest.TestCase):
         self.find()
         self.lack("clang-22")
         data = self.report(1, only=("locking", "models"))
-        for name, tool, package in (("locking", "clang-22", "clang-22"), ("models", "java", "openjdk-17-jre-headless")):
+        for name, tool, package in (("locking", "clang-22", "clang-22"), ("models", "java", "openjdk-17-jdk-headless")):
             section = self.section(data, name)
             self.assertEqual(section["verdict"], "FAIL")
             self.assertRegex(section["reason"], "^%s is missing.*install-deps.*apt-get install %s" % (tool, package))

@@ -131,7 +131,8 @@ typedef struct hd_needed_program {
 static const hd_needed_program programs[] = {
     {NEEDS_PYTHON, "python3", "test", "python3"},
     {NEEDS_CLANG, "clang-22", "test", "clang-22"},
-    {NEEDS_JAVA, "java", "tla", "openjdk-17-jre-headless"},
+    {NEEDS_JAVA, "java", "tla", "openjdk-17-jdk-headless"},
+    {NEEDS_JAVA, "javac", "tla", "openjdk-17-jdk-headless"},
     {NEEDS_PATCH, "patch", "test", "patch"},
     {NEEDS_NINJA, "ninja", "test", "ninja-build"},
     {NEEDS_NINJA, "cmake", "test", "cmake"},
