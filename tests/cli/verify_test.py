@@ -8,7 +8,7 @@ report is whole or not there.
 import html.parser
 import json
 import os
-import re
+import pty
 import resource
 import shutil
 import signal
@@ -309,6 +309,22 @@ class VerifyTest(unittest.TestCase):
                 self.assertEqual((running.returncode, said), (-number, ""))
                 self.expect_gone(processes)
                 self.assertEqual(os.listdir(self.output), ["logs"])
+
+    def test_a_terminal_is_shown_what_goes_on(self):
+        (self.source / "hang").touch()
+        master, slave = pty.openpty()
+        running = subprocess.Popen(self.words("--time-limit", "2"), stdout=subprocess.DEVNULL, stderr=slave,
+                                   env={"PATH": str(self.bin)})
+        os.close(slave)
+        said = b""
+        try:
+            while block := os.read(master, 4096):
+                said += block
+        except OSError:  # how a terminal says that all have gone
+            pass
+        os.close(master)
+        self.assertEqual(running.wait(), 1)
+        self.assertRegex(said.decode(), r"\[2/2\] Thread-safety analysis, [01] s \(at most 2\)")
 
     # ---- files
 
