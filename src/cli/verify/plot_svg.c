@@ -10,7 +10,7 @@
 #define RIGHT      16.0
 #define TOP        28.0
 #define BOTTOM     46.0
-#define CHARACTER  6.9 /* its width, about */
+#define CHARACTER  8.4 /* its width, about, where it is largest (style.c: on a phone) */
 #define BAR_RIGHT  60.0
 #define BAR_ROW    20.0
 #define STYLES     6

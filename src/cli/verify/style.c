@@ -88,5 +88,5 @@ const char hd_report_style[] =
     "h1{font-size:36px}\nsection{padding:16px 14px}h2{font-size:19px}"
     "nav a{grid-template-columns:1fr auto;"
     "padding:10px 14px}nav .title{order:-1}nav a>span:first-child{text-align:right}\n"
-    "nav .time{grid-column:2}}\n"
+    "nav .time{grid-column:2}svg.plot text{font-size:15px}}\n"
     "@media print{body{background:none}section{break-inside:avoid-page}}\n";

@@ -142,32 +142,60 @@ static void begin_report(hd_verify *verify)
     hd_json_set(verify->report, "sections", hd_json_make(verify->arena, JSON_ARRAY));
 }
 
+/* "2 sections passed, 1 failed (Memory), 3 skipped": those that there are. */
+static const char *count_sections(hd_verify *verify)
+{
+    static const hd_verdict order[] = {VERDICT_FAIL, VERDICT_PASS, VERDICT_EARLIER,
+                                       VERDICT_SKIPPED};
+    static const char *const words[] = {"passed", "checked earlier", "skipped", "failed"};
+    const char *text = "";
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const hd_json_value *section = hd_json_get(verify->report, "sections")->first;
+        const char *names = "";
+        size_t count = 0;
+        for (; section != NULL; section = section->next) {
+            if (hd_verdict_of(section) == order[i]) {
+                names = hd_arena_format(verify->arena, "%s%s%s", names, count > 0 ? ", " : "",
+                                        hd_json_text(section, "title"));
+                count++;
+            }
+        }
+        if (count > 0) {
+            text = hd_arena_format(verify->arena, "%s%s%zu%s %s", text, *text != '\0' ? ", " : "",
+                                   count,
+                                   *text != '\0' ? ""
+                                   : count > 1   ? " sections"
+                                                 : " section",
+                                   words[order[i]]);
+        }
+        if (count > 0 && order[i] == VERDICT_FAIL) {
+            text = hd_arena_format(verify->arena, "%s (%s)", text, names);
+        }
+    }
+    return text;
+}
+
 static hd_verdict finish_report(hd_verify *verify, double seconds, bool partial)
 {
-    size_t counts[VERDICT_FAIL + 1] = {0};
     const hd_json_value *section = hd_json_get(verify->report, "sections")->first;
+    hd_verdict verdict = VERDICT_PASS;
     double passed = 0, failed = 0;
     for (; section != NULL; section = section->next) {
-        counts[hd_verdict_of(section)]++;
+        verdict = hd_verdict_of(section) == VERDICT_FAIL ? VERDICT_FAIL : verdict;
         passed += hd_json_amount(section, "passed");
         failed += hd_json_amount(section, "failed");
     }
-    hd_verdict verdict = counts[VERDICT_FAIL] > 0 ? VERDICT_FAIL : VERDICT_PASS;
-    set_text(verify, "verdict", hd_verdict_text(verdict));
-    const char *summary = hd_arena_format(
-        verify->arena,
-        "%zu sections passed, %zu failed, %zu checked earlier, %zu skipped%s; %.0f checks passed, "
-        "%.0f failed",
-        counts[VERDICT_PASS], counts[VERDICT_FAIL], counts[VERDICT_EARLIER],
-        counts[VERDICT_SKIPPED],
-        partial         ? " (only some were asked for)"
-        : verify->quick ? " (quick)"
-                        : "",
-        passed, failed);
-    set_text(verify, "summary", summary);
     hd_json_set(verify->report, "passed", hd_json_make_number(verify->arena, passed));
     hd_json_set(verify->report, "failed", hd_json_make_number(verify->arena, failed));
     hd_json_set(verify->report, "seconds", hd_json_make_number(verify->arena, seconds));
+    char counts[VERDICT_TEXT_MAX];
+    set_text(verify, "verdict", hd_verdict_text(verdict));
+    set_text(verify, "summary",
+             hd_arena_format(verify->arena, "%s; checks: %s%s.", count_sections(verify),
+                             hd_counts_text(verify->report, counts),
+                             partial         ? "; only some sections were asked for"
+                             : verify->quick ? "; a quick run"
+                                             : ""));
     return verdict;
 }
 
