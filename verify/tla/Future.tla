@@ -16,7 +16,8 @@ Deadline == "deadline"
 Deciders == Cancellers \cup {Deadline}
 
 VARIABLES outcome, held, final, waitedFor, published, lock, asleep, references, posted, called, freed, pc, saw, told,
-          misused
+          misused,
+          callsBack \* constant
 word == <<outcome, held, final, waitedFor>>
 life == <<references, posted, called, freed>>
 vars == <<word, published, lock, asleep, life, pc, saw, told, misused>>
@@ -24,11 +25,12 @@ Who == Deciders \cup Waiters \cup {"work", "handle", "caller"}
 Go(p, where) == pc' = [pc EXCEPT ![p] = where]
 Touch == misused' = (misused \/ freed)
 
-Init ==
-    /\ outcome = "pending" /\ held = FALSE /\ final = FALSE /\ waitedFor = FALSE /\ published = FALSE
-    /\ lock = "free" /\ asleep = {} /\ references = (IF CallsBack THEN 3 ELSE 2) /\ posted = 0 /\ called = 0
-    /\ freed = FALSE /\ misused = FALSE /\ pc = [p \in Who |-> "begin"] /\ saw = [p \in Who |-> FALSE]
+InitWith(calls, absent) == \* absent: who has no part in it
+    /\ callsBack = calls /\ outcome = "pending" /\ held = FALSE /\ final = FALSE /\ waitedFor = FALSE /\ published = FALSE
+    /\ lock = "free" /\ asleep = {} /\ references = (IF calls THEN 3 ELSE 2) /\ posted = 0 /\ called = 0
+    /\ freed = FALSE /\ misused = FALSE /\ pc = [p \in Who |-> IF p \in absent THEN "done" ELSE "begin"] /\ saw = [p \in Who |-> FALSE]
     /\ told = [d \in Deciders |-> "nothing"]
+Init == InitWith(CallsBack, {})
 
 \* ---- who cancels, or finds that the deadline has passed: a look, then a compare-and-swap
 Wish(d) == IF d = Deadline THEN "deadline" ELSE "cancelled"
@@ -85,7 +87,7 @@ WakeAll(p) ==
     /\ UNCHANGED <<word, published, lock, life, saw, told>>
 Post(p) ==
     /\ pc[p] = "post" /\ Go(p, IF p = "work" THEN "release" ELSE "done") /\ Touch
-    /\ posted' = (IF CallsBack THEN posted + 1 ELSE posted)
+    /\ posted' = (IF callsBack THEN posted + 1 ELSE posted)
     /\ UNCHANGED <<word, published, lock, asleep, references, called, freed, saw, told>>
 Release == \* of one reference; the last one frees
     /\ references' = references - 1 /\ freed' = (freed \/ references = 1)
@@ -95,7 +97,7 @@ GiveBack ==
     /\ UNCHANGED <<word, published, lock, asleep, posted, called, saw, told>>
 WakeLate == \* a mutant's
     /\ pc["work"] = "wake late" /\ Go("work", "done") /\ Touch /\ (saw["work"] => lock = "free") /\ asleep' = {}
-    /\ posted' = (IF CallsBack THEN posted + 1 ELSE posted)
+    /\ posted' = (IF callsBack THEN posted + 1 ELSE posted)
     /\ UNCHANGED <<word, published, lock, references, called, freed, saw, told>>
 Call == \* the callback thread, which has a reference of its own
     /\ posted > called /\ pc["caller"] = "begin" /\ Go("caller", "called") /\ called' = called + 1 /\ Touch
@@ -140,6 +142,7 @@ Work ==
     \/ WakeAll("work") \/ Post("work") \/ GiveBack \/ WakeLate
 Waiting(w) == LookFinal(w) \/ Mark(w) \/ LookAgain(w) \/ Sleep(w) \/ Wake(w) \/ Leave(w)
 Next ==
+    UNCHANGED callsBack /\
     \/ Work \/ Call \/ CallReturns \/ Destroy \/ \E d \in Deciders : Decide(d) \/ StayAway(d)
     \/ \E w \in Waiters : Waiting(w) \/ StayAway(w)
 Spec ==
@@ -161,5 +164,5 @@ References == references >= 0 /\ freed = (references = 0)
 CalledOnce == posted <= 1 /\ called <= 1 /\ (called = 1 => final)
 NoUseAfterFree == ~misused
 WaitersGoOn == \A w \in Waiters : <>(pc[w] = "done")
-FreedInTheEnd == <>(freed /\ (CallsBack => called = 1))
+FreedInTheEnd == <>(freed /\ (callsBack => called = 1))
 =============================================================================

@@ -41,10 +41,65 @@ static void require_published(future_state *state, hd_status outcome)
 static void note_outcome(void *context, hd_status status, const hd_error *error)
 {
     future_state *state = context;
+    scenario_event("called %d", (int)status);
     scenario_require("ONCE.error-tells", status == HD_OK ? error == NULL : error->status == status);
     require_published(state, status);
     state->called++;
     state->told = status;
+}
+
+/* The calls, for traces. */
+static bool call_hold(hd_future *future)
+{
+    scenario_event("calls hold");
+    bool held = hd_future_hold(future);
+    scenario_event("answers %d", held);
+    return held;
+}
+
+static void call_let_go(hd_future *future)
+{
+    scenario_event("calls let_go");
+    hd_future_let_go(future);
+    scenario_event("answers");
+}
+
+static hd_status call_commit(hd_future *future)
+{
+    scenario_event("calls commit");
+    hd_status status = hd_future_commit(future);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
+static void call_finish(hd_future *future, hd_status status, const hd_error *error)
+{
+    scenario_event("calls finish");
+    hd_future_finish(future, status, error);
+    scenario_event("answers");
+}
+
+static hd_status call_cancel(hd_future *future)
+{
+    scenario_event("calls cancel");
+    hd_status status = hd_future_cancel(future);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
+static hd_status call_wait(hd_future *future, uint32_t timeout_ms, hd_error *error)
+{
+    scenario_event("calls wait");
+    hd_status status = hd_future_wait(future, timeout_ms, error);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
+static void call_destroy(hd_future **future)
+{
+    scenario_event("calls destroy");
+    hd_future_destroy(future);
+    scenario_event("answers");
 }
 
 static future_state *future_open(bool calls_back, bool has_deadline)
@@ -61,12 +116,14 @@ static future_state *future_open(bool calls_back, bool has_deadline)
                                  .context = state};
     scenario_require("explorer",
                      hd_future_create(&state->home, &options, true, &state->future) == HD_OK);
+    trace_name(state->future, sizeof *state->future, "future");
+    scenario_event("future %s", calls_back ? "calls" : "is silent");
     return state;
 }
 
 static void future_end(future_state *state)
 {
-    hd_future_destroy(&state->future);
+    call_destroy(&state->future);
     hd_callbacks_destroy(&state->callbacks);
     hd_condition_destroy(&state->never);
     hd_mutex_destroy(&state->mutex);
@@ -81,17 +138,18 @@ static void work_held(future_state *state, hd_future *future, hd_status with, bo
     hd_status status = HD_CANCELLED;
     if (held) {
         state->result = 1;
-        status = with == HD_OK ? hd_future_commit(future) : with;
+        status = with == HD_OK ? call_commit(future) : with;
         if (status == HD_OK) {
             state->published = 1;
+            scenario_event("publishes");
         }
     }
-    hd_future_finish(future, status, with == HD_OK ? NULL : &error);
+    call_finish(future, status, with == HD_OK ? NULL : &error);
 }
 
 static void work_on(future_state *state, hd_future *future, hd_status with)
 {
-    work_held(state, future, with, hd_future_hold(future));
+    work_held(state, future, with, call_hold(future));
 }
 
 static void finish(void *argument)
@@ -111,9 +169,9 @@ static void finish_in_parts(void *argument)
 {
     future_state *state = argument;
     uint32_t input = 0;
-    if (hd_future_hold(state->future)) {
+    if (call_hold(state->future)) {
         input = state->result;
-        hd_future_let_go(state->future);
+        call_let_go(state->future);
     }
     scenario_require("REUSE.input", input == 0);
     work_on(state, state->future, HD_OK);
@@ -122,7 +180,7 @@ static void finish_in_parts(void *argument)
 static void cancel(void *argument)
 {
     future_state *state = argument;
-    state->cancelled = hd_future_cancel(state->future);
+    state->cancelled = call_cancel(state->future);
     scenario_require("ONCE.cancel-says", state->cancelled == HD_CANCELLED ||
                                              state->cancelled == HD_OK ||
                                              state->cancelled == HD_DEADLINE);
@@ -131,7 +189,7 @@ static void cancel(void *argument)
 static hd_status await(future_state *state, uint32_t timeout_ms)
 {
     hd_error error = {.status = HD_OK};
-    hd_status status = hd_future_wait(state->future, timeout_ms, &error);
+    hd_status status = call_wait(state->future, timeout_ms, &error);
     scenario_require("ONCE.error-tells", error.status == status);
     if (status != HD_NOT_YET) {
         require_published(state, status);
@@ -159,7 +217,7 @@ static void finish_against_wait(void)
     hd_thread thread;
     scenario_start(&thread, "finisher", finish, state);
     scenario_require("BOUND.final", await(state, UINT32_MAX) == HD_OK);
-    hd_future_destroy(&state->future); /* while the finisher is on its way out, or not */
+    call_destroy(&state->future); /* while the finisher is on its way out, or not */
     hd_thread_join(&thread);
     future_end(state);
 }
@@ -226,8 +284,8 @@ static void detach(void *argument)
 {
     future_state *state = argument;
     hd_future *handle = state->future;
-    hd_future_cancel(handle);
-    hd_future_destroy(&handle);
+    call_cancel(handle);
+    call_destroy(&handle);
 }
 
 static void finish_against_detach(void)
@@ -304,7 +362,7 @@ static void pass_time(void *argument)
 static void complete(future_state *state, hd_future *future)
 {
     /* A deadline that passes while the work is done counts. */
-    bool held = hd_future_hold(future);
+    bool held = call_hold(future);
     bool late = hd_load_acquire(&state->time_has_passed) == 1;
     work_held(state, future, HD_OK, held);
     await_owners(state);
@@ -329,7 +387,7 @@ static void complete_against(future_state *state, void (*first)(void *), void (*
     scenario_require("ONCE.called-once", state->called == 1);
     if (state->future != NULL) {
         scenario_require("ONCE.outcome-stands", await(state, 0) == state->told);
-        scenario_require("ONCE.outcome-stands", hd_future_cancel(state->future) == state->told);
+        scenario_require("ONCE.outcome-stands", call_cancel(state->future) == state->told);
     }
     future_end(state);
 }
@@ -339,7 +397,7 @@ static void cancel_and_note(void *argument)
     future_state *state = argument;
     cancel(state);
     hd_error error;
-    hd_status status = hd_future_wait(state->future, UINT32_MAX, &error);
+    hd_status status = call_wait(state->future, UINT32_MAX, &error);
     scenario_require("ONCE.one-outcome", status == state->cancelled);
 }
 
@@ -347,13 +405,13 @@ static void wait_and_detach(void *argument)
 {
     future_state *state = argument;
     scenario_require("BOUND.final", await(state, UINT32_MAX) != HD_NOT_YET);
-    hd_future_destroy(&state->future);
+    call_destroy(&state->future);
 }
 
 static void only_detach(void *argument)
 {
     future_state *state = argument;
-    hd_future_destroy(&state->future);
+    call_destroy(&state->future);
 }
 
 static void cancel_against_complete(void)
@@ -396,16 +454,16 @@ static void cancel_while_held(void)
 {
     future_state *state = future_open(false, false);
     hd_thread thread;
-    scenario_require("SAFE.held", hd_future_hold(state->future));
+    scenario_require("SAFE.held", call_hold(state->future));
     scenario_start(&thread, "canceller", cancel_and_reuse, state);
     while (hd_future_look(state->future) == HD_OK) {
         hd_thread_yield();
     }
     scenario_require("REUSE.held", state->result == 0);
-    hd_future_let_go(state->future);
+    call_let_go(state->future);
     hd_thread_join(&thread);
     scenario_require("REUSE.untouched", state->result == 2);
-    hd_future_finish(state->future, HD_CANCELLED, NULL);
+    call_finish(state->future, HD_CANCELLED, NULL);
     future_end(state);
 }
 
@@ -438,7 +496,7 @@ static void deadline_of_what_waits(void)
     future_state *state = future_open(true, true);
     scenario_require("BOUND.final", await(state, UINT32_MAX) == HD_DEADLINE);
     await_owners(state);
-    hd_future_finish(state->future, HD_CANCELLED, NULL);
+    call_finish(state->future, HD_CANCELLED, NULL);
     scenario_require("ONCE.outcome-stands", await(state, 0) == HD_DEADLINE);
     future_end(state);
 }
