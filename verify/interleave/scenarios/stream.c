@@ -25,13 +25,46 @@ static void take_work(hd_runners *runners, uint32_t number, hd_work *work)
 
 static const scenario_stand_in served = {.submit = take_work};
 
+/* The calls, for traces. */
+static hd_status begin(stream_state *state, uint32_t *out_generation)
+{
+    scenario_event("calls begin");
+    hd_status status = hd_stream_begin(&state->stream, out_generation);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
+static hd_status end(const hd_stream_ref *ref)
+{
+    scenario_event("calls end %u", ref->generation);
+    hd_status status = hd_stream_end(ref);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
+static hd_status submit(stream_state *state, const hd_stream_ref *ref, uint32_t number)
+{
+    uint64_t wait;
+    scenario_event("calls submit %u", ref->generation);
+    hd_status status = hd_stream_try_submit(ref, &state->work[number], &wait);
+    scenario_event("answers %d", (int)status);
+    return status;
+}
+
+static void complete(stream_state *state, uint32_t number)
+{
+    state->used++;
+    scenario_event("calls complete");
+    hd_stream_complete(&state->work[number]);
+    scenario_event("answers");
+}
+
 static void open_slot(stream_state *state)
 {
     uint32_t slot;
     scenario_require("SAFE.slot",
                      hd_slot_pool_lease(&state->pool, 1, 0, &slot) == HD_OK && slot == 1);
-    scenario_require("SAFE.begin",
-                     hd_stream_begin(&state->stream, &state->owner.generation) == HD_OK);
+    scenario_require("SAFE.begin", begin(state, &state->owner.generation) == HD_OK);
 }
 
 /* Slot 1 is owned; all others are leased for good, so that whoever wants a slot wants this one. */
@@ -45,6 +78,10 @@ static stream_state *stream_open(uint32_t depth, hd_sync_strategy strategy)
     scenario_require("explorer", hd_slot_pool_init(&state->pool) == HD_OK &&
                                      hd_stream_init(&state->stream) == HD_OK &&
                                      hd_submission_init(&state->submission, strategy) == HD_OK);
+    trace_name(&state->pool.idle, sizeof state->pool.idle, "idle");
+    trace_name(&state->stream.ownership, sizeof state->stream.ownership, "ownership");
+    trace_name(&state->stream.leaving, sizeof state->stream.leaving, "leaving");
+    trace_name(&state->stream.timeline, sizeof state->stream.timeline, "timeline");
     trace_name(&state->stream, sizeof state->stream, "stream");
     trace_name(&state->used, sizeof state->used, "used");
     for (uint32_t i = 2; i < HD_STREAM_COUNT; i++) {
@@ -66,31 +103,26 @@ static void stream_end(stream_state *state, bool returned)
     hd_free(state);
 }
 
-static hd_status submit(stream_state *state, const hd_stream_ref *ref, uint32_t number)
-{
-    uint64_t wait;
-    return hd_stream_try_submit(ref, &state->work[number], &wait);
-}
-
 static void complete_first(void *argument)
 {
     stream_state *state = argument;
-    state->used++;
-    hd_stream_complete(&state->work[0]);
+    complete(state, 0);
 }
 
 static void end_ownership(void *argument)
 {
     stream_state *state = argument;
     hd_stream_ref ref = state->owner;
-    hd_status status = hd_stream_end(&ref);
+    hd_status status = end(&ref);
     scenario_require("SAFE.end", status == HD_OK || status == HD_CLOSED);
 }
 
 static void close_stream(void *argument)
 {
     stream_state *state = argument;
+    scenario_event("calls close");
     hd_stream_close(&state->stream);
+    scenario_event("answers");
 }
 
 static void submit_and_complete(void *argument)
@@ -101,8 +133,7 @@ static void submit_and_complete(void *argument)
     scenario_require("SAFE.submit",
                      status == HD_OK || status == HD_INVALID_ARGUMENT || status == HD_CLOSED);
     if (status == HD_OK) {
-        state->used++;
-        hd_stream_complete(&state->work[1]);
+        complete(state, 1);
     }
 }
 
@@ -161,14 +192,13 @@ static void own_next(void *argument)
     uint32_t slot, generation;
     scenario_require("BOUND.slot",
                      hd_slot_pool_lease(&state->pool, HD_SLOT_NONE, HD_FOREVER, &slot) == HD_OK);
-    scenario_require("SAFE.begin", hd_stream_begin(&state->stream, &generation) == HD_OK);
+    scenario_require("SAFE.begin", begin(state, &generation) == HD_OK);
     scenario_require("SAFE.generation", generation != state->owner.generation);
     state->used++;
     hd_stream_ref ref = {&state->stream, generation};
     scenario_require("SAFE.owner", submit(state, &ref, 2) == HD_OK);
-    state->used++;
-    hd_stream_complete(&state->work[2]);
-    scenario_require("SAFE.end", hd_stream_end(&ref) == HD_OK);
+    complete(state, 2);
+    scenario_require("SAFE.end", end(&ref) == HD_OK);
 }
 
 /* The owner leaves with work in flight, and goes on using the handle. */
@@ -179,8 +209,7 @@ static void leave_and_go_on(void *argument)
     complete_first(state);
     hd_stream_ref ref = state->owner;
     if (submit(state, &ref, 1) == HD_OK) {
-        state->used++;
-        hd_stream_complete(&state->work[1]);
+        complete(state, 1);
     }
 }
 
@@ -330,7 +359,9 @@ static void shut_down(void *argument)
 {
     stream_state *state = argument;
     hd_slot_pool_refuse(&state->pool);
+    scenario_event("calls close");
     hd_stream_close(&state->stream);
+    scenario_event("answers");
 }
 
 static void acquire(void *argument)
@@ -343,7 +374,7 @@ static void acquire(void *argument)
     if (status != HD_OK) {
         return;
     }
-    if (hd_stream_begin(&state->stream, &generation) != HD_OK) {
+    if (begin(state, &generation) != HD_OK) {
         hd_slot_pool_return(&state->pool, slot);
     }
 }
@@ -352,7 +383,7 @@ static void acquire(void *argument)
 static void shutdown_against_acquire(void)
 {
     stream_state *state = stream_open(4, HD_SYNC_PER_ENCODER);
-    scenario_require("SAFE.end", hd_stream_end(&state->owner) == HD_OK);
+    scenario_require("SAFE.end", end(&state->owner) == HD_OK);
     run_two(state, shut_down, acquire);
     stream_end(state, true);
 }
