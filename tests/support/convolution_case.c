@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/slowness.h"
+
 static int64_t output_size(const convolution_case *c, int d)
 {
     int64_t input = d == 0 ? c->height : c->width;
@@ -20,8 +22,8 @@ static int64_t output_size(const convolution_case *c, int d)
     return (input + c->begin[d] + c->end[d] - reach) / c->stride[d] + 1;
 }
 
-static double tap(const convolution_case *c, const float *x, const float *w, int64_t n, int64_t m,
-                  int64_t oy, int64_t ox, int64_t kh, int64_t kw)
+UNSANITIZED static double tap(const convolution_case *c, const float *x, const float *w, int64_t n,
+                              int64_t m, int64_t oy, int64_t ox, int64_t kh, int64_t kw)
 {
     int64_t group_channels = c->channels / c->group, group_outputs = c->outputs / c->group;
     int64_t iy = oy * c->stride[0] - c->begin[0] + kh * c->dilation[0];
@@ -50,8 +52,8 @@ static double tap(const convolution_case *c, const float *x, const float *w, int
 }
 
 /* [N, M, OH, OW], without activation. */
-static void reference(const convolution_case *c, const float *x, const float *w, const float *bias,
-                      double *y)
+UNSANITIZED static void reference(const convolution_case *c, const float *x, const float *w,
+                                  const float *bias, double *y)
 {
     int64_t oh = output_size(c, 0), ow = output_size(c, 1);
     for (int64_t n = 0; n < c->batch; n++) {

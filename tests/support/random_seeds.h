@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "graph_oracle.h"
+#include "slowness.h"
 #include "test_device.h"
 
 static hd_device *devices[2];
@@ -44,7 +45,7 @@ static inline int close_devices(void **state)
 
 static inline void take_seeds(int argc, char **argv, unsigned long count)
 {
-    seed_count = count;
+    seed_count = SLOWNESS > 1 ? count / 4 : count;
     if (argc > 1 && argv[1][0] >= '0' && argv[1][0] <= '9') { /* a name is for support/one_test.c */
         first_seed = strtoull(argv[1], NULL, 10);
         seed_count = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
