@@ -98,8 +98,8 @@ static void compute_planes(const hd_cpu_convolution_work *work, const float *bia
     }
 }
 
-static void run_planes(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
-                       void *scratch)
+void hd_cpu_convolution_run_planes(const void *parameters, void *const *buffers, int64_t begin,
+                                   int64_t end, void *scratch)
 {
     const hd_cpu_convolution_work *work = parameters;
     const hd_convolution *sizes = &work->sizes;
@@ -130,29 +130,11 @@ static void run_planes(const void *parameters, void *const *buffers, int64_t beg
     }
 }
 
-/* Multiply-adds of vectors per output row, of products and of planes. */
-static bool planes_are_faster(const hd_cpu_convolution_work *work, int64_t input_rows)
-{
-    const hd_convolution *sizes = &work->sizes;
-    const int64_t lanes = work->kernels->lanes, outputs = sizes->output_channels;
-    const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * sizes->channels;
-    const int64_t turned = input_rows * work->plane_row * sizes->channels / work->chunk_rows +
-                           sizes->output[1] * outputs;
-    const int64_t products =
-        depth * sizes->output[1] * hd_cpu_convolution_padded(outputs, lanes) / lanes;
-    const int64_t all =
-        depth * work->plane_pixels / work->chunk_rows * outputs / lanes + turned / TURN_COST;
-    return all + all / 8 < products;
-}
-
-bool hd_cpu_convolution_cut_planes(hd_cpu_convolution_work *work, hd_kernel *kernel)
+/* The sizes of chunks and planes; no rows where a plane's row leaves no room for one. */
+static void measure(hd_cpu_convolution_work *work)
 {
     const hd_convolution *sizes = &work->sizes;
     const int64_t height = sizes->output[0];
-    if (!sizes->channels_last || work->packing != HD_PACKING_CONVOLUTION || work->weights == NULL ||
-        sizes->stride[0] != 1 || sizes->stride[1] != 1) {
-        return false;
-    }
     bool wide;
     const int64_t block = block_pixels(work, &wide);
     const int64_t halo = (sizes->kernel[0] - 1) * sizes->dilation[0];
@@ -162,20 +144,44 @@ bool hd_cpu_convolution_cut_planes(hd_cpu_convolution_work *work, hd_kernel *ker
     int64_t rows = 2 * halo > height / 16 ? 2 * halo : height / 16;
     rows = rows < PLANES_BYTES / row_bytes - halo ? rows : PLANES_BYTES / row_bytes - halo;
     rows = rows < height ? rows : height;
-    if (rows < 1) {
-        return false;
-    }
     work->chunk_rows = rows;
     work->plane_pixels =
         hd_cpu_convolution_padded((rows - 1) * work->plane_row + sizes->output[1], block);
-    if (!planes_are_faster(work, rows + halo)) {
-        return false;
-    }
     /* An odd number of cache lines, so that the planes do not meet in one set of a cache. */
     work->plane = hd_cpu_convolution_padded((rows + halo) * work->plane_row + block, 32) + 16;
+}
+
+bool hd_cpu_convolution_fits_planes(const hd_cpu_convolution_work *work)
+{
+    const hd_convolution *sizes = &work->sizes;
+    hd_cpu_convolution_work cut = *work;
+    if (!sizes->channels_last || work->weights == NULL || sizes->stride[0] != 1 ||
+        sizes->stride[1] != 1) {
+        return false;
+    }
+    measure(&cut);
+    if (cut.chunk_rows < 1) {
+        return false;
+    }
+    /* Multiply-adds of vectors per output row, of products and of planes. */
+    const int64_t lanes = work->kernels->lanes, outputs = sizes->output_channels;
+    const int64_t depth = sizes->kernel[0] * sizes->kernel[1] * sizes->channels;
+    const int64_t input_rows = cut.chunk_rows + (sizes->kernel[0] - 1) * sizes->dilation[0];
+    const int64_t turned =
+        input_rows * cut.plane_row * sizes->channels / cut.chunk_rows + sizes->output[1] * outputs;
+    const int64_t products =
+        depth * sizes->output[1] * hd_cpu_convolution_padded(outputs, lanes) / lanes;
+    const int64_t all =
+        depth * cut.plane_pixels / cut.chunk_rows * outputs / lanes + turned / TURN_COST;
+    return all + all / 8 < products;
+}
+
+void hd_cpu_convolution_cut_planes(hd_cpu_convolution_work *work, hd_kernel *kernel)
+{
+    const hd_convolution *sizes = &work->sizes;
+    measure(work);
     work->input_floats = (size_t)(work->plane * sizes->channels);
     work->output_floats = (size_t)(work->plane_pixels * sizes->output_channels);
-    kernel->run = run_planes;
-    kernel->tile_count = sizes->batch * ((height + rows - 1) / rows);
-    return true;
+    kernel->tile_count =
+        sizes->batch * ((sizes->output[0] + work->chunk_rows - 1) / work->chunk_rows);
 }

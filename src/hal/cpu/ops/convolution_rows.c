@@ -311,6 +311,12 @@ static void unfold(const hd_cpu_convolution_work *work, const hd_cpu_convolution
     }
 }
 
+/* One block of a row, whose sizes and input `block` has. */
+typedef void product_block(const hd_cpu_convolution_work *work,
+                           const hd_cpu_convolution_image *image, int64_t row,
+                           const pixel_block *pixels, hd_cpu_convolution_block *block,
+                           int64_t first_panel, int64_t last_panel);
+
 /* The block kernels write to scratch instead; what they do not apply is left to unfold. */
 static void product_folded(const hd_cpu_convolution_work *work,
                            const hd_cpu_convolution_image *image, int64_t row,
@@ -337,16 +343,28 @@ static void product_folded(const hd_cpu_convolution_work *work,
     unfold(work, image, row, pixels, first, last);
 }
 
-void hd_cpu_convolution_product_row(const hd_cpu_convolution_work *work,
-                                    const hd_cpu_convolution_image *image, int64_t row,
-                                    int64_t begin, int64_t end, int64_t first_panel,
-                                    int64_t last_panel)
+static void product_straight(const hd_cpu_convolution_work *work,
+                             const hd_cpu_convolution_image *image, int64_t row,
+                             const pixel_block *pixels, hd_cpu_convolution_block *block,
+                             int64_t first_panel, int64_t last_panel)
+{
+    const int64_t outputs = work->sizes.output_channels, first = panel_output(work, first_panel);
+    const int64_t last = last_panel == work->panels ? outputs : panel_output(work, last_panel);
+    int64_t at =
+        ((row - image->output_first_row) * work->sizes.output[1] + pixels->output) * outputs;
+    product_panels(work, image, pixels, block, at, first_panel, last_panel);
+    if (!hd_cpu_convolution_activates(work->activation.kind)) {
+        hd_cpu_convolution_activate_late(work, image->output + at + first, pixels->pixels,
+                                         block->output_pixel, last - first);
+    }
+}
+
+static inline void product_row(const hd_cpu_convolution_work *work,
+                               const hd_cpu_convolution_image *image, int64_t row, int64_t begin,
+                               int64_t end, int64_t first_panel, int64_t last_panel,
+                               product_block *compute)
 {
     const hd_convolution *sizes = &work->sizes;
-    const int64_t outputs = sizes->output_channels;
-    const int64_t first = panel_output(work, first_panel);
-    const int64_t columns =
-        (last_panel == work->panels ? outputs : panel_output(work, last_panel)) - first;
     hd_cpu_convolution_block block = hd_cpu_convolution_block_begin(work);
     for (int64_t index = begin; index < end && !hd_stop_ends_every(index, 8); index++) {
         pixel_block pixels;
@@ -363,17 +381,24 @@ void hd_cpu_convolution_product_row(const hd_cpu_convolution_work *work,
             block.run *= block.taps; /* a kernel row is contiguous in input and panel */
             block.taps = 1;
         }
-        if (work->packing == HD_PACKING_CONVOLUTION_FOLDED) {
-            product_folded(work, image, row, &pixels, &block, first_panel, last_panel);
-            continue;
-        }
-        int64_t at = ((row - image->output_first_row) * sizes->output[1] + pixels.output) * outputs;
-        product_panels(work, image, &pixels, &block, at, first_panel, last_panel);
-        if (!hd_cpu_convolution_activates(work->activation.kind)) {
-            hd_cpu_convolution_activate_late(work, image->output + at + first, pixels.pixels,
-                                             block.output_pixel, columns);
-        }
+        compute(work, image, row, &pixels, &block, first_panel, last_panel);
     }
+}
+
+void hd_cpu_convolution_product_row(const hd_cpu_convolution_work *work,
+                                    const hd_cpu_convolution_image *image, int64_t row,
+                                    int64_t begin, int64_t end, int64_t first_panel,
+                                    int64_t last_panel)
+{
+    product_row(work, image, row, begin, end, first_panel, last_panel, product_straight);
+}
+
+void hd_cpu_convolution_folded_row(const hd_cpu_convolution_work *work,
+                                   const hd_cpu_convolution_image *image, int64_t row,
+                                   int64_t begin, int64_t end, int64_t first_panel,
+                                   int64_t last_panel)
+{
+    product_row(work, image, row, begin, end, first_panel, last_panel, product_folded);
 }
 
 /* Pixels of the next depthwise block when `rest` are left: whole blocks, and the last two even. */
@@ -438,5 +463,34 @@ void hd_cpu_convolution_depthwise_rows(const hd_cpu_convolution_work *work,
         if (!hd_cpu_convolution_activates(work->activation.kind)) {
             hd_cpu_convolution_activate_late(work, image->output + at, pixels, channels, some);
         }
+    }
+}
+
+/* The parts of scratch, in this order; weights that are no constant are packed into the first. */
+void hd_cpu_convolution_begin(const hd_cpu_convolution_work *work, void *const *buffers,
+                              void *scratch, hd_cpu_convolution_image *image, float **input,
+                              float **output)
+{
+    float *weights = scratch;
+    *input = weights + work->weight_floats;
+    *output = *input + work->input_floats;
+    *image = (hd_cpu_convolution_image){.weights = work->weights,
+                                        .bias = work->has_bias ? buffers[2] : NULL,
+                                        .edge = *output + work->output_floats};
+    float *bias = image->edge + work->edge_floats;
+    image->folded = bias + work->bias_floats;
+    image->winograd = image->folded + work->folded_floats;
+    if (work->bias_floats != 0) {
+        const int64_t taps = work->fold[0] * work->fold[1];
+        const int64_t channels = work->sizes.output_channels / taps;
+        for (int64_t tap = 0; tap < taps; tap++) {
+            memcpy(bias + tap * channels, image->bias, (size_t)channels * sizeof *bias);
+        }
+        image->bias = bias;
+    }
+    if (work->weights == NULL) {
+        hd_cpu_convolution_pack(work->packing, &work->weight_shape, work->sizes.group, buffers[1],
+                                weights);
+        image->weights = weights;
     }
 }

@@ -4,10 +4,19 @@
 #ifndef HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
 #define HD_HAL_CPU_OPS_CONVOLUTION_WORK_H
 
+#include "base/memory.h"
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/convolution_block.h"
 #include "hal/cpu/packing.h"
 #include "operation/convolution.h"
+
+typedef struct hd_cpu_convolution_image hd_cpu_convolution_image;
+struct hd_cpu_convolution_work;
+
+/* Computes output rows [begin, end) of an image, of all channels. */
+typedef void hd_cpu_convolution_rows(const struct hd_cpu_convolution_work *work,
+                                     const hd_cpu_convolution_image *image, int64_t begin,
+                                     int64_t end);
 
 /* Sizes of two spatial dimensions, height and width; one-dimensional ones have height 1. */
 typedef struct hd_cpu_convolution_work {
@@ -35,14 +44,15 @@ typedef struct hd_cpu_convolution_work {
     int64_t tile_panels;  /* panels that a tile computes, so that their weights stay in the cache */
     bool large;           /* the output is larger than caches and may be streamed */
     int64_t block_tiles;  /* tiles over all output pixels, for each set of panels */
-    int64_t chunk_rows;   /* planar: output rows a tile */
-    size_t weight_floats; /* of scratch, where the weight is no constant */
-    size_t input_floats;  /* of scratch: input rows of a chunk, channels last */
-    size_t output_floats; /* of scratch: output rows of a chunk, channels last */
-    size_t edge_floats;   /* of scratch: padded input columns of a block */
-    size_t bias_floats;   /* of scratch, folded: the bias, once a column */
-    size_t folded_floats; /* of scratch, folded: results of a block */
-    size_t winograd_floats; /* of scratch, Winograd: its parts */
+    int64_t chunk_rows;   /* planar, planes: output rows a tile; depthwise: rows for all channels */
+    hd_cpu_convolution_rows *rows; /* planar: what computes a tile's */
+    size_t weight_floats;          /* of scratch, where the weight is no constant */
+    size_t input_floats;           /* of scratch: input rows of a chunk, channels last */
+    size_t output_floats;          /* of scratch: output rows of a chunk, channels last */
+    size_t edge_floats;            /* of scratch: padded input columns of a block */
+    size_t bias_floats;            /* of scratch, folded: the bias, once a column */
+    size_t folded_floats;          /* of scratch, folded: results of a block */
+    size_t winograd_floats;        /* of scratch, Winograd: its parts */
     /* planes: floats of one, and of one of its rows; padding is part of them */
     int64_t plane;
     int64_t plane_row;
@@ -55,7 +65,7 @@ typedef struct hd_cpu_convolution_work {
 
 /* Where a run reads and writes. Rows are those of one image; `first_row` is the one that `input` (and
  * `output`, `residual`) begins with. */
-typedef struct hd_cpu_convolution_image {
+struct hd_cpu_convolution_image {
     const float *weights;
     const float *bias;
     const float *input;
@@ -68,7 +78,12 @@ typedef struct hd_cpu_convolution_image {
     float *edge;     /* scratch */
     float *folded;   /* scratch: a block's results before they go to their rows */
     float *winograd; /* scratch: zeros, transformed inputs, products */
-} hd_cpu_convolution_image;
+};
+
+static inline bool hd_cpu_convolution_is_aligned(const void *memory)
+{
+    return (uintptr_t)memory % HD_CACHE_LINE == 0;
+}
 
 static inline int64_t hd_cpu_convolution_padded(int64_t count, int64_t lanes)
 {
@@ -76,10 +91,12 @@ static inline int64_t hd_cpu_convolution_padded(int64_t count, int64_t lanes)
 }
 
 /* Computes register blocks [begin, end) of output row `row`, panels [first_panel, last_panel). */
-void hd_cpu_convolution_product_row(const hd_cpu_convolution_work *work,
+typedef void hd_cpu_convolution_row(const hd_cpu_convolution_work *work,
                                     const hd_cpu_convolution_image *image, int64_t row,
                                     int64_t begin, int64_t end, int64_t first_panel,
                                     int64_t last_panel);
+hd_cpu_convolution_row hd_cpu_convolution_product_row;
+hd_cpu_convolution_row hd_cpu_convolution_folded_row; /* of a folded one */
 /* Computes output rows [begin, end) of a depthwise convolution for `some` channels (at most two
  * vectors) from `channel` on. */
 void hd_cpu_convolution_depthwise_rows(const hd_cpu_convolution_work *work,
@@ -104,9 +121,19 @@ void hd_cpu_convolution_winograd_tiles(const hd_cpu_convolution_work *work,
                                        const hd_cpu_convolution_image *image, int64_t begin,
                                        int64_t end, int64_t first_panel, int64_t last_panel);
 
-/* Chooses the way over planes, if it is faster: kernel's function and tiles, and the scratch of `work`.
- * false: it is not. (convolution_planes.c) */
-bool hd_cpu_convolution_cut_planes(hd_cpu_convolution_work *work, hd_kernel *kernel);
+/* The way over planes (convolution_planes.c): whether it is one, and the faster one; tiles and scratch; what runs a tile. */
+bool hd_cpu_convolution_fits_planes(const hd_cpu_convolution_work *work);
+void hd_cpu_convolution_cut_planes(hd_cpu_convolution_work *work, hd_kernel *kernel);
+hd_kernel_run hd_cpu_convolution_run_planes;
+
+/* The planar way (convolution_planar.c), for all packings by work->rows, which gets multiples of `step` rows. */
+void hd_cpu_convolution_cut_planar(hd_cpu_convolution_work *work, int64_t step, hd_kernel *kernel);
+hd_kernel_run hd_cpu_convolution_run_planar;
+
+/* The parts of a run's scratch; weights that are no constant are packed into the first. */
+void hd_cpu_convolution_begin(const hd_cpu_convolution_work *work, void *const *buffers,
+                              void *scratch, hd_cpu_convolution_image *image, float **input,
+                              float **output);
 
 /* Packing (packed_convolution.c): which one of a weight that is no constant, its floats, and the packing
  * itself. */
