@@ -10,7 +10,7 @@ SHUTDOWN_ROUNDS ?= 10000
 VERIFY ?=
 PRESETS := release debug tsan asan fuzz fault fault-asan
 
-.PHONY: help demo test bench verify test-long test-cuda install clean bits-long flat-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
+.PHONY: help demo test bench verify test-long test-cuda install clean bits-compare bits-long flat-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
@@ -20,6 +20,7 @@ help:
 	@echo "make install     into PREFIX (default /usr/local)"
 	@echo "make bench       MiniLM beside ONNX Runtime and OpenVINO, a quarter of an hour"
 	@echo "make verify      one report of all checks and measurements, up to 45 minutes (VERIFY=--quick: 5)"
+	@echo "make bits-compare BASE=COMMIT  what this tree computes beside what COMMIT computed, bit by bit"
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
 	@echo "make flat-long   resident memory over FLAT_RUNS=$(FLAT_RUNS) runs, and what they allocate"
 	@echo "make fault-long  each fallible call fails, and the library's own tests, under AddressSanitizer"
@@ -74,6 +75,9 @@ install: release
 	@cmake --install build/release --prefix $(PREFIX)
 	@export PATH=$$PATH:/usr/sbin:/sbin; \
 	if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ] && command -v ldconfig >/dev/null; then ldconfig; fi
+
+bits-compare: deps
+	@HEDDLE_MINILM=$$(tools/fetch-model) tools/bits-compare $(or $(BASE),$(error say BASE=COMMIT))
 
 bits-long: release
 	@HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=$(BITS_REPEATS) build/release/tests/bits_test_bits
