@@ -49,10 +49,10 @@ Call(s, w) ==
     [s EXCEPT !.called = @ \cup {w}, !.asleep = @ \ {w}, !.idle = Without(@, w),
               !.collecting = Without(@, w)]
 Open(s, r) == SelectSeq(s.collecting, LAMBDA w : Fits(s, w, r))
-HasRoom(s, r) == Len(s.list) < s.capacity \/ Open(s, r) # <<>>
+HasRoom(s, r) == Len(s.list) < s.capacity \/ Open(s, r) # <<>> \/ Mutant = "no_bound"
 
 TakeIn(s0, r) ==
-    LET s == [s0 EXCEPT !.submitted = @ + 1, !.in = @ \cup {r}]
+    LET s == [s0 EXCEPT !.submitted = IF Mutant = "not_counted" THEN @ ELSE @ + 1, !.in = @ \cup {r}]
         joined == [s EXCEPT !.batch[Head(Open(s, r))] = Append(@, r), !.taken = @ + 1]
         queued == [s EXCEPT !.list = Append(@, r)]
     IN IF Open(s, r) # <<>>
@@ -76,10 +76,10 @@ Fill(s, w) ==
     IF \E i \in 1..Len(s.list) : Fits(s, w, s.list[i])
     THEN LET r == s.list[First(s, w)]
          IN Fill(TLCEval([s EXCEPT !.list = Without(@, r), !.batch[w] = Append(@, r), !.taken = @ + 1]), w)
-    ELSE IF CanServe(s) THEN Fill(TLCEval(Serve(s)), w) ELSE s
+    ELSE IF CanServe(s) /\ Mutant # "line_not_served" THEN Fill(TLCEval(Serve(s)), w) ELSE s
 
 NoteEnded(s, count) ==
-    LET t == [s EXCEPT !.ended = @ + count, !.taken = @ - count]
+    LET t == [s EXCEPT !.ended = @ + (IF Mutant = "counted_twice" THEN 2 * count ELSE count), !.taken = @ - count]
     IN IF t.ended = t.submitted /\ Closer \in t.asleep /\ Mutant # "end_not_told" THEN [t EXCEPT !.asleep = @ \ (Requests \cup {Closer})]
        ELSE t
 
@@ -115,7 +115,7 @@ WakeInLine(r) ==
 
 ExpireInLine(r) ==
     /\ pc[r] = "line" /\ UNCHANGED <<work, held, ends>>
-    /\ IF r \in q.in THEN Go(r, "in") /\ q' = [q EXCEPT !.asleep = @ \ {r}] ELSE StepOut(r)
+    /\ IF r \in q.in /\ Mutant # "late_though_in" THEN Go(r, "in") /\ q' = [q EXCEPT !.asleep = @ \ {r}] ELSE StepOut(r)
 
 \* ---- a worker
 Collect(w) ==

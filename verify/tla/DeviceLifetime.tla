@@ -79,7 +79,7 @@ PutBack(r) ==
     /\ UNCHANGED <<model, device, frees, closed, seen, result>>
 
 Serve(r) == \* looks for those who wait, after the slot was given back
-    /\ pc[r] = "serve" /\ Touch({"device"}) /\ Go(r, "drop_model")
+    /\ pc[r] = "serve" /\ Mutant # "stuck_in_serve" /\ Touch({"device"}) /\ Go(r, "drop_model")
     /\ UNCHANGED <<model, device, frees, closed, leased, seen, result>>
 
 \* ---- hd_model_destroy, by a run or the owner; hd_device_destroy
@@ -143,7 +143,7 @@ Close(c) ==
 
 Await(c) ==
     /\ pc[c] = "await" /\ Touch({"device"})
-    /\ End(c, IF leased = {} THEN "ok" ELSE "not yet") \* not yet: its time is over
+    /\ End(c, IF leased = {} \/ Mutant = "not_awaited" THEN "ok" ELSE "not yet") \* not yet: its time is over
     /\ Go(c, IF Mutant = "shutdown_without_reference" THEN "end" ELSE "drop_device")
     /\ UNCHANGED <<model, device, frees, closed, leased, seen>>
 

@@ -224,10 +224,11 @@ RunnerReleases(s) ==
     LET i == cur[s]
         m == IF target[i] = None THEN i ELSE target[i]
         then == IF target[i] = None THEN "idle" ELSE "drop_barrier"
+        left == IF Mutant = "mark_kept" /\ target[i] # None THEN refs[m] ELSE refs[m] - 1
     IN  /\ run[s] = (IF Mutant = "time_late" THEN "drop" ELSE "tell") /\ taken[s] = {}
-        /\ Note(Broken({m, i}, FALSE)) /\ refs' = Set(refs, m, refs[m] - 1)
-        /\ frees' = IF refs[m] = 1 THEN Set(frees, m, frees[m] + 1) ELSE frees
-        /\ RunTo(s, IF refs[m] = 1 /\ Kept THEN "drop_mark" ELSE then)
+        /\ Note(Broken({m, i}, FALSE)) /\ refs' = Set(refs, m, left)
+        /\ frees' = IF left = 0 THEN Set(frees, m, frees[m] + 1) ELSE frees
+        /\ RunTo(s, IF left = 0 /\ Kept THEN "drop_mark" ELSE then)
         /\ cur' = IF run'[s] = "idle" THEN Set(cur, s, None) ELSE cur
         /\ UNCHANGED <<device, event, last, stream, point, time, target, wanted, lineVars, taken, ownVars, got, pc>>
 

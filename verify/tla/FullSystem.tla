@@ -109,7 +109,7 @@ Allocate(t) ==
 Free(t) ==
     LET b == block[t]
     IN  /\ pc[t] = "free" /\ Go(t, "release") /\ block' = [block EXCEPT ![t] = Nobody]
-        /\ state' = [state EXCEPT ![b] = IF Mutant = "freed_at_once" THEN "common" ELSE "cached"]
+        /\ state' = [state EXCEPT ![b] = IF Mutant = "freed_at_once" THEN "common" ELSE IF Mutant = "block_kept" THEN "use" ELSE "cached"]
         /\ point' = [point EXCEPT ![b] = submitted[home[b]]]
         /\ UNCHANGED <<poolVars, streamVars, submitted, completed, queueVars, cur, run, event, home, uses,
                        futureVars, device, mine, after, round>>
@@ -235,7 +235,7 @@ LeaveSlot(r) ==
 Finish(r) ==
     LET t == cur[r].thread
     IN  /\ run[r] = "finish" /\ RunTo(r, IF Mutant = "future_first" THEN "signal" ELSE "drop")
-        /\ IF cur[r].kind = "run" /\ cur[r].round = round[t] /\ ~final[t]
+        /\ IF cur[r].kind = "run" /\ cur[r].round = round[t] /\ (~final[t] \/ Mutant = "ended_again")
            THEN /\ outcome' = [outcome EXCEPT ![t] = IF @ = "pending" THEN "ok" ELSE @]
                 /\ final' = [final EXCEPT ![t] = TRUE] /\ ends' = [ends EXCEPT ![t] = @ + 1]
            ELSE UNCHANGED <<outcome, final, ends>>

@@ -90,10 +90,11 @@ Post(p) ==
     /\ posted' = (IF callsBack THEN posted + 1 ELSE posted)
     /\ UNCHANGED <<word, published, lock, asleep, references, called, freed, saw, told>>
 Release == \* of one reference; the last one frees
-    /\ references' = references - 1 /\ freed' = (freed \/ references = 1)
+    /\ references' = references - (IF Mutant = "released_twice" THEN 2 ELSE 1) /\ freed' = (freed \/ references = 1)
 GiveBack ==
     /\ (pc["work"] = "release" \/ (Mutant = "released_before_told" /\ pc["work"] = "wake"))
-    /\ Go("work", IF pc["work"] = "release" THEN "done" ELSE "wake late") /\ Touch /\ Release
+    /\ Go("work", IF pc["work"] = "release" THEN "done" ELSE "wake late") /\ Touch
+    /\ IF Mutant = "reference_kept" THEN UNCHANGED <<references, freed>> ELSE Release
     /\ UNCHANGED <<word, published, lock, asleep, posted, called, saw, told>>
 WakeLate == \* a mutant's
     /\ pc["work"] = "wake late" /\ Go("work", "done") /\ Touch /\ (saw["work"] => lock = "free") /\ asleep' = {}

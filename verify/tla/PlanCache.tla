@@ -131,7 +131,7 @@ Finish(t) ==
                    ELSE IF Mutant = "failure_stays" THEN entry ELSE [entry EXCEPT ![k] = Absent]
        IN /\ entry' = IF over THEN [kept EXCEPT ![out] = Absent] ELSE kept
           /\ dropped' = IF over THEN [dropped EXCEPT ![t] = kept[out]] ELSE dropped
-          /\ recency' = IF plan[t] = NoPlan THEN recency ELSE IF over THEN Tail(grown) ELSE grown
+          /\ recency' = IF plan[t] = NoPlan THEN recency ELSE IF over /\ Mutant # "recency_kept" THEN Tail(grown) ELSE grown
           /\ references' = IF plan[t] # NoPlan THEN [references EXCEPT ![plan[t]] = @ + 1] ELSE references
           /\ makers' = [makers EXCEPT ![k] = @ \ {t}]
     /\ asleep' = IF Mutant = "signal_one" /\ asleep # {} THEN asleep \ {CHOOSE x \in asleep : TRUE} ELSE {}

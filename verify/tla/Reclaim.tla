@@ -86,14 +86,15 @@ Clear(t) ==
 
 Cleared(t) ==
     /\ pc[t] = "cleared" /\ Go(t, "unmark") /\ users' = [r \in Runners |-> users[r] \ {t}]
-    /\ UNCHANGED <<busy, clearing, lock, seen, listed, gone, asked, left>>
+    /\ lock' = (IF Mutant = "unlocked_early" THEN Nobody ELSE lock)
+    /\ UNCHANGED <<busy, clearing, seen, listed, gone, asked, left>>
 
 Unmark(t) ==
     /\ pc[t] = "unmark" /\ clearing' = FALSE /\ Go(t, "unlock")
     /\ UNCHANGED <<busy, lock, seen, users, listed, gone, asked, left>>
 
 Unlock(t) ==
-    /\ pc[t] = "unlock" /\ lock' = Nobody /\ Go(t, IF t \in Runners THEN "leave" ELSE "out")
+    /\ pc[t] = "unlock" /\ lock' = (IF Mutant = "lock_kept" THEN lock ELSE Nobody) /\ Go(t, IF t \in Runners THEN "leave" ELSE "out")
     /\ UNCHANGED <<busy, clearing, seen, users, listed, gone, asked, left>>
 
 \* ---- a model's end

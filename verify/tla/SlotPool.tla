@@ -172,7 +172,8 @@ ServeSkip(u) == \* there is nothing for this one; behind it only what it would n
 ServeGrant(u) ==
     /\ pc[u] = "grant"
     /\ granted' = [granted EXCEPT ![queue[served.at]] = taken] /\ taken' = None
-    /\ queue' = Without(queue, queue[served.at]) /\ waiting' = waiting - 1
+    /\ queue' = Without(queue, queue[served.at])
+    /\ waiting' = (IF Mutant = "grant_counted" THEN waiting ELSE waiting - 1)
     /\ served' = [served EXCEPT !.any = TRUE] /\ Go(u, "serve")
     /\ UNCHANGED <<free, remembered, closed, lock, closing, asleep, slot>>
 

@@ -104,14 +104,15 @@ BeginSubmit(t) ==
 EndSubmit(t) ==
     /\ pc[t] = "submitting"
     /\ twice' = (twice \/ recorded[mine[t]] \cap submitted # {})
-    /\ submitted' = submitted \cup recorded[mine[t]]
-    /\ recorded' = [recorded EXCEPT ![mine[t]] = {}] /\ Go(t, "unlock")
+    /\ submitted' = (IF Mutant = "dropped" THEN submitted ELSE submitted \cup recorded[mine[t]])
+    /\ recorded' = (IF Mutant = "recorded_kept" THEN recorded ELSE [recorded EXCEPT ![mine[t]] = {}])
+    /\ Go(t, "unlock")
     /\ UNCHANGED <<holders, free, mine, kind, round>>
 
 Unlock(t) ==
     /\ pc[t] = "unlock" /\ Go(t, "out") /\ mine' = [mine EXCEPT ![t] = None]
     /\ holders' = IF SubmitLock(t) = Nobody THEN holders ELSE [holders EXCEPT ![SubmitLock(t)] = @ \ {t}]
-    /\ free' = IF Strategy = "per_encoder" THEN free \cup {mine[t]} ELSE free
+    /\ free' = IF Strategy = "per_encoder" /\ Mutant # "encoder_kept" THEN free \cup {mine[t]} ELSE free
     /\ UNCHANGED <<kind, recorded, submitted, twice, round>>
 
 Waits(t) == TakeEncoder(t) \/ Lock(t) \/ LockSubmit(t)

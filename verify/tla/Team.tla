@@ -206,7 +206,7 @@ Exit(w) ==
     /\ UNCHANGED <<open, list, ticket, done, busy, sleep, locals, computed>>
 
 GiveCore(w) ==
-    /\ pc[w] = "give_core" /\ busy' = busy - 1 /\ job' = [job EXCEPT ![w] = Nobody] /\ Go(w, "out")
+    /\ pc[w] = "give_core" /\ busy' = (IF Mutant = "core_kept" THEN busy ELSE busy - 1) /\ job' = [job EXCEPT ![w] = Nobody] /\ Go(w, "out")
     /\ UNCHANGED <<open, inside, list, ticket, done, sleep, step, own, runs, tile, seen, unwoken, resigned, computed>>
 
 TilesWait == \E c \in Callers : open[c] /\ HasTile(ticket[c])
