@@ -322,3 +322,30 @@ EveryCallEnds == \A u \in Users : (pc[u] \in {"grow", "fail", "arm", "sleep"}) ~
 Settles == <>Ended
 NoneIsLost == \A u \in Users : pc[u] # "lost"
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go MoreIsFree Wake TakeBlock Return
+  hd_stream_cache_take: Hit HitUnlocked Found
+  take collect: Nothing Allocate Announce Find
+  make_segment: TakeSegment
+  add_segment: AddSegment
+  release_cache detach_segments: TakeOut Release OwnRelease
+  free_segment end_transit: GiveBack Given
+  wait_for_progress find_points: BeginWait Look
+  watch_points hd_timeline_set_watch: Arm
+  fail_exhausted: Refused
+  hd_timeline_submit: Submit Work
+  hd_allocator_record hd_stream_cache_record: Record
+  hd_allocator_free hd_stream_cache_free: FreeAt Free
+  note_progress: List
+  hd_timeline_signal note_reached: Signal
+
+properties: the promise, and what asserts it in the code
+  Reuse: REUSE REUSE.in-flight REUSE.free-for-this-stream
+  OneOwner: REUSE REUSE.mine
+  Law: FLAT FLAT.account FLAT.blocks FLAT.statistics
+  NobodySleepsBesideFree: BOUND BOUND.allocated explorer:deadlock
+  SleepsForSomething: BOUND BOUND.allocated explorer:deadlock
+  EveryCallEnds: BOUND BOUND.allocated
+  Settles: BOUND BOUND.allocated
+  NoneIsLost: SAFE STATUS.allocate

@@ -196,3 +196,30 @@ Settles == <>[](/\ \A r \in Requests : pc[r] # "line" /\ (r \in q.in => ends[r] 
                 /\ pc[Closer] \in {"open", "done"}
                 /\ pc[Closer] = "done" => \A w \in Workers : pc[w] = "gone")
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Leave StepOut
+  hd_batch_queue_collect fill_batch: LookAround Collect
+  hd_batch_queue_submit has_room take_in stand_in_line: Submit
+  stand_in_line serve_line leave_line: WakeInLine ExpireInLine
+  wait_in call: WakeIdle
+  wait_for_more: WakeForMore
+  the caller: End EndHeld
+  hd_batch_queue_close: Close
+  hd_batch_queue_end note_ended: NoteHeld
+  hd_batch_queue_await: Await
+  the end: Done
+
+properties: the promise, and what asserts it in the code
+  Law: ONCE ONCE.batch-requests
+  Taken: ONCE ONCE.counts
+  EndsOnce: ONCE ONCE.ended-once
+  Bounded: BOUND BOUND.batch-capacity
+  LineMeansFull: BOUND BOUND.batch-line
+  OneKind: BITS BITS.one-kind
+  FirstComeFirstServed: BOUND BOUND.first-come-first-served
+  ClosedWakesLine: BOUND ONCE.closable explorer:deadlock
+  Refused: ONCE ONCE.not-taken-in
+  SomebodyLooks: BOUND BOUND.served explorer:deadlock
+  ClosedEnds: ONCE ONCE.batch-ended ONCE.batch-worker
+  Settles: BOUND BOUND.ends

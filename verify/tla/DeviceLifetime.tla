@@ -169,3 +169,22 @@ NothingLeaks == AllEnded => /\ \A o \in Objects : frees[o] = 1
 ShutdownMeansIdle == (\E c \in Closers : result[c] = "ok") => \A r \in Runners : pc[r] # "run"
 EverythingEnds == <>AllEnded
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Touch
+  hd_model_run: Begin End
+  hd_device_lease hd_slot_pool_lease_for_run: Lease Expire Check HandBack
+  the run: Run
+  hd_device_return hd_slot_pool_return: PutBack Serve
+  hd_model_destroy: DropModel FreeModel
+  a mutant: PlainDropModel FreeModelLate
+  hd_device_destroy: DropDevice FreeDevice
+  the owner: OwnerDrops Skip
+  hd_device_shutdown: Shutdown Close Await
+
+properties: the promise, and what asserts it in the code
+  NeverTouchedAfterFree: REUSE explorer:freed
+  FreedAtMostOnce: ONCE explorer:freed
+  NothingLeaks: ONCE explorer:leak
+  ShutdownMeansIdle: SAFE ONCE.work-done
+  EverythingEnds: BOUND BOUND.shutdown explorer:deadlock

@@ -177,3 +177,26 @@ MemoryIsOneRuns == \* REUSE: what is computed has its lane still
         LET l == Launch(q) IN run[l.who] = l.run /\ lane[l.who] = l.lane
 EveryRunEnds == \A t \in Threads : (pc[t] # "out") ~> (pc[t] = "out")
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Note
+  hd_device_lease: Lease
+  hd_device_return: Return
+  hd_device_queue_submit queue_lock: Lock
+  hd_queue_enqueue append: Leave
+  queue_unlock: Unlock
+  a mutant: NoteLate
+  hd_device_queue_wait wait_for: Reach Lost
+  serve await_turn: Serve Take BeginLaunch Skip Finish
+  the device: Lose
+  the end: AllDone
+
+properties: the promise, and what asserts it in the code
+  OneInside: SAFE explorer:race
+  PointsOneByOne: SAFE SAFE.device-queue
+  PointsAreOnes: SAFE SAFE.own-point
+  WaitsAreKept: SAFE none: no launch of the library waits for another queue's point yet
+  LostMeansUntouched: STATUS STATUS.lost explorer:race
+  OkMeansComputed: STATUS SAFE.own-point
+  MemoryIsOneRuns: REUSE explorer:race
+  EveryRunEnds: BOUND BOUND.reached

@@ -200,3 +200,27 @@ DrainedMeansFinal == \* ONCE
     drained => finished = All
 AllFinish == \A w \in All : Len(kind[w[1]]) >= w[2] ~> w \in finished
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Leave
+  hd_device_watcher_begin: Begin
+  hd_reclaim_enter: Enter
+  hd_device_queue_submit hd_device_watcher_await: Work
+  the run: Use
+  hd_device_watcher_end hand_over: HandOver
+  end_flight hd_stream_complete: Land Count Finish LandTaken Signal CountTaken FinishTaken
+  take_landing: Take
+  watch rest: Sleep Close
+  ask_device: Ask
+  hd_device_watcher_drain: Drain
+  the device: Serve Reach Lose
+  the end: AllDone
+
+properties: the promise, and what asserts it in the code
+  InOrder: ONCE ONCE.landed-in-order
+  LaneIsTheirs: REUSE REUSE.lane
+  AloneIsAlone: REUSE ONCE.alone
+  LaneWhileLanding: REUSE REUSE.lane
+  OkMeansComputed: STATUS STATUS.lost
+  DrainedMeansFinal: ONCE ONCE.final ONCE.watcher-empty
+  AllFinish: BOUND ONCE.all-landed BOUND.drained

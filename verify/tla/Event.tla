@@ -275,3 +275,29 @@ NothingLeaks == AllEnded =>
 EverythingEnds == <>AllEnded
 Alike == Permutations(Callers) \cup Permutations(Streams)
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go RunTo Note Release
+  hd_event_record: Begin Record SetLast
+  hd_stream_try_submit: Submit Refused
+  a mutant: SetUnlocked RetainLate TimeLate
+  take_last: TakeLast
+  hd_event_wait_on_stream: MakeBarrier
+  hd_event_wait hd_event_elapsed: Find Expire
+  release_mark: CallerReleases CallerDrops RunnerReleases
+  the caller: Stop
+  hd_event_destroy: Destroy OwnerDrops
+  run_queue: Take
+  run_mark land_mark: RunMark
+  run_barrier: RunBarrier
+  hd_stream_complete hd_timeline_signal: Signal
+  resume_barrier: Tell
+  finish_barrier finish_mark: RunnerDrops
+
+properties: the promise, and what asserts it in the code
+  NeverTouchedAfterFree: REUSE REUSE.device-ended explorer:freed
+  FreedAtMostOnce: ONCE explorer:freed
+  WaitsForItsMark: SAFE SAFE.barrier explorer:race
+  TimeIsKnown: SAFE SAFE.elapsed
+  NothingLeaks: ONCE explorer:leak
+  EverythingEnds: BOUND BOUND.event explorer:deadlock

@@ -328,3 +328,35 @@ OutcomeStands == [][\A t \in Threads : outcome[t] \in {"ok", "cancelled"} =>
 EverythingEnds == <>AllEnded
 Alike == Permutations(Threads) \cup Permutations(Runners) \cup Permutations(Blocks)
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go RunTo
+  hd_stream_acquire: Acquire Begin
+  hd_memory_allocate: Allocate
+  hd_memory_free: Free
+  hd_device_submit hd_stream_try_submit: Submit Request Refuse
+  hd_event_wait_on_stream: Barrier
+  hd_event_record: Mark
+  hd_stream_release hd_stream_close: Leave Release
+  hd_future_cancel: Cancel
+  hd_future_wait: Wait
+  run_queue: Take Dispatch
+  execute_run: Execute
+  hd_stream_complete: Signal LeaveSlot
+  hd_future_finish: Finish
+  hd_device_destroy: Drop GiveHandle
+  hd_device_shutdown: NoShutdown Close Await Answer
+
+properties: the promise, and what asserts it in the code
+  IdleMeansDrained: REUSE ONCE.slot-back
+  InOrder: SAFE SAFE.in-order SAFE.timeline-in-order
+  EventsAreWaitedFor: SAFE SAFE.barrier
+  BlocksAreOneRuns: REUSE REUSE.in-flight
+  FinalMeansReached: ONCE ONCE.complete-before-final
+  FinalMeansUntouched: REUSE REUSE.written-before-complete
+  EndsOnce: ONCE ONCE.called-once
+  ShutdownSawAllEnd: ONCE ONCE.final-after-shutdown
+  FreedMeansUnused: REUSE explorer:freed
+  NothingLeaks: ONCE explorer:leak
+  OutcomeStands: ONCE ONCE.outcome-stands
+  EverythingEnds: BOUND BOUND.shutdown

@@ -167,3 +167,33 @@ NoUseAfterFree == ~misused
 WaitersGoOn == \A w \in Waiters : <>(pc[w] = "done")
 FreedInTheEnd == <>(freed /\ (callsBack => called = 1))
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Touch Release
+  decide: Look Swap
+  hd_future_hold: Hold
+  hd_future_let_go: LetGo
+  hd_future_commit: Commit
+  the request: Publish
+  hd_future_finish: Finish
+  tell_final: WakeAll Post
+  release_future: GiveBack
+  a mutant: WakeLate
+  run_callback: Call CallReturns
+  hd_future_wait: LookFinal
+  await_final: Mark LookAgain Sleep Wake Leave
+  hd_future_destroy: Destroy
+  the caller: StayAway
+
+properties: the promise, and what asserts it in the code
+  OneOutcome: ONCE ONCE.one-outcome
+  OutcomeStands: ONCE ONCE.outcome-stands
+  FinalMeansUntouched: REUSE REUSE.untouched REUSE.held explorer:race
+  StoppedMeansFinal: BOUND REUSE.untouched explorer:deadlock
+  PublishedMeansOk: ONCE ONCE.published
+  NoLostWakeUp: BOUND BOUND.final explorer:deadlock
+  References: SAFE ONCE.finished-once explorer:freed
+  CalledOnce: ONCE ONCE.called-once
+  NoUseAfterFree: SAFE explorer:freed
+  WaitersGoOn: BOUND BOUND.final
+  FreedInTheEnd: SAFE BOUND.owners explorer:leak

@@ -182,3 +182,20 @@ OthersGoOn == \A t \in Threads : /\ (pc[t] \in {"find", "find_again"} /\ Wants(t
 StoppedEnds == \* though the plan that it waits for is never finished
     \A t \in Threads : (pc[t] = "wait" /\ t \in stopped) ~> pc[t] # "wait"
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Steps Locks
+  find_or_make: Begin Use
+  any time: StopComes
+  hd_plan_cache_find hd_plan_cache_find_unless find_entry: FindReady FindMaking Wake Expire Tick FindNothing Allocate Insert
+  the making: Make
+  hd_plan_cache_finish oldest_entry: Finish Release
+
+properties: the promise, and what asserts it in the code
+  SingleFlight: ONCE ONCE.single-flight ONCE.finish-what-was-begun
+  Bounded: FLAT FLAT.plans-bounded
+  Recent: FLAT FLAT.kept FLAT.evicted
+  References: SAFE explorer:freed explorer:leak
+  NeverUsedAfterFree: SAFE SAFE.right-plan
+  OthersGoOn: BOUND ONCE.found-or-made explorer:deadlock
+  StoppedEnds: BOUND ONCE.found-or-stopped

@@ -121,3 +121,20 @@ NeverAskedWhenGone == ~asked
 ClearsUnderLock == clearing => lock # Nobody
 AllEnd == <>(\A t \in Threads : pc[t] \in {"out", "done"} /\ (left[t] = 0 \/ t = Source))
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go
+  hd_reclaim_enter: Look Set Enter Await
+  the run: Use Used
+  hd_reclaim_leave: Leave
+  hd_reclaim_run reclaim_lock reclaim_unlock: Begin Lock Unlock
+  clear_runners: Mark Unmark
+  clear_lane: Clear Cleared
+  hd_reclaim_remove: Remove End
+  the end: Done
+
+properties: the promise, and what asserts it in the code
+  OneOwner: SAFE explorer:race
+  NeverAskedWhenGone: REUSE SAFE.listed
+  ClearsUnderLock: SAFE explorer:race
+  AllEnd: BOUND explorer:deadlock

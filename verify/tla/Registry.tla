@@ -202,3 +202,24 @@ GoneMeansForgotten == \* the slot that a thread had last is not kept for it
 EverythingEnds == <>AllEnded
 Alike == Permutations(Threads) \cup Permutations(Devices)
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Touch
+  hd_device_open: Make
+  hd_registry_add: Add
+  hd_device_destroy: Drop Free
+  the owner: GiveHandle
+  hd_registry_remove: Remove
+  hd_device_lease remember_slot: Lease
+  hd_device_return: Return DropRun
+  the thread: Rest BeginEnd NoRun
+  hd_thread_call_at_exit: CallExit Destructor
+  hd_registry_forget_slot registry_lock: Gone ForgetLock Look
+  hd_slot_pool_forget: Forget Forgotten
+
+properties: the promise, and what asserts it in the code
+  NeverTouchedAfterFree: REUSE explorer:freed
+  OthersLeftAlone: SAFE SAFE.other-device
+  Law: SAFE explorer:freed
+  GoneMeansForgotten: SAFE SAFE.slots
+  EverythingEnds: BOUND explorer:deadlock

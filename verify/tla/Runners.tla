@@ -172,3 +172,25 @@ DrainedIsDone == \* what was submitted before the drain began has ended when it 
 DrainEnds == (drain.where = 1) ~> (drain.where = QueueCount + 1)
 AllWorkEnds == <>(\A q \in Queues : done[q] = WorkCount)
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Set Append1
+  hd_runners_submit: Submit
+  hd_runners_resume: Resume
+  add_ready: Add AddAgain
+  take_ready: TakeReady Wake
+  take_work: TakeWork
+  a mutant: IdleLate
+  run_queue: Begin Run
+  park: After
+  hd_runners_drain await_idle: BeginDrain Drain Woken
+  the end: AllDone
+
+properties: the promise, and what asserts it in the code
+  OneRunner: SAFE SAFE.one-runner-a-queue
+  InOrder: SAFE SAFE.in-order
+  ListedWhileReady: BOUND explorer:deadlock
+  WorkIsNotIdle: BOUND ONCE.queue-empty explorer:deadlock
+  DrainedIsDone: ONCE ONCE.drained
+  DrainEnds: BOUND explorer:deadlock
+  AllWorkEnds: BOUND explorer:deadlock

@@ -267,3 +267,30 @@ StoppedEnds == \* though nobody gives a slot back
     \A u \in Runs : (pc[u] = "sleep" /\ u \in stopped) ~> pc[u] # "sleep"
 CloseEnds == \A c \in Closers : (pc[c] = "close_sleep") ~> (pc[c] \in {"closed", "out"})
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Take Locks Steps Chance
+  lease: Begin Peek Check
+  try_take: TryTake
+  lease_slowly: Enter Announce Look Wake Expire Tick
+  any time: StopComes WakeAtWill
+  the run: EndRun
+  hd_slot_pool_return: AnyWaiting AnyClose Relock
+  put_back: PutBack
+  serve: ServeTake ServeSkip ServeEnd
+  leave_queue: ServeGrant
+  hd_slot_pool_forget: Forget
+  a mutant: BlindForget
+  hd_slot_pool_close all_returned: Close CloseLock CloseLook CloseWake CloseExpire
+  the end: Closed
+
+properties: the promise, and what asserts it in the code
+  Law: ONCE ONCE.slots ONCE.slot-leased-once ONCE.slot-returned-once ONCE.slot-returned-leased SAFE.slot-free-or-remembered
+  SpareForRuns: BOUND SAFE.spare-is-for-runs
+  WaitingCounts: BOUND explorer:deadlock
+  ClosedMeansNone: SAFE SAFE.stays-closed
+  NoLostWakeUp: BOUND BOUND.served explorer:deadlock
+  NobodyStarves: BOUND BOUND.first-come-first-served BOUND.served
+  RunsGetOn: BOUND BOUND.run-gets-on
+  StoppedEnds: BOUND ONCE.stopped
+  CloseEnds: BOUND BOUND.close

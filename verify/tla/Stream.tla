@@ -156,3 +156,27 @@ ClosedComesBack == closed ~> idle
 LastWorkReturns == \* at rest an unowned slot is idle again
     (Done /\ lock = Nobody /\ pc[Closer] = "out" /\ ~owned) => idle /\ ~leaving
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Return
+  hd_slot_pool_lease: Lease
+  hd_stream_begin: Begin
+  hd_slot_pool_return: Give RunnerGive
+  hd_stream_try_submit check_owner: Submit Refused
+  hd_stream_end leave: End
+  hd_stream_close: Close
+  claim_leaving: Claim RunnerClaim
+  a mutant: Tell RunnerStore
+  hd_stream_complete hd_timeline_signal: Complete
+  is_leaving: Look
+
+properties: the promise, and what asserts it in the code
+  ReturnedOnce: ONCE ONCE.slot-back
+  NeverEarly: REUSE explorer:race
+  OldHandlesRefused: SAFE SAFE.old-handle SAFE.generation
+  DepthHolds: BOUND BOUND.stream-depth
+  OwnedMeansLeased: SAFE SAFE.stream-one-owner
+  ClosedMeansNobody: SAFE SAFE.closed
+  LeavingEnds: BOUND BOUND.slot ONCE.slot-back
+  ClosedComesBack: BOUND ONCE.slot-back
+  LastWorkReturns: ONCE ONCE.slot-back

@@ -131,3 +131,18 @@ SubmittedOnce == ~twice
 NothingLost == AllEnded => submitted = Threads \X (1..Rounds)
 EverythingEnds == <>AllEnded
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go
+  hd_submission_submit strategy_submit: Begin BeginRecord EndRecord
+  take_encoder: TakeEncoder
+  submit_under submit_per_encoder submit_rw: Lock LockSubmit Unlock
+  hd_stream_try_submit hd_runners_submit: BeginSubmit EndSubmit
+
+properties: the promise, and what asserts it in the code
+  NoEncoderOverlap: SAFE explorer:race
+  NoQueueOverlap: SAFE explorer:race
+  EncoderOwned: SAFE explorer:race
+  SubmittedOnce: ONCE ONCE.submitted
+  NothingLost: ONCE ONCE.submitted
+  EverythingEnds: BOUND explorer:deadlock

@@ -287,3 +287,29 @@ NoLostWakeUp == \* a caller that had a core to spare leaves nobody asleep who ha
     \A c \in Callers : pc[c] = "tiles" /\ HasTile(ticket[c]) /\ ~unwoken[c] => asleep \subseteq resigned
 TeamEnds == <>(pc["owner"] = "ended")
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go Compute Locks Steps
+  hd_cpu_team_run run_list: Begin Open BeginStep
+  run_shared_step: Publish TakeTile
+  wake_sleepers: LookForSleepers LookForCores WakeSleepers
+  await_number: AwaitDone AwaitEmpty
+  close_job: CloseJob LeaveCore
+  worker_main: Look GiveCore
+  look_for_work: Scan
+  take_core: TakeCore
+  help: Enter Loop Done Exit
+  take_tile: Load Take
+  run_tiles: ComputeTile
+  sleep_until_work: Tire FallAsleep Announce SleepLook Woken Rise
+  hd_cpu_team_destroy: Stop Join
+  the end: Ended
+  any time: StopComes
+
+properties: the promise, and what asserts it in the code
+  ListIsValid: REUSE SAFE.job-is-closed explorer:race
+  TicketStandsStill: ONCE ONCE.tiles
+  EachTileOnce: ONCE ONCE.tiles
+  CoresCount: BOUND none: the numbers steer who helps, and no answer depends on them
+  NoLostWakeUp: BOUND none: who sleeps on makes a run slower, not wrong
+  TeamEnds: BOUND explorer:deadlock

@@ -195,3 +195,21 @@ NoLostWakeUp == \* between signals nobody waits for what is reached
 EveryWaitEnds == \A t \in Waiters : (pc[t] = "sleep") ~> (pc[t] = "done")
 EveryWatchIsTold == \A t \in Watchers : (t \in due) ~> (t \notin due)
 =============================================================================
+
+actions, by the C functions that they model (`verify/tla/check` reads this)
+  a part: Go
+  hd_timeline_signal: Store LookWaiting Judge Notify Take LetGo Tell
+  timeline_lock: SignalLock Enter ExpiredLock
+  hd_timeline_wait hd_timeline_set_watch: FirstLook Count Sleep List CheckPoint Rest Late Uncount Unlock Wake Expire
+  a mutant: LookThenCount CountAndSleep
+  any time: WakeAtWill
+  the end: AllDone
+
+properties: the promise, and what asserts it in the code
+  WaitingCounts: BOUND BOUND.timeline-nobody-waits
+  ToldOncePerSet: ONCE ONCE.told-once
+  ToldWhenReached: SAFE SAFE.work-seen
+  ToldUnlocked: SAFE explorer:rank
+  NoLostWakeUp: BOUND BOUND.reached explorer:deadlock
+  EveryWaitEnds: BOUND BOUND.reached explorer:deadlock
+  EveryWatchIsTold: ONCE ONCE.told
