@@ -183,10 +183,8 @@ static bool fuse_one(hd_planner *planner, const hd_plan_node *node)
         !same_shape(planner, x, last->outputs[0])) {
         return true;
     }
-    if (!hd_planner_replace(planner, last, id, &x, 1, NULL, 0)) {
-        return false;
-    }
-    return true;
+    hd_replacement made = {.id = id, .inputs = &x, .input_count = 1};
+    return !hd_planner_allows(planner, last, &made) || hd_planner_replace(planner, last, &made);
 }
 
 bool hd_fuse_activations(hd_planner *planner)

@@ -175,13 +175,14 @@ static bool fuse_one(hd_planner *planner, attention_parts *parts)
             return false;
         }
     }
-    if (!hd_planner_replace(planner, parts->last, HD_OP_HEDDLE_ATTENTION, parts->inputs, 4, NULL,
-                            0)) {
-        return false;
-    }
-    parts->last->operation.fused = fused;
-    parts->last->operation.outputs[0].shape = join_heads(&parts->last->operation.outputs[0].shape);
-    return true;
+    const hd_shape joined = join_heads(&parts->last->operation.outputs[0].shape);
+    hd_replacement made = {.id = HD_OP_HEDDLE_ATTENTION,
+                           .inputs = parts->inputs,
+                           .input_count = 4,
+                           .fused = fused,
+                           .shape = &joined};
+    return !hd_planner_allows(planner, parts->last, &made) ||
+           hd_planner_replace(planner, parts->last, &made);
 }
 
 bool hd_fuse_attention(hd_planner *planner)

@@ -137,12 +137,12 @@ static bool replace_chain(hd_planner *planner, const chain_state *state, size_t 
     chain->steps =
         hd_region_copy(planner->region, made.steps, made.step_count * sizeof made.steps[0]);
     hd_plan_node *node = &planner->nodes[n];
-    if (chain->steps == NULL || !hd_planner_replace(planner, node, HD_OP_HEDDLE_ELEMENTWISE,
-                                                    made.inputs, made.input_count, NULL, 0)) {
-        return false;
-    }
-    node->operation.fused = fused;
-    return true;
+    hd_replacement replacement = {.id = HD_OP_HEDDLE_ELEMENTWISE,
+                                  .inputs = made.inputs,
+                                  .input_count = made.input_count,
+                                  .fused = fused};
+    return chain->steps != NULL && (!hd_planner_allows(planner, node, &replacement) ||
+                                    hd_planner_replace(planner, node, &replacement));
 }
 
 bool hd_fuse_elementwise(hd_planner *planner)

@@ -51,13 +51,42 @@ static bool is_bias(const hd_planner *planner, hd_tensor_id id, int64_t columns)
 }
 
 typedef struct linear_parts {
+    hd_operator_id id;
     hd_tensor_id inputs[4]; /* x, w, bias, residual */
+    hd_attribute transposed;
+    hd_fused fused; /* but for the activation */
     hd_activation activation;
     hd_plan_node *last; /* the node in whose place the product goes */
 } linear_parts;
 
+static hd_replacement replacement_of(linear_parts *parts)
+{
+    const bool is_linear = parts->id == HD_OP_HEDDLE_LINEAR;
+    *(is_linear ? &parts->fused.linear.activation : &parts->fused.convolution.activation) =
+        parts->activation;
+    return (hd_replacement){.id = parts->id,
+                            .inputs = parts->inputs,
+                            .input_count = 4,
+                            .attributes = &parts->transposed,
+                            .attribute_count = is_linear ? 1 : 0,
+                            .fused = &parts->fused};
+}
+
+static bool allows(const hd_planner *planner, linear_parts *parts)
+{
+    const hd_replacement made = replacement_of(parts);
+    return hd_planner_allows(planner, parts->last, &made);
+}
+
+static bool replace(hd_planner *planner, linear_parts *parts)
+{
+    hd_replacement made = replacement_of(parts);
+    made.fused = hd_region_copy(planner->region, &parts->fused, sizeof parts->fused);
+    return made.fused != NULL && hd_planner_replace(planner, parts->last, &made);
+}
+
 /* heddle.Conv as the layout pass made it: its bias stands already, nothing else has been taken in. */
-static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
+static bool starts_convolution(hd_plan_node *node, linear_parts *parts)
 {
     if (!hd_plan_node_is(node, HD_OP_HEDDLE_CONV) &&
         !hd_plan_node_is(node, HD_OP_HEDDLE_CONV_TRANSPOSE)) {
@@ -68,7 +97,10 @@ static bool starts_convolution(const hd_plan_node *node, linear_parts *parts)
         return false;
     }
     *parts = (linear_parts){
+        .id = node->operation.id,
         .inputs = {node->inputs[0], node->inputs[1], node->inputs[2], HD_TENSOR_NONE},
+        .fused = *node->operation.fused,
+        .last = node,
     };
     return true;
 }
@@ -88,37 +120,66 @@ static bool take_constant(const hd_planner *planner, linear_parts *parts, const 
     return true;
 }
 
-/* Takes in the nodes behind parts->last as long as they fit. */
-static void extend(const hd_planner *planner, linear_parts *parts, const hd_shape *shape)
+/* Takes in the node behind parts->last, if it fits and the device computes what comes out. */
+static bool extend_once(const hd_planner *planner, linear_parts *parts, const hd_shape *shape)
 {
-    int64_t columns = shape->dims[shape->rank - 1];
-    for (;;) {
-        hd_tensor_id output = parts->last->outputs[0];
-        hd_plan_node *user = hd_planner_only_user(planner, output);
-        if (user == NULL || !hd_shape_equal(&planner->tensors[user->outputs[0]].shape, shape)) {
-            return;
-        }
-        if (activation_of(planner, user, &parts->activation)) {
-            parts->last = user;
-            return;
-        }
-        parts->activation = (hd_activation){.kind = HD_ACTIVATION_NONE};
+    hd_tensor_id output = parts->last->outputs[0];
+    hd_plan_node *user = hd_planner_only_user(planner, output);
+    if (parts->activation.kind != HD_ACTIVATION_NONE || user == NULL ||
+        !hd_shape_equal(&planner->tensors[user->outputs[0]].shape, shape)) {
+        return false;
+    }
+    linear_parts next = *parts;
+    next.last = user;
+    if (!activation_of(planner, user, &next.activation)) {
+        next.activation = parts->activation;
         if (!hd_plan_node_broadcasts(user, HD_OP_ADD) || user->inputs[0] == user->inputs[1]) {
-            return;
+            return false;
         }
         hd_tensor_id other = hd_plan_node_other(user, output);
         if (parts->inputs[2] == HD_TENSOR_NONE && parts->inputs[3] == HD_TENSOR_NONE &&
-            is_bias(planner, other, columns)) {
-            parts->inputs[2] = other;
+            is_bias(planner, other, shape->dims[shape->rank - 1])) {
+            next.inputs[2] = other;
         } else if (parts->inputs[3] == HD_TENSOR_NONE &&
                    planner->tensors[other].dtype == HD_FLOAT32 &&
                    planner->tensors[other].packed == NULL &&
                    hd_shape_equal(&planner->tensors[other].shape, shape)) {
-            parts->inputs[3] = other;
+            next.inputs[3] = other;
         } else {
-            return;
+            return false;
         }
-        parts->last = user;
+    }
+    if (!allows(planner, &next)) {
+        return false;
+    }
+    *parts = next;
+    return true;
+}
+
+static void extend(const hd_planner *planner, linear_parts *parts, const hd_shape *shape)
+{
+    while (extend_once(planner, parts, shape)) {
+    }
+}
+
+/* Mul, then Add, of one constant each behind a convolution's activation. */
+static void take_scaling(const hd_planner *planner, linear_parts *parts, const hd_shape *shape)
+{
+    linear_parts next = *parts;
+    hd_activation *activation = &next.activation;
+    if (activation->kind == HD_ACTIVATION_NONE ||
+        !take_constant(planner, &next, shape, HD_OP_MUL, &activation->scale)) {
+        return;
+    }
+    activation->scales = true;
+    activation->shift = -0.0f; /* adds nothing */
+    if (!allows(planner, &next)) {
+        return;
+    }
+    *parts = next;
+    if (take_constant(planner, &next, shape, HD_OP_ADD, &activation->shift) &&
+        allows(planner, &next)) {
+        *parts = next;
     }
 }
 
@@ -133,7 +194,13 @@ static bool starts_linear(const hd_planner *planner, hd_plan_node *node, linear_
         return false;
     }
     *parts = (linear_parts){
-        .inputs = {node->inputs[0], node->inputs[1], HD_TENSOR_NONE, HD_TENSOR_NONE}, .last = node};
+        .id = HD_OP_HEDDLE_LINEAR,
+        .inputs = {node->inputs[0], node->inputs[1], HD_TENSOR_NONE, HD_TENSOR_NONE},
+        .transposed = {.name = "transB",
+                       .kind = HD_ATTRIBUTE_INT,
+                       .i = gemm ? hd_operation_int(&node->operation, "transB", 0) : 0},
+        .fused = {.id = HD_OP_HEDDLE_LINEAR},
+        .last = node};
     if (!gemm) {
         return true;
     }
@@ -157,26 +224,12 @@ bool hd_fuse_convolution(hd_planner *planner)
         if (node->dead || !starts_convolution(node, &parts)) {
             continue;
         }
-        parts.last = node;
         const hd_shape shape = planner->tensors[node->outputs[0]].shape;
         extend(planner, &parts, &shape);
-        if (parts.last == node) {
-            continue;
-        }
-        hd_activation *activation = &parts.activation;
-        if (activation->kind != HD_ACTIVATION_NONE &&
-            take_constant(planner, &parts, &shape, HD_OP_MUL, &activation->scale)) {
-            activation->scales = true;
-            activation->shift = -0.0f; /* adds nothing */
-            (void)take_constant(planner, &parts, &shape, HD_OP_ADD, &activation->shift);
-        }
-        hd_fused *fused = hd_region_copy(planner->region, node->operation.fused, sizeof *fused);
-        if (fused == NULL || !hd_planner_replace(planner, parts.last, node->operation.id,
-                                                 parts.inputs, 4, NULL, 0)) {
+        take_scaling(planner, &parts, &shape);
+        if (parts.last != node && !replace(planner, &parts)) {
             return false;
         }
-        fused->convolution.activation = parts.activation;
-        parts.last->operation.fused = fused;
     }
     return true;
 }
@@ -186,25 +239,13 @@ bool hd_fuse_linear(hd_planner *planner)
     for (size_t n = 0; n < planner->node_count; n++) {
         hd_plan_node *node = &planner->nodes[n];
         linear_parts parts;
-        if (node->dead || !starts_linear(planner, node, &parts)) {
+        if (node->dead || !starts_linear(planner, node, &parts) || !allows(planner, &parts)) {
             continue;
         }
         extend(planner, &parts, &planner->tensors[node->outputs[0]].shape);
-        hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_LINEAR);
-        if (fused == NULL) {
+        if (!replace(planner, &parts)) {
             return false;
         }
-        fused->linear.activation = parts.activation;
-        hd_attribute transposed = {.name = "transB",
-                                   .kind = HD_ATTRIBUTE_INT,
-                                   .i = hd_plan_node_is(node, HD_OP_GEMM)
-                                            ? hd_operation_int(&node->operation, "transB", 0)
-                                            : 0};
-        if (!hd_planner_replace(planner, parts.last, HD_OP_HEDDLE_LINEAR, parts.inputs, 4,
-                                &transposed, 1)) {
-            return false;
-        }
-        parts.last->operation.fused = fused;
     }
     return true;
 }

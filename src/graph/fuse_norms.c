@@ -119,8 +119,12 @@ bool hd_fuse_norms(hd_planner *planner)
         hd_attribute attributes[2] = {
             {.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = -1},
             {.name = "epsilon", .kind = HD_ATTRIBUTE_FLOAT, .f = epsilon}};
-        if (!hd_planner_replace(planner, last, HD_OP_LAYER_NORMALIZATION, inputs, 3, attributes,
-                                2)) {
+        hd_replacement made = {.id = HD_OP_LAYER_NORMALIZATION,
+                               .inputs = inputs,
+                               .input_count = 3,
+                               .attributes = attributes,
+                               .attribute_count = 2};
+        if (hd_planner_allows(planner, last, &made) && !hd_planner_replace(planner, last, &made)) {
             return false;
         }
     }

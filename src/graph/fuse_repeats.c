@@ -74,11 +74,12 @@ static bool fuse_concat(hd_planner *planner, hd_plan_node *node)
     attributes[0] = (hd_attribute){.name = "axis", .kind = HD_ATTRIBUTE_INT, .i = axis};
     attributes[1] = (hd_attribute){
         .name = "repeats", .kind = HD_ATTRIBUTE_INTS, .ints = repeats, .count = count * rank};
-    if (!hd_planner_replace(planner, node, HD_OP_HEDDLE_CONCAT_REPEATED, inputs, count, attributes,
-                            2)) {
-        return false;
-    }
-    return true;
+    hd_replacement made = {.id = HD_OP_HEDDLE_CONCAT_REPEATED,
+                           .inputs = inputs,
+                           .input_count = count,
+                           .attributes = attributes,
+                           .attribute_count = 2};
+    return !hd_planner_allows(planner, node, &made) || hd_planner_replace(planner, node, &made);
 }
 
 bool hd_fuse_repeats(hd_planner *planner)

@@ -33,11 +33,9 @@ static bool fuse_one(hd_planner *planner, hd_plan_node *node)
     hd_tensor_id inputs[4] = {before != HD_TENSOR_NONE ? before : node->inputs[0], node->inputs[1],
                               node->inputs[2], node->inputs[3]};
     hd_plan_node *last = turns_back ? after : node;
-    if (!hd_planner_replace(planner, last, HD_OP_HEDDLE_CONV, inputs, 4, NULL, 0)) {
-        return false;
-    }
-    last->operation.fused = fused;
-    return true;
+    hd_replacement made = {
+        .id = HD_OP_HEDDLE_CONV, .inputs = inputs, .input_count = 4, .fused = fused};
+    return !hd_planner_allows(planner, last, &made) || hd_planner_replace(planner, last, &made);
 }
 
 bool hd_fuse_turns(hd_planner *planner)

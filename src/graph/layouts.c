@@ -141,6 +141,31 @@ static bool is_map(const layout_pass *pass, hd_tensor_id id)
     return (tensor->shape.rank == 3 || tensor->shape.rank == 4) && tensor->dtype == HD_FLOAT32;
 }
 
+/* Whether the device computes `id` in place of `node` on maps that lie channels last. */
+static bool device_allows(const layout_pass *pass, const hd_plan_node *node, hd_operator_id id,
+                          const hd_fused *fused)
+{
+    const hd_unit *unit = pass->planner->model->device->unit;
+    hd_operand inputs[4] = {{0}}, output = node->operation.outputs[0];
+    if (unit->is_host || pass->planner->is_for_host) {
+        return true;
+    }
+    memcpy(inputs, node->operation.inputs, node->operation.input_count * sizeof *inputs);
+    inputs[0].shape = channels_last_shape(&inputs[0].shape);
+    output.shape = channels_last_shape(&output.shape);
+    hd_operation turned = node->operation;
+    turned.id = id;
+    turned.inputs = inputs;
+    turned.outputs = &output;
+    turned.output_count = 1;
+    if (fused != NULL) {
+        turned.input_count = 4;
+        turned.attribute_count = 0;
+        turned.fused = fused;
+    }
+    return unit->backend->compile->supports(unit, &turned);
+}
+
 /* Conv and ConvTranspose of one or two spatial dimensions with packed weights. */
 static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
 {
@@ -178,6 +203,9 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
             plain->pad_end[i] = (sizes.output[i] - 1) * sizes.stride[i] + reach - sizes.input[i] -
                                 sizes.pad_begin[i];
         }
+    }
+    if (!device_allows(pass, node, id, fused)) {
+        return false;
     }
     hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0]), node->inputs[1],
                               node->operation.input_count > 2 ? node->inputs[2] : HD_TENSOR_NONE,
@@ -231,11 +259,11 @@ static bool turn_window(layout_pass *pass, const hd_plan_node *node)
         (node->operation.output_count == 2 && node->outputs[1] != HD_TENSOR_NONE)) {
         return false;
     }
-    hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0])};
     size_t count = node->operation.input_count;
-    if (count > 4) {
+    if (count > 4 || !device_allows(pass, node, id, NULL)) {
         return false;
     }
+    hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0])};
     for (size_t i = 1; i < count; i++) {
         inputs[i] = node->inputs[i];
     }

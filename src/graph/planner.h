@@ -178,11 +178,25 @@ size_t hd_planner_users(const hd_planner *planner, hd_tensor_id tensor, hd_plan_
 /* A view of a whole tensor in another shape of the same size; HD_TENSOR_NONE when out of memory. */
 hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const hd_shape *shape);
 
-/* Puts an operation in the place of `node`, whose uses are counted, and which keeps its outputs. Nodes whose outputs
- * nobody uses any more die. Pointers to nodes stay valid. false when out of memory. */
-bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
-                        const hd_tensor_id *inputs, size_t input_count,
-                        const hd_attribute *attributes, size_t attribute_count);
+/* What a pass makes in place of a node, whose outputs it keeps. */
+typedef struct hd_replacement {
+    hd_operator_id id;
+    const hd_tensor_id *inputs;
+    size_t input_count;
+    const hd_attribute *attributes;
+    size_t attribute_count;
+    const hd_fused *fused; /* of the plan's region from hd_planner_replace on; NULL: none */
+    const hd_shape *shape; /* of output 0; NULL: as the node has it */
+} hd_replacement;
+
+/* Whether the device computes it; what the host computes may be anything. A pass that asks keeps the parts where the answer
+ * is no: the device may compute some of them. */
+bool hd_planner_allows(const hd_planner *planner, const hd_plan_node *node,
+                       const hd_replacement *replacement);
+
+/* Puts it in the place of `node`, whose uses are counted. Nodes whose outputs nobody uses any more die. Pointers to nodes
+ * stay valid. false when out of memory. */
+bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const hd_replacement *replacement);
 
 /* Parameters of an operation of `id` (operation/fused.h), zeroed; NULL when out of memory. */
 hd_fused *hd_planner_new_fused(hd_planner *planner, hd_operator_id id);

@@ -2,7 +2,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/model.h"
 #include "graph/planner.h"
+
+/* That what passes make is read by. */
+#define MADE_OPSET 21
 
 #define NO_USE UINT32_MAX
 
@@ -227,34 +231,71 @@ hd_tensor_id hd_planner_new_view(hd_planner *planner, hd_tensor_id tensor, const
     return view;
 }
 
-bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, hd_operator_id id,
-                        const hd_tensor_id *inputs, size_t input_count,
-                        const hd_attribute *attributes, size_t attribute_count)
+bool hd_planner_allows(const hd_planner *planner, const hd_plan_node *node,
+                       const hd_replacement *replacement)
 {
-    hd_operand *operands = hd_region_array(planner->region, input_count, sizeof *operands);
-    hd_tensor_id *ids = hd_region_copy(planner->region, inputs, input_count * sizeof *inputs);
-    hd_attribute *copies =
-        hd_region_copy(planner->region, attributes, attribute_count * sizeof *attributes);
-    if (operands == NULL || ids == NULL || copies == NULL ||
-        !hd_planner_reserve_uses(planner, input_count)) {
+    const hd_unit *unit = planner->model->device->unit;
+    if (unit->is_host || planner->is_for_host) {
+        return true;
+    }
+    const size_t inputs = replacement->input_count, outputs = node->operation.output_count;
+    hd_operand *operands = hd_alloc_zero(inputs + outputs, sizeof *operands);
+    if (operands == NULL) {
         return false;
     }
-    for (size_t i = 0; i < input_count; i++) {
-        operands[i] = hd_planner_operand(planner, inputs[i]);
+    for (size_t i = 0; i < inputs; i++) {
+        operands[i] = hd_planner_operand(planner, replacement->inputs[i]);
+    }
+    memcpy(operands + inputs, node->operation.outputs, outputs * sizeof *operands);
+    if (replacement->shape != NULL) {
+        operands[inputs].shape = *replacement->shape;
+    }
+    hd_operation operation = {.name = node->operation.name,
+                              .id = replacement->id,
+                              .opset = MADE_OPSET,
+                              .attributes = replacement->attributes,
+                              .attribute_count = replacement->attribute_count,
+                              .inputs = operands,
+                              .input_count = inputs,
+                              .outputs = operands + inputs,
+                              .output_count = outputs,
+                              .fused = replacement->fused};
+    bool allows = unit->backend->compile->supports(unit, &operation);
+    hd_free(operands);
+    return allows;
+}
+
+bool hd_planner_replace(hd_planner *planner, hd_plan_node *node, const hd_replacement *replacement)
+{
+    const size_t count = replacement->input_count;
+    hd_operand *operands = hd_region_array(planner->region, count, sizeof *operands);
+    hd_tensor_id *ids =
+        hd_region_copy(planner->region, replacement->inputs, count * sizeof *replacement->inputs);
+    hd_attribute *attributes =
+        hd_region_copy(planner->region, replacement->attributes,
+                       replacement->attribute_count * sizeof *replacement->attributes);
+    if (operands == NULL || ids == NULL || attributes == NULL ||
+        !hd_planner_reserve_uses(planner, count)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        operands[i] = hd_planner_operand(planner, ids[i]);
     }
     uint32_t old_first = node->first_use;
-    take_uses(planner, (uint32_t)(node - planner->nodes), (uint32_t)planner->use_total, ids,
-              input_count);
+    take_uses(planner, (uint32_t)(node - planner->nodes), (uint32_t)planner->use_total, ids, count);
     give_uses(planner, old_first, node->inputs, node->operation.input_count);
-    planner->use_total += input_count;
-    node->operation.id = id;
-    node->operation.opset = 21;
-    node->operation.attributes = copies;
-    node->operation.attribute_count = attribute_count;
+    planner->use_total += count;
+    node->operation.id = replacement->id;
+    node->operation.opset = MADE_OPSET;
+    node->operation.attributes = attributes;
+    node->operation.attribute_count = replacement->attribute_count;
     node->operation.inputs = operands;
-    node->operation.input_count = input_count;
-    node->operation.fused = NULL;
+    node->operation.input_count = count;
+    node->operation.fused = replacement->fused;
     node->inputs = ids;
+    if (replacement->shape != NULL) {
+        node->operation.outputs[0].shape = *replacement->shape;
+    }
     return true;
 }
 

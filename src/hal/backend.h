@@ -53,7 +53,8 @@ typedef struct hd_memory_table {
 
 typedef struct hd_compile_table {
     bool planar; /* heddle.Conv may read and write channels first (hd_fused_convolution) */
-    /* The operation, all of whose types and shapes are known, may be a step of its own. */
+    /* The operation, all of whose types and shapes are known, may be a step of its own. Asked of what passes would make,
+     * too, before they do. */
     bool (*supports)(const hd_unit *unit, const hd_operation *operation);
     /* It may be a step within a "heddle.Elementwise" chain. */
     bool (*supports_in_chain)(const hd_unit *unit, const hd_operation *operation);

@@ -151,6 +151,79 @@ static void what_it_does_not_support_the_host_computes(void **state)
     check_run("sim", &(hd_sim_options){.refused_permille = 1000});
 }
 
+#define CHANNELS 16
+#define SIDE     9
+
+/* Conv, Relu, Mul and Add of constants, MaxPool, GlobalAveragePool: what passes turn to channels last and fuse. */
+static hd_status make_image_model(hd_device *device, hd_model **out_model)
+{
+    static float kernels[CHANNELS * CHANNELS * 9];
+    for (int i = 0; i < CHANNELS * CHANNELS * 9; i++) {
+        kernels[i] = (float)((i * 37) % 29 - 14) / 64;
+    }
+    hd_graph *graph;
+    assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
+    hd_tensor constant = matrix(4, (int64_t[]){CHANNELS, CHANNELS, 3, 3}, kernels);
+    int64_t dims[] = {1, CHANNELS, SIDE, SIDE}, side[] = {2, 2};
+    hd_attribute window = {
+        .name = "kernel_shape", .kind = HD_ATTRIBUTE_INTS, .ints = side, .count = 2};
+    hd_value w, x, y;
+    assert_int_equal(hd_graph_add_constant(graph, &constant, &w, NULL), HD_OK);
+    assert_int_equal(hd_graph_add_input(graph, "x", HD_FLOAT32, 4, dims, &x, NULL), HD_OK);
+    y = NODE(graph, graph->root, "Relu", NODE(graph, graph->root, "Conv", x, w));
+    y = NODE(graph, graph->root, "Mul", y, block_floats(graph, 1, &weights[1]));
+    y = NODE(graph, graph->root, "Add", y, block_floats(graph, 1, &weights[2]));
+    assert_int_equal(hd_graph_add_node(graph, "MaxPool", &y, 1, &window, 1, &y, 1, NULL), HD_OK);
+    y = NODE(graph, graph->root, "GlobalAveragePool", y);
+    assert_int_equal(hd_graph_add_output(graph, "y", y, NULL), HD_OK);
+    hd_status status = hd_model_create(device, graph, NULL, out_model, NULL);
+    hd_graph_destroy(&graph);
+    return status;
+}
+
+static void run_image(const char *name, const hd_sim_options *options, float y[CHANNELS])
+{
+    static float image[CHANNELS * SIDE * SIDE];
+    for (int i = 0; i < CHANNELS * SIDE * SIDE; i++) {
+        image[i] = (float)((i * 11) % 17 - 8) / 4;
+    }
+    hd_sim_configure(options);
+    hd_device *device = open_device(name, 0);
+    hd_model *model = NULL;
+    assert_int_equal(make_image_model(device, &model), HD_OK);
+    hd_tensor in = matrix(4, (int64_t[]){1, CHANNELS, SIDE, SIDE}, image);
+    hd_tensor out = {.data = y, .size = CHANNELS * sizeof *y};
+    assert_int_equal(hd_model_run(model, &in, 1, &out, 1, NULL), HD_OK);
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    assert_int_equal(hd_sim_count().live_allocations, 0);
+}
+
+/* A device that has no Linear computes products and sums one by one, and so on: never fewer of its own steps. */
+static void what_passes_make_and_it_does_not_support_stays_apart(void **state)
+{
+    (void)state;
+    float wanted[CHANNELS], y[CHANNELS];
+    run_image("cpu", NULL, wanted);
+    for (hd_operator_id id = HD_OP_NONE + 1; id < HD_OP_COUNT; id++) {
+        if (hd_operator_is_internal(id)) {
+            check_run("sim", &(hd_sim_options){.refused = {id}});
+            run_image("sim", &(hd_sim_options){.refused = {id}}, y);
+            assert_memory_equal(y, wanted, sizeof y);
+        }
+    }
+    const hd_sim_options none = {.refused = {HD_OP_HEDDLE_LINEAR, HD_OP_HEDDLE_ELEMENTWISE,
+                                             HD_OP_HEDDLE_CONV, HD_OP_HEDDLE_MAX_POOL,
+                                             HD_OP_HEDDLE_GLOBAL_AVERAGE_POOL}};
+    check_run("sim", NULL);
+    const uint64_t whole = hd_sim_count().submissions;
+    check_run("sim", &none);
+    assert_int_equal(hd_sim_count().submissions, whole); /* the host has no part in it */
+    run_image("sim", &none, y);
+    assert_memory_equal(y, wanted, sizeof y);
+    assert_int_equal(hd_sim_count().submissions, 1);
+}
+
 static void its_memory_faults_when_the_host_touches_it(void **state)
 {
     (void)state;
@@ -321,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_the_devices_own_with_the_cpus_bits),
         cmocka_unit_test(what_it_does_not_support_the_host_computes),
+        cmocka_unit_test(what_passes_make_and_it_does_not_support_stays_apart),
         cmocka_unit_test(its_memory_faults_when_the_host_touches_it),
         cmocka_unit_test(a_lost_device_is_a_status_and_takes_no_other_with_it),
         cmocka_unit_test(each_allocation_may_fail),

@@ -65,6 +65,11 @@ bool hd_sim_refuses(const hd_unit *unit, hd_operator_id id)
     if (((const hd_sim_unit *)unit)->ordinal == 1 && permille < 300) {
         permille = 300;
     }
+    for (size_t i = 0; i < HD_SIM_REFUSED_MAX; i++) {
+        if (hd_sim.options.refused[i] != HD_OP_NONE && hd_sim.options.refused[i] == id) {
+            return true;
+        }
+    }
     return !hd_operator_is_internal(id) && mix(id + UINT64_C(1000)) % 1000 < permille;
 }
 

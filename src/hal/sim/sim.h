@@ -14,12 +14,15 @@
 
 #define HD_DEVICE_SIM ((hd_device_kind)100)
 /* devices: "sim" supports all, "sim:1" refuses some operators even without options */
-#define HD_SIM_COUNT 2
+#define HD_SIM_COUNT       2
+#define HD_SIM_REFUSED_MAX 8
 
 typedef struct hd_sim_options {
     uint32_t seed; /* of delays and refusals */
     /* operators of ONNX that it does not support, of a thousand; "sim:1": at least 300 */
     uint32_t refused_permille;
+    /* and these, which may be what only passes make */
+    hd_operator_id refused[HD_SIM_REFUSED_MAX];
     uint32_t delay_microseconds; /* before and behind a launch, at most */
     uint64_t failing_allocation; /* the n-th from now on finds no memory; 0: none */
     uint64_t failing_count;      /* nor do those that follow, so many in all; 0: that one alone */
