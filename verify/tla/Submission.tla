@@ -130,6 +130,7 @@ EncoderOwned == \* nobody else's work is submitted by me
 SubmittedOnce == ~twice
 NothingLost == AllEnded => submitted = Threads \X (1..Rounds)
 EverythingEnds == <>AllEnded
+NeverTwoBusy == Cardinality({t \in Threads : pc[t] = "recording"}) <= 1 \* it happens: see mutants/
 =============================================================================
 
 actions, by the C functions that they model (`verify/tla/check` reads this)
