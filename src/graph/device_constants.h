@@ -25,6 +25,11 @@ typedef struct hd_device_constants {
 HD_MUST_CHECK hd_status hd_device_constants_copy(hd_device_constants *self, hd_device *device,
                                                  const hd_graph *graph, size_t *size,
                                                  hd_error *error);
+/* The constant in the form HD_CONSTANT_PLAIN, which is the caller's. HD_OUT_OF_MEMORY, HD_LOST. */
+HD_MUST_CHECK hd_status hd_device_constants_pack(hd_device *device, const hd_operand *constant,
+                                                 hd_packed **out_packed, hd_error *error);
+/* Drops a constant in whatever form of the device's. packed: NULL is allowed. */
+void hd_device_constants_unpack(hd_device *device, hd_packed *packed);
 void hd_device_constants_drop(hd_device_constants *self, hd_device *device);
 
 void hd_device_constants_sort(hd_device_constants *self);

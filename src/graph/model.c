@@ -76,11 +76,9 @@ void hd_model_destroy(hd_model **model)
         clear_memo(dead, lane);
     }
     hd_plan_cache_destroy(&dead->plans);
-    hd_unit *unit = dead->device->unit;
     hd_device_constants_drop(&dead->constants, dead->device);
     for (size_t v = 0; dead->packed != NULL && v < dead->graph->value_count; v++) {
-        hd_packed *packed = (hd_packed *)(uintptr_t)dead->packed[v];
-        unit->backend->compile->constant_destroy(unit, &packed);
+        hd_device_constants_unpack(dead->device, (hd_packed *)(uintptr_t)dead->packed[v]);
     }
     hd_free(dead->packed);
     hd_graph_destroy(&dead->graph);

@@ -270,12 +270,16 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
         if (value->data == NULL) {
             continue;
         }
-        if (uses[v].form.kind != 0) {
+        const hd_constant_form form = uses[v].form;
+        const bool is_plain = form.kind == HD_CONSTANT_PLAIN;
+        /* where somebody reads the host's, the device gets its copy with the others */
+        if (form.kind != 0 && !(is_plain && uses[v].raw)) {
             hd_operand constant = {
                 .dtype = value->dtype, .shape = value->shape, .data = value->data};
             hd_packed *packed = NULL;
-            status = unit->backend->compile->constant_create(unit, uses[v].form, &constant, &packed,
-                                                             error);
+            status = is_plain ? hd_device_constants_pack(model->device, &constant, &packed, error)
+                              : unit->backend->compile->constant_create(unit, form, &constant,
+                                                                        &packed, error);
             if (status == HD_OK && packed != NULL) {
                 model->packed[v] = packed;
                 *size += packed->size;

@@ -11,7 +11,7 @@
 
 /* One of a backend's own forms, with what that depends on. Two operations that want equal forms share the constant. */
 typedef struct hd_constant_form {
-    uint32_t kind; /* 0: kernels read the elements as they are */
+    uint32_t kind; /* 0: kernels read the elements as they are; HD_CONSTANT_PLAIN */
     int64_t group; /* of a convolution; else 1 */
 } hd_constant_form;
 
@@ -19,6 +19,11 @@ static inline bool hd_constant_form_equal(hd_constant_form a, hd_constant_form b
 {
     return a.kind == b.kind && a.group == b.group;
 }
+
+/* A form of any backend whose memory is its own: the elements as they are, in the unit's memory alone, so that the host keeps
+ * no copy. For constants that are worth it (HD_CONSTANT_PLAIN_BYTES) and whose reader the unit computes in any case. */
+#define HD_CONSTANT_PLAIN       UINT32_MAX
+#define HD_CONSTANT_PLAIN_BYTES ((int64_t)1 << 20)
 
 typedef struct hd_packed {
     hd_constant_form form;

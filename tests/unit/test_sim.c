@@ -224,6 +224,61 @@ static void what_passes_make_and_it_does_not_support_stays_apart(void **state)
     assert_int_equal(hd_sim_count().submissions, 1);
 }
 
+#define TABLE_ROWS  8192
+#define TABLE_WIDTH 64
+
+/* Gather of a table of 2 MB; twice: it is also an output, which the host reads. Returns the bytes that the model holds. */
+static uint64_t gather_from_table(const char *name, bool twice, float y[2 * TABLE_WIDTH])
+{
+    static float table[TABLE_ROWS * TABLE_WIDTH];
+    for (int i = 0; i < TABLE_ROWS * TABLE_WIDTH; i++) {
+        table[i] = (float)i;
+    }
+    hd_device *device = open_device(name, 0);
+    hd_model *model = NULL;
+    hd_graph *graph;
+    hd_value t;
+    assert_int_equal(hd_graph_create(0, &graph, NULL), HD_OK);
+    hd_tensor constant = matrix(2, (int64_t[]){TABLE_ROWS, TABLE_WIDTH}, table);
+    assert_int_equal(hd_graph_add_constant(graph, &constant, &t, NULL), HD_OK);
+    hd_value rows = block_input(graph, graph->root, "rows", HD_INT64);
+    hd_value gathered = NODE(graph, graph->root, "Gather", t, rows);
+    assert_int_equal(hd_graph_add_output(graph, "y", gathered, NULL), HD_OK);
+    if (twice) {
+        assert_int_equal(hd_graph_add_output(graph, "t", t, NULL), HD_OK);
+    }
+    assert_int_equal(hd_model_create(device, graph, NULL, &model, NULL), HD_OK);
+    hd_graph_destroy(&graph);
+    const int64_t numbers[] = {TABLE_ROWS - 1, 5};
+    hd_tensor in = block_tensor(HD_INT64, 2, numbers);
+    hd_tensor out = {.name = "y", .data = y, .size = 2 * TABLE_WIDTH * sizeof *y};
+    assert_int_equal(hd_model_run(model, &in, 1, &out, 1, NULL), HD_OK);
+    hd_memory_info memory = {.struct_size = sizeof memory};
+    assert_int_equal(hd_device_get_memory(device, &memory), HD_OK);
+    hd_model_destroy(&model);
+    hd_device_destroy(&device);
+    return memory.weight_bytes;
+}
+
+static void a_large_table_lies_on_the_device_alone(void **state)
+{
+    (void)state;
+    const uint64_t size = TABLE_ROWS * TABLE_WIDTH * sizeof(float);
+    float wanted[2 * TABLE_WIDTH], y[2 * TABLE_WIDTH];
+    hd_sim_configure(NULL);
+    gather_from_table("cpu", false, wanted);
+    uint64_t held = gather_from_table("sim", false, y);
+    assert_memory_equal(y, wanted, sizeof y);
+    assert_true(held >= size && held < size + size / 4);
+    held = gather_from_table("sim", true, y);
+    assert_memory_equal(y, wanted, sizeof y);
+    assert_true(held >= 2 * size && held < 2 * size + size / 4);
+    hd_sim_configure(&(hd_sim_options){.refused = {HD_OP_GATHER}});
+    gather_from_table("sim", false, y);
+    assert_memory_equal(y, wanted, sizeof y);
+    assert_int_equal(hd_sim_count().live_allocations, 0);
+}
+
 static void its_memory_faults_when_the_host_touches_it(void **state)
 {
     (void)state;
@@ -395,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_run_is_the_devices_own_with_the_cpus_bits),
         cmocka_unit_test(what_it_does_not_support_the_host_computes),
         cmocka_unit_test(what_passes_make_and_it_does_not_support_stays_apart),
+        cmocka_unit_test(a_large_table_lies_on_the_device_alone),
         cmocka_unit_test(its_memory_faults_when_the_host_touches_it),
         cmocka_unit_test(a_lost_device_is_a_status_and_takes_no_other_with_it),
         cmocka_unit_test(each_allocation_may_fail),

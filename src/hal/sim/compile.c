@@ -18,11 +18,23 @@ static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation
            hd_backend_cpu.compile->supports_in_chain(NULL, operation);
 }
 
+/* A table that is looked up, as of embeddings, and so large that the host should not keep it, too. */
+static bool is_large_table(const hd_operation *operation, size_t index)
+{
+    const hd_operand *table = &operation->inputs[index];
+    return operation->id == HD_OP_GATHER && index == 0 &&
+           hd_shape_count(&table->shape) * (int64_t)hd_dtype_size(table->dtype) >=
+               HD_CONSTANT_PLAIN_BYTES;
+}
+
 static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation,
                                       size_t index)
 {
-    return hd_sim_refuses(unit, operation->id)
-               ? (hd_constant_form){0}
+    if (hd_sim_refuses(unit, operation->id)) {
+        return (hd_constant_form){0};
+    }
+    return is_large_table(operation, index)
+               ? (hd_constant_form){.kind = HD_CONSTANT_PLAIN, .group = 1}
                : hd_backend_cpu.compile->constant_form(NULL, operation, index);
 }
 

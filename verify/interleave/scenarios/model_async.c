@@ -51,6 +51,11 @@ void hd_graph_destroy(hd_graph **graph)
 }
 
 /* A model of a scenario has none. */
+void hd_device_constants_unpack(hd_device *device, hd_packed *packed)
+{
+    (void)device, (void)packed;
+}
+
 void hd_device_constants_drop(hd_device_constants *self, hd_device *device)
 {
     (void)self, (void)device;
