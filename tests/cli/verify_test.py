@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -210,6 +211,14 @@ class VerifyTest(unittest.TestCase):
             self.assertEqual(section["verdict"], "FAIL")
             self.assertRegex(section["reason"], "^%s is missing.*install-deps.*apt-get install %s" % (tool, package))
 
+    def test_proofs_of_the_real_sources(self):
+        self.source = ROOT
+        self.report(0, "--quick", only=("proofs",))
+        section = self.section(json.loads(self.text("report.json")), "proofs")
+        self.assertEqual(section["verdict"], "CHECKED EARLIER")
+        self.assertEqual([table["columns"][0] for table in section["tables"]], ["theorem", "what is changed"])
+        self.assertEqual(len(section["tables"][0]["rows"]), 9)
+
     def test_a_checker_that_cannot_be_run_fails(self):
         (self.source / "verify/structure/run").chmod(0o644)
         self.assertIn("cannot be run", self.section(self.report(1))["reason"])
@@ -296,6 +305,16 @@ class VerifyTest(unittest.TestCase):
         section = self.section(self.report(1, "--time-limit", "2"))
         self.assertRegex(section["reason"], "took more than 2 s")
         self.expect_gone(self.wait_for(self.source / "started"))
+
+    def test_children_that_it_did_not_start_are_left_alone(self):
+        self.find()
+        script = "sleep 1000 >/dev/null 2>&1 & echo $!; exec " + " ".join(map(shlex.quote, self.words()))
+        done = subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, timeout=LIMIT_S,
+                              env={"PATH": str(self.bin)})
+        process = int(done.stdout.split()[0])
+        alive = is_alive(process)
+        os.kill(process, signal.SIGKILL)
+        self.assertTrue(alive and done.returncode == 0, done.stdout)
 
     def test_an_interrupt_ends_all_and_leaves_no_report(self):
         (self.source / "hang").touch()

@@ -23,6 +23,27 @@ static sigset_t watched; /* those, and SIGCHLD */
 static sigset_t mask_before;
 static int interrupted_by;
 
+#define CHILDREN_MAX 256
+static pid_t inherited[CHILDREN_MAX]; /* children that were there before */
+static size_t inherited_count;
+
+/* This process's children, which whoever called exec may have left to it, too. */
+static size_t list_children(pid_t *children)
+{
+    char path[64];
+    size_t count = 0;
+    long child;
+    snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)getpid());
+    FILE *file = fopen(path, "re");
+    while (file != NULL && count < CHILDREN_MAX && fscanf(file, "%ld", &child) == 1) {
+        children[count++] = (pid_t)child;
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return count;
+}
+
 void hd_child_begin(void)
 {
     sigemptyset(&watched);
@@ -36,6 +57,7 @@ void hd_child_begin(void)
     }
     sigprocmask(SIG_BLOCK, &watched, &mask_before);
     signal(SIGCHLD, SIG_DFL); /* where it is ignored, children cannot be waited for */
+    inherited_count = list_children(inherited);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
@@ -124,28 +146,30 @@ static bool has_ended(pid_t process)
     return result != 0 || info.si_pid == process;
 }
 
+static bool was_there(pid_t process)
+{
+    size_t i = 0;
+    while (i < inherited_count && inherited[i] != process) {
+        i++;
+    }
+    return i < inherited_count;
+}
+
 /* What was left behind in other groups has become this process's own; there may be several generations. */
 static void end_orphans(void)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)getpid());
-    for (int turn = 0; turn < 100; turn++) {
-        long orphan;
-        bool some = false;
-        FILE *file = fopen(path, "re");
-        while (file != NULL && fscanf(file, "%ld", &orphan) == 1) {
-            some = true;
-            kill((pid_t)orphan, SIGKILL);
+    pid_t children[CHILDREN_MAX];
+    bool some = true;
+    for (int turn = 0; turn < 100 && some; turn++) {
+        size_t count = list_children(children);
+        some = false;
+        for (size_t i = 0; i < count; i++) {
+            if (!was_there(children[i])) {
+                some = true;
+                kill(children[i], SIGKILL);
+                waitpid(children[i], NULL, 0);
+            }
         }
-        if (file != NULL) {
-            fclose(file);
-        }
-        if (!some) {
-            return;
-        }
-        while (waitpid(-1, NULL, WNOHANG) > 0) {
-        }
-        wait_for_signal(0.01);
     }
 }
 
