@@ -249,14 +249,28 @@ def acquire_returns(program):
     return [] if tests else ["hd_stream_acquire: loses a slot"]
 
 
+def is_atomic(kind):
+    """A pointer to an atomic object is none itself."""
+    return "_Atomic" in kind and not points_to_atomic(kind)
+
+
+def points_to_atomic(kind):
+    return "_Atomic" in kind and kind.rstrip().endswith("*")
+
+
 def plain_accesses(program):
     """Accesses to atomic objects that name no order: (function, line, object)."""
     fields = {"%s.%s" % (struct, field) for struct, members in program.structs.items()
-              for field, kind in members if "_Atomic" in kind}
-    globals_ = {name for name, variable in program.variables.items() if "_Atomic" in variable["type"]}
+              for field, kind in members if is_atomic(kind)}
+    globals_ = {name for name, variable in program.variables.items() if is_atomic(variable["type"])}
+    pointers = {"%s.%s" % (struct, field) for struct, members in program.structs.items()
+                for field, kind in members if points_to_atomic(kind)}
     found = []
 
     def walk(name, node, addressed):
+        through = node[3][0] if node[0] == "unary" and node[2] == "*" and node[3] else None
+        if through is not None and through[0] == "member" and through[2] in pointers:
+            found.append((name, through[1], through[2]))
         if (node[0] == "member" and node[2] in fields or node[0] == "ref" and node[2] in globals_) and not addressed:
             found.append((name, node[1], node[2]))
         for child in node[3]:
@@ -270,7 +284,8 @@ def plain_accesses(program):
 
 
 @check("ST.013.j", "every access to an atomic object names its order",
-       (POOL, "    hd_sub_relaxed(&pool->waiting, 1);\n}", "    pool->waiting--;\n}"))
+       (POOL, "    hd_sub_relaxed(&pool->waiting, 1);\n}", "    pool->waiting--;\n}"),
+       ("src/graph/model_run.c", "hd_load_relaxed(run->duration) / ", "*run->duration / "))
 def orders_named(program):
     return ["%s: %s with the order that C gives it" % (program.where(name, line), what)
             for name, line, what in plain_accesses(program) if not what.endswith(("idle_encoders",))]
