@@ -12,7 +12,7 @@
 (* prefers is left open; time limits may pass at any moment or never; memory is sequentially         *)
 (* consistent: the look at idle in try_take must not be done before the add to waiting, and the      *)
 (* mutant relaxed_look shows what happens where it is.                                               *)
-EXTENDS Naturals, Sequences, FiniteSets
+EXTENDS Naturals, Sequences, FiniteSets, TLC
 
 CONSTANTS Users, Closers, SlotCount,
     Stops,    \* whether runs may be stopped while they wait
@@ -243,6 +243,7 @@ Closed == closed /\ (\A u \in Users : pc[u] = "out") /\ (\A c \in Closers : pc[c
 
 Next == (\E t \in Threads : Locks(t) \/ Steps(t) \/ Chance(t)) \/ Closed
 Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars(Locks(t))
+Alike == Permutations(Users \ Runs) \cup Permutations(Runs)
 
 \* ---- what must hold
 Leased == {slot[u] : u \in Users} \cup {granted[u] : u \in Users} \cup {taken}

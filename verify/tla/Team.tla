@@ -12,7 +12,7 @@
 (* core to spare wakes sleepers, is left open; that a caller's long wait for workers sleeps, marked  *)
 (* in the word that it waits for, is left to the explorer and its four mutants of that; memory is    *)
 (* sequentially consistent, and the mutant no_fence shows what the fences are for.                   *)
-EXTENDS Naturals, Sequences, FiniteSets
+EXTENDS Naturals, Sequences, FiniteSets, TLC
 
 CONSTANTS Callers, Workers, Cores,
     Tiles,      \* of each step, a sequence; a step of one tile is not shared
@@ -266,6 +266,7 @@ Next ==
     \/ \E t \in Threads : Locks(t) \/ Steps(t)
     \/ (\E w \in Workers : Tire(w) /\ UNCHANGED stopped) \/ StopComes \/ Ended
 Spec == Init /\ [][Next]_vars /\ \A t \in Threads : WF_vars(Steps(t)) /\ SF_vars(Locks(t))
+Alike == Permutations(Callers)
 
 \* ---- what must hold
 Within == {"loop", "peek", "take", "compute", "done"}
