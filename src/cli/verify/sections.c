@@ -56,6 +56,16 @@ const hd_verify_section hd_verify_sections[] = {
      .words = {"verify/tla/run"},
      .quick = {"verify/tla/run", "--brief"},
      .limit = 1200},
+    {.id = "names",
+     .title = "Names in specifications, code and tests",
+     .about = "Actions name C functions that are there, properties a promise and an assertion, "
+              "assertions of the code a "
+              "property or the reason why none; and each property is seen to fail.",
+     .needs = FROM_SOURCES,
+     .run = hd_verify_checker,
+     .words = {"verify/tla/check"},
+     .quick = {"verify/tla/check"},
+     .limit = 60},
     {.id = "traces",
      .title = "Traces of the code against the specifications",
      .about = "What the C code did in runs of the explorer must be a behaviour of the "

@@ -302,7 +302,8 @@ const hd_command hd_command_verify = {
         "minutes; otherwise what needs no sources. What did not run says SKIPPED and why.\n"
         "--quick leaves out the tests under sanitizers and most mutants, measures shortly, and\n"
         "takes up to 5 minutes.\n"
-        "Sections: environment locking structure explorer models traces proofs sanitizers cases\n"
+        "Sections: environment locking structure explorer models names traces proofs sanitizers "
+        "cases\n"
         "batches queues pipeline memory",
     .options = {{"--source", "DIR", false, "Heddle's sources, where they were built"},
                 {"--quick", NULL, false, "what can be done in 5 minutes"},
