@@ -6,7 +6,6 @@ set(HEDDLE_TESTS_OF_CPU
     unit.cancel_files # uses libheddle.so, which has no sim
     unit.cancel_ways  # as unit.cancel
     unit.device       # names the device
-    unit.faults       # looks for what the CPU alone does: rows one by one, long runs; to be taken apart
     unit.long_runs    # who computes a long run: on a device it does
     unit.memory_limit # limits that fit the CPU's sizes
     unit.process_end  # uses libheddle.so

@@ -30,31 +30,6 @@ int main(void)
 }
 #else
 
-hd_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 2};
-    return hd_device_open(test_device_name(), &options, &device, NULL) == HD_OK ? 0 : -1;
-}
-
-static void check_nothing_is_held(void)
-{
-    hd_memory_info info = {.struct_size = sizeof info};
-    assert_int_equal(hd_device_get_memory(device, &info), HD_OK);
-    assert_int_equal(info.weight_bytes, 0);
-    assert_int_equal(info.plan_bytes, 0);
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    check_nothing_is_held();
-    hd_device_destroy(&device);
-    return 0;
-}
-
 static hd_status attempt_open(hd_error *error)
 {
     hd_device_options options = {.struct_size = sizeof options, .thread_count = 4};
@@ -69,57 +44,6 @@ static void opening_a_device(void **state)
 {
     (void)state;
     fault_each_call_once(attempt_open, 5, "alloc mutex condition thread");
-}
-
-hd_status build_graph(hd_graph **out_graph, hd_error *error)
-{
-    static float weights[8 * 16], bias[16];
-    hd_graph *graph = NULL;
-    hd_value x, w, b, product, sum, y, values[1];
-    int64_t dims[] = {-1, 8};
-    hd_tensor weight = {
-        .dtype = HD_FLOAT32, .rank = 2, .dims = {8, 16}, .data = weights, .size = sizeof weights};
-    hd_tensor biases = block_tensor(HD_FLOAT32, 16, bias),
-              value = block_tensor(HD_FLOAT32, 1, (float[]){0});
-    for (size_t i = 0; i < 8 * 16; i++) {
-        weights[i] = i % 17 == 0 ? 1 : 0;
-    }
-    hd_attribute tensor = {.name = "value", .kind = HD_ATTRIBUTE_TENSOR, .tensor = &value};
-    hd_status status = hd_graph_create(0, &graph, error);
-    if (status == HD_OK) {
-        status = hd_graph_add_input(graph, "x", HD_FLOAT32, 2, dims, &x, error);
-    }
-    if (status == HD_OK) {
-        status = hd_graph_add_constant(graph, &weight, &w, error);
-    }
-    if (status == HD_OK) {
-        status = hd_graph_add_constant(graph, &biases, &b, error);
-    }
-    if (status == HD_OK) {
-        status =
-            hd_graph_add_node(graph, "MatMul", (hd_value[]){x, w}, 2, NULL, 0, &product, 1, error);
-    }
-    if (status == HD_OK) {
-        status = hd_graph_add_node(graph, "Shape", (hd_value[]){b}, 1, NULL, 0, values, 1, error);
-    }
-    if (status == HD_OK) {
-        status = hd_graph_add_node(graph, "ConstantOfShape", values, 1, &tensor, 1, &b, 1, error);
-    }
-    if (status == HD_OK) {
-        status =
-            hd_graph_add_node(graph, "Add", (hd_value[]){product, b}, 2, NULL, 0, &sum, 1, error);
-    }
-    if (status == HD_OK) {
-        status = hd_graph_add_node(graph, "Relu", &sum, 1, NULL, 0, &y, 1, error);
-    }
-    if (status == HD_OK) {
-        status = hd_graph_add_output(graph, "y", y, error);
-    }
-    if (status != HD_OK) {
-        hd_graph_destroy(&graph);
-    }
-    *out_graph = graph;
-    return status;
 }
 
 static hd_status attempt_build(hd_error *error)
@@ -165,15 +89,13 @@ static void one_graph_goes_on_after_a_node_was_refused(void **state)
     }
 }
 
-hd_graph *shared_graph;
-
 static hd_status attempt_create(hd_error *error)
 {
     hd_model *model = (hd_model *)&error;
     hd_status status = hd_model_create(device, shared_graph, NULL, &model, error);
     assert_true((status == HD_OK) == (model != NULL));
     hd_model_destroy(&model);
-    check_nothing_is_held();
+    fault_runs_check_nothing_is_held();
     return status;
 }
 
@@ -186,38 +108,6 @@ static void making_a_model_of_a_graph(void **state)
 }
 
 /* --- runs */
-
-hd_model *shared_model;
-static uint32_t run_rows;
-static bool run_owned; /* the output's memory is the caller's */
-
-static hd_status run_shared(hd_error *error)
-{
-    float x[6 * 8], y[6 * 16];
-    for (size_t i = 0; i < 6 * 8; i++) {
-        x[i] = (float)i - 20;
-    }
-    hd_tensor input = {
-        .dtype = HD_FLOAT32, .rank = 2, .dims = {run_rows, 8}, .data = x, .size = sizeof x};
-    hd_tensor output = {.data = run_owned ? y : NULL, .size = run_owned ? sizeof y : 0},
-              before = output;
-    hd_status status = hd_model_run(shared_model, &input, 1, &output, 1, error);
-    if (status != HD_OK) {
-        assert_memory_equal(&output, &before, sizeof output);
-        return status;
-    }
-    assert_int_equal(output.size, run_rows * 16 * sizeof(float));
-    for (size_t r = 0; r < run_rows; r++) {
-        for (size_t c = 0; c < 16; c++) {
-            float wanted = c < 8 && x[r * 8 + c] > 0 ? x[r * 8 + c] : 0;
-            assert_true(((float *)output.data)[r * 16 + c] == wanted);
-        }
-    }
-    if (!run_owned) {
-        hd_tensor_release(&output);
-    }
-    return HD_OK;
-}
 
 static void a_first_run_makes_its_plan(void **state)
 {
@@ -241,7 +131,7 @@ static void a_first_run_makes_its_plan(void **state)
                 assert_int_equal(run_shared(&error), HD_OK);
             }
             hd_model_destroy(&shared_model);
-            check_nothing_is_held();
+            fault_runs_check_nothing_is_held();
             assert_true(nth < 1000);
         }
     }
@@ -266,7 +156,7 @@ static void runs_of_new_shapes(void **state)
     }
     hd_model_destroy(&shared_model);
     hd_graph_destroy(&shared_graph);
-    check_nothing_is_held();
+    fault_runs_check_nothing_is_held();
 }
 
 /* x's elements that are not zero: a plan of two segments. */
@@ -304,63 +194,12 @@ static void runs_in_segments(void **state)
         hd_tensor_release(&outputs[0]);
         hd_tensor_release(&outputs[1]);
         hd_model_destroy(&model);
-        check_nothing_is_held();
+        fault_runs_check_nothing_is_held();
         if (!reached) {
             return;
         }
     }
     fail_msg("a run makes more than 400 fallible calls");
-}
-
-/* A long run does its rows one after the other where every core has one; behind as many as there are cores
- * a runner does, or, when none can be started, the caller. */
-static void long_run(uint32_t others)
-{
-    hd_device *shared = device;
-    hd_device_options options = {.struct_size = sizeof options, .thread_count = 1};
-    assert_int_equal(build_graph(&shared_graph, NULL), HD_OK);
-    bool reached = true;
-    run_rows = 6;
-    for (uint64_t nth = 1; reached; nth++) {
-        hd_error error;
-        run_owned = nth % 2 == 0;
-        assert_int_equal(hd_device_open(test_device_name(), &options, &device, NULL), HD_OK);
-        assert_int_equal(hd_model_create(device, shared_graph, NULL, &shared_model, NULL), HD_OK);
-        for (size_t i = 0; i < HD_DURATION_COUNT; i++) { /* as if runs took a second */
-            atomic_store(&shared_model->run_nanoseconds[i], UINT64_C(1000000000));
-        }
-        hd_add_relaxed(&device->long_runs, others);
-        hd_fault_arm(nth, 0, 0);
-        hd_status status = run_shared(&error);
-        reached = hd_fault_count() >= nth;
-        hd_fault_disarm();
-        assert_true(status == HD_OK || status == HD_OUT_OF_MEMORY);
-        assert_true(reached || (status == HD_OK && nth > 4));
-        /* of all rows, of one */
-        assert_true(reached || hd_plan_cache_count(shared_model->plans) == 2);
-        assert_true(reached ||
-                    (shared_model->memos[HD_STREAM_COUNT].plans[0] != NULL) == (others > 0));
-        assert_int_equal(run_shared(&error), HD_OK);
-        hd_sub_relaxed(&device->long_runs, others);
-        hd_model_destroy(&shared_model);
-        check_nothing_is_held();
-        hd_device_destroy(&device);
-        assert_true(nth < 2000);
-    }
-    hd_graph_destroy(&shared_graph);
-    device = shared;
-}
-
-static void row_by_row(void **state)
-{
-    (void)state;
-    long_run(0);
-}
-
-static void by_a_runner(void **state)
-{
-    (void)state;
-    long_run(1);
 }
 
 /* --- files */
@@ -375,7 +214,7 @@ static hd_status attempt_load(hd_error *error)
     hd_status status = hd_model_load(device, model_path, NULL, &model, error);
     assert_true((status == HD_OK) == (model != NULL));
     hd_model_destroy(&model);
-    check_nothing_is_held();
+    fault_runs_check_nothing_is_held();
     return status;
 }
 
@@ -385,7 +224,7 @@ static hd_status attempt_load_memory(hd_error *error)
     hd_status status = hd_model_load_memory(device, model_bytes, model_size, NULL, &model, error);
     assert_true((status == HD_OK) == (model != NULL));
     hd_model_destroy(&model);
-    check_nothing_is_held();
+    fault_runs_check_nothing_is_held();
     return status;
 }
 
@@ -517,10 +356,8 @@ int main(void)
         cmocka_unit_test(sessions_with_many_faults),
         cmocka_unit_test(loading_models),
         cmocka_unit_test(tensor_files),
-        cmocka_unit_test(row_by_row),
-        cmocka_unit_test(by_a_runner),
         cmocka_unit_test(every_site_was_reached), /* last */
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fault_runs_open, fault_runs_close);
 }
 #endif

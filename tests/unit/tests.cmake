@@ -8,7 +8,8 @@ target_sources(unit_test_warm PRIVATE ${PROJECT_SOURCE_DIR}/src/cli/malloc_count
 math(EXPR long_timeout "300 * ${timeout_factor}")
 set_tests_properties(unit.stop_gaps unit.cancel_ways PROPERTIES TIMEOUT ${long_timeout})
 # One program each, in two files.
-target_sources(unit_test_faults PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fault_later.c)
+target_sources(unit_test_faults PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fault_later.c ${CMAKE_CURRENT_LIST_DIR}/fault_runs.c)
+target_sources(unit_test_faults_cpu PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fault_runs.c)
 target_sources(unit_test_fork PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fork_calls.c)
 # It measures times, a minute of a core: where checks or a sanitizer slow it down, nothing is learned for many more.
 # unit.cancel_ways, which stops the same runs from other threads, is there in every build.

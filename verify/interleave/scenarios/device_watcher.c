@@ -1,7 +1,7 @@
 /* Scenarios of the device watcher, over a backend of their own: a stream's runner, the device, and the watcher's thread.
  * What a flight lands on is touched without a lock or atomics: who lands it too early, or beside another of its stream,
  * or uses its lane before, is a data race. */
-#include "runtime/device_watcher.h"
+#include "graph/run.h"
 
 #include "../scenario.h"
 
@@ -35,10 +35,11 @@ struct watch_state {
     hd_memory_account account;
     hd_workspace workspaces[HD_LANE_COUNT];
     hd_stream_state stream;
-    hd_device_watcher watcher;
+    hd_device_watcher *watcher;
     flight_state flights[FLIGHT_COUNT];
     uint32_t landed; /* plain: flights of a stream land one by one */
     _Atomic uint32_t finished;
+    bool owns_watcher;
     bool ends; /* the last flight's finish destroys the watcher */
     _Atomic bool ended;
 };
@@ -153,33 +154,37 @@ static void finish(hd_flight *flight)
     scenario_require("ONCE.point-reached",
                      hd_timeline_reached(&state->stream.timeline, flight->work.point));
     if (hd_add_acq_rel(&state->finished, 1) + 1 == FLIGHT_COUNT && state->ends) {
-        hd_device_watcher_destroy(&state->watcher);
+        hd_device_watcher_destroy(state->watcher);
         hd_store_release(&state->ended, true);
     }
 }
 
-static watch_state *watch_open(void)
+/* watcher: where it is to be; NULL: in memory of its own. */
+static watch_state *watch_open_at(hd_device_watcher *watcher)
 {
     watch_state *state = hd_alloc_zero(1, sizeof *state);
     scenario_require("explorer", state != NULL);
+    state->watcher = watcher != NULL ? watcher : hd_alloc_zero(1, sizeof *watcher);
+    state->owns_watcher = watcher == NULL;
+    scenario_require("explorer", state->watcher != NULL);
     trace_name(&state->hardware, sizeof state->hardware, "hardware queue");
-    trace_name(&state->watcher, sizeof state->watcher, "watcher");
+    trace_name(state->watcher, sizeof *state->watcher, "watcher");
     trace_name(&state->reclaim.runners, sizeof state->reclaim.runners, "lanes");
     trace_name(&state->stream.timeline, sizeof state->stream.timeline, "timeline");
     state->unit.backend = &backend;
     state->stream = (hd_stream_state){.number = 1, .depth = FLIGHT_COUNT};
     hd_memory_account_init(&state->account, 0);
-    state->watcher = (hd_device_watcher){.queues = &state->queue,
-                                         .queue_count = 1,
-                                         .unit = &state->unit,
-                                         .account = &state->account,
-                                         .workspaces = state->workspaces,
-                                         .reclaim = &state->reclaim};
+    *state->watcher = (hd_device_watcher){.queues = &state->queue,
+                                          .queue_count = 1,
+                                          .unit = &state->unit,
+                                          .account = &state->account,
+                                          .workspaces = state->workspaces,
+                                          .reclaim = &state->reclaim};
     scenario_require("explorer", hd_device_queue_init(&state->queue, &state->unit, 0) == HD_OK &&
                                      hd_reclaim_init(&state->reclaim) == HD_OK &&
                                      hd_stream_init(&state->stream) == HD_OK &&
-                                     hd_device_watcher_init(&state->watcher) == HD_OK &&
-                                     hd_device_watcher_start(&state->watcher) == HD_OK);
+                                     hd_device_watcher_init(state->watcher) == HD_OK &&
+                                     hd_device_watcher_start(state->watcher) == HD_OK);
     for (uint32_t i = 0; i < FLIGHT_COUNT; i++) {
         flight_state *flight = &state->flights[i];
         flight->state = state;
@@ -190,10 +195,15 @@ static watch_state *watch_open(void)
     return state;
 }
 
+static watch_state *watch_open(void)
+{
+    return watch_open_at(NULL);
+}
+
 static void watch_end(watch_state *state)
 {
     if (!state->ends) {
-        hd_device_watcher_destroy(&state->watcher);
+        hd_device_watcher_destroy(state->watcher);
     }
     scenario_require("ONCE.all-landed", state->landed == FLIGHT_COUNT);
     scenario_require("REUSE.lane-back", hd_load_relaxed(&state->reclaim.runners) == 0);
@@ -203,6 +213,9 @@ static void watch_end(watch_state *state)
     hd_stream_destroy(&state->stream);
     hd_reclaim_destroy(&state->reclaim);
     hd_device_queue_destroy(&state->queue);
+    if (state->owns_watcher) {
+        hd_free(state->watcher);
+    }
     hd_free(state);
 }
 
@@ -213,7 +226,7 @@ static void begin(watch_state *state, uint32_t number)
     hd_flight *flight = &state->flights[number].flight;
     flight->work.point = hd_timeline_submit(&state->stream.timeline);
     scenario_event("calls begin %u", number);
-    hd_device_watcher_begin(&state->watcher, flight);
+    hd_device_watcher_begin(state->watcher, flight);
     scenario_event("answers");
 }
 
@@ -228,7 +241,7 @@ static hd_work_result end(watch_state *state, uint32_t number, bool is_run)
                                                             &flight->flight.point) == HD_OK);
     }
     scenario_event("calls end %u %s", number, is_run ? "run" : "mark");
-    hd_work_result result = hd_device_watcher_end(&state->watcher, &flight->flight);
+    hd_work_result result = hd_device_watcher_end(state->watcher, &flight->flight);
     scenario_event("answers");
     scenario_require("ONCE.left", result == HD_WORK_SUBMITTED || !is_run);
     return result;
@@ -246,7 +259,7 @@ static void run_both(watch_state *state, bool second_is_run)
 static void drain(watch_state *state)
 {
     scenario_event("calls drain");
-    hd_status status = hd_device_watcher_drain(&state->watcher, HD_FOREVER);
+    hd_status status = hd_device_watcher_drain(state->watcher, HD_FOREVER);
     scenario_event("answers");
     scenario_require("BOUND.drained", status == HD_OK);
     scenario_require("ONCE.final", hd_load_relaxed(&state->finished) == FLIGHT_COUNT);
@@ -302,7 +315,7 @@ static void await_the_lane(void)
     end(state, 0, true);
     begin(state, 1);
     scenario_event("calls await 1");
-    hd_device_watcher_await(&state->watcher, &state->flights[1].flight);
+    hd_device_watcher_await(state->watcher, &state->flights[1].flight);
     scenario_event("answers");
     scenario_require("REUSE.lane", state->landed == 1 && state->flights[0].output == 1);
     state->flights[0].result = 0;
@@ -322,12 +335,12 @@ static void read_what_is_written(void)
     end(state, 0, true);
     begin(state, 1);
     const uint64_t *output = &state->flights[0].output;
-    bool is_written = hd_device_watcher_is_written(&state->watcher, &state->flights[1].flight,
+    bool is_written = hd_device_watcher_is_written(state->watcher, &state->flights[1].flight,
                                                    output, sizeof *output);
     scenario_outcome(is_written);
     scenario_require("REUSE.written", is_written || *output == 1);
     scenario_require("explorer",
-                     !hd_device_watcher_is_written(&state->watcher, &state->flights[1].flight,
+                     !hd_device_watcher_is_written(state->watcher, &state->flights[1].flight,
                                                    output + 1, sizeof *output));
     end(state, 1, false);
     drain(state);
@@ -344,7 +357,7 @@ static void host_memory(void)
     for (uint32_t i = 0; i < 2; i++) {
         begin(state, i);
         hd_flight *flight = &state->flights[i].flight;
-        scenario_require("explorer", hd_device_watcher_reserve(&state->watcher, flight,
+        scenario_require("explorer", hd_device_watcher_reserve(state->watcher, flight,
                                                                2 * HD_CACHE_LINE) == HD_OK);
         scenario_outcome(flight->host.memory[HD_CACHE_LINE] == 1);
         flight->host.memory[HD_CACHE_LINE] = 0;
@@ -388,6 +401,96 @@ static void drain_against_the_last(void)
     watch_end(state);
 }
 
+/* ---- two runs of one stream whose caller has them share an output's struct, by the real run_flight.c */
+
+typedef struct shared_output {
+    hd_device device; /* of which the watcher is all that is used */
+    hd_block root;
+    hd_graph graph;
+    hd_model model;
+    hd_plan plan;
+    hd_plan_output described;
+    hd_tensor output;           /* plain: the runner reads it, and who lands a run writes it */
+    uint64_t own[FLIGHT_COUNT]; /* memory that a run gives its output where the caller gave none */
+    hd_left_run *left[FLIGHT_COUNT];
+    watch_state *watch;
+} shared_output;
+
+static shared_output *shared; /* for land_run */
+
+static void land_run(hd_flight *flight, hd_status status)
+{
+    flight_state *self = (flight_state *)flight;
+    hd_status landed = hd_run_land(shared->left[self - shared->watch->flights], status, NULL);
+    scenario_require("STATUS.landed", landed == HD_OK);
+    self->state->landed++;
+}
+
+/* As a runner does a run: looks at the caller's struct, gives it memory, submits, and leaves the run to the watcher. */
+static void leave_run(uint32_t number)
+{
+    watch_state *state = shared->watch;
+    hd_left_run *left = shared->left[number];
+    begin(state, number);
+    hd_left_run_init(left, &shared->model, &state->flights[number].flight);
+    void *inputs[1] = {NULL}, *outputs[1];
+    hd_tensor *tensors[1] = {&shared->output};
+    hd_run run = {.model = &shared->model,
+                  .outputs = &shared->output,
+                  .output_count = 1,
+                  .left = left,
+                  .input_data = inputs,
+                  .output_data = outputs,
+                  .output_tensors = tensors};
+    hd_run_await_outputs(&run);
+    outputs[0] = shared->output.data != NULL ? shared->output.data : &shared->own[number];
+    hd_launch launch = {.outputs = outputs};
+    scenario_require("explorer",
+                     hd_device_queue_submit(&state->queue, &launch, &run.point) == HD_OK);
+    hd_run_leave(&run, &shared->plan);
+    scenario_require("ONCE.left",
+                     hd_device_watcher_end(state->watcher, &state->flights[number].flight) ==
+                         HD_WORK_SUBMITTED);
+}
+
+/* The second finds the memory that the first gave the output: none is lost. */
+static void share_an_output(void)
+{
+    shared = hd_alloc_zero(1, sizeof *shared);
+    scenario_require("explorer", shared != NULL);
+    shared->root.output_count = 1;
+    shared->graph.root = &shared->root;
+    shared->model.graph = &shared->graph;
+    shared->model.device = &shared->device;
+    shared->described = (hd_plan_output){.dtype = HD_UINT64,
+                                         .shape = {.rank = 1, .dims = {1}},
+                                         .size = sizeof(uint64_t),
+                                         .known = true,
+                                         .direct = true};
+    shared->plan = (hd_plan){.outputs = &shared->described, .output_count = 1, .is_last = true};
+    atomic_init(&shared->plan.reference_count, 1);
+    shared->watch = watch_open_at(&shared->device.watcher);
+    trace_name(&shared->output, sizeof shared->output, "the caller's output");
+    for (uint32_t i = 0; i < FLIGHT_COUNT; i++) {
+        shared->left[i] = hd_alloc_zero(1, hd_left_run_size(&shared->model));
+        scenario_require("explorer", shared->left[i] != NULL);
+        shared->watch->flights[i].flight.land = land_run;
+    }
+    hd_thread device;
+    scenario_start(&device, "device", compute_two, shared->watch);
+    leave_run(0);
+    leave_run(1);
+    drain(shared->watch);
+    hd_thread_join(&device);
+    scenario_require("REUSE.output-kept", shared->output.data == &shared->own[0]);
+    scenario_require("REUSE.result", shared->own[0] == 2 && shared->own[1] == 0);
+    watch_end(shared->watch);
+    for (uint32_t i = 0; i < FLIGHT_COUNT; i++) {
+        hd_free(shared->left[i]);
+    }
+    hd_free(shared);
+}
+
 const scenario scenarios_device_watcher[] = {
     {.name = "watcher.two-runs", .run = two_runs, .preemptions = 2, .old_loads = 1, .outcomes = 2},
     {.name = "watcher.mark-behind-run",
@@ -402,6 +505,7 @@ const scenario scenarios_device_watcher[] = {
      .preemptions = 2,
      .old_loads = 1,
      .outcomes = 3},
+    {.name = "watcher.shared-output", .run = share_an_output, .preemptions = 2, .old_loads = 1},
     {.name = "watcher.host-memory", .run = host_memory, .preemptions = 2, .old_loads = 1},
     {.name = "watcher.last-flight-ends-it",
      .run = the_last_flight_ends_it,
