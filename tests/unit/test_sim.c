@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "hal/sim/sim.h"
 #include "runtime/device.h"
 #include "support/block_graph.h"
@@ -444,6 +445,41 @@ static void overlaps_are_counted(void **state)
     hd_sim_configure(NULL);
 }
 
+/* What a launch waits for in another queue is done before it begins; the host does not wait for either. */
+static void a_launch_waits_for_another_queues(void **state)
+{
+    (void)state;
+    hd_sim_configure(&(hd_sim_options){.delay_microseconds = 2000});
+    const hd_backend *backend = &hd_backend_sim;
+    hd_unit *unit;
+    hd_queue *queues[2];
+    hd_command_list *lists[2];
+    hd_recipe recipe = {0};
+    hd_list_memory memory = {0};
+    assert_int_equal(backend->open(0, &(hd_unit_options){0}, &unit, NULL), HD_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(backend->queues->create(unit, i, &queues[i]), HD_OK);
+        assert_int_equal(backend->lists->record(unit, &recipe, &memory, &lists[i]), HD_OK);
+    }
+    for (uint32_t turn = 0; turn < 40; turn++) {
+        uint32_t first = turn % 2, second = 1 - first;
+        uint64_t points[2];
+        hd_launch launch = {.list = lists[first]};
+        assert_int_equal(backend->queues->submit(queues[first], &launch, &points[first]), HD_OK);
+        hd_queue_wait wait = {queues[first], points[first]};
+        hd_launch behind = {.list = lists[second], .waits = &wait, .wait_count = 1};
+        assert_int_equal(backend->queues->submit(queues[second], &behind, &points[second]), HD_OK);
+        assert_int_equal(backend->queues->wait(queues[second], points[second], HD_FOREVER), HD_OK);
+        assert_true(backend->queues->reached(queues[first]) >= points[first]);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        backend->queues->destroy(unit, &queues[i]);
+        backend->lists->destroy(unit, &lists[i]);
+    }
+    backend->close(&unit);
+    hd_sim_configure(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +492,7 @@ int main(void)
         cmocka_unit_test(each_allocation_may_fail),
         cmocka_unit_test(threads_share_its_queues),
         cmocka_unit_test(overlaps_are_counted),
+        cmocka_unit_test(a_launch_waits_for_another_queues),
     };
     return cmocka_run_group_tests(tests, fill_numbers, NULL);
 }
