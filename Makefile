@@ -10,7 +10,7 @@ SHUTDOWN_ROUNDS ?= 10000
 VERIFY ?=
 PRESETS := release debug tsan asan fuzz fault fault-asan
 
-.PHONY: help demo test bench verify test-long test-cuda install clean bits-compare bits-long flat-long fault-long fuzz-long shutdown-long deps test-deps $(PRESETS)
+.PHONY: help demo test bench verify test-long test-cuda install clean bits-compare bits-long flat-long fault-long fuzz-long shutdown-long sim-long deps test-deps $(PRESETS)
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
@@ -24,6 +24,7 @@ help:
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
 	@echo "make flat-long   resident memory over FLAT_RUNS=$(FLAT_RUNS) runs, and what they allocate"
 	@echo "make fault-long  each fallible call fails, and the library's own tests, under AddressSanitizer"
+	@echo "make sim-long    all tests on the simulated device under ThreadSanitizer and AddressSanitizer"
 	@echo "make shutdown-long  shutdown under load, SHUTDOWN_ROUNDS=$(SHUTDOWN_ROUNDS) times"
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS), fuzz_graph three times as long"
 	@echo "make clean       remove the build folders"
@@ -36,7 +37,7 @@ demo: deps
 test:
 	@tools/test
 
-test-long: debug bits-long flat-long fault-long shutdown-long
+test-long: debug bits-long flat-long fault-long shutdown-long sim-long
 	@ctest --preset debug -L '^unit$$' --no-tests=error -j $(JOBS)
 
 deps:
@@ -81,6 +82,16 @@ bits-compare: deps
 
 bits-long: release
 	@HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=$(BITS_REPEATS) build/release/tests/bits_test_bits
+
+# What ordinary runs leave out: tests on the simulated device that touch no object which others do not.
+sim-long: tsan asan
+	@for preset in tsan asan; do \
+	    cmake --preset $$preset -DHEDDLE_TEST_ALL=ON >/dev/null; \
+	    HEDDLE_MINILM=$$(tools/fetch-model) HEDDLE_BITS_REPEATS=1 \
+	        ctest --preset $$preset -R '\.sim$$' --no-tests=error -j $(JOBS); result=$$?; \
+	    cmake --preset $$preset -DHEDDLE_TEST_ALL=OFF >/dev/null; \
+	    [ $$result -eq 0 ] || exit 1; \
+	done
 
 fault-long: fault-asan
 	@ctest --preset fault-asan -L '^(unit|fault)$$' --no-tests=error -j $(JOBS)

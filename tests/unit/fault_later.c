@@ -157,6 +157,7 @@ static hd_status attempt_batch(hd_error *error)
 static hd_status attempt_memory(hd_error *error)
 {
     enum { COUNT = 40 };
+    static const unsigned char pattern[1 << 16];
     void *blocks[COUNT];
     size_t count = 0;
     hd_status status = HD_OK;
@@ -165,7 +166,9 @@ static hd_status attempt_memory(hd_error *error)
         status = hd_memory_allocate(device, (hd_stream){0}, size, 0, &blocks[count], error);
         assert_true((status == HD_OK) == (blocks[count] != NULL));
         if (status == HD_OK) {
-            memset(blocks[count], 0x11, size);
+            assert_int_equal(hd_memory_copy(device, blocks[count], pattern,
+                                            size < sizeof pattern ? size : sizeof pattern, NULL),
+                             HD_OK);
             assert_int_equal(hd_memory_record_stream(device, blocks[count], (hd_stream){0}, NULL),
                              HD_OK);
         }
