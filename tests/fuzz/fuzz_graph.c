@@ -71,7 +71,8 @@ static void tell(const outcome *failed, const char *when)
 static int64_t open_size(const char *symbol)
 {
     double size;
-    return symbol != NULL && row_input_elements(symbol, &size, 1) == 1 ? (int64_t)size : 2;
+    bool says = symbol != NULL && row_input_elements(symbol, &size, 1) == 1;
+    return says && size >= 0 && size <= 1e15 ? (int64_t)size : 2;
 }
 
 static double made_up(hd_dtype dtype, size_t i, fuzz_random *random, bool has_extremes)
