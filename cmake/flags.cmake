@@ -55,6 +55,9 @@ function(heddle_set_instruction_flags)
         elseif(file MATCHES "_avx512\\.c$")
             set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
                 "-mavx512f;-mavx512vl;-mavx512bw;-mavx512dq;-mfma;-mf16c;${heddle_unrolled_flags}")
+        elseif(file MATCHES "_avx512vnni\\.c$")
+            set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+                "-mavx512f;-mavx512vl;-mavx512bw;-mavx512dq;-mavx512vnni;-mfma;-mf16c;${heddle_unrolled_flags}")
         endif()
     endforeach()
 endfunction()

@@ -5,6 +5,7 @@
 #include "operation/convolution.h"
 #include "operation/einsum.h"
 #include "operation/fused.h"
+#include "operation/quantized.h"
 #include "operation/scaling.h"
 #include "operation/window.h"
 
@@ -88,6 +89,14 @@ double hd_work_of_convolution(const hd_operation *operation)
             (double)(sizes.transposed ? sizes.input[i] : sizes.output[i]) * (double)sizes.kernel[i];
     }
     return steps * multiply_add_price(operation) + elements_of(operation);
+}
+
+double hd_work_of_quantized_product(const hd_operation *operation)
+{
+    hd_quantized_view view;
+    hd_quantized_view_make(operation, &view);
+    return view.operation.id == HD_OP_CONV ? hd_work_of_convolution(&view.operation)
+                                           : hd_work_of_product(&view.operation);
 }
 
 double hd_work_of_window(const hd_operation *operation)

@@ -75,13 +75,6 @@ static const struct {
     {"If", "control flow"},
     {"Loop", "control flow"},
     {"Scan", "control flow"},
-    {"QuantizeLinear", "quantization"},
-    {"DequantizeLinear", "quantization"},
-    {"QLinearConv", "quantization"},
-    {"QLinearMatMul", "quantization"},
-    {"MatMulInteger", "quantization"},
-    {"ConvInteger", "quantization"},
-    {"DynamicQuantizeLinear", "quantization"},
 };
 
 static const char *foreign_type(int64_t data_type)

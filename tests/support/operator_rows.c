@@ -170,6 +170,23 @@ const operator_row operator_rows[] = {
     {"ConvTranspose", "f2x3x7 f3x4x2", "auto_pad='SAME_UPPER' strides=[3]", 0, 0},
     /* matrix */
     {"MatMul", "f2x3x4 f4x5", NULL, 0, 0},
+    /* quantization */
+    {"QuantizeLinear", "f2x3x4 f3 u3", "axis=1", 0, 0},
+    {"QuantizeLinear", "f2x3 f=0.5 c=-3", NULL, 0, 0},
+    {"QuantizeLinear", "I2x3 f=0.5 h=300", NULL, 0, 0},
+    {"QuantizeLinear", "f5x6 f3x6 u3x6", "axis=0 block_size=2", 0, 0},
+    {"DequantizeLinear", "c2x3x4 f3 c3", "axis=1", 0, 0},
+    {"DequantizeLinear", "u2x3 f=0.5", NULL, 0, 0},
+    {"DequantizeLinear", "I2x3 f=0.5", NULL, 0, 0},
+    {"DequantizeLinear", "h5x6 f3x6 h3x6", "axis=0 block_size=2", 0, 0},
+    {"DynamicQuantizeLinear", "f2x3", NULL, 3, 0},
+    {"MatMulInteger", "u2x3x4 c4x5 u=3 c5", NULL, 0, 0},
+    {"MatMulInteger", "c3x4 u4x5 c3", NULL, 0, 0},
+    {"QLinearMatMul", "u2x3x4 f=0.5 u=3 c4x5 f5 c5 f=0.25 u=7", NULL, 0, 0},
+    {"ConvInteger", "u2x3x5x6 c4x3x2x1 u=3", "strides=[1,2] dilations=[2,1] pads=[1,0,0,1]", 0, 0},
+    {"ConvInteger", "u2x3x7 u6x1x2 u=3 u6", "group=3", 0, 0},
+    {"QLinearConv", "u2x3x5x6 f=0.5 u=3 c4x3x2x1 f4 c4 f=0.25 c=7 I4", "pads=[1,1,1,1]", 0, 0},
+    {"QLinearConv", "c2x4x5 f=0.5 c=3 c8x2x3 f=0.1 c=1 f=0.25 u=7", "group=2", 0, 0},
     {"MatMul", "f6x2x3x4 f2x4x5", NULL, 0, 0},
     {"MatMul", "f4 f4x5", NULL, 0, 0},
     {"MatMul", "d3x4 d4", NULL, 0, 0},
@@ -210,7 +227,8 @@ static hd_dtype dtype_of(char letter)
         char letter;
         hd_dtype dtype;
     } letters[] = {{'f', HD_FLOAT32}, {'d', HD_FLOAT64}, {'L', HD_INT64},
-                   {'I', HD_INT32},   {'U', HD_UINT32},  {'B', HD_BOOL}};
+                   {'I', HD_INT32},   {'U', HD_UINT32},  {'B', HD_BOOL},
+                   {'u', HD_UINT8},   {'c', HD_INT8},    {'h', HD_UINT16}};
     for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
         if (letters[i].letter == letter) {
             return letters[i].dtype;
@@ -325,6 +343,13 @@ void *row_operand_data(const row_operand *operand)
             break;
         case HD_FLOAT64:
             ((double *)data)[i] = real;
+            break;
+        case HD_UINT8:
+        case HD_INT8:
+            ((uint8_t *)data)[i] = (uint8_t)integer;
+            break;
+        case HD_UINT16:
+            ((uint16_t *)data)[i] = (uint16_t)integer;
             break;
         case HD_INT64:
             ((int64_t *)data)[i] = integer;

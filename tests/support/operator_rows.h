@@ -1,7 +1,8 @@
 /* Operator rows: for each operator of ONNX that Heddle has, small operands and attributes in few words, so that a test
  * can go through all operators and change one thing at a time.
  *
- * Inputs, with spaces between: a letter for the type (f float32, d float64, L int64, I int32, U uint32, B bool), then
+ * Inputs, with spaces between: a letter for the type (f float32, d float64, L int64, I int32, U uint32, B bool,
+ * u uint8, c int8, h uint16), then
  * "2x3" a shape, nothing a scalar, "[1,2]" a list of these elements, "=3" a scalar of this element; "-" is left out.
  * Attributes: NAME=3, NAME=0.5, NAME=[1,2], NAME='text'. Shapes of a row name each size by a number of its own, where
  * the operator lets them.
@@ -13,7 +14,7 @@
 #include "heddle/heddle.h"
 #include "operation/operation.h"
 
-#define ROW_OPERAND_LIMIT   8
+#define ROW_OPERAND_LIMIT   9
 #define ROW_ATTRIBUTE_LIMIT 8
 #define ROW_ELEMENT_LIMIT   16
 

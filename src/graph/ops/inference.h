@@ -12,12 +12,14 @@ hd_infer hd_infer_batch_norm, hd_infer_cast, hd_infer_cast_like;
 hd_infer hd_infer_chain, hd_infer_channel_norm, hd_infer_clip, hd_infer_col2im;
 hd_infer hd_infer_comparison, hd_infer_compress, hd_infer_concat, hd_infer_concat_repeated;
 hd_infer hd_infer_constant_of_shape, hd_infer_convolution, hd_infer_cum_sum, hd_infer_depth;
-hd_infer hd_infer_det, hd_infer_dft, hd_infer_dropout, hd_infer_einsum, hd_infer_expand;
+hd_infer hd_infer_dequantize, hd_infer_det, hd_infer_dft, hd_infer_dropout,
+    hd_infer_dynamic_quantize, hd_infer_einsum, hd_infer_expand;
 hd_infer hd_infer_eye_like, hd_infer_flatten, hd_infer_fused_layer_norm, hd_infer_gather;
 hd_infer hd_infer_gather_elements, hd_infer_gather_nd, hd_infer_gemm, hd_infer_grid_sample;
 hd_infer hd_infer_group_norm, hd_infer_index_check, hd_infer_instance_norm, hd_infer_layer_norm;
 hd_infer hd_infer_linear, hd_infer_loss, hd_infer_lp_norm, hd_infer_matmul, hd_infer_mel;
 hd_infer hd_infer_nms, hd_infer_non_zero, hd_infer_one_hot, hd_infer_padding, hd_infer_pool;
+hd_infer hd_infer_quantize, hd_infer_quantized_product;
 hd_infer hd_infer_pool_global, hd_infer_pool_last, hd_infer_power, hd_infer_prelu, hd_infer_range;
 hd_infer hd_infer_recurrent, hd_infer_reduce, hd_infer_reshape, hd_infer_reverse_sequence;
 hd_infer hd_infer_roi_align, hd_infer_roi_pool, hd_infer_same, hd_infer_scaling;

@@ -22,7 +22,9 @@ static const struct {
 };
 #define SET_COUNT (sizeof sets / sizeof sets[0])
 
-/* 0: nobody has looked yet; REFUSED; or 1 + the instruction set. Relaxed: it orders no other data. Who looks first
+#define VNNI UINT32_C(256)
+
+/* 0: nobody has looked yet; REFUSED; or 1 + the instruction set, and VNNI. Relaxed: it orders no other data. Who looks first
  * decides, so that a variable which changes meanwhile gives no second answer. */
 static _Atomic uint32_t chosen;
 
@@ -81,10 +83,14 @@ static uint32_t look(void)
     uint32_t answer = hd_load_relaxed(&chosen);
     if (answer == 0) {
         hd_cpu_isa_level isa;
-        uint32_t mine =
-            hd_cpu_isa_choose(getenv("HEDDLE_ISA"), hd_cpu_features(), &isa, NULL) == HD_OK
-                ? 1 + (uint32_t)isa
-                : REFUSED;
+        const char *word = getenv("HEDDLE_ISA");
+        const uint32_t features = hd_cpu_features();
+        uint32_t mine = REFUSED;
+        if (hd_cpu_isa_choose(word, features, &isa, NULL) == HD_OK) {
+            const bool is_held = word != NULL && strcmp(word, "avx512") == 0;
+            const bool vnni = isa == HD_ISA_AVX512 && features & HD_CPU_HAS_AVX512VNNI && !is_held;
+            mine = (1 + (uint32_t)isa) | (vnni ? VNNI : 0);
+        }
         answer = hd_cas_relaxed(&chosen, &answer, mine) ? mine : answer;
     }
     return answer;
@@ -106,5 +112,11 @@ hd_cpu_isa_level hd_cpu_isa(void)
 {
     uint32_t answer = look();
     /* refused: no device runs anything */
-    return answer == REFUSED ? HD_ISA_BASELINE : (hd_cpu_isa_level)(answer - 1);
+    return answer == REFUSED ? HD_ISA_BASELINE : (hd_cpu_isa_level)((answer & (VNNI - 1)) - 1);
+}
+
+bool hd_cpu_isa_has_vnni(void)
+{
+    const uint32_t answer = look();
+    return answer != REFUSED && (answer & VNNI) != 0;
 }

@@ -6,6 +6,7 @@
 #ifndef HD_HAL_CPU_ISA_H
 #define HD_HAL_CPU_ISA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "heddle/status.h"
@@ -20,7 +21,8 @@ typedef enum hd_cpu_isa_level {
 enum { HD_CPU_HAS_AVX2 = 1, HD_CPU_HAS_AVX512 = 2, HD_CPU_HAS_AVX512VNNI = 4, HD_CPU_HAS_AMX = 8 };
 
 /* The instruction set for a word (baseline, avx2, avx512, avx512vnni, amx; NULL or empty: the best) on a processor
- * that has `features`. Kernels for a set beyond AVX-512 there are none: its word chooses AVX-512.
+ * that has `features`. The words beyond avx512 choose AVX-512 as well; of what is beyond, there are
+ * kernels for VNNI (hd_cpu_isa_has_vnni).
  * HD_UNAVAILABLE: the processor has no such set, or there is no such word. */
 HD_MUST_CHECK hd_status hd_cpu_isa_choose(const char *word, uint32_t features,
                                           hd_cpu_isa_level *out_isa, hd_error *error);
@@ -33,5 +35,8 @@ HD_MUST_CHECK hd_status hd_cpu_isa_check(hd_error *error);
 
 /* The instruction set of this process. */
 hd_cpu_isa_level hd_cpu_isa(void);
+
+/* Where that is AVX-512: it includes VNNI, unless HEDDLE_ISA says avx512. */
+bool hd_cpu_isa_has_vnni(void);
 
 #endif

@@ -37,7 +37,8 @@ typedef struct hd_cpu_operator {
     X(convolution)                                                                                 \
     X(matrix)                                                                                      \
     X(recurrent)                                                                                   \
-    X(attention)
+    X(attention)                                                                                   \
+    X(quantization)
 
 #define HD_CPU_FAMILY_DECLARE_(family) extern const hd_cpu_operator hd_cpu_operators_##family[];
 HD_CPU_FAMILY_LIST(HD_CPU_FAMILY_DECLARE_)

@@ -5,10 +5,36 @@
 
 #include "base/memory.h"
 #include "hal/cpu/gemm.h"
+#include "hal/cpu/integer_gemm.h"
 #include "hal/cpu/packed_convolution.h"
+#include "operation/quantized.h"
+
+static hd_cpu_packing_kind packing_of_bytes(const hd_operation *operation, size_t index,
+                                            const hd_quantized_roles *roles)
+{
+    const hd_operand *operand = &operation->inputs[index];
+    if (index != (size_t)roles->b || !hd_quantized_is_byte(operand->dtype) ||
+        hd_shape_count(&operand->shape) == 0) {
+        return HD_PACKING_NONE;
+    }
+    const bool is_image =
+        operation->id == HD_OP_CONV_INTEGER || operation->id == HD_OP_QLINEAR_CONV;
+    if (is_image) {
+        const int64_t group = hd_operation_int(operation, "group", 1);
+        return operand->shape.rank >= 3 && group > 0 && operand->shape.dims[0] % group == 0 &&
+                       !hd_cpu_quantized_is_narrow(operand->shape.dims[0] / group)
+                   ? HD_PACKING_INTEGER_CONVOLUTION
+                   : HD_PACKING_NONE;
+    }
+    return operand->shape.rank == 2 ? HD_PACKING_INTEGER_MATRIX : HD_PACKING_NONE;
+}
 
 hd_cpu_packing_kind hd_cpu_packing(const hd_operation *operation, size_t index)
 {
+    const hd_quantized_roles *roles = hd_quantized_roles_of(operation->id);
+    if (roles != NULL) {
+        return packing_of_bytes(operation, index, roles);
+    }
     bool linear = operation->id == HD_OP_HEDDLE_LINEAR;
     bool gemm = operation->id == HD_OP_GEMM;
     if (!linear && !gemm && operation->id != HD_OP_MATMUL) {
@@ -44,6 +70,34 @@ static hd_status pack_matrix(const hd_operand *constant, hd_packed *packed, hd_e
     return HD_OK;
 }
 
+static hd_status pack_bytes(const hd_operand *constant, int64_t group, hd_packed *packed,
+                            hd_error *error)
+{
+    const hd_shape *shape = &constant->shape;
+    const bool is_image = hd_cpu_packed_packing(packed) == HD_PACKING_INTEGER_CONVOLUTION;
+    const int64_t groups = is_image ? group : 1;
+    const int64_t columns = is_image ? shape->dims[0] / groups : shape->dims[1];
+    const int64_t depth = is_image ? hd_shape_count_range(shape, 1, shape->rank) : shape->dims[0];
+    int64_t each, size;
+    if (!hd_cpu_integer_packed_size(depth, columns, &each) ||
+        __builtin_mul_overflow(each, groups, &size)) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "a weight matrix does not fit the address space");
+    }
+    packed->memory = hd_pages_alloc_charged((size_t)size, &packed->owner);
+    if (packed->memory == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a packed weight of %lld bytes",
+                       (long long)size);
+    }
+    packed->size = (size_t)size;
+    for (int64_t g = 0; g < groups; g++) {
+        hd_cpu_integer_pack((uint8_t *)packed->memory + g * each,
+                            (const uint8_t *)constant->data + g * columns * depth,
+                            constant->dtype == HD_INT8, is_image ? 1 : columns,
+                            is_image ? depth : 1, depth, columns);
+    }
+    return HD_OK;
+}
+
 /* Training leaves whole channels with subnormal weights, and each product with one takes x86
  * processors some hundred cycles (PP-OCRv6 detection: four times the time of a run). As zeros they
  * change an output by less than 2^-126 times the sum of its finite inputs' magnitudes. BITS: it is
@@ -66,7 +120,11 @@ hd_status hd_cpu_pack(hd_cpu_packing_kind packing, const hd_operand *constant, i
     packed->form = (hd_constant_form){packing, group};
     packed->shape = constant->shape;
     hd_status status;
-    if (packing == HD_PACKING_MATRIX || packing == HD_PACKING_MATRIX_TRANSPOSED) {
+    const bool is_bytes =
+        packing == HD_PACKING_INTEGER_MATRIX || packing == HD_PACKING_INTEGER_CONVOLUTION;
+    if (is_bytes) {
+        status = pack_bytes(constant, group, packed, error);
+    } else if (packing == HD_PACKING_MATRIX || packing == HD_PACKING_MATRIX_TRANSPOSED) {
         status = pack_matrix(constant, packed, error);
     } else {
         status = hd_cpu_pack_convolution(constant, group, packed, error);
@@ -75,7 +133,9 @@ hd_status hd_cpu_pack(hd_cpu_packing_kind packing, const hd_operand *constant, i
         hd_cpu_packed_destroy(&packed);
         return status;
     }
-    clear_subnormals(packed);
+    if (!is_bytes) {
+        clear_subnormals(packed);
+    }
     *out_packed = packed;
     return HD_OK;
 }

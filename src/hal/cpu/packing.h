@@ -17,8 +17,18 @@ typedef enum hd_cpu_packing_kind {
     HD_PACKING_CONVOLUTION_GROUPS,   /* the remaining groups */
     HD_PACKING_CONVOLUTION_TRANSPOSED, /* [C, M/group, kh, kw], of ConvTranspose */
     /* the same, group 1, where the stride is the kernel's size: a matrix [C, kh·kw·M] */
-    HD_PACKING_CONVOLUTION_FOLDED
+    HD_PACKING_CONVOLUTION_FOLDED,
+    /* panels for integer_gemm.h: of a matrix [K, N] of bytes, and of a convolution's [M, C/group, ...], a group after
+     * the other */
+    HD_PACKING_INTEGER_MATRIX,
+    HD_PACKING_INTEGER_CONVOLUTION
 } hd_cpu_packing_kind;
+
+/* Groups of so few output channels of quantized numbers are summed without a product, which has panels of 32. */
+static inline bool hd_cpu_quantized_is_narrow(int64_t outputs)
+{
+    return outputs < 4;
+}
 
 static inline hd_cpu_packing_kind hd_cpu_packed_packing(const hd_packed *packed)
 {

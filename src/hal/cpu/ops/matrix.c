@@ -129,8 +129,7 @@ static hd_status finish(hd_cpu_compilation *compilation, matrix_product *product
     return HD_OK;
 }
 
-/* Shapes of numpy.matmul. A batch that only the left operand has is more rows of one product. */
-static hd_cpu_matmul_sizes matmul_sizes(const hd_operation *operation)
+hd_cpu_matmul_sizes hd_cpu_matmul_sizes_of(const hd_operation *operation, bool joins)
 {
     const hd_shape *a = &operation->inputs[0].shape, *b = &operation->inputs[1].shape;
     const hd_shape *y = &operation->outputs[0].shape;
@@ -142,7 +141,7 @@ static hd_cpu_matmul_sizes matmul_sizes(const hd_operation *operation)
         .batch_rank = y->rank - (a->rank > 1) - (b->rank > 1),
     };
     int64_t a_stride = sizes.rows * sizes.depth, b_stride = sizes.depth * sizes.columns;
-    bool left_only = true;
+    bool left_only = joins;
     for (uint32_t i = sizes.batch_rank; i-- > 0;) {
         uint32_t from_end = sizes.batch_rank - i + 2; /* of a and b, counted from their last axis */
         int64_t a_dim = a->rank >= from_end ? a->dims[a->rank - from_end] : 1;
@@ -165,7 +164,7 @@ static hd_cpu_matmul_sizes matmul_sizes(const hd_operation *operation)
 
 static hd_status compile_matmul(hd_cpu_compilation *compilation)
 {
-    hd_cpu_matmul_sizes sizes = matmul_sizes(compilation->operation);
+    hd_cpu_matmul_sizes sizes = hd_cpu_matmul_sizes_of(compilation->operation, true);
     if (compilation->operation->inputs[0].dtype != HD_FLOAT32) {
         return hd_cpu_compile_matmul_plain(compilation, &sizes);
     }

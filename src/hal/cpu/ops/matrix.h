@@ -17,6 +17,9 @@ typedef struct hd_cpu_matmul_sizes {
     int64_t b_strides[HD_MAX_RANK];
 } hd_cpu_matmul_sizes;
 
+/* Shapes of numpy.matmul, of MatMul's inputs. joins: a batch that only the left operand has is more rows of one
+ * product. */
+hd_cpu_matmul_sizes hd_cpu_matmul_sizes_of(const hd_operation *operation, bool joins);
 /* Where product `index` of the batch begins. */
 void hd_cpu_matmul_offsets(const hd_cpu_matmul_sizes *sizes, int64_t index, int64_t *out_a,
                            int64_t *out_b);

@@ -1,0 +1,130 @@
+#include "hal/cpu/integer_gemm.h"
+
+#include <string.h>
+
+#include "base/stop.h"
+#include "hal/cpu/isa.h"
+
+/* Plain C: what the other kernels are tested against, too. */
+static void block_baseline(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
+                           int64_t row_bytes, int32_t *sums)
+{
+    uint32_t totals[HD_INTEGER_COLUMNS];
+    for (int64_t row = 0; row < rows; row++) {
+        const int16_t *left = (const void *)((const char *)a + row * row_bytes);
+        memset(totals, 0, sizeof totals);
+        for (int64_t q = 0; q < quads; q++) {
+            const uint8_t *b = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+            for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
+                int32_t sum = 0;
+                for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
+                    sum += left[q * HD_INTEGER_STEPS + k] * b[c * HD_INTEGER_STEPS + k];
+                }
+                totals[c] += (uint32_t)sum;
+            }
+        }
+        memcpy(sums + row * HD_INTEGER_COLUMNS, totals, sizeof totals);
+    }
+}
+
+const hd_cpu_integer_kernel hd_cpu_integer_kernel_baseline = {"baseline", block_baseline, 4, true};
+
+const hd_cpu_integer_kernel *hd_cpu_integer_kernel_get(void)
+{
+#if defined(__x86_64__)
+    switch (hd_cpu_isa()) {
+    case HD_ISA_AVX512:
+        return hd_cpu_isa_has_vnni() ? &hd_cpu_integer_kernel_avx512vnni
+                                     : &hd_cpu_integer_kernel_avx512;
+    case HD_ISA_AVX2:
+        return &hd_cpu_integer_kernel_avx2;
+    case HD_ISA_BASELINE:
+        break;
+    }
+#endif
+    return &hd_cpu_integer_kernel_baseline;
+}
+
+bool hd_cpu_integer_packed_size(int64_t depth, int64_t columns, int64_t *out_size)
+{
+    int64_t panels = hd_cpu_integer_panels(columns), bytes;
+    return !__builtin_mul_overflow(hd_cpu_integer_quads(depth),
+                                   (int64_t)HD_INTEGER_COLUMNS * HD_INTEGER_STEPS, &bytes) &&
+           !__builtin_add_overflow(bytes, (int64_t)sizeof(int32_t) * HD_INTEGER_COLUMNS, &bytes) &&
+           !__builtin_mul_overflow(panels, bytes, out_size);
+}
+
+void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, bool is_signed,
+                               int64_t depth_step, int64_t column_step, int64_t depth,
+                               int64_t columns)
+{
+    const uint8_t flip = is_signed ? HD_INTEGER_SHIFT : 0;
+    const int64_t quads = hd_cpu_integer_quads(depth);
+    uint32_t totals[HD_INTEGER_COLUMNS] = {0};
+    for (int64_t q = 0; q < quads && !hd_stop_ends_every(q, 128); q++) {
+        uint8_t *to = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+        for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
+            for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
+                const int64_t at = q * HD_INTEGER_STEPS + k;
+                const uint8_t value =
+                    c < columns && at < depth ? b[at * depth_step + c * column_step] ^ flip : 0;
+                *to++ = value;
+                totals[c] += value;
+            }
+        }
+    }
+    memcpy(sums, totals, sizeof totals);
+}
+
+void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed, int64_t depth_step,
+                         int64_t column_step, int64_t depth, int64_t columns)
+{
+    int32_t *sums = packed;
+    uint8_t *panels = (uint8_t *)packed + hd_cpu_integer_panels_begin(columns);
+    for (int64_t p = 0; p < hd_cpu_integer_panels(columns); p++) {
+        const int64_t first = p * HD_INTEGER_COLUMNS, left = columns - first;
+        hd_cpu_integer_pack_panel(panels + p * hd_cpu_integer_panel_bytes(depth), sums + first,
+                                  b + first * column_step, is_signed, depth_step, column_step,
+                                  depth, left < HD_INTEGER_COLUMNS ? left : HD_INTEGER_COLUMNS);
+    }
+}
+
+int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
+                                int64_t depth)
+{
+    const uint8_t flip = is_signed ? 0 : HD_INTEGER_SHIFT;
+    const int64_t padded = hd_cpu_integer_quads(depth) * HD_INTEGER_STEPS;
+    uint32_t sum = 0;
+    if (wide) {
+        int16_t *to = row;
+        for (int64_t k = 0; k < depth; k++) {
+            const int8_t value = (int8_t)(a[k] ^ flip);
+            to[k] = value;
+            sum += (uint32_t)value;
+        }
+        memset(to + depth, 0, (size_t)(padded - depth) * sizeof *to);
+    } else {
+        int8_t *to = row;
+        for (int64_t k = 0; k < depth; k++) {
+            to[k] = (int8_t)(a[k] ^ flip);
+            sum += (uint32_t)to[k];
+        }
+        memset(to + depth, 0, (size_t)(padded - depth));
+    }
+    return (int32_t)sum;
+}
+
+void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t columns, int64_t depth,
+                            const int32_t *a_zeros, const int32_t *row_sums, const int32_t *b_zeros,
+                            const int32_t *column_sums)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        int32_t *to = sums + row * HD_INTEGER_COLUMNS;
+        const uint32_t a_zero = (uint32_t)a_zeros[row];
+        const uint32_t both = (uint32_t)row_sums[row] - (uint32_t)depth * a_zero;
+        for (int64_t c = 0; c < columns; c++) {
+            to[c] = (int32_t)((uint32_t)to[c] - a_zero * (uint32_t)column_sums[c] -
+                              (uint32_t)b_zeros[c] * both);
+        }
+    }
+}

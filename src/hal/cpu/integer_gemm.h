@@ -1,0 +1,83 @@
+/* Integer GEMM: products of 8-bit matrices, summed exactly in int32 (modulo 2^32), so that every instruction set and
+ * every cut into tiles has the same bits.
+ *
+ * The left factor is kept as signed numbers a' and the right one as unsigned ones b': the other kind of each is shifted
+ * by 128, and so is its zero point (HD_INTEGER_SHIFT). What the blocks compute is the sum of a' b'; what is asked for
+ *   sum (a' - za)(b' - zb) = sum a' b' - za sum b' - zb sum a' + depth za zb
+ * follows by hd_cpu_integer_correct.
+ *
+ * Thread-safety: works on its arguments only. */
+#ifndef HD_HAL_CPU_INTEGER_GEMM_H
+#define HD_HAL_CPU_INTEGER_GEMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Columns of a panel; and how many steps of depth lie side by side, all panels and rows being padded to a multiple. */
+#define HD_INTEGER_COLUMNS 32
+#define HD_INTEGER_STEPS   4
+#define HD_INTEGER_SHIFT   128
+
+/* sums[r][c] = the sum over the depth of a'[r][k] b'[k][c], for `rows` rows, at most the kernel's.
+ * a: [rows][quads * 4], of int8, or of int16 where the kernel is `wide`, `row_bytes` from one row to the next;
+ * panel: [quads][32][4]. */
+typedef void hd_cpu_integer_block(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
+                                  int64_t row_bytes, int32_t *sums);
+
+typedef struct hd_cpu_integer_kernel {
+    const char *name;
+    hd_cpu_integer_block *block;
+    int64_t rows; /* at most */
+    bool wide;
+} hd_cpu_integer_kernel;
+
+extern const hd_cpu_integer_kernel hd_cpu_integer_kernel_baseline, hd_cpu_integer_kernel_avx2,
+    hd_cpu_integer_kernel_avx512, hd_cpu_integer_kernel_avx512vnni;
+
+/* This process's. */
+const hd_cpu_integer_kernel *hd_cpu_integer_kernel_get(void);
+
+static inline int64_t hd_cpu_integer_quads(int64_t depth)
+{
+    return depth / HD_INTEGER_STEPS + (depth % HD_INTEGER_STEPS != 0);
+}
+
+static inline int64_t hd_cpu_integer_panels(int64_t columns)
+{
+    return columns / HD_INTEGER_COLUMNS + (columns % HD_INTEGER_COLUMNS != 0);
+}
+
+static inline int64_t hd_cpu_integer_panel_bytes(int64_t depth)
+{
+    return hd_cpu_integer_quads(depth) * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+}
+
+/* Bytes of a right factor's panels with the sums of their columns before them; false where they leave int64. */
+bool hd_cpu_integer_packed_size(int64_t depth, int64_t columns, int64_t *out_size);
+/* int32 sums[panels][32], uint8 panels[panels][quads][32][4]. */
+static inline int64_t hd_cpu_integer_panels_begin(int64_t columns)
+{
+    return hd_cpu_integer_panels(columns) * HD_INTEGER_COLUMNS * (int64_t)sizeof(int32_t);
+}
+
+/* One panel of at most 32 `columns`, those that are not there 0, and the sum of each column.
+ * is_signed: b's elements are int8. Steps in bytes. */
+void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, bool is_signed,
+                               int64_t depth_step, int64_t column_step, int64_t depth,
+                               int64_t columns);
+/* All panels. */
+void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed, int64_t depth_step,
+                         int64_t column_step, int64_t depth, int64_t columns);
+
+/* One row of the left factor, `wide` as the kernel has it; returns the sum of its a'.
+ * is_signed: a's elements are int8. */
+int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
+                                int64_t depth);
+
+/* What the zero points change in rows x 32 sums. a_zeros and b_zeros: one a row and a column, shifted as a' and b'. */
+void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t columns, int64_t depth,
+                            const int32_t *a_zeros, const int32_t *row_sums, const int32_t *b_zeros,
+                            const int32_t *column_sums);
+
+#endif

@@ -1,0 +1,80 @@
+/* Integer GEMM for AVX-512 VNNI: vpdpbusd takes four products of unsigned and signed bytes and adds them, without
+ * saturation. */
+#include "hal/cpu/integer_gemm.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <string.h>
+
+#include "hal/cpu/lanes.h"
+
+#define ROWS      12
+#define VECTORS   2 /* of 16 columns */
+#define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
+
+static inline __attribute__((always_inline)) void block_rows(const char *a, const int64_t rows,
+                                                             const uint8_t *panel, int64_t quads,
+                                                             int64_t row_bytes, int32_t *sums)
+{
+    __m512i totals[ROWS][VECTORS];
+    LANES_UNROLL
+    for (int64_t r = 0; r < rows; r++) {
+        LANES_UNROLL
+        for (int j = 0; j < VECTORS; j++) {
+            totals[r][j] = _mm512_setzero_si512();
+        }
+    }
+    for (int64_t q = 0; q < quads; q++) {
+        __m512i b[VECTORS];
+        LANES_UNROLL
+        for (int j = 0; j < VECTORS; j++) {
+            b[j] = _mm512_loadu_si512(panel + q * QUAD_SIZE + j * 64);
+        }
+        LANES_UNROLL
+        for (int64_t r = 0; r < rows; r++) {
+            int32_t quad;
+            memcpy(&quad, a + r * row_bytes + q * (int64_t)sizeof quad, sizeof quad);
+            const __m512i left = _mm512_set1_epi32(quad);
+            LANES_UNROLL
+            for (int j = 0; j < VECTORS; j++) {
+                totals[r][j] = _mm512_dpbusd_epi32(totals[r][j], b[j], left);
+            }
+        }
+    }
+    LANES_UNROLL
+    for (int64_t r = 0; r < rows; r++) {
+        LANES_UNROLL
+        for (int j = 0; j < VECTORS; j++) {
+            _mm512_storeu_si512(sums + r * HD_INTEGER_COLUMNS + j * 16, totals[r][j]);
+        }
+    }
+}
+
+#define BLOCK(n)                                                                                   \
+    case n:                                                                                        \
+        block_rows(a, n, panel, quads, row_bytes, sums);                                           \
+        break;
+
+static void block_avx512vnni(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
+                             int64_t row_bytes, int32_t *sums)
+{
+    switch (rows) {
+        BLOCK(1)
+        BLOCK(2)
+        BLOCK(3)
+        BLOCK(4)
+        BLOCK(5)
+        BLOCK(6)
+        BLOCK(7)
+        BLOCK(8)
+        BLOCK(9)
+        BLOCK(10)
+        BLOCK(11)
+    default:
+        block_rows(a, ROWS, panel, quads, row_bytes, sums);
+    }
+}
+
+const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx512vnni = {"avx512vnni", block_avx512vnni,
+                                                                ROWS, false};
+#endif

@@ -1,0 +1,24 @@
+/* Quantization rows: from float32 to bytes and back, for contiguous elements of one scale; a set for each instruction
+ * set, all with the same bits.
+ *
+ * Thread-safety: works on its arguments only. */
+#ifndef HD_HAL_CPU_OPS_QUANTIZATION_ROWS_H
+#define HD_HAL_CPU_OPS_QUANTIZATION_ROWS_H
+
+#include <stdint.h>
+
+typedef struct hd_cpu_quantization_rows {
+    /* y[i] = the low byte of zero + x[i] / scale, rounded half to even, that held between low and high (whole numbers
+     * of less than 2^21). No number gives zero + low. */
+    void (*quantize)(const float *x, int64_t count, float scale, float low, float high,
+                     int32_t zero, uint8_t *y);
+    /* y[i] = (x[i] - zero) * scale; the bytes are signed or not. */
+    void (*dequantize)(const uint8_t *x, int64_t count, int is_signed, int32_t zero, float scale,
+                       float *y);
+    /* The smallest and the largest of x and of what is in them already; those that are no numbers are left out. */
+    void (*range)(const float *x, int64_t count, float *low, float *high);
+} hd_cpu_quantization_rows;
+
+const hd_cpu_quantization_rows *hd_cpu_quantization_rows_get(void);
+
+#endif

@@ -1,0 +1,79 @@
+/* Quantization rows: the functions of quantization_rows.h, for the instruction set of the file that includes this one
+ * and defines HD_QUANTIZATION_ROWS, the name of the set. */
+#include "base/stop.h"
+#include "hal/cpu/lanes.h"
+#include "hal/cpu/ops/quantization_rows.h"
+
+typedef int32_t ints __attribute__((vector_size(4 * LANE_COUNT)));
+typedef uint8_t unsigned_bytes __attribute__((vector_size(LANE_COUNT)));
+typedef int8_t signed_bytes __attribute__((vector_size(LANE_COUNT)));
+
+static void quantize_rows(const float *x, int64_t count, float scale, float low, float high,
+                          int32_t zero, uint8_t *y)
+{
+    const lanes divisor = lanes_set(scale), least = lanes_set(low), most = lanes_set(high);
+    for (int64_t i = 0; i < count && !hd_stop_ends(i / LANE_COUNT); i += LANE_COUNT) {
+        const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
+        const lanes value = here == LANE_COUNT
+                                ? lanes_load(x + i)
+                                : lanes_load_part_or(x + i, lanes_first(here), lanes_set(0.0f));
+        lanes bounded = lanes_larger(value / divisor, least);
+        bounded = lanes_smaller(bounded, most);
+        /* Adding and taking away 1.5 * 2^23 rounds half to even. */
+        const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
+        const ints sum = (ints)lanes_to_int(whole) + zero;
+        const unsigned_bytes bytes = __builtin_convertvector(sum, unsigned_bytes);
+        memcpy(y + i, &bytes, (size_t)here);
+    }
+}
+
+static inline void dequantize_typed(const uint8_t *x, int64_t count, const int is_signed,
+                                    int32_t zero, float scale, float *y)
+{
+    typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
+    for (int64_t i = 0; i < count && !hd_stop_ends(i / LANE_COUNT); i += LANE_COUNT) {
+        const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
+        ints value;
+        if (is_signed) {
+            signed_bytes bytes = {0};
+            memcpy(&bytes, x + i, (size_t)here);
+            value = __builtin_convertvector(bytes, ints);
+        } else {
+            unsigned_bytes bytes = {0};
+            memcpy(&bytes, x + i, (size_t)here);
+            value = __builtin_convertvector(bytes, ints);
+        }
+        const floats result = __builtin_convertvector(value - zero, floats) * scale;
+        memcpy(y + i, &result, (size_t)here * sizeof *y);
+    }
+}
+
+static void dequantize_rows(const uint8_t *x, int64_t count, int is_signed, int32_t zero,
+                            float scale, float *y)
+{
+    if (is_signed) {
+        dequantize_typed(x, count, 1, zero, scale, y);
+    } else {
+        dequantize_typed(x, count, 0, zero, scale, y);
+    }
+}
+
+static void find_range(const float *x, int64_t count, float *low, float *high)
+{
+    lanes least = lanes_set(*low), most = lanes_set(*high);
+    for (int64_t i = 0; i < count && !hd_stop_ends(i / LANE_COUNT); i += LANE_COUNT) {
+        const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
+        const lanes value = here == LANE_COUNT
+                                ? lanes_load(x + i)
+                                : lanes_load_part_or(x + i, lanes_first(here), lanes_set(x[i]));
+        /* the second where one is no number */
+        least = lanes_smaller(value, least);
+        most = lanes_larger(value, most);
+    }
+    for (int i = 0; i < LANE_COUNT; i++) {
+        *low = least[i] < *low ? least[i] : *low;
+        *high = most[i] > *high ? most[i] : *high;
+    }
+}
+
+const hd_cpu_quantization_rows HD_QUANTIZATION_ROWS = {quantize_rows, dequantize_rows, find_range};

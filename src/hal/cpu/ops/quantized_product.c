@@ -1,0 +1,191 @@
+#include "hal/cpu/ops/quantized_product.h"
+
+#include <math.h>
+
+#include "base/stop.h"
+#include "hal/cpu/ops/quantization.h"
+
+/* Multiply-adds from which on a tile is worth cutting further. */
+#define TILE_WORK   (1 << 18)
+#define BLOCK_ROWS  48
+#define BLOCK_BYTES (256 * 1024) /* of packed rows, where they are long */
+
+static hd_cpu_quantized_factor factor_of(const hd_operation *operation, int8_t role)
+{
+    if (!hd_quantized_has(operation, role)) {
+        return (hd_cpu_quantized_factor){-1, false};
+    }
+    return (hd_cpu_quantized_factor){role, hd_shape_count(&operation->inputs[role].shape) != 1};
+}
+
+void hd_cpu_quantized_product_begin(hd_cpu_quantized_product *product,
+                                    const hd_operation *operation)
+{
+    const hd_quantized_roles *roles = hd_quantized_roles_of(operation->id);
+    *product = (hd_cpu_quantized_product){
+        .kernel = hd_cpu_integer_kernel_get(),
+        .a = operation->inputs[roles->a].dtype,
+        .b = operation->inputs[roles->b].dtype,
+        .y = operation->outputs[0].dtype,
+        .a_scale = factor_of(operation, roles->a_scale),
+        .a_zero = factor_of(operation, roles->a_zero),
+        .b_scale = factor_of(operation, roles->b_scale),
+        .b_zero = factor_of(operation, roles->b_zero),
+        .y_scale = factor_of(operation, roles->y_scale),
+        .y_zero = factor_of(operation, roles->y_zero),
+        .bias = factor_of(operation, roles->bias),
+    };
+}
+
+static size_t aligned(size_t size)
+{
+    return (size + 63) / 64 * 64;
+}
+
+static size_t fixed_scratch(const hd_cpu_quantized_product *product)
+{
+    const size_t block = (size_t)product->block;
+    return aligned(block * HD_INTEGER_COLUMNS * 4) + 2 * aligned(block * 4) +
+           2 * aligned(HD_INTEGER_COLUMNS * 4);
+}
+
+bool hd_cpu_quantized_product_finish(hd_cpu_quantized_product *product, int64_t rows,
+                                     size_t *out_scratch_size)
+{
+    const int64_t panel = hd_cpu_integer_panel_bytes(product->depth);
+    const int64_t width = product->kernel->wide ? 2 : 1;
+    const int64_t row = hd_cpu_integer_quads(product->depth) * HD_INTEGER_STEPS * width;
+    int64_t block = row > 0 ? BLOCK_BYTES / row : BLOCK_ROWS;
+    block = block < BLOCK_ROWS ? block : BLOCK_ROWS;
+    block -= block % product->kernel->rows;
+    block = block < product->kernel->rows ? product->kernel->rows : block;
+    block = block < rows ? block : rows < 1 ? 1 : rows;
+    if (row > INT64_MAX / 4 / BLOCK_ROWS || panel > INT64_MAX / 4) {
+        return false;
+    }
+    product->block = block;
+    product->row_bytes = aligned((size_t)row);
+    *out_scratch_size = fixed_scratch(product) + (size_t)block * product->row_bytes +
+                        (product->packed == NULL ? aligned((size_t)panel) : 0);
+    return true;
+}
+
+int64_t hd_cpu_quantized_panel_groups(const hd_cpu_quantized_product *product, int64_t panels)
+{
+    const int64_t work = hd_multiply_bounded(
+        hd_multiply_bounded(product->block, HD_INTEGER_COLUMNS), product->depth + 64);
+    const int64_t each = work < TILE_WORK ? TILE_WORK / work : 1; /* panels of a tile */
+    return panels / each < 1 ? 1 : panels / each;
+}
+
+hd_cpu_quantized_scratch hd_cpu_quantized_scratch_of(const hd_cpu_quantized_product *product,
+                                                     void *scratch)
+{
+    const size_t block = (size_t)product->block;
+    uint8_t *at = scratch;
+    hd_cpu_quantized_scratch result = {.sums = (int32_t *)(void *)at};
+    at += aligned(block * HD_INTEGER_COLUMNS * 4);
+    result.row_sums = (int32_t *)(void *)at;
+    at += aligned(block * 4);
+    result.a_zeros = (int32_t *)(void *)at;
+    at += aligned(block * 4);
+    result.b_zeros = (int32_t *)(void *)at;
+    at += aligned(HD_INTEGER_COLUMNS * 4);
+    result.column_sums = (int32_t *)(void *)at;
+    at += aligned(HD_INTEGER_COLUMNS * 4);
+    result.rows = at;
+    result.panel = at + block * product->row_bytes;
+    return result;
+}
+
+/* A zero point of the left factor as a', of the right one as b'. */
+static int32_t zero_of(hd_cpu_quantized_factor factor, hd_dtype dtype, void *const *buffers,
+                       int64_t index, bool is_left)
+{
+    const int64_t zero = factor.buffer < 0 ? 0
+                                           : hd_cpu_quantized_get(dtype, buffers[factor.buffer],
+                                                                  factor.is_each ? index : 0);
+    const bool is_signed = dtype == HD_INT8;
+    return (int32_t)zero + (is_left     ? (is_signed ? 0 : -HD_INTEGER_SHIFT)
+                            : is_signed ? HD_INTEGER_SHIFT
+                                        : 0);
+}
+
+void hd_cpu_quantized_take_a_zeros(const hd_cpu_quantized_product *product, void *const *buffers,
+                                   int64_t first, int64_t rows, hd_cpu_quantized_scratch *scratch)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        scratch->a_zeros[row] = zero_of(product->a_zero, product->a, buffers, first + row, true);
+    }
+}
+
+void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const *buffers,
+                           int64_t rows, int64_t column, int64_t first_column, const uint8_t *panel,
+                           const int32_t *column_sums, hd_cpu_quantized_scratch *scratch)
+{
+    const hd_cpu_integer_kernel *kernel = product->kernel;
+    const int64_t quads = hd_cpu_integer_quads(product->depth);
+    int64_t columns = product->columns - column;
+    columns = columns < HD_INTEGER_COLUMNS ? columns : HD_INTEGER_COLUMNS;
+    for (int64_t c = 0; c < columns; c++) {
+        scratch->b_zeros[c] =
+            zero_of(product->b_zero, product->b, buffers, first_column + column + c, false);
+    }
+    for (int64_t row = 0; row < rows; row += kernel->rows) {
+        const int64_t left = rows - row;
+        kernel->block(hd_cpu_quantized_row(product, scratch, row),
+                      left < kernel->rows ? left : kernel->rows, panel, quads,
+                      (int64_t)product->row_bytes, scratch->sums + row * HD_INTEGER_COLUMNS);
+        if (hd_stop_asked() != HD_OK) {
+            return;
+        }
+    }
+    hd_cpu_integer_correct(scratch->sums, rows, columns, product->depth, scratch->a_zeros,
+                           scratch->row_sums, scratch->b_zeros, column_sums);
+}
+
+static float scale_of(hd_cpu_quantized_factor factor, void *const *buffers, int64_t index)
+{
+    return ((const float *)buffers[factor.buffer])[factor.is_each ? index : 0];
+}
+
+static void store_sums(const int32_t *sums, int64_t rows, int64_t columns, int32_t *y,
+                       int64_t row_step, int64_t column_step)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < columns; c++) {
+            y[r * row_step + c * column_step] = sums[r * HD_INTEGER_COLUMNS + c];
+        }
+    }
+}
+
+void hd_cpu_quantized_store(const hd_cpu_quantized_product *product, void *const *buffers,
+                            int64_t row, int64_t rows, int64_t column, int64_t columns,
+                            const int32_t *sums, void *output, int64_t at, int64_t row_step,
+                            int64_t column_step)
+{
+    if (product->y_scale.buffer < 0) {
+        store_sums(sums, rows, columns, (int32_t *)output + at, row_step, column_step);
+        return;
+    }
+    const hd_cpu_quantized_bounds bounds = hd_cpu_quantized_bounds_of(product->y);
+    const int64_t zero = hd_cpu_quantized_get(product->y, buffers[product->y_zero.buffer], 0);
+    const float low = (float)(bounds.low - zero), high = (float)(bounds.high - zero);
+    const float y_scale = scale_of(product->y_scale, buffers, 0);
+    const int32_t *bias = product->bias.buffer < 0 ? NULL : buffers[product->bias.buffer];
+    uint8_t *y = (uint8_t *)output + at;
+    for (int64_t r = 0; r < rows; r++) {
+        const float a_scale = scale_of(product->a_scale, buffers, row + r);
+        for (int64_t c = 0; c < columns; c++) {
+            /* In float32, in this order, as onnxruntime does. */
+            const float scale = a_scale * scale_of(product->b_scale, buffers, column + c) / y_scale;
+            const uint32_t sum = (uint32_t)sums[r * HD_INTEGER_COLUMNS + c] +
+                                 (bias == NULL ? 0 : (uint32_t)bias[column + c]);
+            const float value = (float)(int32_t)sum * scale;
+            float bounded = value > low ? value : low;
+            bounded = bounded < high ? bounded : high;
+            const float whole = (bounded + 12582912.0f) - 12582912.0f;
+            y[r * row_step + c * column_step] = (uint8_t)((int32_t)whole + (int32_t)zero);
+        }
+    }
+}

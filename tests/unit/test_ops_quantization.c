@@ -1,0 +1,444 @@
+/* Quantized operators against plain loops: all kinds of scales, every shape of a panel's and a block's edge, zero points of
+ * every kind; and each instruction set's integer products against those of plain C. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "hal/cpu/integer_gemm.h"
+#include "hal/cpu/isa.h"
+#include "hal/cpu/packed.h"
+#include "operation_runner.h"
+
+static void *take(size_t size)
+{
+    void *memory = hd_alloc_aligned(size + 1);
+    assert_non_null(memory);
+    return memory;
+}
+
+static uint8_t *bytes(int64_t count, uint32_t seed)
+{
+    uint8_t *values = take((size_t)count);
+    uint32_t state = seed * 2654435761u + 1;
+    for (int64_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = (uint8_t)(state >> 24);
+        /* Many extremes, where sums would saturate. */
+        values[i] = state >> 8 & 3 ? values[i] : state >> 10 & 1 ? 255 : state >> 11 & 1 ? 128 : 0;
+    }
+    return values;
+}
+
+static int32_t value_of(hd_dtype dtype, const uint8_t *data, int64_t i)
+{
+    return dtype == HD_INT8 ? ((const int8_t *)data)[i] : data[i];
+}
+
+static void expect(operation_case *test, const hd_tensor *expected)
+{
+    operation_result result;
+    if (operation_run(test, &result) != HD_OK) {
+        fail_msg("%s", result.error.message);
+    }
+    operation_check_output(&result.outputs[0], expected);
+    operation_result_clear(&result);
+    operation_check_partitions(test);
+}
+
+/* --- scales */
+
+static float rounded(float x, float low, float high)
+{
+    x = x > low ? x : low;
+    return rintf(x < high ? x : high);
+}
+
+/* x as [outer, axis, inner], and a scale for each block of the axis in each of outer and inner, if `is_blocked`. */
+static void check_scales(hd_dtype dtype, int64_t outer, int64_t axis, int64_t inner, int64_t block,
+                         bool is_one)
+{
+    const int64_t count = outer * axis * inner, blocks = block > 0 ? (axis + block - 1) / block : 0;
+    const int64_t scales = is_one ? 1 : block > 0 ? outer * blocks * inner : axis;
+    const bool is_wide = dtype == HD_UINT16, is_signed = dtype == HD_INT8;
+    const float low = is_signed ? -128 : 0, high = is_wide ? 65535 : is_signed ? 127 : 255;
+    float *x = take((size_t)count * 4), *scale = take((size_t)scales * 4),
+          *back = take((size_t)count * 4);
+    uint8_t *zero = bytes(2 * scales, 5), *y = take((size_t)count * 2);
+    operation_fill_floats(x, count, 1);
+    operation_fill_floats(scale, scales, 2);
+    for (int64_t i = 0; i < count; i++) {
+        x[i] *= i % 7 == 0 ? 1e4f : 3.0f;
+    }
+    for (int64_t i = 0; i < scales; i++) {
+        scale[i] = fabsf(scale[i]) + 0.01f;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t n = i % inner, a = i / inner % axis, o = i / inner / axis;
+        const int64_t s = is_one ? 0 : block > 0 ? (o * blocks + a / block) * inner + n : a;
+        const float z =
+            is_wide ? (float)((uint16_t *)(void *)zero)[s] : (float)value_of(dtype, zero, s);
+        const float whole = rounded(x[i] / scale[s], low - z, high - z) + z;
+        if (is_wide) {
+            ((uint16_t *)(void *)y)[i] = (uint16_t)(int32_t)whole;
+        } else {
+            y[i] = (uint8_t)(int32_t)whole;
+        }
+        back[i] = (whole - z) * scale[s];
+    }
+    hd_attribute attributes[] = {operation_int("axis", 1), operation_int("block_size", block)};
+    hd_tensor one = is_one      ? OPERATION_SCALAR(HD_FLOAT32, scale)
+                    : block > 0 ? OPERATION_TENSOR(HD_FLOAT32, scale, outer, blocks, inner)
+                                : OPERATION_TENSOR(HD_FLOAT32, scale, axis);
+    hd_tensor zeros = one, quantized = OPERATION_TENSOR(dtype, y, outer, axis, inner);
+    zeros = operation_tensor(dtype, zero, one.rank, one.dims);
+    operation_case test = {
+        .type = "QuantizeLinear",
+        .attributes = attributes,
+        .attribute_count = 2,
+        .input_count = 3,
+        .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, outer, axis, inner), one, zeros}};
+    expect(&test, &quantized);
+    test.type = "DequantizeLinear";
+    test.inputs[0] = quantized;
+    hd_tensor expected = OPERATION_TENSOR(HD_FLOAT32, back, outer, axis, inner);
+    expect(&test, &expected);
+    hd_free(x);
+    hd_free(scale);
+    hd_free(back);
+    hd_free(zero);
+    hd_free(y);
+}
+
+static void scales_of_every_kind(void **state)
+{
+    (void)state;
+    static const hd_dtype dtypes[] = {HD_UINT8, HD_INT8, HD_UINT16};
+    for (size_t i = 0; i < 3; i++) {
+        check_scales(dtypes[i], 3, 5, 77, 0, true);
+        check_scales(dtypes[i], 1, 1, 9001, 0, true);
+        check_scales(dtypes[i], 3, 5, 77, 0, false);
+        check_scales(dtypes[i], 37, 19, 1, 0, false);
+        check_scales(dtypes[i], 2, 7, 9, 3, false);
+        check_scales(dtypes[i], 4, 64, 1, 16, false);
+    }
+}
+
+static void halves_go_to_even_and_no_number_to_the_least(void **state)
+{
+    (void)state;
+    const float x[] = {
+        0.5f,      1.5f, 2.5f, -0.5f, -1.5f, 1e30f, -1e30f, (float)INFINITY, (float)-INFINITY,
+        (float)NAN};
+    const int8_t y[] = {0, 2, 2, 0, -2, 127, -128, 127, -128, -128};
+    const float scale = 1.0f;
+    const int8_t zero = 0;
+    operation_case test = {.type = "QuantizeLinear",
+                           .input_count = 3,
+                           .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 10),
+                                      OPERATION_SCALAR(HD_FLOAT32, &scale),
+                                      OPERATION_SCALAR(HD_INT8, &zero)}};
+    hd_tensor expected = OPERATION_TENSOR(HD_INT8, y, 10);
+    expect(&test, &expected);
+}
+
+static void dynamic_scales_hold_zero(void **state)
+{
+    (void)state;
+    static const struct {
+        float low, high;
+    } ranges[] = {{-1.0f, 3.0f}, {2.0f, 5.0f}, {-7.0f, -1.0f}, {0.0f, 0.0f}};
+    for (size_t r = 0; r < 4; r++) {
+        float x[333];
+        uint8_t y[333];
+        for (int i = 0; i < 333; i++) {
+            x[i] = ranges[r].low + (ranges[r].high - ranges[r].low) * (float)i / 332.0f;
+        }
+        const float low = fminf(ranges[r].low, 0.0f), high = fmaxf(ranges[r].high, 0.0f);
+        const float scale =
+            low == high ? 1.0f : (x[332] > 0 ? fmaxf(x[332], 0.0f) - low : 0.0f - low) / 255.0f;
+        const float zero = rounded(-low / scale, 0.0f, 255.0f);
+        for (int i = 0; i < 333; i++) {
+            y[i] = (uint8_t)(rounded(x[i] / scale, -zero, 255.0f - zero) + zero);
+        }
+        operation_case test = {.type = "DynamicQuantizeLinear",
+                               .input_count = 1,
+                               .output_count = 3,
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 3, 111)}};
+        operation_result result;
+        assert_int_equal(operation_run(&test, &result), HD_OK);
+        hd_tensor expected = OPERATION_TENSOR(HD_UINT8, y, 3, 111);
+        operation_check_output(&result.outputs[0], &expected);
+        assert_memory_equal(result.outputs[1].data, &scale, sizeof scale);
+        assert_int_equal(*(uint8_t *)result.outputs[2].data, (uint8_t)zero);
+        operation_result_clear(&result);
+    }
+}
+
+/* --- products */
+
+static void integer_products_of_every_instruction_set(void **state)
+{
+    (void)state;
+    const hd_cpu_integer_kernel *kernels[4] = {&hd_cpu_integer_kernel_baseline};
+    size_t count = 1;
+#if defined(__x86_64__)
+    const uint32_t features = hd_cpu_features();
+    if (features & HD_CPU_HAS_AVX2) {
+        kernels[count++] = &hd_cpu_integer_kernel_avx2;
+    }
+    if (features & HD_CPU_HAS_AVX512) {
+        kernels[count++] = &hd_cpu_integer_kernel_avx512;
+    }
+    if (features & HD_CPU_HAS_AVX512VNNI) {
+        kernels[count++] = &hd_cpu_integer_kernel_avx512vnni;
+    }
+#endif
+    static const int64_t depths[] = {1, 3, 4, 5, 64, 1000};
+    for (size_t d = 0; d < 6; d++) {
+        const int64_t depth = depths[d], quads = hd_cpu_integer_quads(depth);
+        uint8_t *a = bytes(12 * depth, 1), *b = bytes(depth * HD_INTEGER_COLUMNS, 2);
+        uint8_t *panel = take((size_t)hd_cpu_integer_panel_bytes(depth));
+        int32_t sums[12][HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS];
+        hd_cpu_integer_pack_panel(panel, columns, b, true, HD_INTEGER_COLUMNS, 1, depth,
+                                  HD_INTEGER_COLUMNS);
+        for (size_t k = 0; k < count; k++) {
+            const int64_t row_bytes = quads * HD_INTEGER_STEPS * (kernels[k]->wide ? 2 : 1);
+            char *packed = take((size_t)(12 * row_bytes));
+            for (int64_t r = 0; r < 12; r++) {
+                hd_cpu_integer_pack_row(packed + r * row_bytes, a + r * depth, false,
+                                        kernels[k]->wide, depth);
+            }
+            for (int64_t rows = 1; rows <= kernels[k]->rows; rows++) {
+                memset(sums, 0x5A, sizeof sums);
+                kernels[k]->block(packed, rows, panel, quads, row_bytes, &sums[0][0]);
+                for (int64_t r = 0; r < 12; r++) {
+                    for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
+                        int32_t sum = 0;
+                        for (int64_t i = 0; i < depth; i++) {
+                            sum += (a[r * depth + i] - 128) *
+                                   (((int8_t *)b)[i * HD_INTEGER_COLUMNS + c] + 128);
+                        }
+                        if (sums[r][c] != (r < rows ? sum : 0x5A5A5A5A)) {
+                            fail_msg("%s: depth %lld, row %lld of %lld, column %lld",
+                                     kernels[k]->name, (long long)depth, (long long)r,
+                                     (long long)rows, (long long)c);
+                        }
+                    }
+                }
+            }
+            hd_free(packed);
+        }
+        hd_free(a);
+        hd_free(b);
+        hd_free(panel);
+    }
+}
+
+typedef struct product_case {
+    int64_t batch, rows, columns, depth;
+    hd_dtype a, b;
+    bool a_each, b_each, packs;
+} product_case;
+
+static void check_matmul(const product_case *p)
+{
+    const int64_t rows = p->batch * p->rows;
+    uint8_t *a = bytes(rows * p->depth, 1), *b = bytes(p->depth * p->columns, 2);
+    uint8_t *a_zero = bytes(p->rows, 3), *b_zero = bytes(p->columns, 4);
+    int32_t *y = take((size_t)(rows * p->columns) * 4);
+    uint8_t *scaled = take((size_t)(rows * p->columns));
+    float *b_scale = take((size_t)p->columns * 4), a_scale = 0.02f, y_scale = 0.9f;
+    const uint8_t y_zero = 17;
+    operation_fill_floats(b_scale, p->columns, 6);
+    for (int64_t i = 0; i < rows * p->columns; i++) {
+        const int64_t row = i / p->columns, column = i % p->columns;
+        const int32_t za = value_of(p->a, a_zero, p->a_each ? row % p->rows : 0);
+        const int32_t zb = value_of(p->b, b_zero, p->b_each ? column : 0);
+        y[i] = 0;
+        for (int64_t k = 0; k < p->depth; k++) {
+            y[i] += (value_of(p->a, a, row * p->depth + k) - za) *
+                    (value_of(p->b, b, k * p->columns + column) - zb);
+        }
+        const float scale = a_scale * b_scale[p->b_each ? column : 0] / y_scale;
+        scaled[i] = (uint8_t)(rounded((float)y[i] * scale, -17.0f, 238.0f) + 17.0f);
+    }
+    hd_tensor za =
+        p->a_each ? OPERATION_TENSOR(p->a, a_zero, p->rows) : OPERATION_SCALAR(p->a, a_zero);
+    hd_tensor zb =
+        p->b_each ? OPERATION_TENSOR(p->b, b_zero, p->columns) : OPERATION_SCALAR(p->b, b_zero);
+    operation_case test = {.type = "MatMulInteger",
+                           .input_count = 4,
+                           .inputs = {OPERATION_TENSOR(p->a, a, p->batch, p->rows, p->depth),
+                                      OPERATION_TENSOR(p->b, b, p->depth, p->columns), za, zb}};
+    hd_packed *packed = NULL;
+    hd_operand right = {
+        .dtype = p->b, .shape = {.rank = 2, .dims = {p->depth, p->columns}}, .data = b};
+    if (p->packs) {
+        assert_int_equal(hd_cpu_pack(HD_PACKING_INTEGER_MATRIX, &right, 1, &packed, NULL), HD_OK);
+        test.packed[1] = packed;
+    }
+    hd_tensor expected = OPERATION_TENSOR(HD_INT32, y, p->batch, p->rows, p->columns);
+    expect(&test, &expected);
+    test = (operation_case){.type = "QLinearMatMul",
+                            .input_count = 8,
+                            .inputs = {test.inputs[0], OPERATION_SCALAR(HD_FLOAT32, &a_scale), za,
+                                       test.inputs[1],
+                                       p->b_each ? OPERATION_TENSOR(HD_FLOAT32, b_scale, p->columns)
+                                                 : OPERATION_SCALAR(HD_FLOAT32, b_scale),
+                                       zb, OPERATION_SCALAR(HD_FLOAT32, &y_scale),
+                                       OPERATION_SCALAR(HD_UINT8, &y_zero)}};
+    test.packed[3] = packed;
+    expected = OPERATION_TENSOR(HD_UINT8, scaled, p->batch, p->rows, p->columns);
+    expect(&test, &expected);
+    if (packed != NULL) {
+        hd_cpu_packed_destroy(&packed);
+    }
+    void *const all[] = {a, b, a_zero, b_zero, y, scaled, b_scale};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        hd_free(all[i]);
+    }
+}
+
+static void matrices_of_every_kind(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][4] = {
+        {1, 1, 1, 1}, {1, 1, 33, 7}, {2, 3, 31, 65}, {1, 49, 64, 4}, {2, 50, 97, 130}};
+    for (size_t i = 0; i < 5; i++) {
+        for (int kind = 0; kind < 32; kind++) {
+            check_matmul(&(product_case){
+                sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], kind & 1 ? HD_INT8 : HD_UINT8,
+                kind & 2 ? HD_INT8 : HD_UINT8, (kind & 4) != 0, (kind & 8) != 0, (kind & 16) != 0});
+        }
+    }
+}
+
+/* --- convolutions */
+
+typedef struct image_case {
+    int64_t batch, channels, height, width, outputs, group, kernel, stride, pad;
+    hd_dtype a, b;
+    bool packs;
+} image_case;
+
+static void check_convolution(const image_case *c)
+{
+    const int64_t oh = (c->height + 2 * c->pad - c->kernel) / c->stride + 1;
+    const int64_t ow = (c->width + 2 * c->pad - c->kernel) / c->stride + 1;
+    const int64_t inner = c->channels / c->group, outputs = c->batch * c->outputs * oh * ow;
+    const int64_t depth = inner * c->kernel * c->kernel;
+    uint8_t *x = bytes(c->batch * c->channels * c->height * c->width, 1),
+            *w = bytes(c->outputs * depth, 2);
+    uint8_t *x_zero = bytes(1, 3), *w_zero = bytes(c->outputs, 4);
+    int32_t *y = take((size_t)outputs * 4), *bias = take((size_t)c->outputs * 4);
+    uint8_t *scaled = take((size_t)outputs);
+    float *w_scale = take((size_t)c->outputs * 4), x_scale = 0.02f, y_scale = 0.9f;
+    const int8_t y_zero = -9;
+    operation_fill_floats(w_scale, c->outputs, 6);
+    for (int64_t m = 0; m < c->outputs; m++) {
+        bias[m] = (int32_t)(m * 1000 - 3000);
+    }
+    for (int64_t i = 0; i < outputs; i++) {
+        const int64_t ox = i % ow, oy = i / ow % oh, m = i / ow / oh % c->outputs,
+                      n = i / ow / oh / c->outputs;
+        y[i] = 0;
+        for (int64_t k = 0; k < depth; k++) {
+            const int64_t channel =
+                m / (c->outputs / c->group) * inner + k / (c->kernel * c->kernel);
+            const int64_t iy = oy * c->stride - c->pad + k / c->kernel % c->kernel;
+            const int64_t ix = ox * c->stride - c->pad + k % c->kernel;
+            if (iy >= 0 && iy < c->height && ix >= 0 && ix < c->width) {
+                const int64_t at = ((n * c->channels + channel) * c->height + iy) * c->width + ix;
+                y[i] += (value_of(c->a, x, at) - value_of(c->a, x_zero, 0)) *
+                        (value_of(c->b, w, m * depth + k) - value_of(c->b, w_zero, m));
+            }
+        }
+        const float scale = x_scale * w_scale[m] / y_scale;
+        scaled[i] =
+            (uint8_t)(int8_t)(rounded((float)(y[i] + bias[m]) * scale, -119.0f, 136.0f) - 9.0f);
+    }
+    hd_attribute attributes[] = {OPERATION_INTS("pads", c->pad, c->pad, c->pad, c->pad),
+                                 OPERATION_INTS("strides", c->stride, c->stride),
+                                 operation_int("group", c->group)};
+    operation_case test = {
+        .type = "ConvInteger",
+        .attributes = attributes,
+        .attribute_count = 3,
+        .input_count = 4,
+        .inputs = {OPERATION_TENSOR(c->a, x, c->batch, c->channels, c->height, c->width),
+                   OPERATION_TENSOR(c->b, w, c->outputs, inner, c->kernel, c->kernel),
+                   OPERATION_SCALAR(c->a, x_zero), OPERATION_TENSOR(c->b, w_zero, c->outputs)}};
+    hd_packed *packed = NULL;
+    hd_operand weight = {.dtype = c->b,
+                         .shape = {.rank = 4, .dims = {c->outputs, inner, c->kernel, c->kernel}},
+                         .data = w};
+    if (c->packs) {
+        assert_int_equal(
+            hd_cpu_pack(HD_PACKING_INTEGER_CONVOLUTION, &weight, c->group, &packed, NULL), HD_OK);
+        test.packed[1] = packed;
+    }
+    hd_tensor expected = OPERATION_TENSOR(HD_INT32, y, c->batch, c->outputs, oh, ow);
+    expect(&test, &expected);
+    test.type = "QLinearConv";
+    test.input_count = 9;
+    const hd_tensor image = test.inputs[0], kernel = test.inputs[1], xz = test.inputs[2],
+                    wz = test.inputs[3];
+    const hd_tensor inputs[] = {image,
+                                OPERATION_SCALAR(HD_FLOAT32, &x_scale),
+                                xz,
+                                kernel,
+                                OPERATION_TENSOR(HD_FLOAT32, w_scale, c->outputs),
+                                wz,
+                                OPERATION_SCALAR(HD_FLOAT32, &y_scale),
+                                OPERATION_SCALAR(HD_INT8, &y_zero),
+                                OPERATION_TENSOR(HD_INT32, bias, c->outputs)};
+    memcpy(test.inputs, inputs, sizeof inputs);
+    test.packed[1] = NULL;
+    test.packed[3] = packed;
+    expected = OPERATION_TENSOR(HD_INT8, scaled, c->batch, c->outputs, oh, ow);
+    expect(&test, &expected);
+    if (packed != NULL) {
+        hd_cpu_packed_destroy(&packed);
+    }
+    void *const all[] = {x, w, x_zero, w_zero, y, bias, scaled, w_scale};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        hd_free(all[i]);
+    }
+}
+
+static void convolutions_of_every_kind(void **state)
+{
+    (void)state;
+    static const image_case cases[] = {
+        {1, 3, 9, 11, 5, 1, 3, 1, 1, HD_UINT8, HD_INT8, false},
+        {2, 8, 10, 7, 36, 1, 1, 1, 0, HD_UINT8, HD_INT8, true},
+        {2, 6, 9, 9, 12, 3, 3, 2, 1, HD_UINT8, HD_UINT8, true},
+        {1, 6, 9, 9, 12, 3, 3, 2, 1, HD_INT8, HD_INT8, false},
+        {2, 7, 9, 8, 7, 7, 3, 1, 1, HD_UINT8, HD_INT8, false}, /* depthwise */
+        {1, 4, 6, 6, 8, 4, 3, 1, 2, HD_INT8, HD_UINT8, false},
+        {1, 33, 14, 14, 70, 1, 3, 1, 1, HD_INT8, HD_INT8, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_convolution(&cases[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scales_of_every_kind),
+        cmocka_unit_test(halves_go_to_even_and_no_number_to_the_least),
+        cmocka_unit_test(dynamic_scales_hold_zero),
+        cmocka_unit_test(integer_products_of_every_instruction_set),
+        cmocka_unit_test(matrices_of_every_kind),
+        cmocka_unit_test(convolutions_of_every_kind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
