@@ -1,8 +1,7 @@
 /* Quantization rows: the functions of quantization_rows.h, for the instruction set of the file that includes this one
- * and defines HD_QUANTIZATION_ROWS, the name of the set. */
+ * and includes that header, and defines HD_QUANTIZATION_ROWS, the name of the set. */
 #include "base/stop.h"
 #include "hal/cpu/lanes.h"
-#include "hal/cpu/ops/quantization_rows.h"
 
 typedef int32_t ints __attribute__((vector_size(4 * LANE_COUNT)));
 typedef uint8_t unsigned_bytes __attribute__((vector_size(LANE_COUNT)));
