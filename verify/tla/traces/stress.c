@@ -25,7 +25,7 @@
 #define REQUESTS    (SUBMITTERS * EACH)
 #define CALL_LIMIT  64
 #define KINDS       2
-#define LONG        UINT64_C(20000000)
+#define LONG        UINT64_C(30000000000)
 #define SHORT       UINT64_C(100000)
 #define DELAY       UINT64_C(2000000)
 #define PAUSE_LIMIT 300000
@@ -149,7 +149,7 @@ static void close_queue(player *self)
         snprintf(call->text, sizeof call->text, "end");
     }
     call = begin(self);
-    hd_status status = hd_batch_queue_await(queue, hd_clock_now() + LONG * 50);
+    hd_status status = hd_batch_queue_await(queue, hd_clock_now() + LONG);
     call->end = hd_clock_now();
     snprintf(call->text, sizeof call->text, "await %d", (int)status);
 }
