@@ -106,4 +106,4 @@ fuzz-long: fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
 
 clean:
-	@rm -rf $(addprefix build/,$(PRESETS)) build/logs build/verify
+	@rm -rf $(addprefix build/,$(PRESETS)) build/logs build/verify build/bits
