@@ -72,7 +72,7 @@ if(HEDDLE_PROGRAM_SOURCES)
     target_include_directories(heddle_program PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(heddle_program PRIVATE HD_VERSION_STRING="${PROJECT_VERSION}" HD_TEST_BUILD=0)
     target_link_libraries(heddle_program PRIVATE heddle_flags heddle Threads::Threads m)
-    if(HEDDLE_TESTS) # the same with the simulated device, for `heddle verify` and tests
+    if(HEDDLE_TESTS AND NOT HEDDLE_SANITIZE) # the same with the simulated device, for `heddle verify` and tests
         add_executable(heddle_program_sim ${HEDDLE_PROGRAM_SOURCES})
         set_target_properties(heddle_program_sim PROPERTIES
             OUTPUT_NAME heddle-sim RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
