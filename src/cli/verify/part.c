@@ -82,18 +82,22 @@ void hd_part_count(hd_verify *verify, hd_json_value *section, double passed, dou
     set_number(verify, part, "failed", hd_json_amount(part, "failed") + failed);
 }
 
-/* The command as a shell would take it. */
+/* The command as a shell in the sources' folder would take it. */
 static const char *command_text(hd_verify *verify, const char *const *words)
 {
     char *text = hd_arena_format(verify->arena, "%s", "");
+    size_t length = verify->source == NULL ? 0 : strlen(verify->source);
     for (; *words != NULL; words++) {
-        bool plain = **words != '\0';
-        for (const char *at = *words; *at != '\0'; at++) {
+        bool below =
+            length > 0 && strncmp(*words, verify->source, length) == 0 && (*words)[length] == '/';
+        const char *word = below ? *words + length + 1 : *words;
+        bool plain = *word != '\0';
+        for (const char *at = word; *at != '\0'; at++) {
             plain = plain && (isalnum((unsigned char)*at) || strchr("/._-,:=+", *at) != NULL);
         }
         /* a quote within is left to who reads it */
         text = hd_arena_format(verify->arena, plain ? "%s%s%s" : "%s%s'%s'", text,
-                               *text == '\0' ? "" : " ", *words);
+                               *text == '\0' ? "" : " ", word);
     }
     return text;
 }
