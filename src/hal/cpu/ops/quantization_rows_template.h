@@ -1,5 +1,5 @@
-/* Quantization rows: the functions of quantization_rows.h, for the instruction set of the file that includes this one
- * and includes that header, and defines HD_QUANTIZATION_ROWS, the name of the set. */
+/* Quantization rows: the functions of quantization_rows.h, which is included before, for the instruction set of the file
+ * that includes this one and defines HD_QUANTIZATION_ROWS, the name of the set. */
 #include "base/stop.h"
 #include "hal/cpu/lanes.h"
 
