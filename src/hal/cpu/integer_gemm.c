@@ -89,40 +89,57 @@ void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed, int64_t
     }
 }
 
+/* The sum of eight unsigned bytes. */
+static inline uint32_t sum_of_eight(uint64_t bytes)
+{
+    const uint64_t even = UINT64_C(0x00FF00FF00FF00FF);
+    const uint64_t pairs = (bytes & even) + (bytes >> 8 & even);
+    return (uint32_t)(pairs * UINT64_C(0x0001000100010001) >> 48);
+}
+
+/* Both kinds, shifted by 128 to unsigned bytes u, have a' = u - 128. */
 int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
                                 int64_t depth)
 {
-    const uint8_t flip = is_signed ? 0 : HD_INTEGER_SHIFT;
+    typedef int8_t eight_bytes __attribute__((vector_size(8)));
+    typedef int16_t eight __attribute__((vector_size(16)));
+    const uint64_t high = UINT64_C(0x8080808080808080);
     const int64_t padded = hd_cpu_integer_quads(depth) * HD_INTEGER_STEPS;
     uint32_t sum = 0;
-    if (wide) {
-        int16_t *to = row;
-        for (int64_t k = 0; k < depth; k++) {
-            const int8_t value = (int8_t)(a[k] ^ flip);
-            to[k] = value;
-            sum += (uint32_t)value;
+    for (int64_t k = 0; k < padded; k += 8) {
+        const int64_t here = depth - k < 8 ? depth - k : 8, room = padded - k < 8 ? padded - k : 8;
+        uint64_t bytes = 0, left = 0;
+        if (here == 8) {
+            memcpy(&bytes, a + k, sizeof bytes);
+            left = is_signed ? bytes : bytes ^ high;
+        } else if (here > 0) {
+            memcpy(&bytes, a + k, (size_t)here);
+            left = (is_signed ? bytes : bytes ^ high) & ((UINT64_C(1) << here * 8) - 1);
+            bytes = is_signed ? bytes ^ (high & ((UINT64_C(1) << here * 8) - 1)) : bytes;
+            sum += sum_of_eight(bytes);
         }
-        memset(to + depth, 0, (size_t)(padded - depth) * sizeof *to);
-    } else {
-        int8_t *to = row;
-        for (int64_t k = 0; k < depth; k++) {
-            to[k] = (int8_t)(a[k] ^ flip);
-            sum += (uint32_t)to[k];
+        sum += here == 8 ? sum_of_eight(is_signed ? bytes ^ high : bytes) : 0;
+        if (wide) {
+            eight_bytes narrow;
+            memcpy(&narrow, &left, sizeof narrow);
+            const eight values = __builtin_convertvector(narrow, eight);
+            memcpy((int16_t *)row + k, &values, (size_t)room * sizeof(int16_t));
+        } else {
+            memcpy((int8_t *)row + k, &left, (size_t)room);
         }
-        memset(to + depth, 0, (size_t)(padded - depth));
     }
-    return (int32_t)sum;
+    return (int32_t)(sum - (uint32_t)depth * HD_INTEGER_SHIFT);
 }
 
-void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t columns, int64_t depth,
-                            const int32_t *a_zeros, const int32_t *row_sums, const int32_t *b_zeros,
+void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t depth, const int32_t *a_zeros,
+                            const int32_t *row_sums, const int32_t *b_zeros,
                             const int32_t *column_sums)
 {
     for (int64_t row = 0; row < rows; row++) {
         int32_t *to = sums + row * HD_INTEGER_COLUMNS;
         const uint32_t a_zero = (uint32_t)a_zeros[row];
         const uint32_t both = (uint32_t)row_sums[row] - (uint32_t)depth * a_zero;
-        for (int64_t c = 0; c < columns; c++) {
+        for (int c = 0; c < HD_INTEGER_COLUMNS; c++) {
             to[c] = (int32_t)((uint32_t)to[c] - a_zero * (uint32_t)column_sums[c] -
                               (uint32_t)b_zeros[c] * both);
         }

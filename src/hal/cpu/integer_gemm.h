@@ -75,9 +75,10 @@ void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed, int64_t
 int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
                                 int64_t depth);
 
-/* What the zero points change in rows x 32 sums. a_zeros and b_zeros: one a row and a column, shifted as a' and b'. */
-void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t columns, int64_t depth,
-                            const int32_t *a_zeros, const int32_t *row_sums, const int32_t *b_zeros,
+/* What the zero points change in rows x 32 sums. a_zeros: one a row, b_zeros: one of each of the 32 columns, shifted as
+ * a' and b'. */
+void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t depth, const int32_t *a_zeros,
+                            const int32_t *row_sums, const int32_t *b_zeros,
                             const int32_t *column_sums);
 
 #endif

@@ -1,6 +1,6 @@
 #include "hal/cpu/ops/quantized_product.h"
 
-#include <math.h>
+#include <string.h>
 
 #include "base/stop.h"
 #include "hal/cpu/ops/quantization.h"
@@ -127,9 +127,13 @@ void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const 
     const int64_t quads = hd_cpu_integer_quads(product->depth);
     int64_t columns = product->columns - column;
     columns = columns < HD_INTEGER_COLUMNS ? columns : HD_INTEGER_COLUMNS;
-    for (int64_t c = 0; c < columns; c++) {
+    const int32_t first_zero =
+        zero_of(product->b_zero, product->b, buffers, first_column + column, false);
+    for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
         scratch->b_zeros[c] =
-            zero_of(product->b_zero, product->b, buffers, first_column + column + c, false);
+            product->b_zero.is_each && c < columns
+                ? zero_of(product->b_zero, product->b, buffers, first_column + column + c, false)
+                : first_zero;
     }
     for (int64_t row = 0; row < rows; row += kernel->rows) {
         const int64_t left = rows - row;
@@ -140,8 +144,8 @@ void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const 
             return;
         }
     }
-    hd_cpu_integer_correct(scratch->sums, rows, columns, product->depth, scratch->a_zeros,
-                           scratch->row_sums, scratch->b_zeros, column_sums);
+    hd_cpu_integer_correct(scratch->sums, rows, product->depth, scratch->a_zeros, scratch->row_sums,
+                           scratch->b_zeros, column_sums);
 }
 
 static float scale_of(hd_cpu_quantized_factor factor, void *const *buffers, int64_t index)
@@ -153,6 +157,10 @@ static void store_sums(const int32_t *sums, int64_t rows, int64_t columns, int32
                        int64_t row_step, int64_t column_step)
 {
     for (int64_t r = 0; r < rows; r++) {
+        if (column_step == 1) {
+            memcpy(y + r * row_step, sums + r * HD_INTEGER_COLUMNS, (size_t)columns * sizeof *y);
+            continue;
+        }
         for (int64_t c = 0; c < columns; c++) {
             y[r * row_step + c * column_step] = sums[r * HD_INTEGER_COLUMNS + c];
         }
