@@ -97,36 +97,51 @@ static inline uint32_t sum_of_eight(uint64_t bytes)
     return (uint32_t)(pairs * UINT64_C(0x0001000100010001) >> 48);
 }
 
-/* Both kinds, shifted by 128 to unsigned bytes u, have a' = u - 128. */
-int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
-                                int64_t depth)
+/* Eight of a', of which `left` has the bytes, to `count` places from `at` on. */
+static inline void put_eight(void *row, int64_t at, uint64_t left, bool wide, size_t count)
 {
     typedef int8_t eight_bytes __attribute__((vector_size(8)));
     typedef int16_t eight __attribute__((vector_size(16)));
+    if (wide) {
+        eight_bytes narrow;
+        memcpy(&narrow, &left, sizeof narrow);
+        const eight values = __builtin_convertvector(narrow, eight);
+        memcpy((int16_t *)row + at, &values, count * sizeof(int16_t));
+    } else {
+        memcpy((int8_t *)row + at, &left, count);
+    }
+}
+
+int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
+                                int64_t depth)
+{
+    /* Both kinds, shifted by 128 to unsigned bytes u, have a' = u - 128. */
     const uint64_t high = UINT64_C(0x8080808080808080);
+    const uint64_t to_left = is_signed ? 0 : high, to_sum = is_signed ? high : 0;
     const int64_t padded = hd_cpu_integer_quads(depth) * HD_INTEGER_STEPS;
     uint32_t sum = 0;
-    for (int64_t k = 0; k < padded; k += 8) {
-        const int64_t here = depth - k < 8 ? depth - k : 8, room = padded - k < 8 ? padded - k : 8;
-        uint64_t bytes = 0, left = 0;
-        if (here == 8) {
+    int64_t k = 0;
+    uint64_t bytes;
+    if (wide) {
+        for (; k + 8 <= depth; k += 8) {
             memcpy(&bytes, a + k, sizeof bytes);
-            left = is_signed ? bytes : bytes ^ high;
-        } else if (here > 0) {
-            memcpy(&bytes, a + k, (size_t)here);
-            left = (is_signed ? bytes : bytes ^ high) & ((UINT64_C(1) << here * 8) - 1);
-            bytes = is_signed ? bytes ^ (high & ((UINT64_C(1) << here * 8) - 1)) : bytes;
-            sum += sum_of_eight(bytes);
+            sum += sum_of_eight(bytes ^ to_sum);
+            put_eight(row, k, bytes ^ to_left, true, 8);
         }
-        sum += here == 8 ? sum_of_eight(is_signed ? bytes ^ high : bytes) : 0;
-        if (wide) {
-            eight_bytes narrow;
-            memcpy(&narrow, &left, sizeof narrow);
-            const eight values = __builtin_convertvector(narrow, eight);
-            memcpy((int16_t *)row + k, &values, (size_t)room * sizeof(int16_t));
-        } else {
-            memcpy((int8_t *)row + k, &left, (size_t)room);
+    } else {
+        for (; k + 8 <= depth; k += 8) {
+            memcpy(&bytes, a + k, sizeof bytes);
+            sum += sum_of_eight(bytes ^ to_sum);
+            put_eight(row, k, bytes ^ to_left, false, 8);
         }
+    }
+    if (k < depth) {
+        const int64_t here = depth - k;
+        const uint64_t there = (UINT64_C(1) << here * 8) - 1;
+        bytes = 0;
+        memcpy(&bytes, a + k, (size_t)here);
+        sum += sum_of_eight((bytes ^ to_sum) & there);
+        put_eight(row, k, (bytes ^ to_left) & there, wide, (size_t)(padded - k));
     }
     return (int32_t)(sum - (uint32_t)depth * HD_INTEGER_SHIFT);
 }

@@ -231,12 +231,9 @@ hd_status hd_cpu_compile_quantized_convolution(hd_cpu_compilation *compilation)
     compilation->kernel.scratch_size = scratch + (size_t)(product->block * product->depth);
     q->row_blocks = q->pixels / product->block + (q->pixels % product->block != 0);
     q->panels = hd_cpu_integer_panels(product->columns);
-    q->panel_groups = hd_cpu_quantized_panel_groups(product, q->panels);
-    /* Each gathers its rows anew, so no more of them than it takes to have some tiles. */
     const int64_t planes = q->sizes.batch * q->sizes.group;
-    if (hd_multiply_bounded(planes, q->row_blocks) >= 16) {
-        q->panel_groups = 1;
-    }
+    q->panel_groups = hd_cpu_quantized_panel_groups(product, q->panels,
+                                                    hd_multiply_bounded(planes, q->row_blocks));
     const int64_t tiles =
         hd_multiply_bounded(hd_multiply_bounded(q->row_blocks, q->panel_groups), planes);
     compilation->kernel.tile_count = tiles < 1 || q->panels == 0 ? 1 : tiles;

@@ -94,7 +94,8 @@ hd_status hd_cpu_compile_quantized_matmul(hd_cpu_compilation *compilation)
     m->output = operation->input_count;
     m->row_blocks = m->sizes.rows / product->block + (m->sizes.rows % product->block != 0);
     m->panels = hd_cpu_integer_panels(m->sizes.columns);
-    m->panel_groups = hd_cpu_quantized_panel_groups(product, m->panels);
+    m->panel_groups = hd_cpu_quantized_panel_groups(
+        product, m->panels, hd_multiply_bounded(m->row_blocks, m->sizes.batch));
     const int64_t tiles = hd_multiply_bounded(
         hd_multiply_bounded(m->row_blocks, m->panels == 0 ? 0 : m->panel_groups), m->sizes.batch);
     compilation->kernel.tile_count = tiles < 1 ? 1 : tiles;

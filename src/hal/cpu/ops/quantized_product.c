@@ -6,7 +6,9 @@
 #include "hal/cpu/ops/quantization.h"
 
 /* Multiply-adds from which on a tile is worth cutting further. */
-#define TILE_WORK   (1 << 18)
+#define TILE_WORK (1 << 18)
+/* Tiles pack their rows each for itself: no more of one block than it takes to have so many in all. */
+#define TILES       16
 #define BLOCK_ROWS  48
 #define BLOCK_BYTES (256 * 1024) /* of packed rows, where they are long */
 
@@ -70,12 +72,15 @@ bool hd_cpu_quantized_product_finish(hd_cpu_quantized_product *product, int64_t 
     return true;
 }
 
-int64_t hd_cpu_quantized_panel_groups(const hd_cpu_quantized_product *product, int64_t panels)
+int64_t hd_cpu_quantized_panel_groups(const hd_cpu_quantized_product *product, int64_t panels,
+                                      int64_t blocks)
 {
     const int64_t work = hd_multiply_bounded(
         hd_multiply_bounded(product->block, HD_INTEGER_COLUMNS), product->depth + 64);
     const int64_t each = work < TILE_WORK ? TILE_WORK / work : 1; /* panels of a tile */
-    return panels / each < 1 ? 1 : panels / each;
+    const int64_t most = blocks < TILES ? TILES / (blocks < 1 ? 1 : blocks) : 1;
+    const int64_t groups = panels / each;
+    return groups < 1 ? 1 : groups < most ? groups : most;
 }
 
 hd_cpu_quantized_scratch hd_cpu_quantized_scratch_of(const hd_cpu_quantized_product *product,

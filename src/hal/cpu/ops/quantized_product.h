@@ -44,8 +44,9 @@ void hd_cpu_quantized_product_begin(hd_cpu_quantized_product *product,
  * not fit memory. */
 bool hd_cpu_quantized_product_finish(hd_cpu_quantized_product *product, int64_t rows,
                                      size_t *out_scratch_size);
-/* Into how many tiles `panels` panels of one block of rows are cut, at least 1. */
-int64_t hd_cpu_quantized_panel_groups(const hd_cpu_quantized_product *product, int64_t panels);
+/* Into how many tiles `panels` panels of one of `blocks` blocks of rows are cut, at least 1. */
+int64_t hd_cpu_quantized_panel_groups(const hd_cpu_quantized_product *product, int64_t panels,
+                                      int64_t blocks);
 hd_cpu_quantized_scratch hd_cpu_quantized_scratch_of(const hd_cpu_quantized_product *product,
                                                      void *scratch);
 
