@@ -278,3 +278,18 @@ hd_shape hd_convolution_shape(const hd_convolution *convolution)
     }
     return shape;
 }
+
+void hd_convolution_make_spatial(hd_convolution *sizes)
+{
+    int64_t *const members[] = {sizes->input,  sizes->output,   sizes->kernel,
+                                sizes->stride, sizes->dilation, sizes->pad_begin};
+    const int missing = HD_CONVOLUTION_MAX_SPATIAL - (int)sizes->spatial;
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        for (int d = HD_CONVOLUTION_MAX_SPATIAL - 1; d >= 0; d--) {
+            members[i][d] = d >= missing                     ? members[i][d - missing]
+                            : members[i] == sizes->pad_begin ? 0
+                                                             : 1;
+        }
+    }
+    sizes->spatial = HD_CONVOLUTION_MAX_SPATIAL;
+}

@@ -39,4 +39,7 @@ HD_MUST_CHECK hd_status hd_convolution_resolve(const hd_operation *operation,
 /* The output's shape. */
 hd_shape hd_convolution_shape(const hd_convolution *convolution);
 
+/* Adds leading spatial dimensions of size 1, so that there are always three. */
+void hd_convolution_make_spatial(hd_convolution *convolution);
+
 #endif

@@ -60,7 +60,7 @@ static float rounded(float x, float low, float high)
     return rintf(x < high ? x : high);
 }
 
-/* x as [outer, axis, inner], and a scale for each block of the axis in each of outer and inner, if `is_blocked`. */
+/* x as [outer, axis, inner], and one scale, one a position of the axis (block 0), or one a block of it. */
 static void check_scales(hd_dtype dtype, int64_t outer, int64_t axis, int64_t inner, int64_t block,
                          bool is_one)
 {

@@ -62,22 +62,6 @@ static inline double fused_double(double a, double b, double c)
 #include "hal/cpu/ops/convolution_plain_template.h"
 #undef TYPE
 
-/* Adds leading dimensions of size 1. */
-static void make_three_dimensional(hd_convolution *sizes)
-{
-    int64_t *const members[] = {sizes->input,  sizes->output,   sizes->kernel,
-                                sizes->stride, sizes->dilation, sizes->pad_begin};
-    const int missing = MAX_SPATIAL - (int)sizes->spatial;
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        for (int d = MAX_SPATIAL - 1; d >= 0; d--) {
-            members[i][d] = d >= missing                     ? members[i][d - missing]
-                            : members[i] == sizes->pad_begin ? 0
-                                                             : 1;
-        }
-    }
-    sizes->spatial = MAX_SPATIAL;
-}
-
 static void set_steps(const hd_convolution *sizes, const int64_t *extent, int64_t channels,
                       int64_t *batch, int64_t *channel, int64_t *steps)
 {
@@ -105,7 +89,7 @@ hd_status hd_cpu_convolution_compile_plain(hd_cpu_compilation *compilation,
         return hd_cpu_out_of_memory(compilation);
     }
     p->sizes = *convolution;
-    make_three_dimensional(&p->sizes);
+    hd_convolution_make_spatial(&p->sizes);
     const hd_convolution *sizes = &p->sizes;
     if (sizes->channels_last) {
         p->activation = hd_fused_convolution_of(operation)->activation;

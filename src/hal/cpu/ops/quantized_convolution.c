@@ -20,21 +20,6 @@ typedef struct quantized_convolution {
     size_t right, output;
 } quantized_convolution;
 
-static void make_three_dimensional(hd_convolution *sizes)
-{
-    int64_t *const members[] = {sizes->input,  sizes->output,   sizes->kernel,
-                                sizes->stride, sizes->dilation, sizes->pad_begin};
-    const int missing = MAX_SPATIAL - (int)sizes->spatial;
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        for (int d = MAX_SPATIAL - 1; d >= 0; d--) {
-            members[i][d] = d >= missing                     ? members[i][d - missing]
-                            : members[i] == sizes->pad_begin ? 0
-                                                             : 1;
-        }
-    }
-    sizes->spatial = MAX_SPATIAL;
-}
-
 /* The input position that output position `pixel` meets at kernel position `tap`; -1: beyond the image. */
 static int64_t position_of(const hd_convolution *sizes, int64_t pixel, int64_t tap)
 {
@@ -206,7 +191,7 @@ hd_status hd_cpu_compile_quantized_convolution(hd_cpu_compilation *compilation)
     if (status != HD_OK) {
         return status;
     }
-    make_three_dimensional(&q->sizes);
+    hd_convolution_make_spatial(&q->sizes);
     hd_cpu_quantized_product *product = &q->product;
     hd_cpu_quantized_product_begin(product, operation);
     q->right = (size_t)hd_quantized_roles_of(operation->id)->b;
