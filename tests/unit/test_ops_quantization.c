@@ -148,6 +148,30 @@ static void halves_go_to_even_and_no_number_to_the_least(void **state)
     expect(&test, &expected);
 }
 
+/* Where the quotient is near a half, the scale's reciprocal would round elsewhere. */
+static void quotients_are_divided(void **state)
+{
+    (void)state;
+    static const float scales[] = {0.1f, 0.3f, 0.7f, 3e-3f, 0.013f};
+    for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++) {
+        float x[600];
+        int8_t y[600];
+        for (int k = 0; k < 600; k++) {
+            const float tie = ((float)(k / 3 - 100) + 0.5f) * scales[i];
+            x[k] = k % 3 == 0 ? tie : nextafterf(tie, k % 3 == 1 ? INFINITY : -INFINITY);
+            y[k] = (int8_t)rounded(x[k] / scales[i], -128.0f, 127.0f);
+        }
+        const int8_t zero = 0;
+        operation_case test = {.type = "QuantizeLinear",
+                               .input_count = 3,
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 600),
+                                          OPERATION_SCALAR(HD_FLOAT32, &scales[i]),
+                                          OPERATION_SCALAR(HD_INT8, &zero)}};
+        hd_tensor expected = OPERATION_TENSOR(HD_INT8, y, 600);
+        expect(&test, &expected);
+    }
+}
+
 static void dynamic_scales_hold_zero(void **state)
 {
     (void)state;
@@ -435,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scales_of_every_kind),
         cmocka_unit_test(halves_go_to_even_and_no_number_to_the_least),
+        cmocka_unit_test(quotients_are_divided),
         cmocka_unit_test(dynamic_scales_hold_zero),
         cmocka_unit_test(integer_products_of_every_instruction_set),
         cmocka_unit_test(matrices_of_every_kind),
