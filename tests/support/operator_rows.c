@@ -323,6 +323,14 @@ void row_case_copy(row_case *to, const row_case *from)
     }
 }
 
+/* As bfloat16, cut: exact for what rows hold. */
+static uint16_t upper_half(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
 void *row_operand_data(const row_operand *operand)
 {
     if (operand->dtype == HD_DTYPE_NONE || !hd_shape_is_valid(&operand->shape, operand->dtype)) {
@@ -349,9 +357,17 @@ void *row_operand_data(const row_operand *operand)
             ((uint8_t *)data)[i] = (uint8_t)integer;
             break;
         case HD_UINT16:
+        case HD_INT16:
             ((uint16_t *)data)[i] = (uint16_t)integer;
             break;
+        case HD_FLOAT16:
+            ((_Float16 *)data)[i] = (_Float16)real;
+            break;
+        case HD_BFLOAT16:
+            ((uint16_t *)data)[i] = upper_half((float)real);
+            break;
         case HD_INT64:
+        case HD_UINT64:
             ((int64_t *)data)[i] = integer;
             break;
         case HD_INT32:
