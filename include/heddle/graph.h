@@ -40,7 +40,7 @@ typedef struct hd_attribute {
     const hd_tensor *tensor;
 } hd_attribute;
 
-/* opset: the version of ONNX's operator set, 6 to 21; 0: 21. HD_INVALID_ARGUMENT, HD_UNSUPPORTED (another
+/* opset: the version of ONNX's operator set, 6 to 28; 0: 21. HD_INVALID_ARGUMENT, HD_UNSUPPORTED (another
  * opset), HD_OUT_OF_MEMORY; *out_graph is NULL then. */
 HD_API HD_MUST_CHECK hd_status hd_graph_create(uint32_t opset, hd_graph **out_graph,
                                                hd_error *error);

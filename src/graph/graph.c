@@ -23,8 +23,9 @@ hd_status hd_graph_create(uint32_t opset, hd_graph **out_graph, hd_error *error)
         return hd_fail(error, HD_INVALID_ARGUMENT, "out_graph is NULL");
     }
     *out_graph = NULL;
-    if (opset != 0 && (opset < 6 || opset > 21)) {
-        return hd_fail(error, HD_UNSUPPORTED, "opset %u is not in 6 to 21", opset);
+    if (opset != 0 && (opset < HD_OPSET_MIN || opset > HD_OPSET_MAX)) {
+        return hd_fail(error, HD_UNSUPPORTED, "opset %u is not in %d to %d", opset, HD_OPSET_MIN,
+                       HD_OPSET_MAX);
     }
     hd_graph *graph = hd_alloc_zero(1, sizeof *graph);
     if (graph == NULL) {
@@ -206,8 +207,11 @@ hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id
                                   .name = name,
                                   .opset = graph->opset,
                                   .attributes = attributes,
-                                  .attribute_count = attribute_count};
-        status = hd_operator_check_attributes(&operation, error);
+                                  .attribute_count = attribute_count,
+                                  .input_count = input_count,
+                                  .output_count = output_count};
+        status = hd_operator_check_counts(&operation, error);
+        status = status == HD_OK ? hd_operator_check_attributes(&operation, error) : status;
     }
     if (status != HD_OK) {
         return status;

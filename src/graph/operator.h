@@ -7,6 +7,10 @@
 
 #include "operation/operation.h"
 
+/* The versions of ONNX's operator set that graphs may have; `hd_operator` knows each operator in all of them. */
+#define HD_OPSET_MIN 6
+#define HD_OPSET_MAX 28
+
 struct hd_row_node;
 
 typedef enum hd_infer_result {
@@ -66,7 +70,10 @@ typedef struct hd_operator {
     } inputs;
     uint8_t outputs; /* at most */
     uint8_t flags;
-    uint32_t since; /* opset; 0: 6 or before, or after 21, the last that a file may ask for */
+    uint32_t since; /* opset; 0: 6 or before */
+    /* Words LEAST-MOST@N, ascending: the numbers that opsets from N on allow, where they differ from one opset to the
+     * next; NULL: `inputs` and `outputs` hold for all. */
+    const char *input_counts, *output_counts;
     /* One letter an input, the last one for all that follow: T the type of all other T · I int32 or int64 ·
      * L int64 · B bool · F float32 · * any. NULL: inference looks at all of them. */
     const char *types;
@@ -98,6 +105,10 @@ bool hd_operation_gives_nothing(const hd_operation *operation);
 
 /* The inputs' types fit together; HD_BAD_MODEL names the one that does not. Asked before inference. */
 HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, hd_error *error);
+
+/* The numbers of inputs and outputs are those of the operation's opset, as far as they differ from one opset to the
+ * next; HD_BAD_MODEL names the one that is not. */
+HD_MUST_CHECK hd_status hd_operator_check_counts(const hd_operation *operation, hd_error *error);
 
 /* The operator exists at the operation's opset, and its attributes are ONNX's, of ONNX's kinds, and none
  * that it needs is missing; HD_BAD_MODEL or HD_UNSUPPORTED names the one that is not. Looks at neither

@@ -1,4 +1,4 @@
-/* From which opset on an operator exists, and which attributes it has (onnx.ai, "Operator Schemas"; as
+/* From which opset on an operator exists, and which operands and attributes it has (onnx.ai, "Operator Schemas"; as
  * version 1.23 of the Python package onnx lists them, onnx.defs.get_schema). Inference and kernels look only at
  * attributes that are there and of the right kind, so what they would pass over is refused here. */
 #include <stdlib.h>
@@ -102,6 +102,45 @@ static hd_status check_attribute(const hd_operation *operation, const hd_operato
                : hd_operation_fail(operation, error, HD_BAD_MODEL,
                                    "it has no attribute '%s' at opset %u", attribute->name,
                                    operation->opset);
+}
+
+/* The numbers that `text` (hd_operator's input_counts) gives for an opset; false where it gives none. */
+static bool counts_at(const char *text, uint32_t opset, size_t *out_least, size_t *out_most)
+{
+    bool found = false;
+    while (text != NULL && *text != '\0') {
+        char *end;
+        size_t least = strtoul(text, &end, 10);
+        size_t most = strtoul(end + 1, &end, 10);              /* behind '-' */
+        uint32_t since = (uint32_t)strtoul(end + 1, &end, 10); /* behind '@' */
+        if (since <= opset) {
+            *out_least = least;
+            *out_most = most;
+            found = true;
+        }
+        text = *end == ' ' ? end + 1 : end;
+    }
+    return found;
+}
+
+hd_status hd_operator_check_counts(const hd_operation *operation, hd_error *error)
+{
+    const hd_operator *rule = hd_operator_of(operation->id);
+    const struct {
+        const char *text, *noun;
+        size_t count;
+    } sides[] = {{rule->input_counts, "input", operation->input_count},
+                 {rule->output_counts, "output", operation->output_count}};
+    for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+        size_t least, most;
+        if (counts_at(sides[i].text, operation->opset, &least, &most) &&
+            (sides[i].count < least || sides[i].count > most)) {
+            return hd_operation_fail(operation, error, HD_BAD_MODEL,
+                                     "it has %zu %ss, but opset %u allows %zu to %zu",
+                                     sides[i].count, sides[i].noun, operation->opset, least, most);
+        }
+    }
+    return HD_OK;
 }
 
 hd_status hd_operator_check_attributes(const hd_operation *operation, hd_error *error)

@@ -16,10 +16,16 @@
 
 #define IR_VERSION_WITH_OPSETS    3 /* onnx.proto: each model has one from then on */
 #define IR_VERSION_WITH_OVERRIDES 4 /* before, each initializer had to be among the inputs */
+#define IR_VERSION_MAX 14           /* the newest whose changes are known (onnx.proto, "Version") */
 
 /* The version of ONNX's own operators that the model asks for. */
 static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
 {
+    if (model->ir_version > IR_VERSION_MAX) {
+        return hd_fail(error, HD_UNSUPPORTED,
+                       "the model's IR version is %lld; versions up to %d are supported",
+                       (long long)model->ir_version, IR_VERSION_MAX);
+    }
     bool is_given = false;
     *out = 1; /* a model that says nothing is from before there were versions */
     for (size_t i = 0; i < model->n_opset_import; i++) {

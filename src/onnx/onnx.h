@@ -1,6 +1,6 @@
 /* ONNX: files of that format become graphs (onnx.ai, "Open Neural Network Exchange IR").
  *
- * Opsets 6 to 21 of the default domain; functions of the model are expanded where they are
+ * Opsets 6 to 28 (IR versions to 14) of the default domain; functions of the model are expanded where they are
  * called. Unused nodes and weights are dropped. Peak memory is the weights once, and what the
  * names, nodes and attributes take. Nothing of the file, no mapping and no descriptor, outlives
  * a call.

@@ -12,14 +12,15 @@
 #include <stdbool.h>
 
 #include "base/region.h"
+#include "graph/operator.h"
 #include "heddle/graph.h"
 #include "onnx.pb-c.h"
 #include "onnx/names.h"
 
 /* Of opsets before HD_ONNX_OPSET_MIN, only operators that mean there what they mean in that one. */
 #define HD_ONNX_OPSET_OLDEST 1
-#define HD_ONNX_OPSET_MIN    6
-#define HD_ONNX_OPSET_MAX    21
+#define HD_ONNX_OPSET_MIN    HD_OPSET_MIN
+#define HD_ONNX_OPSET_MAX    HD_OPSET_MAX
 /* What calls of functions may add to a graph, in bytes as measured in function.c: each call copies the
  * function's nodes, operands, names and attributes, and a few lines of functions that call functions
  * may ask for any number of them (BOUND). */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/operator.h"
 
 #define DATA_LIMIT ((int64_t)1 << 20)
 
@@ -292,10 +293,14 @@ static void read_attribute(row_case *c, const char *word)
 
 bool row_case_next(const operator_row *row, const char **types, row_case *out)
 {
-    *out = (row_case){.opset = row->opset == 0 ? 21 : row->opset,
+    *out = (row_case){.opset = row->opset,
                       .output_count = row->output_count == 0 ? 1 : row->output_count};
     if (!next_word(types, out->type, sizeof out->type)) {
         return false;
+    }
+    if (row->opset == 0) {
+        const hd_operator *operator = hd_operator_find(out->type);
+        out->opset = operator != NULL && operator->since > 21 ? operator->since : 21;
     }
     char word[96];
     for (const char *text = row->inputs; next_word(&text, word, sizeof word);) {

@@ -23,7 +23,7 @@ typedef struct operator_row {
     const char *inputs;
     const char *attributes; /* NULL: none */
     size_t output_count;    /* 0: 1 */
-    uint32_t opset;         /* 0: 21 */
+    uint32_t opset;         /* 0: 21, or the operator's first where that is later */
 } operator_row;
 
 extern const operator_row operator_rows[];

@@ -290,7 +290,13 @@ static void opsets_of_the_future_are_refused(void **state)
     bytes graph = {0};
     add_input(&graph, "x");
     add_output(&graph, "x");
-    refuses(make_model(graph, 22), HD_UNSUPPORTED, "opset 22");
+    refuses(make_model(graph, 29), HD_UNSUPPORTED, "opset 29|28");
+    graph = (bytes){0};
+    add_input(&graph, "x");
+    add_output(&graph, "x");
+    bytes model = make_model(graph, 28);
+    put_int(&model, 1, 15); /* the last one that stands in a file holds */
+    refuses(model, HD_UNSUPPORTED, "IR version is 15|14");
     graph = (bytes){0};
     add_input(&graph, "x");
     add_node(&graph, make_node("Reshape", "old", "x,x", "y"));

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -44,6 +45,30 @@ static void test_ids_and_names_are_each_others(void **state)
     }
 }
 
+/* What the opsets allow ascends, stays within what the row allows, and reaches both of its ends. */
+static void check_counts(const hd_operator *row, const char *side, const char *text, size_t least,
+                         size_t most)
+{
+    size_t lowest = SIZE_MAX, highest = 0;
+    unsigned int last = 0;
+    for (const char *at = text; at != NULL && *at != '\0';) {
+        size_t from, to;
+        unsigned int since;
+        int length = 0;
+        if (sscanf(at, "%zu-%zu@%u%n", &from, &to, &since, &length) != 3 || from > to ||
+            since <= last || since > HD_OPSET_MAX || (at[length] != ' ' && at[length] != '\0')) {
+            fail_msg("%s: '%s' is no list of numbers of %s", row->name, text, side);
+        }
+        lowest = from < lowest ? from : lowest;
+        highest = to > highest ? to : highest;
+        last = since;
+        at += (size_t)length + (at[length] == ' ');
+    }
+    if (text != NULL && (lowest != least || highest != most)) {
+        fail_msg("%s: '%s' and the row's numbers of %s differ", row->name, text, side);
+    }
+}
+
 static void check_whole(const hd_operator *row)
 {
     bool is_control = (row->flags & HD_OPERATOR_CONTROL) != 0;
@@ -69,9 +94,11 @@ static void check_whole(const hd_operator *row)
         (row->attributes != NULL || row->rows != NULL || row->since != 0)) {
         fail_msg("%s: no graph has it", row->name);
     }
-    if (row->since > 21) {
+    if (row->since > HD_OPSET_MAX) {
         fail_msg("%s: opset %u cannot be asked for", row->name, row->since);
     }
+    check_counts(row, "inputs", row->input_counts, row->inputs.min, row->inputs.max);
+    check_counts(row, "outputs", row->output_counts, row->outputs > 0, row->outputs);
 }
 
 static void test_each_row_is_whole(void **state)

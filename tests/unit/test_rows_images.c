@@ -107,10 +107,10 @@ static void norms_of_groups_and_of_the_last_axes_keep_rows(void **state)
     hd_attribute kept = int_attribute("keepdims", 0);
     for (int64_t axis = 0; axis < 3; axis++) {
         hd_attribute from = int_attribute("axis", axis);
-        builder b = begin();
+        builder b = begin_with(23);
         hd_value scale = axis == 0 ? b.x : axis == 1 ? FLOATS(&b, 4, 6) : FLOATS(&b, 6);
         check(&b, node(&b, "RMSNormalization", b.x, scale, &from, 1), axis != 0);
-        b = begin(); /* rows in dimension 1 */
+        b = begin_with(23); /* rows in dimension 1 */
         hd_value turned = transposed(&b, b.x);
         scale = axis == 0   ? turned
                 : axis == 1 ? NODE(&b, "ReduceSum", &kept, 1, 0, b.x, INTS(&b, 1))
