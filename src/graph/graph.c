@@ -180,18 +180,24 @@ static hd_status check_operands(const hd_graph *graph, const hd_operator *operat
     return HD_OK;
 }
 
-hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type, const char *name,
-                          const hd_value *inputs, size_t input_count, const hd_value *outputs,
-                          size_t output_count, const hd_attribute *attributes,
-                          size_t attribute_count, hd_node **out_node, hd_error *error)
+hd_status hd_graph_check_node(const hd_graph *graph, const hd_operator *operator, const char *name,
+                              const hd_value *inputs, size_t input_count, size_t output_count,
+                              const hd_attribute *attributes, size_t attribute_count,
+                              hd_error *error)
 {
-    const hd_operator *operator = hd_operator_find(op_type);
-    if (operator == NULL) {
-        return hd_fail(error, HD_UNSUPPORTED, "node '%s': operator '%s' is not supported", name,
-                       op_type);
+    hd_status status =
+        check_operands(graph, operator, name, inputs, input_count, output_count, error);
+    hd_operation operation = {.id = operator->id,
+                              .name = name,
+                              .opset = graph->opset,
+                              .attributes = attributes,
+                              .attribute_count = attribute_count,
+                              .input_count = input_count,
+                              .output_count = output_count};
+    if (status == HD_OK) {
+        status = hd_operator_check_counts(&operation, error);
     }
-    return hd_graph_append_id(graph, block, operator->id, name, inputs, input_count, outputs,
-                              output_count, attributes, attribute_count, out_node, error);
+    return status == HD_OK ? hd_operator_check_attributes(&operation, error) : status;
 }
 
 hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id, const char *name,
@@ -200,19 +206,8 @@ hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id
                              size_t attribute_count, hd_node **out_node, hd_error *error)
 {
     const hd_operator *operator = hd_operator_of(id);
-    hd_status status =
-        check_operands(graph, operator, name, inputs, input_count, output_count, error);
-    if (status == HD_OK) {
-        hd_operation operation = {.id = id,
-                                  .name = name,
-                                  .opset = graph->opset,
-                                  .attributes = attributes,
-                                  .attribute_count = attribute_count,
-                                  .input_count = input_count,
-                                  .output_count = output_count};
-        status = hd_operator_check_counts(&operation, error);
-        status = status == HD_OK ? hd_operator_check_attributes(&operation, error) : status;
-    }
+    hd_status status = hd_graph_check_node(graph, operator, name, inputs, input_count, output_count,
+                                           attributes, attribute_count, error);
     if (status != HD_OK) {
         return status;
     }
@@ -277,165 +272,6 @@ bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_
     block->outputs[block->output_count] = value;
     block->output_names[block->output_count++] = copy;
     return true;
-}
-
-/* What the public builder asks of every name and shape. */
-static hd_status check_declaration(const char *name, hd_dtype dtype, uint32_t rank,
-                                   const int64_t *dims, int64_t smallest, hd_error *error)
-{
-    if (hd_dtype_size(dtype) == 0) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': %d is no dtype", name, (int)dtype);
-    }
-    if (rank > HD_MAX_RANK || (rank > 0 && dims == NULL)) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': rank %u is over %d, or dims is NULL",
-                       name, rank, HD_MAX_RANK);
-    }
-    for (uint32_t i = 0; i < rank; i++) {
-        if (dims[i] < smallest) {
-            return hd_fail(error, HD_INVALID_ARGUMENT, "'%s': dimension %u is %lld", name, i,
-                           (long long)dims[i]);
-        }
-    }
-    return HD_OK;
-}
-
-hd_status hd_graph_add_input(hd_graph *graph, const char *name, hd_dtype dtype, uint32_t rank,
-                             const int64_t *dims, hd_value *out_value, hd_error *error)
-{
-    if (graph == NULL || name == NULL || out_value == NULL) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "graph, name or out_value is NULL");
-    }
-    hd_status status = check_declaration(name, dtype, rank, dims, -1, error);
-    if (status != HD_OK) {
-        return status;
-    }
-    hd_value value = hd_graph_new_value(graph, name);
-    if (value == HD_VALUE_NONE || !hd_block_add_input(graph->root, value)) {
-        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for input '%s'", name);
-    }
-    hd_graph_value *entry = &graph->values[value];
-    entry->dtype = dtype;
-    entry->has_rank = true;
-    entry->shape.rank = rank;
-    for (uint32_t i = 0; i < rank; i++) {
-        entry->shape.dims[i] = dims[i];
-    }
-    *out_value = value;
-    return HD_OK;
-}
-
-hd_status hd_graph_add_constant(hd_graph *graph, const hd_tensor *tensor, hd_value *out_value,
-                                hd_error *error)
-{
-    if (graph == NULL || tensor == NULL || out_value == NULL) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "graph, tensor or out_value is NULL");
-    }
-    const char *name = tensor->name == NULL ? "" : tensor->name;
-    if (tensor->place != HD_TENSOR_HOST) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "constant '%s': it is not in the host's memory",
-                       name);
-    }
-    hd_status status = check_declaration(name, tensor->dtype, tensor->rank, tensor->dims, 0, error);
-    if (status != HD_OK) {
-        return status;
-    }
-    hd_shape shape = {.rank = tensor->rank};
-    memcpy(shape.dims, tensor->dims, tensor->rank * sizeof *tensor->dims);
-    if (!hd_shape_is_valid(&shape, tensor->dtype)) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "constant '%s': its size overflows", name);
-    }
-    size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
-    if (tensor->size < size || (size > 0 && tensor->data == NULL)) {
-        return hd_fail(error, HD_INVALID_ARGUMENT,
-                       "constant '%s': %zu bytes are given, %zu are needed", name, tensor->size,
-                       size);
-    }
-    void *data = hd_alloc_aligned(size);
-    if (data == NULL) {
-        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s' of %zu bytes", name,
-                       size);
-    }
-    if (size > 0) {
-        memcpy(data, tensor->data, size);
-    }
-    hd_value value = hd_graph_new_constant(graph, name, tensor->dtype, &shape, data);
-    if (value == HD_VALUE_NONE) {
-        hd_free(data);
-        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s'", name);
-    }
-    *out_value = value;
-    return HD_OK;
-}
-
-static bool is_whole(const hd_attribute *attribute)
-{
-    if (attribute->name == NULL) {
-        return false;
-    }
-    switch (attribute->kind) {
-    case HD_ATTRIBUTE_INT:
-    case HD_ATTRIBUTE_FLOAT:
-        return true;
-    case HD_ATTRIBUTE_STRING:
-        return attribute->s != NULL;
-    case HD_ATTRIBUTE_INTS:
-        return attribute->ints != NULL || attribute->count == 0;
-    case HD_ATTRIBUTE_FLOATS:
-        return attribute->floats != NULL || attribute->count == 0;
-    case HD_ATTRIBUTE_TENSOR:
-        return attribute->tensor != NULL && attribute->tensor->place == HD_TENSOR_HOST &&
-               (attribute->tensor->data != NULL || attribute->tensor->size == 0);
-    }
-    return false;
-}
-
-hd_status hd_graph_add_node(hd_graph *graph, const char *op_type, const hd_value *inputs,
-                            size_t input_count, const hd_attribute *attributes,
-                            size_t attribute_count, hd_value *out_values, size_t output_count,
-                            hd_error *error)
-{
-    if (graph == NULL || op_type == NULL || out_values == NULL ||
-        (inputs == NULL && input_count > 0) || (attributes == NULL && attribute_count > 0)) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "an argument of hd_graph_add_node is NULL");
-    }
-    for (size_t i = 0; i < attribute_count; i++) {
-        if (!is_whole(&attributes[i])) {
-            return hd_fail(
-                error, HD_INVALID_ARGUMENT,
-                "attribute %zu of '%s' has no name, an unknown kind, or a value that is NULL", i,
-                op_type);
-        }
-    }
-    const hd_operator *operator = hd_operator_find(op_type);
-    if (operator != NULL && (operator->flags & HD_OPERATOR_CONTROL) != 0) {
-        return hd_fail(error, HD_UNSUPPORTED, "'%s' has inner graphs; only files can bring it",
-                       op_type);
-    }
-    /* Not in place: the caller may write the outputs over the inputs, as in value = relu(value). */
-    hd_value *values = hd_region_array(&graph->region, output_count, sizeof *values);
-    for (size_t i = 0; i < output_count; i++) {
-        if (values == NULL || (values[i] = hd_graph_new_value(graph, "")) == HD_VALUE_NONE) {
-            return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for the outputs of '%s'", op_type);
-        }
-    }
-    hd_status status = hd_graph_append(graph, graph->root, op_type, "", inputs, input_count, values,
-                                       output_count, attributes, attribute_count, NULL, error);
-    if (status == HD_OK && output_count > 0) {
-        memcpy(out_values, values, output_count * sizeof *values);
-    }
-    return status;
-}
-
-hd_status hd_graph_add_output(hd_graph *graph, const char *name, hd_value value, hd_error *error)
-{
-    if (graph == NULL || name == NULL || value == HD_VALUE_NONE || value >= graph->value_count) {
-        return hd_fail(error, HD_INVALID_ARGUMENT,
-                       "graph or name is NULL, or the value is none of its own");
-    }
-    if (!hd_block_add_output(graph, graph->root, name, value)) {
-        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for output '%s'", name);
-    }
-    return HD_OK;
 }
 
 static bool clone_initial(const hd_tensor *initial, hd_graph *to, hd_value value)

@@ -66,6 +66,13 @@ struct hd_graph {
     size_t block_capacity;
 };
 
+/* The operator may have these operands and attributes at the graph's opset; HD_BAD_MODEL says what it may not. */
+HD_MUST_CHECK hd_status hd_graph_check_node(const hd_graph *graph, const hd_operator *operator,
+                                            const char * name, const hd_value *inputs,
+                                            size_t input_count, size_t output_count,
+                                            const hd_attribute *attributes, size_t attribute_count,
+                                            hd_error *error);
+
 /* A new block of the graph; NULL when out of memory. */
 hd_block *hd_graph_new_block(hd_graph *graph);
 
@@ -81,18 +88,10 @@ hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype
  * false when out of memory. */
 bool hd_graph_set_initial(hd_graph *graph, hd_value value, const hd_tensor *tensor);
 
-/* Appends a node of operator `op_type` to a block. Arrays and texts are copied, tensors in attributes
- * too; the outputs are values that hd_graph_new_value gave. *out_node (may be NULL) is valid until the
- * next append. HD_UNSUPPORTED: no such operator. HD_BAD_MODEL: a wrong number of operands, wrong
- * attributes, or an operator that is newer than the graph's opset. */
-HD_MUST_CHECK hd_status hd_graph_append(hd_graph *graph, hd_block *block, const char *op_type,
-                                        const char *name, const hd_value *inputs,
-                                        size_t input_count, const hd_value *outputs,
-                                        size_t output_count, const hd_attribute *attributes,
-                                        size_t attribute_count, hd_node **out_node,
-                                        hd_error *error);
-
-/* The same, of an operator that is known to be one that a graph may have. */
+/* Appends a node of operator `id`, one that is computed, to a block. Arrays and texts are copied, tensors in
+ * attributes too; the outputs are values that hd_graph_new_value gave. *out_node (may be NULL) is valid until the
+ * next append. HD_BAD_MODEL: a wrong number of operands, wrong attributes, or an operator that is newer than the
+ * graph's opset. expansion.h takes names. */
 HD_MUST_CHECK hd_status hd_graph_append_id(hd_graph *graph, hd_block *block, hd_operator_id id,
                                            const char *name, const hd_value *inputs,
                                            size_t input_count, const hd_value *outputs,

@@ -11,6 +11,7 @@
 #define HD_OPSET_MIN 6
 #define HD_OPSET_MAX 28
 
+struct hd_expansion;
 struct hd_row_node;
 
 typedef enum hd_infer_result {
@@ -26,6 +27,9 @@ typedef enum hd_infer_result {
  * data. Must reject (HD_INFER_FAILED with HD_BAD_MODEL or HD_INVALID_ARGUMENT through
  * hd_operation_fail) operands that do not fit: kernels trust what was inferred and check no more. */
 typedef hd_infer_result hd_infer(hd_operation *operation, size_t *needed_input, hd_error *error);
+
+/* Writes the operator out in others; see expansion.h. */
+typedef void hd_expand(struct hd_expansion *expansion);
 
 /* NULL where row r of output `index` is computed from row r of the inputs alone, else the reason; see row_rules.h. */
 typedef const char *hd_row_rule(const struct hd_row_node *node, size_t index, uint32_t axis);
@@ -70,7 +74,7 @@ typedef struct hd_operator {
     } inputs;
     uint8_t outputs; /* at most */
     uint8_t flags;
-    uint32_t since; /* opset; 0: 6 or before */
+    uint32_t since; /* opset of its domain; 0: 6 or before */
     /* Words LEAST-MOST@N, ascending: the numbers that opsets from N on allow, where they differ from one opset to the
      * next; NULL: `inputs` and `outputs` hold for all. */
     const char *input_counts, *output_counts;
@@ -81,7 +85,9 @@ typedef struct hd_operator {
      * it. KIND: i integer, f number, s text or texts, I integers, F numbers, t tensor. NULL: it has none. Both as
      * onnx.ai, "Operator Schemas", and version 1.23 of the Python package onnx have them (onnx.defs.get_schema). */
     const char *attributes;
-    hd_infer *infer; /* NULL: HD_OPERATOR_CONTROL */
+    hd_infer *infer; /* NULL: HD_OPERATOR_CONTROL, or it is written out */
+    hd_expand *
+        expand; /* no graph keeps it: it is written out in others; then what follows is not asked */
     hd_index_rule indices;
     hd_row_rule *rows; /* NULL: its rows are not known to be independent */
     hd_half_rule half;

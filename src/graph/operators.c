@@ -1,4 +1,5 @@
 /* The rows of the table of operators, with the functions that they name. */
+#include "graph/expansions/expansions.h"
 #include "graph/ops/inference.h"
 #include "graph/row_rules.h"
 #include "graph/work.h"

@@ -98,6 +98,8 @@ static hd_status read_opset(hd_onnx_resolver *resolver, hd_onnx_function *functi
         }
         function->opset = set->version;
     }
+    function->ml_version =
+        hd_onnx_find_ml_version(function->proto->opset_import, function->proto->n_opset_import, 0);
     return HD_OK;
 }
 

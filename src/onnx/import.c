@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/expansion.h"
 #include "onnx/attribute.h"
 #include "onnx/declaration.h"
 #include "onnx/missing.h"
@@ -301,7 +302,8 @@ static hd_status check_inner(importer *import, const hd_onnx_scope_node *entry, 
 {
     const hd_onnx_scope *first = entry->inner[0];
     const hd_onnx_scope *second = entry->inner[1];
-    const char *type = hd_onnx_node_type(entry->node);
+    char type[HD_ONNX_OPERATOR_SIZE];
+    hd_onnx_node_operator(entry->node, type);
     bool has_graphs = strcmp(type, "If") == 0 || strcmp(type, "Loop") == 0;
     if (!has_graphs && first != NULL) {
         return fail_node(import, entry->node, HD_BAD_MODEL, "the operator has no inner graphs");
@@ -378,6 +380,26 @@ static hd_status make_outputs(importer *import, hd_onnx_scope_node *entry, hd_va
     return HD_OK;
 }
 
+/* Appends the node, with the version of its own domain. */
+static hd_status append(importer *import, const hd_onnx_scope *scope, hd_block *block,
+                        const Onnx__NodeProto *node, const hd_value *inputs, size_t input_count,
+                        const hd_value *outputs, size_t output_count,
+                        const hd_onnx_attributes *attributes, hd_node **out_made)
+{
+    char name[HD_ONNX_OPERATOR_SIZE];
+    const uint32_t opset = import->graph->opset;
+    if (!hd_onnx_is_default_domain(node->domain)) {
+        import->graph->opset =
+            strcmp(node->domain, "ai.onnx.ml") == 0 ? (uint32_t)scope->ml_version : 1;
+    }
+    hd_status status =
+        hd_graph_append(import->graph, block, hd_onnx_node_operator(node, name),
+                        hd_onnx_node_name(node), inputs, input_count, outputs, output_count,
+                        attributes->items, attributes->count, out_made, import->error);
+    import->graph->opset = opset;
+    return status;
+}
+
 static hd_status import_operator(importer *import, hd_onnx_scope *scope, hd_onnx_scope_node *entry,
                                  hd_block *block)
 {
@@ -405,12 +427,10 @@ static hd_status import_operator(importer *import, hd_onnx_scope *scope, hd_onnx
     status = hd_onnx_attributes_read(import->origin, &import->region, scope, node, &attributes,
                                      import->error);
     if (status == HD_OK) {
-        status =
-            hd_graph_append(import->graph, block, hd_onnx_node_type(node), hd_onnx_node_name(node),
-                            inputs, input_count, outputs, output_count, attributes.items,
-                            attributes.count, &made, import->error);
+        status = append(import, scope, block, node, inputs, input_count, outputs, output_count,
+                        &attributes, &made);
     }
-    if (status == HD_OK) {
+    if (status == HD_OK && made != NULL) {
         made->blocks[0] = blocks[0];
         made->blocks[1] = blocks[1];
     }
@@ -474,16 +494,18 @@ static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *
     for (size_t i = 0; i < scope->order_count && status == HD_OK; i++) {
         hd_onnx_scope_node *entry = &scope->nodes[scope->order[i]];
         const Onnx__NodeProto *node = entry->node;
+        const bool is_onnx = hd_onnx_is_default_domain(node->domain);
         if (entry->call != NULL) {
             status = import_call(import, entry, block);
-        } else if (scope->opset < HD_ONNX_OPSET_MIN &&
+        } else if (is_onnx && scope->opset < HD_ONNX_OPSET_MIN &&
                    !is_unchanged_until_6(hd_onnx_node_type(node))) {
             status = hd_fail(import->error, HD_UNSUPPORTED,
                              "node '%s' (%s): the operator as of opset %lld is not supported; "
                              "%d to %d are",
                              hd_onnx_node_name(node), hd_onnx_node_type(node),
                              (long long)scope->opset, HD_ONNX_OPSET_MIN, HD_ONNX_OPSET_MAX);
-        } else if (strcmp(hd_onnx_node_type(node), "Constant") == 0 && node->n_output == 1) {
+        } else if (is_onnx && strcmp(hd_onnx_node_type(node), "Constant") == 0 &&
+                   node->n_output == 1) {
             status = import_constant(import, scope, entry);
         } else {
             status = import_operator(import, scope, entry, block);

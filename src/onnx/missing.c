@@ -26,9 +26,9 @@ typedef struct missing {
 
 static bool is_there(const Onnx__NodeProto *node)
 {
-    return hd_onnx_is_default_domain(node->domain) &&
-           (strcmp(hd_onnx_node_type(node), "Constant") == 0 ||
-            hd_operator_find(hd_onnx_node_type(node)) != NULL);
+    char name[HD_ONNX_OPERATOR_SIZE];
+    hd_onnx_node_operator(node, name);
+    return strcmp(name, "Constant") == 0 || hd_operator_find(name) != NULL;
 }
 
 static void note(missing *all, const Onnx__NodeProto *node)

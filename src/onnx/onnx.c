@@ -70,7 +70,11 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
                               hd_error *error)
 {
     hd_region region = {0};
-    hd_onnx_resolver resolver = {.region = &region, .model = model, .error = error};
+    hd_onnx_resolver resolver = {
+        .region = &region,
+        .model = model,
+        .ml_version = hd_onnx_find_ml_version(model->opset_import, model->n_opset_import, 1),
+        .error = error};
     hd_onnx_scope *root;
     hd_graph *graph = NULL;
     hd_status status = find_opset(model, &resolver.opset, error);

@@ -222,7 +222,8 @@ static hd_status resolve_inner(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
                              .outer_node = index,
                              .graph = attribute->g,
                              .part_of = scope->part_of,
-                             .opset = scope->opset};
+                             .opset = scope->opset,
+                             .ml_version = scope->ml_version};
     entry->inner[place] = inner;
     hd_status status = resolve_scope(resolver, inner);
     return status == HD_OK || scope->outer != NULL /* one place is enough for a sentence */
@@ -243,7 +244,9 @@ static hd_status resolve_call(hd_onnx_resolver *resolver, hd_onnx_scope *scope,
     if (status == HD_OK) {
         *body = (hd_onnx_scope){.function = function->proto,
                                 .part_of = call,
-                                .opset = function->opset != 0 ? function->opset : resolver->opset};
+                                .opset = function->opset != 0 ? function->opset : resolver->opset,
+                                .ml_version = function->ml_version != 0 ? function->ml_version
+                                                                        : resolver->ml_version};
         entry->call = body;
         resolver->call_depth++;
         status = resolve_scope(resolver, body);
@@ -342,7 +345,9 @@ hd_status hd_onnx_resolve(hd_onnx_resolver *resolver, hd_onnx_scope **out_root)
     if (root == NULL) {
         return fail_memory(resolver);
     }
-    *root = (hd_onnx_scope){.graph = resolver->model->graph, .opset = resolver->opset};
+    *root = (hd_onnx_scope){.graph = resolver->model->graph,
+                            .opset = resolver->opset,
+                            .ml_version = resolver->ml_version};
     *out_root = root;
     hd_status status = hd_onnx_functions_find(resolver);
     return status == HD_OK ? resolve_scope(resolver, root) : status;

@@ -1,5 +1,6 @@
 #include "onnx/scope.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *hd_onnx_node_name(const Onnx__NodeProto *node)
@@ -23,4 +24,26 @@ const char *hd_onnx_node_type(const Onnx__NodeProto *node)
 bool hd_onnx_is_default_domain(const char *domain)
 {
     return domain == NULL || domain[0] == '\0' || strcmp(domain, "ai.onnx") == 0;
+}
+
+const char *hd_onnx_node_operator(const Onnx__NodeProto *node, char name[HD_ONNX_OPERATOR_SIZE])
+{
+    bool is_default = hd_onnx_is_default_domain(node->domain);
+    snprintf(name, HD_ONNX_OPERATOR_SIZE, "%s%s%s", is_default ? "" : node->domain,
+             is_default ? "" : ".", hd_onnx_node_type(node));
+    return name;
+}
+
+int64_t hd_onnx_find_ml_version(Onnx__OperatorSetIdProto *const *sets, size_t count,
+                                int64_t otherwise)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (sets[i]->domain != NULL && strcmp(sets[i]->domain, "ai.onnx.ml") == 0 &&
+            sets[i]->has_version) {
+            return sets[i]->version < 1            ? 1
+                   : sets[i]->version > UINT32_MAX ? UINT32_MAX
+                                                   : sets[i]->version;
+        }
+    }
+    return otherwise;
 }

@@ -59,6 +59,7 @@ typedef struct hd_onnx_edge {
 typedef struct hd_onnx_function {
     const Onnx__FunctionProto *proto;
     int64_t opset;          /* of ONNX's operators in it; 0: the model's */
+    int64_t ml_version;     /* of domain ai.onnx.ml in it; 0: the model's */
     size_t size;            /* of what a call copies */
     hd_onnx_names defaults; /* Onnx__AttributeProto of attributes that a call may leave out */
 } hd_onnx_function;
@@ -80,6 +81,7 @@ struct hd_onnx_scope {
     const Onnx__FunctionProto *function; /* NULL: a graph */
     struct hd_onnx_call *part_of; /* the call that made this scope and those in it, or NULL */
     int64_t opset;                /* of ONNX's operators in it */
+    int64_t ml_version; /* of domain ai.onnx.ml in it; other domains have one version for us */
     hd_onnx_scope_node *nodes;
     size_t node_count;
     size_t *order; /* indices of the nodes that are needed, each after what it reads */
@@ -102,6 +104,7 @@ typedef struct hd_onnx_resolver {
     hd_region *region; /* of the scopes */
     const Onnx__ModelProto *model;
     int64_t opset;
+    int64_t ml_version;
     hd_onnx_names overrides; /* initializers that are inputs where the file lists them as such */
     hd_onnx_names functions; /* hd_onnx_function; a text of domain, name and overload */
     char *key;               /* room for the longest such text */
@@ -116,6 +119,13 @@ typedef struct hd_onnx_resolver {
 const char *hd_onnx_node_name(const Onnx__NodeProto *node);
 /* The node's operator; "" when the file does not say. */
 const char *hd_onnx_node_type(const Onnx__NodeProto *node);
+/* Its name in the table of operators: with "DOMAIN." before it, unless it is one of ONNX's own. Longer ones are cut, and
+ * no operator's; returns name. */
+#define HD_ONNX_OPERATOR_SIZE 128
+const char *hd_onnx_node_operator(const Onnx__NodeProto *node, char name[HD_ONNX_OPERATOR_SIZE]);
+/* The version of domain ai.onnx.ml among those that a model or function asks for; otherwise: where it does not. */
+int64_t hd_onnx_find_ml_version(Onnx__OperatorSetIdProto *const *sets, size_t count,
+                                int64_t otherwise);
 /* Whether the node's operator is one of ONNX's own. */
 bool hd_onnx_is_default_domain(const char *domain);
 

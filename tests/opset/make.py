@@ -10,7 +10,6 @@ evaluator does, and the model's doc_string says so. Strings, sequences, optional
 quantization are outside what Heddle is for, and left out here.
 """
 import pathlib
-import shutil
 import sys
 
 import numpy as np
@@ -18,6 +17,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+from case_file import write_all
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 random = np.random.default_rng(1821)
@@ -450,21 +451,8 @@ def main():
     scatter_reductions()
     signals()
     wide()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    size = 0
-    for name, (model, inputs) in sorted(cases.items()):
-        expected = defined[name] if name in defined else expect(model, inputs)
-        records = [("model", model)]
-        for kind, arrays in (("input", inputs.values()), ("output", expected)):
-            records += [(kind, numpy_helper.from_array(np.asarray(array))) for array in arrays]
-        data = b""
-        for kind, message in records:
-            encoded = message.SerializeToString()
-            data += f"{kind} {len(encoded)}\n".encode() + encoded
-        (folder / f"{name}.case").write_bytes(data)
-        size += len(data)
-    print(f"{len(cases)} cases, {size} bytes")
+    write_all(folder, {name: (model, inputs.values(), defined[name] if name in defined else expect(model, inputs))
+                       for name, (model, inputs) in sorted(cases.items())})
 
 
 main()

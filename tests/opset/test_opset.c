@@ -1,7 +1,7 @@
 /* usage: opset_test_opset [NAME...]
  *
- * Runs the cases in tests/opset/cases/, which tests/opset/make.py made for opsets 18 to 21, and
- * compares with onnxruntime's outputs. Fails when a case that expected_failures.txt does not list
+ * Runs the cases in tests/opset/cases/, which make.py made for opsets 18 to 21, and in microsoft/, which
+ * make_microsoft.py made for operators of domain com.microsoft, and compares with onnxruntime's outputs. Fails when a case that expected_failures.txt does not list
  * fails, and when a listed one passes. */
 #include <dirent.h>
 #include <stdio.h>
@@ -11,9 +11,12 @@
 #include "model_case.h"
 #include "support/test_device.h"
 
-#define FOLDER        HD_TEST_SOURCE_DIR "/tests/opset/cases"
-#define EXPECTED_LIST HD_TEST_SOURCE_DIR "/tests/opset/expected_failures.txt"
+#define ROOT          HD_TEST_SOURCE_DIR "/tests/opset/"
+#define EXPECTED_LIST ROOT "expected_failures.txt"
 #define SUFFIX        ".case"
+
+static const char *const folders[] = {ROOT "cases", ROOT "microsoft"};
+#define FOLDER_COUNT (sizeof folders / sizeof folders[0])
 
 static const model_tolerance tolerance = {.relative = 1e-3, .absolute = 1e-6, .of_peak = 1e-5};
 
@@ -31,9 +34,12 @@ typedef struct opset_case {
 
 static bool read_file(const char *name, opset_case *read)
 {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s%s", FOLDER, name, SUFFIX);
-    FILE *file = fopen(path, "rb");
+    FILE *file = NULL;
+    for (size_t i = 0; i < FOLDER_COUNT && file == NULL; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/%s%s", folders[i], name, SUFFIX);
+        file = fopen(path, "rb");
+    }
     if (file == NULL) {
         return false;
     }
@@ -167,32 +173,37 @@ static int check_list(void)
     return wrong;
 }
 
+/* Adds the cases of a folder to those that are as listed, or are not. */
+static void check_folder(hd_device *device, const char *folder, const char *program, int counts[2])
+{
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_case, alphasort);
+    for (int i = 0; i < count; i++) {
+        entries[i]->d_name[strlen(entries[i]->d_name) - strlen(SUFFIX)] = '\0';
+        counts[check(device, entries[i]->d_name, program)]++;
+        free(entries[i]);
+    }
+    counts[false] += count <= 0;
+    free(entries);
+}
+
 int main(int argc, char **argv)
 {
     hd_device *device = NULL;
     hd_error error = {0};
-    int passed = 0, failed = 0;
+    int counts[2] = {0, 0}; /* failed, passed */
     if (hd_device_open(test_device_name(), NULL, &device, &error) != HD_OK) {
         fprintf(stderr, "the device cannot be opened: %s\n", error.message);
         return 1;
     }
     for (int i = 1; i < argc; i++) {
-        bool as_listed = check(device, argv[i], argv[0]);
-        passed += as_listed;
-        failed += !as_listed;
+        counts[check(device, argv[i], argv[0])]++;
     }
-    struct dirent **entries = NULL;
-    int count = argc > 1 ? 0 : scandir(FOLDER, &entries, is_case, alphasort);
-    for (int i = 0; i < count; i++) {
-        entries[i]->d_name[strlen(entries[i]->d_name) - strlen(SUFFIX)] = '\0';
-        bool as_listed = check(device, entries[i]->d_name, argv[0]);
-        passed += as_listed;
-        failed += !as_listed;
-        free(entries[i]);
+    for (size_t i = 0; i < FOLDER_COUNT && argc == 1; i++) {
+        check_folder(device, folders[i], argv[0], counts);
     }
-    free(entries);
-    failed += argc > 1 ? 0 : check_list();
+    counts[false] += argc > 1 ? 0 : check_list();
     hd_device_destroy(&device);
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed > 0 || passed == 0;
+    printf("%d passed, %d failed\n", counts[true], counts[false]);
+    return counts[false] > 0 || counts[true] == 0;
 }

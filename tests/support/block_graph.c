@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "graph/expansion.h"
 
 hd_value block_node(hd_graph *graph, hd_block *block, const char *type,
                     const hd_attribute *attributes, size_t attribute_count, ...)

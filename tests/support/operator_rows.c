@@ -34,6 +34,9 @@ const operator_row operator_rows[] = {
     {"Where", "B2x3 f2x3 f3", NULL, 0, 0},
     {"Cast", "f2x3", "to=7", 0, 0},
     {"CastLike", "f2x3 L4x5", NULL, 0, 0},
+    {"com.microsoft.BiasGelu com.microsoft.FastGelu", "f2x3 f3", NULL, 0, 0},
+    {"com.microsoft.FastGelu com.microsoft.Gelu", "f2x3", NULL, 0, 0},
+    {"com.microsoft.QuickGelu", "f2x3", "alpha=1.5", 0, 0},
     /* movement */
     {"Reshape", "f2x3 L[3,2]", "allowzero=1", 0, 0},
     {"Reshape", "f2x3 L[-1,2]", NULL, 0, 0},

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "graph/operator.h"
+#include "graph/expansion.h"
 #include "support/operation_runner.h"
 
 static void for_each_row(void (*check)(const hd_operator *row))
@@ -76,8 +76,13 @@ static void check_whole(const hd_operator *row)
     if (row->inputs.min > row->inputs.max || row->inputs.max == 0 || row->outputs == 0) {
         fail_msg("%s: its numbers of operands do not fit", row->name);
     }
-    if (is_control != (row->infer == NULL)) {
-        fail_msg("%s: all but control flow have an inference", row->name);
+    if ((is_control || row->expand != NULL) != (row->infer == NULL)) {
+        fail_msg("%s: all but control flow and what is written out have an inference", row->name);
+    }
+    if (row->expand != NULL && (row->inputs.max > HD_EXPANSION_INPUT_LIMIT ||
+                                row->outputs > HD_EXPANSION_OUTPUT_LIMIT || row->rows != NULL)) {
+        fail_msg("%s: it has too many operands to be written out, or a rule that nobody asks",
+                 row->name);
     }
     if (type_count > row->inputs.max ||
         (type_count > 0 && strspn(row->types, "TILBF*") != type_count)) {
@@ -144,7 +149,8 @@ static void test_attributes_are_words_of_the_rows_language(void **state)
 static void check_kernel(const hd_operator *row)
 {
     bool is_copy = row->id == HD_OP_HEDDLE_TO_DEVICE || row->id == HD_OP_HEDDLE_TO_HOST;
-    bool is_computed = (row->flags & (HD_OPERATOR_CONTROL | HD_OPERATOR_VIEW)) == 0 && !is_copy;
+    bool is_computed = (row->flags & (HD_OPERATOR_CONTROL | HD_OPERATOR_VIEW)) == 0 && !is_copy &&
+                       row->expand == NULL;
     if (is_computed != (hd_cpu_operator_find(row->id) != NULL)) {
         fail_msg("%s: the cpu %s a kernel for it", row->name,
                  is_computed ? "lacks" : "must not have");

@@ -204,6 +204,10 @@ static void write_row(FILE *out, hd_device *device, const hd_operator *operator,
         return;
     }
     write_types(out, find_types(device, operator));
+    if (operator->expand != NULL) {
+        fputs(" | as the operators that it is written out in |\n", out);
+        return;
+    }
     fprintf(out, " | cpu%s |\n", is_on_device(operator, has) ? ", cuda" : "");
 }
 

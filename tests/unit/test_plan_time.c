@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "graph/expansion.h"
 #include "support/block_graph.h"
 #include "support/device_fixture.h"
 #include "support/operation_runner.h"
