@@ -152,6 +152,36 @@ hd_infer_result hd_infer_cast(hd_operation *operation, size_t *needed_input, hd_
     return result;
 }
 
+/* The bits stay, so the types are as wide. A bool is one bit in a byte: no other byte becomes one. */
+hd_infer_result hd_infer_bit_cast(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    const hd_dtype from = operation->inputs[0].dtype;
+    hd_infer_result result = hd_infer_cast(operation, needed_input, error);
+    if (result != HD_INFER_DONE) {
+        return result;
+    }
+    const hd_dtype to = operation->outputs[0].dtype;
+    if (hd_dtype_size(from) != hd_dtype_size(to) || (to == HD_BOOL && from != HD_BOOL)) {
+        hd_operation_fail(operation, error, HD_BAD_MODEL, "the bits of %s are not those of %s",
+                          hd_dtype_name(from), hd_dtype_name(to));
+        return HD_INFER_FAILED;
+    }
+    return HD_INFER_DONE;
+}
+
+/* A gate and what it lets through; neither broadcasts. */
+hd_infer_result hd_infer_gated(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    hd_infer_result result = hd_infer_arithmetic(operation, needed_input, error);
+    if (result == HD_INFER_DONE &&
+        !hd_shape_equal(&operation->inputs[0].shape, &operation->inputs[1].shape)) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                          "the gate's shape is not that of its input");
+        return HD_INFER_FAILED;
+    }
+    return result;
+}
+
 hd_infer_result hd_infer_cast_like(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     hd_infer_result result = hd_infer_same(operation, needed_input, error);

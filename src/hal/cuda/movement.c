@@ -214,18 +214,20 @@ static hd_status compile_tile(hd_cuda_compilation *compilation)
 }
 
 /* As six axes. DepthToSpace: [N, b, b, C, H, W] (DCR) or [N, C, b, b, H, W] (CRD) to
- * [N, C, H, b, W, b]. SpaceToDepth: [N, C, H, b, W, b] to [N, b, b, C, H, W]. */
+ * [N, C, H, b, W, b]. SpaceToDepth: [N, C, H, b, W, b] to [N, b, b, C, H, W] or [N, C, b, b, H, W]. */
 static hd_status compile_depth(hd_cuda_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const int64_t *from = operation->inputs[0].shape.dims, *to = operation->outputs[0].shape.dims;
     int64_t block = hd_operation_int(operation, "blocksize", 1);
     bool columns = strcmp(hd_operation_string(operation, "mode", "DCR"), "CRD") == 0;
-    static const int orders[3][6] = {{0, 3, 4, 1, 5, 2}, {0, 1, 4, 2, 5, 3}, {0, 3, 5, 1, 2, 4}};
-    const int64_t splits[3][6] = {{from[0], block, block, to[1], from[2], from[3]},
+    static const int orders[4][6] = {
+        {0, 3, 4, 1, 5, 2}, {0, 1, 4, 2, 5, 3}, {0, 3, 5, 1, 2, 4}, {0, 1, 3, 5, 2, 4}};
+    const int64_t splits[4][6] = {{from[0], block, block, to[1], from[2], from[3]},
                                   {from[0], to[1], block, block, from[2], from[3]},
+                                  {from[0], from[1], to[2], block, to[3], block},
                                   {from[0], from[1], to[2], block, to[3], block}};
-    int kind = operation->id == HD_OP_SPACE_TO_DEPTH ? 2 : columns ? 1 : 0;
+    int kind = (operation->id == HD_OP_SPACE_TO_DEPTH ? 2 : 0) + (columns ? 1 : 0);
     hd_shape split = {.rank = 6};
     int64_t strides[HD_MAX_RANK], dims[6], permuted[6];
     memcpy(split.dims, splits[kind], sizeof splits[kind]);

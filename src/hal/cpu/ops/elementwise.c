@@ -162,17 +162,17 @@ bool hd_cpu_elementwise_fuses(const hd_operation *operation)
 
 #define ROW(id) {HD_OP_##id, compile_one},
 const hd_cpu_operator hd_cpu_operators_elementwise[] = {
-    ROW(ABS) ROW(ACOS) ROW(ACOSH) ROW(ADD) ROW(AND) ROW(ASIN) ROW(ASINH) ROW(ATAN) ROW(ATANH)
-        ROW(BIT_SHIFT) ROW(BITWISE_AND) ROW(BITWISE_NOT) ROW(BITWISE_OR) ROW(BITWISE_XOR) ROW(CAST)
-            ROW(CAST_LIKE) ROW(CEIL) ROW(CELU) ROW(CLIP) ROW(COS) ROW(COSH) ROW(DIV) ROW(ELU)
-                ROW(EQUAL) ROW(ERF) ROW(EXP) ROW(FLOOR) ROW(GELU) ROW(GREATER) ROW(GREATER_OR_EQUAL)
-                    ROW(HARD_SIGMOID) ROW(HARD_SWISH) ROW(IS_INF) ROW(IS_NAN) ROW(LEAKY_RELU)
-                        ROW(LESS) ROW(LESS_OR_EQUAL) ROW(LOG) ROW(MAX) ROW(MEAN) ROW(MIN) ROW(MISH)
-                            ROW(MOD) ROW(MUL) ROW(NEG) ROW(NOT) ROW(OR) ROW(PRELU) ROW(POW)
-                                ROW(RECIPROCAL) ROW(RELU) ROW(ROUND) ROW(SELU) ROW(SHRINK)
-                                    ROW(SIGMOID) ROW(SIGN) ROW(SIN) ROW(SINH) ROW(SOFTPLUS)
-                                        ROW(SOFTSIGN) ROW(SQRT) ROW(SUB) ROW(SUM) ROW(SWISH)
-                                            ROW(TAN) ROW(TANH) ROW(THRESHOLDED_RELU) ROW(WHERE)
-                                                ROW(XOR){HD_OP_HEDDLE_ELEMENTWISE, compile_chain},
+    ROW(ABS) ROW(ACOS) ROW(ACOSH) ROW(ADD) ROW(AND) ROW(ASIN) ROW(ASINH) ROW(ATAN) ROW(ATANH) ROW(
+        BIT_CAST) ROW(BIT_SHIFT) ROW(BITWISE_AND) ROW(BITWISE_NOT) ROW(BITWISE_OR) ROW(BITWISE_XOR)
+        ROW(CAST) ROW(CAST_LIKE) ROW(CEIL) ROW(CELU) ROW(CLIP) ROW(COS) ROW(COSH) ROW(DIV) ROW(ELU)
+            ROW(EQUAL) ROW(ERF) ROW(EXP) ROW(FLOOR) ROW(GELU) ROW(GREATER) ROW(GREATER_OR_EQUAL)
+                ROW(HARD_SIGMOID) ROW(HARD_SWISH) ROW(IS_INF) ROW(IS_NAN) ROW(LEAKY_RELU) ROW(LESS)
+                    ROW(LESS_OR_EQUAL) ROW(LOG) ROW(MAX) ROW(MEAN) ROW(MIN) ROW(MISH) ROW(MOD)
+                        ROW(MUL) ROW(NEG) ROW(NOT) ROW(OR) ROW(PRELU) ROW(POW) ROW(RECIPROCAL)
+                            ROW(RELU) ROW(ROUND) ROW(SELU) ROW(SHRINK) ROW(SIGMOID) ROW(SIGN)
+                                ROW(SIN) ROW(SINH) ROW(SOFTPLUS) ROW(SOFTSIGN) ROW(SQRT) ROW(SUB)
+                                    ROW(SUM) ROW(SWI_GLU) ROW(SWISH) ROW(TAN) ROW(TANH)
+                                        ROW(THRESHOLDED_RELU) ROW(WHERE)
+                                            ROW(XOR){HD_OP_HEDDLE_ELEMENTWISE, compile_chain},
     {0},
 };

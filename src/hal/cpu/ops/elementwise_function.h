@@ -49,7 +49,8 @@ typedef struct hd_cpu_elementwise_functions {
     hd_cpu_elementwise_function *bitwise_or;
     hd_cpu_elementwise_function *bitwise_xor;
     hd_cpu_elementwise_function *bitwise_not;
-    hd_cpu_elementwise_function *shift_left; /* 0 from the type's width on */
+    hd_cpu_elementwise_function
+        *shift_left; /* outside of the type's width: 0, and copies of a signed x's sign */
     hd_cpu_elementwise_function *shift_right;
     hd_cpu_elementwise_function *power; /* float64 and int64 */
 } hd_cpu_elementwise_functions;

@@ -264,6 +264,11 @@ static value select_swish(const selection *s)
                : NO_VALUE;
 }
 
+static value select_gated(const selection *s)
+{
+    return emit_two(s, s->functions->multiply, s->dtype, select_swish(s), operand(s, 1));
+}
+
 static value select_softsign(const selection *s)
 {
     value x = operand(s, 0);
@@ -393,6 +398,12 @@ static value select_cast(const selection *s)
     return emit_cast(s, operand(s, 0), to);
 }
 
+static value select_bit_cast(const selection *s)
+{
+    hd_dtype to = s->operation->outputs[0].dtype;
+    return emit_one(s, hd_cpu_elementwise_copy(hd_dtype_size(to)), to, operand(s, 0));
+}
+
 typedef enum group { ANY_TYPE, ONLY_BOOL, NOT_BOOL } group;
 
 /* Operators that are one function of one or two operands of one type. */
@@ -458,6 +469,7 @@ static value (*const specials[HD_OP_COUNT])(const selection *s) = {
     [HD_OP_HARD_SIGMOID] = select_hard_sigmoid,
     [HD_OP_HARD_SWISH] = select_hard_sigmoid,
     [HD_OP_THRESHOLDED_RELU] = select_thresholded_relu,
+    [HD_OP_SWI_GLU] = select_gated,
     [HD_OP_SWISH] = select_swish,
     [HD_OP_SOFTSIGN] = select_softsign,
     [HD_OP_SHRINK] = select_shrink,
@@ -471,6 +483,7 @@ static value (*const specials[HD_OP_COUNT])(const selection *s) = {
     [HD_OP_BIT_SHIFT] = select_shift,
     [HD_OP_IS_INF] = select_is_infinite,
     [HD_OP_WHERE] = select_where,
+    [HD_OP_BIT_CAST] = select_bit_cast,
     [HD_OP_CAST] = select_cast,
     [HD_OP_CAST_LIKE] = select_cast,
 };

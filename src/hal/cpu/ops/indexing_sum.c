@@ -16,22 +16,70 @@ typedef struct cum_sum {
     bool exclusive, reverse;
 } cum_sum;
 
-#define TYPE         float
-#define WIDE         float
-#define NAME(suffix) suffix##_float32
+#define TYPE          float
+#define WIDE          float
+#define NAME_(suffix) suffix##_float32
+#define NAME(suffix)  NAME_(suffix)
+#define FUNCTION      sum
+#define FIRST         0
+#define OPERATOR      +
 #include "hal/cpu/ops/indexing_sum.inc"
-#define TYPE         double
-#define WIDE         double
-#define NAME(suffix) suffix##_float64
+#define FUNCTION product
+#define FIRST    1
+#define OPERATOR *
 #include "hal/cpu/ops/indexing_sum.inc"
-#define TYPE         int32_t
-#define WIDE         uint32_t
-#define NAME(suffix) suffix##_int32
+#undef TYPE
+#undef WIDE
+#undef NAME
+#undef NAME_
+#define TYPE          double
+#define WIDE          double
+#define NAME_(suffix) suffix##_float64
+#define NAME(suffix)  NAME_(suffix)
+#define FUNCTION      sum
+#define FIRST         0
+#define OPERATOR      +
 #include "hal/cpu/ops/indexing_sum.inc"
-#define TYPE         int64_t
-#define WIDE         uint64_t
-#define NAME(suffix) suffix##_int64
+#define FUNCTION product
+#define FIRST    1
+#define OPERATOR *
 #include "hal/cpu/ops/indexing_sum.inc"
+#undef TYPE
+#undef WIDE
+#undef NAME
+#undef NAME_
+#define TYPE          int32_t
+#define WIDE          uint32_t
+#define NAME_(suffix) suffix##_int32
+#define NAME(suffix)  NAME_(suffix)
+#define FUNCTION      sum
+#define FIRST         0
+#define OPERATOR      +
+#include "hal/cpu/ops/indexing_sum.inc"
+#define FUNCTION product
+#define FIRST    1
+#define OPERATOR *
+#include "hal/cpu/ops/indexing_sum.inc"
+#undef TYPE
+#undef WIDE
+#undef NAME
+#undef NAME_
+#define TYPE          int64_t
+#define WIDE          uint64_t
+#define NAME_(suffix) suffix##_int64
+#define NAME(suffix)  NAME_(suffix)
+#define FUNCTION      sum
+#define FIRST         0
+#define OPERATOR      +
+#include "hal/cpu/ops/indexing_sum.inc"
+#define FUNCTION product
+#define FIRST    1
+#define OPERATOR *
+#include "hal/cpu/ops/indexing_sum.inc"
+#undef TYPE
+#undef WIDE
+#undef NAME
+#undef NAME_
 
 static void run_cum_sum(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                         void *scratch)
@@ -47,19 +95,19 @@ static void run_cum_sum(const void *parameters, void *const *buffers, int64_t be
     }
 }
 
-static sum_columns *sum_of(hd_dtype dtype)
+static sum_columns *sum_of(hd_dtype dtype, bool is_product)
 {
     switch (dtype) {
     case HD_FLOAT32:
-        return sum_float32;
+        return is_product ? product_float32 : sum_float32;
     case HD_FLOAT64:
-        return sum_float64;
+        return is_product ? product_float64 : sum_float64;
     case HD_INT32:
     case HD_UINT32: /* the same bits */
-        return sum_int32;
+        return is_product ? product_int32 : sum_int32;
     case HD_INT64:
     case HD_UINT64:
-        return sum_int64;
+        return is_product ? product_int64 : sum_int64;
     default:
         return NULL;
     }
@@ -75,7 +123,7 @@ hd_status hd_cpu_compile_cum_sum(hd_cpu_compilation *compilation)
     if (p == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
-    p->sum = sum_of(operation->inputs[0].dtype);
+    p->sum = sum_of(operation->inputs[0].dtype, operation->id == HD_OP_CUM_PROD);
     if (p->sum == NULL) {
         return hd_operation_fail(operation, compilation->error, HD_UNSUPPORTED, "dtype %s",
                                  hd_dtype_name(operation->inputs[0].dtype));

@@ -266,14 +266,15 @@ static hd_status compile_tile(hd_cpu_compilation *compilation)
 }
 
 /* As six axes. DepthToSpace: [N, b, b, C, H, W] (DCR) or [N, C, b, b, H, W] (CRD) to
- * [N, C, H, b, W, b]. SpaceToDepth: [N, C, H, b, W, b] to [N, b, b, C, H, W]. */
+ * [N, C, H, b, W, b]. SpaceToDepth: [N, C, H, b, W, b] to [N, b, b, C, H, W] or [N, C, b, b, H, W]. */
 static hd_status compile_depth(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
     const int64_t *from = operation->inputs[0].shape.dims, *to = operation->outputs[0].shape.dims;
     int64_t block = hd_operation_int(operation, "blocksize", 1);
     bool columns = strcmp(hd_operation_string(operation, "mode", "DCR"), "CRD") == 0;
-    static const int orders[3][6] = {{0, 3, 4, 1, 5, 2}, {0, 1, 4, 2, 5, 3}, {0, 3, 5, 1, 2, 4}};
+    static const int orders[4][6] = {
+        {0, 3, 4, 1, 5, 2}, {0, 1, 4, 2, 5, 3}, {0, 3, 5, 1, 2, 4}, {0, 1, 3, 5, 2, 4}};
     hd_shape split = {.rank = 6};
     int order;
     if (operation->id == HD_OP_DEPTH_TO_SPACE) {
@@ -282,7 +283,7 @@ static hd_status compile_depth(hd_cpu_compilation *compilation)
         int64_t crd[6] = {from[0], to[1], block, block, from[2], from[3]};
         memcpy(split.dims, columns ? crd : deep, sizeof deep);
     } else {
-        order = 2;
+        order = columns ? 3 : 2;
         int64_t space[6] = {from[0], from[1], to[2], block, to[3], block};
         memcpy(split.dims, space, sizeof space);
     }
