@@ -13,6 +13,7 @@
 #include "heddle/file.h"
 #include "heddle/future.h"
 #include "heddle/graph.h"
+#include "heddle/inspect.h"
 #include "heddle/memory.h"
 #include "heddle/model.h"
 #include "heddle/status.h"

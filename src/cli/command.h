@@ -35,6 +35,7 @@ typedef struct hd_command {
 } hd_command;
 
 extern const hd_command hd_command_info;
+extern const hd_command hd_command_inspect;
 extern const hd_command hd_command_run;
 extern const hd_command hd_command_bench_model;
 extern const hd_command hd_command_bench_cases;

@@ -8,10 +8,10 @@
 
 /* A new command is one line here and one file of its own. */
 static const hd_command *const commands[] = {
-    &hd_command_info,        &hd_command_run,          &hd_command_bench_model,
-    &hd_command_bench_cases, &hd_command_bench_queues, &hd_command_bench_pipeline,
-    &hd_command_bench_batch, &hd_command_bench_alloc,  &hd_command_bench_memory,
-    &hd_command_verify,
+    &hd_command_info,           &hd_command_inspect,     &hd_command_run,
+    &hd_command_bench_model,    &hd_command_bench_cases, &hd_command_bench_queues,
+    &hd_command_bench_pipeline, &hd_command_bench_batch, &hd_command_bench_alloc,
+    &hd_command_bench_memory,   &hd_command_verify,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

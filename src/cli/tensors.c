@@ -118,8 +118,7 @@ bool hd_tensor_fill(hd_tensor *tensor, uint64_t seed)
     return true;
 }
 
-/* Reads "1x128" into the tensor's shape. */
-static hd_exit_code parse_shape(hd_named_value shape, hd_tensor *tensor)
+hd_exit_code hd_tensor_parse_shape(hd_named_value shape, hd_tensor *tensor)
 {
     const char *text = shape.value;
     size_t count = hd_dtype_size(tensor->dtype);
@@ -256,7 +255,7 @@ static hd_exit_code fill_others(const hd_arguments *given, const hd_model *model
             return hd_failure_print(EXIT_CODE_USAGE, "input '%s' is given twice", shape.name);
         }
         list->tensors[index].dtype = info.dtype;
-        hd_exit_code code = parse_shape(shape, &list->tensors[index]);
+        hd_exit_code code = hd_tensor_parse_shape(shape, &list->tensors[index]);
         if (code != EXIT_CODE_OK) {
             return code;
         }

@@ -25,6 +25,9 @@ void hd_tensor_list_free(hd_tensor_list *list);
 hd_tensor *hd_tensors_allocate(size_t count);
 void hd_tensors_release(hd_tensor **tensors, size_t count);
 
+/* Reads the value of a --shape, "1x128", into the tensor's rank and dims. A sentence on failure. */
+hd_exit_code hd_tensor_parse_shape(hd_named_value shape, hd_tensor *tensor);
+
 /* The number of elements. */
 size_t hd_tensor_element_count(const hd_tensor *tensor);
 

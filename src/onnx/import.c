@@ -11,6 +11,9 @@
 
 typedef struct importer {
     const hd_onnx_origin *origin;
+    const hd_onnx_listener *listener; /* NULL: the first failure ends it */
+    hd_onnx_names
+        declared; /* Onnx__ValueInfoProto of values of the root graph; made when first needed */
     hd_graph *graph;
     hd_onnx_names constants; /* hd_value of what calls share, by the address of the message */
     hd_region region; /* operands and attributes on their way into the graph, which copies them */
@@ -240,6 +243,64 @@ static hd_status import_initial(importer *import, hd_value value, hd_onnx_defini
     return status;
 }
 
+/* What is wrong with a node, or (NULL) with an input or output of a graph, is told, and the rest goes on. */
+static hd_status pass_over(importer *import, const Onnx__NodeProto *node, hd_status status)
+{
+    if (import->listener == NULL || status == HD_OK || status == HD_OUT_OF_MEMORY) {
+        return status;
+    }
+    return import->listener->tell(import->listener->context, node, import->error)
+               ? HD_OK
+               : fail_memory(import, "what is not supported");
+}
+
+/* What the file says of a value of the root graph beside its inputs and outputs; *out NULL: nothing. */
+static hd_status find_declared(importer *import, const hd_onnx_scope *scope, const char *name,
+                               const Onnx__ValueInfoProto **out)
+{
+    const Onnx__GraphProto *graph = scope->outer == NULL ? scope->graph : NULL;
+    for (size_t i = 0; graph != NULL && import->declared.first == NULL && i < graph->n_value_info;
+         i++) {
+        const char *text = graph->value_info[i]->name;
+        hd_onnx_name *entry =
+            hd_onnx_names_put(&import->declared, &import->region, text == NULL ? "" : text);
+        if (entry == NULL) {
+            return fail_memory(import, name);
+        }
+        entry->item = graph->value_info[i];
+    }
+    const hd_onnx_name *found = graph == NULL ? NULL : hd_onnx_names_find(&import->declared, name);
+    *out = found == NULL ? NULL : found->item;
+    return HD_OK;
+}
+
+/* Passes over a node: its outputs are values that nothing computes, of the types that the file declares. */
+static hd_status pass_over_node(importer *import, const hd_onnx_scope *scope,
+                                hd_onnx_scope_node *entry, hd_status status)
+{
+    if (status == HD_OK) {
+        return HD_OK;
+    }
+    status = pass_over(import, entry->node, status);
+    for (size_t i = 0; i < entry->node->n_output && status == HD_OK; i++) {
+        hd_onnx_definition *output = entry->outputs[i];
+        const Onnx__ValueInfoProto *declared = NULL;
+        if (output == NULL || output->value != HD_VALUE_NONE) {
+            continue;
+        }
+        output->value = hd_graph_new_value(import->graph, output->name);
+        if (output->value == HD_VALUE_NONE) {
+            return fail_memory(import, output->name);
+        }
+        status = find_declared(import, scope, output->name, &declared);
+        if (status == HD_OK && hd_onnx_declare(import->graph, output->value, declared,
+                                               HD_ONNX_TYPE_OPTIONAL, NULL) != HD_OK) {
+            import->graph->values[output->value].dtype = HD_DTYPE_NONE;
+        }
+    }
+    return status;
+}
+
 /* Adds an input that `definition` stands for to a block. */
 static hd_status import_input(importer *import, hd_block *block, hd_onnx_definition *definition)
 {
@@ -270,7 +331,7 @@ static hd_status import_scope(importer *import, hd_onnx_scope *scope, hd_block *
 {
     hd_status status = HD_OK;
     for (size_t i = 0; i < scope->input_count && status == HD_OK; i++) {
-        status = import_input(import, block, scope->inputs[i]);
+        status = pass_over(import, NULL, import_input(import, block, scope->inputs[i]));
     }
     if (status == HD_OK) {
         status = import_nodes(import, scope, block);
@@ -292,6 +353,7 @@ static hd_status import_scope(importer *import, hd_onnx_scope *scope, hd_block *
                 hd_fail_prefix(import->error, status, "output '%s'", name);
             }
         }
+        status = pass_over(import, NULL, status);
     }
     return status;
 }
@@ -495,7 +557,9 @@ static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *
         hd_onnx_scope_node *entry = &scope->nodes[scope->order[i]];
         const Onnx__NodeProto *node = entry->node;
         const bool is_onnx = hd_onnx_is_default_domain(node->domain);
-        if (entry->call != NULL) {
+        if (import->listener != NULL && entry->call == NULL && !hd_onnx_has_operator(node)) {
+            status = fail_node(import, node, HD_UNSUPPORTED, HD_ONNX_NO_OPERATOR);
+        } else if (entry->call != NULL) {
             status = import_call(import, entry, block);
         } else if (is_onnx && scope->opset < HD_ONNX_OPSET_MIN &&
                    !is_unchanged_until_6(hd_onnx_node_type(node))) {
@@ -510,15 +574,20 @@ static hd_status import_nodes(importer *import, hd_onnx_scope *scope, hd_block *
         } else {
             status = import_operator(import, scope, entry, block);
         }
+        status = pass_over_node(import, scope, entry, status);
     }
     return status;
 }
 
 hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, hd_graph *graph,
-                         hd_error *error)
+                         const hd_onnx_listener *listener, hd_error *error)
 {
-    importer import = {.origin = origin, .graph = graph, .error = error};
-    hd_status status = hd_onnx_check_operators(root, error);
+    hd_error own_error;
+    importer import = {.origin = origin,
+                       .listener = listener,
+                       .graph = graph,
+                       .error = error != NULL ? error : &own_error};
+    hd_status status = listener != NULL ? HD_OK : hd_onnx_check_operators(root, import.error);
     if (status == HD_OK) {
         status = import_scope(&import, root, graph->root);
     }

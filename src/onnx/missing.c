@@ -24,7 +24,7 @@ typedef struct missing {
     bool out_of_memory;
 } missing;
 
-static bool is_there(const Onnx__NodeProto *node)
+bool hd_onnx_has_operator(const Onnx__NodeProto *node)
 {
     char name[HD_ONNX_OPERATOR_SIZE];
     hd_onnx_node_operator(node, name);
@@ -66,7 +66,7 @@ static void walk(missing *all, const hd_onnx_scope *scope)
             walk(all, entry->call);
             continue;
         }
-        if (!is_there(entry->node)) {
+        if (!hd_onnx_has_operator(entry->node)) {
             note(all, entry->node);
         }
         for (size_t b = 0; b < 2 && entry->inner[b] != NULL; b++) {

@@ -11,4 +11,7 @@
  * the first of these. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_onnx_check_operators(const hd_onnx_scope *root, hd_error *error);
 
+/* Whether there is an operator of the node's domain and type. */
+bool hd_onnx_has_operator(const Onnx__NodeProto *node);
+
 #endif

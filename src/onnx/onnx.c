@@ -13,13 +13,13 @@
 #include "onnx/import.h"
 #include "onnx/resolve.h"
 #include "onnx/unpack.h"
+#include "onnx/visit.h"
 
 #define IR_VERSION_WITH_OPSETS    3 /* onnx.proto: each model has one from then on */
 #define IR_VERSION_WITH_OVERRIDES 4 /* before, each initializer had to be among the inputs */
 #define IR_VERSION_MAX 14           /* the newest whose changes are known (onnx.proto, "Version") */
 
-/* The version of ONNX's own operators that the model asks for. */
-static hd_status find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
+hd_status hd_onnx_find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
 {
     if (model->ir_version > IR_VERSION_MAX) {
         return hd_fail(error, HD_UNSUPPORTED,
@@ -65,10 +65,15 @@ static hd_status note_overrides(const hd_onnx_overrides *overrides, const Onnx__
     return HD_OK;
 }
 
-static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelProto *model,
-                              const hd_onnx_overrides *overrides, hd_graph **out_graph,
-                              hd_error *error)
+typedef struct import_context {
+    const hd_onnx_overrides *overrides;
+    hd_graph *graph;
+} import_context;
+
+static hd_status import_model(void *context, const hd_onnx_origin *origin,
+                              const Onnx__ModelProto *model, hd_error *error)
 {
+    import_context *self = context;
     hd_region region = {0};
     hd_onnx_resolver resolver = {
         .region = &region,
@@ -77,9 +82,9 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
         .error = error};
     hd_onnx_scope *root;
     hd_graph *graph = NULL;
-    hd_status status = find_opset(model, &resolver.opset, error);
+    hd_status status = hd_onnx_find_opset(model, &resolver.opset, error);
     if (status == HD_OK) {
-        status = note_overrides(overrides, model, &resolver);
+        status = note_overrides(self->overrides, model, &resolver);
     }
     if (status == HD_OK) {
         status = hd_onnx_resolve(&resolver, &root);
@@ -89,31 +94,31 @@ static hd_status import_model(const hd_onnx_origin *origin, const Onnx__ModelPro
         status = hd_graph_create((uint32_t)opset, &graph, error);
     }
     if (status == HD_OK) {
-        status = hd_onnx_import(origin, root, graph, error);
+        status = hd_onnx_import(origin, root, graph, NULL, error);
     }
     hd_region_clear(&region);
     if (status != HD_OK) {
         hd_graph_destroy(&graph);
         return status;
     }
-    *out_graph = graph;
+    self->graph = graph;
     return HD_OK;
 }
 
 /* path: NULL for bytes in memory. */
-static hd_status load(const hd_onnx_source *source, const char *path, int folder,
-                      const hd_onnx_overrides *overrides, hd_graph **out_graph, hd_error *error)
+static hd_status visit(const hd_onnx_source *source, hd_onnx_message kind, const char *path,
+                       int folder, hd_onnx_visitor *visitor, void *context, hd_error *error)
 {
     hd_onnx_origin origin = {
         .source = source, .folder = folder, .model = source->memory == NULL ? source->file : -1};
     ProtobufCMessage *message = NULL;
     hd_budget_bring(source->size);
-    hd_status status = hd_onnx_unpack(source, HD_ONNX_MODEL, &message, error);
+    hd_status status = hd_onnx_unpack(source, kind, &message, error);
     const Onnx__ModelProto *model = (const Onnx__ModelProto *)message;
     if (status == HD_OK && (model->graph == NULL || model->graph->n_output == 0)) {
         status = hd_fail(error, HD_BAD_MODEL, "the file has no ONNX graph with outputs");
     } else if (status == HD_OK) {
-        status = import_model(&origin, model, overrides, out_graph, error);
+        status = visitor(context, &origin, model, error);
         hd_onnx_unpack_free(message);
         return status;
     }
@@ -133,13 +138,9 @@ static hd_status open_folder(const char *path, int *out, hd_error *error)
                                "the folder '%.300s': %s", path, strerrordesc_np(errno));
 }
 
-hd_status hd_onnx_load_file_with(const char *path, const hd_onnx_overrides *overrides,
-                                 hd_graph **out_graph, hd_error *error)
+hd_status hd_onnx_visit_file(const char *path, hd_onnx_message kind, hd_onnx_visitor *visitor,
+                             void *context, hd_error *error)
 {
-    if (path == NULL || out_graph == NULL) {
-        return hd_fail(error, HD_INVALID_ARGUMENT, "path or out_graph is NULL");
-    }
-    *out_graph = NULL;
     hd_onnx_source source = {.file = -1};
     int folder = -1;
     char *parent = NULL;
@@ -158,7 +159,7 @@ hd_status hd_onnx_load_file_with(const char *path, const hd_onnx_overrides *over
     }
     status = open_folder(slash != NULL ? parent : ".", &folder, error);
     if (status == HD_OK) {
-        status = load(&source, path, folder, overrides, out_graph, error);
+        status = visit(&source, kind, path, folder, visitor, context, error);
     }
 fail:
     if (folder >= 0) {
@@ -166,6 +167,18 @@ fail:
     }
     hd_free(parent);
     close(source.file);
+    return status;
+}
+
+hd_status hd_onnx_load_file_with(const char *path, const hd_onnx_overrides *overrides,
+                                 hd_graph **out_graph, hd_error *error)
+{
+    if (path == NULL || out_graph == NULL) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "path or out_graph is NULL");
+    }
+    import_context context = {.overrides = overrides};
+    hd_status status = hd_onnx_visit_file(path, HD_ONNX_MODEL, import_model, &context, error);
+    *out_graph = context.graph;
     return status;
 }
 
@@ -181,7 +194,9 @@ hd_status hd_onnx_load_memory_with(const void *data, size_t size, const char *ba
     int folder = -1;
     hd_status status = base_directory == NULL ? HD_OK : open_folder(base_directory, &folder, error);
     if (status == HD_OK) {
-        status = load(&source, NULL, folder, overrides, out_graph, error);
+        import_context context = {.overrides = overrides};
+        status = visit(&source, HD_ONNX_MODEL, NULL, folder, import_model, &context, error);
+        *out_graph = context.graph;
     }
     if (folder >= 0) {
         close(folder);

@@ -35,6 +35,7 @@ enum {
 };
 
 #define FIELD_END 32
+#define VALUES    13u /* of a graph */
 #define RAW_DATA  9u
 #define TEXTS     9u /* of an attribute */
 
@@ -101,6 +102,7 @@ static const unsigned char actions[MESSAGE_KIND_COUNT][FIELD_END] = {
 };
 
 typedef struct scanner {
+    bool inspects;
     hd_onnx_reader reader;
     hd_onnx_skeleton skeleton;
     hd_onnx_extent *extents; /* of the tensor that is walked through; tensors do not nest */
@@ -380,6 +382,11 @@ static hd_status read_field(scanner *scan, uint64_t end, field *f)
 static hd_status scan_field(scanner *scan, message_kind kind, const field *f)
 {
     unsigned int action = f->number < FIELD_END ? actions[kind][f->number] : LEAVE;
+    if (scan->inspects && kind == GRAPH && f->number == VALUES) {
+        action = INTO + VALUE_INFO;
+    } else if (scan->inspects && kind == MODEL && f->number >= 2 && f->number <= 5) {
+        action = KEEP; /* producer, its version, domain, version */
+    }
     bool is_text = kind == ATTRIBUTE && f->number == TEXTS;
     if (action == LEAVE || (is_text && ++scan->text_count > HD_ONNX_TEXT_LIMIT + 1)) {
         scan->reader.offset += f->size;
@@ -417,7 +424,7 @@ static hd_status scan_message(scanner *scan, message_kind kind, uint64_t end)
 hd_status hd_onnx_skeleton_make(const hd_onnx_source *source, hd_onnx_message message,
                                 hd_onnx_skeleton *out_skeleton, hd_error *error)
 {
-    scanner scan = {.error = error};
+    scanner scan = {.inspects = message == HD_ONNX_MODEL_TO_INSPECT, .error = error};
     *out_skeleton = (hd_onnx_skeleton){0};
     hd_status status = hd_onnx_reader_init(&scan.reader, source, error);
     if (status == HD_OK) {

@@ -29,7 +29,11 @@ typedef struct hd_onnx_extent {
     uint32_t wire;  /* 2: the elements one after the other; else each with its tag before it */
 } hd_onnx_extent;
 
-typedef enum hd_onnx_message { HD_ONNX_MODEL, HD_ONNX_TENSOR } hd_onnx_message;
+typedef enum hd_onnx_message {
+    HD_ONNX_MODEL, /* what a graph is made of */
+    HD_ONNX_TENSOR,
+    HD_ONNX_MODEL_TO_INSPECT /* with who made it, and types of values inside */
+} hd_onnx_message;
 
 typedef struct hd_onnx_skeleton {
     unsigned char *bytes; /* hd_free by hd_onnx_skeleton_clear */

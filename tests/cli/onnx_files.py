@@ -37,13 +37,14 @@ def node(operator, inputs, outputs):
             b"".join(field(2, name) for name in outputs) + field(4, operator))
 
 
-def model(nodes, inputs, outputs, opset=17, tensors=()):
+def model(nodes, inputs, outputs, opset=17, tensors=(), values=()):
     """inputs and outputs: (name, element type, dims); a dim that is a str is symbolic. tensors:
-    (name, TensorProto), the initializers."""
+    (name, TensorProto), the initializers. values: as inputs, what is declared of values inside."""
     graph = (b"".join(field(1, entry) for entry in nodes) + field(2, "graph") +
              b"".join(field(5, data + field(8, name)) for name, data in tensors) +
              b"".join(field(11, value_info(*entry)) for entry in inputs) +
-             b"".join(field(12, value_info(*entry)) for entry in outputs))
+             b"".join(field(12, value_info(*entry)) for entry in outputs) +
+             b"".join(field(13, value_info(*entry)) for entry in values))
     return field(1, 8) + field(7, graph) + field(8, field(2, opset))
 
 

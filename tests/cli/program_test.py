@@ -19,7 +19,7 @@ from onnx_files import FLOAT, INT64
 PROGRAM = os.environ.get("HEDDLE_PROGRAM", "build/release/heddle")
 DISTURB = os.environ.get("HEDDLE_DISTURB", "")
 SANITIZED = os.environ.get("HEDDLE_SANITIZED", "") not in ("", "OFF")
-COMMANDS = ["info", "run", "bench model", "bench cases", "bench queues", "bench pipeline",
+COMMANDS = ["info", "inspect", "run", "bench model", "bench cases", "bench queues", "bench pipeline",
             "bench batch", "bench alloc", "bench memory", "verify"]
 LIMIT_S = 300
 
@@ -165,6 +165,106 @@ class Info(ProgramTest):
         if self.call("info", "--device", "cuda:99").returncode == 0:
             self.skipTest("there are a hundred GPUs")
         self.refuse(4, "info", "--device", "cuda:99")
+
+
+class Inspect(ProgramTest):
+    def inspect(self, model, *words, code=0):
+        """The JSON; with code 3 the sentence says that something is not supported."""
+        words = ("inspect", model, "--device", "cpu", "--json", "-", *words)
+        text = self.succeed(*words) if code == 0 else self.refuse(code, *words, says="supported")
+        data = self.report(text, "inspect")
+        self.assertEqual(data["supported"], code == 0)
+        return data
+
+    def test_json_tells_what_a_model_is(self):
+        weights = onnx_files.tensor(FLOAT, [3, 5], [0.5] * 15)
+        model = self.write("linear.onnx", onnx_files.model(
+            [onnx_files.node("MatMul", ["x", "w"], ["t"]), onnx_files.node("Relu", ["t"], ["y"]),
+             onnx_files.node("Relu", ["x"], ["unused"])],
+            [("x", FLOAT, ["batch", 3])], [("y", FLOAT, ["batch", 5])], tensors=[("w", weights)])
+            + onnx_files.field(2, "maker") + onnx_files.field(3, "1.5"))
+        data = self.inspect(model)
+        self.assertEqual((data["ir_version"], data["producer"], data["producer_version"],
+                          data["graph"]), (8, "maker", "1.5", "graph"))
+        self.assertEqual(data["opsets"], [{"domain": "ai.onnx", "version": 17}])
+        self.assertEqual(data["inputs"], [{"name": "x", "type": "float32", "dims": ["batch", 3]}])
+        self.assertEqual(data["outputs"], [{"name": "y", "type": "float32", "dims": ["batch", 5]}])
+        self.assertEqual(data["parameters"], {"tensors": 1, "count": 15, "bytes": 60})
+        self.assertGreaterEqual(data["memory"]["weight_bytes"], 60)
+        self.assertTrue(data["memory"]["open_dims"])
+        self.assertEqual({entry["operator"]: entry["count"] for entry in data["operators"]},
+                         {"MatMul": 1, "Relu": 1})
+        self.assertEqual([(node["name"], node["operator"], node["device"])
+                          for node in data["nodes"]],
+                         [("t", "MatMul", "cpu"), ("y", "Relu", "cpu")])
+        small, large = (self.inspect(model, "--shape", f"x={rows}x3")["memory"]
+                        for rows in (1, 1000))
+        self.assertFalse(large["open_dims"])
+        self.assertGreaterEqual(large["run_bytes"] - small["run_bytes"], 999 * 5 * 4)
+
+    def test_all_that_is_missing_is_listed(self):
+        fly = [onnx_files.node("Fly", ["x"], [name]) for name in ("a", "b")]
+        swim = onnx_files.node("Swim", ["a"], ["c"]) + onnx_files.field(7, "com.example")
+        strange = onnx_files.node("Relu", ["x"], ["d"]) + onnx_files.field(
+            5, onnx_files.field(1, "wings") + onnx_files.field(3, 1) + onnx_files.field(20, 2))
+        wrong = onnx_files.node("And", ["x", "x"], ["e"])
+        outputs = ["b", "c", "d", "e", "s", "z"]
+        model = self.write("missing.onnx", onnx_files.model(
+            [*fly, swim, strange, wrong, onnx_files.node("Identity", ["p"], ["s"]),
+             onnx_files.node("Relu", ["x"], ["z"])],
+            [("x", FLOAT, [2]), ("p", 14, [2])],
+            [(name, 14 if name == "s" else 9 if name == "e" else FLOAT, [2]) for name in outputs]))
+        data = self.inspect(model, code=3)
+        found = {(entry["operator"], entry["count"]): entry for entry in data["unsupported"]}
+        self.assertIn("no such operator", found["Fly", 2]["reason"])
+        self.assertEqual(found["Fly", 2]["node"], "a")
+        self.assertIn("no such operator", found["com.example.Swim", 1]["reason"])
+        self.assertIn("wings", found["Relu", 1]["reason"])
+        self.assertIn("float32", found["And", 1]["reason"])
+        self.assertTrue(any("complex64" in entry["reason"] for entry in data["unsupported"]))
+        devices = {node["name"]: node["device"] for node in data["nodes"]}
+        self.assertEqual(devices, {"a": "none", "b": "none", "c": "none", "d": "none", "e": "none",
+                                   "s": "unknown", "z": "cpu"})
+        known = {entry["operator"]: entry["supported"] for entry in data["operators"]}
+        self.assertEqual(known, {"Fly": False, "Swim": False, "Relu": True, "And": True,
+                                 "Identity": True})
+        text = self.refuse(3, "inspect", model, "--device", "cpu", says="missing.onnx: 6 things")
+        for words in ("Fly x 2", "com.example.Swim x 1", "wings", "complex64"):
+            self.assertIn(words, text)
+
+    def test_a_file_that_does_not_load_is_inspected_as_far_as_it_goes(self):
+        model = self.write("open.onnx", onnx_files.model(
+            [onnx_files.node("Relu", ["nowhere"], ["t"]), onnx_files.node("Fly", ["t"], ["y"])],
+            [("x", FLOAT, [2])], [("y", FLOAT, [2])], opset=99))
+        data = self.inspect(model, code=3)
+        reasons = " ".join(entry["reason"] for entry in data["unsupported"])
+        for words in ("opset 99", "nowhere", "no such operator"):
+            self.assertIn(words, reasons)
+        self.assertEqual([entry["operator"] for entry in data["operators"]], ["Relu", "Fly"])
+
+    def test_what_stands_behind_an_unknown_operator_is_inspected_where_types_are_declared(self):
+        nodes = [onnx_files.node("Fly", ["x"], ["t"]), onnx_files.node("And", ["t", "t"], ["y"])]
+        for values, device in ((), "unknown"), ([("t", FLOAT, [2])], "none"):
+            model = self.write("behind.onnx", onnx_files.model(
+                nodes, [("x", FLOAT, [2])], [("y", 9, [2])], values=values))
+            data = self.inspect(model, code=3)
+            self.assertEqual(data["nodes"][1]["device"], device)
+            self.assertEqual([entry["operator"] for entry in data["unsupported"]],
+                             ["Fly", "And"] if values else ["Fly"])
+
+    def test_what_is_no_model_is_refused(self):
+        self.refuse(3, "inspect", self.folder / "absent.onnx", says="absent.onnx")
+        self.refuse(3, "inspect", self.write("text.onnx", b"no model"), says="text.onnx")
+        self.refuse(2, "inspect", self.relu(), "--shape", "z=2x3", says="no input 'z'")
+
+    def test_a_shape_that_does_not_fit_is_told(self):
+        model = self.write("sum.onnx", onnx_files.model(
+            [onnx_files.node("MatMul", ["x", "y"], ["z"])],
+            [("x", FLOAT, ["n", "k"]), ("y", FLOAT, [3, 4])], [("z", FLOAT, ["n", 4])]))
+        self.assertEqual(self.inspect(model)["nodes"][0]["device"], "unknown")
+        self.assertEqual(self.inspect(model, "--shape", "x=5x3")["nodes"][0]["device"], "cpu")
+        data = self.inspect(model, "--shape", "x=5x2", code=3)
+        self.assertEqual([entry["operator"] for entry in data["unsupported"]], ["MatMul"])
 
 
 class Run(ProgramTest):
@@ -448,7 +548,7 @@ class Bench(ProgramTest):
 
 
 if __name__ == "__main__":
-    groups = {"usage": Usage, "info": Info, "run": Run, "bench": Bench}
+    groups = {"usage": Usage, "info": Info, "inspect": Inspect, "run": Run, "bench": Bench}
     if len(sys.argv) not in (2, 3) or sys.argv[1] not in groups:
         sys.exit(__doc__ + "groups: " + " ".join(groups))
     name = groups[sys.argv[1]].__name__ + ("." + sys.argv[2] if len(sys.argv) == 3 else "")
