@@ -6,6 +6,7 @@
 #include "operation/einsum.h"
 #include "operation/fused.h"
 #include "operation/quantized.h"
+#include "operation/scaled_attention.h"
 #include "operation/scaling.h"
 #include "operation/window.h"
 
@@ -240,6 +241,18 @@ double hd_work_of_attention(const hd_operation *operation)
     double pairs = dim_of(query, 0) * dim_of(query, 1) * dim_of(keys, 1);
     double depth = dim_of(query, 2) + dim_of(&operation->inputs[2], 2);
     return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) +
+           elements_of(operation);
+}
+
+double hd_work_of_scaled_attention(const hd_operation *operation)
+{
+    hd_scaled_attention a;
+    if (hd_scaled_attention_resolve(operation, &a, NULL) != HD_OK) {
+        return elements_of(operation);
+    }
+    const double pairs = (double)a.batch * (double)a.heads * (double)a.queries * (double)a.keys;
+    const double depth = (double)a.query_width + (double)a.value_width;
+    return pairs * (depth * MULTIPLY_ADD + FUNCTION_FLOAT * (a.softcap != 0.0f ? 2 : 1)) +
            elements_of(operation);
 }
 

@@ -40,6 +40,11 @@ const operator_row operator_rows[] = {
     {"com.microsoft.BiasGelu com.microsoft.FastGelu", "f2x3 f3", NULL, 0, 0},
     {"com.microsoft.FastGelu com.microsoft.Gelu", "f2x3", NULL, 0, 0},
     {"com.microsoft.QuickGelu", "f2x3", "alpha=1.5", 0, 0},
+    {"Attention", "f2x4x6 f2x5x6 f2x5x9", "q_num_heads=3 kv_num_heads=3 is_causal=1", 0, 0},
+    {"Attention", "f2x4x3x8 f2x2x5x8 f2x2x5x7 f3x5", "softcap=2.5", 0, 0},
+    {"Attention", "f2x4x3x8 f2x2x5x8 f2x2x5x7 B4x1x9 f2x2x4x8 f2x2x4x7",
+     "qk_matmul_output_mode=2 left_window_size=2 right_window_size=1", 4, 25},
+    {"Attention", "f2x4x3x8 f2x2x5x8 f2x2x5x7 - - - L[5,2]", "is_causal=1 scale=0.25", 0, 25},
     /* movement */
     {"Reshape", "f2x3 L[3,2]", "allowzero=1", 0, 0},
     {"Reshape", "f2x3 L[-1,2]", NULL, 0, 0},

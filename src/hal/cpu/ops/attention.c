@@ -4,9 +4,9 @@
  * are read where they lie. Both products follow gemm.h and the rows in between the Softmax
  * kernel, so the bits are those of MatMul, Mul, Add, Softmax and MatMul one after the other,
  * however the rows are cut. */
+#include "hal/cpu/ops/attention.h"
 #include "base/stop.h"
 #include "hal/cpu/gemm.h"
-#include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/rows.h"
 
 /* Rows of a tile: with fewer, turning the keys into panels weighs more. */
@@ -178,5 +178,6 @@ static hd_status compile_attention(hd_cpu_compilation *compilation)
 
 const hd_cpu_operator hd_cpu_operators_attention[] = {
     {HD_OP_HEDDLE_ATTENTION, compile_attention},
+    {HD_OP_ATTENTION, hd_cpu_compile_scaled_attention},
     {0},
 };
