@@ -18,12 +18,15 @@ static hd_status expand(hd_graph *graph, hd_block *block, const hd_operator *ope
                                     .opset = graph->opset,
                                     .attributes = attributes,
                                     .attribute_count = attribute_count},
+                      .all_inputs = inputs,
+                      .input_count = input_count,
                       .first = block->node_count,
                       .status = HD_OK,
                       .error = error};
-    HD_CHECK("SAFE.expansion-operands",
-             input_count <= HD_EXPANSION_INPUT_LIMIT && output_count <= HD_EXPANSION_OUTPUT_LIMIT);
-    memcpy(e.inputs, inputs, input_count * sizeof *inputs);
+    HD_CHECK("SAFE.expansion-operands", output_count <= HD_EXPANSION_OUTPUT_LIMIT);
+    memcpy(e.inputs, inputs,
+           (input_count < HD_EXPANSION_INPUT_LIMIT ? input_count : HD_EXPANSION_INPUT_LIMIT) *
+               sizeof *inputs);
     memcpy(e.outputs, outputs, output_count * sizeof *outputs);
     const uint32_t opset = graph->opset;
     graph->opset = HD_EXPANSION_OPSET;
@@ -71,6 +74,26 @@ void hd_expand_fail(hd_expansion *e, hd_status status, const char *format, ...)
     va_end(arguments);
     e->status = hd_fail_prefix(e->error, status, "node '%s' (%s)", e->operation.name,
                                hd_operator_name(e->operation.id));
+}
+
+void hd_expand_need(hd_expansion *e, uint32_t inputs)
+{
+    for (uint32_t i = 0; i < HD_EXPANSION_INPUT_LIMIT; i++) {
+        if ((inputs >> i & 1) != 0 && !hd_expand_has(e, i)) {
+            hd_expand_fail(e, HD_BAD_MODEL, "input %u must not be left out", i);
+        }
+    }
+}
+
+int64_t hd_expand_positive(hd_expansion *e, const char *name)
+{
+    int64_t value = hd_operation_int(&e->operation, name, 0);
+    if (value >= 1 && value <= INT32_MAX) {
+        return value;
+    }
+    hd_expand_fail(e, HD_BAD_MODEL, "its attribute '%s' is %lld, which must be positive", name,
+                   (long long)value);
+    return 1;
 }
 
 void hd_expand_node(hd_expansion *e, hd_operator_id id, const hd_value *inputs, size_t input_count,
@@ -185,9 +208,87 @@ hd_value hd_expand_cast(hd_expansion *e, hd_value value, hd_dtype dtype)
     return hd_expand_1_with(e, HD_OP_CAST, value, hd_expand_int("to", dtype));
 }
 
+hd_value hd_expand_transpose_matrix(hd_expansion *e, hd_value value, bool matrix, bool batch)
+{
+    hd_attribute how[2] = {hd_expand_int("matrix", matrix), hd_expand_int("batch", batch)};
+    hd_value made = value;
+    if (matrix || batch) {
+        hd_expand_node(e, HD_OP_HEDDLE_TRANSPOSE_MATRIX, &value, 1, how, 2, &made, 1);
+    }
+    return made;
+}
+
+hd_value hd_expand_range(hd_expansion *e, hd_value begin, hd_value end)
+{
+    const int64_t one = 1;
+    hd_shape scalar = {.rank = 0};
+    return hd_expand_3(e, HD_OP_RANGE, hd_expand_1(e, HD_OP_SQUEEZE, begin),
+                       hd_expand_1(e, HD_OP_SQUEEZE, end),
+                       hd_expand_constant(e, HD_INT64, &scalar, &one));
+}
+
 hd_value hd_expand_scale(hd_expansion *e, hd_value value, float factor)
 {
     return factor == 1.0f ? value : hd_expand_2(e, HD_OP_MUL, value, hd_expand_number(e, factor));
+}
+
+int hd_expand_rank(const hd_expansion *e, hd_value value)
+{
+    const hd_graph_value *entry = &e->graph->values[value];
+    return entry->has_rank ? (int)entry->shape.rank : -1;
+}
+
+hd_value hd_expand_has_rank(hd_expansion *e, hd_value value, int64_t rank)
+{
+    hd_value actual = hd_expand_1(e, HD_OP_SIZE, hd_expand_1(e, HD_OP_SHAPE, value));
+    return hd_expand_2(e, HD_OP_EQUAL, actual,
+                       hd_expand_constant(e, HD_INT64, &(hd_shape){.rank = 0}, &rank));
+}
+
+/* Goes on in a new block. */
+static void open_block(hd_expansion *e, hd_expand_branches *branches, size_t index)
+{
+    branches->blocks[index] = e->status == HD_OK ? hd_graph_new_block(e->graph) : NULL;
+    if (branches->blocks[index] == NULL) {
+        hd_expand_fail(e, HD_OUT_OF_MEMORY, "no memory for what it is written out in");
+    } else {
+        e->block = branches->blocks[index];
+    }
+}
+
+static void close_block(hd_expansion *e, hd_expand_branches *branches, hd_value value)
+{
+    if (e->status == HD_OK) {
+        value = hd_expand_1(e, HD_OP_IDENTITY, value);
+    }
+    if (e->status == HD_OK && !hd_block_add_output(e->graph, e->block, "", value)) {
+        hd_expand_fail(e, HD_OUT_OF_MEMORY, "no memory for what it is written out in");
+    }
+    e->block = branches->outer;
+}
+
+void hd_expand_if(hd_expansion *e, hd_expand_branches *branches, hd_value condition)
+{
+    *branches = (hd_expand_branches){.condition = condition, .outer = e->block};
+    open_block(e, branches, 0);
+}
+
+void hd_expand_else(hd_expansion *e, hd_expand_branches *branches, hd_value then_value)
+{
+    close_block(e, branches, then_value);
+    open_block(e, branches, 1);
+}
+
+hd_value hd_expand_end(hd_expansion *e, hd_expand_branches *branches, hd_value else_value)
+{
+    close_block(e, branches, else_value);
+    hd_value made = hd_expand_1(e, HD_OP_IF, branches->condition);
+    if (e->status == HD_OK) {
+        hd_node *node = &e->block->nodes[e->block->node_count - 1];
+        node->blocks[0] = branches->blocks[0];
+        node->blocks[1] = branches->blocks[1];
+    }
+    return made;
 }
 
 /* The nodes of the expansion write and read `to` in place of `from`; false: none writes `from`. */

@@ -18,7 +18,7 @@
 #include "graph/graph.h"
 
 #define HD_EXPANSION_OPSET        24
-#define HD_EXPANSION_INPUT_LIMIT  16u
+#define HD_EXPANSION_INPUT_LIMIT  24u
 #define HD_EXPANSION_OUTPUT_LIMIT 8u
 
 typedef struct hd_expansion {
@@ -27,6 +27,8 @@ typedef struct hd_expansion {
     hd_operation operation; /* the operator, its attributes, and opset; no operands */
     /* HD_VALUE_NONE where one is left out, also behind the last one */
     hd_value inputs[HD_EXPANSION_INPUT_LIMIT];
+    const hd_value *all_inputs; /* of an operator that has any number of them */
+    size_t input_count;
     hd_value outputs[HD_EXPANSION_OUTPUT_LIMIT];
     hd_value given[HD_EXPANSION_OUTPUT_LIMIT]; /* what an output was before it was given */
     size_t first;                              /* node of the block */
@@ -46,6 +48,11 @@ HD_MUST_CHECK hd_status hd_graph_append(hd_graph *graph, hd_block *block, const 
 /* Fails with a sentence about the operator, unless something failed before. */
 void hd_expand_fail(hd_expansion *e, hd_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Fails unless the inputs whose bits are set are there: those that a row cannot ask for, behind one that may be left out. */
+void hd_expand_need(hd_expansion *e, uint32_t inputs);
+/* An attribute that must be positive; 1 where it fails. */
+int64_t hd_expand_positive(hd_expansion *e, const char *name);
 
 static inline bool hd_expand_has(const hd_expansion *e, size_t input)
 {
@@ -94,8 +101,29 @@ hd_value hd_expand_transpose(hd_expansion *e, hd_value value, const int64_t *ord
 hd_value hd_expand_slice(hd_expansion *e, hd_value value, int64_t axis, hd_value begin,
                          hd_value end);
 hd_value hd_expand_cast(hd_expansion *e, hd_value value, hd_dtype dtype);
+/* matrix: the last two dimensions exchanged, whatever the rank; batch: before that, the first moved behind all but the
+ * last. */
+hd_value hd_expand_transpose_matrix(hd_expansion *e, hd_value value, bool matrix, bool batch);
+/* [begin, begin + 1, …, end): all int64 [1]. */
+hd_value hd_expand_range(hd_expansion *e, hd_value begin, hd_value end);
 /* value · factor, which is the value itself where factor is 1. */
 hd_value hd_expand_scale(hd_expansion *e, hd_value value, float factor);
+
+/* The rank that a constant or an input is declared with; -1: not known yet. */
+int hd_expand_rank(const hd_expansion *e, hd_value value);
+/* Whether a value has this rank, as a bool scalar that planning knows. */
+hd_value hd_expand_has_rank(hd_expansion *e, hd_value value, int64_t rank);
+
+/* What follows hd_expand_if is made where the condition holds, what follows hd_expand_else where it does not; each gives
+ * one value, which is another name for the one that hd_expand_end returns. A condition that planning knows costs nothing. */
+typedef struct hd_expand_branches {
+    hd_value condition;
+    hd_block *outer;
+    hd_block *blocks[2];
+} hd_expand_branches;
+void hd_expand_if(hd_expansion *e, hd_expand_branches *branches, hd_value condition);
+void hd_expand_else(hd_expansion *e, hd_expand_branches *branches, hd_value then_value);
+hd_value hd_expand_end(hd_expansion *e, hd_expand_branches *branches, hd_value else_value);
 
 /* `value` is output `index` of the operator. The last that is done with a value: nothing may read it afterwards. */
 void hd_expand_give(hd_expansion *e, size_t index, hd_value value);

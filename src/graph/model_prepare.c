@@ -6,6 +6,7 @@
 #include "graph/folding.h"
 #include "graph/index_checks.h"
 #include "graph/model.h"
+#include "graph/settle.h"
 
 /* A folded constant may have this many bytes more than what it is made of. */
 #define FOLD_GROWTH_LIMIT ((int64_t)4 << 20)
@@ -117,6 +118,7 @@ static hd_status fold_one(fold_state *state, const hd_node *node, hd_region *reg
             operation.outputs[i].dtype = HD_DTYPE_NONE;
         }
     }
+    hd_operation_settle(&operation);
     if (!is_as_declared(graph, node, &operation) ||
         hd_index_check_known(&operation, NULL) != HD_OK ||
         !hd_folding_take(&state->folding, &operation, FOLD_GROWTH_LIMIT)) {

@@ -45,6 +45,7 @@ enum {
     /* outputs' true shapes are known after the run; inference gives the largest possible ones */
     HD_OPERATOR_DYNAMIC = 8,
     HD_OPERATOR_CONTROL = 16,    /* If, Loop and the parts made of them: the planner's own */
+    HD_OPERATOR_SETTLED = 32,    /* expansions make it, and planning another of it (settle.h) */
     HD_OPERATOR_ANY_NUMBER = 255 /* of operands */
 };
 

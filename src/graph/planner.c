@@ -5,6 +5,7 @@
 #include "graph/evaluate.h"
 #include "graph/index_checks.h"
 #include "graph/model.h"
+#include "graph/settle.h"
 
 /* Values of up to this many elements may steer a plan: branch conditions, target shapes, rates. */
 #define STEERING_COUNT_LIMIT 64
@@ -225,6 +226,7 @@ static bool moves_nothing(const hd_operation *operation, uint8_t flags)
     }
     bool same = hd_shape_equal(&input->shape, &output->shape);
     return same && (id == HD_OP_CAST || id == HD_OP_EXPAND || id == HD_OP_TILE ||
+                    (id == HD_OP_SLICE && operation->input_count < 5 /* no steps */) ||
                     (id == HD_OP_CONCAT && operation->input_count == 1));
 }
 
@@ -237,26 +239,6 @@ static bool is_known(const hd_operation *operation, uint8_t flags)
         }
     }
     return true;
-}
-
-/* Of CastLike's second input only the type counts, and inference has taken it. */
-static void forget_types(hd_operation *operation)
-{
-#define TO(number)                                                                                 \
-    {                                                                                              \
-        .name = "to", .kind = HD_ATTRIBUTE_INT, .i = (number)                                      \
-    }
-    static const hd_attribute to[] = {TO(0),  TO(1),  TO(2),  TO(3),  TO(4),  TO(5),
-                                      TO(6),  TO(7),  TO(8),  TO(9),  TO(10), TO(11),
-                                      TO(12), TO(13), TO(14), TO(15), TO(16)};
-#undef TO
-    if (operation->id == HD_OP_CAST_LIKE) {
-        operation->id = HD_OP_CAST;
-        operation->input_count = 1;
-        /* the same in every plan, as rows.c asks */
-        operation->attributes = &to[operation->outputs[0].dtype];
-        operation->attribute_count = 1;
-    }
 }
 
 /* Gives a node's outputs their tensors and maps its values to them. */
@@ -410,7 +392,7 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         return status;
     }
     status = check_outputs(planner, node, &operation);
-    forget_types(&operation);
+    hd_operation_settle(&operation);
     uint8_t flags = node->operator->flags;
     bool still = status == HD_OK && moves_nothing(&operation, flags) &&
                  !(planner->keeps_moves && operation.inputs[0].data == NULL);

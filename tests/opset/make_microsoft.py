@@ -73,8 +73,145 @@ def activations():
     one("QuickGelu_alpha", "QuickGelu", {"x": x}, alpha=-0.5)
 
 
+def products():
+    a, b = floats(2, 3, 4, 5), floats(2, 3, 5, 6)
+    one("FusedMatMul", "FusedMatMul", {"a": a, "b": b}, alpha=0.125)
+    one("FusedMatMul_constant", "FusedMatMul", {"a": a}, {"b": floats(6, 5)}, transB=1, alpha=2.0)
+    one("FusedMatMul_trans", "FusedMatMul", {"a": a.swapaxes(2, 3), "b": b.swapaxes(2, 3)}, transA=1, transB=1)
+    for rank, lead in ((3, (2,)), (4, (2, 3)), (5, (2, 3, 2))):
+        left, right = floats(4, *lead, 5), floats(5, *lead, 6)
+        one(f"FusedMatMul_batch_{rank}", "FusedMatMul", {"a": left, "b": right}, transBatchA=1, transBatchB=1)
+        left, right = floats(5, *lead, 4), floats(6, *lead, 5)
+        one(f"FusedMatMul_batch_both_{rank}", "FusedMatMul", {"a": left, "b": right}, transBatchA=1, transBatchB=1,
+            transA=1, transB=1)
+    one("TransposeMatMul", "TransposeMatMul", {"a": a}, {"b": floats(6, 5)}, transB=1)
+    x, w = floats(3, 4), floats(4, 5)
+    for name, parameters in (("Relu", {}), ("Tanh", {}), ("Sigmoid", {}), ("LeakyRelu", {"activation_alpha": 0.2}),
+                             ("HardSigmoid", {"activation_alpha": 0.3, "activation_beta": 0.4})):
+        one(f"FusedGemm_{name}", "FusedGemm", {"x": x}, {"w": w, "c": floats(5)}, activation=name, alpha=0.5, beta=2.0,
+            **parameters)
+    one("FusedGemm_trans", "FusedGemm", {"x": x.T}, {"w": w.T}, transA=1, transB=1, activation="Relu")
+    bias = floats(5)
+    y = x @ w + bias
+    one("GemmFastGelu", "GemmFastGelu", {"x": x}, {"w": w, "b": bias},
+        expected=[(y / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y ** 3)))).astype(np.float32)])
+
+
+def convolutions():
+    x, w, b = floats(1, 4, 7, 6), floats(8, 2, 3, 3), floats(8)
+    plain = {"pads": [1, 1, 1, 1], "group": 2, "kernel_shape": [3, 3]}
+    for name, parameters in (("Relu", None), ("Tanh", None), ("Sigmoid", None), ("LeakyRelu", [0.1]),
+                             ("Clip", [-0.5, 1.5]), ("HardSigmoid", [0.2, 0.6])):
+        given = {} if parameters is None else {"activation_params": parameters}
+        one(f"FusedConv_{name}", "FusedConv", {"x": x}, {"w": w, "b": b}, activation=name, **plain, **given)
+    z = floats(1, 8, 7, 6)
+    one("FusedConv_sum", "FusedConv", {"x": x, "z": z}, {"w": w, "b": b}, order=["x", "w", "b", "z"], activation="Relu",
+        **plain)
+    one("FusedConv_plain", "FusedConv", {"x": x}, {"w": w}, auto_pad="SAME_UPPER", group=2, strides=[2, 2])
+
+
+def norms():
+    x, skip, g, b, sum_bias = floats(2, 3, 16), floats(2, 3, 16), floats(16), floats(16), floats(16)
+    one("SkipLayerNormalization", "SkipLayerNormalization", {"x": x, "s": skip}, {"g": g, "b": b})
+    one("SkipLayerNormalization_all", "SkipLayerNormalization", {"x": x, "s": skip}, {"g": g, "b": b, "c": sum_bias},
+        outputs=["y", "", "", "sum"], epsilon=1e-3)
+    one("SkipLayerNormalization_few", "SkipLayerNormalization", {"x": x, "s": floats(1, 3, 16)}, {"g": g})
+    one("SkipLayerNormalization_flat", "SkipLayerNormalization", {"x": x[0], "s": skip[0]}, {"g": g, "c": sum_bias},
+        order=["x", "s", "g", "", "c"])
+    one("SkipSimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", {"x": x, "s": skip}, {"g": g},
+        epsilon=1e-5)
+    one("SkipSimplifiedLayerNormalization_all", "SkipSimplifiedLayerNormalization", {"x": x, "s": skip},
+        {"g": g, "c": sum_bias}, outputs=["y", "", "", "sum"])
+    one("SimplifiedLayerNormalization", "SimplifiedLayerNormalization", {"x": x}, {"g": g}, domain="", axis=-1,
+        epsilon=1e-6)
+    one("SimplifiedLayerNormalization_axis", "SimplifiedLayerNormalization", {"x": x}, {"g": floats(3, 16)}, domain="",
+        axis=1)
+    ids, segments = random.integers(0, 9, (2, 4), np.int32), random.integers(0, 2, (2, 4), np.int32)
+    mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int32)
+    tables = {"w": floats(9, 8), "p": floats(6, 8), "t": floats(2, 8), "g": floats(8), "b": floats(8)}
+    one("EmbedLayerNormalization", "EmbedLayerNormalization", {"ids": ids, "segments": segments, "mask": mask}, tables,
+        order=["ids", "segments", "w", "p", "t", "g", "b", "mask"], outputs=["y", "index"])
+    few = {n: tables[n] for n in "wpgb"}
+    one("EmbedLayerNormalization_few", "EmbedLayerNormalization", {"ids": ids}, few, outputs=["y", "index"],
+        order=["ids", "", "w", "p", "", "g", "b"], epsilon=1e-2)
+    places = random.integers(0, 6, (2, 4), np.int32)
+    one("EmbedLayerNormalization_places", "EmbedLayerNormalization", {"ids": ids, "segments": segments, "places": places},
+        tables, order=["ids", "segments", "w", "p", "t", "g", "b", "", "places"], outputs=["y", "", "sum"])
+
+
+def attentions():
+    b, s, n, d, p = 2, 5, 2, 4, 3
+    h = n * d
+    x, w, c = floats(b, s, h), floats(h, 3 * h), floats(3 * h)
+
+    def attend(name, inputs=(), order=(), outputs=("y",), constants=None, **attributes):
+        one(f"Attention_{name}", "Attention", {"x": x, **dict(inputs)}, {"w": w, "c": c} | (constants or {}),
+            order=["x", "w", "c", *order], outputs=outputs, num_heads=n, **attributes)
+    attend("plain")
+    attend("causal", unidirectional=1)
+    attend("scale", scale=0.7)
+    past = {"past": floats(2, b, n, p, d)}
+    attend("past", past, ["", "past"], ["y", "present"])
+    attend("past_causal", past, ["", "past"], ["y", "present"], unidirectional=1)
+    attend("present", outputs=["y", "present"])
+    ends = np.array([3, 5], np.int32)
+    raw = random.integers(0, 2, (b, s)).astype(np.int32)
+    raw[:, 0] = 1
+    masks = {"ends": ends, "ranges": np.array([3, 5, 1, 2], np.int32), "raw": raw,
+             "raw3": np.tril(np.ones((b, s, s), np.int32))}
+    for kind, mask in masks.items():
+        attend(f"mask_{kind}", {"m": mask}, ["m"])
+        attend(f"mask_{kind}_causal", {"m": mask}, ["m"], unidirectional=1, mask_filter_value=-3.0)
+    attend("bias", {"a": floats(b, n, s, s)}, ["", "", "a"])
+    attend("mask_past", {**past, "m": np.ones((b, s + p), np.int32)}, ["m", "past"],
+           ["y", "present"])
+    one("Attention_sizes", "Attention", {"x": x}, {"w": floats(h, 8 + 8 + 12), "c": floats(28)}, num_heads=n,
+        qkv_hidden_sizes=[8, 8, 12])
+    one("Attention_weights", "Attention", {"x": x, "w": w, "c": c}, num_heads=n)
+    one("Attention_weights_sizes", "Attention", {"x": x, "w": floats(h, 28), "c": floats(28)}, num_heads=n,
+        qkv_hidden_sizes=[8, 8, 12])
+
+    names = ["query", "key", "value", "bias", "mask", "attention_bias", "past_key", "past_value"]
+
+    def multi(name, inputs, outputs=("y",), constants=None, **attributes):
+        given = [n if n in inputs or n in (constants or {}) else "" for n in names]
+        while given[-1] == "":
+            given.pop()
+        one(f"MultiHeadAttention_{name}", "MultiHeadAttention", inputs, constants, outputs, given, num_heads=n,
+            **attributes)
+    t = 6
+    q, k, v = floats(b, s, h), floats(b, t, h), floats(b, t, h)
+    whole = {"query": q, "key": k, "value": v}
+    bias = {"bias": floats(3 * h)}
+    multi("plain", whole)
+    multi("bias", whole, constants=bias)
+    multi("present", whole, ["y", "k", "v"], bias)
+    multi("value_size", {**whole, "value": floats(b, t, 6)}, constants={"bias": floats(22)})
+    multi("scale", whole, scale=0.3)
+    multi("causal", {"query": q, "key": floats(b, s, h), "value": floats(b, s, h)}, unidirectional=1)
+    def softmax_attention(q, k, v):
+        scores = np.einsum("bsnd,btnd->bnst", q, k) / np.sqrt(d)
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        y = np.einsum("bnst,btnd->bsnd", weights / weights.sum(-1, keepdims=True), v)
+        return [y.reshape(b, s, h).astype(np.float32)]
+    kv, qkv = floats(b, t, n, 2, d), floats(b, s, n, 3, d)
+    multi("packed_kv", {"query": q, "key": kv},
+          expected=softmax_attention(q.reshape(b, s, n, d), kv[..., 0, :], kv[..., 1, :]))
+    multi("packed_qkv", {"query": qkv}, expected=softmax_attention(*(qkv[..., i, :] for i in range(3))))
+    multi("cross", {"query": q, "key": floats(b, n, t, d), "value": floats(b, n, t, d)})
+    multi("attention_bias", {**whole, "attention_bias": floats(1, n, s, t)})
+    raw = np.ones((b, t), np.int32)
+    raw[0, 4:] = 0
+    multi("mask", {**whole, "mask": raw})
+    multi("mask_bias", {**whole, "mask": raw, "attention_bias": floats(b, n, s, t)}, constants=bias)
+    cache = {"past_key": floats(b, n, p, d), "past_value": floats(b, n, p, d)}
+    multi("past", {**whole, **cache}, ["y", "k", "v"])
+    multi("past_all", {**whole, **cache, "mask": np.ones((b, t + p), np.int32)}, ["y", "k", "v"], bias)
+
+
 def main():
-    activations()
+    for make in (activations, products, convolutions, norms, attentions):
+        make()
     write_all(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "microsoft", cases)
 
 

@@ -14,7 +14,7 @@
 #include "heddle/heddle.h"
 #include "operation/operation.h"
 
-#define ROW_OPERAND_LIMIT   9
+#define ROW_OPERAND_LIMIT   18
 #define ROW_ATTRIBUTE_LIMIT 8
 #define ROW_ELEMENT_LIMIT   16
 
@@ -39,7 +39,7 @@ typedef struct row_operand {
 
 /* A row, read, for one of its operators. Its attributes point into it. */
 typedef struct row_case {
-    char type[32];
+    char type[64];
     uint32_t opset;
     row_operand inputs[ROW_OPERAND_LIMIT];
     size_t input_count;

@@ -27,7 +27,8 @@ hd_infer hd_infer_roi_align, hd_infer_roi_pool, hd_infer_same, hd_infer_scaling;
 hd_infer hd_infer_scaling_last, hd_infer_scatter_elements, hd_infer_scatter_nd, hd_infer_shape_of;
 hd_infer hd_infer_signal_window, hd_infer_size, hd_infer_slice, hd_infer_softmax, hd_infer_split;
 hd_infer hd_infer_squeeze, hd_infer_stft, hd_infer_test, hd_infer_tile, hd_infer_top_k;
-hd_infer hd_infer_transpose, hd_infer_trilu, hd_infer_turn, hd_infer_unique, hd_infer_unpool;
+hd_infer hd_infer_transpose, hd_infer_transpose_matrix, hd_infer_trilu, hd_infer_turn,
+    hd_infer_unique, hd_infer_unpool;
 hd_infer hd_infer_unsqueeze, hd_infer_variance_norm, hd_infer_where;
 
 #endif

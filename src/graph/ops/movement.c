@@ -29,6 +29,32 @@ hd_infer_result hd_infer_transpose(hd_operation *operation, size_t *needed_input
     return HD_INFER_DONE;
 }
 
+/* "heddle.TransposeMatrix": the first dimension moved behind all but the last, where `batch` is set; then the last two
+ * exchanged, where `matrix` is. */
+hd_infer_result hd_infer_transpose_matrix(hd_operation *operation, size_t *needed_input,
+                                          hd_error *error)
+{
+    (void)needed_input;
+    const hd_operand *input = &operation->inputs[0];
+    const uint32_t rank = input->shape.rank;
+    if (rank < 2) {
+        return hd_infer_reject(operation, error, "there is no matrix to transpose");
+    }
+    hd_shape shape = input->shape;
+    for (uint32_t i = 0; i + 2 < rank && hd_operation_int(operation, "batch", 0) != 0; i++) {
+        shape.dims[i] = input->shape.dims[i + 1];
+        shape.dims[rank - 2] = input->shape.dims[0];
+    }
+    if (hd_operation_int(operation, "matrix", 0) != 0) {
+        int64_t last = shape.dims[rank - 1];
+        shape.dims[rank - 1] = shape.dims[rank - 2];
+        shape.dims[rank - 2] = last;
+    }
+    operation->outputs[0].dtype = input->dtype;
+    operation->outputs[0].shape = shape;
+    return HD_INFER_DONE;
+}
+
 /* "heddle.ToChannelsLast" takes [N, C, D…] to [N, D…, C], and "heddle.FromChannelsLast" back. */
 hd_infer_result hd_infer_turn(hd_operation *operation, size_t *needed_input, hd_error *error)
 {

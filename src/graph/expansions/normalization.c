@@ -1,0 +1,116 @@
+/* Normalizations of a transformer's last axis (github.com/microsoft/onnxruntime, docs/ContribOperators.md). */
+#include "graph/expansions/expansions.h"
+#include "graph/expansions/parts.h"
+
+#define SKIP_EPSILON 1e-12f /* where the file says none */
+
+static float epsilon_of(const hd_expansion *e, float otherwise)
+{
+    return hd_operation_float(&e->operation, "epsilon", otherwise);
+}
+
+/* Gives the norm of x, and its mean and 1 / deviation where they are wanted. */
+static void give_layer_norm(hd_expansion *e, hd_value x, hd_value scale, hd_value bias)
+{
+    const bool all = hd_expand_wants(e, 1) || hd_expand_wants(e, 2);
+    hd_attribute attributes[2] = {hd_expand_int("axis", -1),
+                                  hd_expand_float("epsilon", epsilon_of(e, SKIP_EPSILON))};
+    hd_value made[3];
+    hd_expand_node(e, HD_OP_LAYER_NORMALIZATION, (hd_value[]){x, scale, bias},
+                   bias == HD_VALUE_NONE ? 2 : 3, attributes, 2, made, all ? 3 : 1);
+    for (size_t i = 0; i < (all ? 3 : 1); i++) {
+        hd_expand_give(e, i, made[i]);
+    }
+}
+
+/* input + skip + bias; a bias may be left out. */
+static hd_value skip_sum(hd_expansion *e, hd_value bias)
+{
+    hd_value sum = hd_expand_2(e, HD_OP_ADD, e->inputs[0], e->inputs[1]);
+    return bias == HD_VALUE_NONE ? sum : hd_expand_2(e, HD_OP_ADD, sum, bias);
+}
+
+/* Inputs: input, skip, scale, bias of the norm, bias of the sum. Output 3: the sum. */
+void hd_expand_skip_layer_norm(hd_expansion *e)
+{
+    hd_value sum = skip_sum(e, e->inputs[4]);
+    give_layer_norm(e, sum, e->inputs[2], e->inputs[3]);
+    hd_expand_give(e, 3, sum);
+}
+
+/* x / √(mean(x²) + epsilon) · scale over the last axes, from `axis` on; output 1: 1 / √(mean(x²) + epsilon). */
+static void give_rms_norm(hd_expansion *e, hd_value x, hd_value scale, int64_t axis, float epsilon)
+{
+    if (hd_expand_wants(e, 1)) {
+        hd_expand_fail(e, HD_UNSUPPORTED, "its output 1, for training, is not supported");
+    }
+    hd_attribute attributes[2] = {hd_expand_int("axis", axis), hd_expand_float("epsilon", epsilon)};
+    hd_value made;
+    hd_expand_node(e, HD_OP_RMS_NORMALIZATION, (hd_value[]){x, scale}, 2, attributes, 2, &made, 1);
+    hd_expand_give(e, 0, made);
+}
+
+void hd_expand_simplified_layer_norm(hd_expansion *e)
+{
+    give_rms_norm(e, e->inputs[0], e->inputs[1], hd_operation_int(&e->operation, "axis", -1),
+                  epsilon_of(e, 1e-5f));
+}
+
+/* Inputs: input, skip, scale, bias of the sum. Output 3: the sum. */
+void hd_expand_skip_simplified_layer_norm(hd_expansion *e)
+{
+    hd_value sum = skip_sum(e, e->inputs[3]);
+    if (hd_expand_wants(e, 2)) {
+        hd_expand_fail(e, HD_UNSUPPORTED, "its output 2, for training, is not supported");
+    }
+    give_rms_norm(e, sum, e->inputs[2], -1, epsilon_of(e, SKIP_EPSILON));
+    hd_expand_give(e, 3, sum);
+}
+
+/* How many ones each row of the mask has, as int32; without a mask 0. */
+static hd_value count_ones(hd_expansion *e, hd_value ids, hd_value mask)
+{
+    if (mask == HD_VALUE_NONE) {
+        hd_value zero = hd_expand_constant(e, HD_INT32, &(hd_shape){.rank = 0}, &(int32_t){0});
+        return hd_expand_2(e, HD_OP_EXPAND, zero, hd_expand_dim(e, ids, 0));
+    }
+    hd_value one = hd_expand_constant(e, HD_INT32, &(hd_shape){.rank = 0}, &(int32_t){1});
+    hd_value ones = hd_expand_cast(e, hd_expand_2(e, HD_OP_EQUAL, mask, one), HD_INT32);
+    return hd_expand_2_with(e, HD_OP_REDUCE_SUM, ones, hd_expand_list(e, (int64_t[]){1}, 1),
+                            hd_expand_int("keepdims", 0));
+}
+
+/* Inputs: ids, segment ids, tables of words, positions and segments, scale, bias, mask, position ids. Outputs: the norm of
+ * their sum, how many ones the mask has, the sum. */
+void hd_expand_embed_layer_norm(hd_expansion *e)
+{
+    enum { IDS, SEGMENT_IDS, WORDS, POSITIONS, SEGMENTS, SCALE, BIAS, MASK, POSITION_IDS };
+    hd_expand_need(e, 1u << WORDS | 1u << POSITIONS | 1u << SCALE | 1u << BIAS);
+    if (hd_expand_has(e, SEGMENT_IDS) != hd_expand_has(e, SEGMENTS)) {
+        hd_expand_fail(e, HD_BAD_MODEL, "it has either segment ids or their table, but not both");
+    }
+    const hd_value *in = e->inputs;
+    hd_value sum = hd_expand_2(e, HD_OP_GATHER, in[WORDS], in[IDS]), positions;
+    if (hd_expand_has(e, POSITION_IDS)) {
+        positions = hd_expand_2(e, HD_OP_GATHER, in[POSITIONS], in[POSITION_IDS]);
+    } else {
+        hd_value ids =
+            hd_expand_range(e, hd_expand_list(e, (int64_t[]){0}, 1), hd_expand_dim(e, in[IDS], 1));
+        positions = hd_expand_2(e, HD_OP_GATHER, in[POSITIONS], ids);
+    }
+    sum = hd_expand_2(e, HD_OP_ADD, sum, positions);
+    if (hd_expand_has(e, SEGMENTS)) {
+        sum = hd_expand_2(e, HD_OP_ADD, sum,
+                          hd_expand_2(e, HD_OP_GATHER, in[SEGMENTS], in[SEGMENT_IDS]));
+    }
+    hd_attribute attributes[2] = {hd_expand_int("axis", -1),
+                                  hd_expand_float("epsilon", epsilon_of(e, SKIP_EPSILON))};
+    hd_value norm;
+    hd_expand_node(e, HD_OP_LAYER_NORMALIZATION, (hd_value[]){sum, in[SCALE], in[BIAS]}, 3,
+                   attributes, 2, &norm, 1);
+    hd_expand_give(e, 0, norm);
+    if (hd_expand_wants(e, 1)) {
+        hd_expand_give(e, 1, count_ones(e, in[IDS], in[MASK]));
+    }
+    hd_expand_give(e, 2, sum);
+}
