@@ -27,7 +27,21 @@ typedef enum hd_dtype {
     HD_FLOAT64 = 11,
     HD_UINT32 = 12,
     HD_UINT64 = 13,
-    HD_BFLOAT16 = 16
+    HD_BFLOAT16 = 16,
+    /* For storage and conversion alone: what has less than 8 bits takes a byte here, too, a signed integer as int8, a
+     * float as its code in the low bits. */
+    HD_FLOAT8E4M3FN = 17,
+    HD_FLOAT8E4M3FNUZ = 18,
+    HD_FLOAT8E5M2 = 19,
+    HD_FLOAT8E5M2FNUZ = 20,
+    HD_UINT4 = 21,
+    HD_INT4 = 22,
+    HD_FLOAT4E2M1 = 23,
+    HD_FLOAT8E8M0 = 24, /* a power of two */
+    HD_UINT2 = 25,
+    HD_INT2 = 26,
+    HD_FLOAT6E2M3 = 27,
+    HD_FLOAT6E3M2 = 28
 } hd_dtype;
 
 /* Bytes of one element; 0 for a value that is no dtype. */

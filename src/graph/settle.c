@@ -7,10 +7,12 @@ static void settle_cast_like(hd_operation *operation)
     {                                                                                              \
         .name = "to", .kind = HD_ATTRIBUTE_INT, .i = (number)                                      \
     }
-    static const hd_attribute to[] = {TO(0),  TO(1),  TO(2),  TO(3),  TO(4),  TO(5),
-                                      TO(6),  TO(7),  TO(8),  TO(9),  TO(10), TO(11),
-                                      TO(12), TO(13), TO(14), TO(15), TO(16)};
+    static const hd_attribute to[] = {
+        TO(0),  TO(1),  TO(2),  TO(3),  TO(4),  TO(5),  TO(6),  TO(7),  TO(8),  TO(9),
+        TO(10), TO(11), TO(12), TO(13), TO(14), TO(15), TO(16), TO(17), TO(18), TO(19),
+        TO(20), TO(21), TO(22), TO(23), TO(24), TO(25), TO(26), TO(27), TO(28)};
 #undef TO
+    _Static_assert(sizeof to / sizeof to[0] == HD_FLOAT6E3M2 + 1, "a number for each type");
     operation->id = HD_OP_CAST;
     operation->input_count = 1;
     operation->attributes = &to[operation->outputs[0].dtype];
@@ -56,7 +58,8 @@ static void settle_transpose(hd_operation *operation)
 
 void hd_operation_settle(hd_operation *operation)
 {
-    if (operation->id == HD_OP_CAST_LIKE) {
+    /* One with attributes keeps them, and so its second input. */
+    if (operation->id == HD_OP_CAST_LIKE && operation->attribute_count == 0) {
         settle_cast_like(operation);
     } else if (operation->id == HD_OP_HEDDLE_TRANSPOSE_MATRIX) {
         settle_transpose(operation);

@@ -10,6 +10,7 @@
 #include "onnx/external.h"
 #include "onnx/guess.h"
 #include "onnx/skeleton.h"
+#include "operation/narrow.h"
 #include "operation/operation.h"
 
 #define RAW_DATA 9u
@@ -328,6 +329,22 @@ static hd_status read_raw(const hd_onnx_origin *origin, const Onnx__TensorProto 
     return status;
 }
 
+/* Elements that a file packs become one a byte. */
+static hd_status unpack(const Onnx__TensorProto *tensor, hd_dtype dtype, size_t count,
+                        hd_tensor *out, hd_error *error)
+{
+    uint8_t *packed = out->data;
+    out->dtype = dtype;
+    out->size = count;
+    out->data = NULL;
+    hd_status status = allocate(name_of(tensor), out, error);
+    if (status == HD_OK) {
+        hd_narrow_unpack(dtype, packed, count, out->data);
+    }
+    hd_free(packed);
+    return status;
+}
+
 hd_status hd_onnx_elements_read(const hd_onnx_origin *origin, const Onnx__TensorProto *tensor,
                                 hd_tensor *out, hd_error *error)
 {
@@ -336,6 +353,13 @@ hd_status hd_onnx_elements_read(const hd_onnx_origin *origin, const Onnx__Tensor
     hd_status status = read_shape(tensor, out, &count, error);
     if (status != HD_OK) {
         return status;
+    }
+    const hd_dtype dtype = out->dtype;
+    const size_t elements = count;
+    const bool is_packed = hd_narrow_packed_size(dtype, 8) < 8;
+    if (is_packed) { /* read as the bytes that it lies in */
+        out->dtype = HD_UINT8;
+        count = out->size = hd_narrow_packed_size(dtype, elements);
     }
     size_t extents = extent_count(tensor);
     hd_onnx_extent raw = {0};
@@ -350,6 +374,9 @@ hd_status hd_onnx_elements_read(const hd_onnx_origin *origin, const Onnx__Tensor
         status = read_raw(origin, tensor, &raw, out, error);
     } else {
         status = read_typed(origin, tensor, out, count, error);
+    }
+    if (status == HD_OK && is_packed) {
+        status = unpack(tensor, dtype, elements, out, error);
     }
     if (status != HD_OK) {
         hd_free(out->data);

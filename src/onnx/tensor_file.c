@@ -10,6 +10,7 @@
 #include "onnx/external.h"
 #include "onnx/npy.h"
 #include "onnx/unpack.h"
+#include "operation/narrow.h"
 #include "operation/operation.h"
 
 /* Bytes by which the two formats are told apart. A TensorProto cannot begin so: the first byte
@@ -78,6 +79,10 @@ static hd_status check(const hd_tensor *tensor, size_t *out_size, hd_error *erro
     hd_shape shape = {.rank = tensor->rank};
     if (hd_dtype_size(tensor->dtype) == 0 || tensor->rank > HD_MAX_RANK) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "the tensor's dtype or rank is none");
+    }
+    if (hd_narrow_is(tensor->dtype)) {
+        return hd_fail(error, HD_UNSUPPORTED, "files of NumPy have no type %s",
+                       hd_dtype_name(tensor->dtype));
     }
     memcpy(shape.dims, tensor->dims, sizeof shape.dims);
     if (!hd_shape_is_valid(&shape, tensor->dtype)) {

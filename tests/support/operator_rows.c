@@ -37,6 +37,17 @@ const operator_row operator_rows[] = {
     {"Where", "B2x3 f2x3 f3", NULL, 0, 0},
     {"Cast", "f2x3", "to=7", 0, 0},
     {"CastLike", "f2x3 L4x5", NULL, 0, 0},
+    {"Cast", "f2x3", "to=17 saturate=0", 0, 0},
+    {"Cast", "f2x3", "to=22", 0, 0},
+    {"Cast", "e2x3", "to=23", 0, 28},
+    {"Cast", "q2x3", "to=1", 0, 0},
+    {"Cast", "L2x3", "to=24 round_mode='nearest'", 0, 28},
+    {"CastLike", "f2x3 e4x5", "saturate=0", 0, 0},
+    {"QuantizeLinear", "f2x3x4 f3 q3", "axis=1", 0, 0},
+    {"QuantizeLinear", "f2x3 f=0.5 e", "saturate=0", 0, 0},
+    {"QuantizeLinear", "f2x3 f=0.5", "output_dtype=23 precision=1", 0, 25},
+    {"DequantizeLinear", "q2x3x4 f2x3x2 q2x3x2", "axis=2 block_size=2", 0, 0},
+    {"DequantizeLinear", "e2x3 f=0.5 e", "output_dtype=1", 0, 25},
     {"com.microsoft.BiasGelu com.microsoft.FastGelu", "f2x3 f3", NULL, 0, 0},
     {"com.microsoft.FastGelu com.microsoft.Gelu", "f2x3", NULL, 0, 0},
     {"com.microsoft.QuickGelu", "f2x3", "alpha=1.5", 0, 0},
@@ -264,9 +275,9 @@ static hd_dtype dtype_of(char letter)
     static const struct {
         char letter;
         hd_dtype dtype;
-    } letters[] = {{'f', HD_FLOAT32}, {'d', HD_FLOAT64}, {'L', HD_INT64},
-                   {'I', HD_INT32},   {'U', HD_UINT32},  {'B', HD_BOOL},
-                   {'u', HD_UINT8},   {'c', HD_INT8},    {'h', HD_UINT16}};
+    } letters[] = {{'f', HD_FLOAT32}, {'d', HD_FLOAT64}, {'L', HD_INT64},       {'I', HD_INT32},
+                   {'U', HD_UINT32},  {'B', HD_BOOL},    {'u', HD_UINT8},       {'c', HD_INT8},
+                   {'h', HD_UINT16},  {'q', HD_INT4},    {'e', HD_FLOAT8E4M3FN}};
     for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
         if (letters[i].letter == letter) {
             return letters[i].dtype;

@@ -2,7 +2,7 @@
  * can go through all operators and change one thing at a time.
  *
  * Inputs, with spaces between: a letter for the type (f float32, d float64, L int64, I int32, U uint32, B bool,
- * u uint8, c int8, h uint16), then
+ * u uint8, c int8, h uint16, q int4, e float8e4m3fn), then
  * "2x3" a shape, nothing a scalar, "[1,2]" a list of these elements, "=3" a scalar of this element; "-" is left out.
  * Attributes: NAME=3, NAME=0.5, NAME=[1,2], NAME='text'. Shapes of a row name each size by a number of its own, where
  * the operator lets them.

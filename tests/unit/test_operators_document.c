@@ -20,10 +20,15 @@
 
 #define TEXT_LIMIT ((size_t)1 << 20)
 
-static const hd_dtype dtypes[] = {HD_FLOAT32, HD_FLOAT64, HD_FLOAT16, HD_BFLOAT16, HD_INT8,
-                                  HD_INT16,   HD_INT32,   HD_INT64,   HD_UINT8,    HD_UINT16,
-                                  HD_UINT32,  HD_UINT64,  HD_BOOL};
+static const hd_dtype dtypes[] = {
+    HD_FLOAT32, HD_FLOAT64, HD_FLOAT16, HD_BFLOAT16, HD_INT8, HD_INT16, HD_INT32, HD_INT64,
+    HD_UINT8, HD_UINT16, HD_UINT32, HD_UINT64, HD_BOOL,
+    /* narrow ones */
+    HD_FLOAT8E4M3FN, HD_FLOAT8E4M3FNUZ, HD_FLOAT8E5M2, HD_FLOAT8E5M2FNUZ, HD_FLOAT8E8M0,
+    HD_FLOAT6E2M3, HD_FLOAT6E3M2, HD_FLOAT4E2M1, HD_INT4, HD_UINT4, HD_INT2, HD_UINT2};
 #define DTYPE_COUNT (sizeof dtypes / sizeof dtypes[0])
+#define WIDE_COUNT  13u
+#define ALL_WIDE    ((1u << WIDE_COUNT) - 1)
 #define ALL_DTYPES  ((1u << DTYPE_COUNT) - 1)
 
 static char *read_text(const char *path)
@@ -157,13 +162,17 @@ static unsigned find_types(hd_device *device, const hd_operator *operator)
 
 static void write_types(FILE *out, unsigned types)
 {
-    if (types == ALL_DTYPES) {
-        fputs("all", out);
-        return;
-    }
     const char *separator = "";
+    const unsigned sets[] = {ALL_WIDE, ALL_DTYPES & ~ALL_WIDE};
+    static const char *const names[] = {"all", "narrow"};
     for (size_t t = 0; t < DTYPE_COUNT; t++) {
-        if ((types >> t & 1) != 0) {
+        const size_t set = t >= WIDE_COUNT;
+        if ((types & sets[set]) == sets[set]) {
+            if (t == 0 || t == WIDE_COUNT) {
+                fprintf(out, "%s%s", separator, names[set]);
+                separator = ", ";
+            }
+        } else if ((types >> t & 1) != 0) {
             fprintf(out, "%s%s", separator, hd_dtype_name(dtypes[t]));
             separator = ", ";
         }
@@ -227,7 +236,11 @@ static const char introduction[] =
     "run on the CPU, over the\n"
     "  forms that the test of operands has; \"all\" are float32, float64, float16, bfloat16, int8 "
     "to int64, uint8 to uint64 and\n"
-    "  bool. Shapes, indices and the like have ONNX's types.\n"
+    "  bool; \"narrow\" float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float8e8m0, "
+    "float6e2m3, "
+    "float6e3m2, float4e2m1,\n"
+    "  int4, uint4, int2 and uint2, which take a byte each in memory. Shapes, indices and the like "
+    "have ONNX's types.\n"
     "- **devices**: `cuda` means that there are kernels for some of the types, in builds with "
     "CUDA; what the device has none for\n"
     "  runs on the CPU. Constants are folded on the CPU in any case.\n"

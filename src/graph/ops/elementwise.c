@@ -142,7 +142,7 @@ hd_infer_result hd_infer_where(hd_operation *operation, size_t *needed_input, hd
 hd_infer_result hd_infer_cast(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     int64_t to = hd_operation_int(operation, "to", HD_DTYPE_NONE);
-    if (to < 0 || to > HD_BFLOAT16 || hd_dtype_size((hd_dtype)to) == 0) {
+    if (to < 0 || to > HD_FLOAT6E3M2 || hd_dtype_size((hd_dtype)to) == 0) {
         hd_operation_fail(operation, error, HD_UNSUPPORTED, "there is no element type %lld",
                           (long long)to);
         return HD_INFER_FAILED;

@@ -1,5 +1,6 @@
 /* Quantization: types and shapes of the operators of this family. */
 #include "graph/ops/inference.h"
+#include "operation/narrow.h"
 #include "operation/quantized.h"
 
 static hd_infer_result fail_type(hd_operation *operation, hd_error *error, size_t index)
@@ -11,7 +12,8 @@ static hd_infer_result fail_type(hd_operation *operation, hd_error *error, size_
 
 static bool is_quantized(hd_dtype dtype)
 {
-    return hd_quantized_is_byte(dtype) || dtype == HD_UINT16 || dtype == HD_INT16;
+    return hd_quantized_is_byte(dtype) || dtype == HD_UINT16 || dtype == HD_INT16 ||
+           (hd_narrow_is(dtype) && dtype != HD_FLOAT8E8M0); /* that one is for scales */
 }
 
 /* Scales and zero points are as many, and the zero point has the quantized type. */
@@ -55,6 +57,18 @@ hd_infer_result hd_infer_quantize(hd_operation *operation, size_t *needed_input,
         hd_operation_fail(operation, error, HD_UNSUPPORTED, "it quantizes to %s", hd_dtype_name(y));
         return HD_INFER_FAILED;
     }
+    if (hd_operation_int(operation, "output_dtype", 0) != 0 &&
+        hd_operation_int(operation, "output_dtype", 0) != (int64_t)y) {
+        hd_operation_fail(operation, error, HD_BAD_MODEL,
+                          "output_dtype is not the zero point's type, %s", hd_dtype_name(y));
+        return HD_INFER_FAILED;
+    }
+    if (hd_operation_int(operation, "precision", HD_DTYPE_NONE) != HD_DTYPE_NONE &&
+        hd_operation_int(operation, "precision", HD_DTYPE_NONE) != HD_FLOAT32) {
+        hd_operation_fail(operation, error, HD_UNSUPPORTED,
+                          "its division is to be more or less precise than float32's");
+        return HD_INFER_FAILED;
+    }
     if (!zero_fits(operation, y, error) ||
         hd_quantized_scales_resolve(operation, &scales, error) != HD_OK) {
         return HD_INFER_FAILED;
@@ -76,7 +90,13 @@ hd_infer_result hd_infer_dequantize(hd_operation *operation, size_t *needed_inpu
         hd_quantized_scales_resolve(operation, &scales, error) != HD_OK) {
         return HD_INFER_FAILED;
     }
-    operation->outputs[0].dtype = HD_FLOAT32;
+    const int64_t asked = hd_operation_int(operation, "output_dtype", HD_DTYPE_NONE);
+    if (asked != HD_DTYPE_NONE && asked != HD_FLOAT32 && asked != HD_FLOAT16 &&
+        asked != HD_BFLOAT16) {
+        hd_operation_fail(operation, error, HD_BAD_MODEL, "output_dtype is %lld", (long long)asked);
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = HD_FLOAT32; /* halves are converted around it */
     operation->outputs[0].shape = operation->inputs[0].shape;
     return HD_INFER_DONE;
 }

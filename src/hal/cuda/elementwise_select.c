@@ -3,6 +3,8 @@
 #include <float.h>
 #include <string.h>
 
+#include "operation/narrow.h"
+
 #define NO_VALUE HD_CUDA_NO_VALUE
 
 typedef uint8_t value;
@@ -164,8 +166,8 @@ static value emit_cast(const selection *s, value x, hd_dtype to)
     if (from == to) {
         return x;
     }
-    if (from == HD_FLOAT64 || to == HD_FLOAT64 || hd_dtype_size(from) == 0 ||
-        hd_dtype_size(to) == 0) {
+    if (from == HD_FLOAT64 || to == HD_FLOAT64 || hd_narrow_is(from) || hd_narrow_is(to) ||
+        hd_dtype_size(from) == 0 || hd_dtype_size(to) == 0) {
         return NO_VALUE;
     }
     bool is_unsigned = from == HD_UINT64;

@@ -302,3 +302,10 @@ hd_cpu_elementwise_function *hd_cpu_elementwise_cast(hd_dtype from, hd_dtype to)
         return NULL;
     }
 }
+
+hd_cpu_elementwise_function *hd_cpu_elementwise_cast_to_odd(hd_dtype from)
+{
+    return from == HD_FLOAT16    ? cast_half_float32
+           : from == HD_BFLOAT16 ? cast_bfloat_float32
+                                 : row_of(from)->odd;
+}

@@ -5,6 +5,9 @@
 #ifndef HD_HAL_CPU_OPS_ELEMENTWISE_FUNCTION_H
 #define HD_HAL_CPU_OPS_ELEMENTWISE_FUNCTION_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "hal/cpu/vector_math.h"
 #include "heddle/tensor.h"
 
@@ -15,6 +18,10 @@ typedef struct hd_cpu_elementwise_parameters {
     double (*of_double)(double);          /* float64 */
     float alpha;
     float beta;
+    /* conversions of narrow numbers (operation/narrow.h) */
+    hd_dtype from, to;
+    bool saturates;
+    uint8_t rounding; /* hd_narrow_rounding */
 } hd_cpu_elementwise_parameters;
 
 /* out[i] = f(in[0][i], in[1][i], in[2][i]), i < n. Bit k of `scalars`: in[k] is one element, for all i.
@@ -65,6 +72,12 @@ hd_cpu_elementwise_function *hd_cpu_elementwise_where(size_t element_size);
  * float goes to the nearest int64 or uint64, then to the lowest bits of a smaller type; NaN is 0. To
  * bool: is not 0. NULL when one is no dtype. Accepts no scalars. */
 hd_cpu_elementwise_function *hd_cpu_elementwise_cast(hd_dtype from, hd_dtype to);
+
+/* To float32, rounded to odd (elementwise_cast.c). `from` is no narrow type. */
+hd_cpu_elementwise_function *hd_cpu_elementwise_cast_to_odd(hd_dtype from);
+
+/* Where one of the types that the parameters name is narrow. Accepts no scalars. */
+hd_cpu_elementwise_function hd_cpu_elementwise_cast_narrow;
 
 /* in[0] as it is. Accepts no scalars. */
 hd_cpu_elementwise_function *hd_cpu_elementwise_copy(size_t element_size);

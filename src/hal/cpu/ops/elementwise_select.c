@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "operation/narrow.h"
+
 #define NO_VALUE    HD_ELEMENTWISE_NO_VALUE
 #define ALL_SCALARS 7u
 
@@ -46,9 +48,27 @@ static value emit_two(const selection *s, hd_cpu_elementwise_function *function,
                                    (const value[]){a, b});
 }
 
+/* Of Cast and CastLike, with what their attributes say of numbers that do not fit. */
+static value emit_narrow_cast(const selection *s, value a, hd_dtype from, hd_dtype to)
+{
+    const char *rounding = hd_operation_string(s->operation, "round_mode", "up");
+    hd_cpu_elementwise_parameters parameters = {
+        .from = from,
+        .to = to,
+        .saturates = hd_operation_int(s->operation, "saturate", 1) != 0,
+        .rounding = strcmp(rounding, "down") == 0      ? HD_NARROW_DOWN
+                    : strcmp(rounding, "nearest") == 0 ? HD_NARROW_NEAREST
+                                                       : HD_NARROW_UP};
+    return hd_cpu_elementwise_emit(s->program, hd_cpu_elementwise_cast_narrow, 0, &parameters, to,
+                                   1, (const value[]){a});
+}
+
 static value emit_cast(const selection *s, value a, hd_dtype to)
 {
     hd_dtype from = hd_cpu_elementwise_dtype(s->program, a);
+    if (from != to && (hd_narrow_is(from) || hd_narrow_is(to))) {
+        return hd_dtype_size(from) == 0 ? NO_VALUE : emit_narrow_cast(s, a, from, to);
+    }
     return from == to ? a : emit_one(s, hd_cpu_elementwise_cast(from, to), to, a);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/stop.h"
 #include "hal/cpu/ops/quantization_rows.h"
+#include "operation/narrow.h"
 #include "operation/quantized.h"
 
 #define ONE_SCALE_RUN 4096
@@ -14,8 +15,9 @@ typedef struct scaling {
     hd_quantized_scales scales;
     hd_dtype x, y;
     bool has_zero;
-    bool is_one;   /* one scale for all */
-    int64_t count; /* elements */
+    bool saturates; /* to narrow floats */
+    bool is_one;    /* one scale for all */
+    int64_t count;  /* elements */
     int64_t
         run; /* elements of one scale side by side; the last run may be shorter where there is one scale */
     int64_t runs; /* in all */
@@ -27,8 +29,12 @@ int64_t hd_cpu_quantized_get(hd_dtype dtype, const void *data, int64_t index)
 {
     switch (dtype) {
     case HD_UINT8:
+    case HD_UINT4:
+    case HD_UINT2:
         return ((const uint8_t *)data)[index];
     case HD_INT8:
+    case HD_INT4:
+    case HD_INT2:
         return ((const int8_t *)data)[index];
     case HD_UINT16:
         return ((const uint16_t *)data)[index];
@@ -48,6 +54,14 @@ hd_cpu_quantized_bounds hd_cpu_quantized_bounds_of(hd_dtype dtype)
         return (hd_cpu_quantized_bounds){0, UINT16_MAX};
     case HD_INT16:
         return (hd_cpu_quantized_bounds){INT16_MIN, INT16_MAX};
+    case HD_UINT4:
+    case HD_INT4:
+    case HD_UINT2:
+    case HD_INT2: {
+        int32_t low, high;
+        hd_narrow_bounds(dtype, &low, &high);
+        return (hd_cpu_quantized_bounds){low, high};
+    }
     default:
         return (hd_cpu_quantized_bounds){0, UINT8_MAX};
     }
@@ -84,11 +98,22 @@ static void quantize_plain(const scaling *s, const void *x, int64_t count, float
         float bounded = value > low ? value : low;
         bounded = bounded < high ? bounded : high;
         const int32_t whole = (int32_t)(rintf(bounded)) + (int32_t)zero;
-        if (hd_quantized_is_byte(s->y)) {
+        if (hd_dtype_size(s->y) == 1) {
             ((uint8_t *)y)[i] = (uint8_t)whole;
         } else {
             ((uint16_t *)y)[i] = (uint16_t)whole;
         }
+    }
+}
+
+/* To narrow floats, whose zero point is a number of their kind. */
+static void quantize_float(const scaling *s, const void *x, int64_t count, float scale, float zero,
+                           uint8_t *y)
+{
+    for (int64_t i = 0; i < count && !hd_stop_ends(i); i++) {
+        const float value =
+            s->x == HD_FLOAT32 ? ((const float *)x)[i] : (float)((const int32_t *)x)[i];
+        y[i] = hd_narrow_encode(s->y, value / scale + zero, s->saturates, HD_NARROW_UP);
     }
 }
 
@@ -97,7 +122,8 @@ static void run_quantize(const void *parameters, void *const *buffers, int64_t b
 {
     (void)scratch;
     const scaling *s = parameters;
-    const size_t from = 4, to = hd_quantized_is_byte(s->y) ? 1 : 2; /* bytes of an element */
+    const size_t from = 4, to = hd_dtype_size(s->y); /* bytes of an element */
+    const bool to_float = hd_narrow_is_float(s->y);
     const hd_cpu_quantized_bounds bounds = hd_cpu_quantized_bounds_of(s->y);
     const hd_cpu_quantization_rows *rows = hd_cpu_quantization_rows_get();
     const int64_t last = hd_cpu_tile_begin(s->runs, s->tiles, end);
@@ -105,11 +131,17 @@ static void run_quantize(const void *parameters, void *const *buffers, int64_t b
          run < last && !hd_stop_ends(run); run++) {
         const int64_t index = scale_of_run(s, run);
         const float scale = ((const float *)buffers[1])[index];
-        const int64_t zero = s->has_zero ? hd_cpu_quantized_get(s->y, buffers[2], index) : 0;
+        const int64_t zero =
+            s->has_zero && !to_float ? hd_cpu_quantized_get(s->y, buffers[2], index) : 0;
         const char *x = (const char *)buffers[0] + (size_t)(run * s->run) * from;
         char *y = (char *)buffers[s->output] + (size_t)(run * s->run) * to;
         const int64_t length = length_of_run(s, run);
-        if (s->x == HD_FLOAT32 && to == 1) {
+        if (to_float) {
+            quantize_float(
+                s, x, length, scale,
+                s->has_zero ? hd_narrow_decode(s->y, ((const uint8_t *)buffers[2])[index]) : 0.0f,
+                (uint8_t *)y);
+        } else if (s->x == HD_FLOAT32 && to == 1) {
             rows->quantize((const float *)(const void *)x, length, scale,
                            (float)(bounds.low - zero), (float)(bounds.high - zero), (int32_t)zero,
                            (uint8_t *)y);
@@ -131,8 +163,17 @@ static void run_dequantize(const void *parameters, void *const *buffers, int64_t
         const int64_t index = scale_of_run(s, run), first = run * s->run;
         const int64_t length = length_of_run(s, run);
         const float scale = ((const float *)buffers[1])[index];
-        const int64_t zero = s->has_zero ? hd_cpu_quantized_get(s->x, buffers[2], index) : 0;
         float *y = (float *)buffers[s->output] + first;
+        if (hd_narrow_is_float(s->x)) {
+            const float shift =
+                s->has_zero ? hd_narrow_decode(s->x, ((const uint8_t *)buffers[2])[index]) : 0.0f;
+            const uint8_t *codes = (const uint8_t *)buffers[0] + first;
+            for (int64_t i = 0; i < length && !hd_stop_ends(i); i++) {
+                y[i] = (hd_narrow_decode(s->x, codes[i]) - shift) * scale;
+            }
+            continue;
+        }
+        const int64_t zero = s->has_zero ? hd_cpu_quantized_get(s->x, buffers[2], index) : 0;
         if (hd_quantized_is_byte(s->x)) {
             rows->dequantize((const uint8_t *)buffers[0] + first, length, s->x == HD_INT8,
                              (int32_t)zero, scale, y);
@@ -158,6 +199,7 @@ static hd_status compile_scaling(hd_cpu_compilation *compilation, hd_kernel_run 
     s->x = operation->inputs[0].dtype;
     s->y = operation->outputs[0].dtype;
     s->has_zero = hd_operation_has(operation, 2);
+    s->saturates = hd_operation_int(operation, "saturate", 1) != 0;
     s->output = operation->input_count;
     const int64_t count = hd_shape_count(&operation->inputs[0].shape);
     s->count = count;
