@@ -11,7 +11,7 @@ static bool append_check(hd_planner *planner, size_t number, hd_plan_check *chec
     hd_plan_node *node = &planner->nodes[number];
     hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_INDEX_CHECK);
     hd_shape shape = {.rank = 1, .dims = {HD_INDEX_CHECK_COUNT}};
-    hd_tensor_id indices = node->inputs[1],
+    hd_tensor_id indices = node->inputs[hd_index_check_input(&node->operation)],
                  found = hd_planner_new_tensor(planner, HD_INT64, &shape);
     if (fused == NULL || found == HD_TENSOR_NONE) {
         return false;
@@ -34,10 +34,11 @@ static bool append_check(hd_planner *planner, size_t number, hd_plan_check *chec
 static bool needs_check(const hd_planner *planner, const hd_plan_node *node)
 {
     hd_fused_index_check bounds;
-    return !node->dead && node->operation.input_count >= 2 &&
+    const size_t input = hd_index_check_input(&node->operation);
+    return !node->dead && hd_operation_has(&node->operation, input) &&
            hd_index_check_bounds(&node->operation, &bounds) &&
-           planner->tensors[node->inputs[1]].data == NULL &&
-           hd_shape_count(&node->operation.inputs[1].shape) > 0;
+           planner->tensors[node->inputs[input]].data == NULL &&
+           hd_shape_count(&node->operation.inputs[input].shape) > 0;
 }
 
 bool hd_add_index_checks(hd_planner *planner, hd_plan *plan)

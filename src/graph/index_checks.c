@@ -1,12 +1,33 @@
 #include "graph/index_checks.h"
 
+#include <string.h>
+
 #include "graph/operator.h"
+
+size_t hd_index_check_input(const hd_operation *operation)
+{
+    return hd_operator_of(operation->id)->indices == HD_INDICES_OF_STARTS ? 2 : 1;
+}
+
+/* From 0 on, so that what is written ends within the cache. */
+static bool bound_starts(const hd_operation *operation, hd_fused_index_check *out)
+{
+    const hd_shape *cache = &operation->inputs[0].shape;
+    int64_t axis = hd_operation_int(operation, "axis", -2);
+    hd_axis_normalize(&axis, cache->rank); /* inference has accepted it */
+    *out = (hd_fused_index_check){
+        .depth = 1, .dims = {cache->dims[axis] - operation->inputs[1].shape.dims[axis] + 1}};
+    return strcmp(hd_operation_string(operation, "mode", "linear"), "circular") != 0;
+}
 
 bool hd_index_check_bounds(const hd_operation *operation, hd_fused_index_check *out)
 {
     const hd_index_rule rule = hd_operator_of(operation->id)->indices;
     if (rule == HD_INDICES_NONE) {
         return false;
+    }
+    if (rule == HD_INDICES_OF_STARTS) {
+        return bound_starts(operation, out);
     }
     const hd_shape *data = &operation->inputs[0].shape;
     if (rule == HD_INDICES_OF_POINTS) {
@@ -34,11 +55,12 @@ static hd_status fail(const char *name, const char *type, int64_t index, int64_t
 hd_status hd_index_check_known(const hd_operation *operation, hd_error *error)
 {
     hd_fused_index_check bounds;
-    if (operation->input_count < 2 || operation->inputs[1].data == NULL ||
+    const size_t input = hd_index_check_input(operation);
+    if (!hd_operation_has(operation, input) || operation->inputs[input].data == NULL ||
         !hd_index_check_bounds(operation, &bounds)) {
         return HD_OK;
     }
-    const hd_operand *indices = &operation->inputs[1];
+    const hd_operand *indices = &operation->inputs[input];
     int64_t count = hd_shape_count(&indices->shape);
     for (int64_t i = 0; i < count; i++) {
         int64_t dim = bounds.dims[i % bounds.depth], index = hd_operand_int(indices, i);

@@ -9,7 +9,10 @@
 #include "graph/plan.h"
 #include "operation/fused.h"
 
-/* What bounds the indices of an operation, which are its input 1; false: it has none. */
+/* Which input of an operation is its indices, where it has any. */
+size_t hd_index_check_input(const hd_operation *operation);
+
+/* What bounds the indices of an operation; false: it has none, or nothing bounds them. */
 bool hd_index_check_bounds(const hd_operation *operation, hd_fused_index_check *out);
 
 /* The indices of an operation are within bounds where they are known, or it has none.

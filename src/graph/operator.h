@@ -54,7 +54,9 @@ typedef enum hd_index_rule {
     HD_INDICES_NONE,
     HD_INDICES_ALONG_AXIS, /* each goes by the dimension that the attribute `axis` names */
     /* the last dimension lists a point's, by the dimensions behind `batch_dims` */
-    HD_INDICES_OF_POINTS
+    HD_INDICES_OF_POINTS,
+    /* input 2 says where in the dimension that `axis` names input 1 begins, unless its mode goes around */
+    HD_INDICES_OF_STARTS
 } hd_index_rule;
 
 /* Which outputs are float16 or bfloat16 where the file does not say (graph_half.c): those of input 0's type, unless

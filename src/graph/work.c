@@ -5,6 +5,7 @@
 #include "operation/convolution.h"
 #include "operation/einsum.h"
 #include "operation/fused.h"
+#include "operation/linear_attention.h"
 #include "operation/quantized.h"
 #include "operation/scaled_attention.h"
 #include "operation/scaling.h"
@@ -241,6 +242,19 @@ double hd_work_of_attention(const hd_operation *operation)
     double pairs = dim_of(query, 0) * dim_of(query, 1) * dim_of(keys, 1);
     double depth = dim_of(query, 2) + dim_of(&operation->inputs[2], 2);
     return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) +
+           elements_of(operation);
+}
+
+double hd_work_of_linear_attention(const hd_operation *operation)
+{
+    hd_linear_attention a;
+    if (hd_linear_attention_resolve(operation, &a, NULL) != HD_OK) {
+        return elements_of(operation);
+    }
+    /* Each position reads, decays and writes the state, and each of its queries reads it. */
+    const double passes = 3 * (double)a.state_heads + (double)a.heads;
+    return (double)a.batch * (double)a.length * (double)a.key_width *
+               ((double)a.value_width * passes + (double)a.state_heads * FUNCTION_FLOAT) +
            elements_of(operation);
 }
 

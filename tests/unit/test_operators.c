@@ -92,8 +92,9 @@ static void check_whole(const hd_operator *row)
     if (row->half.input >= row->inputs.max || (row->half.first_only && row->outputs == 1)) {
         fail_msg("%s: its half rule names operands that it has not", row->name);
     }
-    if (row->indices != HD_INDICES_NONE &&
-        (row->inputs.min < 2 || type_count < 2 || strchr("IL", row->types[1]) == NULL)) {
+    const size_t indices = row->indices == HD_INDICES_OF_STARTS ? 2 : 1;
+    if (row->indices != HD_INDICES_NONE && (row->inputs.min < 2 || type_count <= indices ||
+                                            strchr("IL", row->types[indices]) == NULL)) {
         fail_msg("%s: its indices are no integers", row->name);
     }
     const bool is_settled = (row->flags & HD_OPERATOR_SETTLED) != 0;

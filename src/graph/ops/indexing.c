@@ -292,6 +292,30 @@ hd_infer_result hd_infer_compress(hd_operation *operation, size_t *needed_input,
     return HD_INFER_DONE;
 }
 
+hd_infer_result hd_infer_tensor_scatter(hd_operation *operation, size_t *needed_input,
+                                        hd_error *error)
+{
+    const hd_shape *cache = &operation->inputs[0].shape, *update = &operation->inputs[1].shape;
+    const char *mode = hd_operation_string(operation, "mode", "linear");
+    int64_t axis = hd_operation_int(operation, "axis", -2);
+    if (!hd_axis_normalize(&axis, cache->rank) || axis == 0 || update->rank != cache->rank) {
+        return hd_infer_reject(operation, error, "the cache, the update and the axis do not fit");
+    }
+    if (strcmp(mode, "linear") != 0 && strcmp(mode, "circular") != 0) {
+        return hd_infer_reject(operation, error, "there is no such mode");
+    }
+    for (uint32_t i = 0; i < cache->rank; i++) {
+        if (i == axis ? update->dims[i] > cache->dims[i] : update->dims[i] != cache->dims[i]) {
+            return hd_infer_reject(operation, error, "the update does not fit the cache");
+        }
+    }
+    if (hd_operation_has(operation, 2) && (operation->inputs[2].shape.rank != 1 ||
+                                           operation->inputs[2].shape.dims[0] != cache->dims[0])) {
+        return hd_infer_reject(operation, error, "there is not one place for each entry");
+    }
+    return hd_infer_same(operation, needed_input, error);
+}
+
 /* The axis is an input; the kernel's tiles follow from it, so it is asked for here. */
 hd_infer_result hd_infer_cum_sum(hd_operation *operation, size_t *needed_input, hd_error *error)
 {

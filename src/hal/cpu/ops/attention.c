@@ -179,5 +179,6 @@ static hd_status compile_attention(hd_cpu_compilation *compilation)
 const hd_cpu_operator hd_cpu_operators_attention[] = {
     {HD_OP_HEDDLE_ATTENTION, compile_attention},
     {HD_OP_ATTENTION, hd_cpu_compile_scaled_attention},
+    {HD_OP_LINEAR_ATTENTION, hd_cpu_compile_linear_attention},
     {0},
 };

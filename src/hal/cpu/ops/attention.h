@@ -4,6 +4,6 @@
 
 #include "hal/cpu/kernel.h"
 
-hd_cpu_compile hd_cpu_compile_scaled_attention;
+hd_cpu_compile hd_cpu_compile_linear_attention, hd_cpu_compile_scaled_attention;
 
 #endif

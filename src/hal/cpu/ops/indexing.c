@@ -294,6 +294,7 @@ const hd_cpu_operator hd_cpu_operators_indexing[] = {
     {HD_OP_TOP_K, hd_cpu_compile_top_k},
     {HD_OP_UNIQUE, hd_cpu_compile_unique},
     {HD_OP_COMPRESS, hd_cpu_compile_compress},
+    {HD_OP_TENSOR_SCATTER, hd_cpu_compile_tensor_scatter},
     {HD_OP_CUM_PROD, hd_cpu_compile_cum_sum},
     {HD_OP_CUM_SUM, hd_cpu_compile_cum_sum},
     {HD_OP_HEDDLE_INDEX_CHECK, hd_cpu_compile_index_check},

@@ -13,6 +13,9 @@
 /* hal/cpu/ops/index_check.c */
 hd_cpu_compile hd_cpu_compile_index_check;
 
+/* hal/cpu/ops/indexing_cache.c */
+hd_cpu_compile hd_cpu_compile_tensor_scatter;
+
 /* hal/cpu/ops/indexing_scatter.c */
 hd_cpu_compile hd_cpu_compile_scatter_elements;
 hd_cpu_compile hd_cpu_compile_scatter_nd;
