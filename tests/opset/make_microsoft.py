@@ -55,12 +55,12 @@ def case(name, nodes, inputs, constants=None, outputs=("y",), expected=None, ops
     cases[name] = (model, inputs.values(), expected)
 
 
-def one(name, op, inputs, constants=None, outputs=("y",), order=None, expected=None, domain="com.microsoft", opset=17,
+def one(name, op, inputs, constants=None, outputs=("y",), order=None, expected=None, domain="com.microsoft", version=17,
         free=True, **attributes):
     """One node; order: the node's inputs where they are not the inputs and then the constants."""
     operands = order if order is not None else list(inputs) + list(constants or {})
     node = helper.make_node(op, operands, list(outputs), domain=domain, **attributes)
-    case(name, node, inputs, constants, [o for o in outputs if o], expected, opset, free)
+    case(name, node, inputs, constants, [o for o in outputs if o], expected, version, free)
 
 
 def activations():
@@ -209,8 +209,174 @@ def attentions():
     multi("past_all", {**whole, **cache, "mask": np.ones((b, t + p), np.int32)}, ["y", "k", "v"], bias)
 
 
+def tables(size, count=16):
+    angles = np.arange(count)[:, None] * 10.0 ** (-np.arange(size) / size)
+    return {"cos": np.cos(angles).astype(np.float32), "sin": np.sin(angles).astype(np.float32)}
+
+
+def rotations():
+    b, s, n, d = 2, 5, 3, 8
+    x3, x4 = floats(b, s, n * d), floats(b, n, s, d)
+    places = random.integers(0, 16, (b, s), np.int64)
+    for interleaved in (0, 1):
+        more = {"interleaved": interleaved}
+        name = f"RotaryEmbedding_{interleaved}"
+        one(f"{name}_3", "RotaryEmbedding", {"x": x3, "p": places}, tables(d // 2), **more)
+        one(f"{name}_4", "RotaryEmbedding", {"x": x4, "p": places}, tables(d // 2), **more)
+        one(f"{name}_begin", "RotaryEmbedding", {"x": x4, "p": np.array([2], np.int64)}, tables(d // 2), **more)
+        one(f"{name}_part", "RotaryEmbedding", {"x": x3, "p": places}, tables(2), num_heads=n, rotary_embedding_dim=4,
+            **more)
+
+
+def group_queries():
+    n, k, d = 2, 1, 32
+    names = ["query", "key", "value", "past_key", "past_value", "lengths", "total", "cos", "sin", "places", "bias"]
+
+    def group(name, batch, new, lengths, total, cache=None, constants=None, packed=False, **attributes):
+        """lengths: of each entry with its new tokens; cache: tokens that the cache has room for."""
+        inputs = {"query": floats(batch, new, (n + 2 * k if packed else n) * d)}
+        if not packed:
+            inputs |= {"key": floats(batch, new, k * d), "value": floats(batch, new, k * d)}
+        if cache is not None:
+            inputs |= {"past_key": floats(batch, k, cache, d), "past_value": floats(batch, k, cache, d)}
+            for entry, length in enumerate(lengths): # what lies behind the tokens of a shared cache is anything
+                for kept in ("past_key", "past_value"):
+                    inputs[kept][entry, :, max(length - new, 0):] = 0
+        inputs |= {"lengths": np.array(lengths, np.int32) - 1, "total": np.array(total, np.int32)}
+        more = constants or {}
+        inputs |= {key: more.pop(key) for key in ("bias",) if key in more}
+        given = [key if key in inputs or key in more else "" for key in names]
+        while given[-1] == "":
+            given.pop()
+        one(f"GroupQueryAttention_{name}", "GroupQueryAttention", inputs, more, ("y", "k", "v"), given, num_heads=n,
+            kv_num_heads=k, **attributes)
+    group("prompt", 2, 5, [5, 5], 5)
+    group("prompt_rotary", 2, 5, [5, 5], 5, constants=tables(d // 2), do_rotary=1)
+    group("prompt_padded", 2, 5, [3, 5], 5, 8, tables(d // 2), do_rotary=1)
+    group("packed", 1, 4, [4], 4, constants=tables(d // 2), packed=True, do_rotary=1, rotary_interleaved=1)
+    group("next", 2, 1, [6, 6], 6, 5, tables(d // 2), do_rotary=1)
+    group("next_shared", 2, 1, [4, 6], 6, 9, tables(d // 2), do_rotary=1)
+    group("part", 1, 3, [3], 3, constants=tables(8), do_rotary=1)
+    group("more", 1, 3, [7], 7, 4, tables(d // 2), do_rotary=1)
+    group("window", 1, 6, [6], 6, local_window_size=2)
+    group("window_next", 1, 1, [7], 7, 6, local_window_size=3)
+    group("softcap", 1, 4, [4], 4, softcap=2.0, scale=0.9)
+    group("bias", 2, 4, [4, 4], 4, constants={"bias": floats(2, n, 4, 4)})
+    group("bias_one", 2, 4, [4, 4], 4, constants={"bias": floats(1, 1, 4, 4)})
+
+
+def quantized(*shape, dtype=np.uint8):
+    limits = np.iinfo(dtype)
+    return random.integers(limits.min, limits.max + 1, shape).astype(dtype)
+
+
+def scale_and_zero(name, scale, zero, dtype=np.uint8):
+    return {f"{name}_scale": np.array(scale, np.float32), f"{name}_zero": np.array(zero, dtype)}
+
+
+def quantized_products():
+    x, wide = floats(2, 3, 16), floats(16, 8)
+    bias = floats(8)
+    for kind in (np.uint8, np.int8):
+        name, b = kind.__name__, quantized(16, 8, dtype=kind)
+        many = {"b_scale": np.abs(floats(8)) / 50, "b_zero": quantized(8, dtype=kind)}
+        single = scale_and_zero("b", 0.02, 3, kind)
+        for which, given in (("one", single), ("columns", many)):
+            one(f"DynamicQuantizeMatMul_{name}_{which}", "DynamicQuantizeMatMul", {"x": x}, {"b": b} | given)
+            one(f"DynamicQuantizeMatMul_{name}_{which}_bias", "DynamicQuantizeMatMul", {"x": x},
+                {"b": b} | given | {"c": bias})
+            one(f"MatMulIntegerToFloat_{name}_{which}", "MatMulIntegerToFloat", {"a": quantized(2, 3, 16)},
+                {"b": b, "a_scale": np.float32(0.1), **given, "a_zero": np.uint8(120), "c": bias},
+                order=["a", "b", "a_scale", "b_scale", "a_zero", "b_zero", "c"])
+    one("DynamicQuantizeMatMul_few", "DynamicQuantizeMatMul", {"x": x}, {"b": quantized(16, 8, dtype=np.int8),
+                                                                        "b_scale": np.float32(0.1)})
+    a, b, c = quantized(3, 16), quantized(8, 16), random.integers(-9999, 9999, 8).astype(np.int32)
+    factors = scale_and_zero("a", 0.02, 100) | {"b": b} | scale_and_zero("b", 0.01, 130)
+    order = ["a", "a_scale", "a_zero", "b", "b_scale", "b_zero"]
+    y = scale_and_zero("y", 0.07, 111)
+    one("QGemm", "QGemm", {"a": a}, factors | {"c": c} | y, order=[*order, "c", "y_scale", "y_zero"], transB=1)
+    one("QGemm_float", "QGemm", {"a": a}, factors | {"c": c}, order=[*order, "c"], transB=1, alpha=0.5)
+    one("QGemm_few", "QGemm", {"a": a.T}, factors | {"b": b.T} | y, order=[*order, "", "y_scale", "y_zero"], transA=1)
+    columns = {"a": a} | scale_and_zero("a", 0.02, 100) | {"b": quantized(16, 8, dtype=np.int8), "b_scale": np.abs(floats(8)) / 99,
+                                                           "b_zero": np.zeros(8, np.int8)}
+    one("QGemm_columns", "QGemm", {"a": a}, {n: v for n, v in (columns | {"c": c} | y).items() if n != "a"},
+        order=[*order, "c", "y_scale", "y_zero"])
+
+
+def quantized_elementwise():
+    for kind in (np.uint8, np.int8):
+        name = kind.__name__
+        middle = 128 if kind == np.uint8 else 0
+        a, b = quantized(2, 3, 40, dtype=kind), quantized(3, 40, dtype=kind)
+        given = scale_and_zero("a", 0.031, middle + 5, kind) | scale_and_zero("b", 0.017, middle - 9, kind) \
+            | scale_and_zero("y", 0.043, middle + 1, kind)
+        order = ["a", "a_scale", "a_zero", "b", "b_scale", "b_zero", "y_scale", "y_zero"]
+        for op in ("QLinearAdd", "QLinearMul"):
+            one(f"{op}_{name}", op, {"a": a, "b": b}, given, order=order)
+            one(f"{op}_{name}_scalar", op, {"a": a}, given | {"b": quantized(1, dtype=kind)}, order=order)
+        x = {"x": quantized(2, 3, 40, dtype=kind)}
+        given = scale_and_zero("x", 0.05, middle + 3, kind) | scale_and_zero("y", 0.0041, middle - 90, kind)
+        order = ["x", "x_scale", "x_zero", "y_scale", "y_zero"]
+        one(f"QLinearSigmoid_{name}", "QLinearSigmoid", x, given, order=order)
+        wide = scale_and_zero("x", 0.05, middle + 3, kind) | scale_and_zero("y", 0.037, middle - 9, kind)
+        one(f"QLinearLeakyRelu_{name}", "QLinearLeakyRelu", x, wide, order=order, alpha=0.2)
+        for opset, axis in ((13, -1), (13, 1), (11, 1)):
+            one(f"QLinearSoftmax_{name}_{opset}_{axis % 3}", "QLinearSoftmax", x,
+                scale_and_zero("x", 0.02, middle, kind) | scale_and_zero("y", 1 / 256, middle - 128, kind), order=order,
+                opset=opset, axis=axis)
+        image = {"x": quantized(1, 3, 7, 8, dtype=kind)}
+        one(f"QLinearGlobalAveragePool_{name}", "QLinearGlobalAveragePool", image,
+            scale_and_zero("x", 0.05, middle + 3, kind) | scale_and_zero("y", 0.0067, middle, kind), order=order)
+        for include in (0, 1):
+            one(f"QLinearAveragePool_{name}_{include}", "QLinearAveragePool", image, wide, order=order,
+                kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2], count_include_pad=include)
+        one(f"QLinearWhere_{name}", "QLinearWhere", {"c": random.integers(0, 2, (2, 3, 40)).astype(bool),
+                                                     "a": a, "b": b},
+            scale_and_zero("a", 0.03, middle, kind) | scale_and_zero("b", 0.02, middle + 7, kind)
+            | scale_and_zero("y", 0.025, middle + 1, kind),
+            order=["c", "a", "a_scale", "a_zero", "b", "b_scale", "b_zero", "y_scale", "y_zero"])
+        parts = {"p": quantized(2, 3, 4, dtype=kind), "q": quantized(2, 5, 4, dtype=kind)}
+        one(f"QLinearConcat_{name}", "QLinearConcat", parts,
+            scale_and_zero("y", 0.025, middle, kind) | scale_and_zero("q", 0.031, middle + 2, kind),
+            order=["y_scale", "y_zero", "p", "y_scale", "y_zero", "q", "q_scale", "q_zero"], axis=1)
+    x = floats(2, 3, 8)
+    for kind in (np.uint8, np.int8, np.uint16, np.int16):
+        given = {"s": np.float32(0.02), "z": np.array(7, kind)}
+        one(f"QuantizeLinear_{kind.__name__}", "QuantizeLinear", {"x": x}, given)
+        one(f"DequantizeLinear_{kind.__name__}", "DequantizeLinear", {"x": quantized(2, 3, 8, dtype=kind)}, given)
+        lists = {"s": np.abs(floats(3)) / 9, "z": quantized(3, dtype=kind)}
+        one(f"QuantizeLinear_{kind.__name__}_axis", "QuantizeLinear", {"x": x}, lists, axis=1)
+    data = quantized(2, 4, 8)
+    mean = (data.astype(np.float64) - 120).mean((1,), keepdims=True) * 0.05
+    one("QLinearReduceMean", "QLinearReduceMean", {"x": data}, scale_and_zero("x", 0.05, 120) | scale_and_zero("y", 0.03, 100),
+        order=["x", "x_scale", "x_zero", "y_scale", "y_zero"], axes=[1], keepdims=1,
+        expected=[np.clip(np.rint(mean / np.float32(0.03)) + 100, 0, 255).astype(np.uint8)])
+
+
+def few_bits():
+    for bits in (2, 4, 8):
+        for block in (16, 32, 128):
+            k, n = 40, 6
+            blocks = -(-k // block)
+            b = quantized(n, blocks, block * bits // 8)
+            given = {"b": b, "s": np.abs(floats(n * blocks)) / 9}
+            shape = {"K": k, "N": n, "bits": bits, "block_size": block}
+            x = floats(2, 3, k)
+            name = f"MatMulNBits_{bits}_{block}"
+            zeros = quantized(n * -(-blocks * bits // 8))
+            # bits behind a row's last zero point are nobody's
+            one(name, "MatMulNBits", {"x": x}, given | {"z": zeros}, **shape)
+            if block == 16:
+                one(f"{name}_plain", "MatMulNBits", {"x": x}, given, **shape)
+                if bits == 4:
+                    one(f"{name}_float", "MatMulNBits", {"x": x}, given | {"z": np.abs(floats(n * blocks))}, **shape)
+                one(f"{name}_bias", "MatMulNBits", {"x": x}, given | {"c": floats(n)}, order=["x", "b", "s", "", "", "c"],
+                    **shape)
+
+
 def main():
-    for make in (activations, products, convolutions, norms, attentions):
+    for make in (activations, products, convolutions, norms, attentions, rotations, group_queries, quantized_products,
+                 quantized_elementwise, few_bits):
         make()
     write_all(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "microsoft", cases)
 
