@@ -7,13 +7,12 @@
 
 #include "graph/operator.h"
 
-hd_expand hd_expand_attention, hd_expand_bias_gelu, hd_expand_embed_layer_norm, hd_expand_fast_gelu;
-hd_expand hd_expand_causal_conv, hd_expand_rotary_embedding;
-hd_expand hd_expand_attention, hd_expand_bias_gelu, hd_expand_dequantize_linear;
-hd_expand hd_expand_dynamic_quantize_matmul, hd_expand_embed_layer_norm, hd_expand_fast_gelu;
-hd_expand hd_expand_fused_conv, hd_expand_fused_gemm, hd_expand_fused_matmul, hd_expand_gelu;
-hd_expand hd_expand_gemm_fast_gelu, hd_expand_group_query_attention;
-hd_expand hd_expand_matmul_integer_to_float, hd_expand_matmul_nbits;
+hd_expand hd_expand_attention, hd_expand_bias_gelu, hd_expand_causal_conv;
+hd_expand hd_expand_dequantize_linear, hd_expand_dynamic_quantize_matmul;
+hd_expand hd_expand_embed_layer_norm, hd_expand_fast_gelu, hd_expand_fused_conv;
+hd_expand hd_expand_fused_gemm, hd_expand_fused_matmul, hd_expand_gelu, hd_expand_gemm_fast_gelu;
+hd_expand hd_expand_group_query_attention, hd_expand_matmul_integer_to_float;
+hd_expand hd_expand_matmul_nbits, hd_expand_microsoft_rotary_embedding;
 hd_expand hd_expand_multi_head_attention, hd_expand_qgemm, hd_expand_qlinear_add;
 hd_expand hd_expand_qlinear_average_pool, hd_expand_qlinear_concat;
 hd_expand hd_expand_qlinear_global_average_pool, hd_expand_qlinear_leaky_relu;

@@ -72,7 +72,7 @@ static hd_value positions_of(hd_expansion *e, hd_value ids, hd_value count)
 }
 
 /* Inputs: x [B, S, N·D] or [B, N, S, D], positions, tables of cosines and sines. */
-void hd_expand_rotary_embedding(hd_expansion *e)
+void hd_expand_microsoft_rotary_embedding(hd_expansion *e)
 {
     const hd_operation *o = &e->operation;
     const int64_t heads = hd_operation_int(o, "num_heads", 0);
