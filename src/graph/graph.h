@@ -109,6 +109,10 @@ hd_graph *hd_graph_clone(const hd_graph *graph);
 /* Bytes of a graph's constants. */
 uint64_t hd_graph_count_constants(const hd_graph *graph);
 
+/* Writes each Scan as a Loop; see graph_scan.c. After a failure the graph is good for nothing but to be destroyed.
+ * HD_BAD_MODEL, HD_UNSUPPORTED, HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_graph_lower_scans(hd_graph *graph, hd_error *error);
+
 /* Promotes a graph that computes with half precision to float32:
  * - constants become float32, one by one, so that weights are packed as any others;
  * - inputs and outputs keep their declared types, with a Cast behind and before them;

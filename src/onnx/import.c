@@ -366,7 +366,8 @@ static hd_status check_inner(importer *import, const hd_onnx_scope_node *entry, 
     const hd_onnx_scope *second = entry->inner[1];
     char type[HD_ONNX_OPERATOR_SIZE];
     hd_onnx_node_operator(entry->node, type);
-    bool has_graphs = strcmp(type, "If") == 0 || strcmp(type, "Loop") == 0;
+    bool has_graphs =
+        strcmp(type, "If") == 0 || strcmp(type, "Loop") == 0 || strcmp(type, "Scan") == 0;
     if (!has_graphs && first != NULL) {
         return fail_node(import, entry->node, HD_BAD_MODEL, "the operator has no inner graphs");
     }
@@ -592,5 +593,5 @@ hd_status hd_onnx_import(const hd_onnx_origin *origin, hd_onnx_scope *root, hd_g
         status = import_scope(&import, root, graph->root);
     }
     hd_region_clear(&import.region);
-    return status;
+    return status == HD_OK ? hd_graph_lower_scans(graph, import.error) : status;
 }

@@ -331,7 +331,8 @@ static void place_nodes(inspector *self, const hd_plan *plan)
         return; /* further segments are not known: the survey's word stands */
     }
     for (size_t i = 0; i < result->nodes.count; i++) {
-        bool is_control = strcmp(nodes[i].type, "If") == 0 || strcmp(nodes[i].type, "Loop") == 0;
+        bool is_control = strcmp(nodes[i].type, "If") == 0 || strcmp(nodes[i].type, "Loop") == 0 ||
+                          strcmp(nodes[i].type, "Scan") == 0;
         nodes[i].device = is_control ? "cpu" : "merged";
     }
     for (size_t p = 0; p < plan->part_count; p++) {
