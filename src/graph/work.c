@@ -4,6 +4,7 @@
 
 #include "operation/convolution.h"
 #include "operation/einsum.h"
+#include "operation/forest.h"
 #include "operation/fused.h"
 #include "operation/linear_attention.h"
 #include "operation/quantized.h"
@@ -16,6 +17,7 @@
 #define MULTIPLY_ADD_OTHER 1.5  /* other types: one by one */
 #define FUNCTION_FLOAT     6.0  /* exp, tanh and their like of a float32 */
 #define FUNCTION_DOUBLE    40.0
+#define TREE_STEP          4.0  /* of a walk */
 #define FUNCTION_INTEGER   20.0 /* an integer's power or remainder */
 
 static double count_of(const hd_operand *operand)
@@ -317,6 +319,21 @@ double hd_work_of_grid_sample(const hd_operation *operation)
 double hd_work_of_sorting(const hd_operation *operation)
 {
     return elements_of(operation) * (8 + 4 * log2(count_of(&operation->inputs[0]) + 1));
+}
+
+/* Each row walks each tree, a step a level. */
+double hd_work_of_trees(const hd_operation *operation)
+{
+    const hd_forest *forest = operation->inputs[1].data;
+    if (forest == NULL) {
+        return elements_of(operation);
+    }
+    const hd_forest_tree *trees = hd_forest_section(forest, forest->trees);
+    double steps = 0;
+    for (uint32_t t = 0; t < forest->tree_count; t++) {
+        steps += trees[t].most_depth + 1;
+    }
+    return elements_of(operation) + dim_of(&operation->outputs[0], 0) * steps * TREE_STEP;
 }
 
 double hd_work_of(const hd_operation *operation)

@@ -114,9 +114,6 @@ static hd_status convert(const hd_onnx_origin *origin, hd_region *region,
         to->s = join_texts(region, &from->s, from->has_s ? 1 : 0);
         return to->s != NULL ? HD_OK : hd_fail(error, HD_OUT_OF_MEMORY, "no memory");
     case KIND(STRINGS):
-        if (from->n_strings > HD_ONNX_TEXT_LIMIT) {
-            return hd_fail(error, HD_UNSUPPORTED, "it has more than %u texts", HD_ONNX_TEXT_LIMIT);
-        }
         to->kind = HD_ATTRIBUTE_STRING;
         to->s = join_texts(region, from->strings, from->n_strings);
         return to->s != NULL ? HD_OK : hd_fail(error, HD_OUT_OF_MEMORY, "no memory");

@@ -19,6 +19,16 @@
 #define IR_VERSION_WITH_OVERRIDES 4 /* before, each initializer had to be among the inputs */
 #define IR_VERSION_MAX 14           /* the newest whose changes are known (onnx.proto, "Version") */
 
+/* Graphs inside are those of ONNX's own operators. */
+static bool has_own_operators(const Onnx__GraphProto *graph)
+{
+    bool found = false;
+    for (size_t i = 0; i < graph->n_node && !found; i++) {
+        found = hd_onnx_is_default_domain(graph->node[i]->domain);
+    }
+    return found;
+}
+
 hd_status hd_onnx_find_opset(const Onnx__ModelProto *model, int64_t *out, hd_error *error)
 {
     if (model->ir_version > IR_VERSION_MAX) {
@@ -39,6 +49,10 @@ hd_status hd_onnx_find_opset(const Onnx__ModelProto *model, int64_t *out, hd_err
         }
         is_given = true;
         *out = set->version;
+    }
+    if (!is_given && model->n_opset_import > 0 && !has_own_operators(model->graph)) {
+        *out = HD_ONNX_OPSET_MAX; /* it means nothing */
+        return HD_OK;
     }
     if (!is_given && model->ir_version >= IR_VERSION_WITH_OPSETS) {
         return hd_fail(error, HD_BAD_MODEL,

@@ -37,7 +37,6 @@ enum {
 #define FIELD_END 32
 #define VALUES    13u /* of a graph */
 #define RAW_DATA  9u
-#define TEXTS     9u /* of an attribute */
 
 static const unsigned char actions[MESSAGE_KIND_COUNT][FIELD_END] = {
     [MODEL] = {[1] = KEEP, [7] = INTO + GRAPH, [8] = INTO + OPERATOR_SET, [25] = INTO + FUNCTION},
@@ -112,7 +111,6 @@ typedef struct scanner {
     size_t list_length; /* where the length of the list of numbers stands that was written last */
     size_t list_end;
     uint32_t list_number; /* its field; 0: none that goes on */
-    uint32_t text_count;  /* in the attribute that is walked through */
     unsigned int depth;
     hd_error *error;
 } scanner;
@@ -312,14 +310,11 @@ static hd_status descend(scanner *scan, const field *f, message_kind kind)
     if (kind == TENSOR) {
         scan->extent_count = 0;
     }
-    uint32_t text_count = scan->text_count;
-    scan->text_count = kind == ATTRIBUTE ? 0 : text_count;
     status = scan_message(scan, kind, scan->reader.offset + f->size);
     if (status == HD_OK && kind == TENSOR) {
         status = put_extents(scan);
     }
     scan->depth--;
-    scan->text_count = text_count;
     scan->list_number = 0;
     if (status == HD_OK) {
         close_length(&scan->skeleton, at);
@@ -387,8 +382,7 @@ static hd_status scan_field(scanner *scan, message_kind kind, const field *f)
     } else if (scan->inspects && kind == MODEL && f->number >= 2 && f->number <= 5) {
         action = KEEP; /* producer, its version, domain, version */
     }
-    bool is_text = kind == ATTRIBUTE && f->number == TEXTS;
-    if (action == LEAVE || (is_text && ++scan->text_count > HD_ONNX_TEXT_LIMIT + 1)) {
+    if (action == LEAVE) {
         scan->reader.offset += f->size;
         return HD_OK;
     }

@@ -16,10 +16,7 @@
 #define HD_ONNX_NESTING_LIMIT 256u /* messages in one another; an If in an If takes three */
 /* each costs protobuf-c 300 bytes at most; the numbers of a list are one */
 #define HD_ONNX_FIELD_LIMIT ((size_t)4 << 20)
-/* of the texts of one attribute, one more is kept: no operator of ours has so many, and those of
- * others must not fill the memory */
-#define HD_ONNX_TEXT_LIMIT 64u
-#define HD_ONNX_SIZE_LIMIT ((size_t)256 << 20)
+#define HD_ONNX_SIZE_LIMIT  ((size_t)256 << 20)
 
 /* Where elements of a tensor lie in the source. */
 typedef struct hd_onnx_extent {

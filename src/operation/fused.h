@@ -36,6 +36,12 @@
  * "heddle.ToHost"        and back, to memory of the host that the device reaches. Both are steps of the device; where the
  *                       device is the host nobody makes them.
  *
+ * "heddle.Trees"         sums of the leaves that rows reach in decision trees. Inputs: rows, float32, float64, int32 or int64,
+ *                       [N, columns] or [columns]; a forest (operation/forest.h), constant. Output: [N, targets].
+ * "heddle.Scores"        labels and probabilities of a classifier. Inputs: sums, float32 [N, columns]; hd_scores
+ *                       (operation/scores.h), constant. Outputs: labels, int64 [N]; probabilities, float32 [N, columns].
+ *                       Both are made by expansions (graph/expansions), not by passes, and have no parameters.
+ *
  * "heddle.If", "heddle.Loop" are no operations but parts of a plan (graph/plan.h), which have no kernel.
  *
  * What each relies on, no operand but an attention's mask being repeated along any dimension: the shapes above, and

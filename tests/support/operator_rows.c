@@ -9,6 +9,12 @@
 
 #define DATA_LIMIT ((int64_t)1 << 20)
 
+/* A tree of one branch. */
+#define TREE                                                                                       \
+    "nodes_treeids=[0,0,0] nodes_nodeids=[0,1,2] nodes_featureids=[1,0,0] "                        \
+    "nodes_modes='BRANCH_LEQ,LEAF,LEAF' nodes_values=[0.5,0.0,0.0] nodes_truenodeids=[1,0,0] "     \
+    "nodes_falsenodeids=[2,0,0] nodes_missing_value_tracks_true=[1,0,0] "
+
 const operator_row operator_rows[] = {
     /* elementwise */
     {"Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid "
@@ -297,6 +303,26 @@ const operator_row operator_rows[] = {
     {"com.microsoft.MatMulNBits", "f2x40 u6x3x8 f18 u12", "K=40 N=6 bits=4 block_size=16", 0, 0},
     {"com.microsoft.MatMulNBits", "f2x40 u6x3x16 f18 f18 - f6", "K=40 N=6 bits=8 block_size=16", 0,
      0},
+    /* domain ai.onnx.ml */
+    {"ai.onnx.ml.TreeEnsembleRegressor", "f5x3",
+     TREE "target_treeids=[0,0] target_nodeids=[1,2] target_ids=[0,1] target_weights=[1.5,2.5] "
+          "n_targets=2 base_values=[0.5,1.5] aggregate_function='AVERAGE' post_transform='SOFTMAX'",
+     0, 0},
+    {"ai.onnx.ml.TreeEnsembleRegressor", "L5x3",
+     TREE "target_treeids=[0,0] target_nodeids=[1,2] target_ids=[0,0] "
+          "target_weights_as_tensor=f[1.5,2.5] aggregate_function='MIN'",
+     0, 0},
+    {"ai.onnx.ml.TreeEnsembleClassifier", "f5x3",
+     TREE "class_treeids=[0,0] class_nodeids=[1,2] class_ids=[0,1] class_weights=[1.5,2.5] "
+          "classlabels_int64s=[7,8,9] post_transform='LOGISTIC'",
+     2, 0},
+    {"ai.onnx.ml.TreeEnsemble", "f5x3",
+     "tree_roots=[0] nodes_featureids=[1,2] nodes_modes=u[0,6] nodes_splits=f[0.5,0] "
+     "nodes_truenodeids=[1,0] nodes_trueleafs=[0,1] nodes_falsenodeids=[1,2] "
+     "nodes_falseleafs=[1,1] "
+     "leaf_targetids=[0,1,0] leaf_weights=f[1.5,2.5,3.5] membership_values=f[0.25,0.5] n_targets=2 "
+     "aggregate_function=1 post_transform=0",
+     0, 0},
 };
 const size_t operator_row_count = sizeof operator_rows / sizeof operator_rows[0];
 
@@ -355,6 +381,30 @@ static void read_operand(const char *word, row_operand *out)
     }
 }
 
+/* Points a tensor's attribute into the case. */
+static void bind_tensor(row_case *c, size_t n)
+{
+    hd_tensor *tensor = &c->tensors[n];
+    tensor->data = tensor->dtype == HD_UINT8 ? (void *)c->bytes[n] : (void *)c->floats[n];
+    c->attributes[n].tensor = tensor;
+}
+
+/* "f[1,2]" or "u[1,2]" */
+static void read_tensor(row_case *c, size_t n, const char *value)
+{
+    hd_tensor *tensor = &c->tensors[n];
+    *tensor = (hd_tensor){.dtype = *value == 'u' ? HD_UINT8 : HD_FLOAT32, .rank = 1};
+    char *at = (char *)(uintptr_t)value + 2;
+    for (size_t i = 0; *at != ']' && *at != '\0'; at += *at == ',', i++) {
+        c->floats[n][i] = strtof(at, &at);
+        c->bytes[n][i] = (uint8_t)c->floats[n][i];
+        tensor->dims[0]++;
+    }
+    tensor->size = (size_t)tensor->dims[0] * hd_dtype_size(tensor->dtype);
+    c->attributes[n].kind = HD_ATTRIBUTE_TENSOR;
+    bind_tensor(c, n);
+}
+
 static void read_attribute(row_case *c, const char *word)
 {
     size_t n = c->attribute_count++, length = strcspn(word, "=");
@@ -366,6 +416,8 @@ static void read_attribute(row_case *c, const char *word)
         snprintf(c->texts[n], sizeof c->texts[n], "%.*s", (int)strcspn(value + 1, "'"), value + 1);
         attribute->kind = HD_ATTRIBUTE_STRING;
         attribute->s = c->texts[n];
+    } else if (*value == 'f' || *value == 'u') {
+        read_tensor(c, n, value);
     } else if (*value != '[') {
         bool is_float = strchr(value, '.') != NULL;
         attribute->kind = is_float ? HD_ATTRIBUTE_FLOAT : HD_ATTRIBUTE_INT;
@@ -410,6 +462,9 @@ void row_case_copy(row_case *to, const row_case *from)
     *to = *from;
     for (size_t i = 0; i < to->attribute_count; i++) {
         to->attributes[i].name = to->names[i];
+        if (to->attributes[i].tensor != NULL) {
+            bind_tensor(to, i);
+        }
         if (to->attributes[i].s != NULL) {
             to->attributes[i].s = to->texts[i];
         }

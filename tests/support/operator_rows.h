@@ -4,7 +4,8 @@
  * Inputs, with spaces between: a letter for the type (f float32, d float64, L int64, I int32, U uint32, B bool,
  * u uint8, c int8, h uint16, q int4, e float8e4m3fn), then
  * "2x3" a shape, nothing a scalar, "[1,2]" a list of these elements, "=3" a scalar of this element; "-" is left out.
- * Attributes: NAME=3, NAME=0.5, NAME=[1,2], NAME='text'. Shapes of a row name each size by a number of its own, where
+ * Attributes: NAME=3, NAME=0.5, NAME=[1,2], NAME='text', tensors NAME=f[1,2] (float32) and NAME=u[1,2]
+ * (uint8). Shapes of a row name each size by a number of its own, where
  * the operator lets them.
  *
  * Thread-safety: immutable; a case belongs to one thread. */
@@ -15,7 +16,7 @@
 #include "operation/operation.h"
 
 #define ROW_OPERAND_LIMIT   18
-#define ROW_ATTRIBUTE_LIMIT 8
+#define ROW_ATTRIBUTE_LIMIT 20
 #define ROW_ELEMENT_LIMIT   16
 
 typedef struct operator_row {
@@ -50,6 +51,8 @@ typedef struct row_case {
     char texts[ROW_ATTRIBUTE_LIMIT][48];
     int64_t ints[ROW_ATTRIBUTE_LIMIT][ROW_ELEMENT_LIMIT];
     float floats[ROW_ATTRIBUTE_LIMIT][ROW_ELEMENT_LIMIT];
+    uint8_t bytes[ROW_ATTRIBUTE_LIMIT][ROW_ELEMENT_LIMIT];
+    hd_tensor tensors[ROW_ATTRIBUTE_LIMIT];
 } row_case;
 
 /* Reads a row for the operator at *types, which moves behind it; false at the end. */

@@ -20,5 +20,7 @@ hd_expand hd_expand_qlinear_mul, hd_expand_qlinear_reduce_mean, hd_expand_qlinea
 hd_expand hd_expand_qlinear_softmax, hd_expand_qlinear_where, hd_expand_quantize_linear;
 hd_expand hd_expand_quick_gelu, hd_expand_rotary_embedding, hd_expand_simplified_layer_norm;
 hd_expand hd_expand_skip_layer_norm, hd_expand_skip_simplified_layer_norm;
+hd_expand hd_expand_tree_ensemble, hd_expand_tree_ensemble_classifier,
+    hd_expand_tree_ensemble_regressor;
 
 #endif

@@ -38,7 +38,8 @@ typedef struct hd_cpu_operator {
     X(matrix)                                                                                      \
     X(recurrent)                                                                                   \
     X(attention)                                                                                   \
-    X(quantization)
+    X(quantization)                                                                                \
+    X(trees)
 
 #define HD_CPU_FAMILY_DECLARE_(family) extern const hd_cpu_operator hd_cpu_operators_##family[];
 HD_CPU_FAMILY_LIST(HD_CPU_FAMILY_DECLARE_)
