@@ -109,6 +109,8 @@ hd_value hd_expand_range(hd_expansion *e, hd_value begin, hd_value end);
 /* value · factor, which is the value itself where factor is 1. */
 hd_value hd_expand_scale(hd_expansion *e, hd_value value, float factor);
 
+/* The operator that gives a value, where it is one of the block's last nodes; else HD_OP_NONE. */
+hd_operator_id hd_expand_producer(const hd_expansion *e, hd_value value);
 /* The rank that a constant or an input is declared with; -1: not known yet. */
 int hd_expand_rank(const hd_expansion *e, hd_value value);
 /* Whether a value has this rank, as a bool scalar that planning knows. */

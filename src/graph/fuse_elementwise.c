@@ -59,12 +59,12 @@ static void merge_inputs(const hd_planner *planner, chain_state *state, size_t n
             !hd_shape_equal(&input->shape, &planner->tensors[node->outputs[0]].shape) ||
             hd_planner_users(planner, node->inputs[i], &user, 1) != 1 ||
             steps + state->steps[p] > HD_ELEMENTWISE_MAX_STEPS ||
-            inputs + state->inputs[p] > HD_ELEMENTWISE_MAX_INPUTS) {
+            inputs + state->inputs[p] - 1 > HD_ELEMENTWISE_MAX_INPUTS) {
             continue;
         }
         state->merged[p] = true;
         steps += state->steps[p];
-        inputs += state->inputs[p];
+        inputs += state->inputs[p] - 1u; /* the tensor between them is none any more */
     }
     state->steps[n] = (uint8_t)steps;
     state->inputs[n] = (uint8_t)inputs;

@@ -23,11 +23,17 @@ static void give_layer_norm(hd_expansion *e, hd_value x, hd_value scale, hd_valu
     }
 }
 
-/* input + skip + bias; a bias may be left out. */
+/* input + skip + bias; a bias may be left out. It is added first to the one that is a product, with which it is fused. */
 static hd_value skip_sum(hd_expansion *e, hd_value bias)
 {
-    hd_value sum = hd_expand_2(e, HD_OP_ADD, e->inputs[0], e->inputs[1]);
-    return bias == HD_VALUE_NONE ? sum : hd_expand_2(e, HD_OP_ADD, sum, bias);
+    hd_value a = e->inputs[0], b = e->inputs[1];
+    if (bias == HD_VALUE_NONE) {
+        return hd_expand_2(e, HD_OP_ADD, a, b);
+    }
+    if (hd_expand_producer(e, b) == HD_OP_MATMUL) {
+        return hd_expand_2(e, HD_OP_ADD, a, hd_expand_2(e, HD_OP_ADD, b, bias));
+    }
+    return hd_expand_2(e, HD_OP_ADD, hd_expand_2(e, HD_OP_ADD, a, bias), b);
 }
 
 /* Inputs: input, skip, scale, bias of the norm, bias of the sum. Output 3: the sum. */
