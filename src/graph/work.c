@@ -247,6 +247,13 @@ double hd_work_of_attention(const hd_operation *operation)
            elements_of(operation);
 }
 
+double hd_work_of_multinomial(const hd_operation *operation)
+{
+    const double classes = dim_of(&operation->inputs[0], 1);
+    return count_of(&operation->inputs[0]) * FUNCTION_DOUBLE +
+           count_of(&operation->outputs[0]) * (FUNCTION_DOUBLE + log2(classes + 1));
+}
+
 double hd_work_of_linear_attention(const hd_operation *operation)
 {
     hd_linear_attention a;

@@ -76,6 +76,11 @@ const operator_row operator_rows[] = {
     {"CausalConvWithState", "f2x3x7 f3x1x4", NULL, 2, 0},
     {"TensorScatter", "f2x3x7x4 f2x3x2x4 L[1,5]", NULL, 0, 0},
     {"TensorScatter", "f2x7x4 f2x3x4 L[6,5]", "mode='circular' axis=1", 0, 0},
+    {"RandomNormal", "", "shape=[2,3] mean=1.5 scale=0.5", 0, 0},
+    {"RandomUniform", "", "shape=[2,3] seed=3.5 low=-1.5", 0, 0},
+    {"RandomNormalLike RandomUniformLike Bernoulli", "f2x3", "dtype=11", 0, 0},
+    {"RandomNormalLike RandomUniformLike Bernoulli", "f2x3", "seed=0.5", 0, 0},
+    {"Multinomial", "f2x3", "sample_size=5 dtype=7", 0, 0},
     /* movement */
     {"Reshape", "f2x3 L[3,2]", "allowzero=1", 0, 0},
     {"Reshape", "f2x3 L[-1,2]", NULL, 0, 0},

@@ -73,7 +73,7 @@ static void check_whole(const hd_operator *row)
 {
     bool is_control = (row->flags & HD_OPERATOR_CONTROL) != 0;
     size_t type_count = row->types == NULL ? 0 : strlen(row->types);
-    if (row->inputs.min > row->inputs.max || row->inputs.max == 0 || row->outputs == 0) {
+    if (row->inputs.min > row->inputs.max || row->outputs == 0) {
         fail_msg("%s: its numbers of operands do not fit", row->name);
     }
     if ((is_control || row->expand != NULL) != (row->infer == NULL)) {
@@ -89,7 +89,8 @@ static void check_whole(const hd_operator *row)
         (type_count > 0 && strspn(row->types, "TILBF*") != type_count)) {
         fail_msg("%s: its types are no letters for its inputs", row->name);
     }
-    if (row->half.input >= row->inputs.max || (row->half.first_only && row->outputs == 1)) {
+    if ((row->half.input >= row->inputs.max && !row->half.never) ||
+        (row->half.first_only && row->outputs == 1)) {
         fail_msg("%s: its half rule names operands that it has not", row->name);
     }
     const size_t indices = row->indices == HD_INDICES_OF_STARTS ? 2 : 1;

@@ -38,6 +38,7 @@ typedef struct hd_cpu_operator {
     X(matrix)                                                                                      \
     X(recurrent)                                                                                   \
     X(attention)                                                                                   \
+    X(random)                                                                                      \
     X(quantization)                                                                                \
     X(trees)
 
