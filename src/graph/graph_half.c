@@ -286,6 +286,32 @@ static bool take_constant(half_state *state, const hd_node *node)
     return true;
 }
 
+/* BitCast takes the bits that the file's types have: halves are made for it, and what it makes of halves is promoted. */
+static hd_status append_bit_cast(half_state *state, hd_block *block, const hd_node *node)
+{
+    const hd_dtype from = half_of_input(state, node, 0), to = half_of_output(state, node, 0);
+    hd_value input = node->inputs[0], output = node->outputs[0];
+    hd_status status = HD_OK;
+    if (from != HD_DTYPE_NONE) {
+        input = hd_graph_new_value(state->graph, "");
+        status = input == HD_VALUE_NONE
+                     ? out_of_memory(state)
+                     : append_cast(state, block, node->name, node->inputs[0], input, from);
+    }
+    if (status == HD_OK && to != HD_DTYPE_NONE) {
+        output = hd_graph_new_value(state->graph, "");
+        status = output == HD_VALUE_NONE ? out_of_memory(state) : HD_OK;
+    }
+    if (status == HD_OK) {
+        status =
+            hd_graph_append_id(state->graph, block, HD_OP_BIT_CAST, node->name, &input, 1, &output,
+                               1, node->attributes, node->attribute_count, NULL, state->error);
+    }
+    return status == HD_OK && to != HD_DTYPE_NONE
+               ? append_cast(state, block, node->name, output, node->outputs[0], HD_FLOAT32)
+               : status;
+}
+
 static hd_status promote_block(half_state *state, hd_block *block);
 
 static hd_status promote_node(half_state *state, hd_block *block, const hd_node *node)
@@ -302,6 +328,10 @@ static hd_status promote_node(half_state *state, hd_block *block, const hd_node 
     hd_dtype half = half_of_output(state, node, 0);
     if (half != HD_DTYPE_NONE && (node_is(node, HD_OP_CAST) || node_is(node, HD_OP_CAST_LIKE))) {
         return append_rounding(state, block, node, half);
+    }
+    if (node_is(node, HD_OP_BIT_CAST) &&
+        (half != HD_DTYPE_NONE || half_of_input(state, node, 0) != HD_DTYPE_NONE)) {
+        return append_bit_cast(state, block, node);
     }
     hd_status status = promote_attributes(state, node);
     if (status != HD_OK) {
