@@ -241,6 +241,12 @@ const char *hd_rows_first(const hd_row_node *node, size_t index, uint32_t axis)
     return axis == 0 && is_stacked_at(node, 0, 0) && rest_is_uniform(node, 1) ? NULL : mixes;
 }
 
+const char *hd_rows_lookup(const hd_row_node *node, size_t index, uint32_t axis)
+{
+    (void)index;
+    return is_stacked_at(node, 0, axis) && rest_is_uniform(node, 1) ? NULL : mixes;
+}
+
 const char *hd_rows_grid_sample(const hd_row_node *node, size_t index, uint32_t axis)
 {
     (void)index;

@@ -37,6 +37,7 @@ hd_row_rule hd_rows_argument, hd_rows_batch_norm, hd_rows_concat, hd_rows_cumula
 hd_row_rule hd_rows_elementwise, hd_rows_expand, hd_rows_first, hd_rows_gather,
     hd_rows_gather_elements;
 hd_row_rule hd_rows_gemm, hd_rows_grid_sample, hd_rows_images, hd_rows_layer_norm, hd_rows_lp_norm;
+hd_row_rule hd_rows_lookup;
 hd_row_rule hd_rows_one_hot, hd_rows_pad, hd_rows_product, hd_rows_recurrent, hd_rows_reduction;
 hd_row_rule hd_rows_resize, hd_rows_slice, hd_rows_softmax, hd_rows_split, hd_rows_tile;
 hd_row_rule hd_rows_top_k, hd_rows_transpose, hd_rows_triangle, hd_rows_view;

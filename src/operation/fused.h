@@ -38,9 +38,12 @@
  *
  * "heddle.Trees"         sums of the leaves that rows reach in decision trees. Inputs: rows, float32, float64, int32 or int64,
  *                       [N, columns] or [columns]; a forest (operation/forest.h), constant. Output: [N, targets].
+ * "heddle.Lookup"        the place of each element among keys, the number of keys where it is none of them. Inputs: elements
+ *                       of any shape; keys of the same type [count], sorted as operation/lookup.h has it. Output: int64, of the
+ *                       elements' shape.
  * "heddle.Scores"        labels and probabilities of a classifier. Inputs: sums, float32 [N, columns]; hd_scores
  *                       (operation/scores.h), constant. Outputs: labels, int64 [N]; probabilities, float32 [N, columns].
- *                       Both are made by expansions (graph/expansions), not by passes, and have no parameters.
+ *                       These are made by expansions (graph/expansions), not by passes, and have no parameters.
  *
  * "heddle.If", "heddle.Loop" are no operations but parts of a plan (graph/plan.h), which have no kernel.
  *

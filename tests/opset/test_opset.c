@@ -1,6 +1,7 @@
 /* usage: opset_test_opset [NAME...]
  *
- * Runs the cases in tests/opset/cases/, which make.py made for opsets 18 to 21, and in microsoft/, which
+ * Runs the cases in tests/opset/cases/, which make.py made for opsets from 18 on, in learned/, which make_learned.py made
+ * of scikit-learn's, LightGBM's and XGBoost's models and domain ai.onnx.ml, and in microsoft/, which
  * make_microsoft.py made for operators of domain com.microsoft, and compares with onnxruntime's outputs. Fails when a case that expected_failures.txt does not list
  * fails, and when a listed one passes. */
 #include <dirent.h>
@@ -15,7 +16,7 @@
 #define EXPECTED_LIST ROOT "expected_failures.txt"
 #define SUFFIX        ".case"
 
-static const char *const folders[] = {ROOT "cases", ROOT "microsoft"};
+static const char *const folders[] = {ROOT "cases", ROOT "learned", ROOT "microsoft"};
 #define FOLDER_COUNT (sizeof folders / sizeof folders[0])
 
 static const model_tolerance tolerance = {.relative = 1e-3, .absolute = 1e-6, .of_peak = 1e-5};

@@ -9,12 +9,6 @@
 
 #define DATA_LIMIT ((int64_t)1 << 20)
 
-/* A tree of one branch. */
-#define TREE                                                                                       \
-    "nodes_treeids=[0,0,0] nodes_nodeids=[0,1,2] nodes_featureids=[1,0,0] "                        \
-    "nodes_modes='BRANCH_LEQ,LEAF,LEAF' nodes_values=[0.5,0.0,0.0] nodes_truenodeids=[1,0,0] "     \
-    "nodes_falsenodeids=[2,0,0] nodes_missing_value_tracks_true=[1,0,0] "
-
 const operator_row operator_rows[] = {
     /* elementwise */
     {"Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid "
@@ -308,26 +302,7 @@ const operator_row operator_rows[] = {
     {"com.microsoft.MatMulNBits", "f2x40 u6x3x8 f18 u12", "K=40 N=6 bits=4 block_size=16", 0, 0},
     {"com.microsoft.MatMulNBits", "f2x40 u6x3x16 f18 f18 - f6", "K=40 N=6 bits=8 block_size=16", 0,
      0},
-    /* domain ai.onnx.ml */
-    {"ai.onnx.ml.TreeEnsembleRegressor", "f5x3",
-     TREE "target_treeids=[0,0] target_nodeids=[1,2] target_ids=[0,1] target_weights=[1.5,2.5] "
-          "n_targets=2 base_values=[0.5,1.5] aggregate_function='AVERAGE' post_transform='SOFTMAX'",
-     0, 0},
-    {"ai.onnx.ml.TreeEnsembleRegressor", "L5x3",
-     TREE "target_treeids=[0,0] target_nodeids=[1,2] target_ids=[0,0] "
-          "target_weights_as_tensor=f[1.5,2.5] aggregate_function='MIN'",
-     0, 0},
-    {"ai.onnx.ml.TreeEnsembleClassifier", "f5x3",
-     TREE "class_treeids=[0,0] class_nodeids=[1,2] class_ids=[0,1] class_weights=[1.5,2.5] "
-          "classlabels_int64s=[7,8,9] post_transform='LOGISTIC'",
-     2, 0},
-    {"ai.onnx.ml.TreeEnsemble", "f5x3",
-     "tree_roots=[0] nodes_featureids=[1,2] nodes_modes=u[0,6] nodes_splits=f[0.5,0] "
-     "nodes_truenodeids=[1,0] nodes_trueleafs=[0,1] nodes_falsenodeids=[1,2] "
-     "nodes_falseleafs=[1,1] "
-     "leaf_targetids=[0,1,0] leaf_weights=f[1.5,2.5,3.5] membership_values=f[0.25,0.5] n_targets=2 "
-     "aggregate_function=1 post_transform=0",
-     0, 0},
+#include "operator_rows_learned.inc"
 };
 const size_t operator_row_count = sizeof operator_rows / sizeof operator_rows[0];
 

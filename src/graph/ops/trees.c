@@ -1,6 +1,7 @@
 /* Inference of what classical models are written out in: "heddle.Trees", "heddle.Scores" (operation/fused.h). */
 #include "graph/ops/inference.h"
 #include "operation/forest.h"
+#include "operation/lookup.h"
 #include "operation/scores.h"
 
 hd_infer_result hd_infer_trees(hd_operation *operation, size_t *needed_input, hd_error *error)
@@ -29,6 +30,20 @@ hd_infer_result hd_infer_trees(hd_operation *operation, size_t *needed_input, hd
         forest->keeps_type && rows->dtype == HD_FLOAT64 ? HD_FLOAT64 : HD_FLOAT32;
     operation->outputs[0].shape =
         (hd_shape){.rank = 2, .dims = {rank == 1 ? 1 : rows->shape.dims[0], forest->target_count}};
+    return HD_INFER_DONE;
+}
+
+hd_infer_result hd_infer_lookup(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    const hd_operand *elements = &operation->inputs[0], *keys = &operation->inputs[1];
+    if (elements->dtype != keys->dtype || !hd_lookup_takes(keys->dtype) || keys->shape.rank != 1) {
+        hd_operation_fail(operation, error, HD_BAD_MODEL, "it looks for %s among keys of %s",
+                          hd_dtype_name(elements->dtype), hd_dtype_name(keys->dtype));
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = HD_INT64;
+    operation->outputs[0].shape = elements->shape;
     return HD_INFER_DONE;
 }
 
