@@ -1,8 +1,9 @@
 /* usage: opset_test_opset [NAME...]
  *
- * Runs the cases in tests/opset/cases/, which make.py made for opsets from 18 on, in learned/, which make_learned.py made
- * of scikit-learn's, LightGBM's and XGBoost's models and domain ai.onnx.ml, and in microsoft/, which
- * make_microsoft.py made for operators of domain com.microsoft, and compares with onnxruntime's outputs. Fails when a case that expected_failures.txt does not list
+ * Runs the cases in tests/opset/cases/, which make.py made for opsets 18 to 21, in newer/, which make_newer.py made for
+ * opsets 22 to 28, in learned/, which make_learned.py made of scikit-learn's, LightGBM's and XGBoost's models and domain
+ * ai.onnx.ml, and in microsoft/, which make_microsoft.py made for operators of domain com.microsoft, and compares with
+ * the outputs in them: onnxruntime's, or of newer ones onnx's. Fails when a case that expected_failures.txt does not list
  * fails, and when a listed one passes. */
 #include <dirent.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #define EXPECTED_LIST ROOT "expected_failures.txt"
 #define SUFFIX        ".case"
 
-static const char *const folders[] = {ROOT "cases", ROOT "learned", ROOT "microsoft"};
+static const char *const folders[] = {ROOT "cases", ROOT "learned", ROOT "microsoft", ROOT "newer"};
 #define FOLDER_COUNT (sizeof folders / sizeof folders[0])
 
 static const model_tolerance tolerance = {.relative = 1e-3, .absolute = 1e-6, .of_peak = 1e-5};
