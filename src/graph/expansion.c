@@ -155,7 +155,9 @@ hd_value hd_expand_constant(hd_expansion *e, hd_dtype dtype, const hd_shape *sha
     void *copy = e->status == HD_OK ? hd_alloc_aligned(size) : NULL;
     hd_value made = HD_VALUE_NONE;
     if (copy != NULL) {
-        memcpy(copy, data, size);
+        if (size > 0) {
+            memcpy(copy, data, size);
+        }
         made = hd_graph_new_constant(e->graph, "", dtype, shape, copy);
     }
     if (made == HD_VALUE_NONE) {

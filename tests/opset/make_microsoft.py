@@ -374,9 +374,110 @@ def few_bits():
                     **shape)
 
 
+def run(op, inputs, outputs, version=17, **attributes):
+    """What onnxruntime computes for a node of ONNX's own."""
+    node = helper.make_node(op, list(inputs), outputs, **attributes)
+    graph = helper.make_graph([node], op, [declare(n, a, False) for n, a in inputs.items()],
+                              [onnx.ValueInfoProto(name=n) for n in outputs])
+    model = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", version)])
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, inputs)
+
+
+def quantized_networks():
+    b, s, n, d, p = 2, 5, 2, 4, 3
+    h = n * d
+    for kind in (np.uint8, np.int8):
+        w, c = quantized(h, 3 * h, dtype=kind), floats(3 * h)
+        middle = 128 if kind == np.uint8 else 0
+        many = {"ws": np.abs(floats(3 * h)) / 99 + np.float32(0.001), "wz": np.full(3 * h, middle, kind)}
+        for which, scale in (("one", {"ws": np.float32(0.01), "wz": np.array(middle + 3, kind)}), ("many", many)):
+            inputs = {"x": quantized(b, s, h)}
+            given = {"w": w, "c": c, "xs": np.float32(0.02), "xz": np.uint8(120), **scale}
+            name = f"QAttention_{kind.__name__}_{which}"
+            if which == "many" and kind == np.uint8:
+                continue
+            one(name, "QAttention", inputs, given, order=["x", "w", "c", "xs", "ws", "", "xz", "wz"], num_heads=n)
+            mask = np.array([3, 5], np.int32)
+            one(f"{name}_mask", "QAttention", inputs | {"m": mask}, given, num_heads=n, unidirectional=1,
+                order=["x", "w", "c", "xs", "ws", "m", "xz", "wz"])
+            one(f"{name}_past", "QAttention", inputs | {"past": floats(2, b, n, p, d)}, given, ("y", "present"),
+                order=["x", "w", "c", "xs", "ws", "", "xz", "wz", "past"], num_heads=n, unidirectional=1)
+        x, steps, width, size = floats(4, b, 6), 4, 6, 5
+        for directions in (1, 2):
+            w, r = quantized(directions, width, 4 * size, dtype=kind), quantized(directions, size, 4 * size, dtype=kind)
+            ws, rs = np.abs(floats(directions)) / 99, np.abs(floats(directions, 4 * size)) / 99
+            wz, rz = quantized(directions, dtype=kind), quantized(directions, 4 * size, dtype=kind)
+            bias = floats(directions, 8 * size)
+            full = [((q.astype(np.float32) - z.astype(np.float32)) * z_scale).swapaxes(1, 2)
+                    for q, z, z_scale in ((w, wz.reshape(-1, 1, 1), ws.reshape(-1, 1, 1)), (r, rz[:, None], rs[:, None]))]
+            attributes = {"hidden_size": size, "direction": ("forward", "bidirectional")[directions - 1]}
+            outputs = ("y", "y_h", "y_c")
+            expected = run("LSTM", {"x": x, "w": np.ascontiguousarray(full[0]), "r": np.ascontiguousarray(full[1]),
+                                    "b": bias}, outputs, **attributes)
+            one(f"DynamicQuantizeLSTM_{kind.__name__}_{directions}", "DynamicQuantizeLSTM", {"x": x},
+                {"w": w, "r": r, "b": bias, "ws": ws, "wz": wz, "rs": rs, "rz": rz}, outputs,
+                ["x", "w", "r", "b", "", "", "", "", "ws", "wz", "rs", "rz"], expected, **attributes)
+    ids, segments = random.integers(0, 9, (2, 4), np.int32), random.integers(0, 2, (2, 4), np.int32)
+    given = {"w": quantized(9, 8), "p": quantized(6, 8), "t": quantized(2, 8), "g": quantized(8), "b": quantized(8)}
+    scales = {f"{k}s": np.float32(0.01 * (i + 1)) for i, k in enumerate("wptgb")}
+    zeros = {f"{k}z": np.uint8(120 + i) for i, k in enumerate("wptgb")}
+    one("QEmbedLayerNormalization", "QEmbedLayerNormalization",
+        {"ids": ids, "segments": segments, "m": np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int32)}, given | scales | zeros,
+        ("y", "index"), ["ids", "segments", *"wptgb", "m", *scales, *zeros])
+    few = {k: v for k, v in (given | scales | zeros).items() if k[0] != "t"}
+    one("QEmbedLayerNormalization_few", "QEmbedLayerNormalization", {"ids": ids}, few, ("y", "index"),
+        ["ids", "", "w", "p", "", "g", "b", "", "ws", "ps", "", "gs", "bs", "wz", "pz", "", "gz", "bz"])
+    image = {"x": quantized(1, 5, 6, 4)}
+    conv = {"xs": np.float32(0.02), "xz": np.uint8(120), "w": quantized(6, 2, 3, 3, dtype=np.int8),
+            "ws": np.abs(floats(6)) / 99, "wz": np.zeros(6, np.int8), "ys": np.float32(0.05), "yz": np.uint8(110),
+            "b": random.integers(-999, 999, 6).astype(np.int32)}
+    one("QLinearConv_last", "QLinearConv", image, conv, channels_last=1, group=2, pads=[1, 1, 1, 1])
+    one("QLinearConv_first", "QLinearConv", {"x": quantized(1, 4, 5, 6)}, conv, group=2, strides=[2, 1])
+
+
+def helpers():
+    x = floats(2, 3, 8)
+    one("BiasAdd", "BiasAdd", {"x": x, "s": 2 * x}, {"b": np.ones(8, np.float32)}, order=["x", "b", "s"],
+        expected=[3 * x + 1])
+    one("BiasDropout", "BiasDropout", {"x": x, "r": x}, {"b": np.ones(8, np.float32)}, order=["x", "b", "r"],
+        expected=[2 * x + 1])
+    one("BiasSplitGelu", "BiasSplitGelu", {"x": x}, {"b": np.full(8, 9, np.float32)},
+        expected=[((x + 9)[..., :4] * (x + 9)[..., 4:]).astype(np.float32)])
+    one("ExpandDims", "ExpandDims", {"x": x}, {"a": np.array(-2, np.int32)})
+    one("GatherND", "GatherND", {"x": x}, {"i": np.array([[1, 2], [0, 1]], np.int32)})
+    one("Trilu", "Trilu", {"x": floats(2, 4, 5)}, {"k": np.array(1, np.int64)}, upper=0)
+    one("Range", "Range", {"x": np.array([2], np.int64)}, {"e": np.array([7], np.int64)})
+    one("Range_step", "Range", {"x": np.array(2, np.float32)}, {"e": np.float32(-3), "d": np.float32(-1.5)})
+    one("Pad", "Pad", {"x": floats(3, 4)}, {"p": np.array([1, 0, 2, 1], np.int64), "v": np.array([0.5], np.float32)})
+    one("Pad_reflect", "Pad", {"x": floats(3, 4)}, {"p": np.array([1, 0, 2, 1], np.int64)}, mode="reflect")
+    one("Unique", "Unique", {"x": np.array([3, 1, 3, 2, 1], np.float32)}, outputs=("y", "i", "c"))
+    x = quantized(1, 6, 7, 4)
+    one("NhwcMaxPool", "NhwcMaxPool", {"x": x}, kernel_shape=[3, 2], pads=[1, 0, 1, 1], strides=[2, 1])
+    x, w, b = floats(1, 6, 7, 4), floats(8, 2, 3, 3), floats(8)
+    first = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    y = run("Conv", {"x": first, "w": w, "b": b}, ["y"], group=2, pads=[1, 1, 0, 0])[0]
+    one("NhwcConv", "NhwcConv", {"x": x}, {"w": w, "b": b}, group=2, pads=[1, 1, 0, 0],
+        expected=[np.ascontiguousarray(y.transpose(0, 2, 3, 1))])
+
+    def group_norm(x, g, b, groups, silu):
+        parts = x.reshape(*x.shape[:3], groups, -1).astype(np.float64)
+        mean, deviation = (f(parts, axis=(1, 2, 4), keepdims=True) for f in (np.mean, np.std))
+        y = ((parts - mean) / np.sqrt(deviation ** 2 + 1e-5)).reshape(x.shape) * g + b
+        return (y / (1 + np.exp(-y)) if silu else y).astype(np.float32)
+    x, g, b = floats(2, 3, 4, 8), floats(8), floats(8)
+    for silu in (0, 1):
+        one(f"GroupNorm_{silu}", "GroupNorm", {"x": x}, {"g": g, "b": b}, groups=4, activation=silu,
+            expected=[group_norm(x, g, b, 4, silu)])
+    skip, c = floats(2, 8), floats(8)
+    total = x + skip[:, None, None] + c
+    one("SkipGroupNorm", "SkipGroupNorm", {"x": x, "s": skip}, {"g": g, "b": b, "c": c}, ("y", "sum"),
+        ["x", "g", "b", "s", "c"], [group_norm(total, g, b, 4, 1), total], groups=4, activation=1)
+
+
 def main():
     for make in (activations, products, convolutions, norms, attentions, rotations, group_queries, quantized_products,
-                 quantized_elementwise, few_bits):
+                 quantized_elementwise, few_bits,
+                 quantized_networks, helpers):
         make()
     write_all(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "microsoft", cases)
 

@@ -303,6 +303,50 @@ const operator_row operator_rows[] = {
     {"com.microsoft.MatMulNBits", "f2x40 u6x3x16 f18 f18 - f6", "K=40 N=6 bits=8 block_size=16", 0,
      0},
 #include "operator_rows_learned.inc"
+    /* domain ai.onnx.ml */
+    {"ai.onnx.ml.TreeEnsembleRegressor", "f5x3",
+     TREE "target_treeids=[0,0] target_nodeids=[1,2] target_ids=[0,1] target_weights=[1.5,2.5] "
+          "n_targets=2 base_values=[0.5,1.5] aggregate_function='AVERAGE' post_transform='SOFTMAX'",
+     0, 0},
+    {"ai.onnx.ml.TreeEnsembleRegressor", "L5x3",
+     TREE "target_treeids=[0,0] target_nodeids=[1,2] target_ids=[0,0] "
+          "target_weights_as_tensor=f[1.5,2.5] aggregate_function='MIN'",
+     0, 0},
+    {"ai.onnx.ml.TreeEnsembleClassifier", "f5x3",
+     TREE "class_treeids=[0,0] class_nodeids=[1,2] class_ids=[0,1] class_weights=[1.5,2.5] "
+          "classlabels_int64s=[7,8,9] post_transform='LOGISTIC'",
+     2, 0},
+    {"ai.onnx.ml.TreeEnsemble", "f5x3",
+     "tree_roots=[0] nodes_featureids=[1,2] nodes_modes=u[0,6] nodes_splits=f[0.5,0] "
+     "nodes_truenodeids=[1,0] nodes_trueleafs=[0,1] nodes_falsenodeids=[1,2] "
+     "nodes_falseleafs=[1,1] "
+     "leaf_targetids=[0,1,0] leaf_weights=f[1.5,2.5,3.5] membership_values=f[0.25,0.5] n_targets=2 "
+     "aggregate_function=1 post_transform=0",
+     0, 0},
+    {"com.microsoft.QAttention", "u2x5x8 c8x24 f24 f=0.5 f24 I2 u=3 c24 f2x2x2x3x4",
+     "num_heads=2 unidirectional=1", 2, 0},
+    {"com.microsoft.QAttention", "u2x5x8 u8x24 f24 f=0.5 f=0.25 - u=3 u=1", "num_heads=2", 2, 0},
+    {"com.microsoft.QEmbedLayerNormalization",
+     "I2x4 I2x4 u9x8 u6x8 u9x8 u8 u8 I2x4 f=0.5 f=0.5 f=0.5 f=0.5 f=0.5 u=1 u=1 u=1 u=1 u=1",
+     "epsilon=0.5", 2, 0},
+    {"com.microsoft.DynamicQuantizeLSTM", "f4x2x6 c2x6x20 c2x5x20 f2x40 - - - - f2 c2 f2x20 c2x20",
+     "hidden_size=5 direction='bidirectional'", 3, 0},
+    {"com.microsoft.QLinearConv", "u1x5x6x4 f=0.5 u=3 c6x2x3x3 f6 c6 f=0.5 u=1 I6",
+     "channels_last=1 group=2 pads=[1,1,1,1]", 0, 0},
+    {"com.microsoft.BiasAdd com.microsoft.BiasDropout", "f2x3x8 f8 f2x3x8", NULL, 1, 0},
+    {"com.microsoft.BiasSplitGelu", "f2x3x8 f8", NULL, 0, 0},
+    {"com.microsoft.ExpandDims", "f2x3 I=-1", NULL, 0, 0},
+    {"com.microsoft.GatherND", "f2x3x4 I1x2", NULL, 0, 0},
+    {"com.microsoft.Trilu", "f2x3x4 L=1", "upper=0", 0, 0},
+    {"com.microsoft.Range", "f=2 f=7 f=1.5", NULL, 0, 0},
+    {"com.microsoft.Range", "L=2 L=7", NULL, 0, 0},
+    {"com.microsoft.Pad", "f3x4 L[1,0,2,1] f=0.5", NULL, 0, 0},
+    {"com.microsoft.Unique", "f5", NULL, 3, 0},
+    {"com.microsoft.NhwcMaxPool", "u1x6x7x4", "kernel_shape=[3,2] pads=[1,0,1,1] strides=[2,1]", 0,
+     0},
+    {"com.microsoft.NhwcConv", "f1x6x7x4 f8x2x3x3 f8", "group=2 pads=[1,1,0,0]", 0, 0},
+    {"com.microsoft.GroupNorm", "f2x3x4x8 f8 f8", "groups=4 activation=1", 0, 0},
+    {"com.microsoft.SkipGroupNorm", "f2x3x4x8 f8 f8 f2x8 f8", "groups=4 activation=0", 2, 0},
 };
 const size_t operator_row_count = sizeof operator_rows / sizeof operator_rows[0];
 

@@ -1,6 +1,7 @@
-/* Attention and MultiHeadAttention of domain com.microsoft (github.com/microsoft/onnxruntime, docs/ContribOperators.md). */
+/* Attention, QAttention and MultiHeadAttention of domain com.microsoft (github.com/microsoft/onnxruntime, docs/ContribOperators.md). */
 #include "graph/expansions/attention_parts.h"
 #include "graph/expansions/expansions.h"
+#include "graph/expansions/quantized_parts.h"
 
 static float filter_of(const hd_expansion *e)
 {
@@ -50,14 +51,50 @@ static hd_value columns_of(hd_expansion *e, hd_value x, int64_t begin, int64_t e
     return hd_expand_slice(e, x, -1, hd_expand_list(e, &begin, 1), hd_expand_list(e, &end, 1));
 }
 
+/* A matrix and what belongs to its columns. */
+typedef struct projection {
+    hd_value weights, bias;
+    hd_value input_scale,
+        input_zero;       /* of quantized operands; HD_VALUE_NONE: these are not quantized */
+    hd_value scale, zero; /* of the weights, each one number or one a column */
+} projection;
+
+static hd_value multiply(hd_expansion *e, const projection *p)
+{
+    const hd_value input = e->inputs[0];
+    return p->input_scale == HD_VALUE_NONE
+               ? hd_expand_sum(e, hd_expand_2(e, HD_OP_MATMUL, input, p->weights), p->bias)
+               : hd_expand_integer_product(e, input, p->weights, p->input_scale, p->scale,
+                                           p->input_zero, p->zero, p->bias);
+}
+
+/* What belongs to columns [begin, end): all of it where it is one number for all. */
+static hd_value columns_if_many(hd_expansion *e, hd_value x, int64_t begin, int64_t end)
+{
+    const hd_graph_value *known = &e->graph->values[x];
+    const bool is_one =
+        x == HD_VALUE_NONE || (known->has_rank && hd_shape_count(&known->shape) == 1);
+    return is_one ? x : columns_of(e, x, begin, end);
+}
+
+static projection columns_of_projection(hd_expansion *e, const projection *p, int64_t begin,
+                                        int64_t end)
+{
+    projection part = *p;
+    part.weights = columns_of(e, p->weights, begin, end);
+    part.bias = p->bias == HD_VALUE_NONE ? p->bias : columns_of(e, p->bias, begin, end);
+    part.scale = columns_if_many(e, p->scale, begin, end);
+    part.zero = columns_if_many(e, p->zero, begin, end);
+    return part;
+}
+
 /* input · weights + bias, taken apart into q, k and v [B, S, ..]. Constant weights are taken apart themselves, so that
  * nothing is to be moved when the model runs. */
-static void project(hd_expansion *e, hd_value out[3])
+static void project(hd_expansion *e, const projection *p, hd_value out[3])
 {
     size_t size_count;
     const int64_t *sizes = hd_operation_ints(&e->operation, "qkv_hidden_sizes", &size_count);
-    const hd_value input = e->inputs[0], weights = e->inputs[1], bias = e->inputs[2];
-    const hd_graph_value *known = &e->graph->values[weights];
+    const hd_graph_value *known = &e->graph->values[p->weights];
     if (size_count != 0 && size_count != 3) {
         hd_expand_fail(e, HD_BAD_MODEL, "its attribute 'qkv_hidden_sizes' has %zu numbers, not 3",
                        size_count);
@@ -67,14 +104,12 @@ static void project(hd_expansion *e, hd_value out[3])
         bool fits = find_columns(e, known->shape.dims[1], size_count == 3 ? sizes : NULL, ends);
         for (size_t i = 0; i < 3 && fits; i++) {
             int64_t begin = i == 0 ? 0 : ends[i - 1];
-            out[i] = hd_expand_2(e, HD_OP_MATMUL, input, columns_of(e, weights, begin, ends[i]));
-            if (bias != HD_VALUE_NONE) {
-                out[i] = hd_expand_2(e, HD_OP_ADD, out[i], columns_of(e, bias, begin, ends[i]));
-            }
+            projection part = columns_of_projection(e, p, begin, ends[i]);
+            out[i] = multiply(e, &part);
         }
         return;
     }
-    hd_value all = hd_expand_sum(e, hd_expand_2(e, HD_OP_MATMUL, input, weights), bias);
+    hd_value all = multiply(e, p);
     hd_attribute attributes[2] = {hd_expand_int("axis", -1), hd_expand_int("num_outputs", 3)};
     hd_value split[2] = {all, HD_VALUE_NONE};
     if (size_count == 3) {
@@ -144,8 +179,24 @@ void hd_expand_attention(hd_expansion *e)
     if (hd_expand_has(e, PAST_LENGTH)) {
         hd_expand_fail(e, HD_UNSUPPORTED, "its input past_sequence_length is not supported");
     }
-    project(e, qkv);
+    projection p = {.weights = e->inputs[WEIGHTS], .bias = e->inputs[BIAS]};
+    project(e, &p, qkv);
     attend_with_past(e, qkv, e->inputs[MASK], e->inputs[PAST], e->inputs[ATTENTION_BIAS]);
+}
+
+void hd_expand_qattention(hd_expansion *e)
+{
+    enum { INPUT, WEIGHTS, BIAS, SCALE, WEIGHT_SCALE, MASK, ZERO, WEIGHT_ZERO, PAST };
+    hd_value qkv[3] = {HD_VALUE_NONE};
+    projection p = {.weights = e->inputs[WEIGHTS],
+                    .bias = e->inputs[BIAS],
+                    .input_scale = e->inputs[SCALE],
+                    .input_zero = e->inputs[ZERO],
+                    .scale = e->inputs[WEIGHT_SCALE],
+                    .zero = e->inputs[WEIGHT_ZERO]};
+    refuse_what_decoders_share(e);
+    project(e, &p, qkv);
+    attend_with_past(e, qkv, e->inputs[MASK], e->inputs[PAST], HD_VALUE_NONE);
 }
 
 /* Keys or values of [B, T, N·D], or [B, N, T, D] as they are. */

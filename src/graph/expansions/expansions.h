@@ -7,13 +7,17 @@
 
 #include "graph/operator.h"
 
-hd_expand hd_expand_attention, hd_expand_bias_gelu, hd_expand_causal_conv;
-hd_expand hd_expand_dequantize_linear, hd_expand_dynamic_quantize_matmul;
-hd_expand hd_expand_embed_layer_norm, hd_expand_fast_gelu, hd_expand_fused_conv;
-hd_expand hd_expand_fused_gemm, hd_expand_fused_matmul, hd_expand_gelu, hd_expand_gemm_fast_gelu;
+hd_expand hd_expand_attention, hd_expand_bias_add, hd_expand_bias_dropout, hd_expand_bias_gelu;
+hd_expand hd_expand_bias_split_gelu, hd_expand_causal_conv, hd_expand_dequantize_linear;
+hd_expand hd_expand_dynamic_quantize_lstm, hd_expand_dynamic_quantize_matmul;
+hd_expand hd_expand_embed_layer_norm, hd_expand_expand_dims, hd_expand_fast_gelu;
+hd_expand hd_expand_fused_conv, hd_expand_fused_gemm, hd_expand_fused_matmul, hd_expand_gather_nd;
+hd_expand hd_expand_gelu, hd_expand_gemm_fast_gelu, hd_expand_group_norm;
 hd_expand hd_expand_group_query_attention, hd_expand_matmul_integer_to_float;
-hd_expand hd_expand_matmul_nbits, hd_expand_microsoft_rotary_embedding;
-hd_expand hd_expand_multi_head_attention, hd_expand_qgemm, hd_expand_qlinear_add;
+hd_expand hd_expand_matmul_nbits, hd_expand_microsoft_qlinear_conv;
+hd_expand hd_expand_microsoft_rotary_embedding, hd_expand_multi_head_attention;
+hd_expand hd_expand_nhwc_conv, hd_expand_nhwc_max_pool, hd_expand_pad, hd_expand_qattention;
+hd_expand hd_expand_qembed_layer_norm, hd_expand_qgemm, hd_expand_qlinear_add;
 hd_expand hd_expand_qlinear_average_pool, hd_expand_qlinear_concat;
 hd_expand hd_expand_qlinear_global_average_pool, hd_expand_qlinear_leaky_relu;
 hd_expand hd_expand_qlinear_mul, hd_expand_qlinear_reduce_mean, hd_expand_qlinear_sigmoid;
@@ -26,5 +30,10 @@ hd_expand hd_expand_linear_regressor, hd_expand_normalizer, hd_expand_one_hot_en
 hd_expand hd_expand_scaler, hd_expand_zip_map;
 hd_expand hd_expand_tree_ensemble, hd_expand_tree_ensemble_classifier,
     hd_expand_tree_ensemble_regressor;
+hd_expand hd_expand_quick_gelu, hd_expand_range_of, hd_expand_rotary_embedding;
+hd_expand hd_expand_simplified_layer_norm, hd_expand_skip_group_norm, hd_expand_skip_layer_norm;
+hd_expand hd_expand_skip_simplified_layer_norm, hd_expand_tree_ensemble;
+hd_expand hd_expand_tree_ensemble_classifier, hd_expand_tree_ensemble_regressor, hd_expand_trilu;
+hd_expand hd_expand_unique;
 
 #endif

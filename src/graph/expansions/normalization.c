@@ -1,6 +1,6 @@
 /* Normalizations of a transformer's last axis (github.com/microsoft/onnxruntime, docs/ContribOperators.md). */
 #include "graph/expansions/expansions.h"
-#include "graph/expansions/parts.h"
+#include "graph/expansions/quantized_parts.h"
 
 #define SKIP_EPSILON 1e-12f /* where the file says none */
 
@@ -86,37 +86,74 @@ static hd_value count_ones(hd_expansion *e, hd_value ids, hd_value mask)
                             hd_expand_int("keepdims", 0));
 }
 
+static void give_embedding(hd_expansion *e, hd_value sum, hd_value scale, hd_value bias)
+{
+    hd_attribute attributes[2] = {hd_expand_int("axis", -1),
+                                  hd_expand_float("epsilon", epsilon_of(e, SKIP_EPSILON))};
+    hd_value norm;
+    hd_expand_node(e, HD_OP_LAYER_NORMALIZATION, (hd_value[]){sum, scale, bias}, 3, attributes, 2,
+                   &norm, 1);
+    hd_expand_give(e, 0, norm);
+    if (hd_expand_wants(e, 1)) {
+        hd_expand_give(e, 1, count_ones(e, e->inputs[0], e->inputs[7]));
+    }
+}
+
+/* 0, 1, … as many as a row of ids has. */
+static hd_value places_of(hd_expansion *e, hd_value ids)
+{
+    return hd_expand_range(e, hd_expand_list(e, (int64_t[]){0}, 1), hd_expand_dim(e, ids, 1));
+}
+
 /* Inputs: ids, segment ids, tables of words, positions and segments, scale, bias, mask, position ids. Outputs: the norm of
  * their sum, how many ones the mask has, the sum. */
 void hd_expand_embed_layer_norm(hd_expansion *e)
 {
     enum { IDS, SEGMENT_IDS, WORDS, POSITIONS, SEGMENTS, SCALE, BIAS, MASK, POSITION_IDS };
+    const hd_value *in = e->inputs;
     hd_expand_need(e, 1u << WORDS | 1u << POSITIONS | 1u << SCALE | 1u << BIAS);
     if (hd_expand_has(e, SEGMENT_IDS) != hd_expand_has(e, SEGMENTS)) {
         hd_expand_fail(e, HD_BAD_MODEL, "it has either segment ids or their table, but not both");
     }
-    const hd_value *in = e->inputs;
-    hd_value sum = hd_expand_2(e, HD_OP_GATHER, in[WORDS], in[IDS]), positions;
-    if (hd_expand_has(e, POSITION_IDS)) {
-        positions = hd_expand_2(e, HD_OP_GATHER, in[POSITIONS], in[POSITION_IDS]);
-    } else {
-        hd_value ids =
-            hd_expand_range(e, hd_expand_list(e, (int64_t[]){0}, 1), hd_expand_dim(e, in[IDS], 1));
-        positions = hd_expand_2(e, HD_OP_GATHER, in[POSITIONS], ids);
-    }
-    sum = hd_expand_2(e, HD_OP_ADD, sum, positions);
+    hd_value places = hd_expand_has(e, POSITION_IDS) ? in[POSITION_IDS] : places_of(e, in[IDS]);
+    hd_value sum = hd_expand_2(e, HD_OP_ADD, hd_expand_2(e, HD_OP_GATHER, in[WORDS], in[IDS]),
+                               hd_expand_2(e, HD_OP_GATHER, in[POSITIONS], places));
     if (hd_expand_has(e, SEGMENTS)) {
         sum = hd_expand_2(e, HD_OP_ADD, sum,
                           hd_expand_2(e, HD_OP_GATHER, in[SEGMENTS], in[SEGMENT_IDS]));
     }
-    hd_attribute attributes[2] = {hd_expand_int("axis", -1),
-                                  hd_expand_float("epsilon", epsilon_of(e, SKIP_EPSILON))};
-    hd_value norm;
-    hd_expand_node(e, HD_OP_LAYER_NORMALIZATION, (hd_value[]){sum, in[SCALE], in[BIAS]}, 3,
-                   attributes, 2, &norm, 1);
-    hd_expand_give(e, 0, norm);
-    if (hd_expand_wants(e, 1)) {
-        hd_expand_give(e, 1, count_ones(e, in[IDS], in[MASK]));
-    }
+    give_embedding(e, sum, in[SCALE], in[BIAS]);
     hd_expand_give(e, 2, sum);
+}
+
+/* Inputs: as above up to the mask, quantized; the scales of the tables and of the norm's scale and bias; their zero points. */
+void hd_expand_qembed_layer_norm(hd_expansion *e)
+{
+    enum {
+        IDS,
+        SEGMENT_IDS,
+        WORDS,
+        POSITIONS,
+        SEGMENTS,
+        SCALE,
+        BIAS,
+        MASK,
+        SCALES, /* of words, positions, segments, scale, bias */
+        ZEROS = SCALES + 5
+    };
+    const hd_value *in = e->inputs;
+    hd_expand_need(e, 1u << WORDS | 1u << POSITIONS | 1u << SCALE | 1u << BIAS | 0x1bu << SCALES |
+                          0x1bu << ZEROS);
+    if (hd_expand_has(e, SEGMENT_IDS)) {
+        hd_expand_need(e, 1u << SEGMENTS | 4u << SCALES | 4u << ZEROS);
+    }
+    const hd_value ids[3] = {in[IDS], places_of(e, in[IDS]), in[SEGMENT_IDS]};
+    hd_value sum = HD_VALUE_NONE;
+    for (size_t i = 0; i < (hd_expand_has(e, SEGMENT_IDS) ? 3 : 2); i++) {
+        hd_value rows = hd_expand_2(e, HD_OP_GATHER, in[WORDS + i], ids[i]);
+        rows = hd_expand_dequantize(e, rows, in[SCALES + i], in[ZEROS + i]);
+        sum = i == 0 ? rows : hd_expand_2(e, HD_OP_ADD, sum, rows);
+    }
+    give_embedding(e, sum, hd_expand_dequantize(e, in[SCALE], in[SCALES + 3], in[ZEROS + 3]),
+                   hd_expand_dequantize(e, in[BIAS], in[SCALES + 4], in[ZEROS + 4]));
 }
