@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "graph/evaluate.h"
 #include "graph/index_checks.h"
+#include "graph/settle.h"
 #include "graph/work.h"
 
 /* What is computed on the way is small (BOUND): elements of an operand, steps of an operation. */
@@ -165,6 +166,7 @@ static hd_status look_at(survey *self, const hd_node *node, hd_operation *operat
             operation->outputs[i].dtype = HD_DTYPE_NONE;
         }
     }
+    hd_operation_settle(operation);
     *place = find_place(self, operation, region, error);
     return *place == HD_SURVEY_NONE ? HD_OK : compute(self, node, operation);
 }
