@@ -234,18 +234,18 @@ hd_value hd_expand_scale(hd_expansion *e, hd_value value, float factor)
     return factor == 1.0f ? value : hd_expand_2(e, HD_OP_MUL, value, hd_expand_number(e, factor));
 }
 
-hd_operator_id hd_expand_producer(const hd_expansion *e, hd_value value)
+const hd_node *hd_expand_producer(const hd_expansion *e, hd_value value)
 {
     const size_t count = e->block->node_count, last = count < 64 ? count : 64;
     for (size_t n = count; n > count - last; n--) {
         const hd_node *node = &e->block->nodes[n - 1];
         for (size_t i = 0; i < node->output_count; i++) {
             if (node->outputs[i] == value) {
-                return node->operator->id;
+                return node;
             }
         }
     }
-    return HD_OP_NONE;
+    return NULL;
 }
 
 int hd_expand_rank(const hd_expansion *e, hd_value value)

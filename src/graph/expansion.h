@@ -9,7 +9,7 @@
  *
  * Operands and attributes are checked by the row before it is called; shapes and types are not known yet, so what
  * depends on them is left to the operators that it makes, which are of opset HD_EXPANSION_OPSET. After a first failure nothing
- * is made any more, and values are HD_VALUE_NONE.
+ * is made any more, and values are HD_VALUE_NONE. Each new node may move graph->values: no pointer into it is kept.
  *
  * Thread-safety: one thread at a time. */
 #ifndef HD_GRAPH_EXPANSION_H
@@ -109,8 +109,8 @@ hd_value hd_expand_range(hd_expansion *e, hd_value begin, hd_value end);
 /* value · factor, which is the value itself where factor is 1. */
 hd_value hd_expand_scale(hd_expansion *e, hd_value value, float factor);
 
-/* The operator that gives a value, where it is one of the block's last nodes; else HD_OP_NONE. */
-hd_operator_id hd_expand_producer(const hd_expansion *e, hd_value value);
+/* The node that gives a value, where it is one of the block's last, until the next one is made; else NULL. */
+const hd_node *hd_expand_producer(const hd_expansion *e, hd_value value);
 /* The rank that a constant or an input is declared with; -1: not known yet. */
 int hd_expand_rank(const hd_expansion *e, hd_value value);
 /* Whether a value has this rank, as a bool scalar that planning knows. */

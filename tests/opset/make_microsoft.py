@@ -330,6 +330,12 @@ def quantized_elementwise():
         for include in (0, 1):
             one(f"QLinearAveragePool_{name}_{include}", "QLinearAveragePool", image, wide, order=order,
                 kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2], count_include_pad=include)
+        last = {"x": quantized(1, 7, 8, 3, dtype=kind)}
+        one(f"QLinearGlobalAveragePool_{name}_last", "QLinearGlobalAveragePool", last,
+            scale_and_zero("x", 0.05, middle + 3, kind) | scale_and_zero("y", 0.0067, middle, kind), order=order,
+            channels_last=1)
+        one(f"QLinearAveragePool_{name}_last", "QLinearAveragePool", last, wide, order=order, channels_last=1,
+            kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
         one(f"QLinearWhere_{name}", "QLinearWhere", {"c": random.integers(0, 2, (2, 3, 40)).astype(bool),
                                                      "a": a, "b": b},
             scale_and_zero("a", 0.03, middle, kind) | scale_and_zero("b", 0.02, middle + 7, kind)
@@ -348,9 +354,9 @@ def quantized_elementwise():
         one(f"QuantizeLinear_{kind.__name__}_axis", "QuantizeLinear", {"x": x}, lists, axis=1)
     data = quantized(2, 4, 8)
     mean = (data.astype(np.float64) - 120).mean((1,), keepdims=True) * 0.05
-    one("QLinearReduceMean", "QLinearReduceMean", {"x": data}, scale_and_zero("x", 0.05, 120) | scale_and_zero("y", 0.03, 100),
+    one("QLinearReduceMean", "QLinearReduceMean", {"x": data}, scale_and_zero("x", 0.05, 120) | scale_and_zero("y", 0.0317, 100),
         order=["x", "x_scale", "x_zero", "y_scale", "y_zero"], axes=[1], keepdims=1,
-        expected=[np.clip(np.rint(mean / np.float32(0.03)) + 100, 0, 255).astype(np.uint8)])
+        expected=[np.clip(np.rint(mean / np.float32(0.0317)) + 100, 0, 255).astype(np.uint8)])
 
 
 def few_bits():
@@ -474,10 +480,48 @@ def helpers():
         ["x", "g", "b", "s", "c"], [group_norm(total, g, b, 4, 1), total], groups=4, activation=1)
 
 
+def blocks():
+    """A layer of an encoder as the optimizer leaves it, and one of a decoder with its cache."""
+    h, n, t = 16, 2, 6
+    ids = random.integers(0, 9, (2, t)).astype(np.int32)
+    mask = np.array([[1] * t, [1] * (t - 2) + [0] * 2], np.int32)
+
+    def node(op, inputs, outputs, domain="com.microsoft", **attributes):
+        return helper.make_node(op, inputs, outputs, domain=domain, **attributes)
+    weights = {"words": floats(9, h), "places": floats(8, h), "g": 1 + floats(h) / 9, "b": floats(h) / 9,
+               "w": floats(h, 3 * h) / 4, "c": floats(3 * h), "o": floats(h, h) / 4, "oc": floats(h),
+               "u": floats(h, 32) / 4, "uc": floats(32), "d": floats(32, h) / 6, "dc": floats(h)}
+    case("block_encoder", [
+        node("EmbedLayerNormalization", ["ids", "", "words", "places", "", "g", "b", "mask"], ["x", "index"]),
+        node("Attention", ["x", "w", "c", "index"], ["a"], num_heads=n),
+        node("MatMul", ["a", "o"], ["p"], ""), node("SkipLayerNormalization", ["p", "x", "g", "b", "oc"], ["s"]),
+        node("MatMul", ["s", "u"], ["v"], ""), node("BiasGelu", ["v", "uc"], ["z"]), node("MatMul", ["z", "d"], ["q"], ""),
+        node("SkipLayerNormalization", ["q", "s", "g", "b", "dc"], ["y"])], {"ids": ids, "mask": mask}, weights)
+    h, d, past = 64, 32, 4
+
+    def bits(name, rows, size):
+        return {name: quantized(rows, size // 32, 16), f"{name}_s": np.abs(floats(rows * size // 32)) / 90}
+
+    def product(x, name, rows, size, y):
+        return node("MatMulNBits", [x, name, f"{name}_s"], [y], N=rows, K=size, bits=4, block_size=32)
+    weights = {"g": 1 + floats(h) / 9, "lengths": np.array([past, past], np.int32),
+               "total": np.array(past + 1, np.int32)} | tables(d // 2)
+    for name, rows in (("q", h), ("k", d), ("v", d), ("o", h)):
+        weights |= bits(name, rows, h)
+    case("block_decoder", [
+        node("SimplifiedLayerNormalization", ["x", "g"], ["n"], "", epsilon=1e-6),
+        product("n", "q", h, h, "qx"), product("n", "k", d, h, "kx"), product("n", "v", d, h, "vx"),
+        node("GroupQueryAttention", ["qx", "kx", "vx", "past_k", "past_v", "lengths", "total", "cos", "sin"],
+             ["a", "new_k", "new_v"], num_heads=h // d, kv_num_heads=1, do_rotary=1),
+        product("a", "o", h, h, "p"), node("SkipSimplifiedLayerNormalization", ["x", "p", "g"], ["y"], epsilon=1e-6)],
+         {"x": floats(2, 1, h), "past_k": floats(2, 1, past, d), "past_v": floats(2, 1, past, d)}, weights,
+         ("y", "new_k", "new_v"))
+
+
 def main():
     for make in (activations, products, convolutions, norms, attentions, rotations, group_queries, quantized_products,
                  quantized_elementwise, few_bits,
-                 quantized_networks, helpers):
+                 quantized_networks, helpers, blocks):
         make()
     write_all(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "microsoft", cases)
 

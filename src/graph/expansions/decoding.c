@@ -101,12 +101,13 @@ void hd_expand_causal_conv(hd_expansion *e)
 {
     const char *activation = hd_operation_string(&e->operation, "activation", "none");
     const bool is_gated = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
-    const hd_graph_value *weight = &e->graph->values[e->inputs[1]];
+    const hd_graph_value weight =
+        e->graph->values[e->inputs[1]]; /* a copy: new nodes move the table */
     if (!is_gated && strcmp(activation, "none") != 0) {
         hd_expand_fail(e, HD_BAD_MODEL, "its activation is '%.40s'", activation);
         return;
     }
-    if (!weight->has_rank || weight->shape.rank != 3 || weight->shape.dims[0] < 1) {
+    if (!weight.has_rank || weight.shape.rank != 3 || weight.shape.dims[0] < 1) {
         hd_expand_fail(e, HD_UNSUPPORTED,
                        "its weight is not known to have 3 dimensions and some number of channels");
         return;
@@ -117,7 +118,7 @@ void hd_expand_causal_conv(hd_expansion *e)
         hd_expand_2(e, HD_OP_SUB, hd_expand_dim(e, e->inputs[1], 2), hd_expand_list(e, &one, 1));
     hd_value past = hd_expand_has(e, 3) ? e->inputs[3] : no_past(e, x, fewer);
     hd_value whole = concat(e, (hd_value[]){past, x}, 2, 2);
-    hd_attribute group = hd_expand_int("group", weight->shape.dims[0]);
+    hd_attribute group = hd_expand_int("group", weight.shape.dims[0]);
     hd_value y, operands[3] = {whole, e->inputs[1], e->inputs[2]};
     hd_expand_node(e, HD_OP_CONV, operands, hd_expand_has(e, 2) ? 3 : 2, &group, 1, &y, 1);
     if (hd_expand_wants(e, 1)) {

@@ -82,16 +82,6 @@ void hd_expand_unique(hd_expansion *e)
     hd_expand_give(e, 2, made[3]);
 }
 
-/* An image, or what has as many dimensions as `rank`, to channels first, and back. */
-static hd_value turn_channels(hd_expansion *e, hd_value x, int rank, bool to_first)
-{
-    int64_t order[HD_MAX_RANK] = {0};
-    for (int i = 1; i < rank; i++) {
-        order[i] = to_first ? (i == 1 ? rank - 1 : i - 1) : (i == rank - 1 ? 1 : i + 1);
-    }
-    return hd_expand_transpose(e, x, order, (size_t)rank);
-}
-
 /* The rank of a convolution by its weights, which are known; else of images. */
 static int rank_of(const hd_expansion *e, size_t weight)
 {
@@ -103,9 +93,10 @@ static int rank_of(const hd_expansion *e, size_t weight)
 void hd_expand_nhwc_conv(hd_expansion *e)
 {
     const int rank = rank_of(e, 1);
-    hd_value inputs[3] = {turn_channels(e, e->inputs[0], rank, true), e->inputs[1], e->inputs[2]};
+    hd_value inputs[3] = {hd_expand_turn_channels(e, e->inputs[0], rank, true), e->inputs[1],
+                          e->inputs[2]};
     hd_value y = hd_expand_same(e, HD_OP_CONV, inputs, 3, none);
-    hd_expand_give(e, 0, turn_channels(e, y, rank, false));
+    hd_expand_give(e, 0, hd_expand_turn_channels(e, y, rank, false));
 }
 
 void hd_expand_nhwc_max_pool(hd_expansion *e)
@@ -113,9 +104,9 @@ void hd_expand_nhwc_max_pool(hd_expansion *e)
     size_t count;
     hd_operation_ints(&e->operation, "kernel_shape", &count);
     const int rank = count >= 1 && count + 2 <= HD_MAX_RANK ? (int)count + 2 : 4;
-    hd_value x = turn_channels(e, e->inputs[0], rank, true);
+    hd_value x = hd_expand_turn_channels(e, e->inputs[0], rank, true);
     hd_value y = hd_expand_same(e, HD_OP_MAX_POOL, &x, 1, none);
-    hd_expand_give(e, 0, turn_channels(e, y, rank, false));
+    hd_expand_give(e, 0, hd_expand_turn_channels(e, y, rank, false));
 }
 
 /* ONNX's QLinearConv, also of what has its channels last. */
@@ -126,10 +117,11 @@ void hd_expand_microsoft_qlinear_conv(hd_expansion *e)
     const int rank = rank_of(e, 3);
     hd_value inputs[9];
     for (size_t i = 0; i < 9; i++) {
-        inputs[i] = i == 0 && is_last ? turn_channels(e, e->inputs[0], rank, true) : e->inputs[i];
+        inputs[i] =
+            i == 0 && is_last ? hd_expand_turn_channels(e, e->inputs[0], rank, true) : e->inputs[i];
     }
     hd_value y = hd_expand_same(e, HD_OP_QLINEAR_CONV, inputs, hd_expand_has(e, 8) ? 9 : 8, layout);
-    hd_expand_give(e, 0, is_last ? turn_channels(e, y, rank, false) : y);
+    hd_expand_give(e, 0, is_last ? hd_expand_turn_channels(e, y, rank, false) : y);
 }
 
 /* Norm of groups of an image's channels, then x · sigmoid(x) where activation is 1. */
@@ -145,12 +137,12 @@ static void give_group_norm(hd_expansion *e, hd_value x)
         hd_expand_fail(e, HD_BAD_MODEL, "its activation is %lld, not 0 or 1",
                        (long long)activation);
     }
-    x = is_last ? turn_channels(e, x, 4, true) : x;
+    x = is_last ? hd_expand_turn_channels(e, x, 4, true) : x;
     hd_value y;
     hd_expand_node(e, HD_OP_GROUP_NORMALIZATION, (hd_value[]){x, e->inputs[1], e->inputs[2]}, 3,
                    attributes, 2, &y, 1);
     y = activation == 1 ? hd_expand_1(e, HD_OP_SWISH, y) : y;
-    hd_expand_give(e, 0, is_last ? turn_channels(e, y, 4, false) : y);
+    hd_expand_give(e, 0, is_last ? hd_expand_turn_channels(e, y, 4, false) : y);
 }
 
 void hd_expand_group_norm(hd_expansion *e)

@@ -30,7 +30,8 @@ static hd_value skip_sum(hd_expansion *e, hd_value bias)
     if (bias == HD_VALUE_NONE) {
         return hd_expand_2(e, HD_OP_ADD, a, b);
     }
-    if (hd_expand_producer(e, b) == HD_OP_MATMUL) {
+    const hd_node *product = hd_expand_producer(e, b);
+    if (product != NULL && product->operator->id == HD_OP_MATMUL) {
         return hd_expand_2(e, HD_OP_ADD, a, hd_expand_2(e, HD_OP_ADD, b, bias));
     }
     return hd_expand_2(e, HD_OP_ADD, hd_expand_2(e, HD_OP_ADD, a, bias), b);

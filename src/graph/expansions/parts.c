@@ -72,3 +72,25 @@ hd_value hd_expand_same(hd_expansion *e, hd_operator_id id, const hd_value *inpu
     hd_expand_node(e, id, inputs, input_count, attributes, count, &made, 1);
     return made;
 }
+
+static void channels_order(int rank, bool to_first, int64_t order[HD_MAX_RANK])
+{
+    memset(order, 0, HD_MAX_RANK * sizeof *order);
+    for (int i = 1; i < rank; i++) {
+        order[i] = to_first ? (i == 1 ? rank - 1 : i - 1) : (i == rank - 1 ? 1 : i + 1);
+    }
+}
+
+hd_value hd_expand_turn_channels(hd_expansion *e, hd_value x, int rank, bool to_first)
+{
+    int64_t order[HD_MAX_RANK], back[HD_MAX_RANK];
+    channels_order(rank, to_first, order);
+    channels_order(rank, !to_first, back);
+    const hd_node *turn = hd_expand_producer(e, x);
+    if (turn != NULL && turn->operator->id == HD_OP_TRANSPOSE && turn->attribute_count == 1 &&
+        turn->attributes[0].count == (size_t)rank &&
+        memcmp(turn->attributes[0].ints, back, (size_t)rank * sizeof *back) == 0) {
+        return turn->inputs[0];
+    }
+    return hd_expand_transpose(e, x, order, (size_t)rank);
+}

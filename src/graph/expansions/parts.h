@@ -15,4 +15,7 @@ hd_value hd_expand_activation(hd_expansion *e, hd_value x, const char *name, flo
 hd_value hd_expand_same(hd_expansion *e, hd_operator_id id, const hd_value *inputs,
                         size_t input_count, const char *const *without);
 
+/* What has `rank` dimensions from channels last to channels first, or back; what was turned just before is taken as it was. */
+hd_value hd_expand_turn_channels(hd_expansion *e, hd_value x, int rank, bool to_first);
+
 #endif

@@ -102,12 +102,15 @@ static void give_pooled(hd_expansion *e, hd_operator_id id)
 {
     static const char *const layout[] = {"channels_last", NULL};
     hd_expand_need(e, 1u << 1 | 1u << 3);
-    if (hd_operation_int(&e->operation, "channels_last", 0) != 0) {
-        hd_expand_fail(e, HD_UNSUPPORTED, "its attribute channels_last is not supported");
-    }
+    const bool is_last = hd_operation_int(&e->operation, "channels_last", 0) != 0;
+    size_t count;
+    hd_operation_ints(&e->operation, "kernel_shape", &count);
+    int rank = count > 0 ? (int)count + 2 : hd_expand_rank(e, e->inputs[0]);
+    rank = rank >= 3 && rank <= HD_MAX_RANK ? rank : 4; /* images, where nothing says more */
     hd_value x = hd_expand_centered(e, e->inputs[0], e->inputs[2]);
-    hd_value y = hd_expand_same(e, id, &x, 1, layout);
-    give_quantized(e, hd_expand_2(e, HD_OP_MUL, y, e->inputs[1]));
+    x = is_last ? hd_expand_turn_channels(e, x, rank, true) : x;
+    hd_value y = hd_expand_2(e, HD_OP_MUL, hd_expand_same(e, id, &x, 1, layout), e->inputs[1]);
+    give_quantized(e, is_last ? hd_expand_turn_channels(e, y, rank, false) : y);
 }
 
 void hd_expand_qlinear_average_pool(hd_expansion *e)
