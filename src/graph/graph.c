@@ -172,6 +172,10 @@ static hd_status check_operands(const hd_graph *graph, const hd_operator *operat
                            "node '%s' (%s): input %zu is no value of this graph", name,
                            operator->name, i);
         }
+        if (graph->values[inputs[i]].sequence != NULL && operator->expand == NULL) {
+            return hd_fail(error, HD_UNSUPPORTED, "node '%s' (%s): input %zu is a sequence", name,
+                           operator->name, i);
+        }
         if (inputs[i] == HD_VALUE_NONE && i < operator->inputs.min) {
             return hd_fail(error, HD_BAD_MODEL, "node '%s' (%s): input %zu must not be left out",
                            name, operator->name, i);

@@ -9,6 +9,12 @@
 #include "base/region.h"
 #include "graph/operator.h"
 
+/* What a value that is a sequence has, in the graph's region (expansions/sequence.c). */
+typedef struct hd_graph_sequence {
+    hd_value *values;
+    size_t count;
+} hd_graph_sequence;
+
 /* A value: an input, a constant or a node's output. */
 typedef struct hd_graph_value {
     const char *name; /* "" for one without */
@@ -20,6 +26,8 @@ typedef struct hd_graph_value {
     /* what an input is where a run does not give it, in the graph's region, its data as a
      * constant's; NULL: a run must give it */
     hd_tensor *initial;
+    const hd_graph_sequence
+        *sequence; /* NULL: it is a tensor; nodes of a graph read tensors only */
 } hd_graph_value;
 
 typedef struct hd_block hd_block;

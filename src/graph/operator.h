@@ -44,8 +44,10 @@ enum {
     HD_OPERATOR_ANY_DTYPE = 4,  /* moves elements without computing: float16 needs no conversion */
     /* outputs' true shapes are known after the run; inference gives the largest possible ones */
     HD_OPERATOR_DYNAMIC = 8,
-    HD_OPERATOR_CONTROL = 16,    /* If, Loop and the parts made of them: the planner's own */
-    HD_OPERATOR_SETTLED = 32,    /* expansions make it, and planning another of it (settle.h) */
+    HD_OPERATOR_CONTROL = 16, /* If, Loop and the parts made of them: the planner's own */
+    HD_OPERATOR_SETTLED = 32, /* expansions make it, and planning another of it (settle.h) */
+    HD_OPERATOR_SEQUENCE =
+        64, /* takes or gives sequences, which no graph does (expansions/sequence.c) */
     HD_OPERATOR_ANY_NUMBER = 255 /* of operands */
 };
 

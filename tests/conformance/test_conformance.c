@@ -66,18 +66,7 @@ static const struct {
     const char *type;
     const char *reason;
 } foreign_operators[] = {
-    {"SequenceConstruct", "sequence"},
-    {"SequenceEmpty", "sequence"},
-    {"SequenceInsert", "sequence"},
-    {"SequenceErase", "sequence"},
-    {"SequenceAt", "sequence"},
-    {"SequenceLength", "sequence"},
     {"SequenceMap", "sequence"},
-    {"SplitToSequence", "sequence"},
-    {"ConcatFromSequence", "sequence"},
-    {"Optional", "optional"},
-    {"OptionalGetElement", "optional"},
-    {"OptionalHasElement", "optional"},
     {"StringNormalizer", "string"},
     /* what is expected is what NumPy drew */
     {"RandomNormal", "random"},

@@ -75,6 +75,7 @@ const operator_row operator_rows[] = {
     {"RandomNormalLike RandomUniformLike Bernoulli", "f2x3", "dtype=11", 0, 0},
     {"RandomNormalLike RandomUniformLike Bernoulli", "f2x3", "seed=0.5", 0, 0},
     {"Multinomial", "f2x3", "sample_size=5 dtype=7", 0, 0},
+    {"Optional OptionalGetElement OptionalHasElement", "f2x3", NULL, 0, 0},
     /* movement */
     {"Reshape", "f2x3 L[3,2]", "allowzero=1", 0, 0},
     {"Reshape", "f2x3 L[-1,2]", NULL, 0, 0},

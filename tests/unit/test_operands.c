@@ -47,7 +47,8 @@ static void for_each_case(vary *function)
 
 static void is_in_rows(const hd_operator *operator)
 {
-    if (hd_operator_is_internal(operator->id) || (operator->flags & HD_OPERATOR_CONTROL) != 0) {
+    if (hd_operator_is_internal(operator->id) ||
+        (operator->flags & (HD_OPERATOR_CONTROL | HD_OPERATOR_SEQUENCE)) != 0) {
         return;
     }
     for (size_t r = 0; r < operator_row_count; r++) {

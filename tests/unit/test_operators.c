@@ -89,7 +89,7 @@ static void check_whole(const hd_operator *row)
         (type_count > 0 && strspn(row->types, "TILBF*") != type_count)) {
         fail_msg("%s: its types are no letters for its inputs", row->name);
     }
-    if ((row->half.input >= row->inputs.max && !row->half.never) ||
+    if ((row->half.input >= row->inputs.max && !row->half.never && row->expand == NULL) ||
         (row->half.first_only && row->outputs == 1)) {
         fail_msg("%s: its half rule names operands that it has not", row->name);
     }

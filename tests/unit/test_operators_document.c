@@ -212,6 +212,12 @@ static void write_row(FILE *out, hd_device *device, const hd_operator *operator,
         fputs("as its graphs | the host steers; its graphs run where their nodes do |\n", out);
         return;
     }
+    if ((operator->flags & HD_OPERATOR_SEQUENCE) != 0) {
+        fputs("as its tensors | inside of a graph, where its parts are known when the file is read "
+              "|\n",
+              out);
+        return;
+    }
     write_types(out, find_types(device, operator));
     if (operator->expand != NULL) {
         fputs(" | as the operators that it is written out in |\n", out);

@@ -36,4 +36,9 @@ hd_expand hd_expand_skip_simplified_layer_norm, hd_expand_tree_ensemble;
 hd_expand hd_expand_tree_ensemble_classifier, hd_expand_tree_ensemble_regressor, hd_expand_trilu;
 hd_expand hd_expand_unique;
 
+hd_expand hd_expand_concat_from_sequence, hd_expand_sequence_at, hd_expand_sequence_construct;
+hd_expand hd_expand_sequence_empty, hd_expand_sequence_erase, hd_expand_sequence_insert;
+hd_expand hd_expand_sequence_length, hd_expand_split_to_sequence;
+hd_expand hd_expand_optional, hd_expand_optional_get, hd_expand_optional_has;
+
 #endif
