@@ -54,23 +54,24 @@ static hd_value filter_where_not(hd_expansion *e, hd_value counts, float filter)
 static hd_value mask_of_ends(hd_expansion *e, hd_value mask, hd_value batch, hd_value keys,
                              float filter)
 {
-    const int32_t zero = 0;
-    hd_value both = hd_expand_2(e, HD_OP_MUL, batch, integer(e, 2));
-    hd_value missing = hd_expand_2(e, HD_OP_SUB, both, hd_expand_dim(e, mask, 0));
-    hd_value zeros = hd_expand_2(
-        e, HD_OP_EXPAND, hd_expand_constant(e, HD_INT32, &(hd_shape){.rank = 0}, &zero), missing);
-    hd_value all;
-    hd_attribute axis = hd_expand_int("axis", 0);
-    hd_expand_node(e, HD_OP_CONCAT, (hd_value[]){mask, zeros}, 2, &axis, 1, &all, 1);
-    all = hd_expand_reshape(e, all, (int64_t[]){2, -1, 1}, 3);
-    hd_value ends = hd_expand_2(e, HD_OP_GATHER, all,
-                                hd_expand_constant(e, HD_INT32, &(hd_shape){.rank = 0}, &zero));
-    hd_value begins =
-        hd_expand_2(e, HD_OP_GATHER, all,
-                    hd_expand_constant(e, HD_INT32, &(hd_shape){.rank = 0}, &(int32_t){1}));
     hd_value places = hd_expand_cast(e, hd_expand_range(e, integer(e, 0), keys), HD_INT32);
-    hd_value counts = hd_expand_2(e, HD_OP_AND, hd_expand_2(e, HD_OP_LESS, places, ends),
-                                  hd_expand_2(e, HD_OP_GREATER_OR_EQUAL, places, begins));
+    hd_value shape =
+        hd_expand_2_with(e, HD_OP_CONCAT, integer(e, -1), batch, hd_expand_int("axis", 0));
+    hd_value rows = hd_expand_2(e, HD_OP_RESHAPE, mask, shape);
+    hd_value one = hd_expand_2(e, HD_OP_EQUAL, hd_expand_dim(e, rows, 0), integer(e, 1)), parts[2];
+    hd_expand_branches number;
+    hd_expand_if(e, &number, one);
+    hd_value ends = hd_expand_reshape(e, rows, (int64_t[]){-1, 1}, 2);
+    hd_expand_else(e, &number, hd_expand_2(e, HD_OP_LESS, places, ends));
+    hd_attribute axis = hd_expand_int("axis", 0);
+    hd_value sizes = hd_expand_list(e, (int64_t[]){1, 1}, 2);
+    hd_expand_node(e, HD_OP_SPLIT, (hd_value[]){rows, sizes}, 2, &axis, 1, parts, 2);
+    for (size_t i = 0; i < 2; i++) {
+        parts[i] = hd_expand_reshape(e, parts[i], (int64_t[]){-1, 1}, 2);
+    }
+    hd_value both = hd_expand_2(e, HD_OP_AND, hd_expand_2(e, HD_OP_LESS, places, parts[0]),
+                                hd_expand_2(e, HD_OP_GREATER_OR_EQUAL, places, parts[1]));
+    hd_value counts = hd_expand_end(e, &number, both);
     return hd_expand_2(e, HD_OP_UNSQUEEZE, filter_where_not(e, counts, filter),
                        hd_expand_list(e, (int64_t[]){1, 2}, 2));
 }
