@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /* Reads one tensor. .npy: versions 1 to 3, little-endian, row-major ('fortran_order': False), of
- * every hd_dtype ("<V2" is bfloat16). .pb: every hd_dtype, no external data.
+ * every hd_dtype ("<V2" is bfloat16, "<U12" and "|S12" are texts). .pb: every hd_dtype, no external data.
  * On success the fields of *out_tensor are set, `name` to NULL, and `data` is the library's, to
  * be given back with hd_tensor_release; on failure *out_tensor is as it was.
  * HD_NOT_FOUND, HD_IO, HD_BAD_MODEL (no such file format, or cut short), HD_UNSUPPORTED (names

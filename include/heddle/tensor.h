@@ -22,7 +22,8 @@ typedef enum hd_dtype {
     HD_INT16 = 5,
     HD_INT32 = 6,
     HD_INT64 = 7,
-    HD_BOOL = 9, /* one byte: 0 or 1 */
+    HD_STRING = 8, /* an hd_string */
+    HD_BOOL = 9,   /* one byte: 0 or 1 */
     HD_FLOAT16 = 10,
     HD_FLOAT64 = 11,
     HD_UINT32 = 12,
@@ -43,6 +44,12 @@ typedef enum hd_dtype {
     HD_FLOAT6E2M3 = 27,
     HD_FLOAT6E3M2 = 28
 } hd_dtype;
+
+/* An element of a tensor of texts: `size` bytes, UTF-8 by ONNX's word, not terminated. `data` may be NULL where size is 0. */
+typedef struct hd_string {
+    const char *data;
+    size_t size;
+} hd_string;
 
 /* Bytes of one element; 0 for a value that is no dtype. */
 HD_API size_t hd_dtype_size(hd_dtype dtype);
@@ -67,6 +74,9 @@ typedef enum hd_tensor_place {
  *   waits for its caller has no stream, and what the memory is used for before must be done then. An output has `data`
  *   then. Data that is known to be none of the device's is refused (HD_INVALID_ARGUMENT). Runs of a model take such
  *   tensors; batch queues (HD_UNSUPPORTED), graphs and files do not.
+ * HD_STRING: `data` is an array of hd_string. What an input's texts point to is read during the call; `size` counts the array
+ *   alone. An output is one block, the array and then the bytes that it points to, and `size` counts both; memory of the
+ *   caller's that is too small for them is refused when they are computed (HD_INVALID_ARGUMENT). Texts are in the host's memory only.
  * `name` NULL means by position: the n-th tensor is the model's n-th input or output.
  * Alignment: at least that of the element type; 64 bytes is fastest. In the memory of a device that has its own: 16 bytes
  *   (HD_INVALID_ARGUMENT). */

@@ -34,6 +34,8 @@ size_t hd_dtype_size(hd_dtype dtype)
     case HD_UINT64:
     case HD_FLOAT64:
         return 8;
+    case HD_STRING:
+        return sizeof(hd_string);
     case HD_DTYPE_NONE:
         break;
     }
@@ -57,6 +59,8 @@ const char *hd_dtype_name(hd_dtype dtype)
         return "int32";
     case HD_INT64:
         return "int64";
+    case HD_STRING:
+        return "string";
     case HD_BOOL:
         return "bool";
     case HD_FLOAT16:

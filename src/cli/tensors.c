@@ -21,12 +21,29 @@ size_t hd_tensor_element_count(const hd_tensor *tensor)
     return count;
 }
 
+static bool texts_equal(const hd_tensor *a, const hd_tensor *b, size_t *out_element)
+{
+    const hd_string *left = a->data, *right = b->data;
+    const size_t count = hd_tensor_element_count(a);
+    for (size_t i = 0; i < count; i++) {
+        if (left[i].size != right[i].size ||
+            (left[i].size > 0 && memcmp(left[i].data, right[i].data, left[i].size) != 0)) {
+            *out_element = i;
+            return false;
+        }
+    }
+    return true;
+}
+
 bool hd_tensor_equals(const hd_tensor *a, const hd_tensor *b, size_t *out_element)
 {
     *out_element = SIZE_MAX;
     if (a->dtype != b->dtype || a->rank != b->rank || a->size != b->size ||
         memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]) != 0) {
         return false;
+    }
+    if (a->dtype == HD_STRING) {
+        return texts_equal(a, b, out_element);
     }
     if (a->size == 0 || memcmp(a->data, b->data, a->size) == 0) {
         return true;
@@ -88,7 +105,7 @@ static void fill_ones(hd_tensor *tensor, size_t count)
     size_t width = hd_dtype_size(tensor->dtype);
     unsigned char *bytes = tensor->data;
     memset(bytes, 0, count * width);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && tensor->dtype != HD_STRING; i++) { /* texts are empty ones */
         bytes[i * width] = 1; /* little-endian, see heddle/api.h */
     }
 }

@@ -5,6 +5,11 @@
 /* Devices with memory of their own read rows in such pieces. */
 #define DEVICE_ALIGNMENT 16
 
+static size_t alignment_of(hd_dtype dtype)
+{
+    return dtype == HD_STRING ? _Alignof(hd_string) : hd_dtype_size(dtype);
+}
+
 static const hd_graph_value *input_value(const hd_model *model, size_t index)
 {
     return &model->graph->values[model->graph->root->inputs[index]];
@@ -97,18 +102,41 @@ static hd_status check_place(const hd_model *model, const hd_tensor *tensor, con
     return HD_OK;
 }
 
+/* Texts are the host's, and each is there. */
+static hd_status check_texts(const hd_tensor *tensor, const hd_graph_value *value, hd_error *error)
+{
+    if (tensor->place != HD_TENSOR_HOST) {
+        return hd_fail(error, HD_INVALID_ARGUMENT,
+                       "input '%s': texts are in the host's memory only", value->name);
+    }
+    const hd_string *texts = tensor->data;
+    size_t count = 1;
+    for (uint32_t d = 0; d < tensor->rank; d++) {
+        count *= (size_t)tensor->dims[d];
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i].data == NULL && texts[i].size > 0) {
+            return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s': text %zu is NULL", value->name,
+                           i);
+        }
+    }
+    return HD_OK;
+}
+
 static hd_status check_input(const hd_tensor *tensor, const hd_graph_value *value, hd_error *error)
 {
     if (tensor->dtype != value->dtype) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "input '%s': it is %s, the model wants %s",
                        value->name, hd_dtype_name(tensor->dtype), hd_dtype_name(value->dtype));
     }
-    size_t element = hd_dtype_size(tensor->dtype);
+    size_t element = alignment_of(tensor->dtype);
     if ((uintptr_t)tensor->data % element != 0) {
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "input '%s': its data is not aligned to %zu bytes", value->name, element);
     }
-    return check_shape(tensor, value, error);
+    hd_status status = check_shape(tensor, value, error);
+    return status == HD_OK && tensor->dtype == HD_STRING ? check_texts(tensor, value, error)
+                                                         : status;
 }
 
 hd_status hd_bind_inputs(const hd_model *model, const hd_tensor *inputs, size_t count,
@@ -191,10 +219,10 @@ hd_status hd_bind_check_room(const hd_model *model, size_t index, const hd_tenso
                        "output '%s': %zu bytes are given, %s of %s needs %zu", name, tensor->size,
                        hd_shape_text(shape, text, sizeof text), hd_dtype_name(dtype), size);
     }
-    if ((uintptr_t)tensor->data % hd_dtype_size(dtype) != 0) {
+    if ((uintptr_t)tensor->data % alignment_of(dtype) != 0) {
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "output '%s': its data is not aligned to %zu bytes", name,
-                       hd_dtype_size(dtype));
+                       alignment_of(dtype));
     }
     return HD_OK;
 }

@@ -75,13 +75,10 @@ hd_status hd_graph_add_constant(hd_graph *graph, const hd_tensor *tensor, hd_val
                        "constant '%s': %zu bytes are given, %zu are needed", name, tensor->size,
                        size);
     }
-    void *data = hd_alloc_aligned(size);
+    void *data = hd_graph_copy_elements(tensor->dtype, &shape, tensor->data);
     if (data == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s' of %zu bytes", name,
                        size);
-    }
-    if (size > 0) {
-        memcpy(data, tensor->data, size);
     }
     hd_value value = hd_graph_new_constant(graph, name, tensor->dtype, &shape, data);
     if (value == HD_VALUE_NONE) {

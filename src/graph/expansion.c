@@ -151,13 +151,9 @@ hd_value hd_expand_2_with(hd_expansion *e, hd_operator_id id, hd_value a, hd_val
 hd_value hd_expand_constant(hd_expansion *e, hd_dtype dtype, const hd_shape *shape,
                             const void *data)
 {
-    const size_t size = (size_t)hd_shape_count(shape) * hd_dtype_size(dtype);
-    void *copy = e->status == HD_OK ? hd_alloc_aligned(size) : NULL;
+    void *copy = e->status == HD_OK ? hd_graph_copy_elements(dtype, shape, data) : NULL;
     hd_value made = HD_VALUE_NONE;
     if (copy != NULL) {
-        if (size > 0) {
-            memcpy(copy, data, size);
-        }
         made = hd_graph_new_constant(e->graph, "", dtype, shape, copy);
     }
     if (made == HD_VALUE_NONE) {

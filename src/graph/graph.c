@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/strings.h"
 
 hd_block *hd_graph_new_block(hd_graph *graph)
 {
@@ -122,9 +123,33 @@ static bool copy_tensor(hd_region *region, const hd_tensor *tensor, const hd_ten
         return false;
     }
     copy->name = NULL;
-    copy->data = hd_region_copy(region, tensor->data, tensor->size);
     *out = copy;
+    if (tensor->dtype == HD_STRING) {
+        hd_shape shape = {.rank = tensor->rank};
+        memcpy(shape.dims, tensor->dims, sizeof shape.dims);
+        const size_t count = (size_t)hd_shape_count(&shape);
+        const size_t size = hd_strings_size(tensor->data, count);
+        copy->data = size == SIZE_MAX ? NULL : hd_region_alloc(region, size);
+        if (copy->data != NULL) {
+            hd_strings_write(copy->data, tensor->data, count);
+        }
+    } else {
+        copy->data = hd_region_copy(region, tensor->data, tensor->size);
+    }
     return copy->data != NULL;
+}
+
+void *hd_graph_copy_elements(hd_dtype dtype, const hd_shape *shape, const void *data)
+{
+    const size_t count = (size_t)hd_shape_count(shape), size = count * hd_dtype_size(dtype);
+    if (dtype == HD_STRING) {
+        return hd_strings_copy(data, count);
+    }
+    void *copy = hd_alloc_aligned(size);
+    if (copy != NULL && size > 0) {
+        memcpy(copy, data, size);
+    }
+    return copy;
 }
 
 /* Copies an attribute and what it points to into the region; false when out of memory. */
@@ -281,11 +306,12 @@ bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_
 static bool clone_initial(const hd_tensor *initial, hd_graph *to, hd_value value)
 {
     hd_tensor copy = *initial;
-    copy.data = hd_alloc_aligned(copy.size);
+    hd_shape shape = {.rank = copy.rank};
+    memcpy(shape.dims, copy.dims, sizeof shape.dims);
+    copy.data = hd_graph_copy_elements(copy.dtype, &shape, initial->data);
     if (copy.data == NULL) {
         return false;
     }
-    memcpy(copy.data, initial->data, copy.size);
     if (!hd_graph_set_initial(to, value, &copy)) {
         hd_free(copy.data);
         return false;
@@ -313,12 +339,10 @@ static bool clone_values(const hd_graph *from, hd_graph *to)
             }
         }
         if (source->data != NULL) {
-            size_t size = (size_t)hd_shape_count(&source->shape) * hd_dtype_size(source->dtype);
-            copy->data = hd_alloc_aligned(size);
+            copy->data = hd_graph_copy_elements(source->dtype, &source->shape, source->data);
             if (copy->data == NULL) {
                 return false;
             }
-            memcpy(copy->data, source->data, size);
         }
         if (source->initial != NULL && !clone_initial(source->initial, to, value)) {
             return false;

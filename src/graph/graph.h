@@ -92,6 +92,9 @@ hd_value hd_graph_new_value(hd_graph *graph, const char *name);
 hd_value hd_graph_new_constant(hd_graph *graph, const char *name, hd_dtype dtype,
                                const hd_shape *shape, void *data);
 
+/* A constant's elements, copied, texts with their bytes: hd_alloc_aligned; NULL when out of memory. */
+void *hd_graph_copy_elements(hd_dtype dtype, const hd_shape *shape, const void *data);
+
 /* Lets an input be `tensor` where a run does not give it. Takes the tensor's data over on success only;
  * false when out of memory. */
 bool hd_graph_set_initial(hd_graph *graph, hd_value value, const hd_tensor *tensor);

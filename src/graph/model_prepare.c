@@ -119,7 +119,7 @@ static hd_status fold_one(fold_state *state, const hd_node *node, hd_region *reg
         }
     }
     hd_operation_settle(&operation);
-    if (!is_as_declared(graph, node, &operation) ||
+    if (hd_operation_has_texts(&operation) || !is_as_declared(graph, node, &operation) ||
         hd_index_check_known(&operation, NULL) != HD_OK ||
         !hd_folding_take(&state->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return HD_OK;

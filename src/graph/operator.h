@@ -48,6 +48,7 @@ enum {
     HD_OPERATOR_SETTLED = 32, /* expansions make it, and planning another of it (settle.h) */
     HD_OPERATOR_SEQUENCE =
         64, /* takes or gives sequences, which no graph does (expansions/sequence.c) */
+    HD_OPERATOR_TEXTS = 128,     /* takes texts (HD_STRING), and may give them; no other does */
     HD_OPERATOR_ANY_NUMBER = 255 /* of operands */
 };
 
@@ -116,6 +117,12 @@ bool hd_operation_gives_nothing(const hd_operation *operation);
 
 /* The inputs' types fit together; HD_BAD_MODEL names the one that does not. Asked before inference. */
 HD_MUST_CHECK hd_status hd_operator_check_types(const hd_operation *operation, hd_error *error);
+
+/* Any operand is texts: what points elsewhere is not folded. */
+bool hd_operation_has_texts(const hd_operation *operation);
+
+/* The operator may give what inference says; HD_UNSUPPORTED: texts. Asked behind inference. */
+HD_MUST_CHECK hd_status hd_operator_check_outputs(const hd_operation *operation, hd_error *error);
 
 /* The numbers of inputs and outputs are those of the operation's opset, as far as they differ from one opset to the
  * next; HD_BAD_MODEL names the one that is not. */

@@ -24,10 +24,44 @@ static bool fits(char letter, hd_dtype dtype, hd_dtype *shared)
     }
 }
 
+static bool takes_texts(const hd_operation *operation)
+{
+    return (hd_operator_of(operation->id)->flags & HD_OPERATOR_TEXTS) != 0;
+}
+
+bool hd_operation_has_texts(const hd_operation *operation)
+{
+    bool found = false;
+    for (size_t i = 0; i < operation->input_count; i++) {
+        found = found || operation->inputs[i].dtype == HD_STRING;
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        found = found || operation->outputs[i].dtype == HD_STRING;
+    }
+    return found;
+}
+
+hd_status hd_operator_check_outputs(const hd_operation *operation, hd_error *error)
+{
+    for (size_t i = 0; i < operation->output_count; i++) {
+        if (operation->outputs[i].dtype == HD_STRING && !takes_texts(operation)) {
+            return hd_operation_fail(operation, error, HD_UNSUPPORTED,
+                                     "output %zu would be string, which is not supported", i);
+        }
+    }
+    return HD_OK;
+}
+
 hd_status hd_operator_check_types(const hd_operation *operation, hd_error *error)
 {
     const char *rule = hd_operator_of(operation->id)->types;
     hd_dtype shared = HD_DTYPE_NONE;
+    for (size_t i = 0; i < operation->input_count; i++) {
+        if (operation->inputs[i].dtype == HD_STRING && !takes_texts(operation)) {
+            return hd_operation_fail(operation, error, HD_UNSUPPORTED,
+                                     "input %zu is string, which it is not supported for", i);
+        }
+    }
     for (size_t i = 0; rule != NULL && i < operation->input_count; i++) {
         hd_dtype dtype = operation->inputs[i].dtype;
         if (dtype != HD_DTYPE_NONE && !fits(*rule, dtype, &shared)) {

@@ -68,7 +68,7 @@ static bool is_hosts_arithmetic(const hd_planner *planner, const hd_plan_node *n
 static hd_memory_place choose(const hd_planner *planner, const hd_plan_node *node)
 {
     const hd_unit *unit = planner->model->device->unit;
-    if (planner->is_for_host || node->control != NULL ||
+    if (planner->is_for_host || node->control != NULL || hd_operation_has_texts(&node->operation) ||
         !unit->backend->compile->supports(unit, &node->operation) ||
         is_hosts_arithmetic(planner, node)) {
         return HD_PLACE_HOST;

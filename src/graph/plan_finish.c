@@ -224,8 +224,9 @@ static bool make_direct(hd_planner *planner, hd_tensor_id id, uint32_t index)
         hd_planner_is_on_device(planner, index) ? HD_PLACE_DEVICE : hd_planner_part_place(planner);
     hd_tensor_id root_id = hd_planner_root(planner, id);
     hd_plan_tensor *root = &planner->tensors[root_id];
-    if (planner->tensors[id].data != NULL || !hd_plan_tensor_is_in_arena(root) || root->placed ||
-        root->place != place || root->producer == UINT32_MAX || root->extent != HD_TENSOR_NONE) {
+    if (planner->tensors[id].data != NULL || root->dtype == HD_STRING ||
+        !hd_plan_tensor_is_in_arena(root) || root->placed || root->place != place ||
+        root->producer == UINT32_MAX || root->extent != HD_TENSOR_NONE) {
         return false;
     }
     root->output_index = (int32_t)index;

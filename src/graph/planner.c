@@ -232,6 +232,9 @@ static bool moves_nothing(const hd_operation *operation, uint8_t flags)
 
 static bool is_known(const hd_operation *operation, uint8_t flags)
 {
+    if (hd_operation_has_texts(operation)) {
+        return false;
+    }
     for (size_t i = 0; i < operation->input_count && (flags & HD_OPERATOR_SHAPE_ONLY) == 0; i++) {
         const hd_operand *input = &operation->inputs[i];
         if (input->dtype != HD_DTYPE_NONE && input->data == NULL) {
@@ -321,6 +324,9 @@ hd_status hd_planner_check_declared(const hd_planner *planner, const hd_node *no
 
 static hd_status check_outputs(hd_planner *planner, const hd_node *node, hd_operation *operation)
 {
+    if (hd_operator_check_outputs(operation, planner->error) != HD_OK) {
+        return HD_UNSUPPORTED;
+    }
     for (size_t i = 0; i < node->output_count; i++) {
         hd_operand *output = &operation->outputs[i];
         if (node->outputs[i] == HD_VALUE_NONE) {

@@ -312,9 +312,22 @@ static hd_status prove(const hd_model *model, const hd_shape *row_shapes, const 
     return status;
 }
 
+/* Texts of a batch are one block, which is no rows one behind the other. */
+static bool has_texts(const hd_model *model)
+{
+    bool found = false;
+    for (size_t v = 1; v < model->graph->value_count; v++) {
+        found = found || model->graph->values[v].dtype == HD_STRING;
+    }
+    return found;
+}
+
 hd_status hd_model_prove_rows(const hd_model *model, const hd_shape *row_shapes, const bool *wanted,
                               int64_t count, hd_error *error)
 {
+    if (has_texts(model)) {
+        return hd_fail(error, HD_UNSUPPORTED, "rows with texts are not stacked");
+    }
     hd_memory_scope scope;
     hd_memory_scope_enter(&scope, hd_memory_account_owner(&model->device->memory, HD_MEMORY_PLANS),
                           hd_budget_of(&model->options, model->brought).plans);

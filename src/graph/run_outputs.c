@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/strings.h"
 #include "graph/binding.h"
 #include "graph/plan_replay.h"
 #include "graph/run.h"
@@ -13,7 +14,7 @@ hd_status hd_run_provide_outputs(hd_run *run, const hd_plan *plan)
         const hd_tensor *tensor = run->output_tensors[output->index];
         const char *name = hd_run_root(run)->output_names[output->index];
         if (run->output_data[output->index] != NULL || !output->known ||
-            !(output->direct || plan->is_last)) {
+            output->dtype == HD_STRING || !(output->direct || plan->is_last)) {
             continue;
         }
         if (tensor->data == NULL) {
@@ -43,8 +44,51 @@ hd_status hd_run_provide_outputs(hd_run *run, const hd_plan *plan)
     return HD_OK;
 }
 
+/* Gives an output of texts its block, whose size is known now. FLAT: into memory of the caller's nothing is allocated. */
+static hd_status deliver_texts(hd_run *run, const hd_plan_output *output)
+{
+    const hd_tensor *tensor = run->output_tensors[output->index];
+    const hd_string *source =
+        hd_reference_resolve(&output->source, &run->memory, run->input_data, run->output_data);
+    const size_t count = (size_t)hd_shape_count(&output->shape);
+    const size_t size = hd_strings_size(source, count);
+    const char *name = hd_run_root(run)->output_names[output->index];
+    void *block = tensor->data;
+    if (block != NULL) {
+        hd_status status = hd_bind_check_room(run->model, output->index, tensor, HD_STRING,
+                                              &output->shape, size, run->error);
+        if (status != HD_OK) {
+            return status;
+        }
+    } else {
+        if (size == SIZE_MAX ||
+            !hd_memory_account_take(hd_run_account(run), HD_MEMORY_ARENAS, size)) {
+            return hd_fail(run->error, HD_OUT_OF_MEMORY,
+                           "the texts of output '%s' pass the device's memory limit", name);
+        }
+        run->allocated_size += size;
+        block = hd_alloc_aligned(size);
+        if (block == NULL) {
+            return hd_fail(run->error, HD_OUT_OF_MEMORY, "no memory for output '%s' of %zu bytes",
+                           name, size);
+        }
+        run->allocated_count++;
+    }
+    hd_strings_write(block, source, count);
+    run->output_data[output->index] = block;
+    return HD_OK;
+}
+
 hd_status hd_run_deliver(hd_run *run, const hd_plan *plan)
 {
+    for (size_t i = 0; i < plan->output_count; i++) {
+        if (plan->outputs[i].known && plan->outputs[i].dtype == HD_STRING && plan->is_last) {
+            hd_status delivered = deliver_texts(run, &plan->outputs[i]);
+            if (delivered != HD_OK) {
+                return delivered;
+            }
+        }
+    }
     hd_status status = hd_plan_deliver(plan, &run->memory, run->input_data, run->output_data);
     return status == HD_OK ? HD_OK : hd_fail(run->error, status, "the device was lost");
 }
@@ -65,7 +109,9 @@ void hd_run_describe_outputs(hd_run *run, const hd_plan *plan)
         tensor->rank = output->shape.rank;
         memcpy(tensor->dims, output->shape.dims, sizeof tensor->dims);
         tensor->data = data;
-        tensor->size = output->size;
+        tensor->size = output->dtype == HD_STRING
+                           ? hd_strings_size(data, (size_t)hd_shape_count(&output->shape))
+                           : output->size;
     }
 }
 

@@ -77,7 +77,7 @@ static bool make_operation(const survey *self, const hd_node *node, hd_region *r
 /* Computes small outputs whose inputs are all known. What cannot be computed stays unknown. */
 static hd_status compute(survey *self, const hd_node *node, hd_operation *operation)
 {
-    bool is_known = (node->operator->flags & HD_OPERATOR_SHAPE_ONLY) != 0 || node->input_count > 0;
+    bool is_known = !hd_operation_has_texts(operation) && node->input_count > 0;
     for (size_t i = 0; i < operation->input_count; i++) {
         const hd_operand *input = &operation->inputs[i];
         is_known = is_known && is_small(input) &&
@@ -127,7 +127,8 @@ static hd_survey_place find_place(const survey *self, const hd_operation *operat
     if (hd_operation_gives_nothing(operation)) {
         return HD_SURVEY_DEVICE;
     }
-    if (!unit->is_host && unit->backend->compile->supports(unit, operation)) {
+    if (!unit->is_host && !hd_operation_has_texts(operation) &&
+        unit->backend->compile->supports(unit, operation)) {
         return HD_SURVEY_DEVICE;
     }
     hd_kernel kernel = {0};
@@ -165,6 +166,10 @@ static hd_status look_at(survey *self, const hd_node *node, hd_operation *operat
         if (node->outputs[i] == HD_VALUE_NONE) {
             operation->outputs[i].dtype = HD_DTYPE_NONE;
         }
+    }
+    if (hd_operator_check_outputs(operation, error) != HD_OK) {
+        memset(operation->outputs, 0, operation->output_count * sizeof *operation->outputs);
+        return HD_OK;
     }
     hd_operation_settle(operation);
     *place = find_place(self, operation, region, error);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "onnx/constant.h"
 #include "onnx/skeleton.h"
 
 #define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
@@ -97,6 +98,32 @@ static hd_status convert_tensor(const hd_onnx_origin *origin, hd_region *region,
     return status;
 }
 
+/* Of domain ai.onnx.ml: labels, categories, keys; they may have commas. */
+static bool is_list_of_texts(const char *name)
+{
+    const size_t length = strlen(name);
+    return length > 8 && strcmp(name + length - 8, "_strings") == 0;
+}
+
+/* Several texts as a tensor, whose data is hd_alloc'd. */
+static hd_status convert_texts(hd_region *region, const Onnx__AttributeProto *from,
+                               hd_attribute *to, hd_error *error)
+{
+    hd_tensor *tensor = hd_region_alloc(region, sizeof *tensor);
+    void *block = tensor == NULL ? NULL : hd_onnx_texts_copy(from->strings, from->n_strings);
+    if (block == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory");
+    }
+    *tensor = (hd_tensor){.dtype = HD_STRING,
+                          .rank = 1,
+                          .dims = {(int64_t)from->n_strings},
+                          .data = block,
+                          .size = from->n_strings * sizeof(hd_string)};
+    to->tensor = tensor;
+    to->kind = HD_ATTRIBUTE_TENSOR;
+    return HD_OK;
+}
+
 static hd_status convert(const hd_onnx_origin *origin, hd_region *region,
                          const Onnx__AttributeProto *from, hd_attribute *to, hd_error *error)
 {
@@ -114,6 +141,9 @@ static hd_status convert(const hd_onnx_origin *origin, hd_region *region,
         to->s = join_texts(region, &from->s, from->has_s ? 1 : 0);
         return to->s != NULL ? HD_OK : hd_fail(error, HD_OUT_OF_MEMORY, "no memory");
     case KIND(STRINGS):
+        if (is_list_of_texts(to->name)) {
+            return convert_texts(region, from, to, error);
+        }
         to->kind = HD_ATTRIBUTE_STRING;
         to->s = join_texts(region, from->strings, from->n_strings);
         return to->s != NULL ? HD_OK : hd_fail(error, HD_OUT_OF_MEMORY, "no memory");

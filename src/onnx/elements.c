@@ -14,6 +14,7 @@
 #include "operation/operation.h"
 
 #define RAW_DATA 9u
+#define TEXTS    6u
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 hd_dtype hd_onnx_dtype(int32_t data_type)
@@ -345,6 +346,38 @@ static hd_status unpack(const Onnx__TensorProto *tensor, hd_dtype dtype, size_t 
     return status;
 }
 
+/* Texts, each a field of its own, become one block. */
+static hd_status read_texts(const hd_onnx_origin *origin, const Onnx__TensorProto *tensor,
+                            hd_tensor *out, size_t count, hd_error *error)
+{
+    const char *name = name_of(tensor);
+    size_t found = 0, bytes = 0;
+    for (size_t i = 0; i < extent_count(tensor); i++) {
+        const hd_onnx_extent extent = extent_at(tensor, i);
+        const bool is_text = extent.field == TEXTS && extent.wire == WIRE_BYTES;
+        found += is_text;
+        bytes += is_text ? (size_t)extent.size : 0; /* no more than the file has */
+    }
+    if (found != count) {
+        return hd_fail(error, HD_BAD_MODEL, "tensor '%s' has %zu texts, but its shape has %zu",
+                       name, found, count);
+    }
+    out->size += bytes;
+    hd_status status = allocate(name, out, error);
+    hd_string *texts = out->data;
+    char *at = (char *)(texts + count);
+    for (size_t i = 0, text = 0; i < extent_count(tensor) && status == HD_OK; i++) {
+        const hd_onnx_extent extent = extent_at(tensor, i);
+        if (extent.field == TEXTS && extent.wire == WIRE_BYTES) {
+            status =
+                hd_onnx_source_read(origin->source, extent.offset, at, (size_t)extent.size, error);
+            texts[text++] = (hd_string){.data = at, .size = (size_t)extent.size};
+            at += extent.size;
+        }
+    }
+    return status == HD_OK ? HD_OK : hd_fail_prefix(error, status, "tensor '%s'", name);
+}
+
 hd_status hd_onnx_elements_read(const hd_onnx_origin *origin, const Onnx__TensorProto *tensor,
                                 hd_tensor *out, hd_error *error)
 {
@@ -369,7 +402,12 @@ hd_status hd_onnx_elements_read(const hd_onnx_origin *origin, const Onnx__Tensor
     }
     if (tensor->has_data_location &&
         tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
-        status = read_external(origin, tensor, out, error);
+        status = dtype == HD_STRING
+                     ? hd_fail(error, HD_BAD_MODEL, "tensor '%s': texts are in no other file",
+                               name_of(tensor))
+                     : read_external(origin, tensor, out, error);
+    } else if (dtype == HD_STRING) {
+        status = read_texts(origin, tensor, out, count, error);
     } else if (raw.field == RAW_DATA && (raw.size > 0 || extents == 1)) {
         status = read_raw(origin, tensor, &raw, out, error);
     } else {

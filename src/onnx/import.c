@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "graph/expansion.h"
 #include "onnx/attribute.h"
+#include "onnx/constant.h"
 #include "onnx/declaration.h"
 #include "onnx/missing.h"
 
@@ -123,80 +124,11 @@ static hd_status fail_node(importer *import, const Onnx__NodeProto *node, hd_sta
                    hd_onnx_node_type(node), reason);
 }
 
-#define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
-
-/* The elements of a `Constant` node: a tensor, a number or a list of numbers. */
-static hd_status read_constant(importer *import, const Onnx__NodeProto *node,
-                               const Onnx__AttributeProto *value, hd_tensor *out)
-{
-    const void *elements = &value->f;
-    size_t count = 1;
-    *out = (hd_tensor){.dtype = HD_FLOAT32};
-    switch (hd_onnx_attribute_kind(value)) {
-    case KIND(TENSOR): {
-        hd_status status = hd_onnx_elements_read(import->origin, value->t, out, import->error);
-        return status == HD_OK ? HD_OK
-                               : hd_fail_prefix(import->error, status, "node '%s' (Constant)",
-                                                hd_onnx_node_name(node));
-    }
-    case KIND(INT):
-        out->dtype = HD_INT64;
-        elements = &value->i;
-        break;
-    case KIND(FLOATS):
-        out->rank = 1;
-        count = value->n_floats;
-        elements = value->floats;
-        break;
-    case KIND(INTS):
-        *out = (hd_tensor){.dtype = HD_INT64, .rank = 1};
-        count = value->n_ints;
-        elements = value->ints;
-        break;
-    default:
-        break;
-    }
-    out->dims[0] = out->rank == 1 ? (int64_t)count : 0;
-    out->size = count * hd_dtype_size(out->dtype);
-    out->data = hd_alloc_aligned(out->size);
-    if (out->data == NULL) {
-        return fail_memory(import, hd_onnx_node_name(node));
-    }
-    if (count > 0) {
-        memcpy(out->data, elements, out->size);
-    }
-    return HD_OK;
-}
-
-/* The attribute of a `Constant` node that is its value. */
-static hd_status find_value(importer *import, hd_onnx_scope *scope, const Onnx__NodeProto *node,
-                            const Onnx__AttributeProto **out)
-{
-    static const struct {
-        const char *name;
-        Onnx__AttributeProto__AttributeType kind;
-    } forms[] = {{"value", KIND(TENSOR)},
-                 {"value_float", KIND(FLOAT)},
-                 {"value_int", KIND(INT)},
-                 {"value_floats", KIND(FLOATS)},
-                 {"value_ints", KIND(INTS)}};
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        *out = hd_onnx_attribute_find(scope, node, forms[i].name);
-        if (*out != NULL) {
-            bool fits = hd_onnx_attribute_kind(*out) == forms[i].kind &&
-                        (forms[i].kind != KIND(TENSOR) || (*out)->t != NULL);
-            return fits ? HD_OK
-                        : fail_node(import, node, HD_BAD_MODEL, "its value is not of its kind");
-        }
-    }
-    return fail_node(import, node, HD_UNSUPPORTED, "its value is a text, sparse or missing");
-}
-
 static hd_status import_constant(importer *import, hd_onnx_scope *scope, hd_onnx_scope_node *entry)
 {
     const Onnx__NodeProto *node = entry->node;
     const Onnx__AttributeProto *value;
-    hd_status status = find_value(import, scope, node, &value);
+    hd_status status = hd_onnx_constant_find(scope, node, &value, import->error);
     if (status != HD_OK) {
         return status;
     }
@@ -207,7 +139,7 @@ static hd_status import_constant(importer *import, hd_onnx_scope *scope, hd_onnx
     }
     if (*made == HD_VALUE_NONE) {
         hd_tensor tensor;
-        status = read_constant(import, node, value, &tensor);
+        status = hd_onnx_constant_read(import->origin, node, value, &tensor, import->error);
         if (status == HD_OK) {
             status = make_constant(import, output->name, &tensor, made);
         }

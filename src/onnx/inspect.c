@@ -299,7 +299,7 @@ static const void *make_ones(hd_region *region, hd_dtype dtype, const hd_shape *
 {
     const int64_t count = hd_shape_count(shape);
     const size_t size = hd_dtype_size(dtype);
-    unsigned char one[8] = {1};
+    unsigned char one[sizeof(hd_string)] = {dtype != HD_STRING};
     const float single = 1;
     const double twice = 1;
     const uint16_t half = dtype == HD_FLOAT16 ? 0x3C00 : 0x3F80;

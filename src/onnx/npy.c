@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "onnx/npy_texts.h"
 #include "operation/operation.h"
 
 #define MAGIC        "\x93NUMPY"
@@ -99,7 +100,8 @@ static hd_status fail_header(hd_error *error)
                    HD_MAX_RANK);
 }
 
-static hd_status parse_header(const char *header, hd_tensor *out, hd_error *error)
+static hd_status parse_header(const char *header, hd_tensor *out, hd_npy_texts *texts,
+                              hd_error *error)
 {
     bool is_column_major = false;
     unsigned int seen = 0; /* a bit each for the three keys */
@@ -118,7 +120,7 @@ static hd_status parse_header(const char *header, hd_tensor *out, hd_error *erro
             if (at == NULL || descr[0] == '\0') {
                 return hd_fail(error, HD_UNSUPPORTED, "the .npy type is a structure or unknown");
             }
-            out->dtype = parse_descr(descr);
+            out->dtype = hd_npy_texts_parse(descr, texts) ? HD_STRING : parse_descr(descr);
             if (out->dtype == HD_DTYPE_NONE) {
                 return hd_fail(error, HD_UNSUPPORTED, "the .npy type '%s' is not supported", descr);
             }
@@ -190,6 +192,7 @@ static hd_status read_header(const hd_onnx_source *source, char **out_text, uint
 
 hd_status hd_npy_read(const hd_onnx_source *source, hd_tensor *out, hd_error *error)
 {
+    hd_npy_texts texts = {0};
     hd_tensor tensor = {0};
     char *header = NULL;
     uint64_t begin = 0;
@@ -197,7 +200,7 @@ hd_status hd_npy_read(const hd_onnx_source *source, hd_tensor *out, hd_error *er
     if (status != HD_OK) {
         return status;
     }
-    status = parse_header(header, &tensor, error);
+    status = parse_header(header, &tensor, &texts, error);
     hd_free(header);
     if (status != HD_OK) {
         return status;
@@ -207,6 +210,14 @@ hd_status hd_npy_read(const hd_onnx_source *source, hd_tensor *out, hd_error *er
     if (!hd_shape_is_valid(&shape, tensor.dtype)) {
         return hd_fail(error, HD_BAD_MODEL, "the size of shape %s overflows",
                        hd_shape_text(&shape, (char[128]){0}, 128));
+    }
+    if (tensor.dtype == HD_STRING) {
+        status = hd_npy_texts_read(source, begin, &texts, (size_t)hd_shape_count(&shape), &tensor,
+                                   error);
+        if (status == HD_OK) {
+            *out = tensor;
+        }
+        return status;
     }
     tensor.size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor.dtype);
     if (tensor.size != source->size - begin) {
@@ -231,11 +242,17 @@ hd_status hd_npy_read(const hd_onnx_source *source, hd_tensor *out, hd_error *er
     return HD_OK;
 }
 
-size_t hd_npy_write_header(const hd_tensor *tensor, char header[HD_NPY_HEADER_SIZE])
+size_t hd_npy_write_header(const hd_tensor *tensor, size_t text_width,
+                           char header[HD_NPY_HEADER_SIZE])
 {
     const char *code = "";
+    char texts[32];
     for (size_t i = 0; i < CODE_COUNT; i++) {
         code = codes[i].dtype == tensor->dtype ? codes[i].code : code;
+    }
+    if (tensor->dtype == HD_STRING) {
+        snprintf(texts, sizeof texts, "U%zu", text_width);
+        code = texts;
     }
     char shape[HD_MAX_RANK * 24];
     size_t length = 0;
@@ -251,7 +268,7 @@ size_t hd_npy_write_header(const hd_tensor *tensor, char header[HD_NPY_HEADER_SI
     memcpy(header, MAGIC "\x01\x00", MAGIC_SIZE + 2);
     int written = snprintf(header + 10, HD_NPY_HEADER_SIZE - 10,
                            "{'descr': '%s%s', 'fortran_order': False, 'shape': (%s), }",
-                           code[1] == '1' ? "|" : "<", code, shape);
+                           code[1] == '1' && code[0] != 'U' ? "|" : "<", code, shape);
     size_t end = 10 + (size_t)written;
     size_t size = hd_align_up(end + 1, 64);
     memset(header + end, ' ', size - end);

@@ -18,7 +18,8 @@ HD_MUST_CHECK hd_status hd_npy_read(const hd_onnx_source *source, hd_tensor *out
 #define HD_NPY_HEADER_SIZE 384 /* a header that hd_npy_write_header writes is never longer */
 
 /* Writes magic number, version and header; gives their length, a multiple of 64. The tensor is
- * valid. */
-size_t hd_npy_write_header(const hd_tensor *tensor, char header[HD_NPY_HEADER_SIZE]);
+ * valid. text_width: of '<U', where it is of texts (npy_texts.h). */
+size_t hd_npy_write_header(const hd_tensor *tensor, size_t text_width,
+                           char header[HD_NPY_HEADER_SIZE]);
 
 #endif

@@ -75,6 +75,7 @@ static const unsigned char actions[MESSAGE_KIND_COUNT][FIELD_END] = {
                 [3] = PRESENT,
                 [4] = ELEMENT,
                 [5] = ELEMENT,
+                [6] = ELEMENT,
                 [7] = ELEMENT,
                 [8] = KEEP,
                 [RAW_DATA] = ELEMENT,

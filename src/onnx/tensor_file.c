@@ -9,6 +9,7 @@
 #include "onnx/elements.h"
 #include "onnx/external.h"
 #include "onnx/npy.h"
+#include "onnx/npy_texts.h"
 #include "onnx/unpack.h"
 #include "operation/narrow.h"
 #include "operation/operation.h"
@@ -98,14 +99,19 @@ static hd_status check(const hd_tensor *tensor, size_t *out_size, hd_error *erro
 static hd_status write_npy(const char *path, const hd_tensor *tensor, size_t size, hd_error *error)
 {
     char header[HD_NPY_HEADER_SIZE];
-    size_t header_size = hd_npy_write_header(tensor, header);
+    const bool has_texts = tensor->dtype == HD_STRING;
+    const size_t count = has_texts ? size / sizeof(hd_string) : 0;
+    const size_t width = has_texts ? hd_npy_texts_width(tensor->data, count) : 0;
+    size_t header_size = hd_npy_write_header(tensor, width, header);
     FILE *file = hd_fault_hits("open") ? (errno = EMFILE, NULL) : fopen(path, "wbe");
     if (file == NULL) {
         return hd_fail(error, HD_IO, "'%.300s' cannot be written: %s", path,
                        strerrordesc_np(errno));
     }
     bool is_written = fwrite(header, 1, header_size, file) == header_size &&
-                      (size == 0 || fwrite(tensor->data, 1, size, file) == size);
+                      (has_texts   ? hd_npy_texts_write(file, tensor->data, count, width)
+                       : size == 0 ? true
+                                   : fwrite(tensor->data, 1, size, file) == size);
     int number = errno;
     if (fclose(file) != 0 && is_written) {
         is_written = false;

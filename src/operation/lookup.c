@@ -2,10 +2,12 @@
 
 #include <math.h>
 
+#include "base/strings.h"
+
 bool hd_lookup_takes(hd_dtype dtype)
 {
     return dtype == HD_FLOAT32 || dtype == HD_FLOAT64 || dtype == HD_INT64 || dtype == HD_INT32 ||
-           dtype == HD_INT16;
+           dtype == HD_INT16 || dtype == HD_STRING;
 }
 
 hd_lookup_key hd_lookup_key_at(hd_dtype dtype, const void *data, int64_t index)
@@ -17,6 +19,9 @@ hd_lookup_key hd_lookup_key_at(hd_dtype dtype, const void *data, int64_t index)
         break;
     case HD_FLOAT64:
         key.number = ((const double *)data)[index];
+        break;
+    case HD_STRING:
+        key.text = ((const hd_string *)data)[index];
         break;
     case HD_INT64:
         key.integer = ((const int64_t *)data)[index];
@@ -43,6 +48,9 @@ int hd_lookup_compare(const hd_lookup_key *a, const hd_lookup_key *b)
 {
     if (a->dtype == HD_FLOAT32 || a->dtype == HD_FLOAT64) {
         return compare_numbers(a->number, b->number);
+    }
+    if (a->dtype == HD_STRING) {
+        return hd_strings_compare(&a->text, &b->text);
     }
     return (a->integer > b->integer) - (a->integer < b->integer);
 }

@@ -13,7 +13,7 @@ typedef union hd_lookup_element {
     float single;
     double twice;
     int64_t integer;
-    unsigned char bytes[16];
+    hd_string text;
 } hd_lookup_element;
 
 /* An element as it is compared. */
@@ -22,9 +22,10 @@ typedef struct hd_lookup_key {
     int64_t index;   /* the caller's */
     int64_t integer; /* of the integers' types */
     double number;   /* float32, float64 */
+    hd_string text;
 } hd_lookup_key;
 
-/* Whether elements of a type are looked up: float32, float64, int64, int32, int16. */
+/* Whether elements of a type are looked up: float32, float64, int64, int32, int16, texts. */
 bool hd_lookup_takes(hd_dtype dtype);
 
 /* Element `index` of an array of such a type. */

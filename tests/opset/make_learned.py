@@ -19,7 +19,8 @@ import xgboost
 from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
-from sklearn import ensemble, linear_model, pipeline, preprocessing, tree
+from sklearn import (ensemble, linear_model, naive_bayes, neighbors, neural_network, pipeline,
+                     preprocessing, tree)
 from sklearn.impute import SimpleImputer
 
 from case_file import write_all
@@ -27,7 +28,8 @@ from case_file import write_all
 warnings.filterwarnings("ignore")
 random = np.random.default_rng(5)
 cases = {}
-FLOAT, DOUBLE, INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
+FLOAT, DOUBLE, INT64, STRING = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64,
+                                TensorProto.STRING)
 TRAINED = random.standard_normal((300, 5)).astype(np.float32)
 TARGET = (TRAINED[:, 0] * TRAINED[:, 1] + TRAINED[:, 2]).astype(np.float32)
 TWO, THREE = (TARGET > 0).astype(np.int64), (TARGET > 0).astype(np.int64) + (TARGET > 1)
@@ -51,7 +53,8 @@ def node(name, operator, inputs, outputs, version=3, **attributes):
     made = helper.make_node(operator, *names, domain="ai.onnx.ml", **attributes)
     graph = helper.make_graph(
         [made], name,
-        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), [None] * a.ndim)
+        [helper.make_tensor_value_info(n, STRING if a.dtype == object else
+                                       helper.np_dtype_to_tensor_dtype(a.dtype), [None] * a.ndim)
          for n, a in zip(names[0], inputs)],
         [helper.make_tensor_value_info(n, t, None) for n, t in zip(names[1], outputs)])
     add(name, helper.make_model(graph, ir_version=8, opset_imports=[
@@ -185,8 +188,33 @@ def single_nodes():
              post_transform=transform)
 
 
+def texts():
+    words = np.array([["b", "ü, x", "zz"], ["", "a", "b"]], dtype=object)
+    node("texts_to_texts", "LabelEncoder", [words], [STRING], 2, keys_strings=["b", "a", "ü, x", ""],
+         values_strings=["B", "A", "", "ε"], default_string="none")
+    node("texts_to_integers", "LabelEncoder", [words], [INT64], 2, keys_strings=["b", "a"],
+         values_int64s=[1, 2])
+    node("integers_to_texts", "LabelEncoder", [np.array([[1, 2, 3]])], [STRING], 2,
+         keys_int64s=[1, 2], values_strings=["one", "two, 2"])
+    node("one_hot_texts", "OneHotEncoder", [words], [FLOAT], 1, cats_strings=["b", "a", "zz"], zeros=1)
+    categories = {"cats_strings": ["b", "a"], "cats_int64s": [4, 5]}
+    node("categories_of_texts", "CategoryMapper", [words], [INT64], 1, default_int64=-3, **categories)
+    node("categories_of_integers", "CategoryMapper", [np.array([[4, 5, 6]])], [STRING], 1,
+         default_string="q", **categories)
+    node("columns_of_texts", "ArrayFeatureExtractor", [words[0], np.array([2, 0, 1])], [STRING], 1)
+    named = np.where(TWO == 1, "pos, itive", "neg")
+    three = np.array(["a", "b", "c"])[THREE]
+    plain = {"zipmap": False}
+    sklearn("forest_names", ensemble.RandomForestClassifier(3, max_depth=2, random_state=0), named, **plain)
+    sklearn("logistic_names", linear_model.LogisticRegression(), three, **plain)
+    sklearn("bayes_names", naive_bayes.GaussianNB(), three, **plain)
+    sklearn("network_names", neural_network.MLPClassifier((4,), max_iter=20, random_state=0), named, **plain)
+    sklearn("neighbours_names", neighbors.KNeighborsClassifier(3), three, **plain)
+
+
 trees_of_scikit_learn()
 trees_of_others()
+texts()
 lines_and_preparation()
 single_nodes()
 write_all(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "learned", cases)

@@ -88,12 +88,31 @@ static bool compare_shapes(const hd_tensor *got, const hd_tensor *expected, size
     for (uint32_t i = 0; i < expected->rank && same_shape; i++) {
         same_shape = got->dims[i] == expected->dims[i];
     }
-    if (!same_shape || got->size != expected->size) {
+    if (!same_shape || (got->dtype != HD_STRING && got->size != expected->size)) {
         char first[128], second[128];
         shape_text(got, first);
         shape_text(expected, second);
         model_case_say(reason, "output %zu is %s, expected %s", output, first, second);
         return false;
+    }
+    return true;
+}
+
+static bool compare_texts(const hd_tensor *got, const hd_tensor *expected, size_t output,
+                          char reason[MODEL_CASE_TEXT_SIZE])
+{
+    const hd_string *a = got->data, *b = expected->data;
+    size_t count = 1;
+    for (uint32_t i = 0; i < expected->rank; i++) {
+        count *= (size_t)expected->dims[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (a[i].size != b[i].size ||
+            (a[i].size > 0 && memcmp(a[i].data, b[i].data, a[i].size) != 0)) {
+            model_case_say(reason, "output %zu, text %zu is '%.*s', expected '%.*s'", output, i,
+                           (int)a[i].size, a[i].data, (int)b[i].size, b[i].data);
+            return false;
+        }
     }
     return true;
 }
@@ -104,6 +123,9 @@ bool model_case_compare(const hd_tensor *got, const hd_tensor *expected,
 {
     if (!compare_shapes(got, expected, output, reason)) {
         return false;
+    }
+    if (expected->dtype == HD_STRING) {
+        return compare_texts(got, expected, output, reason);
     }
     size_t element_size = hd_dtype_size(expected->dtype);
     size_t count = expected->size / element_size;

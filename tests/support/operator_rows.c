@@ -370,9 +370,9 @@ static hd_dtype dtype_of(char letter)
     static const struct {
         char letter;
         hd_dtype dtype;
-    } letters[] = {{'f', HD_FLOAT32}, {'d', HD_FLOAT64}, {'L', HD_INT64},       {'I', HD_INT32},
-                   {'U', HD_UINT32},  {'B', HD_BOOL},    {'u', HD_UINT8},       {'c', HD_INT8},
-                   {'h', HD_UINT16},  {'q', HD_INT4},    {'e', HD_FLOAT8E4M3FN}};
+    } letters[] = {{'f', HD_FLOAT32}, {'d', HD_FLOAT64}, {'L', HD_INT64},        {'I', HD_INT32},
+                   {'U', HD_UINT32},  {'B', HD_BOOL},    {'u', HD_UINT8},        {'c', HD_INT8},
+                   {'h', HD_UINT16},  {'q', HD_INT4},    {'e', HD_FLOAT8E4M3FN}, {'s', HD_STRING}};
     for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
         if (letters[i].letter == letter) {
             return letters[i].dtype;
@@ -412,13 +412,29 @@ static void bind_tensor(row_case *c, size_t n)
     hd_tensor *tensor = &c->tensors[n];
     tensor->data = tensor->dtype == HD_UINT8 ? (void *)c->bytes[n] : (void *)c->floats[n];
     c->attributes[n].tensor = tensor;
+    if (tensor->dtype == HD_STRING) { /* texts[n] has them, with commas between */
+        const char *at = c->texts[n];
+        for (int64_t i = 0; i < tensor->dims[0]; i++) {
+            c->strings[n][i] = (hd_string){.data = at, .size = strcspn(at, ",")};
+            at += c->strings[n][i].size + 1;
+        }
+        tensor->data = c->strings[n];
+    }
 }
 
 /* "f[1,2]" or "u[1,2]" */
 static void read_tensor(row_case *c, size_t n, const char *value)
 {
     hd_tensor *tensor = &c->tensors[n];
-    *tensor = (hd_tensor){.dtype = *value == 'u' ? HD_UINT8 : HD_FLOAT32, .rank = 1};
+    *tensor = (hd_tensor){.dtype = dtype_of(*value), .rank = 1};
+    if (tensor->dtype == HD_STRING) {
+        snprintf(c->texts[n], sizeof c->texts[n], "%.*s", (int)strcspn(value + 2, "]"), value + 2);
+        tensor->dims[0] = 1;
+        for (const char *comma = c->texts[n]; (comma = strchr(comma, ',')) != NULL; comma++) {
+            tensor->dims[0]++;
+        }
+        value = "s[]";
+    }
     char *at = (char *)(uintptr_t)value + 2;
     for (size_t i = 0; *at != ']' && *at != '\0'; at += *at == ',', i++) {
         c->floats[n][i] = strtof(at, &at);
@@ -441,7 +457,7 @@ static void read_attribute(row_case *c, const char *word)
         snprintf(c->texts[n], sizeof c->texts[n], "%.*s", (int)strcspn(value + 1, "'"), value + 1);
         attribute->kind = HD_ATTRIBUTE_STRING;
         attribute->s = c->texts[n];
-    } else if (*value == 'f' || *value == 'u') {
+    } else if (value[0] != '[' && value[0] != '\0' && value[1] == '[') {
         read_tensor(c, n, value);
     } else if (*value != '[') {
         bool is_float = strchr(value, '.') != NULL;
@@ -536,6 +552,9 @@ void *row_operand_data(const row_operand *operand)
         case HD_UINT16:
         case HD_INT16:
             ((uint16_t *)data)[i] = (uint16_t)integer;
+            break;
+        case HD_STRING:
+            ((hd_string *)data)[i] = (hd_string){"babab", (size_t)integer + 1};
             break;
         case HD_FLOAT16:
             ((_Float16 *)data)[i] = (_Float16)real;

@@ -4,8 +4,8 @@
  * Inputs, with spaces between: a letter for the type (f float32, d float64, L int64, I int32, U uint32, B bool,
  * u uint8, c int8, h uint16, q int4, e float8e4m3fn), then
  * "2x3" a shape, nothing a scalar, "[1,2]" a list of these elements, "=3" a scalar of this element; "-" is left out.
- * Attributes: NAME=3, NAME=0.5, NAME=[1,2], NAME='text', tensors NAME=f[1,2] (float32) and NAME=u[1,2]
- * (uint8). Shapes of a row name each size by a number of its own, where
+ * Attributes: NAME=3, NAME=0.5, NAME=[1,2], NAME='text', tensors NAME=f[1,2] (float32), NAME=u[1,2]
+ * (uint8) and NAME=s[a,b] (texts). Shapes of a row name each size by a number of its own, where
  * the operator lets them.
  *
  * Thread-safety: immutable; a case belongs to one thread. */
@@ -52,6 +52,7 @@ typedef struct row_case {
     int64_t ints[ROW_ATTRIBUTE_LIMIT][ROW_ELEMENT_LIMIT];
     float floats[ROW_ATTRIBUTE_LIMIT][ROW_ELEMENT_LIMIT];
     uint8_t bytes[ROW_ATTRIBUTE_LIMIT][ROW_ELEMENT_LIMIT];
+    hd_string strings[ROW_ATTRIBUTE_LIMIT][ROW_ELEMENT_LIMIT];
     hd_tensor tensors[ROW_ATTRIBUTE_LIMIT];
 } row_case;
 

@@ -185,10 +185,29 @@ static bool elements_close(const hd_tensor *a, const hd_tensor *b)
     return true;
 }
 
+static bool texts_equal(const hd_tensor *a, const hd_tensor *b)
+{
+    const hd_string *left = a->data, *right = b->data;
+    size_t count = 1;
+    for (uint32_t d = 0; d < a->rank; d++) {
+        count *= (size_t)a->dims[d];
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (left[i].size != right[i].size ||
+            (left[i].size > 0 && memcmp(left[i].data, right[i].data, left[i].size) != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* An operator that is written out is fused where it runs, which may round otherwise than what is folded step by step:
  * attention, norms and activations are (docs/architecture.md). */
 static bool are_equal(const row_case *c, const hd_tensor *a, const hd_tensor *b)
 {
+    if (a->dtype == HD_STRING) {
+        return texts_equal(a, b);
+    }
     return a->size == 0 || memcmp(a->data, b->data, a->size) == 0 ||
            (a->dtype == HD_FLOAT32 && hd_operator_find(c->type)->expand != NULL &&
             elements_close(a, b));

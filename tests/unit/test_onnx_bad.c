@@ -264,8 +264,7 @@ static void sizes_that_overflow_are_refused(void **state)
 static void types_that_are_none_of_ours_are_named(void **state)
 {
     (void)state;
-    refuses(with_weight(make_tensor("w", 8, 1, (const int64_t[]){1})), HD_UNSUPPORTED,
-            "'w'|string");
+    refuses(with_weight(make_tensor("w", 8, 1, (const int64_t[]){1})), HD_BAD_MODEL, "'w'|texts");
     refuses(with_weight(make_tensor("w", 14, 1, (const int64_t[]){1})), HD_UNSUPPORTED,
             "complex64");
     refuses(with_weight(make_tensor("w", 99, 1, (const int64_t[]){1})), HD_UNSUPPORTED,

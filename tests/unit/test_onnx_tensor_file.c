@@ -174,7 +174,7 @@ static void npy_types_and_orders_that_are_none_of_ours_are_named(void **state)
     (void)state;
     hd_tensor tensor;
     hd_error error;
-    const char *types[] = {">f4", "<c8", "|S4", "<U1", "<f1", "|O"};
+    const char *types[] = {">f4", "<c8", ">U1", "<S4", "<f1", "|O"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         char header[128];
         snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (1,), }",

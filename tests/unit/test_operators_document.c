@@ -25,11 +25,14 @@ static const hd_dtype dtypes[] = {
     HD_UINT8, HD_UINT16, HD_UINT32, HD_UINT64, HD_BOOL,
     /* narrow ones */
     HD_FLOAT8E4M3FN, HD_FLOAT8E4M3FNUZ, HD_FLOAT8E5M2, HD_FLOAT8E5M2FNUZ, HD_FLOAT8E8M0,
-    HD_FLOAT6E2M3, HD_FLOAT6E3M2, HD_FLOAT4E2M1, HD_INT4, HD_UINT4, HD_INT2, HD_UINT2};
+    HD_FLOAT6E2M3, HD_FLOAT6E3M2, HD_FLOAT4E2M1, HD_INT4, HD_UINT4, HD_INT2, HD_UINT2,
+    /* texts */
+    HD_STRING};
 #define DTYPE_COUNT (sizeof dtypes / sizeof dtypes[0])
 #define WIDE_COUNT  13u
 #define ALL_WIDE    ((1u << WIDE_COUNT) - 1)
-#define ALL_DTYPES  ((1u << DTYPE_COUNT) - 1)
+#define TEXT_AT     (DTYPE_COUNT - 1)
+#define ALL_DTYPES  ((1u << TEXT_AT) - 1)
 
 static char *read_text(const char *path)
 {
@@ -167,7 +170,7 @@ static void write_types(FILE *out, unsigned types)
     static const char *const names[] = {"all", "narrow"};
     for (size_t t = 0; t < DTYPE_COUNT; t++) {
         const size_t set = t >= WIDE_COUNT;
-        if ((types & sets[set]) == sets[set]) {
+        if (t < TEXT_AT && (types & sets[set]) == sets[set]) {
             if (t == 0 || t == WIDE_COUNT) {
                 fprintf(out, "%s%s", separator, names[set]);
                 separator = ", ";
@@ -245,7 +248,8 @@ static const char introduction[] =
     "  bool; \"narrow\" float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float8e8m0, "
     "float6e2m3, "
     "float6e3m2, float4e2m1,\n"
-    "  int4, uint4, int2 and uint2, which take a byte each in memory. Shapes, indices and the like "
+    "  int4, uint4, int2 and uint2, which take a byte each in memory. string: texts. Shapes, "
+    "indices and the like "
     "have ONNX's types.\n"
     "- **devices**: `cuda` means that there are kernels for some of the types, in builds with "
     "CUDA; what the device has none for\n"

@@ -24,7 +24,8 @@ hd_expand hd_expand_qlinear_mul, hd_expand_qlinear_reduce_mean, hd_expand_qlinea
 hd_expand hd_expand_qlinear_softmax, hd_expand_qlinear_where, hd_expand_quantize_linear;
 hd_expand hd_expand_quick_gelu, hd_expand_rotary_embedding, hd_expand_simplified_layer_norm;
 hd_expand hd_expand_skip_layer_norm, hd_expand_skip_simplified_layer_norm;
-hd_expand hd_expand_array_feature_extractor, hd_expand_binarizer, hd_expand_feature_vectorizer;
+hd_expand hd_expand_array_feature_extractor, hd_expand_binarizer, hd_expand_category_mapper;
+hd_expand hd_expand_feature_vectorizer;
 hd_expand hd_expand_imputer, hd_expand_label_encoder, hd_expand_linear_classifier;
 hd_expand hd_expand_linear_regressor, hd_expand_normalizer, hd_expand_one_hot_encoder;
 hd_expand hd_expand_scaler, hd_expand_zip_map;

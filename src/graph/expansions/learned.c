@@ -59,7 +59,8 @@ hd_learned_labels hd_learned_labels_of(hd_expansion *e, const char *integers, co
     labels.integers = hd_operation_ints(&e->operation, integers, &count);
     labels.count = (int64_t)count;
     const hd_attribute *text = hd_operation_attribute(&e->operation, texts);
-    if (text != NULL && text->tensor->rank == 1 && text->tensor->dims[0] > 0) {
+    if (text != NULL && text->tensor->dtype == HD_STRING && text->tensor->rank == 1 &&
+        text->tensor->dims[0] > 0) {
         labels = (hd_learned_labels){.texts = text->tensor, .count = text->tensor->dims[0]};
     }
     if (labels.count < 1 || labels.count > HD_LEARNED_COLUMN_LIMIT) {
@@ -104,12 +105,14 @@ void hd_learned_give(hd_expansion *e, hd_value sums, const hd_learned_scores *sc
     if (scores->form != HD_SCORES_AS_THEY_ARE && scores->transform == HD_SCORES_PROBIT) {
         hd_expand_fail(e, HD_UNSUPPORTED, "post_transform PROBIT of one score for two classes");
     }
-    if (labels->texts != NULL) {
-        hd_expand_fail(e, HD_UNSUPPORTED, "its labels are texts");
-    }
     const hd_value inputs[2] = {sums, make_rule(e, scores, labels)};
     hd_value made[2];
     hd_expand_node(e, HD_OP_HEDDLE_SCORES, inputs, 2, NULL, 0, made, 2);
+    if (labels->texts != NULL && hd_expand_wants(e, 0)) {
+        const hd_shape shape = {.rank = 1, .dims = {labels->count}};
+        const hd_value texts = hd_expand_constant(e, HD_STRING, &shape, labels->texts->data);
+        made[0] = hd_expand_2(e, HD_OP_GATHER, texts, made[0]);
+    }
     hd_expand_give(e, 0, made[0]);
     hd_expand_give(e, 1, made[1]);
 }

@@ -114,6 +114,9 @@ static void read_default(hd_expansion *e, hd_dtype dtype, hd_lookup_element *to)
             return;
         }
         memcpy(to, tensor->tensor->data, hd_dtype_size(dtype));
+    } else if (dtype == HD_STRING) {
+        const char *text = hd_operation_string(operation, "default_string", "_Unused");
+        to->text = (hd_string){.data = text, .size = strlen(text)};
     } else if (dtype == HD_FLOAT32) {
         to->single = hd_operation_float(operation, "default_float", -0.0f);
     } else if (dtype == HD_FLOAT64) {
@@ -147,12 +150,49 @@ static void encode(hd_expansion *e, const elements *keys, const elements *values
     hd_free(places);
 }
 
+/* From texts to integers or back, as the type of the input says, which must be declared. */
+static void encode_either(hd_expansion *e, const elements *texts, const elements *integers)
+{
+    const hd_dtype dtype = e->graph->values[e->inputs[0]].dtype;
+    if (dtype == HD_STRING) {
+        encode(e, texts, integers);
+    } else if (dtype == HD_INT64) {
+        encode(e, integers, texts);
+    } else {
+        hd_expand_fail(e, HD_UNSUPPORTED, "the type of its input is not known: it is %s",
+                       hd_dtype_name(dtype));
+    }
+}
+
+void hd_expand_category_mapper(hd_expansion *e)
+{
+    const hd_attribute *texts = hd_operation_attribute(&e->operation, "cats_strings");
+    size_t count;
+    const int64_t *integers = hd_operation_ints(&e->operation, "cats_int64s", &count);
+    if (texts == NULL || texts->tensor->dtype != HD_STRING || count < 1) {
+        hd_expand_fail(e, HD_BAD_MODEL, "it has no categories");
+        return;
+    }
+    encode_either(e, &(elements){HD_STRING, texts->tensor->data, texts->tensor->dims[0]},
+                  &(elements){HD_INT64, integers, (int64_t)count});
+}
+
 void hd_expand_label_encoder(hd_expansion *e)
 {
     const elements keys = find_list(e, "keys"), values = find_list(e, "values");
-    if (hd_operation_attribute(&e->operation, "classes_strings") != NULL) {
-        hd_expand_fail(e, HD_UNSUPPORTED,
-                       "classes_strings, of opset 1, says nothing of its direction");
+    const hd_attribute *classes = hd_operation_attribute(&e->operation, "classes_strings");
+    if (classes != NULL) { /* opset 1: texts and their numbers */
+        const elements texts = {HD_STRING, classes->tensor->data, classes->tensor->dims[0]};
+        int64_t *numbers = hd_alloc_zero((size_t)texts.count + 1, sizeof *numbers);
+        if (numbers == NULL) {
+            hd_expand_fail(e, HD_OUT_OF_MEMORY, "no memory for its classes");
+            return;
+        }
+        for (int64_t i = 0; i < texts.count; i++) {
+            numbers[i] = i;
+        }
+        encode_either(e, &texts, &(elements){HD_INT64, numbers, texts.count});
+        hd_free(numbers);
         return;
     }
     if (e->status == HD_OK) {

@@ -240,14 +240,20 @@ void hd_cpu_strided_copy_prepare(hd_cpu_strided_copy *copy, uint32_t rank, const
                                  size_t element)
 {
     *copy = (hd_cpu_strided_copy){.tile_count = 1};
-    box b = {.rank = rank, .element = (int64_t)element};
+    const bool is_pair = element == 16; /* a text: two of 8 */
+    box b = {.rank = rank, .element = is_pair ? 8 : (int64_t)element};
     for (uint32_t i = 0; i < rank; i++) {
         if (dims[i] == 0) {
             return; /* no items */
         }
         b.dims[i] = dims[i];
-        b.source[i] = source_strides[i] * b.element;
-        b.target[i] = target_strides[i] * b.element;
+        b.source[i] = source_strides[i] * (int64_t)element;
+        b.target[i] = target_strides[i] * (int64_t)element;
+    }
+    if (is_pair) {
+        b.dims[rank] = 2;
+        b.source[rank] = b.target[rank] = b.element;
+        b.rank++;
     }
     box_merge(&b);
     box_widen(&b);

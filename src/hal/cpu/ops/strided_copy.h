@@ -34,7 +34,7 @@ typedef struct hd_cpu_strided_copy {
 } hd_cpu_strided_copy;
 
 /* dims, and strides in elements, of rank <= HD_STRIDED_COPY_RANK dimensions, the target's outermost
- * first; element: 1, 2, 4 or 8 bytes. No two positions of the target are the same. */
+ * first; element: 1, 2, 4 or 8 bytes, or 16 (texts). No two positions of the target are the same. */
 void hd_cpu_strided_copy_prepare(hd_cpu_strided_copy *copy, uint32_t rank, const int64_t *dims,
                                  const int64_t *source_strides, const int64_t *target_strides,
                                  size_t element);
