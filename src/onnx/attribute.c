@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "onnx/constant.h"
 #include "onnx/skeleton.h"
+#include "onnx/texts.h"
 
 #define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 

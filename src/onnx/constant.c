@@ -4,8 +4,8 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "base/strings.h"
 #include "onnx/attribute.h"
+#include "onnx/texts.h"
 
 #define KIND(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
@@ -14,17 +14,6 @@ static hd_status fail_node(const Onnx__NodeProto *node, hd_error *error, hd_stat
 {
     return hd_fail(error, status, "node '%s' (%s): %s", hd_onnx_node_name(node),
                    hd_onnx_node_type(node), reason);
-}
-
-void *hd_onnx_texts_copy(const ProtobufCBinaryData *texts, size_t count)
-{
-    hd_string *views = hd_alloc_zero(count + 1, sizeof *views);
-    for (size_t i = 0; views != NULL && i < count; i++) {
-        views[i] = (hd_string){.data = (const char *)texts[i].data, .size = texts[i].len};
-    }
-    void *block = views == NULL ? NULL : hd_strings_copy(views, count);
-    hd_free(views);
-    return block;
 }
 
 static hd_status read_texts(const Onnx__NodeProto *node, const ProtobufCBinaryData *texts,

@@ -18,7 +18,4 @@ HD_MUST_CHECK hd_status hd_onnx_constant_read(const hd_onnx_origin *origin,
                                               const Onnx__AttributeProto *value, hd_tensor *out,
                                               hd_error *error);
 
-/* A block of texts (base/strings.h), hd_alloc_aligned; NULL when out of memory. */
-void *hd_onnx_texts_copy(const ProtobufCBinaryData *texts, size_t count);
-
 #endif
