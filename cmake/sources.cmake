@@ -27,13 +27,19 @@ if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders hav
         set(cuda_newest ${architecture})
     endforeach()
     list(APPEND cuda_targets -gencode arch=compute_${cuda_newest},code=compute_${cuda_newest})
+    # What uses instructions of one architecture alone has `only` that of it, in HD_CUDA_FILE_LIST, too.
+    set(cuda_targets_product_half -gencode arch=compute_90a,code=sm_90a)
     file(GLOB cuda_kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cu)
     file(GLOB cuda_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.h)
     foreach(kernel ${cuda_kernels})
         get_filename_component(name ${kernel} NAME_WE)
+        set(own_targets ${cuda_targets})
+        if(DEFINED cuda_targets_${name})
+            set(own_targets ${cuda_targets_${name}})
+        endif()
         add_custom_command(
             OUTPUT ${cuda_folder}/${name}.fatbin
-            COMMAND ${HEDDLE_NVCC} -std=c++17 -O3 -fmad=false -fatbin ${cuda_targets} -o ${cuda_folder}/${name}.fatbin ${kernel}
+            COMMAND ${HEDDLE_NVCC} -std=c++17 -O3 -fmad=false -fatbin ${own_targets} -o ${cuda_folder}/${name}.fatbin ${kernel}
             DEPENDS ${kernel} ${cuda_headers} VERBATIM)
         file(WRITE ${cuda_folder}/${name}.c.new
 "#include \"hal/cuda/kernels.h\"

@@ -3,8 +3,8 @@
 
 namespace {
 
-template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) softmax_kernel(const __grid_constant__ hd_cuda_rows p) { softmax<R, ALIGNED>(p); }
-template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) layer_norm_kernel(const __grid_constant__ hd_cuda_rows p) { layer_norm<R, ALIGNED>(p); }
+template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) softmax_kernel(const __grid_constant__ hd_cuda_rows p) { softmax<Floats, R, ALIGNED>(p); }
+template <class R, bool ALIGNED> __global__ void __launch_bounds__(R::THREADS) layer_norm_kernel(const __grid_constant__ hd_cuda_rows p) { layer_norm<Floats, R, ALIGNED>(p); }
 
 template <class R, bool ALIGNED> int launch(bool norm, const hd_cuda_rows &p, cudaStream_t stream)
 {

@@ -11,7 +11,7 @@ library = ctypes.CDLL(sys.argv[1])
 
 class Rows(ctypes.Structure):
     _fields_ = [(n, ctypes.c_void_p) for n in ("x", "residual", "scale", "bias", "y", "sum")] + [
-        ("rows", ctypes.c_int), ("length", ctypes.c_int), ("epsilon", ctypes.c_float), ("kind", ctypes.c_int)]
+        ("rows", ctypes.c_int), ("length", ctypes.c_int), ("epsilon", ctypes.c_float), ("kind", ctypes.c_int)] + [(n, ctypes.c_int) for n in ("x_kind", "residual_kind", "y_kind", "sum_kind")]
 
 
 def launch(group, norm, x, y, kind=0, scale=None, bias=None, residual=None, aligned=True):

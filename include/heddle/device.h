@@ -27,6 +27,16 @@ typedef enum hd_sync_strategy {
     HD_SYNC_GLOBAL = 1 /* one lock a device around recording and submitting */
 } hd_sync_strategy;
 
+/* What models that compute in float32 are computed in. With halves, products and attention multiply halves and add in
+ * float32, and tensors between steps are kept as halves; inputs, outputs and all that has no such kernel stay float32. Equal
+ * bits hold in each of them. */
+typedef enum hd_precision {
+    HD_PRECISION_FLOAT32 = 0,
+    HD_PRECISION_TF32 = 1,    /* no device yet */
+    HD_PRECISION_FLOAT16 = 2, /* cuda, compute capability 9.0 */
+    HD_PRECISION_BFLOAT16 = 3 /* likewise */
+} hd_precision;
+
 /* Zero means the default, field by field; pass NULL for all defaults. */
 typedef struct hd_device_options {
     size_t struct_size; /* sizeof(hd_device_options), so that later fields can be added */
@@ -46,6 +56,7 @@ typedef struct hd_device_options {
     uint32_t lease_wait_ms;
     uint32_t queue_depth; /* operations in flight on one stream at most; 0: 64 */
     hd_sync_strategy sync_strategy;
+    hd_precision precision; /* HD_UNSUPPORTED where the device has no such kernels */
 } hd_device_options;
 
 typedef enum hd_device_kind {

@@ -229,6 +229,7 @@ const hd_command hd_command_bench_batch = {
                 {"--seconds", "S", false, "length of a measurement (default: 2)"},
                 {"--work-limit", "STEPS", false, "steps of a run at most, see heddle/model.h"},
                 {"--run-memory-limit", "BYTES", false, "memory of a run at most, likewise"},
+                {"--precision", "NAME", false, HD_SESSION_PRECISIONS},
                 {"--memory-limit", "BYTES", false, "memory of the device at most (default: none)"},
                 {NULL, NULL, false, NULL}},
     .examples = {"heddle bench batch --workers 1,2,4",

@@ -144,6 +144,7 @@ const hd_command hd_command_bench_model = {
                 {"--seconds", "S", false, "length of a measurement (default: 2)"},
                 {"--work-limit", "STEPS", false, "steps of a run at most, see heddle/model.h"},
                 {"--run-memory-limit", "BYTES", false, "memory of a run at most, likewise"},
+                {"--precision", "NAME", false, HD_SESSION_PRECISIONS},
                 {"--memory-limit", "BYTES", false, "memory of the device at most (default: none)"},
                 {NULL, NULL, false, NULL}},
     .examples = {"heddle bench model model.onnx --shape x=1x3x224x224",

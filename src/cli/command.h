@@ -19,7 +19,7 @@ typedef struct hd_option {
 
 typedef struct hd_arguments hd_arguments;
 
-#define COMMAND_OPTIONS_MAX  12
+#define COMMAND_OPTIONS_MAX  13
 #define COMMAND_EXAMPLES_MAX 4
 
 typedef struct hd_command {

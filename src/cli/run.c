@@ -275,6 +275,7 @@ const hd_command hd_command_run = {
                 {"--check", NULL, false, "compare each result's bits with a single-threaded one"},
                 {"--work-limit", "STEPS", false, "steps of a run at most, see heddle/model.h"},
                 {"--run-memory-limit", "BYTES", false, "memory of a run at most, likewise"},
+                {"--precision", "NAME", false, HD_SESSION_PRECISIONS},
                 {"--memory-limit", "BYTES", false, "memory of the device at most (default: none)"},
                 {NULL, NULL, false, NULL}},
     .examples = {"heddle run model.onnx --input x=x.npy --output-dir out",

@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Each input that the command gives may be an initializer that it gives another value. */
 static hd_exit_code load_model(const hd_arguments *given, const char *path,
@@ -24,6 +25,25 @@ static hd_exit_code load_model(const hd_arguments *given, const char *path,
     return status == HD_OK ? EXIT_CODE_OK : hd_failure_print_error(&error);
 }
 
+static hd_exit_code read_precision(const hd_arguments *given, hd_precision *out_precision)
+{
+    static const char *const names[] = {[HD_PRECISION_FLOAT32] = "float32",
+                                        [HD_PRECISION_TF32] = "tf32",
+                                        [HD_PRECISION_FLOAT16] = "float16",
+                                        [HD_PRECISION_BFLOAT16] = "bfloat16"};
+    const char *name = hd_arguments_value(given, "--precision");
+    *out_precision = HD_PRECISION_FLOAT32;
+    for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *out_precision = (hd_precision)i;
+            return EXIT_CODE_OK;
+        }
+    }
+    return name == NULL
+               ? EXIT_CODE_OK
+               : hd_failure_print(EXIT_CODE_USAGE, "--precision takes " HD_SESSION_PRECISIONS);
+}
+
 hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_session *out_session)
 {
     hd_error error = {0};
@@ -38,6 +58,9 @@ hd_exit_code hd_session_open(const hd_arguments *given, const char *path, hd_ses
     if (code == EXIT_CODE_OK) {
         code = hd_arguments_number(given, "--run-memory-limit", 1, UINT64_MAX, 0,
                                    &limits.run_memory_limit);
+    }
+    if (code == EXIT_CODE_OK) {
+        code = read_precision(given, &options.precision);
     }
     if (code != EXIT_CODE_OK) {
         return code;

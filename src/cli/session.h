@@ -7,6 +7,10 @@
 #include "cli/arguments.h"
 #include "heddle/model.h"
 
+/* What --precision takes, for --help. */
+#define HD_SESSION_PRECISIONS                                                                      \
+    "float32, tf32, float16 or bfloat16, if the device has it (default: float32)"
+
 typedef struct hd_session {
     hd_device *device;
     hd_device_info info;

@@ -11,6 +11,7 @@
 #include "graph/placement.h"
 #include "graph/plan_constants.h"
 #include "graph/plan_parts.h"
+#include "graph/precision.h"
 #include "graph/work.h"
 
 #define PLAN_WORK       900.0 /* of planning a step */
@@ -23,29 +24,44 @@ static hd_status out_of_memory(hd_planner *planner)
     return hd_fail(planner->error, HD_OUT_OF_MEMORY, "no memory for a plan");
 }
 
+/* What an operand's type is to inference: halves stand for float32 on a device that computes with them (precision.c). */
+__attribute__((unused)) static hd_dtype meant_dtype(const hd_planner *planner,
+                                                    const hd_plan_node *node, hd_dtype dtype)
+{
+    hd_dtype half = planner->model->device->unit->half;
+    bool converts = hd_plan_node_is(node, HD_OP_CAST);
+    return half != HD_DTYPE_NONE && dtype == half && !converts ? HD_FLOAT32 : dtype;
+}
+
 /* Whether inference allows a node that passes may have made or changed, and says what its outputs are. Kernels
  * check their operands no more (operator.h), so this is what each fusion relies on (operation/fused.h). */
-__attribute__((unused)) static bool is_sound(const hd_plan_node *node)
+__attribute__((unused)) static bool is_sound(const hd_planner *planner, const hd_plan_node *node)
 {
     const hd_operator *entry = hd_operator_of(node->operation.id);
-    const size_t count = node->operation.output_count;
+    const size_t inputs = node->operation.input_count, count = node->operation.output_count;
     hd_operation operation = node->operation;
-    operation.outputs = hd_alloc_zero(count, sizeof *operation.outputs);
-    if (entry->infer == NULL || operation.outputs == NULL) { /* a part; out of memory */
-        hd_free(operation.outputs);
+    operation.inputs = hd_alloc_zero(inputs + count, sizeof *operation.inputs);
+    if (entry->infer == NULL || operation.inputs == NULL) { /* a part; out of memory */
+        hd_free(operation.inputs);
         return true;
     }
-    memcpy(operation.outputs, node->operation.outputs, count * sizeof *operation.outputs);
+    operation.outputs = operation.inputs + inputs;
+    for (size_t i = 0; i < inputs + count; i++) {
+        operation.inputs[i] =
+            i < inputs ? node->operation.inputs[i] : node->operation.outputs[i - inputs];
+        operation.inputs[i].dtype = meant_dtype(planner, node, operation.inputs[i].dtype);
+    }
     size_t needed;
     bool sound = hd_operator_check_types(&operation, NULL) == HD_OK &&
                  entry->infer(&operation, &needed, NULL) == HD_INFER_DONE;
     for (size_t i = 0; i < count; i++) {
         const hd_operand *output = &node->operation.outputs[i];
-        sound = sound && (node->outputs[i] == HD_TENSOR_NONE ||
-                          (operation.outputs[i].dtype == output->dtype &&
-                           hd_shape_equal(&operation.outputs[i].shape, &output->shape)));
+        sound =
+            sound && (node->outputs[i] == HD_TENSOR_NONE ||
+                      (operation.outputs[i].dtype == meant_dtype(planner, node, output->dtype) &&
+                       hd_shape_equal(&operation.outputs[i].shape, &output->shape)));
     }
-    hd_free(operation.outputs);
+    hd_free(operation.inputs);
     return sound;
 }
 
@@ -110,7 +126,7 @@ static hd_status compile_steps(hd_planner *planner, hd_plan *plan)
         if (node->dead) {
             continue;
         }
-        HD_CHECK("BITS.fused", is_sound(node));
+        HD_CHECK("BITS.fused", is_sound(planner, node));
         hd_step *step = &plan->recipe.steps[plan->recipe.step_count];
         hd_status status = hd_stop_asked();
         if (status != HD_OK) {
@@ -335,7 +351,7 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
         return status;
     }
     hd_planner_count_uses(planner);
-    status = list_outputs(planner, plan);
+    status = hd_choose_precision(planner) ? list_outputs(planner, plan) : out_of_memory(planner);
     if (status == HD_OK) {
         status = compile_steps(planner, plan);
     }

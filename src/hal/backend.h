@@ -27,11 +27,21 @@ typedef struct hd_unit {
      * HD_STREAM_COUNT */
     uint32_t queue_count;
     uint32_t scratch_count; /* pieces of scratch memory that a launch needs */
+    hd_dtype
+        half; /* HD_FLOAT16 or HD_BFLOAT16: float32 may be that between steps (half_use); HD_DTYPE_NONE */
 } hd_unit;
 
 typedef struct hd_unit_options {
     uint32_t thread_count; /* cpu: threads that compute for one launch, the caller included */
+    hd_dtype half;         /* as hd_unit has it */
 } hd_unit_options;
+
+/* Which operands of an operation in float32 a unit takes as its halves; bit i: input i, or output i - input_count. */
+typedef struct hd_half_use {
+    uint64_t may;  /* each by itself, unless `alike` */
+    uint64_t must; /* these are halves */
+    bool alike;    /* all of `may`, or none */
+} hd_half_use;
 
 typedef enum hd_memory_place {
     HD_PLACE_DEVICE, /* the unit's own */
@@ -58,6 +68,8 @@ typedef struct hd_compile_table {
     bool (*supports)(const hd_unit *unit, const hd_operation *operation);
     /* It may be a step within a "heddle.Elementwise" chain. */
     bool (*supports_in_chain)(const hd_unit *unit, const hd_operation *operation);
+    /* Of an operation that it supports; NULL where hd_unit.half is none. */
+    hd_half_use (*half_use)(const hd_unit *unit, const hd_operation *operation);
     /* In which form input `index` of an operation is kept when it is a constant: its dtype, shape and data are set,
      * other operands' shapes may be unknown. A unit that gives one supports the operation, whatever these are. */
     hd_constant_form (*constant_form)(const hd_unit *unit, const hd_operation *operation,
@@ -131,7 +143,7 @@ struct hd_backend {
     uint32_t (*count)(void);
     /* Fills *info with what device `ordinal` below count is. */
     void (*describe)(uint32_t ordinal, hd_device_info *info);
-    /* Opens it; the caller owns *out_unit. HD_OUT_OF_MEMORY, HD_UNAVAILABLE, HD_LOST. */
+    /* Opens it; the caller owns *out_unit. HD_OUT_OF_MEMORY, HD_UNAVAILABLE, HD_LOST; HD_UNSUPPORTED: it has no halves. */
     hd_status (*open)(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
                       hd_error *error);
     /* All its queues, lists, constants and memory are gone. *unit may be NULL, and is afterwards. */

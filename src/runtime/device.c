@@ -163,12 +163,20 @@ static void close_units(hd_device *device)
 }
 
 /* The device, and the host beside it where it is another. */
-static hd_status open_units(hd_device *device, hd_error *error)
+static hd_status open_units(hd_device *device, hd_precision precision, hd_error *error)
 {
-    hd_unit_options options = {.thread_count = device->info.core_count};
+    hd_unit_options options = {.thread_count = device->info.core_count,
+                               .half = precision == HD_PRECISION_FLOAT16    ? HD_FLOAT16
+                                       : precision == HD_PRECISION_BFLOAT16 ? HD_BFLOAT16
+                                                                            : HD_DTYPE_NONE};
     hd_status status = device->backend->open(device->ordinal, &options, &device->unit, error);
     if (status != HD_OK) {
         return status;
+    }
+    if (precision == HD_PRECISION_TF32 || device->unit->half != options.half) {
+        hd_unit_close(&device->unit);
+        return hd_fail(error, HD_UNSUPPORTED, "device '%s' has no kernels for this precision",
+                       device->info.name);
     }
     if (device->unit->is_host) {
         device->host = device->unit;
@@ -191,7 +199,7 @@ static hd_status open_units(hd_device *device, hd_error *error)
 
 static hd_status init_parts(hd_device *device, const hd_device_options *given, hd_error *error)
 {
-    hd_status status = open_units(device, error);
+    hd_status status = open_units(device, given->precision, error);
     if (status != HD_OK) {
         return status;
     }
@@ -271,6 +279,10 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     if (given.sync_strategy != HD_SYNC_PER_ENCODER && given.sync_strategy != HD_SYNC_GLOBAL) {
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "hd_device_options.sync_strategy: there is no %d", (int)given.sync_strategy);
+    }
+    if ((unsigned)given.precision > HD_PRECISION_BFLOAT16) {
+        return hd_fail(error, HD_INVALID_ARGUMENT, "hd_device_options.precision: there is no %d",
+                       (int)given.precision);
     }
     const hd_backend *backend;
     uint32_t ordinal;

@@ -1,4 +1,5 @@
 /* Fused attention in float32. */
+#include "hal/cuda/attention_half.h"
 #include "hal/cuda/kernels/attention_float32.h"
 #include "hal/cuda/step.h"
 #include "operation/fused.h"
@@ -30,11 +31,12 @@ static void read_sizes(const hd_operation *operation, hd_cuda_attention_float32 
 
 static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
 {
-    (void)unit;
     bool fits = true;
     for (size_t i = 0; i < operation->input_count; i++) {
         hd_dtype dtype = operation->inputs[i].dtype;
-        fits = fits && (dtype == HD_FLOAT32 || (dtype == HD_DTYPE_NONE && i == 3)) &&
+        fits = fits &&
+               (dtype == HD_FLOAT32 || (dtype == HD_DTYPE_NONE && i == 3) ||
+                (dtype == unit->unit.half && i < 3)) &&
                hd_shape_count(&operation->inputs[i].shape) <= INT32_MAX;
     }
     hd_cuda_attention_float32 p;
@@ -48,6 +50,9 @@ static hd_status compile(hd_cuda_compilation *compilation)
     const hd_operation *operation = compilation->operation;
     const hd_shape *y = &operation->outputs[0].shape;
     hd_cuda_attention_float32 p;
+    if (operation->inputs[0].dtype != HD_FLOAT32) {
+        return hd_cuda_compile_attention_half(compilation);
+    }
     read_sizes(operation, &p);
     if (hd_shape_count(y) == 0) {
         return HD_OK;

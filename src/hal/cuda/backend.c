@@ -96,8 +96,11 @@ static CUresult read_traits(hd_cuda_unit *self)
 
 static CUresult load_kernels(hd_cuda_unit *self)
 {
-#define IMAGE(file) hd_cuda_kernels_##file,
-    static const unsigned char *const images[] = {HD_CUDA_FILE_LIST(IMAGE)};
+#define IMAGE(file, only) {hd_cuda_kernels_##file, only},
+    static const struct {
+        const unsigned char *image;
+        int only;
+    } files[] = {HD_CUDA_FILE_LIST(IMAGE)};
 #undef IMAGE
 #define KERNEL(file, name, big, since) {HD_CUDA_FILE_##file, "hd_" #name, big, since},
     static const struct {
@@ -110,18 +113,26 @@ static CUresult load_kernels(hd_cuda_unit *self)
     const hd_cuda_driver *driver = self->driver;
     CUresult result = CUDA_SUCCESS;
     for (size_t i = 0; i < HD_CUDA_FILE_COUNT && result == CUDA_SUCCESS; i++) {
-        result = driver->cuModuleLoadData(&self->modules[i], images[i]);
+        if (files[i].only == 0 || files[i].only == self->capability) {
+            result = driver->cuModuleLoadData(&self->modules[i], files[i].image);
+        }
     }
     for (size_t i = 0; i < HD_CUDA_FUNCTION_COUNT && result == CUDA_SUCCESS; i++) {
         CUfunction *function = &self->functions[i];
-        if (kernels[i].since > self->capability) {
+        if (kernels[i].since > self->capability || self->modules[kernels[i].file] == NULL) {
             continue;
         }
         result =
             driver->cuModuleGetFunction(function, self->modules[kernels[i].file], kernels[i].name);
+        int fixed = 0;
         if (result == CUDA_SUCCESS && kernels[i].big) {
-            result = driver->cuFuncSetAttribute(
-                *function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)self->shared_size);
+            result =
+                driver->cuFuncGetAttribute(&fixed, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, *function);
+        }
+        if (result == CUDA_SUCCESS && kernels[i].big) {
+            result = driver->cuFuncSetAttribute(*function,
+                                                CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                                (int)self->shared_size - fixed);
         }
     }
     return result;
@@ -130,15 +141,16 @@ static CUresult load_kernels(hd_cuda_unit *self)
 static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
                            hd_error *error)
 {
-    (void)options;
     hd_cuda_unit *self = hd_alloc_zero(1, sizeof *self);
     *out_unit = NULL;
     if (self == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
     }
     hd_unit *unit = &self->unit;
-    self->unit =
-        (hd_unit){.backend = &hd_backend_cuda, .queue_count = HD_STREAM_COUNT, .scratch_count = 1};
+    self->unit = (hd_unit){.backend = &hd_backend_cuda,
+                           .queue_count = HD_STREAM_COUNT,
+                           .scratch_count = 1,
+                           .half = options->half};
     self->driver = hd_cuda_driver_get();
     if (self->driver == NULL ||
         self->driver->cuDeviceGet(&self->device, (int)ordinal) != CUDA_SUCCESS ||
@@ -152,6 +164,13 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
         close_unit(&unit);
         return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot run this build's kernels (%d)",
                        ordinal, (int)result);
+    }
+    if (self->unit.half != HD_DTYPE_NONE && self->modules[HD_CUDA_FILE_product_half] == NULL) {
+        int capability = self->capability;
+        close_unit(&unit);
+        return hd_fail(error, HD_UNSUPPORTED,
+                       "float16 and bfloat16 need compute capability 9.0; CUDA device %u has %d.%d",
+                       ordinal, capability / 10, capability % 10);
     }
     *out_unit = unit;
     return HD_OK;

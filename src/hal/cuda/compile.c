@@ -6,16 +6,24 @@
 #include "hal/cuda/elementwise.h"
 #include "hal/cuda/step.h"
 
-static const hd_cuda_operator *const families[] = {
-#define FAMILY_ROW(family) hd_cuda_operators_##family,
+static const struct {
+    const hd_cuda_operator *operators;
+    hd_half_use (*half_use)(const hd_operation *operation);
+} families[] = {
+#define FAMILY_ROW(family, use) {hd_cuda_operators_##family, use},
     HD_CUDA_FAMILY_LIST(FAMILY_ROW)
 #undef FAMILY_ROW
 };
 
-static const hd_cuda_operator *find(const hd_cuda_unit *unit, const hd_operation *operation)
+enum { FAMILY_COUNT = sizeof families / sizeof families[0] };
+
+/* The row that computes it; *family: where it stands. NULL: none. */
+static const hd_cuda_operator *find(const hd_cuda_unit *unit, const hd_operation *operation,
+                                    size_t *family)
 {
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        for (const hd_cuda_operator *row = families[i]; row->id != HD_OP_NONE; row++) {
+    for (*family = 0; *family < FAMILY_COUNT; (*family)++) {
+        const hd_cuda_operator *row = families[*family].operators;
+        for (; row->id != HD_OP_NONE; row++) {
             if (row->id == operation->id && row->supports(unit, operation)) {
                 return row;
             }
@@ -26,13 +34,28 @@ static const hd_cuda_operator *find(const hd_cuda_unit *unit, const hd_operation
 
 static bool supports(const hd_unit *unit, const hd_operation *operation)
 {
-    return find((const hd_cuda_unit *)unit, operation) != NULL;
+    size_t family;
+    return find((const hd_cuda_unit *)unit, operation, &family) != NULL;
 }
 
 static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation)
 {
     (void)unit;
     return hd_cuda_elementwise_fuses(operation);
+}
+
+hd_half_use hd_cuda_no_half_use(const hd_operation *operation)
+{
+    (void)operation;
+    return (hd_half_use){0, 0, false};
+}
+
+static hd_half_use half_use(const hd_unit *unit, const hd_operation *operation)
+{
+    size_t family;
+    return find((const hd_cuda_unit *)unit, operation, &family) == NULL
+               ? hd_cuda_no_half_use(operation)
+               : families[family].half_use(operation);
 }
 
 static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region,
@@ -50,7 +73,8 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
     }
     *step = (hd_cuda_step){.launches = NULL};
     *kernel = (hd_kernel){.parameters = step, .tile_count = 1};
-    const hd_cuda_operator *found = find(compilation.unit, operation);
+    size_t family;
+    const hd_cuda_operator *found = find(compilation.unit, operation, &family);
     if (found == NULL) {
         return hd_operation_fail(operation, error, HD_UNSUPPORTED,
                                  "CUDA devices have no kernel for it");
@@ -85,6 +109,7 @@ const hd_cuda_operator hd_cuda_operators_copy[] = {{HD_OP_HEDDLE_TO_DEVICE, can_
 const hd_compile_table hd_cuda_compile = {.planar = true,
                                           .supports = supports,
                                           .supports_in_chain = supports_in_chain,
+                                          .half_use = half_use,
                                           .constant_form = hd_cuda_constant_form,
                                           .constant_create = hd_cuda_constant_create,
                                           .constant_destroy = hd_cuda_constant_destroy,

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "hal/cuda/unit.h"
+#include "hal/cuda/kernels/product_half.h"
+#include "hal/cuda/product.h"
 
 /* Of Conv; the layout pass makes heddle.Conv of what has such a weight. */
 static hd_constant_form convolution_form(const hd_operation *operation, const hd_shape *weight)
@@ -19,7 +20,6 @@ static hd_constant_form convolution_form(const hd_operation *operation, const hd
 hd_constant_form hd_cuda_constant_form(const hd_unit *unit, const hd_operation *operation,
                                        size_t index)
 {
-    (void)unit;
     hd_constant_form form = {HD_CUDA_FORM_NONE, 1};
     const hd_operand *constant = &operation->inputs[index];
     if (index != 1 || constant->dtype != HD_FLOAT32) {
@@ -28,14 +28,15 @@ hd_constant_form hd_cuda_constant_form(const hd_unit *unit, const hd_operation *
     if (operation->id == HD_OP_CONV) {
         return convolution_form(operation, &constant->shape);
     }
-    if (constant->shape.rank != 2) {
+    if (constant->shape.rank != 2 ||
+        (operation->id != HD_OP_MATMUL && operation->id != HD_OP_GEMM)) {
         return form;
     }
-    if (operation->id == HD_OP_MATMUL) {
-        form.kind = HD_CUDA_FORM_MATRIX;
-    } else if (operation->id == HD_OP_GEMM) {
-        form.kind = hd_operation_int(operation, "transB", 0) != 0 ? HD_CUDA_FORM_MATRIX_TRANSPOSED
-                                                                  : HD_CUDA_FORM_MATRIX;
+    bool transposed = operation->id == HD_OP_GEMM && hd_operation_int(operation, "transB", 0) != 0;
+    if (unit->half != HD_DTYPE_NONE && hd_cuda_half_product_fits(operation, &constant->shape)) {
+        form.kind = transposed ? HD_CUDA_FORM_HALF_TRANSPOSED : HD_CUDA_FORM_HALF;
+    } else {
+        form.kind = transposed ? HD_CUDA_FORM_MATRIX_TRANSPOSED : HD_CUDA_FORM_MATRIX;
     }
     return form;
 }
@@ -92,14 +93,79 @@ static void fill_matrix(float *to, const float *from, const form_sizes *sizes, b
     }
 }
 
-static void fill(hd_constant_form form, const hd_operand *constant, const form_sizes *sizes,
-                 float *to)
+/* A half matrix in panels: of each column, 64 of its elements one behind the other, in groups of 8 whose places the column says. */
+static void fill_half(uint16_t *to, const uint16_t *from, int64_t k, int64_t n, bool transposed)
 {
-    if (form.kind == HD_CUDA_FORM_MATRIX || form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED) {
-        fill_matrix(to, constant->data, sizes, form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED);
-    } else {
-        fill_convolution(to, constant->data, sizes, constant->shape.dims[1]);
+    for (int64_t column = 0; column < n; column++) {
+        for (int64_t row = 0; row < k; row++) {
+            int64_t panel = row / HD_HALF_PANEL, within = row % HD_HALF_PANEL;
+            int64_t place = (within / 8 ^ column % 8) * 8 + within % 8;
+            to[(panel * n + column) * HD_HALF_PANEL + place] =
+                transposed ? from[column * k + row] : from[row * n + column];
+        }
     }
+}
+
+/* The constant rounded to halves; the caller frees it. NULL: no memory. */
+static uint16_t *round_to_half(hd_dtype half, const hd_operand *constant)
+{
+    size_t count = (size_t)hd_shape_count(&constant->shape);
+    uint16_t *rounded = hd_alloc_aligned(count * sizeof *rounded);
+    hd_attribute to = {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = half};
+    hd_operand input = *constant, output = {.dtype = half, .shape = constant->shape};
+    hd_operation cast = {.id = HD_OP_CAST,
+                         .name = "",
+                         .opset = 13,
+                         .attributes = &to,
+                         .attribute_count = 1,
+                         .inputs = &input,
+                         .input_count = 1,
+                         .outputs = &output,
+                         .output_count = 1};
+    void *outputs[] = {rounded};
+    int64_t extents[1][HD_MAX_RANK];
+    if (rounded != NULL && hd_host_evaluate(&cast, outputs, extents, SIZE_MAX, NULL) != HD_OK) {
+        hd_free(rounded);
+        return NULL;
+    }
+    return rounded;
+}
+
+/* Bytes. */
+static size_t size_of(hd_constant_form form, const hd_shape *shape)
+{
+    if (hd_cuda_form_is_half(form.kind)) {
+        bool transposed = form.kind == HD_CUDA_FORM_HALF_TRANSPOSED;
+        int64_t panels = hd_cuda_blocks(shape->dims[transposed ? 1 : 0], HD_HALF_PANEL);
+        return (size_t)(panels * shape->dims[transposed ? 0 : 1] * HD_HALF_PANEL) *
+               sizeof(uint16_t);
+    }
+    form_sizes sizes = sizes_of(form, shape);
+    return (size_t)(sizes.groups * sizes.rows * sizes.stride) * sizeof(float);
+}
+
+static hd_status fill(const hd_unit *unit, hd_constant_form form, const hd_operand *constant,
+                      void *to)
+{
+    const hd_shape *shape = &constant->shape;
+    if (hd_cuda_form_is_half(form.kind)) {
+        bool transposed = form.kind == HD_CUDA_FORM_HALF_TRANSPOSED;
+        uint16_t *rounded = round_to_half(unit->half, constant);
+        if (rounded == NULL) {
+            return HD_OUT_OF_MEMORY;
+        }
+        fill_half(to, rounded, shape->dims[transposed ? 1 : 0], shape->dims[transposed ? 0 : 1],
+                  transposed);
+        hd_free(rounded);
+        return HD_OK;
+    }
+    form_sizes sizes = sizes_of(form, shape);
+    if (form.kind == HD_CUDA_FORM_MATRIX || form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED) {
+        fill_matrix(to, constant->data, &sizes, form.kind == HD_CUDA_FORM_MATRIX_TRANSPOSED);
+    } else {
+        fill_convolution(to, constant->data, &sizes, shape->dims[1]);
+    }
+    return HD_OK;
 }
 
 /* The packed constant's memory, charged; false: there is none. */
@@ -132,10 +198,9 @@ void hd_cuda_constant_destroy(hd_unit *unit, hd_packed **packed)
 hd_status hd_cuda_constant_create(hd_unit *unit, hd_constant_form form, const hd_operand *constant,
                                   hd_packed **out_packed, hd_error *error)
 {
-    form_sizes sizes = sizes_of(form, &constant->shape);
-    size_t size = (size_t)(sizes.groups * sizes.rows * sizes.stride) * sizeof(float);
+    size_t size = size_of(form, &constant->shape);
     hd_packed *packed = hd_alloc_zero(1, sizeof *packed);
-    float *staged = hd_alloc_zero(1, size);
+    void *staged = hd_alloc_zero(1, size);
     *out_packed = NULL;
     hd_status status = packed == NULL || staged == NULL ? HD_OUT_OF_MEMORY : HD_OK;
     if (status == HD_OK) {
@@ -144,7 +209,9 @@ hd_status hd_cuda_constant_create(hd_unit *unit, hd_constant_form form, const hd
         status = take(unit, size, packed) ? HD_OK : HD_OUT_OF_MEMORY;
     }
     if (status == HD_OK) {
-        fill(form, constant, &sizes, staged);
+        status = fill(unit, form, constant, staged);
+    }
+    if (status == HD_OK) {
         status = hd_unit_copy(unit, packed->memory, staged, size);
     }
     hd_free(staged);

@@ -13,8 +13,16 @@ typedef enum hd_cuda_form {
     HD_CUDA_FORM_MATRIX_TRANSPOSED, /* the same of one that the model has as [N, K] */
     /* a convolution's weight: [group][kernel row][kernel column][channel], rows as of a matrix */
     HD_CUDA_FORM_CONVOLUTION,
-    HD_CUDA_FORM_DEPTHWISE /* [kernel row][kernel column][channel], dense */
+    HD_CUDA_FORM_DEPTHWISE, /* [kernel row][kernel column][channel], dense */
+    /* a matrix [K, N] in the unit's halves: panels of its K rows (kernels/product_half.h) */
+    HD_CUDA_FORM_HALF,
+    HD_CUDA_FORM_HALF_TRANSPOSED /* the same of one that the model has as [N, K] */
 } hd_cuda_form;
+
+static inline bool hd_cuda_form_is_half(uint32_t kind)
+{
+    return kind == HD_CUDA_FORM_HALF || kind == HD_CUDA_FORM_HALF_TRANSPOSED;
+}
 
 /* Elements from row to row of a matrix of `columns` columns: a multiple of 4. */
 static inline int64_t hd_cuda_row_stride(int64_t columns)

@@ -24,6 +24,7 @@
     X(cuModuleLoadData)                                                                            \
     X(cuModuleGetFunction)                                                                         \
     X(cuModuleUnload)                                                                              \
+    X(cuFuncGetAttribute)                                                                          \
     X(cuFuncSetAttribute)                                                                          \
     X(cuMemAlloc)                                                                                  \
     X(cuMemFree)                                                                                   \
@@ -38,6 +39,8 @@
     X(cuStreamSynchronize)                                                                         \
     X(cuStreamWaitValue64)                                                                         \
     X(cuStreamWriteValue64)                                                                        \
+    X(cuTensorMapEncodeTiled)                                                                      \
+    X(cuTensorMapReplaceAddress)                                                                   \
     X(cuLaunchKernelEx)                                                                            \
     X(cuGraphCreate)                                                                               \
     X(cuGraphDestroy)                                                                              \

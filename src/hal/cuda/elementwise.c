@@ -35,6 +35,30 @@ static bool add_inputs(const hd_operation *operation, hd_cuda_program *program, 
     return true;
 }
 
+static bool is_half(hd_dtype dtype)
+{
+    return dtype == HD_FLOAT16 || dtype == HD_BFLOAT16;
+}
+
+/* Halves that stand for float32 (hd_compile_table.half_use) become that; a conversion takes them as they are. */
+static void widen(hd_cuda_program *program, const hd_operation *operation, size_t index,
+                  hd_dtype expected, uint8_t *values)
+{
+    if (values[index] != HD_CUDA_NO_VALUE && is_half(operation->inputs[index].dtype) &&
+        !is_half(expected)) {
+        values[index] = hd_cuda_program_convert(program, values[index], HD_FLOAT32);
+    }
+}
+
+static bool end_program(hd_cuda_program *program, const hd_operation *operation, uint8_t last)
+{
+    hd_dtype wanted = operation->outputs[0].dtype;
+    if (last != HD_CUDA_NO_VALUE && is_half(wanted)) {
+        last = hd_cuda_program_convert(program, last, wanted);
+    }
+    return hd_cuda_program_end(program, last);
+}
+
 /* The operation as a program; false: the kernels do not compute it. */
 static bool make_program(const hd_operation *operation, hd_cuda_program *program, inputs *read)
 {
@@ -46,11 +70,25 @@ static bool make_program(const hd_operation *operation, hd_cuda_program *program
         return false;
     }
     if (operation->id != HD_OP_HEDDLE_ELEMENTWISE) {
-        return hd_cuda_program_end(program, hd_cuda_program_add(program, operation, count, values));
+        bool converts = operation->id == HD_OP_CAST || operation->id == HD_OP_CAST_LIKE;
+        for (size_t i = 0; i < count; i++) {
+            widen(program, operation, i, converts ? operation->inputs[i].dtype : HD_FLOAT32,
+                  values);
+        }
+        return end_program(program, operation,
+                           hd_cuda_program_add(program, operation, count, values));
     }
     const hd_fused_elementwise *chain = hd_fused_elementwise_of(operation);
     if (chain->step_count == 0 || chain->step_count > HD_ELEMENTWISE_MAX_STEPS) {
         return false;
+    }
+    for (size_t i = 0; i < chain->step_count; i++) {
+        for (size_t k = 0; k < chain->steps[i].operand_count && k < 3; k++) {
+            if (chain->steps[i].operands[k] < count) {
+                widen(program, operation, chain->steps[i].operands[k],
+                      chain->steps[i].operation->inputs[k].dtype, values);
+            }
+        }
     }
     for (size_t i = 0; i < chain->step_count; i++) {
         const hd_elementwise_step *step = &chain->steps[i];
@@ -67,7 +105,7 @@ static bool make_program(const hd_operation *operation, hd_cuda_program *program
             return false;
         }
     }
-    return hd_cuda_program_end(program, values[count + chain->step_count - 1]);
+    return end_program(program, operation, values[count + chain->step_count - 1]);
 }
 
 static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
@@ -207,6 +245,22 @@ static hd_status compile(hd_cuda_compilation *compilation)
                               HD_CUDA_ELEMENTWISE_BLOCK, &p, sizeof p, pointers, used) == NULL
                ? hd_cuda_out_of_memory(compilation)
                : HD_OK;
+}
+
+/* Any float32 operand may be halves, but not those of a conversion that has halves already. */
+hd_half_use hd_cuda_elementwise_half_use(const hd_operation *operation)
+{
+    hd_half_use use = {0, 0, false};
+    size_t count = operation->input_count;
+    for (size_t i = 0; i < count + operation->output_count; i++) {
+        const hd_operand *operand =
+            i < count ? &operation->inputs[i] : &operation->outputs[i - count];
+        if (is_half(operand->dtype) || operation->id == HD_OP_CAST_LIKE) {
+            return (hd_half_use){0, 0, false};
+        }
+        use.may |= operand->dtype == HD_FLOAT32 ? UINT64_C(1) << i : 0;
+    }
+    return use;
 }
 
 #define ROW(id) {HD_OP_##id, supports, compile},

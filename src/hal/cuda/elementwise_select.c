@@ -512,6 +512,12 @@ static value (*const specials[HD_OP_COUNT])(const selection *s) = {
     [HD_OP_CAST_LIKE] = select_cast,
 };
 
+uint8_t hd_cuda_program_convert(hd_cuda_program *program, uint8_t v, hd_dtype dtype)
+{
+    selection s = {.program = program};
+    return v == NO_VALUE || dtype_of(&s, v) == dtype ? v : emit_cast(&s, v, dtype);
+}
+
 uint8_t hd_cuda_program_add(hd_cuda_program *program, const hd_operation *operation,
                             size_t operand_count, const uint8_t *operands)
 {
@@ -523,9 +529,11 @@ uint8_t hd_cuda_program_add(hd_cuda_program *program, const hd_operation *operat
     value made = simples[operation->id].operands != 0 ? select_simple(&s, &simples[operation->id])
                  : specials[operation->id] != NULL    ? specials[operation->id](&s)
                                                       : NO_VALUE;
-    hd_dtype wanted = operation->outputs[0].dtype;
-    return made != NO_VALUE && (wanted == HD_DTYPE_NONE || dtype_of(&s, made) == wanted) ? made
-                                                                                         : NO_VALUE;
+    hd_dtype wanted = operation->outputs[0].dtype, found = dtype_of(&s, made);
+    /* halves in place of float32 are rounded where the program ends */
+    bool fits = wanted == HD_DTYPE_NONE || found == wanted ||
+                (found == HD_FLOAT32 && (wanted == HD_FLOAT16 || wanted == HD_BFLOAT16));
+    return made != NO_VALUE && fits ? made : NO_VALUE;
 }
 
 /* --- places */

@@ -25,6 +25,8 @@ typedef struct hd_cuda_program {
 
 /* Has input `index` be of this type; HD_DTYPE_NONE: it is not there. */
 void hd_cuda_program_input(hd_cuda_program *program, size_t index, hd_dtype dtype);
+/* The value as one of another type; HD_CUDA_NO_VALUE likewise. */
+uint8_t hd_cuda_program_convert(hd_cuda_program *program, uint8_t value, hd_dtype dtype);
 /* The operation's result from the values of its operands; HD_CUDA_NO_VALUE: there are no such instructions, or no room. */
 uint8_t hd_cuda_program_add(hd_cuda_program *program, const hd_operation *operation,
                             size_t operand_count, const uint8_t *operands);

@@ -2,16 +2,19 @@
 #ifndef HD_HAL_CUDA_KERNELS_H
 #define HD_HAL_CUDA_KERNELS_H
 
-/* The files. */
+/* The files, and the one compute capability, times ten, that a file is for; 0: for all. */
 #define HD_CUDA_FILE_LIST(X)                                                                       \
-    X(attention_float32)                                                                           \
-    X(convolution_float32)                                                                         \
-    X(elementwise)                                                                                 \
-    X(movement)                                                                                    \
-    X(product_float32)                                                                             \
-    X(reduction)                                                                                   \
-    X(rows_float32)                                                                                \
-    X(spatial)
+    X(attention_float32, 0)                                                                        \
+    X(attention_half, 0)                                                                           \
+    X(convolution_float32, 0)                                                                      \
+    X(elementwise, 0)                                                                              \
+    X(movement, 0)                                                                                 \
+    X(product_float32, 0)                                                                          \
+    X(product_half, 90)                                                                            \
+    X(reduction, 0)                                                                                \
+    X(rows_float32, 0)                                                                             \
+    X(rows_half, 0)                                                                                \
+    X(spatial, 0)
 
 /* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
  * capability, times ten, that it begins with. */
@@ -28,6 +31,24 @@
     X(attention_float32, attention_128x16, true, 80)                                               \
     X(attention_float32, attention_128x32, true, 80)                                               \
     X(attention_float32, attention_128x64, true, 80)                                               \
+    X(attention_half, attention_float16_32x1, true, 80)                                            \
+    X(attention_half, attention_float16_32x2, true, 80)                                            \
+    X(attention_half, attention_float16_32x4, true, 80)                                            \
+    X(attention_half, attention_float16_64x1, true, 80)                                            \
+    X(attention_half, attention_float16_64x2, true, 80)                                            \
+    X(attention_half, attention_float16_64x4, true, 80)                                            \
+    X(attention_half, attention_float16_128x1, true, 80)                                           \
+    X(attention_half, attention_float16_128x2, true, 80)                                           \
+    X(attention_half, attention_float16_128x4, true, 80)                                           \
+    X(attention_half, attention_bfloat16_32x1, true, 80)                                           \
+    X(attention_half, attention_bfloat16_32x2, true, 80)                                           \
+    X(attention_half, attention_bfloat16_32x4, true, 80)                                           \
+    X(attention_half, attention_bfloat16_64x1, true, 80)                                           \
+    X(attention_half, attention_bfloat16_64x2, true, 80)                                           \
+    X(attention_half, attention_bfloat16_64x4, true, 80)                                           \
+    X(attention_half, attention_bfloat16_128x1, true, 80)                                          \
+    X(attention_half, attention_bfloat16_128x2, true, 80)                                          \
+    X(attention_half, attention_bfloat16_128x4, true, 80)                                          \
     X(convolution_float32, convolution_wide32x64, true, 80)                                        \
     X(convolution_float32, convolution_wide64x64, true, 80)                                        \
     X(convolution_float32, convolution_wide64x128, true, 80)                                       \
@@ -84,6 +105,16 @@
     X(product_float32, product_wide64x64, true, 80)                                                \
     X(product_float32, product_wide64x128, true, 80)                                               \
     X(product_float32, product_wide128x128, true, 80)                                              \
+    X(product_half, product_float16_1x16, true, 90)                                                \
+    X(product_half, product_float16_1x32, true, 90)                                                \
+    X(product_half, product_float16_1x64, true, 90)                                                \
+    X(product_half, product_float16_2x64, true, 90)                                                \
+    X(product_half, product_float16_2x128, true, 90)                                               \
+    X(product_half, product_bfloat16_1x16, true, 90)                                               \
+    X(product_half, product_bfloat16_1x32, true, 90)                                               \
+    X(product_half, product_bfloat16_1x64, true, 90)                                               \
+    X(product_half, product_bfloat16_2x64, true, 90)                                               \
+    X(product_half, product_bfloat16_2x128, true, 90)                                              \
     X(reduction, reduce_float32, false, 80)                                                        \
     X(reduction, reduce_int32, false, 80)                                                          \
     X(reduction, reduce_int64, false, 80)                                                          \
@@ -109,6 +140,18 @@
     X(rows_float32, layer_norm_4096, false, 80)                                                    \
     X(rows_float32, layer_norm_32768, false, 80)                                                   \
     X(rows_float32, layer_norm_any, false, 80)                                                     \
+    X(rows_half, softmax_half_256, false, 80)                                                      \
+    X(rows_half, softmax_half_768, false, 80)                                                      \
+    X(rows_half, softmax_half_1024, false, 80)                                                     \
+    X(rows_half, softmax_half_4096, false, 80)                                                     \
+    X(rows_half, softmax_half_32768, false, 80)                                                    \
+    X(rows_half, softmax_half_any, false, 80)                                                      \
+    X(rows_half, layer_norm_half_256, false, 80)                                                   \
+    X(rows_half, layer_norm_half_768, false, 80)                                                   \
+    X(rows_half, layer_norm_half_1024, false, 80)                                                  \
+    X(rows_half, layer_norm_half_4096, false, 80)                                                  \
+    X(rows_half, layer_norm_half_32768, false, 80)                                                 \
+    X(rows_half, layer_norm_half_any, false, 80)                                                   \
     X(spatial, pool_first, false, 80)                                                              \
     X(spatial, pool_last, false, 80)                                                               \
     X(spatial, pool_last_by_four, false, 80)                                                       \
@@ -121,7 +164,7 @@
     X(spatial, blend_by_four, false, 80)
 
 typedef enum hd_cuda_file {
-#define HD_CUDA_FILE_(file) HD_CUDA_FILE_##file,
+#define HD_CUDA_FILE_(file, only) HD_CUDA_FILE_##file,
     HD_CUDA_FILE_LIST(HD_CUDA_FILE_)
 #undef HD_CUDA_FILE_
         HD_CUDA_FILE_COUNT
@@ -135,7 +178,7 @@ typedef enum hd_cuda_function {
     HD_CUDA_COPY = HD_CUDA_FUNCTION_COUNT /* no kernel: the driver copies */
 } hd_cuda_function;
 
-#define HD_CUDA_IMAGE_(file) extern const unsigned char hd_cuda_kernels_##file[];
+#define HD_CUDA_IMAGE_(file, only) extern const unsigned char hd_cuda_kernels_##file[];
 HD_CUDA_FILE_LIST(HD_CUDA_IMAGE_)
 #undef HD_CUDA_IMAGE_
 

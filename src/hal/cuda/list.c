@@ -16,6 +16,9 @@ typedef struct binding {
     hd_space space; /* INPUT, OUTPUT, HOST; NONE: the scratch memory */
     uint32_t index;
     size_t offset; /* bytes that are added */
+    bool is_map;
+    unsigned char
+        *bound; /* the address that was put last; NULL at first, as the parameters have it */
 } binding;
 
 /* Commands in a row: kernels of a graph, or what is put on the stream one by one. */
@@ -36,7 +39,8 @@ typedef struct cuda_list {
 
 static size_t parameter_size(const hd_cuda_launch *launch)
 {
-    return launch->function == HD_CUDA_COPY ? 2 * sizeof(void *) : hd_align_up(launch->size, 16);
+    /* as tensor maps want it */
+    return launch->function == HD_CUDA_COPY ? 64 : hd_align_up(launch->size, 64);
 }
 
 static hd_status reserve(const hd_recipe *recipe, cuda_list *list)
@@ -60,28 +64,53 @@ static hd_status reserve(const hd_recipe *recipe, cuda_list *list)
                : HD_OK;
 }
 
-static void add_pointer(cuda_list *list, const hd_recipe *recipe, const hd_step *step,
-                        const hd_list_memory *memory, const hd_cuda_pointer *pointer, size_t at)
+/* Tells the kernel where an operand lies. */
+static CUresult put_address(const hd_cuda_unit *unit, unsigned char *at, unsigned char *address,
+                            bool is_map)
 {
-    hd_cuda_command *command = &list->commands[list->command_count - 1];
+    if (is_map) {
+        return unit->driver->cuTensorMapReplaceAddress((CUtensorMap *)(void *)at, address);
+    }
+    memcpy(at, &address, sizeof address);
+    return CUDA_SUCCESS;
+}
+
+static void add_binding(cuda_list *list, const binding *place, hd_space space, uint32_t index,
+                        size_t offset)
+{
+    binding *made = &list->bindings[list->binding_count++];
+    *made = *place;
+    made->space = space;
+    made->index = index;
+    made->offset += offset;
+}
+
+static CUresult add_pointer(const hd_cuda_unit *unit, cuda_list *list, const hd_recipe *recipe,
+                            const hd_step *step, const hd_list_memory *memory,
+                            const hd_cuda_launch *launch, uint32_t number)
+{
+    const hd_cuda_pointer *pointer = &launch->pointers[number];
+    const binding place = {.command = &list->commands[list->command_count - 1],
+                           .at = launch->function == HD_CUDA_COPY ? number * sizeof(void *)
+                                                                  : pointer->at,
+                           .offset = pointer->offset,
+                           .is_map = number < launch->map_count};
     if (pointer->operand == HD_CUDA_SCRATCH) {
-        list->bindings[list->binding_count++] = (binding){command, at, .offset = pointer->offset};
-        return;
+        add_binding(list, &place, HD_SPACE_NONE, 0, 0);
+        return CUDA_SUCCESS;
     }
     const hd_reference *reference = &recipe->references[step->first_reference + pointer->operand];
     if (reference->space == HD_SPACE_INPUT || reference->space == HD_SPACE_OUTPUT) {
-        list->bindings[list->binding_count++] =
-            (binding){command, at, reference->space, reference->index, pointer->offset};
-        return;
+        add_binding(list, &place, reference->space, reference->index, 0);
+        return CUDA_SUCCESS;
     }
     if (reference->space == HD_SPACE_HOST) {
-        list->bindings[list->binding_count++] =
-            (binding){command, at, HD_SPACE_HOST, .offset = reference->offset + pointer->offset};
-        return;
+        add_binding(list, &place, HD_SPACE_HOST, 0, reference->offset);
+        return CUDA_SUCCESS;
     }
     unsigned char *address = hd_reference_resolve(reference, memory, NULL, NULL);
     address = address == NULL ? NULL : address + pointer->offset;
-    memcpy(command->parameters + at, &address, sizeof address);
+    return put_address(unit, place.command->parameters + place.at, address, place.is_map);
 }
 
 static void add_command(const hd_cuda_unit *unit, cuda_list *list, const hd_cuda_launch *launch,
@@ -157,43 +186,52 @@ static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_me
         destroy(unit, out_list);
         return HD_OUT_OF_MEMORY;
     }
+    hd_status status = hd_cuda_enter((const hd_cuda_unit *)unit); /* tensor maps need it, too */
+    if (status != HD_OK) {
+        destroy(unit, out_list);
+        return status;
+    }
     unsigned char *parameters = list->parameters;
+    CUresult result = CUDA_SUCCESS;
     for (size_t s = 0; s < recipe->step_count; s++) {
         const hd_step *step = &recipe->steps[s];
         const hd_cuda_step *what = step->kernel.parameters;
         for (size_t i = 0; i < what->launch_count; i++) {
             const hd_cuda_launch *launch = &what->launches[i];
             add_command((const hd_cuda_unit *)unit, list, launch, parameters);
-            for (uint32_t p = 0; p < launch->pointer_count; p++) {
-                const hd_cuda_pointer *pointer = &launch->pointers[p];
-                size_t at = launch->function == HD_CUDA_COPY ? p * sizeof(void *) : pointer->at;
-                add_pointer(list, recipe, step, memory, pointer, at);
+            for (uint32_t p = 0; p < launch->pointer_count && result == CUDA_SUCCESS; p++) {
+                result =
+                    add_pointer((const hd_cuda_unit *)unit, list, recipe, step, memory, launch, p);
             }
             parameters += parameter_size(launch);
         }
     }
-    hd_status status = make_stretches((const hd_cuda_unit *)unit, list);
+    status = hd_cuda_status(result);
+    status = status == HD_OK ? make_stretches((const hd_cuda_unit *)unit, list) : status;
     if (status != HD_OK) {
         destroy(unit, out_list);
     }
     return status;
 }
 
-static void bind(const cuda_list *list, const hd_launch *launch)
+static CUresult bind(const hd_cuda_unit *unit, const cuda_list *list, const hd_launch *launch)
 {
-    for (size_t i = 0; i < list->binding_count; i++) {
-        const binding *bound = &list->bindings[i];
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < list->binding_count && result == CUDA_SUCCESS; i++) {
+        binding *bound = &list->bindings[i];
         unsigned char *address = bound->space == HD_SPACE_INPUT    ? launch->inputs[bound->index]
                                  : bound->space == HD_SPACE_OUTPUT ? launch->outputs[bound->index]
                                  : bound->space == HD_SPACE_HOST   ? launch->host
                                                                    : launch->scratch;
         address = address == NULL ? NULL : address + bound->offset;
-        unsigned char *at = bound->command->parameters + bound->at;
-        if (memcmp(at, &address, sizeof address) != 0) {
-            memcpy(at, &address, sizeof address);
+        if (bound->bound != address) {
+            result =
+                put_address(unit, bound->command->parameters + bound->at, address, bound->is_map);
+            bound->bound = address;
             bound->command->is_changed = true;
         }
     }
+    return result;
 }
 
 static CUresult run_command(const hd_cuda_driver *driver, CUstream stream, hd_cuda_command *what)
@@ -212,8 +250,7 @@ static CUresult run_command(const hd_cuda_driver *driver, CUstream stream, hd_cu
 hd_status hd_cuda_list_submit(hd_cuda_unit *unit, CUstream stream, const hd_launch *launch)
 {
     cuda_list *list = (cuda_list *)launch->list;
-    bind(list, launch);
-    CUresult result = CUDA_SUCCESS;
+    CUresult result = bind(unit, list, launch);
     for (size_t s = 0; s < list->stretch_count && result == CUDA_SUCCESS; s++) {
         const stretch *part = &list->stretches[s];
         if (part->graph != NULL) {

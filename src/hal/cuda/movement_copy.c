@@ -3,6 +3,18 @@
 #define MOST_WIDE    16 /* bytes that a thread moves at once */
 #define LEAST_TURNED 8  /* rows and columns from which on planes are turned in shared memory */
 
+hd_half_use hd_cuda_move_half_use(const hd_operation *operation)
+{
+    hd_half_use use = {.alike = true};
+    size_t count = operation->input_count;
+    for (size_t i = 0; i < count + operation->output_count && i < 64; i++) {
+        const hd_operand *operand =
+            i < count ? &operation->inputs[i] : &operation->outputs[i - count];
+        use.may |= operand->dtype == HD_FLOAT32 ? UINT64_C(1) << i : 0;
+    }
+    return count + operation->output_count <= 64 ? use : (hd_half_use){0, 0, false};
+}
+
 bool hd_cuda_moves(const hd_operation *operation)
 {
     bool fits = true;

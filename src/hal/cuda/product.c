@@ -116,7 +116,7 @@ static void read_matmul(const hd_operation *operation, hd_cuda_multiplication *o
     }
 }
 
-static void read_operation(const hd_operation *operation, hd_cuda_multiplication *out)
+void hd_cuda_read_multiplication(const hd_operation *operation, hd_cuda_multiplication *out)
 {
     if (operation->id == HD_OP_HEDDLE_LINEAR) {
         read_linear(operation, out);
@@ -138,10 +138,10 @@ static int64_t entries(const hd_cuda_multiplication *what)
 
 static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
 {
-    (void)unit;
     for (size_t i = 0; i < operation->input_count; i++) {
         hd_dtype dtype = operation->inputs[i].dtype;
-        if (dtype != HD_FLOAT32 && (dtype != HD_DTYPE_NONE || i < 2)) {
+        if (dtype != HD_FLOAT32 && (dtype != unit->unit.half || dtype == HD_DTYPE_NONE) &&
+            (dtype != HD_DTYPE_NONE || i < 2)) {
             return false;
         }
     }
@@ -150,7 +150,7 @@ static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
         return false;
     }
     hd_cuda_multiplication what;
-    read_operation(operation, &what);
+    hd_cuda_read_multiplication(operation, &what);
     return what.m <= INT32_MAX && what.n <= INT32_MAX / 2 && what.k <= INT32_MAX / 2 &&
            hd_cuda_blocks(what.n, 32) <= GRID_SIDE && entries(&what) <= GRID_SIDE &&
            what.batch_rank <= HD_CUDA_PRODUCT_BATCH;
@@ -282,8 +282,10 @@ hd_status hd_cuda_add_multiplication(hd_cuda_compilation *compilation,
 static hd_status compile(hd_cuda_compilation *compilation)
 {
     hd_cuda_multiplication what;
-    read_operation(compilation->operation, &what);
-    return hd_cuda_add_multiplication(compilation, &what);
+    hd_cuda_read_multiplication(compilation->operation, &what);
+    return what.packed != NULL && hd_cuda_form_is_half(what.packed->form.kind)
+               ? hd_cuda_add_half_product(compilation, &what)
+               : hd_cuda_add_multiplication(compilation, &what);
 }
 
 const hd_cuda_operator hd_cuda_operators_product[] = {{HD_OP_HEDDLE_LINEAR, supports, compile},

@@ -22,6 +22,15 @@ typedef struct hd_cuda_multiplication {
     int64_t batch_dims[HD_MAX_RANK], x_batch[HD_MAX_RANK], w_batch[HD_MAX_RANK];
 } hd_cuda_multiplication;
 
+/* Reads MatMul, Gemm or heddle.Linear. */
+void hd_cuda_read_multiplication(const hd_operation *operation, hd_cuda_multiplication *out);
+
+/* Whether products of halves compute MatMul or Gemm with this constant of rank 2, whatever the other operands are. */
+bool hd_cuda_half_product_fits(const hd_operation *operation, const hd_shape *weight);
+/* Appends what computes it. HD_OUT_OF_MEMORY, HD_LOST. */
+HD_MUST_CHECK hd_status hd_cuda_add_half_product(hd_cuda_compilation *compilation,
+                                                 const hd_cuda_multiplication *what);
+
 hd_cuda_activation hd_cuda_convert_activation(const hd_activation *activation);
 
 /* The fast kernels compute it. */

@@ -1,5 +1,5 @@
 /* Softmax, LogSoftmax and layer normalization over the last axis. */
-#include "hal/cuda/kernels/rows_float32.h"
+#include "hal/cuda/kernels/rows.h"
 
 #include "hal/cuda/step.h"
 #include "operation/axes.h"
@@ -9,17 +9,36 @@
 static const struct {
     int64_t length;
     uint32_t block;
-    uint32_t packed; /* rows a block */
-    hd_cuda_function softmax;
-    hd_cuda_function layer_norm;
-} kernels[] = {{256, 128, 4, HD_CUDA_softmax_256, HD_CUDA_layer_norm_256},
-               {768, 128, 4, HD_CUDA_softmax_768, HD_CUDA_layer_norm_768},
-               {1024, 128, 4, HD_CUDA_softmax_1024, HD_CUDA_layer_norm_1024},
-               {4096, 256, 1, HD_CUDA_softmax_4096, HD_CUDA_layer_norm_4096},
-               {32768, 1024, 1, HD_CUDA_softmax_32768, HD_CUDA_layer_norm_32768},
-               {INT64_MAX, 256, 1, HD_CUDA_softmax_any, HD_CUDA_layer_norm_any}};
+    uint32_t packed;             /* rows a block */
+    hd_cuda_function softmax[2]; /* of floats, of any */
+    hd_cuda_function layer_norm[2];
+} kernels[] = {
+#define KERNELS(length)                                                                            \
+    {HD_CUDA_softmax_##length, HD_CUDA_softmax_half_##length},                                     \
+    {                                                                                              \
+        HD_CUDA_layer_norm_##length, HD_CUDA_layer_norm_half_##length                              \
+    }
+    {256, 128, 4, KERNELS(256)},      {768, 128, 4, KERNELS(768)},
+    {1024, 128, 4, KERNELS(1024)},    {4096, 256, 1, KERNELS(4096)},
+    {32768, 1024, 1, KERNELS(32768)}, {INT64_MAX, 256, 1, KERNELS(any)},
+#undef KERNELS
+};
 
 enum { KERNEL_COUNT = sizeof kernels / sizeof kernels[0] };
+
+static int kind_of(const hd_operand *operand)
+{
+    return operand->dtype == HD_FLOAT16    ? HD_CUDA_ROWS_FLOAT16
+           : operand->dtype == HD_BFLOAT16 ? HD_CUDA_ROWS_BFLOAT16
+                                           : HD_CUDA_ROWS_FLOAT32;
+}
+
+/* Whether the device's kernels take it: float32, or its halves. */
+static bool is_number(const hd_cuda_unit *unit, const hd_operand *operand)
+{
+    return operand->dtype == HD_FLOAT32 ||
+           (operand->dtype == unit->unit.half && operand->dtype != HD_DTYPE_NONE);
+}
 
 static hd_status launch(hd_cuda_compilation *compilation, const hd_cuda_rows *p, bool is_softmax,
                         const hd_cuda_pointer *pointers, size_t pointer_count)
@@ -33,18 +52,20 @@ static hd_status launch(hd_cuda_compilation *compilation, const hd_cuda_rows *p,
         chosen++;
     }
     const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p->rows, kernels[chosen].packed), 1, 1};
-    return hd_cuda_add_launch(
-               compilation, is_softmax ? kernels[chosen].softmax : kernels[chosen].layer_norm, grid,
-               kernels[chosen].block, p, sizeof *p, pointers, pointer_count) == NULL
+    bool is_mixed = (p->x_kind | p->residual_kind | p->y_kind | p->sum_kind) != 0;
+    return hd_cuda_add_launch(compilation,
+                              is_softmax ? kernels[chosen].softmax[is_mixed]
+                                         : kernels[chosen].layer_norm[is_mixed],
+                              grid, kernels[chosen].block, p, sizeof *p, pointers,
+                              pointer_count) == NULL
                ? hd_cuda_out_of_memory(compilation)
                : HD_OK;
 }
 
 static bool supports_softmax(const hd_cuda_unit *unit, const hd_operation *operation)
 {
-    (void)unit;
     hd_axis_split split;
-    return operation->inputs[0].dtype == HD_FLOAT32 && hd_axis_split_softmax(operation, &split) &&
+    return is_number(unit, &operation->inputs[0]) && hd_axis_split_softmax(operation, &split) &&
            split.inner == 1 && split.outer <= INT32_MAX && split.size <= INT32_MAX;
 }
 
@@ -56,10 +77,12 @@ static hd_status compile_softmax(hd_cuda_compilation *compilation)
     hd_cuda_rows p = {.rows = (int)split.outer,
                       .length = (int)split.size,
                       .kind =
-                          operation->id == HD_OP_SOFTMAX ? HD_CUDA_SOFTMAX : HD_CUDA_LOG_SOFTMAX};
+                          operation->id == HD_OP_SOFTMAX ? HD_CUDA_SOFTMAX : HD_CUDA_LOG_SOFTMAX,
+                      .x_kind = kind_of(&operation->inputs[0]),
+                      .y_kind = kind_of(&operation->outputs[0])};
     const hd_cuda_pointer pointers[] = {{0, offsetof(hd_cuda_rows, x), 0},
                                         {1, offsetof(hd_cuda_rows, y), 0}};
-    compilation->kernel->inplace_inputs = 1;
+    compilation->kernel->inplace_inputs = p.x_kind == p.y_kind;
     return launch(compilation, &p, true, pointers, 2);
 }
 
@@ -76,14 +99,13 @@ static int64_t normalized(const hd_operation *operation)
 
 static bool supports_layer_norm(const hd_cuda_unit *unit, const hd_operation *operation)
 {
-    (void)unit;
     const hd_shape *shape = &operation->inputs[0].shape;
     int64_t length = normalized(operation);
     bool fits = length >= 0 && length <= INT32_MAX && hd_shape_count(shape) <= INT32_MAX;
     for (size_t i = 0; i < operation->input_count && fits; i++) {
         const hd_operand *input = &operation->inputs[i];
         fits = input->dtype == HD_DTYPE_NONE ||
-               (input->dtype == HD_FLOAT32 &&
+               ((input->dtype == HD_FLOAT32 || (is_number(unit, input) && i % 3 == 0)) &&
                 (i == 0 || i == 3 || hd_shape_count(&input->shape) == length));
     }
     bool fused = operation->id == HD_OP_HEDDLE_LAYER_NORM;
@@ -101,7 +123,9 @@ static hd_status compile_layer_norm(hd_cuda_compilation *compilation)
     hd_cuda_rows p = {.rows = length == 0 ? 0 : (int)(count / length),
                       .length = (int)length,
                       .epsilon = fused ? hd_fused_layer_norm_of(operation)->epsilon
-                                       : hd_operation_float(operation, "epsilon", 1e-5f)};
+                                       : hd_operation_float(operation, "epsilon", 1e-5f),
+                      .x_kind = kind_of(&operation->inputs[0]),
+                      .y_kind = kind_of(&operation->outputs[0])};
     hd_cuda_pointer pointers[6] = {{0, offsetof(hd_cuda_rows, x), 0},
                                    {1, offsetof(hd_cuda_rows, scale), 0}};
     size_t used = 2;
@@ -109,15 +133,29 @@ static hd_status compile_layer_norm(hd_cuda_compilation *compilation)
         pointers[used++] = (hd_cuda_pointer){2, offsetof(hd_cuda_rows, bias), 0};
     }
     if (fused && hd_operation_has(operation, 3)) {
+        p.residual_kind = kind_of(&operation->inputs[3]);
         pointers[used++] = (hd_cuda_pointer){3, offsetof(hd_cuda_rows, residual), 0};
     }
     uint16_t output = (uint16_t)operation->input_count;
     pointers[used++] = (hd_cuda_pointer){output, offsetof(hd_cuda_rows, y), 0};
     if (fused && operation->output_count > 1 && operation->outputs[1].dtype != HD_DTYPE_NONE) {
+        p.sum_kind = kind_of(&operation->outputs[1]);
         pointers[used++] =
             (hd_cuda_pointer){(uint16_t)(output + 1), offsetof(hd_cuda_rows, sum), 0};
     }
     return launch(compilation, &p, false, pointers, used);
+}
+
+hd_half_use hd_cuda_rows_half_use(const hd_operation *operation)
+{
+    hd_half_use use = {.may = 1};
+    if (operation->id == HD_OP_HEDDLE_LAYER_NORM && hd_operation_has(operation, 3)) {
+        use.may |= UINT64_C(1) << 3;
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        use.may |= UINT64_C(1) << (operation->input_count + i);
+    }
+    return use;
 }
 
 const hd_cuda_operator hd_cuda_operators_rows[] = {

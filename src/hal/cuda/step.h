@@ -24,6 +24,8 @@ typedef struct hd_cuda_launch {
     uint32_t cluster; /* blocks of a cluster, along grid[1]; 0: there are none */
     uint32_t shared;  /* bytes of dynamic shared memory */
     uint32_t pointer_count;
+    uint32_t
+        map_count; /* where the first of these point, tensor maps stand (kernels/product_half.h), which are told the address */
     const hd_cuda_pointer *pointers;
     const void *parameters; /* without its pointers */
     size_t size;            /* bytes of parameters, or of the copy */
@@ -54,23 +56,37 @@ typedef struct hd_cuda_operator {
 } hd_cuda_operator;
 
 /* Families of operators, each a table that ends with HD_OP_NONE; hd_cuda_operators_<family>. Of several rows for an operator
- * the first that supports an operation computes it. */
+ * the first that supports an operation computes it. Beside each, what its operations may have as halves
+ * (hd_compile_table.half_use). */
 #define HD_CUDA_FAMILY_LIST(X)                                                                     \
-    X(attention)                                                                                   \
-    X(convolution)                                                                                 \
-    X(copy)                                                                                        \
-    X(elementwise)                                                                                 \
-    X(indexing)                                                                                    \
-    X(movement)                                                                                    \
-    X(normalization)                                                                               \
-    X(product)                                                                                     \
-    X(reduction)                                                                                   \
-    X(rows)                                                                                        \
-    X(spatial)
+    X(attention, hd_cuda_attention_half_use)                                                       \
+    X(convolution, hd_cuda_no_half_use)                                                            \
+    X(copy, hd_cuda_no_half_use)                                                                   \
+    X(elementwise, hd_cuda_elementwise_half_use)                                                   \
+    X(indexing, hd_cuda_move_half_use)                                                             \
+    X(movement, hd_cuda_move_half_use)                                                             \
+    X(normalization, hd_cuda_no_half_use)                                                          \
+    X(product, hd_cuda_product_half_use)                                                           \
+    X(reduction, hd_cuda_no_half_use)                                                              \
+    X(rows, hd_cuda_rows_half_use)                                                                 \
+    X(spatial, hd_cuda_no_half_use)
 
-#define HD_CUDA_FAMILY_DECLARE_(family) extern const hd_cuda_operator hd_cuda_operators_##family[];
+#define HD_CUDA_FAMILY_DECLARE_(family, use)                                                       \
+    extern const hd_cuda_operator hd_cuda_operators_##family[];
 HD_CUDA_FAMILY_LIST(HD_CUDA_FAMILY_DECLARE_)
 #undef HD_CUDA_FAMILY_DECLARE_
+
+hd_half_use hd_cuda_no_half_use(const hd_operation *operation);
+/* None where the heads have a size without kernels. */
+hd_half_use hd_cuda_attention_half_use(const hd_operation *operation);
+/* Any operand but those of a conversion that has halves already. */
+hd_half_use hd_cuda_elementwise_half_use(const hd_operation *operation);
+/* All that is moved, or nothing. */
+hd_half_use hd_cuda_move_half_use(const hd_operation *operation);
+/* Where the weight is in a form of halves. */
+hd_half_use hd_cuda_product_half_use(const hd_operation *operation);
+/* Rows and what is made of them, scale and bias not. */
+hd_half_use hd_cuda_rows_half_use(const hd_operation *operation);
 
 /* Appends a launch whose parameters and pointers are copied; the caller may still set its cluster. NULL: no memory. */
 hd_cuda_launch *hd_cuda_add_launch(hd_cuda_compilation *compilation, hd_cuda_function function,

@@ -13,7 +13,8 @@
 #define HD_HALF_STAGES_1X64  6
 #define HD_HALF_STAGES_2X64  4
 #define HD_HALF_STAGES_2X128 3
-#define HD_HALF_SHARED(groups, columns, stages) ((stages) * (64 * (groups) + (columns)) * 2 * HD_HALF_PANEL) /* bytes */
+#define HD_HALF_SHARED(groups, columns, stages)                                                    \
+    ((stages) * (64 * (groups) + (columns)) * 2 * HD_HALF_PANEL) /* bytes */
 
 /* A matrix for the device's copying engine (the driver's CUtensorMap). */
 typedef struct hd_cuda_tensor_map {

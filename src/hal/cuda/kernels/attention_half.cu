@@ -10,14 +10,14 @@
  * "FlashAttention" (2022).
  *
  * Thread-safety: any number of launches at once; nothing is kept between them. */
-#include "attention.h"
+#include "attention_half.h"
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
 namespace {
 
-enum { KEYS = 64 }; /* of a tile */
+enum { KEYS = HD_ATTENTION_HALF_KEYS };
 constexpr float LOG2_E = 1.4426950408889634f;
 
 __device__ __forceinline__ unsigned shared_address(const void *shared)
@@ -111,7 +111,7 @@ __device__ __forceinline__ float power_of_two(float x)
 }
 
 /* What is added to the scores of a tile's keys, times log2(e): a mask that all queries share, and -inf beyond the last key. */
-__device__ __forceinline__ float of_key(const hd_cuda_attention &p, const float *mask, int key)
+__device__ __forceinline__ float of_key(const hd_cuda_attention_half &p, const float *mask, int key)
 {
     if (key >= p.keys) {
         return -__builtin_huge_valf();
@@ -119,7 +119,7 @@ __device__ __forceinline__ float of_key(const hd_cuda_attention &p, const float 
     return mask != nullptr && p.mask_query_stride == 0 ? __fmul_rn(mask[key * p.mask_key_stride], LOG2_E) : 0.0f;
 }
 
-template <class H, int D, int WARPS> __global__ void __launch_bounds__(32 * WARPS, D > 64 ? 1 : D > 32 ? (WARPS > 4 ? 2 : 12 / WARPS) : 16 / WARPS) attention(hd_cuda_attention p)
+template <class H, int D, int WARPS> __device__ __forceinline__ void attention(const hd_cuda_attention_half &p)
 {
     using M = Matrix<D>;
     constexpr int THREADS = 32 * WARPS, QUERIES = 16 * WARPS, STEPS = D / 16, TILES = KEYS / 8;
@@ -261,3 +261,14 @@ template <class H, int D, int WARPS> __global__ void __launch_bounds__(32 * WARP
 }
 
 } // namespace
+
+#define ATTENTION(NAME, H, D, WARPS)                                                                                                       \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, D > 64 ? 1 : D > 32 ? 12 / WARPS : 16 / WARPS)                                \
+        hd_attention_##NAME##_##D##x##WARPS(const __grid_constant__ hd_cuda_attention_half p)                                            \
+    {                                                                                                                                      \
+        attention<H, D, WARPS>(p);                                                                                                         \
+    }
+#define ATTENTIONS(D, WARPS) ATTENTION(float16, __half, D, WARPS) ATTENTION(bfloat16, __nv_bfloat16, D, WARPS)
+ATTENTIONS(32, 1) ATTENTIONS(32, 2) ATTENTIONS(32, 4)
+ATTENTIONS(64, 1) ATTENTIONS(64, 2) ATTENTIONS(64, 4)
+ATTENTIONS(128, 1) ATTENTIONS(128, 2) ATTENTIONS(128, 4)

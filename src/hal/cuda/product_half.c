@@ -1,0 +1,157 @@
+/* Products with a constant matrix in float16 or bfloat16. */
+#include "hal/cuda/kernels/product_half.h"
+
+#include <stdlib.h>
+
+#include "hal/cuda/constants.h"
+#include "hal/cuda/product.h"
+
+/* Tiles, the largest first. */
+typedef struct half_tile {
+    int64_t rows, columns;
+    uint32_t shared;
+    hd_cuda_function functions[2]; /* float16, bfloat16 */
+} half_tile;
+
+#define TILE(groups, columns)                                                                      \
+    {                                                                                              \
+        64 * groups, columns,                                                                      \
+            HD_HALF_SHARED(groups, columns, HD_HALF_STAGES_##groups##X##columns),                  \
+        {                                                                                          \
+            HD_CUDA_product_float16_##groups##x##columns,                                          \
+                HD_CUDA_product_bfloat16_##groups##x##columns                                      \
+        }                                                                                          \
+    }
+static const half_tile tiles[] = {TILE(2, 128), TILE(2, 64), TILE(1, 64), TILE(1, 32), TILE(1, 16)};
+
+enum { TILE_COUNT = sizeof tiles / sizeof tiles[0], BUSY_PERCENT = 75 };
+
+static int64_t blocks_of(const half_tile *tile, int64_t m, int64_t n)
+{
+    return hd_cuda_blocks(m, tile->rows) * hd_cuda_blocks(n, tile->columns);
+}
+
+/* All tiles give the same bits: the largest that gives most multiprocessors a block (on an H200 within 6 % of the fastest of these
+ * in 48 shapes of two encoders, docs/cuda-kernels.md). */
+static const half_tile *choose(const hd_cuda_unit *unit, int64_t m, int64_t n)
+{
+    size_t tile = 0;
+    while (tile + 1 < TILE_COUNT &&
+           100 * blocks_of(&tiles[tile], m, n) < BUSY_PERCENT * (int64_t)unit->cores) {
+        tile++;
+    }
+    return &tiles[tile];
+}
+
+/* One value a column. */
+static bool is_row(const hd_shape *shape, int64_t n)
+{
+    return hd_shape_count(shape) == n && (shape->rank == 1 || (shape->rank == 2 && shape->dims[0] == 1));
+}
+
+bool hd_cuda_half_product_fits(const hd_operation *operation, const hd_shape *weight)
+{
+    bool is_gemm = operation->id == HD_OP_GEMM;
+    bool transposed = is_gemm && hd_operation_int(operation, "transB", 0) != 0;
+    int64_t k = weight->dims[transposed ? 1 : 0], n = weight->dims[transposed ? 0 : 1];
+    if (k % 8 != 0 || n % 8 != 0 || k == 0 || n == 0 || k > INT32_MAX / 2 || n > INT32_MAX / 2) {
+        return false;
+    }
+    if (!is_gemm) {
+        return true;
+    }
+    return hd_operation_int(operation, "transA", 0) == 0 &&
+           hd_operation_float(operation, "alpha", 1.0f) == 1.0f &&
+           hd_operation_float(operation, "beta", 1.0f) == 1.0f &&
+           (!hd_operation_has(operation, 2) ||
+            (operation->inputs[2].data != NULL && is_row(&operation->inputs[2].shape, n)));
+}
+
+hd_half_use hd_cuda_product_half_use(const hd_operation *operation)
+{
+    const hd_packed *packed = operation->inputs[1].packed;
+    if (packed == NULL || !hd_cuda_form_is_half(packed->form.kind)) {
+        return (hd_half_use){0, 0, false};
+    }
+    hd_half_use use = {.must = 1};
+    use.may = 1 | UINT64_C(1) << operation->input_count;
+    if (operation->id == HD_OP_HEDDLE_LINEAR && hd_operation_has(operation, 3)) {
+        use.may |= UINT64_C(1) << 3;
+    }
+    return use;
+}
+
+/* x as panels of a tile's rows; list.c says where it lies. */
+static hd_status make_map(const hd_cuda_unit *unit, const hd_cuda_half_product *p, int64_t rows,
+                         hd_cuda_tensor_map *out)
+{
+    _Static_assert(sizeof(CUtensorMap) == sizeof(hd_cuda_tensor_map), "one for the other");
+    const cuuint64_t sizes[2] = {(cuuint64_t)p->k, (cuuint64_t)p->m};
+    const cuuint64_t strides[1] = {(cuuint64_t)p->k * 2};
+    const cuuint32_t box[2] = {HD_HALF_PANEL, (cuuint32_t)rows}, steps[2] = {1, 1};
+    void *anywhere = (void *)(uintptr_t)4096;
+    hd_status status = hd_cuda_enter(unit);
+    if (status != HD_OK) {
+        return status;
+    }
+    CUresult result = unit->driver->cuTensorMapEncodeTiled(
+        (CUtensorMap *)out,
+        unit->unit.half == HD_BFLOAT16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                       : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+        2, anywhere, sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+        CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
+        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return hd_cuda_status(result);
+}
+
+hd_status hd_cuda_add_half_product(hd_cuda_compilation *compilation,
+                                   const hd_cuda_multiplication *what)
+{
+    const hd_operation *operation = compilation->operation;
+    const hd_cuda_unit *unit = compilation->unit;
+    int64_t m = hd_shape_count(&operation->outputs[0].shape) / what->n;
+    if (m == 0) {
+        return HD_OK;
+    }
+    const half_tile *tile = choose(unit, m, what->n);
+    /* A Gemm's C is a row; a Linear's residual is as y. */
+    int bias = operation->id == HD_OP_GEMM ? what->residual : what->bias;
+    int residual = operation->id == HD_OP_GEMM ? -1 : what->residual;
+    hd_cuda_half_product p = {.w = what->packed->memory,
+                              .m = (int)m,
+                              .n = (int)what->n,
+                              .k = (int)what->k,
+                              .y_kind = operation->outputs[0].dtype == HD_FLOAT32
+                                            ? HD_CUDA_FLOAT_ELEMENTS
+                                            : HD_CUDA_HALF_ELEMENTS,
+                              .activation = what->activation};
+    hd_status status = make_map(unit, &p, tile->rows, &p.x);
+    if (status != HD_OK) {
+        return hd_operation_fail(operation, compilation->error, status,
+                                 "the driver makes no tensor map of its input");
+    }
+    hd_cuda_pointer pointers[4] = {
+        {.operand = 0, .at = offsetof(hd_cuda_half_product, x)},
+        {.operand = (uint16_t)operation->input_count, .at = offsetof(hd_cuda_half_product, y)}};
+    size_t used = 2;
+    if (bias >= 0) {
+        pointers[used++] = (hd_cuda_pointer){.operand = (uint16_t)bias,
+                                             .at = offsetof(hd_cuda_half_product, bias)};
+    }
+    if (residual >= 0) {
+        p.residual_kind = operation->inputs[residual].dtype == HD_FLOAT32 ? HD_CUDA_FLOAT_ELEMENTS
+                                                                          : HD_CUDA_HALF_ELEMENTS;
+        pointers[used++] = (hd_cuda_pointer){.operand = (uint16_t)residual,
+                                             .at = offsetof(hd_cuda_half_product, residual)};
+    }
+    const uint32_t grid[3] = {(uint32_t)blocks_of(tile, m, what->n), 1, 1};
+    hd_cuda_launch *launch = hd_cuda_add_launch(
+        compilation, tile->functions[unit->unit.half == HD_BFLOAT16], grid,
+        (uint32_t)(2 * tile->rows + 32), &p, sizeof p, pointers, used);
+    if (launch == NULL) {
+        return hd_cuda_out_of_memory(compilation);
+    }
+    launch->shared = tile->shared;
+    launch->map_count = 1;
+    return HD_OK;
+}
