@@ -54,12 +54,12 @@ extern "C" int product_launch(int index, int is_bfloat, const void *x, const voi
     const Kernel &kernel = kernels[index];
     hd_cuda_half_product p = {};
     if (!encode(x, m, k, 64 * kernel.groups, is_bfloat, &p.x)) return -1;
-    p.w = w, p.bias = bias, p.residual = residual, p.y = y, p.m = m, p.n = n, p.k = k, p.residual_kind = residual_kind, p.y_kind = y_kind;
+    p.w[0] = w, p.bias[0] = bias, p.residual = residual, p.y[0] = y, p.count = 1, p.m = m, p.n = n, p.k = k, p.residual_kind = residual_kind, p.y_kind = y_kind;
     p.activation.kind = activation;
     auto function = kernel.kernels[is_bfloat];
     cudaError_t error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, kernel.shared);
     if (error != cudaSuccess) return static_cast<int>(error);
     int rows = 64 * kernel.groups, blocks = (m + rows - 1) / rows * ((n + kernel.columns - 1) / kernel.columns);
-    function<<<blocks, 128 * kernel.groups + 32, kernel.shared, stream>>>(p);
+    function<<<blocks < 264 ? blocks : 264, 128 * kernel.groups + 32, kernel.shared, stream>>>(p);
     return static_cast<int>(cudaGetLastError());
 }

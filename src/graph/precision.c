@@ -13,10 +13,10 @@
 typedef struct precision_pass {
     hd_planner *planner;
     hd_dtype half;
-    bool *may;              /* of each tensor that has memory of its own */
-    hd_tensor_id *halves;   /* of each tensor: a conversion's result, HD_TENSOR_NONE: none yet */
-    size_t tensor_limit;    /* entries of both */
-    hd_plan_node *nodes;    /* the nodes as they were */
+    bool *may;            /* of each tensor that has memory of its own */
+    hd_tensor_id *halves; /* of each tensor: a conversion's result, HD_TENSOR_NONE: none yet */
+    size_t tensor_limit;  /* entries of both */
+    hd_plan_node *nodes;  /* the nodes as they were */
     size_t node_count;
     const hd_attribute *to; /* Cast's attribute: the half, float32 */
 } precision_pass;
@@ -91,8 +91,7 @@ static bool restrict_to(precision_pass *pass, const hd_plan_node *node)
     }
     for (size_t i = 0; i < operand_count(node); i++) {
         hd_tensor_id id = operand_of(node, i);
-        if (id != HD_TENSOR_NONE && may_be(pass, id) &&
-            (!has(use.may, i) || (use.alike && !all))) {
+        if (id != HD_TENSOR_NONE && may_be(pass, id) && (!has(use.may, i) || (use.alike && !all))) {
             pass->may[hd_planner_root(pass->planner, id)] = false;
             changed = true;
         }
@@ -119,8 +118,7 @@ static bool append_cast(precision_pass *pass, hd_tensor_id from, hd_tensor_id to
         return false;
     }
     made->place = HD_PLACE_DEVICE;
-    made->operation.attributes =
-        &pass->to[pass->planner->tensors[to].dtype == HD_FLOAT32 ? 1 : 0];
+    made->operation.attributes = &pass->to[pass->planner->tensors[to].dtype == HD_FLOAT32 ? 1 : 0];
     made->operation.attribute_count = 1;
     made->operation.opset = 13;
     return true;

@@ -7,10 +7,8 @@
 enum { SIZES = 3, WARPS = 3, MOST_WARPS = 4 };
 static const int64_t sizes[SIZES] = {32, 64, 128};
 #define KERNELS(type, size)                                                                        \
-    {                                                                                              \
-        HD_CUDA_attention_##type##_##size##x4, HD_CUDA_attention_##type##_##size##x2,              \
-            HD_CUDA_attention_##type##_##size##x1                                                  \
-    }
+    {HD_CUDA_attention_##type##_##size##x4, HD_CUDA_attention_##type##_##size##x2,                 \
+     HD_CUDA_attention_##type##_##size##x1}
 static const hd_cuda_function functions[2][SIZES][WARPS] = {
     {KERNELS(float16, 32), KERNELS(float16, 64), KERNELS(float16, 128)},
     {KERNELS(bfloat16, 32), KERNELS(bfloat16, 64), KERNELS(bfloat16, 128)}};
@@ -75,8 +73,8 @@ hd_status hd_cuda_compile_attention_half(hd_cuda_compilation *compilation)
     }
     size_t size = size_index(operation), choice = 0;
     int64_t others = q->dims[0] * fused->heads, warps = MOST_WARPS;
-    while (warps > 1 && hd_cuda_blocks(p.queries, 16 * warps) * others <
-                            2 * (int64_t)compilation->unit->cores) {
+    while (warps > 1 &&
+           hd_cuda_blocks(p.queries, 16 * warps) * others < 2 * (int64_t)compilation->unit->cores) {
         warps /= 2;
         choice++;
     }

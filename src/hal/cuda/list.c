@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "hal/cuda/graph.h"
+#include "hal/cuda/product_half.h"
 #include "hal/cuda/step.h"
 
 /* Fewer kernels in a row are launched one by one. */
@@ -85,21 +86,34 @@ static void add_binding(cuda_list *list, const binding *place, hd_space space, u
     made->offset += offset;
 }
 
-static CUresult add_pointer(const hd_cuda_unit *unit, cuda_list *list, const hd_recipe *recipe,
-                            const hd_step *step, const hd_list_memory *memory,
-                            const hd_cuda_launch *launch, uint32_t number)
+/* A list on its way. */
+typedef struct recording {
+    const hd_cuda_unit *unit;
+    cuda_list *list;
+    const hd_recipe *recipe;
+    const hd_list_memory *memory;
+    unsigned char *parameters; /* of the next command */
+    const hd_cuda_launch
+        *before; /* that the last command is of, alone or with others; NULL: none */
+    const hd_step *step_before;
+} recording;
+
+static CUresult add_pointer(const recording *self, const hd_step *step,
+                            const hd_cuda_launch *launch, uint32_t number, size_t shift)
 {
+    cuda_list *list = self->list;
     const hd_cuda_pointer *pointer = &launch->pointers[number];
     const binding place = {.command = &list->commands[list->command_count - 1],
                            .at = launch->function == HD_CUDA_COPY ? number * sizeof(void *)
-                                                                  : pointer->at,
+                                                                  : pointer->at + shift,
                            .offset = pointer->offset,
                            .is_map = number < launch->map_count};
     if (pointer->operand == HD_CUDA_SCRATCH) {
         add_binding(list, &place, HD_SPACE_NONE, 0, 0);
         return CUDA_SUCCESS;
     }
-    const hd_reference *reference = &recipe->references[step->first_reference + pointer->operand];
+    const hd_reference *reference =
+        &self->recipe->references[step->first_reference + pointer->operand];
     if (reference->space == HD_SPACE_INPUT || reference->space == HD_SPACE_OUTPUT) {
         add_binding(list, &place, reference->space, reference->index, 0);
         return CUDA_SUCCESS;
@@ -108,9 +122,9 @@ static CUresult add_pointer(const hd_cuda_unit *unit, cuda_list *list, const hd_
         add_binding(list, &place, HD_SPACE_HOST, 0, reference->offset);
         return CUDA_SUCCESS;
     }
-    unsigned char *address = hd_reference_resolve(reference, memory, NULL, NULL);
+    unsigned char *address = hd_reference_resolve(reference, self->memory, NULL, NULL);
     address = address == NULL ? NULL : address + pointer->offset;
-    return put_address(unit, place.command->parameters + place.at, address, place.is_map);
+    return put_address(self->unit, place.command->parameters + place.at, address, place.is_map);
 }
 
 static void add_command(const hd_cuda_unit *unit, cuda_list *list, const hd_cuda_launch *launch,
@@ -138,6 +152,38 @@ static void add_command(const hd_cuda_unit *unit, cuda_list *list, const hd_cuda
         made->config.numAttrs = 1;
     }
     memcpy(parameters, launch->parameters, launch->size);
+}
+
+/* Whether the launch reads its first operand where the one before does. */
+static bool reads_the_same(const recording *self, const hd_step *step, const hd_cuda_launch *launch)
+{
+    const hd_reference *references = self->recipe->references;
+    const hd_reference *a =
+        &references[self->step_before->first_reference + self->before->pointers[0].operand];
+    const hd_reference *b = &references[step->first_reference + launch->pointers[0].operand];
+    return a->space == b->space && a->index == b->index && a->offset == b->offset &&
+           a->constant == b->constant;
+}
+
+static CUresult add_launch(recording *self, const hd_step *step, const hd_cuda_launch *launch)
+{
+    size_t shift = 0;
+    bool joins =
+        launch->joins && self->before != NULL && self->before->joins &&
+        reads_the_same(self, step, launch) &&
+        hd_cuda_half_product_join(self->unit, &self->list->commands[self->list->command_count - 1],
+                                  launch, &shift);
+    if (!joins) {
+        add_command(self->unit, self->list, launch, self->parameters);
+        self->parameters += parameter_size(launch);
+        self->before = launch;
+        self->step_before = step;
+    }
+    CUresult result = CUDA_SUCCESS;
+    for (uint32_t p = joins ? 1 : 0; p < launch->pointer_count && result == CUDA_SUCCESS; p++) {
+        result = add_pointer(self, step, launch, p, shift);
+    }
+    return result;
 }
 
 static void destroy(hd_unit *unit, hd_command_list **list)
@@ -191,19 +237,13 @@ static hd_status record(hd_unit *unit, const hd_recipe *recipe, const hd_list_me
         destroy(unit, out_list);
         return status;
     }
-    unsigned char *parameters = list->parameters;
+    recording self = {(const hd_cuda_unit *)unit, list, recipe, memory,
+                      list->parameters,           NULL, NULL};
     CUresult result = CUDA_SUCCESS;
     for (size_t s = 0; s < recipe->step_count; s++) {
-        const hd_step *step = &recipe->steps[s];
-        const hd_cuda_step *what = step->kernel.parameters;
-        for (size_t i = 0; i < what->launch_count; i++) {
-            const hd_cuda_launch *launch = &what->launches[i];
-            add_command((const hd_cuda_unit *)unit, list, launch, parameters);
-            for (uint32_t p = 0; p < launch->pointer_count && result == CUDA_SUCCESS; p++) {
-                result =
-                    add_pointer((const hd_cuda_unit *)unit, list, recipe, step, memory, launch, p);
-            }
-            parameters += parameter_size(launch);
+        const hd_cuda_step *what = recipe->steps[s].kernel.parameters;
+        for (size_t i = 0; i < what->launch_count && result == CUDA_SUCCESS; i++) {
+            result = add_launch(&self, &recipe->steps[s], &what->launches[i]);
         }
     }
     status = hd_cuda_status(result);

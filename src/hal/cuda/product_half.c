@@ -1,9 +1,10 @@
 /* Products with a constant matrix in float16 or bfloat16. */
-#include "hal/cuda/kernels/product_half.h"
+#include "hal/cuda/product_half.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "hal/cuda/constants.h"
+#include "hal/cuda/kernels/product_half.h"
 #include "hal/cuda/product.h"
 
 /* Tiles, the largest first. */
@@ -31,6 +32,12 @@ static int64_t blocks_of(const half_tile *tile, int64_t m, int64_t n)
     return hd_cuda_blocks(m, tile->rows) * hd_cuda_blocks(n, tile->columns);
 }
 
+/* Blocks that have this many tiles: two a multiprocessor at most, which take tiles in turns. */
+static int64_t grid_of(const hd_cuda_unit *unit, int64_t count)
+{
+    return count < 2 * unit->cores ? count : 2 * unit->cores;
+}
+
 /* All tiles give the same bits: the largest that gives most multiprocessors a block (on an H200 within 6 % of the fastest of these
  * in 48 shapes of two encoders, docs/cuda-kernels.md). */
 static const half_tile *choose(const hd_cuda_unit *unit, int64_t m, int64_t n)
@@ -46,7 +53,8 @@ static const half_tile *choose(const hd_cuda_unit *unit, int64_t m, int64_t n)
 /* One value a column. */
 static bool is_row(const hd_shape *shape, int64_t n)
 {
-    return hd_shape_count(shape) == n && (shape->rank == 1 || (shape->rank == 2 && shape->dims[0] == 1));
+    return hd_shape_count(shape) == n &&
+           (shape->rank == 1 || (shape->rank == 2 && shape->dims[0] == 1));
 }
 
 bool hd_cuda_half_product_fits(const hd_operation *operation, const hd_shape *weight)
@@ -83,7 +91,7 @@ hd_half_use hd_cuda_product_half_use(const hd_operation *operation)
 
 /* x as panels of a tile's rows; list.c says where it lies. */
 static hd_status make_map(const hd_cuda_unit *unit, const hd_cuda_half_product *p, int64_t rows,
-                         hd_cuda_tensor_map *out)
+                          hd_cuda_tensor_map *out)
 {
     _Static_assert(sizeof(CUtensorMap) == sizeof(hd_cuda_tensor_map), "one for the other");
     const cuuint64_t sizes[2] = {(cuuint64_t)p->k, (cuuint64_t)p->m};
@@ -117,7 +125,8 @@ hd_status hd_cuda_add_half_product(hd_cuda_compilation *compilation,
     /* A Gemm's C is a row; a Linear's residual is as y. */
     int bias = operation->id == HD_OP_GEMM ? what->residual : what->bias;
     int residual = operation->id == HD_OP_GEMM ? -1 : what->residual;
-    hd_cuda_half_product p = {.w = what->packed->memory,
+    hd_cuda_half_product p = {.w = {what->packed->memory},
+                              .count = 1,
                               .m = (int)m,
                               .n = (int)what->n,
                               .k = (int)what->k,
@@ -144,14 +153,44 @@ hd_status hd_cuda_add_half_product(hd_cuda_compilation *compilation,
         pointers[used++] = (hd_cuda_pointer){.operand = (uint16_t)residual,
                                              .at = offsetof(hd_cuda_half_product, residual)};
     }
-    const uint32_t grid[3] = {(uint32_t)blocks_of(tile, m, what->n), 1, 1};
-    hd_cuda_launch *launch = hd_cuda_add_launch(
-        compilation, tile->functions[unit->unit.half == HD_BFLOAT16], grid,
-        (uint32_t)(2 * tile->rows + 32), &p, sizeof p, pointers, used);
+    const uint32_t grid[3] = {(uint32_t)grid_of(unit, blocks_of(tile, m, what->n)), 1, 1};
+    hd_cuda_launch *launch =
+        hd_cuda_add_launch(compilation, tile->functions[unit->unit.half == HD_BFLOAT16], grid,
+                           (uint32_t)(2 * tile->rows + 32), &p, sizeof p, pointers, used);
     if (launch == NULL) {
         return hd_cuda_out_of_memory(compilation);
     }
     launch->shared = tile->shared;
     launch->map_count = 1;
+    launch->joins = residual < 0;
     return HD_OK;
+}
+
+static bool is_alike(const hd_cuda_half_product *a, const hd_cuda_half_product *b)
+{
+    return a->m == b->m && a->n == b->n && a->k == b->k && a->y_kind == b->y_kind &&
+           a->activation.kind == b->activation.kind && a->activation.alpha == b->activation.alpha &&
+           a->activation.beta == b->activation.beta &&
+           a->activation.scales == b->activation.scales &&
+           a->activation.scale == b->activation.scale && a->activation.shift == b->activation.shift;
+}
+
+bool hd_cuda_half_product_join(const hd_cuda_unit *unit, hd_cuda_command *into,
+                               const hd_cuda_launch *launch, size_t *shift)
+{
+    hd_cuda_half_product *p = (hd_cuda_half_product *)(void *)into->parameters, other;
+    memcpy(&other, launch->parameters, sizeof other);
+    if (p->count == HD_HALF_PRODUCTS || into->function != unit->functions[launch->function] ||
+        !is_alike(p, &other)) {
+        return false;
+    }
+    size_t tile = 0;
+    while (tiles[tile].functions[0] != launch->function &&
+           tiles[tile].functions[1] != launch->function) {
+        tile++;
+    }
+    p->w[p->count] = other.w[0];
+    *shift = (size_t)p->count++ * sizeof(void *);
+    into->config.gridDimX = (unsigned)grid_of(unit, p->count * blocks_of(&tiles[tile], p->m, p->n));
+    return true;
 }

@@ -27,6 +27,7 @@ typedef struct hd_cuda_launch {
     uint32_t
         map_count; /* where the first of these point, tensor maps stand (kernels/product_half.h), which are told the address */
     const hd_cuda_pointer *pointers;
+    bool joins;             /* several may be one (product_half.h) */
     const void *parameters; /* without its pointers */
     size_t size;            /* bytes of parameters, or of the copy */
 } hd_cuda_launch;

@@ -6,7 +6,8 @@
  *
  * A block computes GROUPS * 64 rows and COLUMNS columns. Panels of 64 of K pass through STAGES buffers: one warp has them copied, of x by
  * the copying engine (which sets what lies outside to zeros), of w, which lies as it is read, in bulk; GROUPS groups of four warps
- * multiply. A buffer's two barriers say that it is full, and that it may be written again.
+ * multiply. A buffer's two barriers say that it is full, and that it may be written again. A block computes
+ * tiles, gridDim.x apart, until there are no more: copies for the next one are on their way while one is ended.
  *
  * Thread-safety: any number of launches at once; nothing is kept between them. */
 #include "product_half.h"
@@ -192,12 +193,12 @@ template <int COUNT> __device__ __forceinline__ void activate(Slab<COUNT> &slab,
     }
 }
 
-template <int COUNT> __device__ __forceinline__ void add_bias(Slab<COUNT> &slab, const hd_cuda_half_product &p)
+template <int COUNT> __device__ __forceinline__ void add_bias(Slab<COUNT> &slab, const float *bias, int n)
 {
 #pragma unroll
     for (int i = 0; i < COUNT / 4; i++) {
         int column = slab.column + 8 * i;
-        float2 more = column < p.n ? *reinterpret_cast<const float2 *>(p.bias + column) : make_float2(0.0f, 0.0f);
+        float2 more = column < n ? *reinterpret_cast<const float2 *>(bias + column) : make_float2(0.0f, 0.0f);
         slab.v[4 * i] = __fadd_rn(slab.v[4 * i], more.x);
         slab.v[4 * i + 1] = __fadd_rn(slab.v[4 * i + 1], more.y);
         slab.v[4 * i + 2] = __fadd_rn(slab.v[4 * i + 2], more.x);
@@ -226,12 +227,12 @@ template <class H, int COUNT> __device__ __forceinline__ void add_residual(Slab<
     }
 }
 
-template <int COUNT> __device__ __forceinline__ void store_floats(const Slab<COUNT> &slab, const hd_cuda_half_product &p)
+template <int COUNT> __device__ __forceinline__ void store_floats(const Slab<COUNT> &slab, const hd_cuda_half_product &p, void *out)
 {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         int row = slab.row + 8 * half;
-        float *y = static_cast<float *>(p.y) + (long long)row * p.n + slab.column;
+        float *y = static_cast<float *>(out) + (long long)row * p.n + slab.column;
 #pragma unroll
         for (int i = 0; i < COUNT / 4; i++) {
             if (row < p.m && slab.column + 8 * i < p.n) {
@@ -241,47 +242,42 @@ template <int COUNT> __device__ __forceinline__ void store_floats(const Slab<COU
     }
 }
 
-/* A warp's 16 rows go through shared memory, so that each thread has 8 neighbours to write. */
+/* A slab of a warp's 16 rows goes through shared memory, so that each thread has 8 neighbours to write. */
 template <int COLUMNS> struct Passage {
-    static constexpr int STRIDE = 2 * COLUMNS + 16; /* bytes of a row */
+    static constexpr int STRIDE = 2 * COLUMNS + 16, BYTES = 16 * STRIDE; /* of a row, of a warp */
 
-    template <class H, int COUNT> static __device__ __forceinline__ void put(const Slab<COUNT> &slab, unsigned shared, int first)
+    template <class H, int COUNT>
+    static __device__ __forceinline__ void store(const Slab<COUNT> &slab, const hd_cuda_half_product &p, void *y, unsigned char *shared)
     {
         int lane = threadIdx.x & 31;
-        unsigned to = shared + (lane & 15) * STRIDE + (lane >> 4) * 16 + 2 * first;
+        unsigned to = shared_address(shared) + (lane & 15) * STRIDE + (lane >> 4) * 16;
 #pragma unroll
         for (int i = 0; i < COUNT / 4; i += 2) {
             const float *v = slab.v + 4 * i;
             asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(to + 16 * i), "r"(H::pack(v[0], v[1])),
                          "r"(H::pack(v[2], v[3])), "r"(H::pack(v[4], v[5])), "r"(H::pack(v[6], v[7])) : "memory");
         }
-    }
-
-    static __device__ __forceinline__ void store(const hd_cuda_half_product &p, const unsigned char *shared, int row, int column)
-    {
-        constexpr int EIGHTS = COLUMNS / 8, AT_ONCE = EIGHTS >= 32 ? 1 : 32 / EIGHTS;
-        int lane = threadIdx.x & 31, own = lane % EIGHTS * 8;
-        const unsigned char *from = shared + lane / EIGHTS * STRIDE + 2 * own;
-        row += lane / EIGHTS, column += own;
-        unsigned short *y = static_cast<unsigned short *>(p.y) + (long long)row * p.n + column;
-#pragma unroll 4
+        __syncwarp();
+        constexpr int EIGHTS = COLUMNS / 8, AT_ONCE = 32 / EIGHTS;
+        int own = lane % EIGHTS * 8, first = lane / EIGHTS, row = slab.row - (lane >> 2) + first, column = slab.column - (lane & 3) * 2 + own;
+        unsigned short *out = static_cast<unsigned short *>(y) + (long long)row * p.n + column;
+#pragma unroll
         for (int i = 0; i < 16; i += AT_ONCE) {
-            if (column < p.n && row + i < p.m) {
-                *reinterpret_cast<uint4 *>(y + (long long)i * p.n) = *reinterpret_cast<const uint4 *>(from + i * STRIDE);
+            if (first + i < 16 && column < p.n && row + i < p.m) {
+                *reinterpret_cast<uint4 *>(out + (long long)i * p.n) = *reinterpret_cast<const uint4 *>(shared + (first + i) * STRIDE + 2 * own);
             }
         }
+        __syncwarp();
     }
 };
 
 /* --- a tile */
 
 template <int GROUPS, int COLUMNS, int STAGES> struct Tile {
-    static constexpr int ROWS = 64 * GROUPS;
+    static constexpr int ROWS = 64 * GROUPS, SLAB = HD_HALF_SLAB(COLUMNS);
     static constexpr int X_BYTES = ROWS * ROW, STAGE = X_BYTES + COLUMNS * ROW;
-    static constexpr int SHARED = STAGES * STAGE; /* bytes; y passes through them in the end */
-    static_assert(SHARED == HD_HALF_SHARED(GROUPS, COLUMNS, STAGES), "");
-    static constexpr int WARP_BYTES = 16 * Passage<COLUMNS>::STRIDE;
-    static_assert(4 * GROUPS * WARP_BYTES <= SHARED, "y fits into the buffers");
+    static constexpr int BUFFERS = STAGES * STAGE; /* bytes; the warps' passages stand behind them */
+    static_assert(HD_HALF_SHARED(GROUPS, COLUMNS, STAGES) == BUFFERS + 4 * GROUPS * Passage<SLAB>::BYTES, "");
 };
 
 /* Which panel is in which buffer, for how many times. */
@@ -295,15 +291,44 @@ template <int STAGES> struct Turn {
     }
 };
 
+/* Tile `tile` of all: the columns of one product first, then the products that share x, then the rows. */
+struct TilePlace {
+    int product, row, column;
+};
+
+template <class T, int COLUMNS> __device__ __forceinline__ TilePlace place_of(const hd_cuda_half_product &p, int tile)
+{
+    int across = (p.n + COLUMNS - 1) / COLUMNS, rest = tile / across;
+    return {rest % p.count, rest / p.count * T::ROWS, tile % across * COLUMNS};
+}
+
+template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline__ void copy_panels(const hd_cuda_half_product &p, unsigned buffers, unsigned full, unsigned empty, int panels, int tiles)
+{
+    using T = Tile<GROUPS, COLUMNS, STAGES>;
+    Turn<STAGES> turn;
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+        TilePlace place = place_of<T, COLUMNS>(p, tile);
+        int columns = min(COLUMNS, p.n - place.column);
+        const unsigned char *w = static_cast<const unsigned char *>(p.w[place.product]) + (long long)place.column * ROW;
+        for (int panel = 0; panel < panels; panel++) {
+            unsigned buffer = buffers + turn.stage * T::STAGE, ready = full + 8 * turn.stage;
+            barrier_wait(empty + 8 * turn.stage, turn.phase ^ 1);
+            barrier_expect(ready, T::X_BYTES + columns * ROW);
+            copy_x(buffer, p.x, panel * HD_HALF_PANEL, place.row, ready);
+            copy_w(buffer + T::X_BYTES, w + (long long)panel * p.n * ROW, columns * ROW, ready);
+            turn.next();
+        }
+    }
+}
+
 template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline__ void product(const hd_cuda_half_product &p)
 {
     using T = Tile<GROUPS, COLUMNS, STAGES>;
     extern __shared__ __align__(1024) unsigned char shared[];
     __shared__ __align__(8) unsigned long long barriers[2][STAGES];
     const unsigned buffers = shared_address(shared), full = shared_address(barriers[0]), empty = shared_address(barriers[1]);
-    int column_tiles = (p.n + COLUMNS - 1) / COLUMNS;
-    int first_row = blockIdx.x / column_tiles * T::ROWS, first_column = blockIdx.x % column_tiles * COLUMNS;
-    int columns = min(COLUMNS, p.n - first_column), panels = (p.k + HD_HALF_PANEL - 1) / HD_HALF_PANEL;
+    int panels = (p.k + HD_HALF_PANEL - 1) / HD_HALF_PANEL;
+    int tiles = (p.n + COLUMNS - 1) / COLUMNS * ((p.m + T::ROWS - 1) / T::ROWS) * p.count;
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, group = warp >> 2;
     if (threadIdx.x == 0) {
 #pragma unroll
@@ -316,25 +341,18 @@ template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline
     __syncthreads();
     if (group == GROUPS) {
         if (lane == 0) {
-            Turn<STAGES> turn;
-            const unsigned char *w = static_cast<const unsigned char *>(p.w) + (long long)first_column * ROW;
-            for (int panel = 0; panel < panels; panel++) {
-                unsigned buffer = buffers + turn.stage * T::STAGE, ready = full + 8 * turn.stage;
-                barrier_wait(empty + 8 * turn.stage, turn.phase ^ 1);
-                barrier_expect(ready, T::X_BYTES + columns * ROW);
-                copy_x(buffer, p.x, panel * HD_HALF_PANEL, first_row, ready);
-                copy_w(buffer + T::X_BYTES, w + (long long)panel * p.n * ROW, columns * ROW, ready);
-                turn.next();
-            }
+            copy_panels<H, GROUPS, COLUMNS, STAGES>(p, buffers, full, empty, panels, tiles);
         }
-    } else {
+        return;
+    }
+    Turn<STAGES> turn;
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         float c[COLUMNS / 2];
 #pragma unroll
         for (int i = 0; i < COLUMNS / 2; i++) {
             c[i] = 0.0f;
         }
         fence(c);
-        Turn<STAGES> turn;
         int before = 0; /* the buffer of the panel before */
 #pragma unroll 1
         for (int panel = 0; panel < panels; panel++) {
@@ -356,34 +374,32 @@ template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline
         }
         asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
         fence(c);
-        asm volatile("bar.sync 1, %0;" ::"n"(128 * GROUPS) : "memory"); /* no warp writes y where another one's product still reads */
-
-        constexpr int COUNT = COLUMNS < 32 ? COLUMNS / 2 : 16;
-        unsigned char *passage = shared + warp * T::WARP_BYTES;
+        if ((threadIdx.x & 127) == 0) {
+            barrier_arrive(empty + 8 * before);
+        }
+        TilePlace place = place_of<T, COLUMNS>(p, tile);
+        void *y = p.y[place.product];
+        constexpr int COUNT = T::SLAB / 2;
 #pragma unroll
         for (int i = 0; i < COLUMNS / 2; i += COUNT) {
-            Slab<COUNT> slab = {{}, first_row + warp * 16 + (lane >> 2), first_column + 2 * i + (lane & 3) * 2};
+            Slab<COUNT> slab = {{}, place.row + warp * 16 + (lane >> 2), place.column + 2 * i + (lane & 3) * 2};
 #pragma unroll
             for (int j = 0; j < COUNT; j++) {
                 slab.v[j] = c[i + j];
             }
-            if (p.bias != nullptr) {
-                add_bias(slab, p);
+            if (p.bias[place.product] != nullptr) {
+                add_bias(slab, p.bias[place.product], p.n);
             }
             if (p.residual != nullptr) {
                 add_residual<H>(slab, p);
             }
             activate(slab, p.activation);
             if (p.y_kind == HD_CUDA_FLOAT_ELEMENTS) {
-                store_floats(slab, p);
+                store_floats(slab, p, y);
             } else {
-                Passage<COLUMNS>::template put<H>(slab, shared_address(passage), 2 * i);
+                Passage<T::SLAB>::template store<H>(slab, p, y, shared + T::BUFFERS + warp * Passage<T::SLAB>::BYTES);
             }
             asm volatile("" ::: "memory"); /* a slab after the other, for want of registers */
-        }
-        __syncwarp();
-        if (p.y_kind != HD_CUDA_FLOAT_ELEMENTS) {
-            Passage<COLUMNS>::store(p, passage, first_row + warp * 16, first_column);
         }
     }
 }

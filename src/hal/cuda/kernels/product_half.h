@@ -8,13 +8,17 @@
 #define HD_HALF_PANEL 64
 
 /* Kernels: hd_product_<type>_<groups>x<columns>, of (128 groups + 32) threads, for tiles of 64 groups rows, with so many buffers. */
-#define HD_HALF_STAGES_1X16  8
-#define HD_HALF_STAGES_1X32  8
-#define HD_HALF_STAGES_1X64  6
-#define HD_HALF_STAGES_2X64  4
-#define HD_HALF_STAGES_2X128 3
+#define HD_HALF_STAGES_1X16   8
+#define HD_HALF_STAGES_1X32   8
+#define HD_HALF_STAGES_1X64   6
+#define HD_HALF_STAGES_2X64   4
+#define HD_HALF_STAGES_2X128  3
+#define HD_HALF_SLAB(columns) ((columns) < 32 ? (columns) : 32) /* columns that are ended at once */
+/* Bytes. */
 #define HD_HALF_SHARED(groups, columns, stages)                                                    \
-    ((stages) * (64 * (groups) + (columns)) * 2 * HD_HALF_PANEL) /* bytes */
+    ((stages) * (64 * (groups) + (columns)) * 2 * HD_HALF_PANEL +                                  \
+     4 * (groups) * 16 * (2 * HD_HALF_SLAB(columns) + 16))
+#define HD_HALF_PRODUCTS 4 /* of one x, at most */
 
 /* A matrix for the device's copying engine (the driver's CUtensorMap). */
 typedef struct hd_cuda_tensor_map {
@@ -36,10 +40,12 @@ enum { HD_CUDA_HALF_ELEMENTS, HD_CUDA_FLOAT_ELEMENTS };
  * instruction reads shared memory (128-byte swizzle), so that any columns of a panel are copied as they lie. */
 typedef struct hd_cuda_half_product {
     hd_cuda_tensor_map x; /* [m, k], halves; its box is a panel of the tile's rows */
-    const void *w;        /* [panels, n, 64], halves */
-    const float *bias;    /* [n], or NULL */
-    const void *residual; /* [m, n], of residual_kind, or NULL */
-    void *y;              /* [m, n], of y_kind */
+    /* of each of `count` products that have all else in common */
+    const void *w[HD_HALF_PRODUCTS];     /* [panels, n, 64], halves */
+    const float *bias[HD_HALF_PRODUCTS]; /* [n], or NULL */
+    void *y[HD_HALF_PRODUCTS];           /* [m, n], of y_kind */
+    const void *residual; /* [m, n], of residual_kind, or NULL; of one product alone */
+    int count;
     int m, n, k;
     int residual_kind, y_kind;
     hd_cuda_activation activation;
