@@ -96,10 +96,11 @@ static CUresult read_traits(hd_cuda_unit *self)
 
 static CUresult load_kernels(hd_cuda_unit *self)
 {
-#define IMAGE(file, only) {hd_cuda_kernels_##file, only},
+#define IMAGE(file, only, early) {hd_cuda_kernels_##file, only, early},
     static const struct {
         const unsigned char *image;
         int only;
+        bool early;
     } files[] = {HD_CUDA_FILE_LIST(IMAGE)};
 #undef IMAGE
 #define KERNEL(file, name, big, since) {HD_CUDA_FILE_##file, "hd_" #name, big, since},
@@ -119,6 +120,7 @@ static CUresult load_kernels(hd_cuda_unit *self)
     }
     for (size_t i = 0; i < HD_CUDA_FUNCTION_COUNT && result == CUDA_SUCCESS; i++) {
         CUfunction *function = &self->functions[i];
+        self->is_early[i] = files[kernels[i].file].early && self->capability >= 90;
         if (kernels[i].since > self->capability || self->modules[kernels[i].file] == NULL) {
             continue;
         }

@@ -44,6 +44,7 @@
     X(cuLaunchKernelEx)                                                                            \
     X(cuGraphCreate)                                                                               \
     X(cuGraphDestroy)                                                                              \
+    X(cuGraphAddDependencies)                                                                      \
     X(cuGraphAddKernelNode)                                                                        \
     X(cuGraphKernelNodeSetAttribute)                                                               \
     X(cuGraphInstantiate)                                                                          \

@@ -39,8 +39,14 @@ static CUresult add_node(hd_cuda_graph *self, size_t index)
     CUDA_KERNEL_NODE_PARAMS node;
     fill_node(command, parameters, &node);
     CUresult result =
-        driver->cuGraphAddKernelNode(&self->nodes[index], self->graph,
-                                     index == 0 ? NULL : &self->nodes[index - 1], index > 0, &node);
+        driver->cuGraphAddKernelNode(&self->nodes[index], self->graph, NULL, 0, &node);
+    if (result == CUDA_SUCCESS && index > 0) {
+        const CUgraphEdgeData early = {.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
+                                       .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC};
+        result = driver->cuGraphAddDependencies(self->graph, &self->nodes[index - 1],
+                                                &self->nodes[index],
+                                                command->is_early ? &early : NULL, 1);
+    }
     if (result == CUDA_SUCCESS && command->config.numAttrs > 0) {
         result = driver->cuGraphKernelNodeSetAttribute(self->nodes[index], command->attribute.id,
                                                        &command->attribute.value);

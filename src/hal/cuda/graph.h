@@ -13,6 +13,7 @@ typedef struct hd_cuda_command {
     CUlaunchAttribute attribute; /* the cluster's, where there is one */
     unsigned char *parameters;   /* of a copy: source and target */
     size_t size;                 /* bytes to copy */
+    bool is_early;               /* it may be started while the one before works */
     bool is_changed;             /* the parameters, since they were last put on a stream */
 } hd_cuda_command;
 

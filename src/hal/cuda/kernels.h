@@ -2,19 +2,19 @@
 #ifndef HD_HAL_CUDA_KERNELS_H
 #define HD_HAL_CUDA_KERNELS_H
 
-/* The files, and the one compute capability, times ten, that a file is for; 0: for all. */
+/* The files; the one compute capability, times ten, that a file is for, or 0: for all; whether its kernels are early (kernels/order.h). */
 #define HD_CUDA_FILE_LIST(X)                                                                       \
-    X(attention_float32, 0)                                                                        \
-    X(attention_half, 0)                                                                           \
-    X(convolution_float32, 0)                                                                      \
-    X(elementwise, 0)                                                                              \
-    X(movement, 0)                                                                                 \
-    X(product_float32, 0)                                                                          \
-    X(product_half, 90)                                                                            \
-    X(reduction, 0)                                                                                \
-    X(rows_float32, 0)                                                                             \
-    X(rows_half, 0)                                                                                \
-    X(spatial, 0)
+    X(attention_float32, 0, false)                                                                 \
+    X(attention_half, 0, true)                                                                     \
+    X(convolution_float32, 0, false)                                                               \
+    X(elementwise, 0, true)                                                                        \
+    X(movement, 0, false)                                                                          \
+    X(product_float32, 0, false)                                                                   \
+    X(product_half, 90, true)                                                                      \
+    X(reduction, 0, false)                                                                         \
+    X(rows_float32, 0, false)                                                                      \
+    X(rows_half, 0, true)                                                                          \
+    X(spatial, 0, false)
 
 /* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
  * capability, times ten, that it begins with. */
@@ -129,24 +129,28 @@
     X(reduction, cum_sum_int32, false, 80)                                                         \
     X(reduction, cum_sum_int64, false, 80)                                                         \
     X(rows_float32, softmax_256, false, 80)                                                        \
+    X(rows_float32, softmax_384, false, 80)                                                        \
     X(rows_float32, softmax_768, false, 80)                                                        \
     X(rows_float32, softmax_1024, false, 80)                                                       \
     X(rows_float32, softmax_4096, false, 80)                                                       \
     X(rows_float32, softmax_32768, false, 80)                                                      \
     X(rows_float32, softmax_any, false, 80)                                                        \
     X(rows_float32, layer_norm_256, false, 80)                                                     \
+    X(rows_float32, layer_norm_384, false, 80)                                                     \
     X(rows_float32, layer_norm_768, false, 80)                                                     \
     X(rows_float32, layer_norm_1024, false, 80)                                                    \
     X(rows_float32, layer_norm_4096, false, 80)                                                    \
     X(rows_float32, layer_norm_32768, false, 80)                                                   \
     X(rows_float32, layer_norm_any, false, 80)                                                     \
     X(rows_half, softmax_half_256, false, 80)                                                      \
+    X(rows_half, softmax_half_384, false, 80)                                                      \
     X(rows_half, softmax_half_768, false, 80)                                                      \
     X(rows_half, softmax_half_1024, false, 80)                                                     \
     X(rows_half, softmax_half_4096, false, 80)                                                     \
     X(rows_half, softmax_half_32768, false, 80)                                                    \
     X(rows_half, softmax_half_any, false, 80)                                                      \
     X(rows_half, layer_norm_half_256, false, 80)                                                   \
+    X(rows_half, layer_norm_half_384, false, 80)                                                   \
     X(rows_half, layer_norm_half_768, false, 80)                                                   \
     X(rows_half, layer_norm_half_1024, false, 80)                                                  \
     X(rows_half, layer_norm_half_4096, false, 80)                                                  \
@@ -164,7 +168,7 @@
     X(spatial, blend_by_four, false, 80)
 
 typedef enum hd_cuda_file {
-#define HD_CUDA_FILE_(file, only) HD_CUDA_FILE_##file,
+#define HD_CUDA_FILE_(file, only, early) HD_CUDA_FILE_##file,
     HD_CUDA_FILE_LIST(HD_CUDA_FILE_)
 #undef HD_CUDA_FILE_
         HD_CUDA_FILE_COUNT
@@ -178,7 +182,7 @@ typedef enum hd_cuda_function {
     HD_CUDA_COPY = HD_CUDA_FUNCTION_COUNT /* no kernel: the driver copies */
 } hd_cuda_function;
 
-#define HD_CUDA_IMAGE_(file, only) extern const unsigned char hd_cuda_kernels_##file[];
+#define HD_CUDA_IMAGE_(file, only, early) extern const unsigned char hd_cuda_kernels_##file[];
 HD_CUDA_FILE_LIST(HD_CUDA_IMAGE_)
 #undef HD_CUDA_IMAGE_
 

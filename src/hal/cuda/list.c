@@ -137,6 +137,7 @@ static void add_command(const hd_cuda_unit *unit, cuda_list *list, const hd_cuda
         return;
     }
     made->function = unit->functions[launch->function];
+    made->is_early = unit->is_early[launch->function];
     made->config = (CUlaunchConfig){.gridDimX = launch->grid[0],
                                     .gridDimY = launch->grid[1],
                                     .gridDimZ = launch->grid[2],

@@ -18,9 +18,10 @@ static const struct {
     {                                                                                              \
         HD_CUDA_layer_norm_##length, HD_CUDA_layer_norm_half_##length                              \
     }
-    {256, 128, 4, KERNELS(256)},      {768, 128, 4, KERNELS(768)},
-    {1024, 128, 4, KERNELS(1024)},    {4096, 256, 1, KERNELS(4096)},
-    {32768, 1024, 1, KERNELS(32768)}, {INT64_MAX, 256, 1, KERNELS(any)},
+    {256, 128, 4, KERNELS(256)},       {384, 128, 4, KERNELS(384)},
+    {768, 128, 4, KERNELS(768)},       {1024, 128, 4, KERNELS(1024)},
+    {4096, 256, 1, KERNELS(4096)},     {32768, 1024, 1, KERNELS(32768)},
+    {INT64_MAX, 256, 1, KERNELS(any)},
 #undef KERNELS
 };
 

@@ -17,6 +17,7 @@ typedef struct hd_cuda_unit {
     size_t shared_size; /* constant; bytes of dynamic shared memory that a block may have */
     CUmodule modules[HD_CUDA_FILE_COUNT];         /* constant */
     CUfunction functions[HD_CUDA_FUNCTION_COUNT]; /* constant; NULL: not on this device */
+    bool is_early[HD_CUDA_FUNCTION_COUNT];        /* constant; started while the one before works */
 } hd_cuda_unit;
 
 /* A fault ends CUDA for the whole process (docs/gpu-spike.md), so this is the process's. */

@@ -12,6 +12,12 @@ static bool supports(const hd_unit *unit, const hd_operation *operation)
                        hd_backend_cpu.compile->supports(NULL, operation));
 }
 
+static bool is_dynamic(const hd_operation *operation)
+{
+    return operation->id == HD_OP_NON_ZERO || operation->id == HD_OP_COMPRESS ||
+           operation->id == HD_OP_UNIQUE || operation->id == HD_OP_NON_MAX_SUPPRESSION;
+}
+
 static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation)
 {
     return !hd_sim_refuses(unit, operation->id) &&
@@ -95,8 +101,10 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
     hd_operation untagged = *operation;
     untagged.inputs = hd_region_copy(region, operation->inputs,
                                      operation->input_count * sizeof *operation->inputs);
+    untagged.outputs = hd_region_copy(region, operation->outputs,
+                                      operation->output_count * sizeof *operation->outputs);
     hd_packed *packed = hd_region_array(region, operation->input_count, sizeof *packed);
-    if (untagged.inputs == NULL || packed == NULL) {
+    if (untagged.inputs == NULL || untagged.outputs == NULL || packed == NULL) {
         return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory for a kernel");
     }
     for (size_t i = 0; i < operation->input_count; i++) {
@@ -106,11 +114,18 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
             untagged.inputs[i].packed = &packed[i];
         }
     }
-    return hd_cpu_compile_operation(&untagged, region, kernel, error);
+    if (!hd_sim_has_halves(operation)) {
+        return hd_cpu_compile_operation(&untagged, region, kernel, error);
+    }
+    hd_sim_widen(&untagged);
+    hd_status status = hd_cpu_compile_operation(&untagged, region, kernel, error);
+    size_t extents = is_dynamic(operation) ? operation->output_count : 0;
+    return status == HD_OK ? hd_sim_wrap_halves(operation, extents, region, kernel, error) : status;
 }
 
 const hd_compile_table hd_sim_compile = {.supports = supports,
                                          .supports_in_chain = supports_in_chain,
+                                         .half_use = hd_sim_half_use,
                                          .constant_form = constant_form,
                                          .constant_create = create_constant,
                                          .constant_destroy = destroy_constant,

@@ -48,6 +48,15 @@ bool hd_sim_refuses(const hd_unit *unit, hd_operator_id id);
 /* A number from 0 up to `limit` - 1, another one each call. */
 uint32_t hd_sim_random(uint32_t limit);
 
+/* Halves (half.c). The operation has some that stand for float32; has them be that. */
+bool hd_sim_has_halves(const hd_operation *operation);
+void hd_sim_widen(hd_operation *operation);
+/* Has a kernel of the widened operation take the operation's halves; `extents`: buffers behind its operands'.
+ * HD_OUT_OF_MEMORY. */
+HD_MUST_CHECK hd_status hd_sim_wrap_halves(const hd_operation *operation, size_t extents,
+                                           hd_region *region, hd_kernel *kernel, hd_error *error);
+hd_half_use hd_sim_half_use(const hd_unit *unit, const hd_operation *operation);
+
 extern const hd_memory_table hd_sim_memory;
 extern const hd_compile_table hd_sim_compile;
 extern const hd_list_table hd_sim_lists;

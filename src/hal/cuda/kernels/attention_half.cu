@@ -12,6 +12,8 @@
  * Thread-safety: any number of launches at once; nothing is kept between them. */
 #include "attention_half.h"
 
+#include "order.h"
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -266,6 +268,7 @@ template <class H, int D, int WARPS> __device__ __forceinline__ void attention(c
     extern "C" __global__ void __launch_bounds__(32 * WARPS, D > 64 ? 1 : D > 32 ? 12 / WARPS : 16 / WARPS)                                \
         hd_attention_##NAME##_##D##x##WARPS(const __grid_constant__ hd_cuda_attention_half p)                                            \
     {                                                                                                                                      \
+        hd_follow();                                                                                                                       \
         attention<H, D, WARPS>(p);                                                                                                         \
     }
 #define ATTENTIONS(D, WARPS) ATTENTION(float16, __half, D, WARPS) ATTENTION(bfloat16, __nv_bfloat16, D, WARPS)

@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "activation.h"
+#include "order.h"
 #include "words.h"
 
 namespace {
@@ -521,10 +522,12 @@ template <class Word, int N> __device__ __forceinline__ void run(const hd_cuda_e
 
 extern "C" __global__ void __launch_bounds__(HD_CUDA_ELEMENTWISE_BLOCK, 8) hd_elementwise_narrow(const __grid_constant__ hd_cuda_elementwise p)
 {
+    hd_follow();
     run<unsigned, HD_CUDA_ELEMENTWISE_NARROW / HD_CUDA_ELEMENTWISE_BLOCK>(p);
 }
 
 extern "C" __global__ void __launch_bounds__(HD_CUDA_ELEMENTWISE_BLOCK, 8) hd_elementwise_wide(const __grid_constant__ hd_cuda_elementwise p)
 {
+    hd_follow();
     run<unsigned long long, HD_CUDA_ELEMENTWISE_WIDE / HD_CUDA_ELEMENTWISE_BLOCK>(p);
 }

@@ -261,7 +261,6 @@ __device__ __forceinline__ void plain(const hd_cuda_plain_product &p)
     }
 }
 
-
 } // namespace
 
 #define PARAMETERS const __grid_constant__ hd_cuda_product p

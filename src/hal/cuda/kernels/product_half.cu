@@ -12,6 +12,8 @@
  * Thread-safety: any number of launches at once; nothing is kept between them. */
 #include "product_half.h"
 
+#include "order.h"
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -306,18 +308,30 @@ template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline
 {
     using T = Tile<GROUPS, COLUMNS, STAGES>;
     Turn<STAGES> turn;
+    int ahead = min(STAGES, panels); /* of these panels w, which nobody writes, comes before those before have ended */
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         TilePlace place = place_of<T, COLUMNS>(p, tile);
         int columns = min(COLUMNS, p.n - place.column);
         const unsigned char *w = static_cast<const unsigned char *>(p.w[place.product]) + (long long)place.column * ROW;
+        auto begin_w = [&](int panel, int stage) {
+            barrier_expect(full + 8 * stage, T::X_BYTES + columns * ROW);
+            copy_w(buffers + stage * T::STAGE + T::X_BYTES, w + (long long)panel * p.n * ROW, columns * ROW, full + 8 * stage);
+        };
+        for (int panel = 0; panel < ahead; panel++) {
+            begin_w(panel, panel);
+        }
+        if (ahead > 0) {
+            hd_wait_for_those_before();
+        }
         for (int panel = 0; panel < panels; panel++) {
-            unsigned buffer = buffers + turn.stage * T::STAGE, ready = full + 8 * turn.stage;
-            barrier_wait(empty + 8 * turn.stage, turn.phase ^ 1);
-            barrier_expect(ready, T::X_BYTES + columns * ROW);
-            copy_x(buffer, p.x, panel * HD_HALF_PANEL, place.row, ready);
-            copy_w(buffer + T::X_BYTES, w + (long long)panel * p.n * ROW, columns * ROW, ready);
+            if (panel >= ahead) {
+                barrier_wait(empty + 8 * turn.stage, turn.phase ^ 1);
+                begin_w(panel, turn.stage);
+            }
+            copy_x(buffers + turn.stage * T::STAGE, p.x, panel * HD_HALF_PANEL, place.row, full + 8 * turn.stage);
             turn.next();
         }
+        ahead = 0;
     }
 }
 
@@ -339,12 +353,14 @@ template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
+    hd_let_the_next_begin();
     if (group == GROUPS) {
         if (lane == 0) {
             copy_panels<H, GROUPS, COLUMNS, STAGES>(p, buffers, full, empty, panels, tiles);
         }
         return;
     }
+    hd_wait_for_those_before();
     Turn<STAGES> turn;
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         float c[COLUMNS / 2];

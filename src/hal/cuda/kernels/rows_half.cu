@@ -62,6 +62,7 @@ struct Mixed {
 } // namespace
 
 ROWS(Mixed, half_256, 1, 1, 2, 4)
+ROWS(Mixed, half_384, 1, 1, 3, 4)
 ROWS(Mixed, half_768, 1, 1, 6, 4)
 ROWS(Mixed, half_1024, 1, 1, 8, 4)
 ROWS(Mixed, half_4096, 8, 1, 4, 1)

@@ -7,6 +7,7 @@
 #ifndef HD_HAL_CUDA_KERNELS_ROWS_TILE_CUH
 #define HD_HAL_CUDA_KERNELS_ROWS_TILE_CUH
 
+#include "order.h"
 #include "rows.h"
 
 #include <cooperative_groups.h>
@@ -306,14 +307,16 @@ template <class M> __device__ __forceinline__ void layer_norm_any(const hd_cuda_
 #define ROWS(MEMORY, NAME, ...)                                                                                                            \
     extern "C" __global__ void __launch_bounds__(Row<__VA_ARGS__>::THREADS) hd_softmax_##NAME(PARAMETERS)                                  \
     {                                                                                                                                      \
+        hd_follow();                                                                                                                       \
         softmax<MEMORY, Row<__VA_ARGS__>, true>(p);                                                                                        \
     }                                                                                                                                      \
     extern "C" __global__ void __launch_bounds__(Row<__VA_ARGS__>::THREADS) hd_layer_norm_##NAME(PARAMETERS)                               \
     {                                                                                                                                      \
+        hd_follow();                                                                                                                       \
         layer_norm<MEMORY, Row<__VA_ARGS__>, true>(p);                                                                                     \
     }
 #define ROWS_ANY(MEMORY, NAME)                                                                                                             \
-    extern "C" __global__ void __launch_bounds__(256) hd_softmax_##NAME(PARAMETERS) { softmax_any<MEMORY>(p); }                          \
-    extern "C" __global__ void __launch_bounds__(256) hd_layer_norm_##NAME(PARAMETERS) { layer_norm_any<MEMORY>(p); }
+    extern "C" __global__ void __launch_bounds__(256) hd_softmax_##NAME(PARAMETERS) { hd_follow(); softmax_any<MEMORY>(p); }                          \
+    extern "C" __global__ void __launch_bounds__(256) hd_layer_norm_##NAME(PARAMETERS) { hd_follow(); layer_norm_any<MEMORY>(p); }
 
 #endif
