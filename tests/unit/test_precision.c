@@ -73,18 +73,19 @@ static hd_graph *make_layer(void)
     hd_value x = block_input(graph, graph->root, "x", HD_FLOAT32);
     hd_value first = add_norm(graph, add_linear(graph, x, WIDTH, WIDTH, 1), 3);
     hd_value wide = add_linear(graph, first, WIDTH, 4 * WIDTH, 5);
-    hd_value erf = NODE(graph, graph->root, "Erf",
-                        NODE(graph, graph->root, "Div", wide,
-                             block_floats(graph, 0, (float[]){1.41421356f})));
-    hd_value half =
-        NODE(graph, graph->root, "Mul", wide, block_floats(graph, 0, (float[]){0.5f}));
-    hd_value gelu = NODE(graph, graph->root, "Mul", half,
-                         NODE(graph, graph->root, "Add", erf, block_floats(graph, 0, (float[]){1})));
+    hd_value erf =
+        NODE(graph, graph->root, "Erf",
+             NODE(graph, graph->root, "Div", wide, block_floats(graph, 0, (float[]){1.41421356f})));
+    hd_value half = NODE(graph, graph->root, "Mul", wide, block_floats(graph, 0, (float[]){0.5f}));
+    hd_value gelu =
+        NODE(graph, graph->root, "Mul", half,
+             NODE(graph, graph->root, "Add", erf, block_floats(graph, 0, (float[]){1})));
     hd_value down = add_linear(graph, gelu, 4 * WIDTH, WIDTH, 7);
     hd_value second = add_norm(graph, NODE(graph, graph->root, "Add", down, first), 9);
     block_output(graph, graph->root, "y", add_linear(graph, second, WIDTH, WIDTH, 11));
     block_output(graph, graph->root, "between",
-                 NODE(graph, graph->root, "Reshape", wide, block_ints(graph, 2, (int64_t[]){-1, 2 * WIDTH})));
+                 NODE(graph, graph->root, "Reshape", wide,
+                      block_ints(graph, 2, (int64_t[]){-1, 2 * WIDTH})));
     return graph;
 }
 
@@ -110,9 +111,9 @@ static hd_graph *make_attention(void)
     hd_attribute axis = operation_int("axis", -1);
     hd_value weights = block_node(graph, root, "Softmax", &axis, 1, scores, BLOCK_END);
     hd_value heads = NODE(graph, root, "MatMul", weights, parts[2]);
-    hd_value merged = NODE(
-        graph, root, "Reshape",
-        block_node(graph, root, "Transpose", &to_heads, 1, heads, BLOCK_END), join);
+    hd_value merged =
+        NODE(graph, root, "Reshape",
+             block_node(graph, root, "Transpose", &to_heads, 1, heads, BLOCK_END), join);
     block_output(graph, root, "y",
                  NODE(graph, root, "Add", add_linear(graph, merged, WIDTH, WIDTH, 31), x));
     return graph;
@@ -124,7 +125,8 @@ static hd_graph *make_moves(void)
     hd_graph *graph = make_graph();
     hd_block *root = graph->root;
     hd_value x = block_input(graph, root, "x", HD_FLOAT32);
-    hd_value one = add_linear(graph, x, WIDTH, WIDTH, 41), other = add_linear(graph, one, WIDTH, WIDTH, 43);
+    hd_value one = add_linear(graph, x, WIDTH, WIDTH, 41),
+             other = add_linear(graph, one, WIDTH, WIDTH, 43);
     hd_attribute axis = operation_int("axis", 1);
     hd_value joined = block_node(graph, root, "Concat", &axis, 1, one, other, x, BLOCK_END);
     hd_value both = block_node(graph, root, "Concat", &axis, 1, one, other, BLOCK_END);
@@ -134,7 +136,8 @@ static hd_graph *make_moves(void)
     hd_value sum = NODE(graph, root, "CumSum", other, block_ints(graph, 0, (int64_t[]){1}));
     hd_value scaled = NODE(graph, root, "Mul", sum, block_floats(graph, 0, (float[]){0.1f}));
     block_output(graph, root, "joined", joined);
-    block_output(graph, root, "y", NODE(graph, root, "Add", add_linear(graph, scaled, WIDTH, WIDTH, 45), mean));
+    block_output(graph, root, "y",
+                 NODE(graph, root, "Add", add_linear(graph, scaled, WIDTH, WIDTH, 45), mean));
     return graph;
 }
 

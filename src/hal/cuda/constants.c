@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "hal/cuda/kernels/product_half.h"
-#include "hal/cuda/product.h"
+#include "hal/cuda/step.h"
 
 /* Of Conv; the layout pass makes heddle.Conv of what has such a weight. */
 static hd_constant_form convolution_form(const hd_operation *operation, const hd_shape *weight)
@@ -15,6 +15,32 @@ static hd_constant_form convolution_form(const hd_operation *operation, const hd
     }
     bool depthwise = group > 1 && weight->dims[0] == group && weight->dims[1] == 1;
     return (hd_constant_form){depthwise ? HD_CUDA_FORM_DEPTHWISE : HD_CUDA_FORM_CONVOLUTION, group};
+}
+
+/* One value a column. */
+static bool is_row(const hd_shape *shape, int64_t n)
+{
+    return hd_shape_count(shape) == n &&
+           (shape->rank == 1 || (shape->rank == 2 && shape->dims[0] == 1));
+}
+
+/* Whether products of halves compute MatMul or Gemm with this weight, whatever the other operands are. */
+static bool half_product_fits(const hd_operation *operation, const hd_shape *weight)
+{
+    bool is_gemm = operation->id == HD_OP_GEMM;
+    bool transposed = is_gemm && hd_operation_int(operation, "transB", 0) != 0;
+    int64_t k = weight->dims[transposed ? 1 : 0], n = weight->dims[transposed ? 0 : 1];
+    if (k % 8 != 0 || n % 8 != 0 || k == 0 || n == 0 || k > INT32_MAX / 2 || n > INT32_MAX / 2) {
+        return false;
+    }
+    if (!is_gemm) {
+        return true;
+    }
+    return hd_operation_int(operation, "transA", 0) == 0 &&
+           hd_operation_float(operation, "alpha", 1.0f) == 1.0f &&
+           hd_operation_float(operation, "beta", 1.0f) == 1.0f &&
+           (!hd_operation_has(operation, 2) ||
+            (operation->inputs[2].data != NULL && is_row(&operation->inputs[2].shape, n)));
 }
 
 hd_constant_form hd_cuda_constant_form(const hd_unit *unit, const hd_operation *operation,
@@ -33,7 +59,7 @@ hd_constant_form hd_cuda_constant_form(const hd_unit *unit, const hd_operation *
         return form;
     }
     bool transposed = operation->id == HD_OP_GEMM && hd_operation_int(operation, "transB", 0) != 0;
-    if (unit->half != HD_DTYPE_NONE && hd_cuda_half_product_fits(operation, &constant->shape)) {
+    if (unit->half != HD_DTYPE_NONE && half_product_fits(operation, &constant->shape)) {
         form.kind = transposed ? HD_CUDA_FORM_HALF_TRANSPOSED : HD_CUDA_FORM_HALF;
     } else {
         form.kind = transposed ? HD_CUDA_FORM_MATRIX_TRANSPOSED : HD_CUDA_FORM_MATRIX;

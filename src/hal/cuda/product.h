@@ -25,8 +25,6 @@ typedef struct hd_cuda_multiplication {
 /* Reads MatMul, Gemm or heddle.Linear. */
 void hd_cuda_read_multiplication(const hd_operation *operation, hd_cuda_multiplication *out);
 
-/* Whether products of halves compute MatMul or Gemm with this constant of rank 2, whatever the other operands are. */
-bool hd_cuda_half_product_fits(const hd_operation *operation, const hd_shape *weight);
 /* Appends what computes it. HD_OUT_OF_MEMORY, HD_LOST. */
 HD_MUST_CHECK hd_status hd_cuda_add_half_product(hd_cuda_compilation *compilation,
                                                  const hd_cuda_multiplication *what);

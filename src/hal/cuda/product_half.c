@@ -50,31 +50,6 @@ static const half_tile *choose(const hd_cuda_unit *unit, int64_t m, int64_t n)
     return &tiles[tile];
 }
 
-/* One value a column. */
-static bool is_row(const hd_shape *shape, int64_t n)
-{
-    return hd_shape_count(shape) == n &&
-           (shape->rank == 1 || (shape->rank == 2 && shape->dims[0] == 1));
-}
-
-bool hd_cuda_half_product_fits(const hd_operation *operation, const hd_shape *weight)
-{
-    bool is_gemm = operation->id == HD_OP_GEMM;
-    bool transposed = is_gemm && hd_operation_int(operation, "transB", 0) != 0;
-    int64_t k = weight->dims[transposed ? 1 : 0], n = weight->dims[transposed ? 0 : 1];
-    if (k % 8 != 0 || n % 8 != 0 || k == 0 || n == 0 || k > INT32_MAX / 2 || n > INT32_MAX / 2) {
-        return false;
-    }
-    if (!is_gemm) {
-        return true;
-    }
-    return hd_operation_int(operation, "transA", 0) == 0 &&
-           hd_operation_float(operation, "alpha", 1.0f) == 1.0f &&
-           hd_operation_float(operation, "beta", 1.0f) == 1.0f &&
-           (!hd_operation_has(operation, 2) ||
-            (operation->inputs[2].data != NULL && is_row(&operation->inputs[2].shape, n)));
-}
-
 hd_half_use hd_cuda_product_half_use(const hd_operation *operation)
 {
     const hd_packed *packed = operation->inputs[1].packed;

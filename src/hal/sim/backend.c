@@ -96,8 +96,10 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
     if (self == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
     }
-    self->unit =
-        (hd_unit){.backend = &hd_backend_sim, .queue_count = HD_SIM_QUEUES, .scratch_count = 1, .half = options->half};
+    self->unit = (hd_unit){.backend = &hd_backend_sim,
+                           .queue_count = HD_SIM_QUEUES,
+                           .scratch_count = 1,
+                           .half = options->half};
     self->ordinal = ordinal;
     self->losses_at_open = hd_load_relaxed(&hd_sim.losses);
     *out_unit = &self->unit;

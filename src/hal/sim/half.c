@@ -40,16 +40,16 @@ static void run(const void *parameters, void *const *buffers, int64_t begin, int
         }
         own[i] = memory + operand->at;
         if (!operand->is_output) {
-            (operand->is_bfloat ? hd_cpu_vector_float_of_bfloat : hd_cpu_vector_float_of_half)(
-                own[i], buffers[i], operand->count);
+            (operand->is_bfloat ? hd_cpu_vector_float_of_bfloat
+                                : hd_cpu_vector_float_of_half)(own[i], buffers[i], operand->count);
         }
     }
     self->kernel.run(self->kernel.parameters, own, 0, self->kernel.tile_count, memory);
     for (size_t i = 0; i < self->operand_count; i++) {
         const half_operand *operand = &self->operands[i];
         if (operand->is_half && operand->is_output && buffers[i] != NULL) {
-            (operand->is_bfloat ? hd_cpu_vector_bfloat_of_float : hd_cpu_vector_half_of_float)(
-                buffers[i], own[i], operand->count);
+            (operand->is_bfloat ? hd_cpu_vector_bfloat_of_float
+                                : hd_cpu_vector_half_of_float)(buffers[i], own[i], operand->count);
         }
     }
 }
@@ -82,18 +82,17 @@ hd_status hd_sim_wrap_halves(const hd_operation *operation, size_t extents, hd_r
                              hd_kernel *kernel, hd_error *error)
 {
     size_t count = operation->input_count + operation->output_count;
-    half_kernel *self =
-        hd_region_alloc(region, sizeof *self + count * sizeof self->operands[0]);
+    half_kernel *self = hd_region_alloc(region, sizeof *self + count * sizeof self->operands[0]);
     if (self == NULL) {
         return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory for a kernel");
     }
-    *self = (half_kernel){
-        .kernel = *kernel, .operand_count = count, .buffer_count = count + extents};
+    *self =
+        (half_kernel){.kernel = *kernel, .operand_count = count, .buffer_count = count + extents};
     size_t size = hd_align_up(kernel->scratch_size, HD_CACHE_LINE);
     for (size_t i = 0; i < count; i++) {
         bool is_output = i >= operation->input_count;
-        const hd_operand *operand = is_output ? &operation->outputs[i - operation->input_count]
-                                              : &operation->inputs[i];
+        const hd_operand *operand =
+            is_output ? &operation->outputs[i - operation->input_count] : &operation->inputs[i];
         self->operands[i] = (half_operand){.is_half = is_half(operand->dtype),
                                            .is_bfloat = operand->dtype == HD_BFLOAT16,
                                            .is_output = is_output,
@@ -103,8 +102,7 @@ hd_status hd_sim_wrap_halves(const hd_operation *operation, size_t extents, hd_r
             size += hd_align_up(self->operands[i].count * sizeof(float), HD_CACHE_LINE);
         }
     }
-    *kernel = (hd_kernel){
-        .run = run, .parameters = self, .tile_count = 1, .scratch_size = size};
+    *kernel = (hd_kernel){.run = run, .parameters = self, .tile_count = 1, .scratch_size = size};
     return HD_OK;
 }
 
