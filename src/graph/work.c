@@ -343,6 +343,12 @@ double hd_work_of_trees(const hd_operation *operation)
     return elements_of(operation) + dim_of(&operation->outputs[0], 0) * steps * TREE_STEP;
 }
 
+/* A row's pairs are turned into classes' probabilities by up to a hundred passes over all pairs. */
+double hd_work_of_votes(const hd_operation *operation)
+{
+    return elements_of(operation) + 200 * count_of(&operation->inputs[0]) + 100;
+}
+
 double hd_work_of(const hd_operation *operation)
 {
     const hd_operator *row = hd_operator_of(operation->id);

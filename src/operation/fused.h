@@ -43,6 +43,9 @@
  *                       elements' shape.
  * "heddle.Scores"        labels and probabilities of a classifier. Inputs: sums, float32 [N, columns]; hd_scores
  *                       (operation/scores.h), constant. Outputs: labels, int64 [N]; probabilities, float32 [N, columns].
+ * "heddle.Votes"         the class with most votes, and probabilities, of a support vector classifier. Inputs: sums of pairs of
+ *                       classes, float32 [N, pairs]; hd_votes (operation/votes.h), constant. Outputs: the class's number, int64
+ *                       [N]; scores, float32 [N, classes], or [N, pairs] without probabilities.
  *                       These are made by expansions (graph/expansions), not by passes, and have no parameters.
  *
  * "heddle.If", "heddle.Loop" are no operations but parts of a plan (graph/plan.h), which have no kernel.

@@ -40,7 +40,7 @@ static hd_tensor make_input(const hd_value_info *info)
     tensor.size = bytes;
     tensor.data = malloc(bytes + 1);
     if (tensor.data != NULL) {
-        memset(tensor.data, 1, bytes);
+        memset(tensor.data, info->dtype != HD_STRING, bytes);
     }
     return tensor;
 }

@@ -74,6 +74,9 @@ static inline void fuzz_store(hd_dtype dtype, void *data, size_t i, double numbe
     case HD_UINT32:
         FUZZ_STORE(uint32_t, integer);
         break;
+    case HD_STRING:
+        FUZZ_STORE(hd_string, ((hd_string){"babbab", (size_t)integer % 7}));
+        break;
     default:
         FUZZ_STORE(int64_t, integer);
         break;

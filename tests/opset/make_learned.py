@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
 from sklearn import (ensemble, linear_model, naive_bayes, neighbors, neural_network, pipeline,
-                     preprocessing, tree)
+                     preprocessing, svm, tree)
 from sklearn.impute import SimpleImputer
 
 from case_file import write_all
@@ -212,8 +212,21 @@ def texts():
     sklearn("neighbours_names", neighbors.KNeighborsClassifier(3), three, **plain)
 
 
+def machines():
+    named = np.where(TWO == 1, "pos", "neg")
+    for kernel in ("linear", "poly", "rbf", "sigmoid"):
+        plain = {"zipmap": False}
+        sklearn(f"machine_regressor_{kernel}", svm.NuSVR(kernel=kernel, nu=0.05), TARGET)
+        sklearn(f"machine_three_{kernel}", svm.NuSVC(kernel=kernel, nu=0.05, probability=kernel != "poly",
+                                                     random_state=0), THREE, **plain)
+    sklearn("machine_two_names", svm.NuSVC(nu=0.05), named, **plain)
+    sklearn("machine_two_probability", svm.NuSVC(nu=0.05, probability=True, random_state=0), TWO, **plain)
+    sklearn("machine_outliers", svm.OneClassSVM(nu=0.05), None)
+
+
 trees_of_scikit_learn()
 trees_of_others()
+machines()
 texts()
 lines_and_preparation()
 single_nodes()

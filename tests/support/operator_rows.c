@@ -500,7 +500,7 @@ void *row_operand_data(const row_operand *operand)
             ((uint16_t *)data)[i] = (uint16_t)integer;
             break;
         case HD_STRING:
-            ((hd_string *)data)[i] = (hd_string){"babab", (size_t)integer + 1};
+            ((hd_string *)data)[i] = (hd_string){"babab", (size_t)(integer & 1) + 1};
             break;
         case HD_FLOAT16:
             ((_Float16 *)data)[i] = (_Float16)real;

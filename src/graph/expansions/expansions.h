@@ -28,7 +28,8 @@ hd_expand hd_expand_array_feature_extractor, hd_expand_binarizer, hd_expand_cate
 hd_expand hd_expand_feature_vectorizer;
 hd_expand hd_expand_imputer, hd_expand_label_encoder, hd_expand_linear_classifier;
 hd_expand hd_expand_linear_regressor, hd_expand_normalizer, hd_expand_one_hot_encoder;
-hd_expand hd_expand_scaler, hd_expand_zip_map;
+hd_expand hd_expand_scaler, hd_expand_svm_classifier, hd_expand_svm_regressor;
+hd_expand hd_expand_zip_map;
 hd_expand hd_expand_tree_ensemble, hd_expand_tree_ensemble_classifier,
     hd_expand_tree_ensemble_regressor;
 hd_expand hd_expand_quick_gelu, hd_expand_range_of, hd_expand_rotary_embedding;

@@ -31,7 +31,7 @@ hd_infer hd_infer_signal_window, hd_infer_size, hd_infer_slice, hd_infer_softmax
 hd_infer hd_infer_squeeze, hd_infer_stft, hd_infer_test, hd_infer_tile, hd_infer_top_k;
 hd_infer hd_infer_transpose, hd_infer_transpose_matrix, hd_infer_trilu, hd_infer_turn,
     hd_infer_unique, hd_infer_unpool;
-hd_infer hd_infer_lookup, hd_infer_scores, hd_infer_trees;
+hd_infer hd_infer_lookup, hd_infer_scores, hd_infer_trees, hd_infer_votes;
 hd_infer hd_infer_unsqueeze, hd_infer_variance_norm, hd_infer_where;
 
 #endif

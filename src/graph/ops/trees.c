@@ -3,6 +3,7 @@
 #include "operation/forest.h"
 #include "operation/lookup.h"
 #include "operation/scores.h"
+#include "operation/votes.h"
 
 hd_infer_result hd_infer_trees(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
@@ -67,5 +68,29 @@ hd_infer_result hd_infer_scores(hd_operation *operation, size_t *needed_input, h
     operation->outputs[0].shape = (hd_shape){.rank = 1, .dims = {raw->shape.dims[0]}};
     operation->outputs[1].dtype = HD_FLOAT32;
     operation->outputs[1].shape = (hd_shape){.rank = 2, .dims = {raw->shape.dims[0], columns}};
+    return HD_INFER_DONE;
+}
+
+hd_infer_result hd_infer_votes(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    const hd_operand *sums = &operation->inputs[0], *block = &operation->inputs[1];
+    if (block->data == NULL) {
+        *needed_input = 1;
+        return HD_INFER_NEEDS_VALUE;
+    }
+    const hd_votes *rule = block->data;
+    const int64_t pairs = hd_votes_pairs(rule->class_count);
+    if (sums->dtype != HD_FLOAT32 || sums->shape.rank != 2 || sums->shape.dims[1] != pairs) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT,
+                          "sums of shape %s, not of %lld pairs",
+                          hd_shape_text(&sums->shape, (char[128]){0}, 128), (long long)pairs);
+        return HD_INFER_FAILED;
+    }
+    const bool is_by_class = rule->has_probabilities != 0 || rule->class_count == 2;
+    operation->outputs[0].dtype = HD_INT64;
+    operation->outputs[0].shape = (hd_shape){.rank = 1, .dims = {sums->shape.dims[0]}};
+    operation->outputs[1].dtype = HD_FLOAT32;
+    operation->outputs[1].shape = (hd_shape){
+        .rank = 2, .dims = {sums->shape.dims[0], is_by_class ? rule->class_count : pairs}};
     return HD_INFER_DONE;
 }

@@ -140,6 +140,7 @@ static hd_status compile_trees(hd_cpu_compilation *compilation)
 const hd_cpu_operator hd_cpu_operators_trees[] = {
     {HD_OP_HEDDLE_LOOKUP, hd_cpu_compile_lookup},
     {HD_OP_HEDDLE_SCORES, hd_cpu_compile_scores},
+    {HD_OP_HEDDLE_VOTES, hd_cpu_compile_votes},
     {HD_OP_HEDDLE_TREES, compile_trees},
     {0},
 };
