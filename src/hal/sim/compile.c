@@ -94,7 +94,6 @@ static hd_status make_copy(const hd_operation *operation, hd_region *region, hd_
 static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_region *region,
                              hd_kernel *kernel, hd_error *error)
 {
-    (void)unit;
     if (operation->id == HD_OP_HEDDLE_TO_DEVICE || operation->id == HD_OP_HEDDLE_TO_HOST) {
         return make_copy(operation, region, kernel, error);
     }
@@ -114,7 +113,7 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
             untagged.inputs[i].packed = &packed[i];
         }
     }
-    if (!hd_sim_has_halves(operation)) {
+    if (!hd_sim_has_halves(unit, operation)) {
         return hd_cpu_compile_operation(&untagged, region, kernel, error);
     }
     hd_sim_widen(&untagged);

@@ -4,6 +4,7 @@
 
 #include "hal/cpu/half.h"
 #include "hal/sim/unit.h"
+#include "operation/fused.h"
 
 enum { OPERANDS_MAX = 64 }; /* that have halves; with more, all stay float32 */
 
@@ -54,7 +55,25 @@ static void run(const void *parameters, void *const *buffers, int64_t begin, int
     }
 }
 
-bool hd_sim_has_halves(const hd_operation *operation)
+/* A conversion, or a chain that begins or ends with one: its halves are the model's own. */
+static bool converts(const hd_operation *operation)
+{
+    if (operation->id != HD_OP_HEDDLE_ELEMENTWISE) {
+        return operation->id == HD_OP_CAST || operation->id == HD_OP_CAST_LIKE;
+    }
+    const hd_fused_elementwise *chain = hd_fused_elementwise_of(operation);
+    bool found = false;
+    for (size_t i = 0; i < chain->step_count; i++) {
+        const hd_operation *step = chain->steps[i].operation;
+        for (size_t k = 0; k < step->input_count; k++) {
+            found = found || is_half(step->inputs[k].dtype);
+        }
+        found = found || is_half(step->outputs[0].dtype);
+    }
+    return found;
+}
+
+bool hd_sim_has_halves(const hd_unit *unit, const hd_operation *operation)
 {
     bool found = false;
     for (size_t i = 0; i < operation->input_count; i++) {
@@ -63,7 +82,7 @@ bool hd_sim_has_halves(const hd_operation *operation)
     for (size_t i = 0; i < operation->output_count; i++) {
         found = found || is_half(operation->outputs[i].dtype);
     }
-    return found && operation->id != HD_OP_CAST;
+    return unit->half != HD_DTYPE_NONE && found && !converts(operation);
 }
 
 void hd_sim_widen(hd_operation *operation)
@@ -109,10 +128,9 @@ hd_status hd_sim_wrap_halves(const hd_operation *operation, size_t extents, hd_r
 /* Products must have halves, what moves elements has all or none, and all others have what they like. */
 hd_half_use hd_sim_half_use(const hd_unit *unit, const hd_operation *operation)
 {
-    (void)unit;
     hd_half_use use = {0, 0, false};
     size_t inputs = operation->input_count, count = inputs + operation->output_count;
-    if (hd_sim_has_halves(operation) || operation->id == HD_OP_CAST ||
+    if (hd_sim_has_halves(unit, operation) || converts(operation) ||
         operation->id == HD_OP_HEDDLE_TO_DEVICE || operation->id == HD_OP_HEDDLE_TO_HOST ||
         count > OPERANDS_MAX) {
         return use;

@@ -49,7 +49,7 @@ bool hd_sim_refuses(const hd_unit *unit, hd_operator_id id);
 uint32_t hd_sim_random(uint32_t limit);
 
 /* Halves (half.c). The operation has some that stand for float32; has them be that. */
-bool hd_sim_has_halves(const hd_operation *operation);
+bool hd_sim_has_halves(const hd_unit *unit, const hd_operation *operation);
 void hd_sim_widen(hd_operation *operation);
 /* Has a kernel of the widened operation take the operation's halves; `extents`: buffers behind its operands'.
  * HD_OUT_OF_MEMORY. */
