@@ -124,6 +124,8 @@ def norms():
         {"g": g, "c": sum_bias}, outputs=["y", "", "", "sum"])
     one("SimplifiedLayerNormalization", "SimplifiedLayerNormalization", {"x": x}, {"g": g}, domain="", axis=-1,
         epsilon=1e-6)
+    one("LayerNormalization_11", "LayerNormalization", {"x": x}, {"g": g, "b": b}, domain="", axis=-1, epsilon=1e-3,
+        version=11)
     one("SimplifiedLayerNormalization_axis", "SimplifiedLayerNormalization", {"x": x}, {"g": floats(3, 16)}, domain="",
         axis=1)
     ids, segments = random.integers(0, 9, (2, 4), np.int32), random.integers(0, 2, (2, 4), np.int32)
