@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "operation/convolution.h"
+#include "operation/deformable.h"
 #include "operation/einsum.h"
 #include "operation/forest.h"
 #include "operation/fused.h"
@@ -244,6 +245,21 @@ double hd_work_of_attention(const hd_operation *operation)
     double pairs = dim_of(query, 0) * dim_of(query, 1) * dim_of(keys, 1);
     double depth = dim_of(query, 2) + dim_of(&operation->inputs[2], 2);
     return pairs * (depth * MULTIPLY_ADD + (double)fused->heads * FUNCTION_FLOAT) +
+           elements_of(operation);
+}
+
+double hd_work_of_deformable(const hd_operation *operation)
+{
+    hd_deformable d;
+    if (hd_deformable_resolve(operation, &d, NULL) != HD_OK) {
+        return elements_of(operation);
+    }
+    /* What an output position takes is interpolated once, and multiplied for each channel of its group. */
+    const hd_convolution *s = &d.sizes;
+    const double taken = (double)s->batch * (double)s->output[0] * (double)s->output[1] *
+                         (double)s->channels * (double)s->kernel[0] * (double)s->kernel[1];
+    return taken *
+               (3 * FUNCTION_FLOAT + MULTIPLY_ADD * (double)s->output_channels / (double)s->group) +
            elements_of(operation);
 }
 

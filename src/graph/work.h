@@ -16,8 +16,9 @@ hd_price hd_work_of_attention, hd_work_of_chain, hd_work_of_convolution, hd_work
 hd_price hd_work_of_einsum, hd_work_of_grid_sample, hd_work_of_lrn, hd_work_of_product;
 hd_price hd_work_of_quantized_product, hd_work_of_recurrent, hd_work_of_roi_align,
     hd_work_of_roi_pool, hd_work_of_scaling;
-hd_price hd_work_of_linear_attention, hd_work_of_multinomial, hd_work_of_scaled_attention,
-    hd_work_of_sorting, hd_work_of_suppression, hd_work_of_table, hd_work_of_transform;
+hd_price hd_work_of_deformable, hd_work_of_linear_attention, hd_work_of_multinomial,
+    hd_work_of_scaled_attention, hd_work_of_sorting, hd_work_of_suppression, hd_work_of_table,
+    hd_work_of_transform;
 hd_price hd_work_of_trees, hd_work_of_votes;
 hd_price hd_work_of_variadic, hd_work_of_window;
 

@@ -76,6 +76,10 @@ const operator_row operator_rows[] = {
     {"RandomNormalLike RandomUniformLike Bernoulli", "f2x3", "seed=0.5", 0, 0},
     {"Multinomial", "f2x3", "sample_size=5 dtype=7", 0, 0},
     {"Optional OptionalGetElement OptionalHasElement", "f2x3", NULL, 0, 0},
+    {"DeformConv", "f2x4x5x6 f6x2x3x2 f2x24x5x5 f6 f2x12x5x5",
+     "group=2 offset_group=2 pads=[1,0,1,0]", 0, 0},
+    {"DeformConv", "f1x2x6x7 f3x2x2x3 f1x12x3x3", "strides=[2,2] dilations=[1,1] pads=[0,0,1,1]", 0,
+     0},
     /* movement */
     {"Reshape", "f2x3 L[3,2]", "allowzero=1", 0, 0},
     {"Reshape", "f2x3 L[-1,2]", NULL, 0, 0},

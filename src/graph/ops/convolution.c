@@ -1,6 +1,7 @@
 /* Convolution: types and shapes of the operators of this family. */
 #include "operation/convolution.h"
 #include "graph/ops/inference.h"
+#include "operation/deformable.h"
 #include "operation/fused.h"
 
 hd_infer_result hd_infer_convolution(hd_operation *operation, size_t *needed_input, hd_error *error)
@@ -28,6 +29,23 @@ hd_infer_result hd_infer_convolution(hd_operation *operation, size_t *needed_inp
         return HD_INFER_FAILED;
     }
     operation->outputs[0].dtype = dtype;
+    operation->outputs[0].shape = shape;
+    return HD_INFER_DONE;
+}
+
+hd_infer_result hd_infer_deformable(hd_operation *operation, size_t *needed_input, hd_error *error)
+{
+    (void)needed_input;
+    hd_deformable deformable;
+    if (hd_deformable_resolve(operation, &deformable, error) != HD_OK) {
+        return HD_INFER_FAILED;
+    }
+    hd_shape shape = hd_convolution_shape(&deformable.sizes);
+    if (!hd_shape_is_valid(&shape, operation->inputs[0].dtype)) {
+        hd_operation_fail(operation, error, HD_INVALID_ARGUMENT, "its output is too large");
+        return HD_INFER_FAILED;
+    }
+    operation->outputs[0].dtype = operation->inputs[0].dtype;
     operation->outputs[0].shape = shape;
     return HD_INFER_DONE;
 }

@@ -9,7 +9,7 @@
 
 hd_infer hd_infer_affine_grid, hd_infer_argument, hd_infer_arithmetic, hd_infer_attention;
 hd_infer hd_infer_bit_cast, hd_infer_gated, hd_infer_scaled_attention;
-hd_infer hd_infer_multinomial, hd_infer_random, hd_infer_random_like;
+hd_infer hd_infer_deformable, hd_infer_multinomial, hd_infer_random, hd_infer_random_like;
 hd_infer hd_infer_linear_attention, hd_infer_tensor_scatter;
 hd_infer hd_infer_batch_norm, hd_infer_cast, hd_infer_cast_like;
 hd_infer hd_infer_chain, hd_infer_channel_norm, hd_infer_clip, hd_infer_col2im;

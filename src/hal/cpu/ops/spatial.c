@@ -17,6 +17,7 @@ const hd_cpu_operator hd_cpu_operators_spatial[] = {
     {HD_OP_RESIZE, hd_cpu_resize_compile},
     {HD_OP_UPSAMPLE, hd_cpu_resize_compile},
     {HD_OP_HEDDLE_RESIZE, hd_cpu_resize_compile},
+    {HD_OP_DEFORM_CONV, hd_cpu_deformable_compile},
     {HD_OP_GRID_SAMPLE, hd_cpu_grid_sample_compile},
     {HD_OP_AFFINE_GRID, hd_cpu_affine_grid_compile},
     {HD_OP_COL2IM, hd_cpu_col2im_compile},

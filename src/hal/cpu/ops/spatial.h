@@ -12,6 +12,7 @@ hd_cpu_compile hd_cpu_roi_pool_compile;    /* MaxRoiPool */
 hd_cpu_compile hd_cpu_roi_align_compile;   /* RoiAlign */
 hd_cpu_compile hd_cpu_resize_compile;      /* Resize, Upsample, heddle.Resize */
 hd_cpu_compile hd_cpu_grid_sample_compile; /* GridSample */
+hd_cpu_compile hd_cpu_deformable_compile;  /* DeformConv */
 hd_cpu_compile hd_cpu_affine_grid_compile; /* AffineGrid */
 hd_cpu_compile hd_cpu_col2im_compile;      /* Col2Im */
 hd_cpu_compile hd_cpu_nms_compile;         /* NonMaxSuppression */
