@@ -138,6 +138,44 @@ static void old_opsets_broadcast_at_an_axis(void **state)
     operation_result_clear(&result);
 }
 
+/* What 64 bits hold of a number that is cut, as a kernel defines it. */
+static int64_t cut(float x)
+{
+    return x >= 0x1p63f ? INT64_MAX : x <= -0x1p63f ? INT64_MIN : x == x ? (int64_t)x : 0;
+}
+
+/* Numbers within int32 go in vectors, chunk by chunk; one beyond it, or NaN, at each place of a chunk. */
+static void floats_become_integers_wherever_they_stand(void **state)
+{
+    (void)state;
+    enum { COUNT = 139 };
+    static const float odd[] = {NAN,   INFINITY, -INFINITY, 3e9f,     -3e9f,
+                                1e19f, -1e30f,   0x1p31f,   -0x1p31f, 0x1.fffffep30f};
+    static const hd_dtype dtypes[] = {HD_INT8, HD_UINT8, HD_INT16, HD_UINT16, HD_INT32};
+    float x[COUNT];
+    for (size_t place = 0; place < COUNT; place++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            x[i] = ((float)i - 70) * 3.75f;
+        }
+        x[place] = odd[place % (sizeof odd / sizeof odd[0])];
+        const hd_dtype dtype = dtypes[place % 5];
+        const size_t size = hd_dtype_size(dtype);
+        hd_attribute to = operation_int("to", dtype);
+        operation_case test = {.type = "Cast",
+                               .attributes = &to,
+                               .attribute_count = 1,
+                               .input_count = 1,
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, COUNT)}};
+        operation_result result;
+        assert_int_equal(operation_run(&test, &result), HD_OK);
+        for (size_t i = 0; i < COUNT; i++) {
+            const int64_t expected = cut(x[i]); /* its low bytes */
+            assert_memory_equal((const char *)result.outputs[0].data + i * size, &expected, size);
+        }
+        operation_result_clear(&result);
+    }
+}
+
 /* --- chains */
 
 typedef struct chain_step {
@@ -503,6 +541,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes_broadcast_as_in_numpy),
         cmocka_unit_test(empty_tensors_stay_empty),
+        cmocka_unit_test(floats_become_integers_wherever_they_stand),
         cmocka_unit_test(old_opsets_broadcast_at_an_axis),
         cmocka_unit_test(chains_give_the_bits_of_their_operators),
         cmocka_unit_test(fuses_only_what_it_can_evaluate),

@@ -61,6 +61,39 @@ static inline double double_of_unsigned(uint64_t x)
 #define FROM_TO_ODD(x) (x)
 #include "hal/cpu/ops/elementwise_cast_from.inc"
 
+/* Numbers within int32, as nearly all are, convert in vectors; a chunk with another one, or NaN, goes one by one. */
+#define DEFINE_QUICK_CAST(to_name, R)                                                              \
+    static void quick_##to_name(const hd_cpu_elementwise_parameters *parameters, void *out,        \
+                                const void *const *in, unsigned scalars, size_t n)                 \
+    {                                                                                              \
+        const float *a = in[0];                                                                    \
+        R *to = out;                                                                               \
+        size_t i = 0;                                                                              \
+        for (; i + CHUNK <= n; i += CHUNK) {                                                       \
+            int within = 1;                                                                        \
+            for (size_t j = 0; j < CHUNK; j++) {                                                   \
+                within &= (a[i + j] > -0x1p31f) & (a[i + j] < 0x1p31f);                            \
+            }                                                                                      \
+            if (!within) {                                                                         \
+                const void *rest[1] = {a + i};                                                     \
+                cast_float32_##to_name(parameters, to + i, rest, scalars, CHUNK);                  \
+                continue;                                                                          \
+            }                                                                                      \
+            INDEPENDENT                                                                            \
+            for (size_t j = 0; j < CHUNK; j++) {                                                   \
+                to[i + j] = (R)(int32_t)a[i + j];                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        const void *rest[1] = {a + i};                                                             \
+        cast_float32_##to_name(parameters, to + i, rest, scalars, n - i);                          \
+    }
+
+DEFINE_QUICK_CAST(int8, int8_t)
+DEFINE_QUICK_CAST(int16, int16_t)
+DEFINE_QUICK_CAST(int32, int32_t)
+DEFINE_QUICK_CAST(uint8, uint8_t)
+DEFINE_QUICK_CAST(uint16, uint16_t)
+
 #define FROM           double
 #define FROM_NAME      float64
 #define FROM_IS_FLOAT  1
@@ -263,8 +296,34 @@ static hd_cpu_elementwise_function *half_cast(hd_dtype from, hd_dtype to)
     return NULL;
 }
 
+/* NULL: there is no quick way. */
+static hd_cpu_elementwise_function *quick_cast(hd_dtype from, hd_dtype to)
+{
+    if (from != HD_FLOAT32) {
+        return NULL;
+    }
+    switch (to) {
+    case HD_INT8:
+        return quick_int8;
+    case HD_INT16:
+        return quick_int16;
+    case HD_INT32:
+        return quick_int32;
+    case HD_UINT8:
+        return quick_uint8;
+    case HD_UINT16:
+        return quick_uint16;
+    default:
+        return NULL;
+    }
+}
+
 hd_cpu_elementwise_function *hd_cpu_elementwise_cast(hd_dtype from, hd_dtype to)
 {
+    hd_cpu_elementwise_function *quick = quick_cast(from, to);
+    if (quick != NULL) {
+        return quick;
+    }
     if (from == to) {
         return hd_dtype_size(from) != 0 ? hd_cpu_elementwise_copy(hd_dtype_size(from)) : NULL;
     }
