@@ -382,6 +382,25 @@ def few_bits():
                     **shape)
 
 
+def sinks():
+    n, k, d, s = 4, 2, 32, 3
+    inputs = {"q": floats(1, s, n * d), "k": floats(1, s, k * d), "v": floats(1, s, k * d)}
+    lengths = {"lengths": np.array([s - 1], np.int32), "total": np.array(s, np.int32)}
+    one("GroupQueryAttention_smooth", "GroupQueryAttention", inputs, lengths, ("y", "new_k", "new_v"),
+        ["q", "k", "v", "", "", "lengths", "total"], num_heads=n, kv_num_heads=k, smooth_softmax=1)
+    one("GroupQueryAttention_sink", "GroupQueryAttention", inputs, lengths | {"sink": floats(n)}, ("y", "new_k", "new_v"),
+        ["q", "k", "v", "", "", "lengths", "total", "", "", "", "", "sink"], num_heads=n, kv_num_heads=k)
+
+
+def few_bits_of_halves():
+    k, n, block = 32, 4, 16
+    b, scales, x = quantized(n, 2, 8), np.abs(floats(n * 2, dtype=np.float16)) / 9, floats(3, k, dtype=np.float16)
+    elements = np.stack([b & 15, b >> 4], -1).reshape(n, 2, block).astype(np.float32) - 8
+    weights = (elements * scales.astype(np.float32).reshape(n, 2, 1)).reshape(n, k)
+    one("MatMulNBits_half", "MatMulNBits", {"x": x}, {"b": b, "s": scales.astype(np.float16)}, K=k, N=n, bits=4,
+        block_size=block, expected=[(x.astype(np.float32) @ weights.T).astype(np.float16)])
+
+
 def run(op, inputs, outputs, version=17, **attributes):
     """What onnxruntime computes for a node of ONNX's own."""
     node = helper.make_node(op, list(inputs), outputs, **attributes)
@@ -523,7 +542,7 @@ def blocks():
 def main():
     for make in (activations, products, convolutions, norms, attentions, rotations, group_queries, quantized_products,
                  quantized_elementwise, few_bits,
-                 quantized_networks, helpers, blocks):
+                 quantized_networks, helpers, blocks, few_bits_of_halves, sinks):
         make()
     write_all(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "microsoft", cases)
 

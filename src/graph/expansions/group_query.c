@@ -18,6 +18,7 @@ enum {
     SIN,
     POSITIONS,
     ATTENTION_BIAS,
+    SINK,
     OPERANDS /* the others are not supported */
 };
 
@@ -60,12 +61,12 @@ static void check(hd_expansion *e, group_query *g)
             hd_expand_fail(e, HD_UNSUPPORTED, "its input %zu is not supported", i);
         }
     }
-    if (hd_operation_int(o, "smooth_softmax", 0) > 0 || hd_operation_int(o, "qk_output", 0) != 0 ||
+    if (hd_operation_int(o, "qk_output", 0) != 0 ||
         hd_operation_int(o, "kv_cache_bit_width", 0) != 0 ||
         hd_operation_int(o, "sliding_window_cache", 0) != 0 ||
         hd_operation_int(o, "causal", 1) == 0 || hd_expand_wants(e, 3)) {
         hd_expand_fail(e, HD_UNSUPPORTED,
-                       "smooth_softmax, qk_output, a quantized or sliding cache and what is not "
+                       "qk_output, a quantized or sliding cache and what is not "
                        "causal are not supported");
     }
 }
@@ -190,6 +191,28 @@ static hd_value split_bias(hd_expansion *e, const group_query *g)
     return hd_expand_end(e, &one, hd_expand_2(e, HD_OP_RESHAPE, e->inputs[ATTENTION_BIAS], shape));
 }
 
+/* Over the last axis of scores [B, K, N / K, S, T]. With a sink, a number a head or 0, the sum of exponentials has that of
+ * one more score, which is left out afterwards. */
+static hd_value softmax(hd_expansion *e, const group_query *g, hd_value scores)
+{
+    hd_attribute last = hd_expand_int("axis", -1);
+    if (!hd_expand_has(e, SINK) && hd_operation_int(&e->operation, "smooth_softmax", 0) <= 0) {
+        return hd_expand_1_with(e, HD_OP_SOFTMAX, scores, last);
+    }
+    hd_value sink = hd_expand_number(e, 0), shape, more;
+    if (hd_expand_has(e, SINK)) {
+        sink = hd_expand_reshape(e, e->inputs[SINK],
+                                 (int64_t[]){1, g->key_heads, g->heads / g->key_heads, 1, 1}, 5);
+    }
+    hd_expand_node(e, HD_OP_SHAPE, &scores, 1, (hd_attribute[]){hd_expand_int("end", 4)}, 1, &shape,
+                   1);
+    shape = hd_expand_2_with(e, HD_OP_CONCAT, shape, integer(e, 1), hd_expand_int("axis", 0));
+    more = hd_expand_2(e, HD_OP_EXPAND, sink, shape);
+    more = hd_expand_2_with(e, HD_OP_CONCAT, scores, more, last);
+    more = hd_expand_1_with(e, HD_OP_SOFTMAX, more, last);
+    return hd_expand_slice(e, more, -1, integer(e, 0), g->total);
+}
+
 /* q [B, S, N, D]; k and v [B, K, T, D]; [B, S, N·D]. The queries of a group are rows of one product. */
 static hd_value attend(hd_expansion *e, const group_query *g, hd_value q, hd_value k, hd_value v)
 {
@@ -220,7 +243,7 @@ static hd_value attend(hd_expansion *e, const group_query *g, hd_value q, hd_val
         scores = hd_expand_2(e, HD_OP_ADD, scores, split_bias(e, g));
     }
     scores = hd_expand_2(e, HD_OP_ADD, scores, mask_of(e, g));
-    scores = hd_expand_1_with(e, HD_OP_SOFTMAX, scores, hd_expand_int("axis", -1));
+    scores = softmax(e, g, scores);
     hd_value y = hd_expand_2(e, HD_OP_MATMUL, hd_expand_2(e, HD_OP_RESHAPE, scores, flat), v);
     hd_value apart;
     hd_expand_node(e, HD_OP_CONCAT,
