@@ -233,6 +233,12 @@ static hd_status list_references(hd_planner *planner, hd_plan *plan)
     return HD_OK;
 }
 
+/* What the caller gets is a block of its own; what a block of the graph gives still points elsewhere. */
+static bool is_texts(const hd_planner *planner, hd_dtype dtype)
+{
+    return dtype == HD_STRING && planner->outer == NULL;
+}
+
 /* Lets a step write output `index` straight to the caller's memory where that is possible. */
 static bool make_direct(hd_planner *planner, hd_tensor_id id, uint32_t index)
 {
@@ -279,6 +285,7 @@ static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
         output->dtype = tensor->dtype;
         output->shape = tensor->shape;
         output->size = hd_plan_tensor_size(tensor);
+        output->is_texts = is_texts(planner, tensor->dtype);
         output->direct = make_direct(planner, id, (uint32_t)i);
     }
     return HD_OK;

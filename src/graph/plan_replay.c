@@ -301,7 +301,7 @@ hd_status hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, voi
     hd_status status = HD_OK;
     for (size_t i = 0; i < plan->output_count && status == HD_OK; i++) {
         const hd_plan_output *output = &plan->outputs[i];
-        if (!output->direct && output->dtype != HD_STRING) {
+        if (!output->direct && !output->is_texts) {
             void *data = outputs[output->index];
             const void *source = hd_reference_resolve(&output->source, memory, inputs, outputs);
             if (output->on_device) {

@@ -13,8 +13,8 @@ hd_status hd_run_provide_outputs(hd_run *run, const hd_plan *plan)
         const hd_plan_output *output = &plan->outputs[i];
         const hd_tensor *tensor = run->output_tensors[output->index];
         const char *name = hd_run_root(run)->output_names[output->index];
-        if (run->output_data[output->index] != NULL || !output->known ||
-            output->dtype == HD_STRING || !(output->direct || plan->is_last)) {
+        if (run->output_data[output->index] != NULL || !output->known || output->is_texts ||
+            !(output->direct || plan->is_last)) {
             continue;
         }
         if (tensor->data == NULL) {
@@ -82,7 +82,7 @@ static hd_status deliver_texts(hd_run *run, const hd_plan_output *output)
 hd_status hd_run_deliver(hd_run *run, const hd_plan *plan)
 {
     for (size_t i = 0; i < plan->output_count; i++) {
-        if (plan->outputs[i].known && plan->outputs[i].dtype == HD_STRING && plan->is_last) {
+        if (plan->outputs[i].known && plan->outputs[i].is_texts && plan->is_last) {
             hd_status delivered = deliver_texts(run, &plan->outputs[i]);
             if (delivered != HD_OK) {
                 return delivered;

@@ -77,8 +77,12 @@ static inline void fuzz_store(hd_dtype dtype, void *data, size_t i, double numbe
     case HD_STRING:
         FUZZ_STORE(hd_string, ((hd_string){"babbab", (size_t)integer % 7}));
         break;
-    default:
+    case HD_INT64:
+    case HD_UINT64:
         FUZZ_STORE(int64_t, integer);
+        break;
+    default: /* narrow ones: a byte each, and each has 0 and 1 */
+        FUZZ_STORE(uint8_t, integer & 1);
         break;
     }
 }
@@ -119,8 +123,12 @@ static inline double fuzz_load(hd_dtype dtype, const void *data, size_t i)
         FUZZ_LOAD(uint32_t);
     case HD_UINT64:
         FUZZ_LOAD(uint64_t);
-    default:
+    case HD_INT64:
         FUZZ_LOAD(int64_t);
+    case HD_STRING:
+        return 0;
+    default:
+        FUZZ_LOAD(uint8_t);
     }
 }
 
