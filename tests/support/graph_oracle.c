@@ -67,7 +67,7 @@ static void note_shape(graph_oracle *oracle, size_t place)
 void oracle_create(graph_oracle *oracle)
 {
     memset(oracle, 0, sizeof *oracle);
-    assert_int_equal(hd_graph_create(0, &oracle->graph, NULL), HD_OK);
+    assert_int_equal(hd_graph_create(24, &oracle->graph, NULL), HD_OK); /* the first with Swish */
 }
 
 void oracle_destroy(graph_oracle *oracle)
