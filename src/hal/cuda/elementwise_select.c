@@ -38,8 +38,8 @@ hd_cuda_bits hd_cuda_bits_of(hd_dtype dtype)
     case HD_UINT64:
     case HD_FLOAT64:
         return HD_CUDA_BITS_64;
-    default:
-        return HD_CUDA_BITS_U32;
+    default: /* a narrow type is a byte */
+        return hd_narrow_is(dtype) ? HD_CUDA_BITS_U8 : HD_CUDA_BITS_U32;
     }
 }
 
