@@ -137,7 +137,9 @@ static hd_status compile_chain(hd_cpu_compilation *compilation)
 bool hd_cpu_elementwise_fuses(const hd_operation *operation)
 {
     size_t count = operation->input_count;
+    /* CastLike's second input, where it still has one (settle.h), need not broadcast. */
     if (count == 0 || count > 3 || operation->output_count != 1 ||
+        operation->id == HD_OP_CAST_LIKE ||
         (operation->opset < 7 && count > 1)) { /* whose broadcasting may be the old one */
         return false;
     }
