@@ -1,22 +1,40 @@
 #include "graph/settle.h"
 
+#include <string.h>
+
 /* Of CastLike's second input only the type counts, and inference has taken it. */
 static void settle_cast_like(hd_operation *operation)
 {
+#define FORM(number, keeps, mode)                                                                  \
+    {                                                                                              \
+        {.name = "to", .kind = HD_ATTRIBUTE_INT, .i = (number)},                                   \
+            {.name = "saturate", .kind = HD_ATTRIBUTE_INT, .i = (keeps)},                          \
+        {                                                                                          \
+            .name = "round_mode", .kind = HD_ATTRIBUTE_STRING, .s = (mode)                         \
+        }                                                                                          \
+    }
 #define TO(number)                                                                                 \
     {                                                                                              \
-        .name = "to", .kind = HD_ATTRIBUTE_INT, .i = (number)                                      \
+        {FORM(number, 0, "up"), FORM(number, 0, "down"), FORM(number, 0, "nearest")},              \
+        {                                                                                          \
+            FORM(number, 1, "up"), FORM(number, 1, "down"), FORM(number, 1, "nearest")             \
+        }                                                                                          \
     }
-    static const hd_attribute to[] = {
+    /* [type][saturate][round_mode] */
+    static const hd_attribute to[][2][3][3] = {
         TO(0),  TO(1),  TO(2),  TO(3),  TO(4),  TO(5),  TO(6),  TO(7),  TO(8),  TO(9),
         TO(10), TO(11), TO(12), TO(13), TO(14), TO(15), TO(16), TO(17), TO(18), TO(19),
         TO(20), TO(21), TO(22), TO(23), TO(24), TO(25), TO(26), TO(27), TO(28)};
 #undef TO
+#undef FORM
     _Static_assert(sizeof to / sizeof to[0] == HD_FLOAT6E3M2 + 1, "a number for each type");
+    const char *mode = hd_operation_string(operation, "round_mode", "up");
+    const size_t keeps = hd_operation_int(operation, "saturate", 1) != 0;
+    const size_t rounding = strcmp(mode, "down") == 0 ? 1 : strcmp(mode, "nearest") == 0 ? 2 : 0;
+    operation->attributes = to[operation->outputs[0].dtype][keeps][rounding];
+    operation->attribute_count = operation->attribute_count > 0 ? 3 : 1;
     operation->id = HD_OP_CAST;
     operation->input_count = 1;
-    operation->attributes = &to[operation->outputs[0].dtype];
-    operation->attribute_count = 1;
 }
 
 static void settle_transpose(hd_operation *operation)
@@ -58,8 +76,7 @@ static void settle_transpose(hd_operation *operation)
 
 void hd_operation_settle(hd_operation *operation)
 {
-    /* One with attributes keeps them, and so its second input. */
-    if (operation->id == HD_OP_CAST_LIKE && operation->attribute_count == 0) {
+    if (operation->id == HD_OP_CAST_LIKE) {
         settle_cast_like(operation);
     } else if (operation->id == HD_OP_HEDDLE_TRANSPOSE_MATRIX) {
         settle_transpose(operation);

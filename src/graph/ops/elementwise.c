@@ -1,4 +1,6 @@
 /* Elementwise: types and shapes of the operators of this family. */
+#include <string.h>
+
 #include "graph/ops/inference.h"
 
 #include "operation/elementwise.h"
@@ -139,6 +141,16 @@ hd_infer_result hd_infer_where(hd_operation *operation, size_t *needed_input, hd
     return broadcast_shapes(operation, error);
 }
 
+static bool knows_rounding(const hd_operation *operation, hd_error *error)
+{
+    const char *mode = hd_operation_string(operation, "round_mode", "up");
+    if (strcmp(mode, "up") == 0 || strcmp(mode, "down") == 0 || strcmp(mode, "nearest") == 0) {
+        return true;
+    }
+    hd_operation_fail(operation, error, HD_BAD_MODEL, "there is no round_mode '%.40s'", mode);
+    return false;
+}
+
 hd_infer_result hd_infer_cast(hd_operation *operation, size_t *needed_input, hd_error *error)
 {
     int64_t to = hd_operation_int(operation, "to", HD_DTYPE_NONE);
@@ -149,7 +161,7 @@ hd_infer_result hd_infer_cast(hd_operation *operation, size_t *needed_input, hd_
     }
     hd_infer_result result = hd_infer_same(operation, needed_input, error);
     operation->outputs[0].dtype = (hd_dtype)to;
-    return result;
+    return knows_rounding(operation, error) ? result : HD_INFER_FAILED;
 }
 
 /* The bits stay, so the types are as wide. A bool is one bit in a byte: no other byte becomes one. */
@@ -186,7 +198,7 @@ hd_infer_result hd_infer_cast_like(hd_operation *operation, size_t *needed_input
 {
     hd_infer_result result = hd_infer_same(operation, needed_input, error);
     operation->outputs[0].dtype = operation->inputs[1].dtype;
-    return result;
+    return knows_rounding(operation, error) ? result : HD_INFER_FAILED;
 }
 
 hd_infer_result hd_infer_chain(hd_operation *operation, size_t *needed_input, hd_error *error)
