@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""usage: encoder.py HEDDLE [--compile] [SECONDS]
+"""usage: encoder.py HEDDLE [--compile] [--only ENCODER:PRECISION]... [SECONDS]
 Encoders on one GPU, sequences of 128 tokens a second: `HEDDLE bench model --precision P` (and `bench batch`) beside PyTorch eager in a CUDA
 graph a thread, in the same precision, and with --compile beside torch.compile(max-autotune) in a graph a thread; the same random weights. Heddle's
 inputs and outputs lie in the host's memory, PyTorch's on the device. Cells take turns in three rounds; medians are printed, the spread as
@@ -148,7 +148,10 @@ def check(program, model, encoder, folder, precision):
 
 
 def main():
-    arguments = [a for a in sys.argv[1:] if a != "--compile"]
+    arguments, only = [], []
+    words = iter(a for a in sys.argv[1:] if a != "--compile")
+    for word in words:
+        only.append(next(words)) if word == "--only" else arguments.append(word)
     program, seconds = arguments[0], float(arguments[1]) if len(arguments) > 1 else 0.5
     compiles = "--compile" in sys.argv
     print(torch.cuda.get_device_name(), torch.__version__, flush=True)
@@ -159,6 +162,8 @@ def main():
         flops = 2.0 * TOKENS * layers * (4 * width * width + 2 * width * inner + 2 * TOKENS * width)
         exact = Encoder(w, heads, layers, torch.float32)
         for precision, dtype in (("float32", torch.float32), ("float16", torch.float16), ("bfloat16", torch.bfloat16)):
+            if only and f"{name}:{precision}" not in only:
+                continue
             error, size, _ = check(program, model, exact, folder, precision)
             print(f"{name} {precision}: largest difference from PyTorch's float32 {error:.1e} of {size:.2f}", flush=True)
             if precision == "bfloat16":
