@@ -35,6 +35,20 @@ static inline void check_tensor_file(const uint8_t *data, size_t size)
     for (size_t i = 0; i < tensor.size; i++) { /* every byte is there to be read */
         sum = (unsigned char)(sum + ((const unsigned char *)tensor.data)[i]);
     }
+    if (tensor.dtype == HD_STRING &&
+        bytes <= tensor.size) { /* the texts stand in the same block, behind the array */
+        const hd_string *texts = tensor.data;
+        size_t count = bytes / sizeof *texts, before = bytes;
+        for (size_t i = 0; i < count; i++) {
+            const char *begin = (const char *)tensor.data + before;
+            if (texts[i].size > tensor.size - before ||
+                (texts[i].size > 0 && texts[i].data != begin)) {
+                abort();
+            }
+            before += texts[i].size;
+        }
+        bytes = tensor.size;
+    }
     if (tensor.size != bytes || (sum == 0 && tensor.data == NULL)) {
         abort();
     }

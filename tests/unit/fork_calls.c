@@ -101,6 +101,33 @@ static hd_status load_model(void)
     return hd_model_load(device, path, NULL, &other, &error);
 }
 
+static hd_status inspect_file(void)
+{
+    hd_inspection *inspection = NULL;
+    hd_status status = hd_inspection_create(device, path, NULL, &inspection, &error);
+    hd_inspection_destroy(&inspection);
+    return status;
+}
+
+/* A child has no inspection: of none they say so. */
+static hd_status read_no_inspection(void)
+{
+    hd_inspection_summary summary = {.struct_size = sizeof summary};
+    hd_inspection_opset opset = {.struct_size = sizeof opset};
+    hd_inspection_value value = {.struct_size = sizeof value};
+    hd_inspection_operator one = {.struct_size = sizeof one};
+    hd_inspection_node node = {.struct_size = sizeof node};
+    hd_inspection_finding finding = {.struct_size = sizeof finding};
+    bool refused = hd_inspection_get_summary(NULL, &summary) == HD_INVALID_ARGUMENT &&
+                   hd_inspection_get_opset(NULL, 0, &opset) == HD_INVALID_ARGUMENT &&
+                   hd_inspection_get_input(NULL, 0, &value) == HD_INVALID_ARGUMENT &&
+                   hd_inspection_get_output(NULL, 0, &value) == HD_INVALID_ARGUMENT &&
+                   hd_inspection_get_operator(NULL, 0, &one) == HD_INVALID_ARGUMENT &&
+                   hd_inspection_get_node(NULL, 0, &node) == HD_INVALID_ARGUMENT &&
+                   hd_inspection_get_finding(NULL, 0, &finding) == HD_INVALID_ARGUMENT;
+    return refused ? HD_OK : HD_INTERNAL;
+}
+
 static hd_status load_model_memory(void)
 {
     hd_model *other;
@@ -330,6 +357,11 @@ const fork_call fork_calls[] = {
     {" hd_model_create ", create_model, HD_FORKED},
     {" hd_model_load ", load_model, HD_FORKED},
     {" hd_model_load_memory ", load_model_memory, HD_FORKED},
+    {" hd_inspection_create hd_inspection_destroy ", inspect_file, HD_FORKED},
+    {" hd_inspection_get_summary hd_inspection_get_opset hd_inspection_get_input "
+     "hd_inspection_get_output hd_inspection_get_operator hd_inspection_get_node "
+     "hd_inspection_get_finding ",
+     read_no_inspection, HD_OK},
     {" hd_model_input_count hd_model_output_count hd_model_input_info hd_model_output_info ",
      describe_model, HD_OK},
     {" hd_model_run ", run_model, HD_FORKED},

@@ -384,9 +384,18 @@ static void a_needed_input_that_is_missing_is_named(void **state)
         assert_ok(hd_graph_create(17, &graph, &error));
         assert_ok(hd_graph_add_input(graph, "x", HD_FLOAT32, 1, (const int64_t[]){3}, &inputs[0],
                                      &error));
-        assert_ok(hd_graph_add_node(graph, "Pad", inputs, input_count, NULL, 0, &y, 1, &error));
+        hd_status status =
+            hd_graph_add_node(graph, "Pad", inputs, input_count, NULL, 0, &y, 1, &error);
+        if (input_count == 1) { /* fewer than the opset allows are refused at once */
+            assert_int_equal(status, HD_BAD_MODEL);
+            assert_non_null(strstr(error.message, "Pad"));
+            assert_non_null(strstr(error.message, "opset 17 allows 2 to 3"));
+            hd_graph_destroy(&graph);
+            continue;
+        }
+        assert_ok(status);
         assert_ok(hd_graph_add_output(graph, "y", y, &error));
-        hd_status status = hd_model_create(device, graph, NULL, &model, &error);
+        status = hd_model_create(device, graph, NULL, &model, &error);
         if (status == HD_OK) {
             status = hd_model_run(model, &input, 1, &output, 1, &error);
             hd_model_destroy(&model);

@@ -300,8 +300,9 @@ struct TilePlace {
 
 template <class T, int COLUMNS> __device__ __forceinline__ TilePlace place_of(const hd_cuda_half_product &p, int tile)
 {
-    int across = (p.n + COLUMNS - 1) / COLUMNS, rest = tile / across;
-    return {rest % p.count, rest / p.count * T::ROWS, tile % across * COLUMNS};
+    int across = (p.n + COLUMNS - 1) / COLUMNS, rest = tile / across, column = (tile - rest * across) * COLUMNS;
+    int row = p.count == 1 ? rest : rest / p.count;
+    return {rest - row * p.count, row * T::ROWS, column};
 }
 
 template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline__ void copy_panels(const hd_cuda_half_product &p, unsigned buffers, unsigned full, unsigned empty, int panels, int tiles)
@@ -344,6 +345,9 @@ template <class H, int GROUPS, int COLUMNS, int STAGES> __device__ __forceinline
     int panels = (p.k + HD_HALF_PANEL - 1) / HD_HALF_PANEL;
     int tiles = (p.n + COLUMNS - 1) / COLUMNS * ((p.m + T::ROWS - 1) / T::ROWS) * p.count;
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, group = warp >> 2;
+    if (threadIdx.x == 128 * GROUPS) {
+        asm volatile("prefetch.tensormap [%0];" ::"l"(&p.x) : "memory");
+    }
     if (threadIdx.x == 0) {
 #pragma unroll
         for (int i = 0; i < STAGES; i++) {
