@@ -207,11 +207,11 @@ static void dynamic_scales_hold_zero(void **state)
 
 /* --- products */
 
-static void integer_products_of_every_instruction_set(void **state)
+/* The kernels that this processor has, plain C first; returns how many. */
+static size_t find_kernels(const hd_cpu_integer_kernel **kernels)
 {
-    (void)state;
-    const hd_cpu_integer_kernel *kernels[4] = {&hd_cpu_integer_kernel_baseline};
-    size_t count = 1;
+    size_t count = 0;
+    kernels[count++] = &hd_cpu_integer_kernel_baseline;
 #if defined(__x86_64__)
     const uint32_t features = hd_cpu_features();
     if (features & HD_CPU_HAS_AVX2) {
@@ -224,7 +224,51 @@ static void integer_products_of_every_instruction_set(void **state)
         kernels[count++] = &hd_cpu_integer_kernel_avx512vnni;
     }
 #endif
-    static const int64_t depths[] = {1, 3, 4, 5, 64, 1000};
+    return count;
+}
+
+/* Zero points of any size, so that products leave int32 and wrap around. */
+static void corrections_of_every_instruction_set(void **state)
+{
+    (void)state;
+    enum { LINES = 5 };
+    const hd_cpu_integer_kernel *kernels[4];
+    const size_t count = find_kernels(kernels);
+    int32_t numbers[2 * LINES + 2 * HD_INTEGER_COLUMNS], sums[LINES * HD_INTEGER_COLUMNS];
+    uint32_t random = 7;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        random = random * 1664525u + 1013904223u;
+        numbers[i] = (int32_t)random;
+    }
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+        random = random * 1664525u + 1013904223u;
+        sums[i] = (int32_t)random;
+    }
+    const int32_t *a_zeros = numbers, *row_sums = numbers + LINES;
+    const int32_t *b_zeros = row_sums + LINES, *column_sums = b_zeros + HD_INTEGER_COLUMNS;
+    for (size_t k = 0; k < count; k++) {
+        int32_t corrected[LINES * HD_INTEGER_COLUMNS];
+        memcpy(corrected, sums, sizeof sums);
+        kernels[k]->correct(corrected, LINES - 1, 77, a_zeros, row_sums, b_zeros, column_sums);
+        for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+            const size_t row = i / HD_INTEGER_COLUMNS, c = i % HD_INTEGER_COLUMNS;
+            const uint32_t za = (uint32_t)a_zeros[row], zb = (uint32_t)b_zeros[c];
+            const uint32_t wanted = (uint32_t)sums[i] - za * (uint32_t)column_sums[c] -
+                                    zb * (uint32_t)row_sums[row] + 77u * za * zb;
+            if ((uint32_t)corrected[i] != (row < LINES - 1 ? wanted : (uint32_t)sums[i])) {
+                fail_msg("%s: element %zu", kernels[k]->name, i);
+            }
+        }
+    }
+}
+
+static void integer_products_of_every_instruction_set(void **state)
+{
+    (void)state;
+    const hd_cpu_integer_kernel *kernels[4];
+    const size_t count = find_kernels(kernels);
+    static const int64_t depths[] = {1, 3,  4,
+                                     5, 64, 1000}; /* steps of 16 and 64 with and without a rest */
     for (size_t d = 0; d < 6; d++) {
         const int64_t depth = depths[d], quads = hd_cpu_integer_quads(depth);
         uint8_t *a = bytes(12 * depth, 1), *b = bytes(depth * HD_INTEGER_COLUMNS, 2);
@@ -236,8 +280,13 @@ static void integer_products_of_every_instruction_set(void **state)
             const int64_t row_bytes = quads * HD_INTEGER_STEPS * (kernels[k]->wide ? 2 : 1);
             char *packed = take((size_t)(12 * row_bytes));
             for (int64_t r = 0; r < 12; r++) {
-                hd_cpu_integer_pack_row(packed + r * row_bytes, a + r * depth, false,
-                                        kernels[k]->wide, depth);
+                const int32_t sum =
+                    kernels[k]->pack_row(packed + r * row_bytes, a + r * depth, false, depth);
+                int32_t wanted = 0;
+                for (int64_t i = 0; i < depth; i++) {
+                    wanted += a[r * depth + i] - 128;
+                }
+                assert_int_equal(sum, wanted);
             }
             for (int64_t rows = 1; rows <= kernels[k]->rows; rows++) {
                 memset(sums, 0x5A, sizeof sums);
@@ -462,6 +511,7 @@ int main(void)
         cmocka_unit_test(quotients_are_divided),
         cmocka_unit_test(dynamic_scales_hold_zero),
         cmocka_unit_test(integer_products_of_every_instruction_set),
+        cmocka_unit_test(corrections_of_every_instruction_set),
         cmocka_unit_test(matrices_of_every_kind),
         cmocka_unit_test(convolutions_of_every_kind),
     };

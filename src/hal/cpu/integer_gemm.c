@@ -27,7 +27,9 @@ static void block_baseline(const void *a, int64_t rows, const uint8_t *panel, in
     }
 }
 
-const hd_cpu_integer_kernel hd_cpu_integer_kernel_baseline = {"baseline", block_baseline, 4, true};
+const hd_cpu_integer_kernel hd_cpu_integer_kernel_baseline = {
+    "baseline", block_baseline, hd_cpu_integer_pack_row_wide, hd_cpu_integer_correct_plain, 4,
+    true};
 
 const hd_cpu_integer_kernel *hd_cpu_integer_kernel_get(void)
 {
@@ -112,8 +114,9 @@ static inline void put_eight(void *row, int64_t at, uint64_t left, bool wide, si
     }
 }
 
-int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
-                                int64_t depth)
+static inline __attribute__((always_inline)) int32_t pack_row(void *row, const uint8_t *a,
+                                                              bool is_signed, bool wide,
+                                                              int64_t depth)
 {
     /* Both kinds, shifted by 128 to unsigned bytes u, have a' = u - 128. */
     const uint64_t high = UINT64_C(0x8080808080808080);
@@ -122,18 +125,10 @@ int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, boo
     uint32_t sum = 0;
     int64_t k = 0;
     uint64_t bytes;
-    if (wide) {
-        for (; k + 8 <= depth; k += 8) {
-            memcpy(&bytes, a + k, sizeof bytes);
-            sum += sum_of_eight(bytes ^ to_sum);
-            put_eight(row, k, bytes ^ to_left, true, 8);
-        }
-    } else {
-        for (; k + 8 <= depth; k += 8) {
-            memcpy(&bytes, a + k, sizeof bytes);
-            sum += sum_of_eight(bytes ^ to_sum);
-            put_eight(row, k, bytes ^ to_left, false, 8);
-        }
+    for (; k + 8 <= depth; k += 8) {
+        memcpy(&bytes, a + k, sizeof bytes);
+        sum += sum_of_eight(bytes ^ to_sum);
+        put_eight(row, k, bytes ^ to_left, wide, 8);
     }
     if (k < depth) {
         const int64_t here = depth - k;
@@ -146,9 +141,19 @@ int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, boo
     return (int32_t)(sum - (uint32_t)depth * HD_INTEGER_SHIFT);
 }
 
-void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t depth, const int32_t *a_zeros,
-                            const int32_t *row_sums, const int32_t *b_zeros,
-                            const int32_t *column_sums)
+int32_t hd_cpu_integer_pack_row_narrow(void *row, const uint8_t *a, bool is_signed, int64_t depth)
+{
+    return pack_row(row, a, is_signed, false, depth);
+}
+
+int32_t hd_cpu_integer_pack_row_wide(void *row, const uint8_t *a, bool is_signed, int64_t depth)
+{
+    return pack_row(row, a, is_signed, true, depth);
+}
+
+void hd_cpu_integer_correct_plain(int32_t *sums, int64_t rows, int64_t depth,
+                                  const int32_t *a_zeros, const int32_t *row_sums,
+                                  const int32_t *b_zeros, const int32_t *column_sums)
 {
     for (int64_t row = 0; row < rows; row++) {
         int32_t *to = sums + row * HD_INTEGER_COLUMNS;

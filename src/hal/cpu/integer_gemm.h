@@ -25,9 +25,20 @@
 typedef void hd_cpu_integer_block(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
                                   int64_t row_bytes, int32_t *sums);
 
+/* One row of the left factor, as the kernel's block reads it; returns the sum of its a'. is_signed: a's elements are int8. */
+typedef int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, int64_t depth);
+
+/* What the zero points change in rows x 32 sums. a_zeros: one a row, b_zeros: one of each of the 32 columns, shifted as
+ * a' and b'. */
+typedef void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t depth,
+                                    const int32_t *a_zeros, const int32_t *row_sums,
+                                    const int32_t *b_zeros, const int32_t *column_sums);
+
 typedef struct hd_cpu_integer_kernel {
     const char *name;
     hd_cpu_integer_block *block;
+    hd_cpu_integer_pack_row *pack_row;
+    hd_cpu_integer_correct *correct;
     int64_t rows; /* at most */
     bool wide;
 } hd_cpu_integer_kernel;
@@ -70,15 +81,11 @@ void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, 
 void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed, int64_t depth_step,
                          int64_t column_step, int64_t depth, int64_t columns);
 
-/* One row of the left factor, `wide` as the kernel has it; returns the sum of its a'.
- * is_signed: a's elements are int8. */
-int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, bool wide,
-                                int64_t depth);
-
-/* What the zero points change in rows x 32 sums. a_zeros: one a row, b_zeros: one of each of the 32 columns, shifted as
- * a' and b'. */
-void hd_cpu_integer_correct(int32_t *sums, int64_t rows, int64_t depth, const int32_t *a_zeros,
-                            const int32_t *row_sums, const int32_t *b_zeros,
-                            const int32_t *column_sums);
+/* For kernels: in plain C; for int8, and for int16 where the kernel is wide. */
+hd_cpu_integer_pack_row hd_cpu_integer_pack_row_narrow, hd_cpu_integer_pack_row_wide;
+hd_cpu_integer_correct hd_cpu_integer_correct_plain;
+/* In AVX2. */
+hd_cpu_integer_pack_row hd_cpu_integer_pack_row_wide_avx2;
+hd_cpu_integer_correct hd_cpu_integer_correct_avx2;
 
 #endif

@@ -74,5 +74,7 @@ static void block_avx512(const void *a, int64_t rows, const uint8_t *panel, int6
     }
 }
 
-const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx512 = {"avx512", block_avx512, ROWS, true};
+const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx512 = {
+    "avx512", block_avx512, hd_cpu_integer_pack_row_wide_avx2, hd_cpu_integer_correct_avx2,
+    ROWS,     true};
 #endif

@@ -75,6 +75,22 @@ static void block_avx512vnni(const void *a, int64_t rows, const uint8_t *panel, 
     }
 }
 
-const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx512vnni = {"avx512vnni", block_avx512vnni,
-                                                                ROWS, false};
+static int32_t pack_row(void *row, const uint8_t *a, bool is_signed, int64_t depth)
+{
+    const __m512i flip = _mm512_set1_epi8(is_signed ? 0 : (char)HD_INTEGER_SHIFT);
+    const __m512i ones = _mm512_set1_epi8(1);
+    __m512i sums = _mm512_setzero_si512();
+    int8_t *to = row;
+    int64_t k = 0;
+    for (; k + 64 <= depth; k += 64) {
+        const __m512i left = _mm512_xor_si512(_mm512_loadu_si512(a + k), flip);
+        sums = _mm512_dpbusd_epi32(sums, ones, left);
+        _mm512_storeu_si512(to + k, left);
+    }
+    return (int32_t)((uint32_t)_mm512_reduce_add_epi32(sums) +
+                     (uint32_t)hd_cpu_integer_pack_row_narrow(to + k, a + k, is_signed, depth - k));
+}
+
+const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx512vnni = {
+    "avx512vnni", block_avx512vnni, pack_row, hd_cpu_integer_correct_avx2, ROWS, false};
 #endif

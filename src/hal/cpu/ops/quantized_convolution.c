@@ -71,9 +71,9 @@ static void run_tile(const quantized_convolution *q, void *const *buffers, int64
     gather(q, (const uint8_t *)buffers[0] + plane * q->channels * q->plane, image_zero(q, buffers),
            first, rows, gathered);
     for (int64_t row = 0; row < rows; row++) {
-        scratch->row_sums[row] = hd_cpu_integer_pack_row(
+        scratch->row_sums[row] = product->kernel->pack_row(
             hd_cpu_quantized_row(product, scratch, row), gathered + row * product->depth,
-            product->a == HD_INT8, product->kernel->wide, product->depth);
+            product->a == HD_INT8, product->depth);
     }
     hd_cpu_quantized_take_a_zeros(product, buffers, 0, rows, scratch);
     const int64_t last = hd_cpu_tile_begin(q->panels, q->panel_groups, panel_group + 1);

@@ -26,9 +26,9 @@ static void run_tile(const quantized_matmul *m, void *const *buffers, int64_t in
     hd_cpu_matmul_offsets(sizes, index, &a, &b);
     const uint8_t *from = (const uint8_t *)buffers[0] + a + first * sizes->depth;
     for (int64_t row = 0; row < rows; row++) {
-        scratch->row_sums[row] = hd_cpu_integer_pack_row(
+        scratch->row_sums[row] = product->kernel->pack_row(
             hd_cpu_quantized_row(product, scratch, row), from + row * sizes->depth,
-            product->a == HD_INT8, product->kernel->wide, sizes->depth);
+            product->a == HD_INT8, sizes->depth);
     }
     /* Where a batch of the left factor alone is more rows, each product's rows have the same zero points. */
     hd_cpu_quantized_take_a_zeros(product, buffers, first, rows, scratch);

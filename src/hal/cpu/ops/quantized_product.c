@@ -149,8 +149,8 @@ void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const 
             return;
         }
     }
-    hd_cpu_integer_correct(scratch->sums, rows, product->depth, scratch->a_zeros, scratch->row_sums,
-                           scratch->b_zeros, column_sums);
+    kernel->correct(scratch->sums, rows, product->depth, scratch->a_zeros, scratch->row_sums,
+                    scratch->b_zeros, column_sums);
 }
 
 static float scale_of(hd_cpu_quantized_factor factor, void *const *buffers, int64_t index)
