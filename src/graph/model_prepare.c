@@ -208,7 +208,10 @@ static void note_reader(const hd_unit *unit, const hd_graph *graph, const hd_nod
                         size_t index, constant_use *use)
 {
     const hd_graph_value *value = &graph->values[node->inputs[index]];
-    hd_operand operands[8] = {{0}};
+    enum {
+        OPERANDS = 16
+    }; /* of operators that have constants in forms of their own; QLinearConv has 9 */
+    hd_operand operands[OPERANDS] = {{0}};
     hd_constant_form form = {0};
     hd_operation operation = {.id = node->operator->id,
                               .name = node->name,
@@ -218,9 +221,14 @@ static void note_reader(const hd_unit *unit, const hd_graph *graph, const hd_nod
                               .inputs = operands,
                               .input_count = node->input_count,
                               .output_count = node->output_count};
-    if (index < 8 && node->input_count <= 8) {
-        operands[index] =
-            (hd_operand){.dtype = value->dtype, .shape = value->shape, .data = value->data};
+    if (node->input_count <= OPERANDS) {
+        for (size_t i = 0; i < node->input_count; i++) { /* of the others what is constant, too */
+            const hd_graph_value *other = &graph->values[node->inputs[i]];
+            if (node->inputs[i] != HD_VALUE_NONE && (i == index || other->data != NULL)) {
+                operands[i] =
+                    (hd_operand){.dtype = other->dtype, .shape = other->shape, .data = other->data};
+            }
+        }
         form = unit->backend->compile->constant_form(unit, &operation, index);
     }
     if (form.kind == 0 || hd_shape_count(&value->shape) == 0 ||

@@ -70,8 +70,8 @@ typedef struct hd_compile_table {
     bool (*supports_in_chain)(const hd_unit *unit, const hd_operation *operation);
     /* Of an operation that it supports; NULL where hd_unit.half is none. */
     hd_half_use (*half_use)(const hd_unit *unit, const hd_operation *operation);
-    /* In which form input `index` of an operation is kept when it is a constant: its dtype, shape and data are set,
-     * other operands' shapes may be unknown. A unit that gives one supports the operation, whatever these are. */
+    /* In which form input `index` of an operation is kept when it is a constant: its dtype, shape and data are set, as those
+     * of other constant operands; the others are empty (HD_DTYPE_NONE). A unit that gives one supports the operation, whatever these are. */
     hd_constant_form (*constant_form)(const hd_unit *unit, const hd_operation *operation,
                                       size_t index);
     /* Brings a constant into a form; the caller owns *out_packed on success. HD_OUT_OF_MEMORY, HD_LOST. */

@@ -39,7 +39,7 @@ static bool half_product_fits(const hd_operation *operation, const hd_shape *wei
     return hd_operation_int(operation, "transA", 0) == 0 &&
            hd_operation_float(operation, "alpha", 1.0f) == 1.0f &&
            hd_operation_float(operation, "beta", 1.0f) == 1.0f &&
-           (!hd_operation_has(operation, 2) ||
+           (operation->input_count < 3 ||
             (operation->inputs[2].data != NULL && is_row(&operation->inputs[2].shape, n)));
 }
 

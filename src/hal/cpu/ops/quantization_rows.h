@@ -12,6 +12,9 @@ typedef struct hd_cpu_quantization_rows {
      * of less than 2^21). No number gives zero + low. */
     void (*quantize)(const float *x, int64_t count, float scale, float low, float high,
                      int32_t zero, uint8_t *y);
+    /* The same of the products (sums[i] + bias[i]) * scales[i], the sum modulo 2^32, the product in float32. */
+    void (*requantize)(const int32_t *sums, const int32_t *bias, const float *scales, int64_t count,
+                       float low, float high, int32_t zero, uint8_t *y);
     /* y[i] = (x[i] - zero) * scale; the bytes are signed or not. */
     void (*dequantize)(const uint8_t *x, int64_t count, int is_signed, int32_t zero, float scale,
                        float *y);

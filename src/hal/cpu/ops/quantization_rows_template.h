@@ -26,6 +26,29 @@ static void quantize_rows(const float *x, int64_t count, float scale, float low,
     }
 }
 
+static void requantize_rows(const int32_t *sums, const int32_t *bias, const float *scales,
+                            int64_t count, float low, float high, int32_t zero, uint8_t *y)
+{
+    typedef uint32_t words __attribute__((vector_size(4 * LANE_COUNT)));
+    typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
+    const lanes least = lanes_set(low), most = lanes_set(high);
+    for (int64_t i = 0; i < count; i += LANE_COUNT) {
+        const size_t here = (size_t)(count - i < LANE_COUNT ? count - i : LANE_COUNT);
+        words sum = {0}, more = {0};
+        floats scale = {0};
+        memcpy(&sum, sums + i, here * sizeof *sums);
+        memcpy(&more, bias + i, here * sizeof *bias);
+        memcpy(&scale, scales + i, here * sizeof *scales);
+        const floats value = __builtin_convertvector((ints)(sum + more), floats) * scale;
+        lanes bounded = lanes_larger((lanes)value, least);
+        bounded = lanes_smaller(bounded, most);
+        const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
+        const ints result = (ints)lanes_to_int(whole) + zero;
+        const unsigned_bytes bytes = __builtin_convertvector(result, unsigned_bytes);
+        memcpy(y + i, &bytes, here);
+    }
+}
+
 static inline void dequantize_typed(const uint8_t *x, int64_t count, const int is_signed,
                                     int32_t zero, float scale, float *y)
 {
@@ -75,4 +98,5 @@ static void find_range(const float *x, int64_t count, float *low, float *high)
     }
 }
 
-const hd_cpu_quantization_rows HD_QUANTIZATION_ROWS = {quantize_rows, dequantize_rows, find_range};
+const hd_cpu_quantization_rows HD_QUANTIZATION_ROWS = {quantize_rows, requantize_rows,
+                                                       dequantize_rows, find_range};

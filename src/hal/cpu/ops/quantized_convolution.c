@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/stop.h"
+#include "hal/cpu/byte_transpose.h"
 #include "hal/cpu/ops/quantization.h"
 #include "hal/cpu/ops/quantized_product.h"
 #include "hal/cpu/packing.h"
@@ -16,38 +17,90 @@ typedef struct quantized_convolution {
     int64_t plane, pixels, taps;
     int64_t channels; /* of a group */
     int64_t row_blocks, panels, panel_groups;
-    size_t gathered; /* where in the scratch rows lie before they are packed */
+    size_t
+        gathered; /* where in the scratch rows lie before they are packed; behind them, as lines of positions */
     size_t right, output;
 } quantized_convolution;
 
-/* The input position that output position `pixel` meets at kernel position `tap`; -1: beyond the image. */
-static int64_t position_of(const hd_convolution *sizes, int64_t pixel, int64_t tap)
+/* Output positions of a tile that lie side by side in a row of the output. */
+typedef struct pixel_run {
+    int64_t first, count;    /* of the tile's positions */
+    int64_t at[MAX_SPATIAL]; /* the first one's */
+} pixel_run;
+
+enum { RUNS_MAX = 64 }; /* positions of a tile, at most */
+
+static size_t find_runs(const hd_convolution *sizes, int64_t first, int64_t rows, pixel_run *runs)
 {
-    int64_t position = 0, step = 1;
+    size_t count = 0;
+    for (int64_t row = 0; row < rows; row += runs[count++].count) {
+        pixel_run *run = &runs[count];
+        int64_t rest = first + row;
+        for (int d = MAX_SPATIAL - 1; d >= 0; d--) {
+            run->at[d] = rest % sizes->output[d];
+            rest /= sizes->output[d];
+        }
+        const int64_t left = sizes->output[MAX_SPATIAL - 1] - run->at[MAX_SPATIAL - 1];
+        run->first = row;
+        run->count = left < rows - row ? left : rows - row;
+    }
+    return count;
+}
+
+/* What a run meets at a kernel position: of its positions those from `begin` up to `end`, at input positions from `from` on,
+ * `step` apart; the others lie beyond the image. */
+typedef struct input_run {
+    int64_t begin, end, from, step;
+} input_run;
+
+static input_run meet(const hd_convolution *sizes, const pixel_run *run, int64_t tap)
+{
+    int64_t position = 0, step = 1, across = 0;
     for (int d = MAX_SPATIAL - 1; d >= 0; d--) {
-        const int64_t at = pixel % sizes->output[d] * sizes->stride[d] - sizes->pad_begin[d] +
+        const int64_t at = run->at[d] * sizes->stride[d] - sizes->pad_begin[d] +
                            tap % sizes->kernel[d] * sizes->dilation[d];
-        if (at < 0 || at >= sizes->input[d]) {
-            return -1;
+        tap /= sizes->kernel[d];
+        if (d == MAX_SPATIAL - 1) {
+            across = at;
+        } else if (at < 0 || at >= sizes->input[d]) {
+            return (input_run){0, 0, 0, 1};
         }
         position += at * step;
         step *= sizes->input[d];
-        pixel /= sizes->output[d];
-        tap /= sizes->kernel[d];
     }
-    return position;
+    const int64_t stride = sizes->stride[MAX_SPATIAL - 1], width = sizes->input[MAX_SPATIAL - 1];
+    const int64_t begin = across < 0 ? (-across + stride - 1) / stride : 0;
+    const int64_t end = across < width ? (width - 1 - across) / stride + 1 : 0;
+    input_run met = {begin < run->count ? begin : run->count, end < run->count ? end : run->count,
+                     position, stride};
+    met.end = met.end < met.begin ? met.begin : met.end;
+    met.from += met.begin * stride;
+    return met;
 }
 
-static void gather(const quantized_convolution *q, const uint8_t *image, uint8_t zero,
-                   int64_t first, int64_t rows, uint8_t *to)
+/* Lines of a tile's positions, one for each channel and kernel position; turned around they are its rows. */
+static void gather_lines(const quantized_convolution *q, const uint8_t *image, uint8_t zero,
+                         int64_t first, int64_t rows, uint8_t *lines)
 {
-    const int64_t depth = q->product.depth;
+    pixel_run runs[RUNS_MAX];
+    const size_t count = find_runs(&q->sizes, first, rows, runs);
     for (int64_t tap = 0; tap < q->taps && !hd_stop_ends_every(tap, 16); tap++) {
-        for (int64_t row = 0; row < rows; row++) {
-            const int64_t position = position_of(&q->sizes, first + row, tap);
-            uint8_t *at = to + row * depth + tap;
+        for (size_t i = 0; i < count; i++) {
+            const pixel_run *run = &runs[i];
+            const input_run met = meet(&q->sizes, run, tap);
+            const size_t before = (size_t)met.begin, behind = (size_t)(run->count - met.end);
             for (int64_t c = 0; c < q->channels; c++) {
-                at[c * q->taps] = position < 0 ? zero : image[c * q->plane + position];
+                uint8_t *to = lines + (c * q->taps + tap) * q->product.block + run->first;
+                const uint8_t *from = image + c * q->plane + met.from;
+                memset(to, zero, before);
+                if (met.step == 1) {
+                    memcpy(to + met.begin, from, (size_t)(met.end - met.begin));
+                } else {
+                    for (int64_t k = met.begin; k < met.end; k++, from += met.step) {
+                        to[k] = *from;
+                    }
+                }
+                memset(to + met.end, zero, behind);
             }
         }
     }
@@ -68,8 +121,10 @@ static void run_tile(const quantized_convolution *q, void *const *buffers, int64
     const int64_t first = block * product->block, left = q->pixels - first;
     const int64_t rows = left < product->block ? left : product->block;
     uint8_t *gathered = (uint8_t *)memory + q->gathered;
-    gather(q, (const uint8_t *)buffers[0] + plane * q->channels * q->plane, image_zero(q, buffers),
-           first, rows, gathered);
+    uint8_t *lines = gathered + product->block * product->depth;
+    gather_lines(q, (const uint8_t *)buffers[0] + plane * q->channels * q->plane,
+                 image_zero(q, buffers), first, rows, lines);
+    hd_cpu_transpose_bytes(gathered, product->depth, lines, product->block, product->depth, rows);
     for (int64_t row = 0; row < rows; row++) {
         scratch->row_sums[row] = product->kernel->pack_row(
             hd_cpu_quantized_row(product, scratch, row), gathered + row * product->depth,
@@ -117,6 +172,18 @@ static void run_products(const void *parameters, void *const *buffers, int64_t b
     }
 }
 
+/* Adds (x - zero) * w for inputs `step` apart to every 32nd sum. */
+static void add_line(int32_t *sums, const uint8_t *x, int64_t step, int64_t count, bool is_signed,
+                     int32_t zero, int32_t w)
+{
+    const int32_t flip = is_signed ? 128 : 0; /* (x ^ 128) - 128 is the signed number */
+    for (int64_t i = 0; i < count; i++) {
+        const int32_t value = ((int32_t)x[i * step] ^ flip) - flip - zero;
+        sums[i * HD_INTEGER_COLUMNS] =
+            (int32_t)((uint32_t)sums[i * HD_INTEGER_COLUMNS] + (uint32_t)(value * w));
+    }
+}
+
 /* A tile is `block` output positions of one output channel. */
 static void run_narrow(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                        void *memory)
@@ -145,19 +212,19 @@ static void run_narrow(const void *parameters, void *const *buffers, int64_t beg
                 ? 0
                 : (int32_t)hd_cpu_quantized_get(product->a, buffers[product->a_zero.buffer], 0);
         memset(sums, 0, (size_t)rows * HD_INTEGER_COLUMNS * sizeof *sums);
+        pixel_run runs[RUNS_MAX];
+        const size_t run_count = find_runs(&q->sizes, first, rows, runs);
         for (int64_t tap = 0; tap < q->taps && !hd_stop_ends_every(tap, 16); tap++) {
-            for (int64_t row = 0; row < rows; row++) {
-                const int64_t position = position_of(&q->sizes, first + row, tap);
-                uint32_t sum = 0;
-                for (int64_t c = 0; c < q->channels && position >= 0; c++) {
-                    const int32_t x =
-                        (int32_t)hd_cpu_quantized_get(product->a, image, c * q->plane + position);
+            for (size_t i = 0; i < run_count; i++) {
+                const input_run met = meet(&q->sizes, &runs[i], tap);
+                for (int64_t c = 0; c < q->channels; c++) {
                     const int32_t w =
-                        (int32_t)hd_cpu_quantized_get(product->b, weight, c * q->taps + tap);
-                    sum += (uint32_t)((x - a_zero) * (w - b_zero));
+                        (int32_t)hd_cpu_quantized_get(product->b, weight, c * q->taps + tap) -
+                        b_zero;
+                    add_line(sums + (runs[i].first + met.begin) * HD_INTEGER_COLUMNS,
+                             image + c * q->plane + met.from, met.step, met.end - met.begin,
+                             product->a == HD_INT8, a_zero, w);
                 }
-                sums[row * HD_INTEGER_COLUMNS] =
-                    (int32_t)((uint32_t)sums[row * HD_INTEGER_COLUMNS] + sum);
             }
         }
         hd_cpu_quantized_store(product, buffers, 0, rows, channel, 1, sums, buffers[q->output],
@@ -213,7 +280,7 @@ hd_status hd_cpu_compile_quantized_convolution(hd_cpu_compilation *compilation)
         return hd_cpu_out_of_memory(compilation);
     }
     q->gathered = scratch;
-    compilation->kernel.scratch_size = scratch + (size_t)(product->block * product->depth);
+    compilation->kernel.scratch_size = scratch + 2 * (size_t)(product->block * product->depth);
     q->row_blocks = q->pixels / product->block + (q->pixels % product->block != 0);
     q->panels = hd_cpu_integer_panels(product->columns);
     const int64_t planes = q->sizes.batch * q->sizes.group;

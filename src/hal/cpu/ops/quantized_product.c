@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/stop.h"
+#include "hal/cpu/byte_transpose.h"
 #include "hal/cpu/ops/quantization.h"
+#include "hal/cpu/ops/quantization_rows.h"
 
 /* Multiply-adds from which on a tile is worth cutting further. */
 #define TILE_WORK (1 << 18)
@@ -11,6 +13,8 @@
 #define TILES       16
 #define BLOCK_ROWS  48
 #define BLOCK_BYTES (256 * 1024) /* of packed rows, where they are long */
+
+enum { LINES = 64 };
 
 static hd_cpu_quantized_factor factor_of(const hd_operation *operation, int8_t role)
 {
@@ -172,6 +176,44 @@ static void store_sums(const int32_t *sums, int64_t rows, int64_t columns, int32
     }
 }
 
+/* A line of bytes for each row of the tile. */
+typedef struct requantized {
+    const hd_cpu_quantization_rows *rows;
+    float low, high;
+    int32_t zero;
+    int32_t bias[HD_INTEGER_COLUMNS];
+    float scales[HD_INTEGER_COLUMNS];
+} requantized;
+
+/* The scales of one row of the left factor; in float32, in this order, as onnxruntime does. */
+static void set_scales(requantized *self, const hd_cpu_quantized_product *product,
+                       void *const *buffers, int64_t row, int64_t column, int64_t columns)
+{
+    const float a_scale = scale_of(product->a_scale, buffers, row);
+    const float y_scale = scale_of(product->y_scale, buffers, 0);
+    for (int64_t c = 0; c < columns; c++) {
+        self->scales[c] = a_scale * scale_of(product->b_scale, buffers, column + c) / y_scale;
+    }
+}
+
+/* The sums of one column, one behind the other; its bias and scale in each place. */
+static void store_column(requantized *self, const int32_t *sums, int64_t rows, uint8_t *y)
+{
+    int32_t line[HD_INTEGER_COLUMNS], bias[HD_INTEGER_COLUMNS];
+    float scales[HD_INTEGER_COLUMNS];
+    for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
+        bias[c] = self->bias[0];
+        scales[c] = self->scales[0];
+    }
+    for (int64_t r = 0; r < rows; r += HD_INTEGER_COLUMNS) {
+        const int64_t here = rows - r < HD_INTEGER_COLUMNS ? rows - r : HD_INTEGER_COLUMNS;
+        for (int64_t i = 0; i < here; i++) {
+            line[i] = sums[(r + i) * HD_INTEGER_COLUMNS];
+        }
+        self->rows->requantize(line, bias, scales, here, self->low, self->high, self->zero, y + r);
+    }
+}
+
 void hd_cpu_quantized_store(const hd_cpu_quantized_product *product, void *const *buffers,
                             int64_t row, int64_t rows, int64_t column, int64_t columns,
                             const int32_t *sums, void *output, int64_t at, int64_t row_step,
@@ -183,22 +225,37 @@ void hd_cpu_quantized_store(const hd_cpu_quantized_product *product, void *const
     }
     const hd_cpu_quantized_bounds bounds = hd_cpu_quantized_bounds_of(product->y);
     const int64_t zero = hd_cpu_quantized_get(product->y, buffers[product->y_zero.buffer], 0);
-    const float low = (float)(bounds.low - zero), high = (float)(bounds.high - zero);
-    const float y_scale = scale_of(product->y_scale, buffers, 0);
-    const int32_t *bias = product->bias.buffer < 0 ? NULL : buffers[product->bias.buffer];
+    requantized self = {.rows = hd_cpu_quantization_rows_get(),
+                        .low = (float)(bounds.low - zero),
+                        .high = (float)(bounds.high - zero),
+                        .zero = (int32_t)zero};
+    if (product->bias.buffer >= 0) {
+        memcpy(self.bias, (const int32_t *)buffers[product->bias.buffer] + column,
+               (size_t)columns * sizeof self.bias[0]);
+    }
+    set_scales(&self, product, buffers, row, column, columns);
     uint8_t *y = (uint8_t *)output + at;
-    for (int64_t r = 0; r < rows; r++) {
-        const float a_scale = scale_of(product->a_scale, buffers, row + r);
-        for (int64_t c = 0; c < columns; c++) {
-            /* In float32, in this order, as onnxruntime does. */
-            const float scale = a_scale * scale_of(product->b_scale, buffers, column + c) / y_scale;
-            const uint32_t sum = (uint32_t)sums[r * HD_INTEGER_COLUMNS + c] +
-                                 (bias == NULL ? 0 : (uint32_t)bias[column + c]);
-            const float value = (float)(int32_t)sum * scale;
-            float bounded = value > low ? value : low;
-            bounded = bounded < high ? bounded : high;
-            const float whole = (bounded + 12582912.0f) - 12582912.0f;
-            y[r * row_step + c * column_step] = (uint8_t)((int32_t)whole + (int32_t)zero);
+    if (columns == 1 && row_step == 1 && !product->a_scale.is_each) {
+        store_column(&self, sums, rows, y);
+        return;
+    }
+    /* Lines of a tile that is turned around: the columns are output channels then. */
+    uint8_t lines[LINES * HD_INTEGER_COLUMNS];
+    for (int64_t first = 0; first < rows; first += LINES) {
+        const int64_t left = rows - first;
+        const int64_t here = left < LINES ? left : LINES;
+        for (int64_t r = first; r < first + here; r++) {
+            if (product->a_scale.is_each) {
+                set_scales(&self, product, buffers, row + r, column, columns);
+            }
+            self.rows->requantize(sums + r * HD_INTEGER_COLUMNS, self.bias, self.scales, columns,
+                                  self.low, self.high, self.zero,
+                                  column_step == 1 ? y + r * row_step
+                                                   : lines + (r - first) * HD_INTEGER_COLUMNS);
+        }
+        if (column_step != 1) {
+            hd_cpu_transpose_bytes(y + first, column_step, lines, HD_INTEGER_COLUMNS, here,
+                                   columns);
         }
     }
 }

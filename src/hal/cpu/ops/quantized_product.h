@@ -68,7 +68,8 @@ void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const 
                            const int32_t *column_sums, hd_cpu_quantized_scratch *scratch);
 
 /* Writes rows x columns of the sums as the output has them: int32, or scaled, rounded half to even and held within
- * its type. Element (r, c) goes to index at + r * row_step + c * column_step of the output. */
+ * its type. Element (r, c) goes to index at + r * row_step + c * column_step of the output; where bytes are written, one of the steps
+ * is 1. */
 void hd_cpu_quantized_store(const hd_cpu_quantized_product *product, void *const *buffers,
                             int64_t row, int64_t rows, int64_t column, int64_t columns,
                             const int32_t *sums, void *output, int64_t at, int64_t row_step,
