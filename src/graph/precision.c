@@ -160,10 +160,8 @@ static bool settle(precision_pass *pass, const hd_plan_node *old)
             }
             node.inputs[i] = known;
         }
-        if (fits) {
-            const hd_packed *packed = node.operation.inputs[i].packed;
-            node.operation.inputs[i] = hd_planner_operand(planner, node.inputs[i]);
-            node.operation.inputs[i].packed = packed;
+        if (fits) { /* the shape is the operation's own: it may take the tensor's bytes in another one */
+            node.operation.inputs[i].dtype = planner->tensors[node.inputs[i]].dtype;
         }
     }
     for (size_t i = 0; i < node.operation.output_count && fits; i++) {
@@ -177,7 +175,7 @@ static bool settle(precision_pass *pass, const hd_plan_node *old)
             fits = node.outputs[i] != HD_TENSOR_NONE;
         }
         if (fits) {
-            node.operation.outputs[i] = hd_planner_operand(planner, node.outputs[i]);
+            node.operation.outputs[i].dtype = planner->tensors[node.outputs[i]].dtype;
         }
     }
     fits = fits && append(pass, &node);

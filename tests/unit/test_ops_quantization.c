@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "hal/cpu/byte_transpose.h"
 #include "hal/cpu/integer_gemm.h"
 #include "hal/cpu/isa.h"
 #include "hal/cpu/packed.h"
@@ -225,6 +226,28 @@ static size_t find_kernels(const hd_cpu_integer_kernel **kernels)
     }
 #endif
     return count;
+}
+
+static void bytes_are_turned_around_in_every_size(void **state)
+{
+    (void)state;
+    enum { MOST = 40, FROM_STEP = 43, TO_STEP = 47 };
+    static uint8_t from[MOST * FROM_STEP], to[MOST * TO_STEP];
+    for (size_t i = 0; i < sizeof from; i++) {
+        from[i] = (uint8_t)(i * 37 + i / 251);
+    }
+    for (int64_t rows = 0; rows <= MOST; rows += rows < 18 ? 1 : 11) {
+        for (int64_t columns = 0; columns <= MOST; columns += columns < 18 ? 1 : 11) {
+            memset(to, 0xEE, sizeof to);
+            hd_cpu_transpose_bytes(to, TO_STEP, from, FROM_STEP, rows, columns);
+            for (int64_t c = 0; c < MOST; c++) {
+                for (int64_t r = 0; r < TO_STEP; r++) {
+                    const bool inside = c < columns && r < rows;
+                    assert_int_equal(to[c * TO_STEP + r], inside ? from[r * FROM_STEP + c] : 0xEE);
+                }
+            }
+        }
+    }
 }
 
 /* Zero points of any size, so that products leave int32 and wrap around. */
@@ -512,6 +535,7 @@ int main(void)
         cmocka_unit_test(dynamic_scales_hold_zero),
         cmocka_unit_test(integer_products_of_every_instruction_set),
         cmocka_unit_test(corrections_of_every_instruction_set),
+        cmocka_unit_test(bytes_are_turned_around_in_every_size),
         cmocka_unit_test(matrices_of_every_kind),
         cmocka_unit_test(convolutions_of_every_kind),
     };

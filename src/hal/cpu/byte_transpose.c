@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/stop.h"
+#include "hal/cpu/lanes.h"
 
 #define SIDE 16
 
@@ -24,12 +25,14 @@ static inline line high_halves(line a, line b)
 static inline void turn(line *lines)
 {
     line next[SIDE];
+    LANES_UNROLL
     for (int round = 0; round < 4; round++) {
+        line *from = round % 2 == 0 ? lines : next, *to = round % 2 == 0 ? next : lines;
+        LANES_UNROLL
         for (int i = 0; i < SIDE / 2; i++) {
-            next[2 * i] = low_halves(lines[i], lines[i + SIDE / 2]);
-            next[2 * i + 1] = high_halves(lines[i], lines[i + SIDE / 2]);
+            to[2 * i] = low_halves(from[i], from[i + SIDE / 2]);
+            to[2 * i + 1] = high_halves(from[i], from[i + SIDE / 2]);
         }
-        memcpy(lines, next, sizeof next);
     }
 }
 
@@ -38,10 +41,12 @@ static void transpose_square(uint8_t *to, int64_t to_step, const uint8_t *from, 
 {
     line lines[SIDE];
     if (rows == SIDE && columns == SIDE) {
+        LANES_UNROLL
         for (int r = 0; r < SIDE; r++) {
             memcpy(&lines[r], from + r * from_step, SIDE);
         }
         turn(lines);
+        LANES_UNROLL
         for (int c = 0; c < SIDE; c++) {
             memcpy(to + c * to_step, &lines[c], SIDE);
         }

@@ -26,26 +26,38 @@ static void quantize_rows(const float *x, int64_t count, float scale, float low,
     }
 }
 
-static void requantize_rows(const int32_t *sums, const int32_t *bias, const float *scales,
-                            int64_t count, float low, float high, int32_t zero, uint8_t *y)
+/* Of `here` elements, all of a vector's or fewer. */
+static inline __attribute__((always_inline)) void
+requantize_some(const int32_t *sums, const int32_t *bias, const float *scales, const size_t here,
+                lanes least, lanes most, int32_t zero, uint8_t *y)
 {
     typedef uint32_t words __attribute__((vector_size(4 * LANE_COUNT)));
     typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
+    words sum = {0}, more = {0};
+    floats scale = {0};
+    memcpy(&sum, sums, here * sizeof *sums);
+    memcpy(&more, bias, here * sizeof *bias);
+    memcpy(&scale, scales, here * sizeof *scales);
+    const floats value = __builtin_convertvector((ints)(sum + more), floats) * scale;
+    lanes bounded = lanes_larger((lanes)value, least);
+    bounded = lanes_smaller(bounded, most);
+    const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
+    const ints result = (ints)lanes_to_int(whole) + zero;
+    const unsigned_bytes bytes = __builtin_convertvector(result, unsigned_bytes);
+    memcpy(y, &bytes, here);
+}
+
+static void requantize_rows(const int32_t *sums, const int32_t *bias, const float *scales,
+                            int64_t count, float low, float high, int32_t zero, uint8_t *y)
+{
     const lanes least = lanes_set(low), most = lanes_set(high);
-    for (int64_t i = 0; i < count; i += LANE_COUNT) {
-        const size_t here = (size_t)(count - i < LANE_COUNT ? count - i : LANE_COUNT);
-        words sum = {0}, more = {0};
-        floats scale = {0};
-        memcpy(&sum, sums + i, here * sizeof *sums);
-        memcpy(&more, bias + i, here * sizeof *bias);
-        memcpy(&scale, scales + i, here * sizeof *scales);
-        const floats value = __builtin_convertvector((ints)(sum + more), floats) * scale;
-        lanes bounded = lanes_larger((lanes)value, least);
-        bounded = lanes_smaller(bounded, most);
-        const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
-        const ints result = (ints)lanes_to_int(whole) + zero;
-        const unsigned_bytes bytes = __builtin_convertvector(result, unsigned_bytes);
-        memcpy(y + i, &bytes, here);
+    int64_t i = 0;
+    for (; i + LANE_COUNT <= count; i += LANE_COUNT) {
+        requantize_some(sums + i, bias + i, scales + i, LANE_COUNT, least, most, zero, y + i);
+    }
+    if (i < count) {
+        requantize_some(sums + i, bias + i, scales + i, (size_t)(count - i), least, most, zero,
+                        y + i);
     }
 }
 

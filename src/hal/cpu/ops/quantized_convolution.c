@@ -88,11 +88,12 @@ static void gather_lines(const quantized_convolution *q, const uint8_t *image, u
         for (size_t i = 0; i < count; i++) {
             const pixel_run *run = &runs[i];
             const input_run met = meet(&q->sizes, run, tap);
-            const size_t before = (size_t)met.begin, behind = (size_t)(run->count - met.end);
             for (int64_t c = 0; c < q->channels; c++) {
                 uint8_t *to = lines + (c * q->taps + tap) * q->product.block + run->first;
                 const uint8_t *from = image + c * q->plane + met.from;
-                memset(to, zero, before);
+                for (int64_t k = 0; k < met.begin; k++) { /* few, as a rule */
+                    to[k] = zero;
+                }
                 if (met.step == 1) {
                     memcpy(to + met.begin, from, (size_t)(met.end - met.begin));
                 } else {
@@ -100,7 +101,9 @@ static void gather_lines(const quantized_convolution *q, const uint8_t *image, u
                         to[k] = *from;
                     }
                 }
-                memset(to + met.end, zero, behind);
+                for (int64_t k = met.end; k < run->count; k++) {
+                    to[k] = zero;
+                }
             }
         }
     }
