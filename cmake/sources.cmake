@@ -30,7 +30,8 @@ if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders hav
     # What uses instructions of one architecture alone has `only` that of it, in HD_CUDA_FILE_LIST, too.
     set(cuda_targets_product_half -gencode arch=compute_90a,code=sm_90a)
     file(GLOB cuda_kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cu)
-    file(GLOB cuda_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.h)
+    file(GLOB cuda_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.h
+        ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cuh)
     foreach(kernel ${cuda_kernels})
         get_filename_component(name ${kernel} NAME_WE)
         set(own_targets ${cuda_targets})

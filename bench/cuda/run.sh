@@ -10,10 +10,11 @@ flags="-std=c++17 -O3 -gencode=arch=compute_90,code=sm_90"
 for name in rows attention; do
     "$nvcc" $flags -shared -Xcompiler -fPIC -o "$build/$name.so" $name.cu || exit 1
 done
+"$nvcc" -std=c++17 -O3 -gencode=arch=compute_90a,code=sm_90a -shared -Xcompiler -fPIC -o "$build/product_half.so" product_half.cu || exit 1
 wait $! || exit 1
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm --format=csv,noheader
 result=0
-for name in rows attention; do
+for name in rows attention product_half; do
     python3 $name.py "$build/$name.so" || result=1
 done
 "$build/product" || result=1

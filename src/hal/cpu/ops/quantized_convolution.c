@@ -28,8 +28,6 @@ typedef struct pixel_run {
     int64_t at[MAX_SPATIAL]; /* the first one's */
 } pixel_run;
 
-enum { RUNS_MAX = 64 }; /* positions of a tile, at most */
-
 static size_t find_runs(const hd_convolution *sizes, int64_t first, int64_t rows, pixel_run *runs)
 {
     size_t count = 0;
@@ -82,7 +80,7 @@ static input_run meet(const hd_convolution *sizes, const pixel_run *run, int64_t
 static void gather_lines(const quantized_convolution *q, const uint8_t *image, uint8_t zero,
                          int64_t first, int64_t rows, uint8_t *lines)
 {
-    pixel_run runs[RUNS_MAX];
+    pixel_run runs[HD_QUANTIZED_ROWS];
     const size_t count = find_runs(&q->sizes, first, rows, runs);
     for (int64_t tap = 0; tap < q->taps && !hd_stop_ends_every(tap, 16); tap++) {
         for (size_t i = 0; i < count; i++) {
@@ -215,7 +213,7 @@ static void run_narrow(const void *parameters, void *const *buffers, int64_t beg
                 ? 0
                 : (int32_t)hd_cpu_quantized_get(product->a, buffers[product->a_zero.buffer], 0);
         memset(sums, 0, (size_t)rows * HD_INTEGER_COLUMNS * sizeof *sums);
-        pixel_run runs[RUNS_MAX];
+        pixel_run runs[HD_QUANTIZED_ROWS];
         const size_t run_count = find_runs(&q->sizes, first, rows, runs);
         for (int64_t tap = 0; tap < q->taps && !hd_stop_ends_every(tap, 16); tap++) {
             for (size_t i = 0; i < run_count; i++) {
@@ -237,7 +235,7 @@ static void run_narrow(const void *parameters, void *const *buffers, int64_t beg
 
 static hd_status finish_narrow(hd_cpu_compilation *compilation, quantized_convolution *q)
 {
-    q->product.block = 64;
+    q->product.block = HD_QUANTIZED_ROWS;
     q->row_blocks = q->pixels / q->product.block + (q->pixels % q->product.block != 0);
     const int64_t tiles = hd_multiply_bounded(
         hd_multiply_bounded(q->row_blocks, q->sizes.output_channels), q->sizes.batch);

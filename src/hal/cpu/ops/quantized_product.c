@@ -14,7 +14,7 @@
 #define BLOCK_ROWS  48
 #define BLOCK_BYTES (256 * 1024) /* of packed rows, where they are long */
 
-enum { LINES = 64 };
+_Static_assert(BLOCK_ROWS <= HD_QUANTIZED_ROWS, "a tile fits what others lay out for it");
 
 static hd_cpu_quantized_factor factor_of(const hd_operation *operation, int8_t role)
 {
@@ -240,22 +240,16 @@ void hd_cpu_quantized_store(const hd_cpu_quantized_product *product, void *const
         return;
     }
     /* Lines of a tile that is turned around: the columns are output channels then. */
-    uint8_t lines[LINES * HD_INTEGER_COLUMNS];
-    for (int64_t first = 0; first < rows; first += LINES) {
-        const int64_t left = rows - first;
-        const int64_t here = left < LINES ? left : LINES;
-        for (int64_t r = first; r < first + here; r++) {
-            if (product->a_scale.is_each) {
-                set_scales(&self, product, buffers, row + r, column, columns);
-            }
-            self.rows->requantize(sums + r * HD_INTEGER_COLUMNS, self.bias, self.scales, columns,
-                                  self.low, self.high, self.zero,
-                                  column_step == 1 ? y + r * row_step
-                                                   : lines + (r - first) * HD_INTEGER_COLUMNS);
+    uint8_t lines[HD_QUANTIZED_ROWS * HD_INTEGER_COLUMNS];
+    for (int64_t r = 0; r < rows; r++) {
+        if (product->a_scale.is_each) {
+            set_scales(&self, product, buffers, row + r, column, columns);
         }
-        if (column_step != 1) {
-            hd_cpu_transpose_bytes(y + first, column_step, lines, HD_INTEGER_COLUMNS, here,
-                                   columns);
-        }
+        self.rows->requantize(sums + r * HD_INTEGER_COLUMNS, self.bias, self.scales, columns,
+                              self.low, self.high, self.zero,
+                              column_step == 1 ? y + r * row_step : lines + r * HD_INTEGER_COLUMNS);
+    }
+    if (column_step != 1) {
+        hd_cpu_transpose_bytes(y, column_step, lines, HD_INTEGER_COLUMNS, rows, columns);
     }
 }

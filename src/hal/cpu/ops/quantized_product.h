@@ -9,6 +9,8 @@
 #include "hal/cpu/kernel.h"
 #include "operation/quantized.h"
 
+enum { HD_QUANTIZED_ROWS = 64 }; /* of a tile, at most */
+
 /* Where a scale or zero point lies: which buffer, and whether each row or column has its own. */
 typedef struct hd_cpu_quantized_factor {
     int buffer; /* -1: there is none */
@@ -20,7 +22,7 @@ typedef struct hd_cpu_quantized_product {
     hd_dtype a, b, y;
     hd_cpu_quantized_factor a_scale, a_zero, b_scale, b_zero, y_scale, y_zero, bias;
     int64_t columns, depth; /* of one product */
-    int64_t block;          /* rows of a tile */
+    int64_t block;          /* rows of a tile, at most HD_QUANTIZED_ROWS */
     size_t row_bytes;       /* of a packed row of the left factor */
     const uint8_t *packed;  /* the right factor's panels, where it is a constant; else NULL */
     int64_t packed_step;    /* bytes from one product's panels to the next one's (groups) */
