@@ -350,9 +350,13 @@ static void check_matmul(const product_case *p)
     uint8_t *a_zero = bytes(p->rows, 3), *b_zero = bytes(p->columns, 4);
     int32_t *y = take((size_t)(rows * p->columns) * 4);
     uint8_t *scaled = take((size_t)(rows * p->columns));
-    float *b_scale = take((size_t)p->columns * 4), a_scale = 0.02f, y_scale = 0.9f;
+    float *b_scale = take((size_t)p->columns * 4), *a_scale = take((size_t)p->rows * 4);
+    const float y_scale = 0.9f;
     const uint8_t y_zero = 17;
     operation_fill_floats(b_scale, p->columns, 6);
+    for (int64_t row = 0; row < p->rows; row++) {
+        a_scale[row] = 0.02f + 0.003f * (float)(row % 7);
+    }
     for (int64_t i = 0; i < rows * p->columns; i++) {
         const int64_t row = i / p->columns, column = i % p->columns;
         const int32_t za = value_of(p->a, a_zero, p->a_each ? row % p->rows : 0);
@@ -362,7 +366,8 @@ static void check_matmul(const product_case *p)
             y[i] += (value_of(p->a, a, row * p->depth + k) - za) *
                     (value_of(p->b, b, k * p->columns + column) - zb);
         }
-        const float scale = a_scale * b_scale[p->b_each ? column : 0] / y_scale;
+        const float scale =
+            a_scale[p->a_each ? row % p->rows : 0] * b_scale[p->b_each ? column : 0] / y_scale;
         scaled[i] = (uint8_t)(rounded((float)y[i] * scale, -17.0f, 238.0f) + 17.0f);
     }
     hd_tensor za =
@@ -384,8 +389,10 @@ static void check_matmul(const product_case *p)
     expect(&test, &expected);
     test = (operation_case){.type = "QLinearMatMul",
                             .input_count = 8,
-                            .inputs = {test.inputs[0], OPERATION_SCALAR(HD_FLOAT32, &a_scale), za,
-                                       test.inputs[1],
+                            .inputs = {test.inputs[0],
+                                       p->a_each ? OPERATION_TENSOR(HD_FLOAT32, a_scale, p->rows)
+                                                 : OPERATION_SCALAR(HD_FLOAT32, a_scale),
+                                       za, test.inputs[1],
                                        p->b_each ? OPERATION_TENSOR(HD_FLOAT32, b_scale, p->columns)
                                                  : OPERATION_SCALAR(HD_FLOAT32, b_scale),
                                        zb, OPERATION_SCALAR(HD_FLOAT32, &y_scale),
@@ -396,7 +403,7 @@ static void check_matmul(const product_case *p)
     if (packed != NULL) {
         hd_cpu_packed_destroy(&packed);
     }
-    void *const all[] = {a, b, a_zero, b_zero, y, scaled, b_scale};
+    void *const all[] = {a, b, a_zero, b_zero, y, scaled, b_scale, a_scale};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         hd_free(all[i]);
     }

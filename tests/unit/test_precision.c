@@ -161,6 +161,23 @@ static hd_graph *make_branch(void)
     return graph;
 }
 
+/* Sums of scaled rows; `shows`: what is summed is an output, too, and so stays float32. */
+static hd_graph *make_sums(bool shows)
+{
+    hd_graph *graph = make_graph();
+    hd_block *root = graph->root;
+    hd_value x = block_input(graph, root, "x", HD_FLOAT32);
+    hd_value linear = add_linear(graph, x, WIDTH, WIDTH, 61);
+    hd_value scaled =
+        NODE(graph, root, "Mul", linear, block_floats(graph, 0, (float[]){0.333333f}));
+    hd_value sum = NODE(graph, root, "CumSum", scaled, block_ints(graph, 0, (int64_t[]){0}));
+    block_output(graph, root, "y", sum);
+    if (shows) {
+        block_output(graph, root, "scaled", scaled);
+    }
+    return graph;
+}
+
 static hd_tensor rows_tensor(int64_t rows, float *data)
 {
     return (hd_tensor){.dtype = HD_FLOAT32,
@@ -274,6 +291,32 @@ static void a_row_alone_has_the_bits_that_it_has_among_others(void **state)
     hd_device_destroy(&device);
 }
 
+/* On a device that sums halves; CUDA's sums take float32, so that what they read stays that. */
+static void what_only_steps_see_is_kept_as_halves(void **state)
+{
+    (void)state;
+    hd_device *device = open_in(HD_PRECISION_FLOAT16);
+    if (device == NULL || strcmp(test_device_name(), "sim") != 0) {
+        hd_device_destroy(&device);
+        skip();
+    }
+    float data[ROWS * WIDTH];
+    fill(data, ROWS * WIDTH, 5, 1);
+    hd_tensor input = rows_tensor(ROWS, data), hidden, shown[2];
+    hd_model *model = block_model(device, make_sums(false), 0);
+    hd_model *other = block_model(device, make_sums(true), 0);
+    block_run(model, &input, 1, &hidden, 1);
+    block_run(other, &input, 1, shown, 2);
+    assert_memory_not_equal(hidden.data, shown[0].data, hidden.size);
+    assert_true(difference(&hidden, &shown[0]) < 1e-2f);
+    hd_tensor_release(&hidden);
+    hd_tensor_release(&shown[0]);
+    hd_tensor_release(&shown[1]);
+    hd_model_destroy(&model);
+    hd_model_destroy(&other);
+    hd_device_destroy(&device);
+}
+
 typedef struct worker {
     hd_model *model;
     const hd_tensor *input;
@@ -343,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(float16_is_near),
         cmocka_unit_test(bfloat16_is_near),
+        cmocka_unit_test(what_only_steps_see_is_kept_as_halves),
         cmocka_unit_test(a_row_alone_has_the_bits_that_it_has_among_others),
         cmocka_unit_test(all_threads_get_the_same_bits),
         cmocka_unit_test(what_a_device_lacks_is_refused),

@@ -113,11 +113,17 @@ static hd_status make_kernel(hd_unit *unit, const hd_operation *operation, hd_re
             untagged.inputs[i].packed = &packed[i];
         }
     }
-    if (!hd_sim_has_halves(unit, operation)) {
-        return hd_cpu_compile_operation(&untagged, region, kernel, error);
+    bool has_halves = hd_sim_has_halves(unit, operation);
+    if (has_halves) {
+        hd_sim_widen(&untagged);
     }
-    hd_sim_widen(&untagged);
-    hd_status status = hd_cpu_compile_operation(&untagged, region, kernel, error);
+    hd_status status = hd_sim_check_halves(unit, operation, &untagged, error);
+    if (status == HD_OK) {
+        status = hd_cpu_compile_operation(&untagged, region, kernel, error);
+    }
+    if (!has_halves) {
+        return status;
+    }
     size_t extents = is_dynamic(operation) ? operation->output_count : 0;
     return status == HD_OK ? hd_sim_wrap_halves(operation, extents, region, kernel, error) : status;
 }

@@ -97,6 +97,32 @@ void hd_sim_widen(hd_operation *operation)
     }
 }
 
+/* What half_use asked for is so: a device that has no other kernels could not do with less. */
+static bool is_as_asked(const hd_unit *unit, const hd_operation *operation,
+                        const hd_operation *widened)
+{
+    hd_half_use use = hd_sim_half_use(unit, widened);
+    size_t inputs = operation->input_count, count = inputs + operation->output_count;
+    uint64_t halves = 0;
+    for (size_t i = 0; i < count && i < OPERANDS_MAX; i++) {
+        const hd_operand *operand =
+            i < inputs ? &operation->inputs[i] : &operation->outputs[i - inputs];
+        halves |= is_half(operand->dtype) ? UINT64_C(1) << i : 0;
+    }
+    return (halves & ~use.may) == 0 && (use.must & ~halves) == 0 &&
+           (!use.alike || halves == 0 || halves == use.may);
+}
+
+hd_status hd_sim_check_halves(const hd_unit *unit, const hd_operation *operation,
+                              const hd_operation *widened, hd_error *error)
+{
+    return unit->half == HD_DTYPE_NONE || converts(operation) ||
+                   is_as_asked(unit, operation, widened)
+               ? HD_OK
+               : hd_operation_fail(operation, error, HD_INTERNAL,
+                                   "its halves are not those that the device asked for");
+}
+
 hd_status hd_sim_wrap_halves(const hd_operation *operation, size_t extents, hd_region *region,
                              hd_kernel *kernel, hd_error *error)
 {

@@ -51,6 +51,9 @@ uint32_t hd_sim_random(uint32_t limit);
 /* Halves (half.c). The operation has some that stand for float32; has them be that. */
 bool hd_sim_has_halves(const hd_unit *unit, const hd_operation *operation);
 void hd_sim_widen(hd_operation *operation);
+/* HD_INTERNAL: the operation's halves are not those that hd_sim_half_use says of the widened one. */
+HD_MUST_CHECK hd_status hd_sim_check_halves(const hd_unit *unit, const hd_operation *operation,
+                                            const hd_operation *widened, hd_error *error);
 /* Has a kernel of the widened operation take the operation's halves; `extents`: buffers behind its operands'.
  * HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_sim_wrap_halves(const hd_operation *operation, size_t extents,
