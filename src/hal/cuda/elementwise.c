@@ -274,6 +274,6 @@ const hd_cuda_operator hd_cuda_operators_elementwise[] = {
                         ROW(MUL) ROW(NEG) ROW(NOT) ROW(OR) ROW(PRELU) ROW(POW) ROW(RECIPROCAL)
                             ROW(RELU) ROW(ROUND) ROW(SELU) ROW(SHRINK) ROW(SIGMOID) ROW(SIGN)
                                 ROW(SIN) ROW(SINH) ROW(SOFTPLUS) ROW(SOFTSIGN) ROW(SQRT) ROW(SUB)
-                                    ROW(SUM) ROW(SWISH) ROW(TAN) ROW(TANH) ROW(THRESHOLDED_RELU)
-                                        ROW(WHERE) ROW(XOR)
+                                    ROW(SUM) ROW(SWI_GLU) ROW(SWISH) ROW(TAN) ROW(TANH)
+                                        ROW(THRESHOLDED_RELU) ROW(WHERE) ROW(XOR)
                                             ROW(HEDDLE_ELEMENTWISE){HD_OP_NONE, NULL, NULL}};

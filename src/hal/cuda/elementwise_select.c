@@ -327,26 +327,26 @@ static value select_relu(const selection *s)
                                                 operand(s, 0), constant(s, s->dtype, 0.0));
 }
 
+/* SwiGLU: the gate's swish, times what it lets through. */
 static value select_activation(const selection *s)
 {
-    switch (s->operation->id) {
-    case HD_OP_LEAKY_RELU:
-        return emit_parametric(s, HD_CUDA_LEAKY, attribute(s, "alpha", 0.01f), 0.0f);
-    case HD_OP_ELU:
-        return emit_parametric(s, HD_CUDA_ELU, attribute(s, "alpha", 1.0f), 0.0f);
-    case HD_OP_CELU:
-        return emit_parametric(s, HD_CUDA_CELU, attribute(s, "alpha", 1.0f), 0.0f);
-    case HD_OP_SELU:
-        return emit_parametric(s, HD_CUDA_SELU, attribute(s, "alpha", 1.67326319217681884765625f),
-                               attribute(s, "gamma", 1.05070102214813232421875f));
-    case HD_OP_HARD_SIGMOID:
-        return emit_parametric(s, HD_CUDA_HARD_SIGMOID_OF, attribute(s, "alpha", 0.2f),
-                               attribute(s, "beta", 0.5f));
-    case HD_OP_HARD_SWISH:
-        return emit_parametric(s, HD_CUDA_HARD_SWISH_OF, 1.0f / 6.0f, 0.5f);
-    default:
-        return emit_parametric(s, HD_CUDA_SWISH, attribute(s, "alpha", 1.0f), 0.0f);
-    }
+    static const struct {
+        hd_cuda_function_code code;
+        float alpha, beta;
+    } rows[HD_OP_COUNT] = {
+        [HD_OP_LEAKY_RELU] = {HD_CUDA_LEAKY, 0.01f, 0.0f},
+        [HD_OP_ELU] = {HD_CUDA_ELU, 1.0f, 0.0f},
+        [HD_OP_CELU] = {HD_CUDA_CELU, 1.0f, 0.0f},
+        [HD_OP_SELU] = {HD_CUDA_SELU, 1.67326319217681884765625f, 1.05070102214813232421875f},
+        [HD_OP_HARD_SIGMOID] = {HD_CUDA_HARD_SIGMOID_OF, 0.2f, 0.5f},
+        [HD_OP_HARD_SWISH] = {HD_CUDA_HARD_SWISH_OF, 1.0f / 6.0f, 0.5f},
+        [HD_OP_SWISH] = {HD_CUDA_SWISH, 1.0f, 0.0f},
+        [HD_OP_SWI_GLU] = {HD_CUDA_SWISH, 1.0f, 0.0f}};
+    hd_operator_id id = s->operation->id;
+    value v = emit_parametric(s, rows[id].code, attribute(s, "alpha", rows[id].alpha),
+                              attribute(s, id == HD_OP_SELU ? "gamma" : "beta", rows[id].beta));
+    return id == HD_OP_SWI_GLU ? emit_two(s, HD_CUDA_NUMBER_MULTIPLY, s->dtype, v, operand(s, 1))
+                               : v;
 }
 
 static value select_thresholded_relu(const selection *s)
@@ -354,9 +354,8 @@ static value select_thresholded_relu(const selection *s)
     if (s->dtype != HD_FLOAT32) {
         return NO_VALUE;
     }
-    value alpha = number(s, (double)attribute(s, "alpha", 1.0f));
-    value condition = emit_two(s, HD_CUDA_NUMBER_LESS, HD_BOOL, alpha, operand(s, 0));
-    return emit_where(s, condition, operand(s, 0), number(s, 0.0));
+    value alpha = number(s, (double)attribute(s, "alpha", 1.0f)), x = operand(s, 0);
+    return emit_where(s, emit_two(s, HD_CUDA_NUMBER_LESS, HD_BOOL, alpha, x), x, number(s, 0.0));
 }
 
 static value select_softsign(const selection *s)
@@ -495,6 +494,7 @@ static value (*const specials[HD_OP_COUNT])(const selection *s) = {
     [HD_OP_HARD_SIGMOID] = select_activation,
     [HD_OP_HARD_SWISH] = select_activation,
     [HD_OP_SWISH] = select_activation,
+    [HD_OP_SWI_GLU] = select_activation,
     [HD_OP_THRESHOLDED_RELU] = select_thresholded_relu,
     [HD_OP_SOFTSIGN] = select_softsign,
     [HD_OP_SHRINK] = select_shrink,

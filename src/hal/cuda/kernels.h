@@ -8,12 +8,15 @@
     X(attention_half, 0, true)                                                                     \
     X(convolution_float32, 0, false)                                                               \
     X(elementwise, 0, true)                                                                        \
+    X(making, 0, false)                                                                            \
     X(movement, 0, false)                                                                          \
     X(product_float32, 0, false)                                                                   \
     X(product_half, 90, true)                                                                      \
+    X(quantization, 0, false)                                                                      \
     X(reduction, 0, false)                                                                         \
     X(rows_float32, 0, false)                                                                      \
     X(rows_half, 0, true)                                                                          \
+    X(scatter, 0, false)                                                                           \
     X(spatial, 0, false)
 
 /* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
@@ -64,6 +67,19 @@
     X(convolution_float32, convolution_plain, false, 80)                                           \
     X(elementwise, elementwise_narrow, false, 80)                                                  \
     X(elementwise, elementwise_wide, false, 80)                                                    \
+    X(making, fill_1, false, 80)                                                                   \
+    X(making, fill_2, false, 80)                                                                   \
+    X(making, fill_4, false, 80)                                                                   \
+    X(making, fill_8, false, 80)                                                                   \
+    X(making, one_hot_1, false, 80)                                                                \
+    X(making, one_hot_2, false, 80)                                                                \
+    X(making, one_hot_4, false, 80)                                                                \
+    X(making, one_hot_8, false, 80)                                                                \
+    X(making, range_float32, false, 80)                                                            \
+    X(making, range_float64, false, 80)                                                            \
+    X(making, range_int16, false, 80)                                                              \
+    X(making, range_int32, false, 80)                                                              \
+    X(making, range_int64, false, 80)                                                              \
     X(movement, copy_1, false, 80)                                                                 \
     X(movement, copy_2, false, 80)                                                                 \
     X(movement, copy_4, false, 80)                                                                 \
@@ -115,6 +131,10 @@
     X(product_half, product_bfloat16_1x64, true, 90)                                               \
     X(product_half, product_bfloat16_2x64, true, 90)                                               \
     X(product_half, product_bfloat16_2x128, true, 90)                                              \
+    X(quantization, quantize, false, 80)                                                           \
+    X(quantization, dequantize, false, 80)                                                         \
+    X(quantization, dynamic_range, false, 80)                                                      \
+    X(quantization, dynamic_quantize, false, 80)                                                   \
     X(reduction, reduce_float32, false, 80)                                                        \
     X(reduction, reduce_int32, false, 80)                                                          \
     X(reduction, reduce_int64, false, 80)                                                          \
@@ -122,6 +142,8 @@
     X(reduction, arg_int32, false, 80)                                                             \
     X(reduction, arg_int64, false, 80)                                                             \
     X(reduction, softmax_any_axis, false, 80)                                                      \
+    X(reduction, hardmax, false, 80)                                                               \
+    X(reduction, normalize, false, 80)                                                             \
     X(reduction, group_norm, false, 80)                                                            \
     X(reduction, batch_norm, false, 80)                                                            \
     X(reduction, lrn, false, 80)                                                                   \
@@ -156,6 +178,31 @@
     X(rows_half, layer_norm_half_4096, false, 80)                                                  \
     X(rows_half, layer_norm_half_32768, false, 80)                                                 \
     X(rows_half, layer_norm_half_any, false, 80)                                                   \
+    X(scatter, gather_points_1, false, 80)                                                         \
+    X(scatter, gather_points_2, false, 80)                                                         \
+    X(scatter, gather_points_4, false, 80)                                                         \
+    X(scatter, gather_points_8, false, 80)                                                         \
+    X(scatter, gather_points_16, false, 80)                                                        \
+    X(scatter, scatter_1, false, 80)                                                               \
+    X(scatter, scatter_2, false, 80)                                                               \
+    X(scatter, scatter_4, false, 80)                                                               \
+    X(scatter, scatter_8, false, 80)                                                               \
+    X(scatter, scatter_16, false, 80)                                                              \
+    X(scatter, cache_update_1, false, 80)                                                          \
+    X(scatter, cache_update_2, false, 80)                                                          \
+    X(scatter, cache_update_4, false, 80)                                                          \
+    X(scatter, cache_update_8, false, 80)                                                          \
+    X(scatter, cache_update_16, false, 80)                                                         \
+    X(scatter, reverse_1, false, 80)                                                               \
+    X(scatter, reverse_2, false, 80)                                                               \
+    X(scatter, reverse_4, false, 80)                                                               \
+    X(scatter, reverse_8, false, 80)                                                               \
+    X(scatter, reverse_16, false, 80)                                                              \
+    X(scatter, scatter_clear, false, 80)                                                           \
+    X(scatter, scatter_places, false, 80)                                                          \
+    X(scatter, scatter_float32, false, 80)                                                         \
+    X(scatter, scatter_int32, false, 80)                                                           \
+    X(scatter, scatter_int64, false, 80)                                                           \
     X(spatial, pool_first, false, 80)                                                              \
     X(spatial, pool_last, false, 80)                                                               \
     X(spatial, pool_last_by_four, false, 80)                                                       \

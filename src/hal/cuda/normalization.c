@@ -1,4 +1,4 @@
-/* Normalizations over groups of channels and by given statistics, LRN, and running sums. */
+/* Normalizations over groups of channels and by given statistics, LRN, running sums and products. */
 #include "hal/cuda/kernels/reduction.h"
 #include "hal/cuda/step.h"
 
@@ -168,6 +168,7 @@ static hd_status compile_cum_sum(hd_cuda_compilation *compilation)
     hd_cuda_cum_sum p = {.lanes = (unsigned)lanes,
                          .inner = hd_cuda_divisor_of((unsigned)inner),
                          .dim = (int)shape->dims[axis],
+                         .is_product = operation->id == HD_OP_CUM_PROD,
                          .is_exclusive = hd_operation_int(operation, "exclusive", 0) != 0,
                          .is_reverse = hd_operation_int(operation, "reverse", 0) != 0};
     const hd_cuda_pointer pointers[] = {{0, offsetof(hd_cuda_cum_sum, x), 0},
@@ -181,5 +182,6 @@ const hd_cuda_operator hd_cuda_operators_normalization[] = {
     {HD_OP_GROUP_NORMALIZATION, supports_group_norm, compile_group_norm},
     {HD_OP_BATCH_NORMALIZATION, supports_batch_norm, compile_batch_norm},
     {HD_OP_LRN, supports_lrn, compile_lrn},
+    {HD_OP_CUM_PROD, supports_cum_sum, compile_cum_sum},
     {HD_OP_CUM_SUM, supports_cum_sum, compile_cum_sum},
     {HD_OP_NONE, NULL, NULL}};

@@ -1,4 +1,4 @@
-/* Reductions over any axes, ArgMax and ArgMin, softmax along other axes than the last, pooling over whole images. */
+/* Reductions over any axes, ArgMax and ArgMin, softmax along other axes than the last and its like, pooling over whole images. */
 #include "hal/cuda/kernels/reduction.h"
 
 #include "hal/cuda/step.h"
@@ -79,9 +79,10 @@ static bool find_function(hd_dtype dtype, hd_cuda_function of_float32, hd_cuda_f
 
 /* --- Reduce… */
 
-static int kind_of(hd_operator_id id)
+static int kind_of(const hd_operation *operation)
 {
-    switch (id) {
+    int64_t power;
+    switch (operation->id) {
     case HD_OP_REDUCE_SUM:
         return HD_CUDA_REDUCE_SUM;
     case HD_OP_REDUCE_MAX:
@@ -101,6 +102,9 @@ static int kind_of(hd_operator_id id)
         return HD_CUDA_REDUCE_LOG_SUM_EXP;
     case HD_OP_REDUCE_SUM_SQUARE:
         return HD_CUDA_REDUCE_SUM_SQUARE;
+    case HD_OP_GLOBAL_LP_POOL:
+        power = hd_operation_int(operation, "p", 2);
+        return power == 1 ? HD_CUDA_REDUCE_L1 : power == 2 ? HD_CUDA_REDUCE_L2 : HD_CUDA_REDUCE_LP;
     default:
         return HD_CUDA_REDUCE_MEAN;
     }
@@ -112,6 +116,7 @@ static bool read_axes(const hd_operation *operation, bool folds[HD_MAX_RANK])
     const uint32_t rank = operation->inputs[0].shape.rank;
     switch (operation->id) {
     case HD_OP_GLOBAL_AVERAGE_POOL:
+    case HD_OP_GLOBAL_LP_POOL:
     case HD_OP_GLOBAL_MAX_POOL:
         for (uint32_t i = 0; i < rank; i++) {
             folds[i] = i >= 2;
@@ -132,9 +137,10 @@ static bool make_reduce(const hd_operation *operation, hd_cuda_reduce *p,
 {
     bool folds[HD_MAX_RANK] = {false};
     const hd_operand *x = &operation->inputs[0];
-    *p = (hd_cuda_reduce){.kind = kind_of(operation->id)};
+    *p = (hd_cuda_reduce){.kind = kind_of(operation),
+                          .power = (float)hd_operation_int(operation, "p", 2)};
     bool is_of_floats = p->kind == HD_CUDA_REDUCE_L2 || p->kind == HD_CUDA_REDUCE_LOG_SUM ||
-                        p->kind == HD_CUDA_REDUCE_LOG_SUM_EXP;
+                        p->kind == HD_CUDA_REDUCE_LOG_SUM_EXP || p->kind == HD_CUDA_REDUCE_LP;
     return find_function(x->dtype, HD_CUDA_reduce_float32, HD_CUDA_reduce_int32,
                          HD_CUDA_reduce_int64, function) &&
            (x->dtype == HD_FLOAT32 || !is_of_floats) && read_axes(operation, folds) &&
@@ -227,13 +233,77 @@ static hd_status compile_softmax(hd_cuda_compilation *compilation)
                         offsetof(hd_cuda_softmax, y));
 }
 
+/* --- Hardmax, LpNormalization, MeanVarianceNormalization */
+
+/* What MeanVarianceNormalization folds. */
+static void read_moments(const hd_operation *operation, bool folds[HD_MAX_RANK])
+{
+    size_t count;
+    const int64_t *axes = hd_operation_ints(operation, "axes", &count);
+    const uint32_t rank = operation->inputs[0].shape.rank;
+    for (uint32_t i = 0; i < rank; i++) {
+        folds[i] = axes == NULL && i != 1 && i < 4;
+    }
+    for (size_t i = 0; axes != NULL && i < count; i++) {
+        int64_t axis = axes[i];
+        hd_axis_normalize(&axis, rank);
+        folds[axis] = true;
+    }
+}
+
+static bool make_normalize(const hd_operation *operation, hd_cuda_normalize *p)
+{
+    const hd_shape *shape = &operation->inputs[0].shape;
+    hd_axis_split split;
+    bool folds[HD_MAX_RANK] = {false};
+    *p = (hd_cuda_normalize){.kind = HD_CUDA_HARDMAX};
+    if (operation->inputs[0].dtype != HD_FLOAT32) {
+        return false;
+    }
+    if (operation->id == HD_OP_HARDMAX) {
+        return hd_axis_split_softmax(operation, &split) && make_axis_fold(&split, &p->fold);
+    }
+    if (operation->id == HD_OP_MEAN_VARIANCE_NORMALIZATION) {
+        p->kind = HD_CUDA_MEAN_VARIANCE;
+        read_moments(operation, folds);
+        return make_fold(shape, folds, &p->fold);
+    }
+    int64_t axis = hd_operation_int(operation, "axis", -1);
+    p->kind = hd_operation_int(operation, "p", 2) == 2 ? HD_CUDA_NORM_L2 : HD_CUDA_NORM_L1;
+    if (!hd_axis_normalize(&axis, shape->rank)) {
+        return false;
+    }
+    folds[axis] = true;
+    return make_fold(shape, folds, &p->fold);
+}
+
+static bool supports_normalize(const hd_cuda_unit *unit, const hd_operation *operation)
+{
+    (void)unit;
+    hd_cuda_normalize p;
+    return make_normalize(operation, &p);
+}
+
+static hd_status compile_normalize(hd_cuda_compilation *compilation)
+{
+    hd_cuda_normalize p;
+    return !make_normalize(compilation->operation, &p)
+               ? HD_INTERNAL
+               : launch(compilation,
+                        p.kind == HD_CUDA_HARDMAX ? HD_CUDA_hardmax : HD_CUDA_normalize, &p.fold,
+                        &p, sizeof p, offsetof(hd_cuda_normalize, y));
+}
+
 #define ROW(id) {HD_OP_##id, supports_reduce, compile_reduce},
 const hd_cuda_operator hd_cuda_operators_reduction[] = {
     ROW(REDUCE_L1) ROW(REDUCE_L2) ROW(REDUCE_LOG_SUM) ROW(REDUCE_LOG_SUM_EXP) ROW(REDUCE_MAX)
         ROW(REDUCE_MEAN) ROW(REDUCE_MIN) ROW(REDUCE_PROD) ROW(REDUCE_SUM) ROW(REDUCE_SUM_SQUARE)
-            ROW(GLOBAL_AVERAGE_POOL) ROW(GLOBAL_MAX_POOL)
+            ROW(GLOBAL_AVERAGE_POOL) ROW(GLOBAL_LP_POOL) ROW(GLOBAL_MAX_POOL)
                 ROW(HEDDLE_GLOBAL_AVERAGE_POOL){HD_OP_ARG_MAX, supports_arg, compile_arg},
     {HD_OP_ARG_MIN, supports_arg, compile_arg},
     {HD_OP_SOFTMAX, supports_softmax, compile_softmax},
     {HD_OP_LOG_SOFTMAX, supports_softmax, compile_softmax},
+    {HD_OP_HARDMAX, supports_normalize, compile_normalize},
+    {HD_OP_LP_NORMALIZATION, supports_normalize, compile_normalize},
+    {HD_OP_MEAN_VARIANCE_NORMALIZATION, supports_normalize, compile_normalize},
     {HD_OP_NONE, NULL, NULL}};

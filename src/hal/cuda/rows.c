@@ -1,4 +1,4 @@
-/* Softmax, LogSoftmax and layer normalization over the last axis. */
+/* Softmax and LogSoftmax over the last axis, layer and RMS normalization. */
 #include "hal/cuda/kernels/rows.h"
 
 #include "hal/cuda/step.h"
@@ -87,15 +87,29 @@ static hd_status compile_softmax(hd_cuda_compilation *compilation)
     return launch(compilation, &p, true, pointers, 2);
 }
 
-/* Elements that an operator normalizes together: those from its axis on. */
+/* Dimensions that an operator normalizes together: those from its axis on; 0 of a scalar. */
+static uint32_t normalized_rank(const hd_operation *operation)
+{
+    const uint32_t rank = operation->inputs[0].shape.rank;
+    int64_t axis =
+        operation->id == HD_OP_HEDDLE_LAYER_NORM ? -1 : hd_operation_int(operation, "axis", -1);
+    return hd_axis_normalize(&axis, rank) ? rank - (uint32_t)axis : 0;
+}
+
+/* Their elements; -1 of a scalar. */
 static int64_t normalized(const hd_operation *operation)
 {
     const hd_shape *shape = &operation->inputs[0].shape;
-    int64_t axis =
-        operation->id == HD_OP_LAYER_NORMALIZATION ? hd_operation_int(operation, "axis", -1) : -1;
-    return hd_axis_normalize(&axis, shape->rank)
-               ? hd_shape_count_range(shape, (uint32_t)axis, shape->rank)
-               : -1;
+    const uint32_t behind = normalized_rank(operation);
+    return behind == 0 ? -1 : hd_shape_count_range(shape, shape->rank - behind, shape->rank);
+}
+
+/* An element a normalized one, the same for all rows. */
+static bool is_row(const hd_operation *operation, const hd_shape *shape, int64_t length)
+{
+    const uint32_t behind = normalized_rank(operation);
+    return hd_shape_count(shape) == length &&
+           (shape->rank <= behind || hd_shape_count_range(shape, 0, shape->rank - behind) == 1);
 }
 
 static bool supports_layer_norm(const hd_cuda_unit *unit, const hd_operation *operation)
@@ -107,8 +121,9 @@ static bool supports_layer_norm(const hd_cuda_unit *unit, const hd_operation *op
         const hd_operand *input = &operation->inputs[i];
         fits = input->dtype == HD_DTYPE_NONE ||
                ((input->dtype == HD_FLOAT32 || (is_number(unit, input) && i % 3 == 0)) &&
-                (i == 0 || i == 3 || hd_shape_count(&input->shape) == length));
+                (i == 0 || i == 3 || is_row(operation, &input->shape, length)));
     }
+    fits = fits && hd_operation_int(operation, "stash_type", 1) != HD_FLOAT64;
     bool fused = operation->id == HD_OP_HEDDLE_LAYER_NORM;
     for (size_t i = fused ? 2 : 1; i < operation->output_count; i++) {
         fits = fits && operation->outputs[i].dtype == HD_DTYPE_NONE;
@@ -123,6 +138,8 @@ static hd_status compile_layer_norm(hd_cuda_compilation *compilation)
     int64_t length = normalized(operation), count = hd_shape_count(&operation->inputs[0].shape);
     hd_cuda_rows p = {.rows = length == 0 ? 0 : (int)(count / length),
                       .length = (int)length,
+                      .kind = operation->id == HD_OP_RMS_NORMALIZATION ? HD_CUDA_RMS_NORM
+                                                                       : HD_CUDA_LAYER_NORM,
                       .epsilon = fused ? hd_fused_layer_norm_of(operation)->epsilon
                                        : hd_operation_float(operation, "epsilon", 1e-5f),
                       .x_kind = kind_of(&operation->inputs[0]),
@@ -163,5 +180,6 @@ const hd_cuda_operator hd_cuda_operators_rows[] = {
     {HD_OP_SOFTMAX, supports_softmax, compile_softmax},
     {HD_OP_LOG_SOFTMAX, supports_softmax, compile_softmax},
     {HD_OP_LAYER_NORMALIZATION, supports_layer_norm, compile_layer_norm},
+    {HD_OP_RMS_NORMALIZATION, supports_layer_norm, compile_layer_norm},
     {HD_OP_HEDDLE_LAYER_NORM, supports_layer_norm, compile_layer_norm},
     {HD_OP_NONE, NULL, NULL}};

@@ -65,11 +65,14 @@ typedef struct hd_cuda_operator {
     X(copy, hd_cuda_no_half_use)                                                                   \
     X(elementwise, hd_cuda_elementwise_half_use)                                                   \
     X(indexing, hd_cuda_move_half_use)                                                             \
+    X(making, hd_cuda_no_half_use)                                                                 \
     X(movement, hd_cuda_move_half_use)                                                             \
     X(normalization, hd_cuda_no_half_use)                                                          \
     X(product, hd_cuda_product_half_use)                                                           \
+    X(quantization, hd_cuda_no_half_use)                                                           \
     X(reduction, hd_cuda_no_half_use)                                                              \
     X(rows, hd_cuda_rows_half_use)                                                                 \
+    X(scatter, hd_cuda_scatter_half_use)                                                           \
     X(spatial, hd_cuda_no_half_use)
 
 #define HD_CUDA_FAMILY_DECLARE_(family, use)                                                       \
@@ -88,6 +91,8 @@ hd_half_use hd_cuda_move_half_use(const hd_operation *operation);
 hd_half_use hd_cuda_product_half_use(const hd_operation *operation);
 /* Rows and what is made of them, scale and bias not. */
 hd_half_use hd_cuda_rows_half_use(const hd_operation *operation);
+/* As what is moved, unless updates are folded. */
+hd_half_use hd_cuda_scatter_half_use(const hd_operation *operation);
 
 /* Appends a launch whose parameters and pointers are copied; the caller may still set its cluster. NULL: no memory. */
 hd_cuda_launch *hd_cuda_add_launch(hd_cuda_compilation *compilation, hd_cuda_function function,

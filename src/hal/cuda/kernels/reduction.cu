@@ -1,9 +1,10 @@
-/* Reductions over any axes, ArgMax and ArgMin, softmax along any axis, normalizations over groups and channels, running sums.
+/* Reductions over any axes, ArgMax and ArgMin, softmax and its like along any axis, normalizations over groups and channels, running
+ * sums and products.
  *
  * BITS: a result is folded by `lanes` threads, which follow from the number of its elements and from whether its neighbours are
  * results, never from how many results there are. A thread folds each lanes-th element into four values in turn, in ascending
  * order, joins these in ascending order, and the threads are joined by halving. Group norms have HD_CUDA_NORM_BLOCK threads a
- * group, running sums one thread, which adds in the order of the axis.
+ * group, running sums and products one thread, which goes in the order of the axis.
  * Thread-safety: any number of launches at once. */
 #include "reduction.h"
 
@@ -171,11 +172,13 @@ template <> __device__ __forceinline__ float highest<float>()
     return __builtin_huge_valf();
 }
 
-__device__ __forceinline__ float finish(int kind, float v, unsigned folded)
+__device__ __forceinline__ float finish(const hd_cuda_reduce &p, float v)
 {
-    switch (kind) {
+    switch (p.kind) {
     case HD_CUDA_REDUCE_MEAN:
-        return __fdiv_rn(v, static_cast<float>(folded));
+        return __fdiv_rn(v, static_cast<float>(p.fold.folded));
+    case HD_CUDA_REDUCE_LP:
+        return powf(v, __fdiv_rn(1.0f, p.power));
     case HD_CUDA_REDUCE_L2:
         return __fsqrt_rn(v);
     case HD_CUDA_REDUCE_LOG_SUM:
@@ -185,9 +188,15 @@ __device__ __forceinline__ float finish(int kind, float v, unsigned folded)
     }
 }
 
-__device__ __forceinline__ long long finish(int kind, long long v, unsigned folded)
+__device__ __forceinline__ long long finish(const hd_cuda_reduce &p, long long v)
 {
-    return kind == HD_CUDA_REDUCE_MEAN ? v / static_cast<long long>(folded) : v;
+    return p.kind == HD_CUDA_REDUCE_MEAN ? v / static_cast<long long>(p.fold.folded) : v;
+}
+
+/* |x|^power: of floats only. */
+__device__ __forceinline__ float raised(float x, float power)
+{
+    return powf(fabsf(x), power);
 }
 
 /* exp of the distance from the largest: of floats only. */
@@ -223,6 +232,9 @@ template <class T> __device__ __forceinline__ void reduce(const hd_cuda_reduce &
     case HD_CUDA_REDUCE_SUM_SQUARE:
         v = fold<V>(p.fold, at, V(0), shared, [&](V a, int i, unsigned) { return add(a, multiply(static_cast<V>(x[i]), static_cast<V>(x[i]))); }, plus);
         break;
+    case HD_CUDA_REDUCE_LP:
+        v = fold<V>(p.fold, at, V(0), shared, [&](V a, int i, unsigned) { return add(a, static_cast<V>(raised(static_cast<float>(x[i]), p.power))); }, plus);
+        break;
     default:
         v = fold<V>(p.fold, at, V(0), shared, [&](V a, int i, unsigned) { return add(a, static_cast<V>(x[i])); }, plus);
     }
@@ -235,7 +247,7 @@ template <class T> __device__ __forceinline__ void reduce(const hd_cuda_reduce &
         }
     }
     if (at.is_inside && at.lane == 0) {
-        static_cast<T *>(p.y)[at.result] = static_cast<T>(finish(p.kind, v, p.fold.folded));
+        static_cast<T *>(p.y)[at.result] = static_cast<T>(finish(p, v));
     }
 }
 
@@ -279,10 +291,10 @@ template <class T> __device__ __forceinline__ void cum_sum(const hd_cuda_cum_sum
     }
     unsigned outer = hd_divide(lane, p.inner), inner = p.inner.by;
     int base = static_cast<int>(outer * inner * p.dim + (lane - outer * inner));
-    V sum = 0;
+    V sum = p.is_product ? 1 : 0;
     for (int i = 0; i < p.dim; i++) {
         int from = base + (p.is_reverse ? p.dim - 1 - i : i) * static_cast<int>(inner);
-        V next = add(sum, static_cast<V>(static_cast<const T *>(p.x)[from]));
+        const V v = static_cast<V>(static_cast<const T *>(p.x)[from]), next = p.is_product ? multiply(sum, v) : add(sum, v);
         static_cast<T *>(p.y)[from] = static_cast<T>(p.is_exclusive ? sum : next);
         sum = next;
     }
@@ -330,6 +342,47 @@ extern "C" __global__ void __launch_bounds__(1024) hd_softmax_any_axis(const __g
     for (unsigned i = at.lane; at.is_inside && i < p.fold.folded; i += p.fold.lanes) {
         int place = at.base + offset_of(p.fold, i);
         p.y[place] = p.is_log ? __fsub_rn(__fsub_rn(p.x[place], largest), factor) : __fmul_rn(power_of(p.x[place], largest), factor);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(1024) hd_hardmax(const __grid_constant__ hd_cuda_normalize p)
+{
+    __shared__ Best<float> shared[1024];
+    Place at(p.fold);
+    const hd_cuda_arg largest = {};
+    const Best<float> first = {p.x[at.base], 0};
+    auto better = [&](const Best<float> &a, const Best<float> &b) { return is_better(largest, b, a) ? b : a; };
+    Best<float> best = fold<Best<float>>(p.fold, at, first, shared, [&](Best<float> a, int i, unsigned index) { return better(a, Best<float>{p.x[i], index}); }, better);
+    for (unsigned i = at.lane; at.is_inside && i < p.fold.folded; i += p.fold.lanes) {
+        p.y[at.base + offset_of(p.fold, i)] = i == best.index ? 1.0f : 0.0f;
+    }
+}
+
+/* Sums in double precision: squares of floats pass neither end of it. */
+extern "C" __global__ void __launch_bounds__(1024) hd_normalize(const __grid_constant__ hd_cuda_normalize p)
+{
+    __shared__ double shared[1024];
+    Place at(p.fold);
+    auto plus = [](double a, double b) { return __dadd_rn(a, b); };
+    double mean = 0.0;
+    if (p.kind == HD_CUDA_MEAN_VARIANCE) {
+        mean = __ddiv_rn(fold<double>(p.fold, at, 0.0, shared, [&](double a, int i, unsigned) { return __dadd_rn(a, static_cast<double>(p.x[i])); }, plus), static_cast<double>(p.fold.folded));
+    }
+    double sum = fold<double>(p.fold, at, 0.0, shared, [&](double a, int i, unsigned) {
+        double v = __dsub_rn(static_cast<double>(p.x[i]), mean);
+        return __dadd_rn(a, p.kind == HD_CUDA_NORM_L1 ? fabs(v) : __dmul_rn(v, v));
+    }, plus);
+    /* as in MeanVarianceNormalization's definition */
+    const double deviation = __dadd_rn(__dsqrt_rn(__ddiv_rn(sum, static_cast<double>(p.fold.folded))), 1e-9);
+    const float norm = static_cast<float>(p.kind == HD_CUDA_NORM_L2 ? __dsqrt_rn(sum) : sum);
+    for (unsigned i = at.lane; at.is_inside && i < p.fold.folded; i += p.fold.lanes) {
+        const int place = at.base + offset_of(p.fold, i);
+        const float x = p.x[place];
+        if (p.kind == HD_CUDA_MEAN_VARIANCE) {
+            p.y[place] = static_cast<float>(__ddiv_rn(__dsub_rn(static_cast<double>(x), mean), deviation));
+        } else {
+            p.y[place] = norm == 0.0f ? 0.0f : __fdiv_rn(x, norm);
+        }
     }
 }
 

@@ -19,7 +19,8 @@ enum {
     HD_CUDA_REDUCE_L2,
     HD_CUDA_REDUCE_LOG_SUM,
     HD_CUDA_REDUCE_LOG_SUM_EXP,
-    HD_CUDA_REDUCE_SUM_SQUARE
+    HD_CUDA_REDUCE_SUM_SQUARE,
+    HD_CUDA_REDUCE_LP /* of floats: (sum of |x|^power)^(1/power) */
 };
 
 /* Which elements are folded together, and by whom. */
@@ -36,6 +37,7 @@ typedef struct hd_cuda_reduce {
     const void *x;
     void *y;
     int kind;
+    float power;
     hd_cuda_fold fold;
 } hd_cuda_reduce;
 
@@ -53,6 +55,16 @@ typedef struct hd_cuda_softmax {
     int is_log;
     hd_cuda_fold fold; /* y lies as x does */
 } hd_cuda_softmax;
+
+/* What is folded, as a whole: the largest becomes 1 and the rest 0; divided by its norm; without its mean, divided by its deviation. */
+enum { HD_CUDA_HARDMAX, HD_CUDA_NORM_L1, HD_CUDA_NORM_L2, HD_CUDA_MEAN_VARIANCE };
+
+typedef struct hd_cuda_normalize {
+    const float *x;
+    float *y;
+    int kind;
+    hd_cuda_fold fold; /* y lies as x does */
+} hd_cuda_normalize;
 
 /* Each group of channels is normalized over its own elements, which lie together. */
 typedef struct hd_cuda_group_norm {
@@ -81,9 +93,11 @@ typedef struct hd_cuda_lrn {
     float factor, beta, bias;
 } hd_cuda_lrn;
 
+/* Running sums, or products. */
 typedef struct hd_cuda_cum_sum {
     const void *x;
     void *y;
+    int is_product;
     unsigned lanes; /* outer · inner */
     hd_cuda_divisor inner;
     int dim;

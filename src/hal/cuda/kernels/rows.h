@@ -3,6 +3,7 @@
 #define HD_HAL_CUDA_KERNELS_ROWS_H
 
 enum { HD_CUDA_SOFTMAX, HD_CUDA_LOG_SOFTMAX };
+enum { HD_CUDA_LAYER_NORM, HD_CUDA_RMS_NORM }; /* the latter takes no mean away */
 enum { HD_CUDA_ROWS_FLOAT32, HD_CUDA_ROWS_FLOAT16, HD_CUDA_ROWS_BFLOAT16 };
 
 /* Rows lie one behind the other. Lengths are a multiple of 4 and pointers of 16 bytes, except where ALIGNED is false. */
@@ -15,7 +16,7 @@ typedef struct hd_cuda_rows {
     void *sum;            /* layer norm: x + residual, where wanted; or NULL */
     int rows, length;
     float epsilon;
-    int kind; /* softmax: HD_CUDA_SOFTMAX or HD_CUDA_LOG_SOFTMAX */
+    int kind; /* HD_CUDA_SOFTMAX or HD_CUDA_LOG_SOFTMAX; HD_CUDA_LAYER_NORM or HD_CUDA_RMS_NORM */
     /* of their elements; the float32 kernels take all for floats */
     int x_kind, residual_kind, y_kind, sum_kind;
 } hd_cuda_rows;

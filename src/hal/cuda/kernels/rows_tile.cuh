@@ -218,6 +218,7 @@ template <class M, class R, bool ALIGNED> __device__ __forceinline__ void layer_
     }
     float length = static_cast<float>(p.length);
     float mean = __fdiv_rn(R::template reduce<Sum>(sum, shared[0]), length);
+    mean = p.kind == HD_CUDA_RMS_NORM ? 0.0f : mean;
 #pragma unroll
     for (int i = 0; i < R::PARTS; i++) {
 #pragma unroll
@@ -284,6 +285,7 @@ template <class M> __device__ __forceinline__ void layer_norm_any(const hd_cuda_
         sum = __fadd_rn(sum, value(i));
     }
     float mean = __fdiv_rn(Any::reduce<Sum>(sum, shared[0]), length);
+    mean = p.kind == HD_CUDA_RMS_NORM ? 0.0f : mean;
     for (int i = threadIdx.x; i < p.length; i += Any::THREADS) {
         float v = __fsub_rn(value(i), mean);
         square = __fmaf_rn(v, v, square);
