@@ -2,7 +2,8 @@
 import concurrent.futures
 import os
 
-import st_lifetime  # noqa: F401: each module adds its checks
+import st_devices  # noqa: F401: each module adds its checks
+import st_lifetime  # noqa: F401
 import st_locks  # noqa: F401
 import st_memory  # noqa: F401
 import tree

@@ -295,8 +295,8 @@ ACQUIRES = ("memory_order_acquire", "memory_order_acq_rel", "memory_order_seq_cs
 RELEASES = ("memory_order_release", "memory_order_acq_rel", "memory_order_seq_cst")
 
 
-# Their other side goes through a pointer to the word: team.c's await_number.
-THROUGH_POINTERS = ("hd_cpu_job.done", "hd_cpu_job.state")
+# Their other side goes through a pointer to the word: team.c's await_number; or is a CUDA device's.
+THROUGH_POINTERS = ("hd_cpu_job.done", "hd_cpu_job.state", "src/hal/cuda/queue.c:hd_queue.reached")
 
 
 @check("ST.013.k", "every object that is released somewhere is acquired somewhere, and the other way round",

@@ -129,7 +129,13 @@ class Reader:
         name = parent.spelling
         if not name or "(" in name or " " in name:
             name = "%s:%d" % (self.file_of(parent), parent.location.line)
-        return "%s.%s" % (name, declared.spelling)
+        return "%s.%s" % (self.tag_of(name, parent), declared.spelling)
+
+    def tag_of(self, name, declared):
+        """Devices define types of the seam, such as hd_queue, each in a source of its own."""
+        file = self.file_of(declared) or ""
+        own = file.startswith(("src/hal/cuda/", "src/hal/sim/")) and file.endswith(".c") and ":" not in name
+        return "%s:%s" % (file, name) if own else name
 
     def inner(self, cursor):
         """Behind casts that are not written, and parentheses."""
@@ -251,7 +257,7 @@ class Reader:
             name = cursor.spelling
             if "(" in name or " " in name:
                 name = "%s:%d" % (self.file_of(cursor), cursor.location.line)
-            self.unit.structs[name] = [(c.spelling, c.type.spelling) for c in cursor.get_children() if c.kind == K.FIELD_DECL]
+            self.unit.structs[self.tag_of(name, cursor)] = [(c.spelling, c.type.spelling) for c in cursor.get_children() if c.kind == K.FIELD_DECL]
 
     def read_file(self, path, text):
         index = cindex.Index.create()

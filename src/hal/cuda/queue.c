@@ -28,8 +28,11 @@ static hd_status create(hd_unit *unit, uint32_t number, hd_queue **out_queue)
         return HD_OUT_OF_MEMORY;
     }
     queue->unit = self;
+    hd_status status = hd_cuda_enter(self);
     queue->reached = hd_cuda_memory.create(unit, HD_PLACE_HOST, HD_CACHE_LINE);
-    hd_status status = queue->reached == NULL ? HD_OUT_OF_MEMORY : HD_OK;
+    if (status == HD_OK && queue->reached == NULL) {
+        status = HD_OUT_OF_MEMORY;
+    }
     if (status == HD_OK) {
         atomic_init(queue->reached, 0);
         status =

@@ -124,6 +124,7 @@ static void serve(void *argument)
         hd_condition_broadcast(&queue->changed);
         queue_unlock(queue);
     }
+    hd_float_environment_leave(&saved);
 }
 
 static hd_status create(hd_unit *unit, uint32_t number,
@@ -199,6 +200,25 @@ static launch *copy_launch(const hd_launch *given)
     return made;
 }
 
+/* Starts the queue's thread with the first submission, under no lock. */
+static hd_status start(hd_queue *queue)
+{
+    queue_lock(queue);
+    bool is_first = !queue->started;
+    queue->started = true;
+    queue_unlock(queue);
+    if (!is_first) {
+        return HD_OK;
+    }
+    hd_thread thread = {0};
+    hd_status status = hd_thread_start(&thread, "heddle-sim", serve, queue);
+    queue_lock(queue);
+    queue->started = status == HD_OK;
+    queue->thread = thread;
+    queue_unlock(queue);
+    return status;
+}
+
 static hd_status append(hd_queue *queue, const hd_launch *given, uint64_t *out_point)
 {
     uint64_t number = hd_add_relaxed(&hd_sim.submissions, 1) + 1;
@@ -208,17 +228,11 @@ static hd_status append(hd_queue *queue, const hd_launch *given, uint64_t *out_p
     if (hd_sim_is_lost(&queue->unit->unit)) {
         return HD_LOST;
     }
-    launch *made = copy_launch(given);
+    launch *made = start(queue) == HD_OK ? copy_launch(given) : NULL;
     if (made == NULL) {
         return HD_OUT_OF_MEMORY;
     }
     queue_lock(queue);
-    if (!queue->started && hd_thread_start(&queue->thread, "heddle-sim", serve, queue) != HD_OK) {
-        queue_unlock(queue);
-        hd_free(made);
-        return HD_OUT_OF_MEMORY;
-    }
-    queue->started = true;
     if (queue->first == NULL) {
         queue->first = made;
     } else {
