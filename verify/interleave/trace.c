@@ -67,12 +67,17 @@ const char *trace_object(uintptr_t address)
         return "memory";
     }
     char *text = take_text();
+    uint32_t found = name_count; /* the narrowest */
     for (uint32_t i = 0; i < name_count; i++) {
-        if (address - names[i].address < names[i].size) {
-            snprintf(text, TEXT_SIZE, "%s+%zu", names[i].name,
-                     (size_t)(address - names[i].address));
-            return text;
+        if (address - names[i].address < names[i].size &&
+            (found == name_count || names[i].size < names[found].size)) {
+            found = i;
         }
+    }
+    if (found < name_count) {
+        snprintf(text, TEXT_SIZE, "%s+%zu", names[found].name,
+                 (size_t)(address - names[found].address));
+        return text;
     }
     uint32_t thread, block;
     uintptr_t offset;

@@ -5,11 +5,14 @@ MODULE = "Future"
 SCENARIOS = ["future.finish-against-wait", "future.wake-without-reason", "future.two-wait",
              "future.cancel-against-finish", "future.finish-against-detach", "future.callback-against-handle",
              "future.callback-against-wait", "future.cancel-against-complete", "future.complete-against-detach",
-             "future.cancel-against-parts", "future.cancel-while-held", "future.failure-against-wait"]
+             "future.cancel-against-parts", "future.cancel-while-held", "future.failure-against-wait",
+             "future.finish-against-deadline", "future.cancel-against-deadline", "future.complete-against-deadline",
+             "future.deadline-against-detach", "future.deadline-of-what-waits", "future.wait-with-both-limits"]
 MUTANTS = {"future-let-go-forgets": ["future.cancel-against-parts", "future.cancel-while-held"],
            "future-told-twice": ["future.cancel-against-parts", "future.cancel-while-held"],
-           "future-held-ignored": ["future.cancel-against-finish", "future.cancel-against-parts"]}
-OUTCOMES = {-1: "pending", 0: "ok", 6: "failed", 11: "cancelled"}
+           "future-held-ignored": ["future.cancel-against-finish", "future.cancel-against-parts"],
+           "future-deadline-swapped-late": ["future.cancel-against-deadline"]}
+OUTCOMES = {-1: "pending", 0: "ok", 6: "failed", 11: "cancelled", 12: "deadline", 13: "not yet"}
 WORK = ("hold", "let_go", "commit", "finish")
 ABSENT = ["x1", "x2", "x3", "w1", "w2", "w3"]
 
@@ -20,8 +23,10 @@ def word_of(number):
 
 
 def translate(lines):
-    """Events (who, operation, value, value): the request, cancellers x1..., waiters w1..., the handle, the callback."""
-    events, calls, counts = [], {}, {"x": 0, "w": 0}
+    """Events (who, operation, value, value): the request, cancellers x1..., waiters w1..., the handle, the callback. Whoever
+    finds the deadline passed, and makes that the outcome, is "deadline" until all are told."""
+    events, calls, counts, tells = [], {}, {"x": 0, "w": 0}, {}
+    calls_back = any(text == "future calls" for _, text in lines)
     begins = max((i for i, line in enumerate(lines) if line[1].startswith("future ")), default=None)
     if begins is None:
         return None
@@ -54,6 +59,10 @@ def translate(lines):
             continue
         elif words[0] in ("end", "join", "pause"):
             continue
+        elif tells.get(thread) and (words[0], "post")[text.endswith("of rank callbacks")] == tells[thread][0]:
+            events.append(("deadline", tells[thread].pop(0), 0, 0))
+        elif text == "time runs out":
+            events.append((who, "late", 0, 0))
         elif text == "wakes without a reason":
             events.append((who, "stir", 0, 0))
         elif text.endswith("of rank future"):
@@ -64,7 +73,11 @@ def translate(lines):
             events.append((who, "sleep" if words[0] == "wait" else words[0], 0, 0))
         elif words[1] == "future+4":
             if words[0] == "update":
-                events.append((who, "swap", word_of(int(words[2])), word_of(int(words[4]))))
+                before, after = word_of(int(words[2])), word_of(int(words[4]))
+                late = call in ("cancel", "wait", "hold") and before[0] == "pending" and after[0] == "deadline"
+                events.append(("deadline" if late else who, "swap", before, after))
+                if late and after[2]:
+                    tells[thread] = ["lock", "broadcast", "unlock"] * before[3] + ["post"] * calls_back
             else:
                 events.append((who, "look", word_of(int(words[3])), call))
         elif words[1] == "future+0":
@@ -73,7 +86,9 @@ def translate(lines):
         elif words[0] not in ("load", "store", "update", "compare", "lock", "unlock", "signal", "wait", "broadcast"):
             raise Impossible(text)
     present = {"x%d" % (i + 1) for i in range(counts["x"])} | {"w%d" % (i + 1) for i in range(counts["w"])}
-    return {"events": events, "calls": lines[begins][1] == "future calls", "absent": set(ABSENT) - present | {"deadline"}}
+    if any(event[0] == "deadline" for event in events):
+        present.add("deadline")
+    return {"events": events, "calls": calls_back, "absent": set(ABSENT + ["deadline"]) - present}
 
 
 def changes(trace, random_one):
@@ -92,6 +107,18 @@ def changes(trace, random_one):
     found = [i for i in places(trace, "swap") if events[i][0] == "work" and events[i][3][1] and not events[i][2][1]]
     if found and any(e[1] == "publish" for e in events):
         yield "published, though it never took hold", without(trace, found[-1])
+    for i in [i for i in places(trace, "swap") if events[i][0] == "deadline"]:
+        before, after = events[i][2:]
+        yield "past its deadline twice", replaced(trace, i, events[i], events[i])
+        yield "past its deadline, and final or not as it should not be", replaced(
+            trace, i, events[i][:3] + ((after[0], after[1], not after[2], after[3]),))
+        finals = [k for k in places(trace, "final") if k > i]
+        if finals:
+            yield "past its deadline, and ended well", replaced(trace, finals[-1], (events[finals[-1]][0], "final", "ok", 0))
+    for i in places(trace, "late")[:1]:
+        wakes = next(k for k in places(trace, "lock") if k > i and events[k][0] == events[i][0])
+        if not places(trace, "stir") and not any(e[1] == "broadcast" for e in events[:wakes]):
+            yield "a wait that gives up before its time", without(trace, i)
     for i in places(trace, "broadcast")[:1]:
         after = [e[0] for e in events[i:] if e[0][0] == "w" and e[1] == "lock"]
         asleep = [k for k in places(trace, "sleep") if k < i and events[k][0] in after]
