@@ -7,17 +7,22 @@
     X(attention_float32, 0, false)                                                                 \
     X(attention_half, 0, true)                                                                     \
     X(convolution_float32, 0, false)                                                               \
+    X(convolution_plain, 0, false)                                                                 \
     X(elementwise, 0, true)                                                                        \
+    X(integer_product, 0, false)                                                                   \
     X(making, 0, false)                                                                            \
     X(movement, 0, false)                                                                          \
+    X(ordering, 0, false)                                                                          \
     X(product_float32, 0, false)                                                                   \
     X(product_half, 90, true)                                                                      \
     X(quantization, 0, false)                                                                      \
     X(reduction, 0, false)                                                                         \
     X(rows_float32, 0, false)                                                                      \
     X(rows_half, 0, true)                                                                          \
+    X(sampling, 0, false)                                                                          \
     X(scatter, 0, false)                                                                           \
-    X(spatial, 0, false)
+    X(spatial, 0, false)                                                                           \
+    X(unpool, 0, false)
 
 /* Kernel hd_<name> of file <file>.cu; whether it may take more than 48 KB of dynamic shared memory, and the compute
  * capability, times ten, that it begins with. */
@@ -65,8 +70,11 @@
     X(convolution_float32, convolution_depthwise1, false, 80)                                      \
     X(convolution_float32, convolution_depthwise4, false, 80)                                      \
     X(convolution_float32, convolution_plain, false, 80)                                           \
+    X(convolution_plain, convolution_any, false, 80)                                               \
     X(elementwise, elementwise_narrow, false, 80)                                                  \
     X(elementwise, elementwise_wide, false, 80)                                                    \
+    X(integer_product, integer_convolution, false, 80)                                             \
+    X(integer_product, integer_matmul, false, 80)                                                  \
     X(making, fill_1, false, 80)                                                                   \
     X(making, fill_2, false, 80)                                                                   \
     X(making, fill_4, false, 80)                                                                   \
@@ -106,6 +114,26 @@
     X(movement, triangle_2, false, 80)                                                             \
     X(movement, triangle_4, false, 80)                                                             \
     X(movement, triangle_8, false, 80)                                                             \
+    X(ordering, sort_float32, false, 80)                                                           \
+    X(ordering, sort_float64, false, 80)                                                           \
+    X(ordering, sort_int8, false, 80)                                                              \
+    X(ordering, sort_int16, false, 80)                                                             \
+    X(ordering, sort_int32, false, 80)                                                             \
+    X(ordering, sort_int64, false, 80)                                                             \
+    X(ordering, sort_uint8, false, 80)                                                             \
+    X(ordering, sort_uint16, false, 80)                                                            \
+    X(ordering, sort_uint32, false, 80)                                                            \
+    X(ordering, sort_uint64, false, 80)                                                            \
+    X(ordering, select_float32, false, 80)                                                         \
+    X(ordering, select_float64, false, 80)                                                         \
+    X(ordering, select_int8, false, 80)                                                            \
+    X(ordering, select_int16, false, 80)                                                           \
+    X(ordering, select_int32, false, 80)                                                           \
+    X(ordering, select_int64, false, 80)                                                           \
+    X(ordering, select_uint8, false, 80)                                                           \
+    X(ordering, select_uint16, false, 80)                                                          \
+    X(ordering, select_uint32, false, 80)                                                          \
+    X(ordering, select_uint64, false, 80)                                                          \
     X(product_float32, product_plain, false, 80)                                                   \
     X(product_float32, product_narrow1x8, true, 80)                                                \
     X(product_float32, product_narrow2x16, true, 80)                                               \
@@ -178,6 +206,10 @@
     X(rows_half, layer_norm_half_4096, false, 80)                                                  \
     X(rows_half, layer_norm_half_32768, false, 80)                                                 \
     X(rows_half, layer_norm_half_any, false, 80)                                                   \
+    X(sampling, grid_sample, false, 80)                                                            \
+    X(sampling, affine_grid, false, 80)                                                            \
+    X(sampling, roi_align, false, 80)                                                              \
+    X(sampling, roi_pool, false, 80)                                                               \
     X(scatter, gather_points_1, false, 80)                                                         \
     X(scatter, gather_points_2, false, 80)                                                         \
     X(scatter, gather_points_4, false, 80)                                                         \
@@ -212,7 +244,11 @@
     X(spatial, nearest_8, false, 80)                                                               \
     X(spatial, nearest_16, false, 80)                                                              \
     X(spatial, blend, false, 80)                                                                   \
-    X(spatial, blend_by_four, false, 80)
+    X(spatial, blend_by_four, false, 80)                                                           \
+    X(unpool, unpool_clear, false, 80)                                                             \
+    X(unpool, unpool_places, false, 80)                                                            \
+    X(unpool, unpool, false, 80)                                                                   \
+    X(unpool, col2im, false, 80)
 
 typedef enum hd_cuda_file {
 #define HD_CUDA_FILE_(file, only, early) HD_CUDA_FILE_##file,

@@ -62,18 +62,23 @@ typedef struct hd_cuda_operator {
 #define HD_CUDA_FAMILY_LIST(X)                                                                     \
     X(attention, hd_cuda_attention_half_use)                                                       \
     X(convolution, hd_cuda_no_half_use)                                                            \
+    X(convolution_plain, hd_cuda_no_half_use)                                                      \
     X(copy, hd_cuda_no_half_use)                                                                   \
     X(elementwise, hd_cuda_elementwise_half_use)                                                   \
     X(indexing, hd_cuda_move_half_use)                                                             \
+    X(integer_product, hd_cuda_no_half_use)                                                        \
     X(making, hd_cuda_no_half_use)                                                                 \
     X(movement, hd_cuda_move_half_use)                                                             \
     X(normalization, hd_cuda_no_half_use)                                                          \
+    X(ordering, hd_cuda_no_half_use)                                                               \
     X(product, hd_cuda_product_half_use)                                                           \
     X(quantization, hd_cuda_no_half_use)                                                           \
     X(reduction, hd_cuda_no_half_use)                                                              \
     X(rows, hd_cuda_rows_half_use)                                                                 \
+    X(sampling, hd_cuda_no_half_use)                                                               \
     X(scatter, hd_cuda_scatter_half_use)                                                           \
-    X(spatial, hd_cuda_no_half_use)
+    X(spatial, hd_cuda_no_half_use)                                                                \
+    X(unpool, hd_cuda_no_half_use)
 
 #define HD_CUDA_FAMILY_DECLARE_(family, use)                                                       \
     extern const hd_cuda_operator hd_cuda_operators_##family[];
