@@ -5,83 +5,16 @@ Forests of 100 trees of depth 8 over 30 features: Heddle, through its C function
 same rows; each round's ratio is of calls that follow one another. Of each the best round is told, too, since on a busy machine the
 others tell more of what else runs. Both write to memory of the caller's.
 """
-import ctypes
 import statistics
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+from in_process import LIBRARY, Heddle, Peer, measure
+
 ROUNDS = 31
-LIBRARY = sys.argv[1] if len(sys.argv) > 1 else str(
-    Path(__file__).resolve().parents[2] / "build/release/libheddle.so")
-TYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 7}
-
-
-class Tensor(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("dtype", ctypes.c_int), ("rank", ctypes.c_uint32),
-                ("dims", ctypes.c_int64 * 8), ("data", ctypes.c_void_p), ("size", ctypes.c_size_t),
-                ("place", ctypes.c_int)]
-
-
-class Error(ctypes.Structure):
-    _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 480)]
-
-
-class Options(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("thread_count", ctypes.c_uint32),
-                ("rest", ctypes.c_uint8 * 36)]
-
-
-def tensor(array):
-    dims = (ctypes.c_int64 * 8)(*array.shape)
-    return Tensor(None, TYPES[array.dtype], array.ndim, dims, array.ctypes.data, array.nbytes, 0)
-
-
-class Heddle:
-    def __init__(self, model, threads, x, outputs):
-        self.library, self.error = ctypes.CDLL(LIBRARY), Error()
-        device, made = ctypes.c_void_p(), ctypes.c_void_p()
-        options = Options(struct_size=16, thread_count=threads)
-        self.check(self.library.hd_device_open(b"cpu", ctypes.byref(options), ctypes.byref(device),
-                                               ctypes.byref(self.error)))
-        self.check(self.library.hd_model_load_memory(device, model, ctypes.c_size_t(len(model)), None,
-                                                     ctypes.byref(made), ctypes.byref(self.error)))
-        self.model, self.inputs = made, (Tensor * 1)(tensor(x))
-        self.outputs = (Tensor * len(outputs))(*map(tensor, outputs))
-
-    def check(self, status):
-        if status != 0:
-            raise SystemExit(self.error.message.decode())
-
-    def run(self):
-        self.check(self.library.hd_model_run(self.model, self.inputs, ctypes.c_size_t(1), self.outputs,
-                                             ctypes.c_size_t(len(self.outputs)), ctypes.byref(self.error)))
-
-
-class Peer:
-    def __init__(self, model, threads, x, outputs):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(model, options)
-        self.binding = self.session.io_binding()
-        self.binding.bind_input("X", "cpu", 0, x.dtype, x.shape, x.ctypes.data)
-        for entry, array in zip(self.session.get_outputs(), outputs):
-            self.binding.bind_output(entry.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-
-    def run(self):
-        self.session.run_with_iobinding(self.binding)
-
-
-def measure(run, calls):
-    begin = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return (time.perf_counter() - begin) / calls
 
 
 def models():
@@ -105,9 +38,12 @@ def main():
             for threads in (1, 2):
                 sides = []
                 for side in (Heddle, Peer):
-                    outputs = [np.zeros((rows, 1), np.float32)] if classes is None else [
+                    names = [entry.name for entry in model.graph.output]
+                    arrays = [np.zeros((rows, 1), np.float32)] if classes is None else [
                         np.zeros(rows, np.int64), np.zeros((rows, classes), np.float32)]
-                    sides.append((side(model.SerializeToString(), threads, x, outputs), outputs))
+                    more = (sys.argv[1] if len(sys.argv) > 1 else LIBRARY,) if side is Heddle else ()
+                    made = side(model.SerializeToString(), threads, {"X": x}, dict(zip(names, arrays)), *more)
+                    sides.append((made, arrays))
                 calls = max(1, 3000 // rows)
                 times = []
                 for _ in range(ROUNDS if rows < 100000 else 5):

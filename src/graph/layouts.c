@@ -9,8 +9,10 @@
 #include "base/memory.h"
 #include "graph/model.h"
 #include "graph/passes.h"
-#include "operation/convolution.h"
+#include "operation/quantized.h"
 #include "operation/slicing.h"
+
+enum { MOST_INPUTS = 9 }; /* of what is turned with parameters of a convolution */
 
 typedef struct layout_pass {
     hd_planner *planner;
@@ -131,14 +133,15 @@ static void settle(layout_pass *pass, hd_tensor_id id)
     }
 }
 
-/* A signal, [N, C, W], or an image, [N, C, H, W]. */
+/* A signal, [N, C, W], or an image, [N, C, H, W], of numbers or of their bytes. */
 static bool is_map(const layout_pass *pass, hd_tensor_id id)
 {
     if (id == HD_TENSOR_NONE) {
         return false;
     }
     const hd_plan_tensor *tensor = tensor_of(pass, id);
-    return (tensor->shape.rank == 3 || tensor->shape.rank == 4) && tensor->dtype == HD_FLOAT32;
+    return (tensor->shape.rank == 3 || tensor->shape.rank == 4) &&
+           (tensor->dtype == HD_FLOAT32 || hd_quantized_is_byte(tensor->dtype));
 }
 
 /* Whether the device computes `id` in place of `node` on maps that lie channels last. */
@@ -146,7 +149,7 @@ static bool device_allows(const layout_pass *pass, const hd_plan_node *node, hd_
                           const hd_fused *fused)
 {
     const hd_unit *unit = pass->planner->model->device->unit;
-    hd_operand inputs[4] = {{0}}, output = node->operation.outputs[0];
+    hd_operand inputs[MOST_INPUTS] = {{0}}, output = node->operation.outputs[0];
     if (unit->is_host || pass->planner->is_for_host) {
         return true;
     }
@@ -159,26 +162,49 @@ static bool device_allows(const layout_pass *pass, const hd_plan_node *node, hd_
     turned.outputs = &output;
     turned.output_count = 1;
     if (fused != NULL) {
-        turned.input_count = 4;
+        turned.input_count = turned.input_count > 4 ? turned.input_count : 4;
         turned.attribute_count = 0;
         turned.fused = fused;
     }
     return unit->backend->compile->supports(unit, &turned);
 }
 
-/* Conv and ConvTranspose of one or two spatial dimensions with packed weights. */
+/* The sizes of a convolution of one or two spatial dimensions that pays channels last: its weight is packed, or it is a
+ * quantized depthwise one. What it becomes, or HD_OP_NONE. */
+static hd_operator_id turned_convolution(const layout_pass *pass, const hd_plan_node *node,
+                                         hd_convolution *sizes)
+{
+    const bool quantized = hd_plan_node_is(node, HD_OP_QLINEAR_CONV);
+    const bool transposed = hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE);
+    if ((!quantized && !transposed && !hd_plan_node_is(node, HD_OP_CONV)) ||
+        !is_map(pass, node->inputs[0])) {
+        return HD_OP_NONE;
+    }
+    if (!quantized) {
+        return node->operation.inputs[1].packed == NULL ||
+                       hd_convolution_resolve(&node->operation, sizes, NULL) != HD_OK
+                   ? HD_OP_NONE
+               : transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE
+                            : HD_OP_HEDDLE_CONV;
+    }
+    hd_quantized_view view;
+    hd_quantized_view_make(&node->operation, &view);
+    const hd_quantized_roles *roles = hd_quantized_roles_of(node->operation.id);
+    return hd_convolution_resolve(&view.operation, sizes, NULL) == HD_OK &&
+                   (node->operation.inputs[roles->b].packed != NULL ||
+                    (sizes->group == sizes->channels && sizes->group == sizes->output_channels))
+               ? HD_OP_HEDDLE_QLINEAR_CONV
+               : HD_OP_NONE;
+}
+
 static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
 {
-    bool transposed = hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE);
-    if ((!transposed && !hd_plan_node_is(node, HD_OP_CONV)) || !is_map(pass, node->inputs[0]) ||
-        node->operation.inputs[1].packed == NULL) {
-        return false;
-    }
     hd_convolution sizes;
-    if (hd_convolution_resolve(&node->operation, &sizes, NULL) != HD_OK) {
+    const hd_operator_id id = turned_convolution(pass, node, &sizes);
+    if (id == HD_OP_NONE) {
         return false;
     }
-    const hd_operator_id id = transposed ? HD_OP_HEDDLE_CONV_TRANSPOSE : HD_OP_HEDDLE_CONV;
+    const bool transposed = id == HD_OP_HEDDLE_CONV_TRANSPOSE;
     hd_fused *fused = hd_planner_new_fused(pass->planner, id);
     if (fused == NULL) {
         pass->failed = true;
@@ -207,14 +233,16 @@ static bool turn_convolution(layout_pass *pass, const hd_plan_node *node)
     if (!device_allows(pass, node, id, fused)) {
         return false;
     }
-    hd_tensor_id inputs[4] = {channels_last(pass, node->inputs[0]), node->inputs[1],
-                              node->operation.input_count > 2 ? node->inputs[2] : HD_TENSOR_NONE,
-                              HD_TENSOR_NONE};
+    hd_tensor_id inputs[MOST_INPUTS] = {channels_last(pass, node->inputs[0])};
+    const size_t count = node->operation.input_count < 4 ? 4 : node->operation.input_count;
+    for (size_t i = 1; i < count; i++) {
+        inputs[i] = i < node->operation.input_count ? node->inputs[i] : HD_TENSOR_NONE;
+    }
     hd_tensor_id output = new_twin(pass, node->outputs[0]);
     if (pass->failed) {
         return true;
     }
-    hd_plan_node *made = append(pass, id, node->operation.name, inputs, 4, &output, 1);
+    hd_plan_node *made = append(pass, id, node->operation.name, inputs, count, &output, 1);
     if (made != NULL) {
         made->operation.fused = fused;
     }
@@ -254,8 +282,9 @@ static bool turn_window(layout_pass *pass, const hd_plan_node *node)
     for (size_t i = 0; i < sizeof turned / sizeof turned[0]; i++) {
         id = hd_plan_node_is(node, turned[i][0]) ? turned[i][1] : id;
     }
-    if (id == HD_OP_NONE || !is_map(pass, node->inputs[0]) || !is_missing(pass, node->inputs[0]) ||
-        tensor_of(pass, node->inputs[0])->shape.rank != 4 || node->operation.output_count > 2 ||
+    if (id == HD_OP_NONE || tensor_of(pass, node->inputs[0])->dtype != HD_FLOAT32 ||
+        !is_missing(pass, node->inputs[0]) || tensor_of(pass, node->inputs[0])->shape.rank != 4 ||
+        node->operation.output_count > 2 ||
         (node->operation.output_count == 2 && node->outputs[1] != HD_TENSOR_NONE)) {
         return false;
     }
@@ -514,7 +543,8 @@ static bool has_convolution(const hd_planner *planner)
     for (size_t n = 0; n < planner->node_count; n++) {
         const hd_plan_node *node = &planner->nodes[n];
         if (!node->dead &&
-            (hd_plan_node_is(node, HD_OP_CONV) || hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE))) {
+            (hd_plan_node_is(node, HD_OP_CONV) || hd_plan_node_is(node, HD_OP_CONV_TRANSPOSE) ||
+             hd_plan_node_is(node, HD_OP_QLINEAR_CONV))) {
             return true;
         }
     }

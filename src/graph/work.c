@@ -100,8 +100,8 @@ double hd_work_of_quantized_product(const hd_operation *operation)
 {
     hd_quantized_view view;
     hd_quantized_view_make(operation, &view);
-    return view.operation.id == HD_OP_CONV ? hd_work_of_convolution(&view.operation)
-                                           : hd_work_of_product(&view.operation);
+    return hd_quantized_is_convolution(operation->id) ? hd_work_of_convolution(&view.operation)
+                                                      : hd_work_of_product(&view.operation);
 }
 
 double hd_work_of_window(const hd_operation *operation)

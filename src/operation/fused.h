@@ -19,6 +19,8 @@
  * "heddle.MaxPool", "heddle.AveragePool", "heddle.GlobalAveragePool"
  *                       ONNX's operators of these names on an image, with their attributes and the first output only.
  *                       Input: x. Output: y, an image. No parameters.
+ * "heddle.QLinearConv"  ONNX's QLinearConv of an image or a signal, with its inputs in their order; the weight as the model
+ *                       has it. Output: y, channels last. Parameters: hd_fused_convolution, without activation.
  * "heddle.Resize"       ONNX's Resize of an image; roi, scales and sizes (inputs 1 to 3), and axes, as of the image
  *                       channels first. No parameters.
  * "heddle.ToChannelsLast" [N, C, D…] becomes [N, D…, C]; any type. No parameters.
@@ -152,7 +154,7 @@ typedef struct hd_fused {
         hd_fused_linear linear;
         hd_fused_layer_norm layer_norm;
         hd_fused_attention attention;
-        hd_fused_convolution convolution; /* Conv and ConvTranspose */
+        hd_fused_convolution convolution; /* Conv, ConvTranspose, QLinearConv */
         hd_fused_elementwise elementwise;
         hd_fused_index_check index_check;
     };
@@ -187,7 +189,8 @@ static inline const hd_fused_convolution *hd_fused_convolution_of(const hd_opera
 {
     HD_CHECK("SAFE.fused-convolution",
              hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV) ||
-                 hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV_TRANSPOSE));
+                 hd_operation_is_fused(operation, HD_OP_HEDDLE_CONV_TRANSPOSE) ||
+                 hd_operation_is_fused(operation, HD_OP_HEDDLE_QLINEAR_CONV));
     return &operation->fused->convolution;
 }
 

@@ -10,6 +10,8 @@ static const struct {
      {.a = 0, .a_scale = -1, .a_zero = 2, .b = 1, .b_scale = -1, .b_zero = 3, -1, -1, -1}},
     {HD_OP_QLINEAR_CONV,
      {.a = 0, .a_scale = 1, .a_zero = 2, .b = 3, .b_scale = 4, .b_zero = 5, 6, 7, 8}},
+    {HD_OP_HEDDLE_QLINEAR_CONV,
+     {.a = 0, .a_scale = 1, .a_zero = 2, .b = 3, .b_scale = 4, .b_zero = 5, 6, 7, 8}},
     {HD_OP_QLINEAR_MATMUL,
      {.a = 0, .a_scale = 1, .a_zero = 2, .b = 3, .b_scale = 4, .b_zero = 5, 6, 7, -1}},
 };
@@ -35,9 +37,10 @@ void hd_quantized_view_make(const hd_operation *operation, hd_quantized_view *vi
         view->operands[2].shape = operation->outputs[0].shape;
     }
     view->operation = *operation;
-    view->operation.id = operation->id == HD_OP_CONV_INTEGER || operation->id == HD_OP_QLINEAR_CONV
-                             ? HD_OP_CONV
-                             : HD_OP_MATMUL;
+    if (operation->id !=
+        HD_OP_HEDDLE_QLINEAR_CONV) { /* that one's sizes are those of its parameters */
+        view->operation.id = hd_quantized_is_convolution(operation->id) ? HD_OP_CONV : HD_OP_MATMUL;
+    }
     view->operation.inputs = view->operands;
     view->operation.input_count = 2;
     view->operation.outputs = &view->operands[2];

@@ -20,14 +20,19 @@ typedef struct hd_quantized_roles {
 /* NULL for an operator that multiplies no quantized numbers. */
 const hd_quantized_roles *hd_quantized_roles_of(hd_operator_id id);
 
+static inline bool hd_quantized_is_convolution(hd_operator_id id)
+{
+    return id == HD_OP_CONV_INTEGER || id == HD_OP_QLINEAR_CONV || id == HD_OP_HEDDLE_QLINEAR_CONV;
+}
+
 /* The input is there. */
 static inline bool hd_quantized_has(const hd_operation *operation, int8_t role)
 {
     return role >= 0 && hd_operation_has(operation, (size_t)role);
 }
 
-/* The same product without scales and zero points: a MatMul or a Conv of two inputs of one type, which points into
- * itself: it is not copied. */
+/* The same product without scales and zero points: a MatMul or a Conv (of "heddle.QLinearConv" one of that name) of two
+ * inputs of one type, which points into itself: it is not copied. */
 typedef struct hd_quantized_view {
     hd_operation operation;
     hd_operand operands[3];

@@ -297,8 +297,9 @@ static void integer_products_of_every_instruction_set(void **state)
         uint8_t *a = bytes(12 * depth, 1), *b = bytes(depth * HD_INTEGER_COLUMNS, 2);
         uint8_t *panel = take((size_t)hd_cpu_integer_panel_bytes(depth));
         int32_t sums[12][HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS];
-        hd_cpu_integer_pack_panel(panel, columns, b, true, HD_INTEGER_COLUMNS, 1, depth,
-                                  HD_INTEGER_COLUMNS);
+        const hd_cpu_integer_steps steps =
+            hd_cpu_integer_steps_of_matrix(depth, HD_INTEGER_COLUMNS);
+        hd_cpu_integer_pack_panel(panel, columns, b, true, &steps, depth, HD_INTEGER_COLUMNS);
         for (size_t k = 0; k < count; k++) {
             const int64_t row_bytes = quads * HD_INTEGER_STEPS * (kernels[k]->wide ? 2 : 1);
             char *packed = take((size_t)(12 * row_bytes));
@@ -431,6 +432,42 @@ typedef struct image_case {
     bool packs;
 } image_case;
 
+/* [batch, channels, plane] to [batch, plane, channels]. */
+static uint8_t *channels_last(const uint8_t *x, int64_t batch, int64_t channels, int64_t plane)
+{
+    uint8_t *turned = take((size_t)(batch * channels * plane));
+    for (int64_t i = 0; i < batch * channels * plane; i++) {
+        const int64_t at = i % plane, channel = i / plane % channels, n = i / plane / channels;
+        turned[(n * plane + at) * channels + channel] = x[i];
+    }
+    return turned;
+}
+
+/* The same QLinearConv of channels that lie last. */
+static void check_channels_last(const image_case *c, const operation_case *first,
+                                const hd_tensor *expected)
+{
+    const hd_fused fused = {.id = HD_OP_HEDDLE_QLINEAR_CONV,
+                            .convolution = {.group = c->group,
+                                            .kernel = {c->kernel, c->kernel},
+                                            .stride = {c->stride, c->stride},
+                                            .dilation = {1, 1},
+                                            .pad_begin = {c->pad, c->pad},
+                                            .pad_end = {c->pad, c->pad}}};
+    const int64_t oh = expected->dims[2], ow = expected->dims[3];
+    uint8_t *x = channels_last(first->inputs[0].data, c->batch, c->channels, c->height * c->width);
+    uint8_t *y = channels_last(expected->data, c->batch, c->outputs, oh * ow);
+    operation_case test = *first;
+    test.type = "heddle.QLinearConv";
+    test.fused = &fused;
+    test.attribute_count = 0;
+    test.inputs[0] = OPERATION_TENSOR(c->a, x, c->batch, c->height, c->width, c->channels);
+    hd_tensor turned = OPERATION_TENSOR(expected->dtype, y, c->batch, oh, ow, c->outputs);
+    expect(&test, &turned);
+    hd_free(x);
+    hd_free(y);
+}
+
 static void check_convolution(const image_case *c)
 {
     const int64_t oh = (c->height + 2 * c->pad - c->kernel) / c->stride + 1;
@@ -507,6 +544,7 @@ static void check_convolution(const image_case *c)
     test.packed[3] = packed;
     expected = OPERATION_TENSOR(HD_INT8, scaled, c->batch, c->outputs, oh, ow);
     expect(&test, &expected);
+    check_channels_last(c, &test, &expected);
     if (packed != NULL) {
         hd_cpu_packed_destroy(&packed);
     }
@@ -527,6 +565,9 @@ static void convolutions_of_every_kind(void **state)
         {2, 7, 9, 8, 7, 7, 3, 1, 1, HD_UINT8, HD_INT8, false}, /* depthwise */
         {1, 4, 6, 6, 8, 4, 3, 1, 2, HD_INT8, HD_UINT8, false},
         {1, 33, 14, 14, 70, 1, 3, 1, 1, HD_INT8, HD_INT8, true},
+        {1, 5, 7, 6, 9, 1, 5, 2, 3, HD_UINT8, HD_INT8,
+         true}, /* a kernel's row wholly beyond the image */
+        {2, 40, 5, 9, 40, 40, 3, 2, 1, HD_INT8, HD_INT8, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         check_convolution(&cases[i]);

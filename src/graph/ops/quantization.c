@@ -171,7 +171,7 @@ hd_infer_result hd_infer_quantized_product(hd_operation *operation, size_t *need
     hd_quantized_view view;
     hd_quantized_view_make(operation, &view);
     int64_t rows, columns;
-    if (view.operation.id == HD_OP_CONV) {
+    if (hd_quantized_is_convolution(operation->id)) {
         hd_convolution sizes;
         if (hd_convolution_resolve(&view.operation, &sizes, error) != HD_OK) {
             return HD_INFER_FAILED;

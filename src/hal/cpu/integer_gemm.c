@@ -57,19 +57,25 @@ bool hd_cpu_integer_packed_size(int64_t depth, int64_t columns, int64_t *out_siz
 }
 
 void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, bool is_signed,
-                               int64_t depth_step, int64_t column_step, int64_t depth,
-                               int64_t columns)
+                               const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns)
 {
     const uint8_t flip = is_signed ? HD_INTEGER_SHIFT : 0;
     const int64_t quads = hd_cpu_integer_quads(depth);
     uint32_t totals[HD_INTEGER_COLUMNS] = {0};
     for (int64_t q = 0; q < quads && !hd_stop_ends_every(q, 128); q++) {
         uint8_t *to = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+        int64_t places[HD_INTEGER_STEPS];
+        for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
+            const int64_t at = q * HD_INTEGER_STEPS + k;
+            places[k] = at < depth ? at / steps->inner * steps->outer_step +
+                                         at % steps->inner * steps->inner_step
+                                   : -1;
+        }
         for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
             for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
-                const int64_t at = q * HD_INTEGER_STEPS + k;
-                const uint8_t value =
-                    c < columns && at < depth ? b[at * depth_step + c * column_step] ^ flip : 0;
+                const uint8_t value = c < columns && places[k] >= 0
+                                          ? b[places[k] + c * steps->column_step] ^ flip
+                                          : 0;
                 *to++ = value;
                 totals[c] += value;
             }
@@ -78,16 +84,16 @@ void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, 
     memcpy(sums, totals, sizeof totals);
 }
 
-void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed, int64_t depth_step,
-                         int64_t column_step, int64_t depth, int64_t columns)
+void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed,
+                         const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns)
 {
     int32_t *sums = packed;
     uint8_t *panels = (uint8_t *)packed + hd_cpu_integer_panels_begin(columns);
     for (int64_t p = 0; p < hd_cpu_integer_panels(columns); p++) {
         const int64_t first = p * HD_INTEGER_COLUMNS, left = columns - first;
         hd_cpu_integer_pack_panel(panels + p * hd_cpu_integer_panel_bytes(depth), sums + first,
-                                  b + first * column_step, is_signed, depth_step, column_step,
-                                  depth, left < HD_INTEGER_COLUMNS ? left : HD_INTEGER_COLUMNS);
+                                  b + first * steps->column_step, is_signed, steps, depth,
+                                  left < HD_INTEGER_COLUMNS ? left : HD_INTEGER_COLUMNS);
     }
 }
 

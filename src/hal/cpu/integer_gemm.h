@@ -72,14 +72,31 @@ static inline int64_t hd_cpu_integer_panels_begin(int64_t columns)
     return hd_cpu_integer_panels(columns) * HD_INTEGER_COLUMNS * (int64_t)sizeof(int32_t);
 }
 
+/* Where the right factor's bytes lie: step k of the depth at k / inner * outer_step + k % inner * inner_step. */
+typedef struct hd_cpu_integer_steps {
+    int64_t inner, inner_step, outer_step, column_step;
+} hd_cpu_integer_steps;
+
+/* Of a convolution's weight [outputs, channels, taps], whose depth goes by (tap, channel). */
+static inline hd_cpu_integer_steps hd_cpu_integer_steps_of_image(int64_t channels, int64_t taps)
+{
+    return (hd_cpu_integer_steps){
+        .inner = channels, .inner_step = taps, .outer_step = 1, .column_step = channels * taps};
+}
+
+/* Of a matrix [depth, columns]. */
+static inline hd_cpu_integer_steps hd_cpu_integer_steps_of_matrix(int64_t depth, int64_t columns)
+{
+    return (hd_cpu_integer_steps){.inner = depth, .inner_step = columns, .column_step = 1};
+}
+
 /* One panel of at most 32 `columns`, those that are not there 0, and the sum of each column.
- * is_signed: b's elements are int8. Steps in bytes. */
+ * is_signed: b's elements are int8. */
 void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, bool is_signed,
-                               int64_t depth_step, int64_t column_step, int64_t depth,
-                               int64_t columns);
+                               const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns);
 /* All panels. */
-void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed, int64_t depth_step,
-                         int64_t column_step, int64_t depth, int64_t columns);
+void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed,
+                         const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns);
 
 /* For kernels: in plain C; for int8, and for int16 where the kernel is wide. */
 hd_cpu_integer_pack_row hd_cpu_integer_pack_row_narrow, hd_cpu_integer_pack_row_wide;

@@ -7,64 +7,64 @@
 
 #include "hal/cpu/lanes.h"
 
-#define ROWS      3
+#define ROWS 6
+#define VECTORS                                                                                    \
+    2 /* of four columns: with so many of both, sums and factors fill the registers and none spills */
+#define COLUMNS   (4 * VECTORS)
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
 
-/* 16 columns, from `half` on: four vectors of four columns, each of which holds two halves of its sum. */
-static inline __attribute__((always_inline)) void block_half(const char *a, const int64_t rows,
+/* Eight columns: a vector has four of them, each as two halves of its sum. */
+static inline __attribute__((always_inline)) void block_part(const char *a, const int64_t rows,
                                                              const uint8_t *panel, int64_t quads,
                                                              int64_t row_bytes, int32_t *sums)
 {
-    __m256i totals[ROWS][4];
+    __m256i totals[ROWS][VECTORS];
     LANES_UNROLL
     for (int64_t r = 0; r < rows; r++) {
-        LANES_UNROLL
-        for (int j = 0; j < 4; j++) {
-            totals[r][j] = _mm256_setzero_si256();
-        }
+        totals[r][0] = totals[r][1] = _mm256_setzero_si256();
     }
-    for (int64_t q = 0; q < quads; q++) {
-        __m256i b[4];
-        LANES_UNROLL
-        for (int j = 0; j < 4; j++) {
-            b[j] = _mm256_cvtepu8_epi16(
-                _mm_loadu_si128((const __m128i *)(const void *)(panel + q * QUAD_SIZE + j * 16)));
-        }
+    for (int64_t q = 0; q < quads; q++, panel += QUAD_SIZE, a += sizeof(int64_t)) {
+        const __m256i first =
+            _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)panel));
+        const __m256i second =
+            _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(panel + 16)));
         LANES_UNROLL
         for (int64_t r = 0; r < rows; r++) {
             int64_t quad;
-            memcpy(&quad, a + r * row_bytes + q * (int64_t)sizeof quad, sizeof quad);
+            memcpy(&quad, a + r * row_bytes, sizeof quad);
             const __m256i left = _mm256_set1_epi64x(quad);
-            LANES_UNROLL
-            for (int j = 0; j < 4; j++) {
-                totals[r][j] = _mm256_add_epi32(totals[r][j], _mm256_madd_epi16(left, b[j]));
-            }
+            totals[r][0] = _mm256_add_epi32(totals[r][0], _mm256_madd_epi16(left, first));
+            totals[r][1] = _mm256_add_epi32(totals[r][1], _mm256_madd_epi16(left, second));
+            /* Says that both are needed here: else gcc takes all products first, and spills the sums. */
+            __asm__ volatile("" : "+x"(totals[r][0]), "+x"(totals[r][1]));
         }
     }
     LANES_UNROLL
     for (int64_t r = 0; r < rows; r++) {
-        LANES_UNROLL
-        for (int j = 0; j < 4; j += 2) {
-            const __m256i both = _mm256_hadd_epi32(totals[r][j], totals[r][j + 1]);
-            _mm256_storeu_si256((__m256i *)(void *)(sums + r * HD_INTEGER_COLUMNS + j * 4),
-                                _mm256_permute4x64_epi64(both, 0xD8));
-        }
+        const __m256i both = _mm256_hadd_epi32(totals[r][0], totals[r][1]);
+        _mm256_storeu_si256((__m256i *)(void *)(sums + r * HD_INTEGER_COLUMNS),
+                            _mm256_permute4x64_epi64(both, 0xD8));
     }
 }
+
+#define BLOCK(n)                                                                                   \
+    case n:                                                                                        \
+        block_part(a, n, panel, quads, row_bytes, sums);                                           \
+        break;
 
 static void block_avx2(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
                        int64_t row_bytes, int32_t *sums)
 {
-    for (int half = 0; half < 2; half++, panel += QUAD_SIZE / 2, sums += HD_INTEGER_COLUMNS / 2) {
+    for (int c = 0; c < HD_INTEGER_COLUMNS;
+         c += COLUMNS, panel += COLUMNS * HD_INTEGER_STEPS, sums += COLUMNS) {
         switch (rows) {
-        case 1:
-            block_half(a, 1, panel, quads, row_bytes, sums);
-            break;
-        case 2:
-            block_half(a, 2, panel, quads, row_bytes, sums);
-            break;
+            BLOCK(1)
+            BLOCK(2)
+            BLOCK(3)
+            BLOCK(4)
+            BLOCK(5)
         default:
-            block_half(a, 3, panel, quads, row_bytes, sums);
+            block_part(a, ROWS, panel, quads, row_bytes, sums);
         }
     }
 }

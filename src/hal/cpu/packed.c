@@ -17,9 +17,7 @@ static hd_cpu_packing_kind packing_of_bytes(const hd_operation *operation, size_
         hd_shape_count(&operand->shape) == 0) {
         return HD_PACKING_NONE;
     }
-    const bool is_image =
-        operation->id == HD_OP_CONV_INTEGER || operation->id == HD_OP_QLINEAR_CONV;
-    if (is_image) {
+    if (hd_quantized_is_convolution(operation->id)) {
         const int64_t group = hd_operation_int(operation, "group", 1);
         return operand->shape.rank >= 3 && group > 0 && operand->shape.dims[0] % group == 0 &&
                        !hd_cpu_quantized_is_narrow(operand->shape.dims[0] / group)
@@ -78,6 +76,10 @@ static hd_status pack_bytes(const hd_operand *constant, int64_t group, hd_packed
     const int64_t groups = is_image ? group : 1;
     const int64_t columns = is_image ? shape->dims[0] / groups : shape->dims[1];
     const int64_t depth = is_image ? hd_shape_count_range(shape, 1, shape->rank) : shape->dims[0];
+    const hd_cpu_integer_steps steps =
+        is_image ? hd_cpu_integer_steps_of_image(shape->dims[1],
+                                                 hd_shape_count_range(shape, 2, shape->rank))
+                 : hd_cpu_integer_steps_of_matrix(depth, columns);
     int64_t each, size;
     if (!hd_cpu_integer_packed_size(depth, columns, &each) ||
         __builtin_mul_overflow(each, groups, &size)) {
@@ -92,8 +94,7 @@ static hd_status pack_bytes(const hd_operand *constant, int64_t group, hd_packed
     for (int64_t g = 0; g < groups; g++) {
         hd_cpu_integer_pack((uint8_t *)packed->memory + g * each,
                             (const uint8_t *)constant->data + g * columns * depth,
-                            constant->dtype == HD_INT8, is_image ? 1 : columns,
-                            is_image ? depth : 1, depth, columns);
+                            constant->dtype == HD_INT8, &steps, depth, columns);
     }
     return HD_OK;
 }

@@ -273,6 +273,7 @@ const hd_cpu_operator hd_cpu_operators_quantization[] = {
     {HD_OP_MATMUL_INTEGER, hd_cpu_compile_quantized_matmul},
     {HD_OP_QLINEAR_MATMUL, hd_cpu_compile_quantized_matmul},
     {HD_OP_CONV_INTEGER, hd_cpu_compile_quantized_convolution},
+    {HD_OP_HEDDLE_QLINEAR_CONV, hd_cpu_compile_quantized_convolution},
     {HD_OP_QLINEAR_CONV, hd_cpu_compile_quantized_convolution},
     {0},
 };

@@ -18,6 +18,10 @@ typedef struct hd_cpu_quantization_rows {
     /* y[i] = (x[i] - zero) * scale; the bytes are signed or not. */
     void (*dequantize)(const uint8_t *x, int64_t count, int is_signed, int32_t zero, float scale,
                        float *y);
+    /* sums[c] = the sum over taps of (lines[tap][c] - zero) * weights[tap * 32 + c], modulo 2^32, of at most 32 channels;
+     * the bytes are signed or not. Writes whole vectors, of 32 places at most. */
+    void (*sum_taps)(const uint8_t *const *lines, const int32_t *weights, int64_t taps,
+                     int64_t channels, int is_signed, int32_t zero, int32_t *sums);
     /* The smallest and the largest of x and of what is in them already; those that are no numbers are left out. */
     void (*range)(const float *x, int64_t count, float *low, float *high);
 } hd_cpu_quantization_rows;

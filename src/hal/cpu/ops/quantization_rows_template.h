@@ -61,22 +61,54 @@ static void requantize_rows(const int32_t *sums, const int32_t *bias, const floa
     }
 }
 
+/* The next vector's bytes as numbers; those that are not `here` are 0. */
+static inline __attribute__((always_inline)) ints load_bytes(const uint8_t *x, const int is_signed,
+                                                             int64_t here)
+{
+    unsigned_bytes bytes = {0};
+    if (here == LANE_COUNT) {
+        memcpy(&bytes, x, LANE_COUNT);
+    } else {
+        memcpy(&bytes, x, (size_t)here);
+    }
+    return is_signed ? __builtin_convertvector((signed_bytes)bytes, ints)
+                     : __builtin_convertvector(bytes, ints);
+}
+
+static inline __attribute__((always_inline)) void
+sum_taps_typed(const uint8_t *const *lines, const int32_t *weights, int64_t taps, int64_t channels,
+               const int is_signed, int32_t zero, int32_t *sums)
+{
+    typedef uint32_t words __attribute__((vector_size(4 * LANE_COUNT)));
+    for (int64_t c = 0; c < channels; c += LANE_COUNT) {
+        const int64_t here = channels - c < LANE_COUNT ? channels - c : LANE_COUNT;
+        words sum = {0};
+        for (int64_t tap = 0; tap < taps; tap++) {
+            words weight;
+            memcpy(&weight, weights + tap * 32 + c, sizeof weight);
+            sum += (words)(load_bytes(lines[tap] + c, is_signed, here) - zero) * weight;
+        }
+        memcpy(sums + c, &sum, sizeof sum);
+    }
+}
+
+static void sum_taps(const uint8_t *const *lines, const int32_t *weights, int64_t taps,
+                     int64_t channels, int is_signed, int32_t zero, int32_t *sums)
+{
+    if (is_signed) {
+        sum_taps_typed(lines, weights, taps, channels, 1, zero, sums);
+    } else {
+        sum_taps_typed(lines, weights, taps, channels, 0, zero, sums);
+    }
+}
+
 static inline void dequantize_typed(const uint8_t *x, int64_t count, const int is_signed,
                                     int32_t zero, float scale, float *y)
 {
     typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
     for (int64_t i = 0; i < count && !hd_stop_ends(i / LANE_COUNT); i += LANE_COUNT) {
         const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
-        ints value;
-        if (is_signed) {
-            signed_bytes bytes = {0};
-            memcpy(&bytes, x + i, (size_t)here);
-            value = __builtin_convertvector(bytes, ints);
-        } else {
-            unsigned_bytes bytes = {0};
-            memcpy(&bytes, x + i, (size_t)here);
-            value = __builtin_convertvector(bytes, ints);
-        }
+        const ints value = load_bytes(x + i, is_signed, here);
         const floats result = __builtin_convertvector(value - zero, floats) * scale;
         memcpy(y + i, &result, (size_t)here * sizeof *y);
     }
@@ -111,4 +143,4 @@ static void find_range(const float *x, int64_t count, float *low, float *high)
 }
 
 const hd_cpu_quantization_rows HD_QUANTIZATION_ROWS = {quantize_rows, requantize_rows,
-                                                       dequantize_rows, find_range};
+                                                       dequantize_rows, sum_taps, find_range};

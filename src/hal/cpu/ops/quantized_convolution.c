@@ -1,26 +1,14 @@
-/* Quantized convolutions: ConvInteger and QLinearConv, as products of gathered rows: a row has an output position's
- * inputs, (channel, kernel position) ascending as the weight has them, and the zero point beyond the image. Groups of
- * few outputs, as depthwise ones, are summed without a product. */
+/* Quantized convolutions: ConvInteger and QLinearConv, as products of gathered rows. Groups of few outputs, as depthwise
+ * ones, are summed without a product. */
 #include <string.h>
 
 #include "base/stop.h"
 #include "hal/cpu/byte_transpose.h"
 #include "hal/cpu/ops/quantization.h"
-#include "hal/cpu/ops/quantized_product.h"
+#include "hal/cpu/ops/quantized_convolution.h"
 #include "hal/cpu/packing.h"
 
 #define MAX_SPATIAL HD_CONVOLUTION_MAX_SPATIAL
-
-typedef struct quantized_convolution {
-    hd_cpu_quantized_product product;
-    hd_convolution sizes; /* three spatial dimensions; leading ones of size 1 are added */
-    int64_t plane, pixels, taps;
-    int64_t channels; /* of a group */
-    int64_t row_blocks, panels, panel_groups;
-    size_t
-        gathered; /* where in the scratch rows lie before they are packed; behind them, as lines of positions */
-    size_t right, output;
-} quantized_convolution;
 
 /* Output positions of a tile that lie side by side in a row of the output. */
 typedef struct pixel_run {
@@ -77,7 +65,7 @@ static input_run meet(const hd_convolution *sizes, const pixel_run *run, int64_t
 }
 
 /* Lines of a tile's positions, one for each channel and kernel position; turned around they are its rows. */
-static void gather_lines(const quantized_convolution *q, const uint8_t *image, uint8_t zero,
+static void gather_lines(const hd_cpu_quantized_convolution *q, const uint8_t *image, uint8_t zero,
                          int64_t first, int64_t rows, uint8_t *lines)
 {
     pixel_run runs[HD_QUANTIZED_ROWS];
@@ -87,7 +75,7 @@ static void gather_lines(const quantized_convolution *q, const uint8_t *image, u
             const pixel_run *run = &runs[i];
             const input_run met = meet(&q->sizes, run, tap);
             for (int64_t c = 0; c < q->channels; c++) {
-                uint8_t *to = lines + (c * q->taps + tap) * q->product.block + run->first;
+                uint8_t *to = lines + (tap * q->channels + c) * q->product.block + run->first;
                 const uint8_t *from = image + c * q->plane + met.from;
                 for (int64_t k = 0; k < met.begin; k++) { /* few, as a rule */
                     to[k] = zero;
@@ -107,13 +95,23 @@ static void gather_lines(const quantized_convolution *q, const uint8_t *image, u
     }
 }
 
-static uint8_t image_zero(const quantized_convolution *q, void *const *buffers)
+static void gather_first(const hd_cpu_quantized_convolution *q, void *const *buffers,
+                         const uint8_t *image, int64_t first, int64_t rows, void *memory,
+                         hd_cpu_quantized_scratch *scratch)
 {
-    const hd_cpu_quantized_factor *zero = &q->product.a_zero;
-    return zero->buffer < 0 ? 0 : *(const uint8_t *)buffers[zero->buffer];
+    const hd_cpu_quantized_product *product = &q->product;
+    uint8_t *gathered = (uint8_t *)memory + q->gathered;
+    uint8_t *lines = gathered + product->block * product->depth;
+    gather_lines(q, image, hd_cpu_quantized_image_zero(q, buffers), first, rows, lines);
+    hd_cpu_transpose_bytes(gathered, product->depth, lines, product->block, product->depth, rows);
+    for (int64_t row = 0; row < rows; row++) {
+        scratch->row_sums[row] = product->kernel->pack_row(
+            hd_cpu_quantized_row(product, scratch, row), gathered + row * product->depth,
+            product->a == HD_INT8, product->depth);
+    }
 }
 
-static void run_tile(const quantized_convolution *q, void *const *buffers, int64_t plane,
+static void run_tile(const hd_cpu_quantized_convolution *q, void *const *buffers, int64_t plane,
                      int64_t block, int64_t panel_group, void *memory,
                      hd_cpu_quantized_scratch *scratch)
 {
@@ -121,17 +119,17 @@ static void run_tile(const quantized_convolution *q, void *const *buffers, int64
     const int64_t group = plane % q->sizes.group, batch = plane / q->sizes.group;
     const int64_t first = block * product->block, left = q->pixels - first;
     const int64_t rows = left < product->block ? left : product->block;
-    uint8_t *gathered = (uint8_t *)memory + q->gathered;
-    uint8_t *lines = gathered + product->block * product->depth;
-    gather_lines(q, (const uint8_t *)buffers[0] + plane * q->channels * q->plane,
-                 image_zero(q, buffers), first, rows, lines);
-    hd_cpu_transpose_bytes(gathered, product->depth, lines, product->block, product->depth, rows);
-    for (int64_t row = 0; row < rows; row++) {
-        scratch->row_sums[row] = product->kernel->pack_row(
-            hd_cpu_quantized_row(product, scratch, row), gathered + row * product->depth,
-            product->a == HD_INT8, product->depth);
-    }
+    const bool is_last = q->sizes.channels_last;
+    const uint8_t *images = buffers[0];
     hd_cpu_quantized_take_a_zeros(product, buffers, 0, rows, scratch);
+    if (is_last) {
+        hd_cpu_quantized_gather_last(
+            q, images + batch * q->sizes.channels * q->plane + group * q->channels, first, rows,
+            scratch);
+    } else {
+        gather_first(q, buffers, images + plane * q->channels * q->plane, first, rows, memory,
+                     scratch);
+    }
     const int64_t last = hd_cpu_tile_begin(q->panels, q->panel_groups, panel_group + 1);
     for (int64_t p = hd_cpu_tile_begin(q->panels, q->panel_groups, panel_group);
          p < last && !hd_stop_ends_every(p, 4); p++) {
@@ -146,23 +144,26 @@ static void run_tile(const quantized_convolution *q, void *const *buffers, int64
                     p * hd_cpu_integer_panel_bytes(product->depth);
             sums = (const int32_t *)(const void *)packed + column;
         } else {
+            const hd_cpu_integer_steps steps = hd_cpu_integer_steps_of_image(q->channels, q->taps);
             hd_cpu_integer_pack_panel(scratch->panel, scratch->column_sums,
                                       (const uint8_t *)buffers[q->right] + channel * product->depth,
-                                      product->b == HD_INT8, 1, product->depth, product->depth,
-                                      columns);
+                                      product->b == HD_INT8, &steps, product->depth, columns);
         }
         hd_cpu_quantized_tile(product, buffers, rows, column, group * product->columns, panel, sums,
                               scratch);
-        hd_cpu_quantized_store(
-            product, buffers, 0, rows, channel, columns, scratch->sums, buffers[q->output],
-            (batch * q->sizes.output_channels + channel) * q->pixels + first, 1, q->pixels);
+        const int64_t outputs = q->sizes.output_channels;
+        hd_cpu_quantized_store(product, buffers, 0, rows, channel, columns, scratch->sums,
+                               buffers[q->output],
+                               is_last ? (batch * q->pixels + first) * outputs + channel
+                                       : (batch * outputs + channel) * q->pixels + first,
+                               is_last ? outputs : 1, is_last ? 1 : q->pixels);
     }
 }
 
 static void run_products(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                          void *memory)
 {
-    const quantized_convolution *q = parameters;
+    const hd_cpu_quantized_convolution *q = parameters;
     hd_cpu_quantized_scratch scratch = hd_cpu_quantized_scratch_of(&q->product, memory);
     const int64_t tiles = q->row_blocks * q->panel_groups;
     for (int64_t tile = begin; tile < end && tiles > 0 && q->panels > 0 && q->sizes.batch > 0;
@@ -189,7 +190,7 @@ static void add_line(int32_t *sums, const uint8_t *x, int64_t step, int64_t coun
 static void run_narrow(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                        void *memory)
 {
-    const quantized_convolution *q = parameters;
+    const hd_cpu_quantized_convolution *q = parameters;
     const hd_cpu_quantized_product *product = &q->product;
     const int64_t outputs = q->sizes.output_channels;
     int32_t *sums = memory;
@@ -233,7 +234,7 @@ static void run_narrow(const void *parameters, void *const *buffers, int64_t beg
     }
 }
 
-static hd_status finish_narrow(hd_cpu_compilation *compilation, quantized_convolution *q)
+static hd_status finish_narrow(hd_cpu_compilation *compilation, hd_cpu_quantized_convolution *q)
 {
     q->product.block = HD_QUANTIZED_ROWS;
     q->row_blocks = q->pixels / q->product.block + (q->pixels % q->product.block != 0);
@@ -249,7 +250,7 @@ static hd_status finish_narrow(hd_cpu_compilation *compilation, quantized_convol
 hd_status hd_cpu_compile_quantized_convolution(hd_cpu_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
-    quantized_convolution *q = hd_cpu_parameters(compilation, sizeof *q);
+    hd_cpu_quantized_convolution *q = hd_cpu_parameters(compilation, sizeof *q);
     if (q == NULL) {
         return hd_cpu_out_of_memory(compilation);
     }
@@ -271,7 +272,11 @@ hd_status hd_cpu_compile_quantized_convolution(hd_cpu_compilation *compilation)
     product->columns = q->sizes.output_channels / q->sizes.group;
     product->depth = q->channels * q->taps;
     const hd_packed *packed = operation->inputs[q->right].packed;
-    if (packed == NULL && hd_cpu_quantized_is_narrow(product->columns)) {
+    const bool is_last = q->sizes.channels_last;
+    if (is_last && packed == NULL && product->columns == 1 && q->channels == 1) {
+        return hd_cpu_quantized_finish_depthwise(compilation, q);
+    }
+    if (!is_last && packed == NULL && hd_cpu_quantized_is_narrow(product->columns)) {
         return finish_narrow(compilation, q);
     }
     product->packed = packed != NULL ? packed->memory : NULL;
@@ -281,7 +286,8 @@ hd_status hd_cpu_compile_quantized_convolution(hd_cpu_compilation *compilation)
         return hd_cpu_out_of_memory(compilation);
     }
     q->gathered = scratch;
-    compilation->kernel.scratch_size = scratch + 2 * (size_t)(product->block * product->depth);
+    compilation->kernel.scratch_size =
+        scratch + (is_last ? 0 : 2 * (size_t)(product->block * product->depth));
     q->row_blocks = q->pixels / product->block + (q->pixels % product->block != 0);
     q->panels = hd_cpu_integer_panels(product->columns);
     const int64_t planes = q->sizes.batch * q->sizes.group;

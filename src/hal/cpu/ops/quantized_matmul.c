@@ -44,10 +44,11 @@ static void run_tile(const quantized_matmul *m, void *const *buffers, int64_t in
                     p * hd_cpu_integer_panel_bytes(sizes->depth);
             sums = (const int32_t *)(const void *)product->packed + column;
         } else {
+            const hd_cpu_integer_steps steps =
+                hd_cpu_integer_steps_of_matrix(sizes->depth, sizes->columns);
             hd_cpu_integer_pack_panel(scratch->panel, scratch->column_sums,
                                       (const uint8_t *)buffers[m->right] + b + column,
-                                      product->b == HD_INT8, sizes->columns, 1, sizes->depth,
-                                      columns);
+                                      product->b == HD_INT8, &steps, sizes->depth, columns);
         }
         hd_cpu_quantized_tile(product, buffers, rows, column, 0, panel, sums, scratch);
         hd_cpu_quantized_store(

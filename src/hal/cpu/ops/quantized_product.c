@@ -70,7 +70,8 @@ bool hd_cpu_quantized_product_finish(hd_cpu_quantized_product *product, int64_t 
         return false;
     }
     product->block = block;
-    product->row_bytes = aligned((size_t)row);
+    /* rows that grow run by run may write zeros of a quad beyond their end */
+    product->row_bytes = aligned((size_t)row + HD_INTEGER_STEPS * sizeof(int16_t));
     *out_scratch_size = fixed_scratch(product) + (size_t)block * product->row_bytes +
                         (product->packed == NULL ? aligned((size_t)panel) : 0);
     return true;
