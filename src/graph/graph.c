@@ -397,6 +397,21 @@ hd_graph *hd_graph_clone(const hd_graph *graph)
     return copy;
 }
 
+void hd_graph_count_readers(const hd_graph *graph, uint32_t *readers)
+{
+    for (size_t b = 0; b < graph->block_count; b++) {
+        const hd_block *block = graph->blocks[b];
+        for (size_t n = 0; n < block->node_count; n++) {
+            for (size_t i = 0; i < block->nodes[n].input_count; i++) {
+                readers[block->nodes[n].inputs[i]]++;
+            }
+        }
+        for (size_t i = 0; i < block->output_count; i++) {
+            readers[block->outputs[i]]++;
+        }
+    }
+}
+
 uint64_t hd_graph_count_constants(const hd_graph *graph)
 {
     uint64_t bytes = 0;

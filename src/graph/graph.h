@@ -117,6 +117,9 @@ bool hd_block_add_output(hd_graph *graph, hd_block *block, const char *name, hd_
 /* A deep copy; NULL when out of memory. */
 hd_graph *hd_graph_clone(const hd_graph *graph);
 
+/* readers: of each value, the nodes of all blocks and the blocks' outputs that read it; zeros before. */
+void hd_graph_count_readers(const hd_graph *graph, uint32_t *readers);
+
 /* Bytes of a graph's constants. */
 uint64_t hd_graph_count_constants(const hd_graph *graph);
 

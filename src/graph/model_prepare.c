@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "graph/evaluate.h"
 #include "graph/folding.h"
+#include "graph/graph_quantized.h"
 #include "graph/index_checks.h"
 #include "graph/model.h"
 #include "graph/settle.h"
@@ -167,21 +168,6 @@ static hd_status fold_block(fold_state *state, hd_block *block)
     return HD_OK;
 }
 
-static void count_readers(const hd_graph *graph, uint32_t *readers)
-{
-    for (size_t b = 0; b < graph->block_count; b++) {
-        const hd_block *block = graph->blocks[b];
-        for (size_t n = 0; n < block->node_count; n++) {
-            for (size_t i = 0; i < block->nodes[n].input_count; i++) {
-                readers[block->nodes[n].inputs[i]]++;
-            }
-        }
-        for (size_t i = 0; i < block->output_count; i++) {
-            readers[block->outputs[i]]++;
-        }
-    }
-}
-
 static hd_status fold_constants(hd_model *model)
 {
     hd_graph *graph = model->graph;
@@ -191,7 +177,7 @@ static hd_status fold_constants(hd_model *model)
         return HD_OUT_OF_MEMORY;
     }
     size_t constant_bytes = (size_t)hd_graph_count_constants(graph);
-    count_readers(graph, state.readers);
+    hd_graph_count_readers(graph, state.readers);
     hd_folding_start(&state.folding, constant_bytes, &model->device->memory);
     hd_status status = fold_block(&state, graph->root);
     hd_free(state.readers);
@@ -315,7 +301,8 @@ hd_status hd_model_prepare(hd_model *model, hd_error *error)
     if (status != HD_OK) {
         return status;
     }
-    if (fold_constants(model) != HD_OK || hd_graph_join_affine(model->graph) != HD_OK) {
+    if (hd_graph_fuse_quantized(model->graph, model->device->unit) != HD_OK ||
+        fold_constants(model) != HD_OK || hd_graph_join_affine(model->graph) != HD_OK) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a model");
     }
     size_t size = 0;

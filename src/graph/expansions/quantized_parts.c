@@ -10,31 +10,11 @@ hd_value hd_expand_centered(hd_expansion *e, hd_value x, hd_value zero)
 
 hd_value hd_expand_dequantize(hd_expansion *e, hd_value x, hd_value scale, hd_value zero)
 {
-    return hd_expand_2(e, HD_OP_MUL, hd_expand_centered(e, x, zero), scale);
+    return hd_expand_3(e, HD_OP_DEQUANTIZE_LINEAR, x, scale, zero);
 }
 
 hd_value hd_expand_quantize(hd_expansion *e, hd_value x, hd_value scale, hd_value zero)
 {
-    static const struct {
-        hd_dtype dtype;
-        float least, most;
-    } ranges[] = {
-        {HD_UINT8, 0, 255}, {HD_INT8, -128, 127}, {HD_UINT16, 0, 65535}, {HD_INT16, -32768, 32767}};
-    const hd_graph_value *known = &e->graph->values[zero];
-    const hd_dtype dtype = zero == HD_VALUE_NONE ? HD_UINT8 : known->dtype;
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        if (ranges[i].dtype != dtype) {
-            continue;
-        }
-        hd_value y = hd_expand_1(e, HD_OP_ROUND, hd_expand_2(e, HD_OP_DIV, x, scale));
-        if (zero != HD_VALUE_NONE) {
-            y = hd_expand_2(e, HD_OP_ADD, y, hd_expand_cast(e, zero, HD_FLOAT32));
-        }
-        y = hd_expand_3(e, HD_OP_CLIP, y, hd_expand_number(e, ranges[i].least),
-                        hd_expand_number(e, ranges[i].most));
-        return hd_expand_cast(e, y, dtype);
-    }
-    /* its type is not known yet, or is refused there */
     return hd_expand_3(e, HD_OP_QUANTIZE_LINEAR, x, scale, zero);
 }
 

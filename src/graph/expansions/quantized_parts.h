@@ -9,7 +9,7 @@
 
 /* (x - zero) as float32; zero: HD_VALUE_NONE for 0. */
 hd_value hd_expand_centered(hd_expansion *e, hd_value x, hd_value zero);
-/* (x - zero) · scale. scale and zero broadcast to x. */
+/* (x - zero) · scale, of one scale and zero point, which may be HD_VALUE_NONE. */
 hd_value hd_expand_dequantize(hd_expansion *e, hd_value x, hd_value scale, hd_value zero);
 /* ONNX's QuantizeLinear with one scale, to the zero point's type; HD_VALUE_NONE: to uint8. */
 hd_value hd_expand_quantize(hd_expansion *e, hd_value x, hd_value scale, hd_value zero);

@@ -134,12 +134,21 @@ static hd_status compile_chain(hd_cpu_compilation *compilation)
     return HD_OK;
 }
 
+/* A step of a chain has one scale, which broadcasts to x; scales of an axis do not broadcast as ONNX's operands do. */
+static bool has_many_scales(const hd_operation *operation)
+{
+    return (operation->id == HD_OP_QUANTIZE_LINEAR || operation->id == HD_OP_DEQUANTIZE_LINEAR) &&
+           (operation->input_count < 2 || hd_shape_count(&operation->inputs[1].shape) != 1 ||
+            operation->inputs[1].shape.rank > operation->inputs[0].shape.rank ||
+            hd_operation_int(operation, "block_size", 0) != 0);
+}
+
 bool hd_cpu_elementwise_fuses(const hd_operation *operation)
 {
     size_t count = operation->input_count;
     /* CastLike's second input, where it still has one (settle.h), need not broadcast. */
     if (count == 0 || count > 3 || operation->output_count != 1 ||
-        operation->id == HD_OP_CAST_LIKE ||
+        operation->id == HD_OP_CAST_LIKE || has_many_scales(operation) ||
         (operation->opset < 7 && count > 1)) { /* whose broadcasting may be the old one */
         return false;
     }

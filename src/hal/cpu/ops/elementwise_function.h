@@ -22,6 +22,7 @@ typedef struct hd_cpu_elementwise_parameters {
     hd_dtype from, to;
     bool saturates;
     uint8_t rounding; /* hd_narrow_rounding */
+    bool has_zero;    /* quantized numbers: there is a zero point */
 } hd_cpu_elementwise_parameters;
 
 /* out[i] = f(in[0][i], in[1][i], in[2][i]), i < n. Bit k of `scalars`: in[k] is one element, for all i.
@@ -78,6 +79,10 @@ hd_cpu_elementwise_function *hd_cpu_elementwise_cast_to_odd(hd_dtype from);
 
 /* Where one of the types that the parameters name is narrow. Accepts no scalars. */
 hd_cpu_elementwise_function hd_cpu_elementwise_cast_narrow;
+
+/* Of bytes, by one scale, in[1], and one zero point, in[2] or none; which kind of bytes the parameters name. Accept these two as
+ * scalars. */
+hd_cpu_elementwise_function hd_cpu_elementwise_quantize, hd_cpu_elementwise_dequantize;
 
 /* in[0] as it is. Accepts no scalars. */
 hd_cpu_elementwise_function *hd_cpu_elementwise_copy(size_t element_size);

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "operation/narrow.h"
+#include "operation/quantized.h"
 
 #define NO_VALUE    HD_ELEMENTWISE_NO_VALUE
 #define ALL_SCALARS 7u
+#define SCALES      6u /* scalars: a scale and a zero point, behind what they are for */
 
 typedef hd_cpu_elementwise_value value;
 
@@ -418,6 +420,28 @@ static value select_cast(const selection *s)
     return emit_cast(s, operand(s, 0), to);
 }
 
+/* Of one scale; a zero point of int8 or uint8. */
+static value select_quantize(const selection *s)
+{
+    const hd_dtype to = s->operation->outputs[0].dtype;
+    return s->dtype == HD_FLOAT32 && hd_quantized_is_byte(to)
+               ? hd_cpu_elementwise_emit(
+                     s->program, hd_cpu_elementwise_quantize, SCALES,
+                     &(hd_cpu_elementwise_parameters){.to = to, .has_zero = s->count > 2}, to,
+                     s->count, s->values)
+               : NO_VALUE;
+}
+
+static value select_dequantize(const selection *s)
+{
+    return hd_quantized_is_byte(s->dtype)
+               ? hd_cpu_elementwise_emit(
+                     s->program, hd_cpu_elementwise_dequantize, SCALES,
+                     &(hd_cpu_elementwise_parameters){.from = s->dtype, .has_zero = s->count > 2},
+                     HD_FLOAT32, s->count, s->values)
+               : NO_VALUE;
+}
+
 static value select_bit_cast(const selection *s)
 {
     hd_dtype to = s->operation->outputs[0].dtype;
@@ -506,6 +530,8 @@ static value (*const specials[HD_OP_COUNT])(const selection *s) = {
     [HD_OP_BIT_CAST] = select_bit_cast,
     [HD_OP_CAST] = select_cast,
     [HD_OP_CAST_LIKE] = select_cast,
+    [HD_OP_QUANTIZE_LINEAR] = select_quantize,
+    [HD_OP_DEQUANTIZE_LINEAR] = select_dequantize,
 };
 
 hd_cpu_elementwise_value hd_cpu_elementwise_select(hd_cpu_elementwise_program *program,
