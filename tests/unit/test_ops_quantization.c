@@ -295,11 +295,18 @@ static void integer_products_of_every_instruction_set(void **state)
     for (size_t d = 0; d < 6; d++) {
         const int64_t depth = depths[d], quads = hd_cpu_integer_quads(depth);
         uint8_t *a = bytes(12 * depth, 1), *b = bytes(depth * HD_INTEGER_COLUMNS, 2);
-        uint8_t *panel = take((size_t)hd_cpu_integer_panel_bytes(depth));
+        for (int64_t i = 0; i < depth * HD_INTEGER_COLUMNS;
+             i++) { /* every other quad cannot saturate */
+            const int64_t quad = i / HD_INTEGER_COLUMNS / HD_INTEGER_STEPS;
+            b[i] = (uint8_t)(quad % 2 == 0 ? (int8_t)b[i] / 4 : (int8_t)b[i]);
+        }
+        int8_t *panel = take((size_t)hd_cpu_integer_panel_bytes(depth));
+        int32_t *order = take((size_t)hd_cpu_integer_order_count(depth) * sizeof *order);
         int32_t sums[12][HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS];
         const hd_cpu_integer_steps steps =
             hd_cpu_integer_steps_of_matrix(depth, HD_INTEGER_COLUMNS);
-        hd_cpu_integer_pack_panel(panel, columns, b, true, &steps, depth, HD_INTEGER_COLUMNS);
+        hd_cpu_integer_pack_panel(panel, columns, order, b, true, &steps, depth,
+                                  HD_INTEGER_COLUMNS);
         for (size_t k = 0; k < count; k++) {
             const int64_t row_bytes = quads * HD_INTEGER_STEPS * (kernels[k]->wide ? 2 : 1);
             char *packed = take((size_t)(12 * row_bytes));
@@ -308,19 +315,18 @@ static void integer_products_of_every_instruction_set(void **state)
                     kernels[k]->pack_row(packed + r * row_bytes, a + r * depth, false, depth);
                 int32_t wanted = 0;
                 for (int64_t i = 0; i < depth; i++) {
-                    wanted += a[r * depth + i] - 128;
+                    wanted += a[r * depth + i];
                 }
                 assert_int_equal(sum, wanted);
             }
             for (int64_t rows = 1; rows <= kernels[k]->rows; rows++) {
                 memset(sums, 0x5A, sizeof sums);
-                kernels[k]->block(packed, rows, panel, quads, row_bytes, &sums[0][0]);
+                kernels[k]->block(packed, rows, panel, order, quads, row_bytes, &sums[0][0]);
                 for (int64_t r = 0; r < 12; r++) {
                     for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
                         int32_t sum = 0;
                         for (int64_t i = 0; i < depth; i++) {
-                            sum += (a[r * depth + i] - 128) *
-                                   (((int8_t *)b)[i * HD_INTEGER_COLUMNS + c] + 128);
+                            sum += a[r * depth + i] * ((int8_t *)b)[i * HD_INTEGER_COLUMNS + c];
                         }
                         if (sums[r][c] != (r < rows ? sum : 0x5A5A5A5A)) {
                             fail_msg("%s: depth %lld, row %lld of %lld, column %lld",
@@ -335,6 +341,39 @@ static void integer_products_of_every_instruction_set(void **state)
         hd_free(a);
         hd_free(b);
         hd_free(panel);
+        hd_free(order);
+    }
+}
+
+/* Pairs of b' whose products with 255 lie at both sides of what 16 bits hold. */
+static void pairs_at_the_ends_of_16_bits(void **state)
+{
+    (void)state;
+    static const int8_t pairs[][2] = {{127, 1},   {1, 127},    {64, 64},   {127, 2},   {64, 65},
+                                      {-128, 0},  {-127, -1},  {-64, -64}, {-128, -1}, {-128, -128},
+                                      {127, 127}, {127, -128}, {-128, 127}};
+    const hd_cpu_integer_kernel *kernels[4];
+    const size_t count = find_kernels(kernels);
+    for (size_t p = 0; p < sizeof pairs / sizeof pairs[0]; p++) {
+        uint8_t b[HD_INTEGER_STEPS * HD_INTEGER_COLUMNS] = {0}, a[HD_INTEGER_STEPS];
+        int8_t panel[HD_INTEGER_STEPS * HD_INTEGER_COLUMNS];
+        int32_t sums[HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS], order[4];
+        memset(a, 255, sizeof a);
+        const size_t column = p * 5 % HD_INTEGER_COLUMNS, step = p % 2 * 2;
+        b[step * HD_INTEGER_COLUMNS + column] = (uint8_t)pairs[p][0];
+        b[(step + 1) * HD_INTEGER_COLUMNS + column] = (uint8_t)pairs[p][1];
+        const hd_cpu_integer_steps steps =
+            hd_cpu_integer_steps_of_matrix(HD_INTEGER_STEPS, HD_INTEGER_COLUMNS);
+        hd_cpu_integer_pack_panel(panel, columns, order, b, true, &steps, HD_INTEGER_STEPS,
+                                  HD_INTEGER_COLUMNS);
+        for (size_t k = 0; k < count; k++) {
+            int16_t row[HD_INTEGER_STEPS];
+            kernels[k]->pack_row(row, a, false, HD_INTEGER_STEPS);
+            kernels[k]->block(row, 1, panel, order, 1, sizeof row, sums);
+            for (size_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
+                assert_int_equal(sums[c], c == column ? 255 * (pairs[p][0] + pairs[p][1]) : 0);
+            }
+        }
     }
 }
 
@@ -582,6 +621,7 @@ int main(void)
         cmocka_unit_test(quotients_are_divided),
         cmocka_unit_test(dynamic_scales_hold_zero),
         cmocka_unit_test(integer_products_of_every_instruction_set),
+        cmocka_unit_test(pairs_at_the_ends_of_16_bits),
         cmocka_unit_test(corrections_of_every_instruction_set),
         cmocka_unit_test(bytes_are_turned_around_in_every_size),
         cmocka_unit_test(matrices_of_every_kind),

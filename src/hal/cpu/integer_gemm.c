@@ -6,15 +6,16 @@
 #include "hal/cpu/isa.h"
 
 /* Plain C: what the other kernels are tested against, too. */
-static void block_baseline(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
-                           int64_t row_bytes, int32_t *sums)
+static void block_baseline(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
+                           int64_t quads, int64_t row_bytes, int32_t *sums)
 {
+    (void)order;
     uint32_t totals[HD_INTEGER_COLUMNS];
     for (int64_t row = 0; row < rows; row++) {
         const int16_t *left = (const void *)((const char *)a + row * row_bytes);
         memset(totals, 0, sizeof totals);
         for (int64_t q = 0; q < quads; q++) {
-            const uint8_t *b = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+            const int8_t *b = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
             for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
                 int32_t sum = 0;
                 for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
@@ -29,7 +30,7 @@ static void block_baseline(const void *a, int64_t rows, const uint8_t *panel, in
 
 const hd_cpu_integer_kernel hd_cpu_integer_kernel_baseline = {
     "baseline", block_baseline, hd_cpu_integer_pack_row_wide, hd_cpu_integer_correct_plain, 4,
-    true};
+    true,       false};
 
 const hd_cpu_integer_kernel *hd_cpu_integer_kernel_get(void)
 {
@@ -47,23 +48,71 @@ const hd_cpu_integer_kernel *hd_cpu_integer_kernel_get(void)
     return &hd_cpu_integer_kernel_baseline;
 }
 
+/* Of a panel in a packed factor. quads is below 2^61. */
+static int64_t order_bytes(int64_t depth)
+{
+    return hd_cpu_integer_kernel_get()->ordered
+               ? hd_cpu_integer_order_count(depth) * (int64_t)sizeof(int32_t)
+               : 0;
+}
+
 bool hd_cpu_integer_packed_size(int64_t depth, int64_t columns, int64_t *out_size)
 {
     int64_t panels = hd_cpu_integer_panels(columns), bytes;
     return !__builtin_mul_overflow(hd_cpu_integer_quads(depth),
                                    (int64_t)HD_INTEGER_COLUMNS * HD_INTEGER_STEPS, &bytes) &&
            !__builtin_add_overflow(bytes, (int64_t)sizeof(int32_t) * HD_INTEGER_COLUMNS, &bytes) &&
+           !__builtin_add_overflow(bytes, order_bytes(depth), &bytes) &&
            !__builtin_mul_overflow(panels, bytes, out_size);
 }
 
-void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, bool is_signed,
-                               const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns)
+hd_cpu_integer_panel hd_cpu_integer_panel_of(const void *packed, int64_t depth, int64_t columns,
+                                             int64_t panel)
 {
-    const uint8_t flip = is_signed ? HD_INTEGER_SHIFT : 0;
+    const int64_t panels = hd_cpu_integer_panels(columns);
+    const int64_t bytes = hd_cpu_integer_panel_bytes(depth);
+    const int32_t *sums = packed;
+    const int8_t *quads = (const int8_t *)(sums + panels * HD_INTEGER_COLUMNS);
+    const int32_t *orders = (const int32_t *)(const void *)(quads + panels * bytes);
+    return (hd_cpu_integer_panel){
+        quads + panel * bytes, sums + panel * HD_INTEGER_COLUMNS,
+        order_bytes(depth) == 0 ? NULL : orders + panel * hd_cpu_integer_order_count(depth)};
+}
+
+/* No pair of products of half a quad's columns leaves 16 bits. */
+static bool cannot_saturate(const int8_t *quads)
+{
+    bool fits = true;
+    for (int64_t i = 0; i < HD_INTEGER_COLUMNS / 2 * HD_INTEGER_STEPS; i += 2) {
+        const int32_t a = quads[i], b = quads[i + 1];
+        fits = fits && (a > 0 ? a : 0) + (b > 0 ? b : 0) <= 128 &&
+               (a < 0 ? a : 0) + (b < 0 ? b : 0) >= -128;
+    }
+    return fits;
+}
+
+static void find_order(const int8_t *panel, int64_t quads, int32_t *order)
+{
+    for (int64_t half = 0; half < 2; half++, order += 1 + quads) {
+        int32_t first = 1, last = (int32_t)quads;
+        for (int64_t q = 0; q < quads; q++) {
+            const int8_t *from =
+                panel + (2 * q + half) * (HD_INTEGER_COLUMNS / 2) * HD_INTEGER_STEPS;
+            order[cannot_saturate(from) ? first++ : last--] = (int32_t)q;
+        }
+        order[0] = first - 1;
+    }
+}
+
+void hd_cpu_integer_pack_panel(int8_t *panel, int32_t *sums, int32_t *order, const uint8_t *b,
+                               bool is_signed, const hd_cpu_integer_steps *steps, int64_t depth,
+                               int64_t columns)
+{
+    const uint8_t flip = is_signed ? 0 : HD_INTEGER_SHIFT;
     const int64_t quads = hd_cpu_integer_quads(depth);
-    uint32_t totals[HD_INTEGER_COLUMNS] = {0};
+    int32_t totals[HD_INTEGER_COLUMNS] = {0};
+    int8_t *to = panel;
     for (int64_t q = 0; q < quads && !hd_stop_ends_every(q, 128); q++) {
-        uint8_t *to = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
         int64_t places[HD_INTEGER_STEPS];
         for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
             const int64_t at = q * HD_INTEGER_STEPS + k;
@@ -73,26 +122,29 @@ void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, 
         }
         for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
             for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
-                const uint8_t value = c < columns && places[k] >= 0
-                                          ? b[places[k] + c * steps->column_step] ^ flip
-                                          : 0;
+                const int8_t value = c < columns && places[k] >= 0
+                                         ? (int8_t)(b[places[k] + c * steps->column_step] ^ flip)
+                                         : 0;
                 *to++ = value;
-                totals[c] += value;
+                totals[c] = (int32_t)((uint32_t)totals[c] + (uint32_t)value);
             }
         }
     }
     memcpy(sums, totals, sizeof totals);
+    if (order != NULL) {
+        find_order(panel, quads, order);
+    }
 }
 
 void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed,
                          const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns)
 {
-    int32_t *sums = packed;
-    uint8_t *panels = (uint8_t *)packed + hd_cpu_integer_panels_begin(columns);
     for (int64_t p = 0; p < hd_cpu_integer_panels(columns); p++) {
         const int64_t first = p * HD_INTEGER_COLUMNS, left = columns - first;
-        hd_cpu_integer_pack_panel(panels + p * hd_cpu_integer_panel_bytes(depth), sums + first,
-                                  b + first * steps->column_step, is_signed, steps, depth,
+        const hd_cpu_integer_panel panel = hd_cpu_integer_panel_of(packed, depth, columns, p);
+        hd_cpu_integer_pack_panel((int8_t *)panel.quads, (int32_t *)panel.sums,
+                                  (int32_t *)panel.order, b + first * steps->column_step, is_signed,
+                                  steps, depth,
                                   left < HD_INTEGER_COLUMNS ? left : HD_INTEGER_COLUMNS);
     }
 }
@@ -108,7 +160,7 @@ static inline uint32_t sum_of_eight(uint64_t bytes)
 /* Eight of a', of which `left` has the bytes, to `count` places from `at` on. */
 static inline void put_eight(void *row, int64_t at, uint64_t left, bool wide, size_t count)
 {
-    typedef int8_t eight_bytes __attribute__((vector_size(8)));
+    typedef uint8_t eight_bytes __attribute__((vector_size(8)));
     typedef int16_t eight __attribute__((vector_size(16)));
     if (wide) {
         eight_bytes narrow;
@@ -116,7 +168,7 @@ static inline void put_eight(void *row, int64_t at, uint64_t left, bool wide, si
         const eight values = __builtin_convertvector(narrow, eight);
         memcpy((int16_t *)row + at, &values, count * sizeof(int16_t));
     } else {
-        memcpy((int8_t *)row + at, &left, count);
+        memcpy((uint8_t *)row + at, &left, count);
     }
 }
 
@@ -124,27 +176,26 @@ static inline __attribute__((always_inline)) int32_t pack_row(void *row, const u
                                                               bool is_signed, bool wide,
                                                               int64_t depth)
 {
-    /* Both kinds, shifted by 128 to unsigned bytes u, have a' = u - 128. */
-    const uint64_t high = UINT64_C(0x8080808080808080);
-    const uint64_t to_left = is_signed ? 0 : high, to_sum = is_signed ? high : 0;
+    const uint64_t flip = is_signed ? UINT64_C(0x8080808080808080) : 0;
     const int64_t padded = hd_cpu_integer_quads(depth) * HD_INTEGER_STEPS;
     uint32_t sum = 0;
     int64_t k = 0;
     uint64_t bytes;
     for (; k + 8 <= depth; k += 8) {
         memcpy(&bytes, a + k, sizeof bytes);
-        sum += sum_of_eight(bytes ^ to_sum);
-        put_eight(row, k, bytes ^ to_left, wide, 8);
+        bytes ^= flip;
+        sum += sum_of_eight(bytes);
+        put_eight(row, k, bytes, wide, 8);
     }
     if (k < depth) {
         const int64_t here = depth - k;
-        const uint64_t there = (UINT64_C(1) << here * 8) - 1;
         bytes = 0;
         memcpy(&bytes, a + k, (size_t)here);
-        sum += sum_of_eight((bytes ^ to_sum) & there);
-        put_eight(row, k, (bytes ^ to_left) & there, wide, (size_t)(padded - k));
+        bytes = (bytes ^ flip) & ((UINT64_C(1) << here * 8) - 1);
+        sum += sum_of_eight(bytes);
+        put_eight(row, k, bytes, wide, (size_t)(padded - k));
     }
-    return (int32_t)(sum - (uint32_t)depth * HD_INTEGER_SHIFT);
+    return (int32_t)sum;
 }
 
 int32_t hd_cpu_integer_pack_row_narrow(void *row, const uint8_t *a, bool is_signed, int64_t depth)

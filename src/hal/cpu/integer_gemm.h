@@ -1,10 +1,15 @@
 /* Integer GEMM: products of 8-bit matrices, summed exactly in int32 (modulo 2^32), so that every instruction set and
  * every cut into tiles has the same bits.
  *
- * The left factor is kept as signed numbers a' and the right one as unsigned ones b': the other kind of each is shifted
+ * The left factor is kept as unsigned numbers a' and the right one as signed ones b': the other kind of each is shifted
  * by 128, and so is its zero point (HD_INTEGER_SHIFT). What the blocks compute is the sum of a' b'; what is asked for
  *   sum (a' - za)(b' - zb) = sum a' b' - za sum b' - zb sum a' + depth za zb
  * follows by hd_cpu_integer_correct.
+ *
+ * AVX2's only instruction for products of bytes, vpmaddubsw, adds two of them in 16 bits and saturates. It cannot where the
+ * positive b' of the two are at most 128 together, and the negative ones at least -128: then whatever a' is, the sum is within
+ * 128 * 255. So a panel has an order: of each half of its columns the quads of steps all of whose pairs are so, and then the others, whose b' the
+ * kernel takes as two halves.
  *
  * Thread-safety: works on its arguments only. */
 #ifndef HD_HAL_CPU_INTEGER_GEMM_H
@@ -20,10 +25,12 @@
 #define HD_INTEGER_SHIFT   128
 
 /* sums[r][c] = the sum over the depth of a'[r][k] b'[k][c], for `rows` rows, at most the kernel's.
- * a: [rows][quads * 4], of int8, or of int16 where the kernel is `wide`, `row_bytes` from one row to the next;
- * panel: [quads][32][4]. */
-typedef void hd_cpu_integer_block(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
-                                  int64_t row_bytes, int32_t *sums);
+ * a: [rows][quads * 4], of uint8, or of int16 where the kernel is `wide`, `row_bytes` from one row to the next;
+ * panel: [quads][32][4]; order: of each half of its columns how many quads cannot saturate, and all quads, those first;
+ * for a kernel that is `ordered`. */
+typedef void hd_cpu_integer_block(const void *a, int64_t rows, const int8_t *panel,
+                                  const int32_t *order, int64_t quads, int64_t row_bytes,
+                                  int32_t *sums);
 
 /* One row of the left factor, as the kernel's block reads it; returns the sum of its a'. is_signed: a's elements are int8. */
 typedef int32_t hd_cpu_integer_pack_row(void *row, const uint8_t *a, bool is_signed, int64_t depth);
@@ -40,7 +47,7 @@ typedef struct hd_cpu_integer_kernel {
     hd_cpu_integer_pack_row *pack_row;
     hd_cpu_integer_correct *correct;
     int64_t rows; /* at most */
-    bool wide;
+    bool wide, ordered;
 } hd_cpu_integer_kernel;
 
 extern const hd_cpu_integer_kernel hd_cpu_integer_kernel_baseline, hd_cpu_integer_kernel_avx2,
@@ -64,13 +71,24 @@ static inline int64_t hd_cpu_integer_panel_bytes(int64_t depth)
     return hd_cpu_integer_quads(depth) * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
 }
 
-/* Bytes of a right factor's panels with the sums of their columns before them; false where they leave int64. */
-bool hd_cpu_integer_packed_size(int64_t depth, int64_t columns, int64_t *out_size);
-/* int32 sums[panels][32], uint8 panels[panels][quads][32][4]. */
-static inline int64_t hd_cpu_integer_panels_begin(int64_t columns)
+/* Numbers of a panel's order: int32 [2][1 + quads]. */
+static inline int64_t hd_cpu_integer_order_count(int64_t depth)
 {
-    return hd_cpu_integer_panels(columns) * HD_INTEGER_COLUMNS * (int64_t)sizeof(int32_t);
+    return 2 * (1 + hd_cpu_integer_quads(depth));
 }
+
+/* A right factor as this process's kernel reads it: int32 sums[panels][32] of its columns, int8
+ * panels[panels][quads][32][4], and where the kernel is ordered int32 orders[panels][2][1 + quads]. Its size in bytes; false
+ * where that leaves int64. */
+bool hd_cpu_integer_packed_size(int64_t depth, int64_t columns, int64_t *out_size);
+
+/* One panel of it, or one that was packed by itself. */
+typedef struct hd_cpu_integer_panel {
+    const int8_t *quads;
+    const int32_t *sums, *order;
+} hd_cpu_integer_panel;
+hd_cpu_integer_panel hd_cpu_integer_panel_of(const void *packed, int64_t depth, int64_t columns,
+                                             int64_t panel);
 
 /* Where the right factor's bytes lie: step k of the depth at k / inner * outer_step + k % inner * inner_step. */
 typedef struct hd_cpu_integer_steps {
@@ -90,19 +108,20 @@ static inline hd_cpu_integer_steps hd_cpu_integer_steps_of_matrix(int64_t depth,
     return (hd_cpu_integer_steps){.inner = depth, .inner_step = columns, .column_step = 1};
 }
 
-/* One panel of at most 32 `columns`, those that are not there 0, and the sum of each column.
+/* One panel of at most 32 `columns`, those that are not there 0, the sum of each column, and its order; NULL: none is wanted.
  * is_signed: b's elements are int8. */
-void hd_cpu_integer_pack_panel(uint8_t *panel, int32_t *sums, const uint8_t *b, bool is_signed,
-                               const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns);
+void hd_cpu_integer_pack_panel(int8_t *panel, int32_t *sums, int32_t *order, const uint8_t *b,
+                               bool is_signed, const hd_cpu_integer_steps *steps, int64_t depth,
+                               int64_t columns);
 /* All panels. */
 void hd_cpu_integer_pack(void *packed, const uint8_t *b, bool is_signed,
                          const hd_cpu_integer_steps *steps, int64_t depth, int64_t columns);
 
-/* For kernels: in plain C; for int8, and for int16 where the kernel is wide. */
+/* For kernels: in plain C; for uint8, and for int16 where the kernel is wide. */
 hd_cpu_integer_pack_row hd_cpu_integer_pack_row_narrow, hd_cpu_integer_pack_row_wide;
 hd_cpu_integer_correct hd_cpu_integer_correct_plain;
 /* In AVX2. */
-hd_cpu_integer_pack_row hd_cpu_integer_pack_row_wide_avx2;
+hd_cpu_integer_pack_row hd_cpu_integer_pack_row_narrow_avx2, hd_cpu_integer_pack_row_wide_avx2;
 hd_cpu_integer_correct hd_cpu_integer_correct_avx2;
 
 #endif

@@ -1,4 +1,4 @@
-/* Integer GEMM for AVX2: pairs of 16-bit products by vpmaddwd, which do not saturate, unlike vpmaddubsw's of 8 bits. */
+/* Integer GEMM for AVX2: products of bytes by vpmaddubsw, in an order in which it does not saturate (integer_gemm.h). */
 #include "hal/cpu/integer_gemm.h"
 
 #if defined(__x86_64__)
@@ -8,55 +8,94 @@
 #include "hal/cpu/lanes.h"
 
 #define ROWS 6
-#define VECTORS                                                                                    \
-    2 /* of four columns: with so many of both, sums and factors fill the registers and none spills */
-#define COLUMNS   (4 * VECTORS)
+#define COLUMNS                                                                                    \
+    16 /* of two vectors: with so many of both, sums and factors fill the registers and none spills */
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
 
-/* Eight columns: a vector has four of them, each as two halves of its sum. */
+/* Adds the products of four steps of one row with eight columns. */
+static inline __attribute__((always_inline)) __m256i add_products(__m256i total, __m256i left,
+                                                                  __m256i right)
+{
+    const __m256i pairs = _mm256_maddubs_epi16(left, right);
+    total = _mm256_add_epi32(total, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    /* Says that it is needed here: else gcc takes all products first, and spills the sums. */
+    __asm__ volatile("" : "+x"(total));
+    return total;
+}
+
+static inline __attribute__((always_inline)) __m256i load_columns(const int8_t *at)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)at);
+}
+
+static inline __attribute__((always_inline)) __m256i load_steps(const char *at)
+{
+    int32_t quad;
+    memcpy(&quad, at, sizeof quad);
+    return _mm256_set1_epi32(quad);
+}
+
+/* 16 columns. */
 static inline __attribute__((always_inline)) void block_part(const char *a, const int64_t rows,
-                                                             const uint8_t *panel, int64_t quads,
+                                                             const int8_t *panel,
+                                                             const int32_t *order, int64_t quads,
                                                              int64_t row_bytes, int32_t *sums)
 {
-    __m256i totals[ROWS][VECTORS];
+    __m256i totals[ROWS][2];
     LANES_UNROLL
     for (int64_t r = 0; r < rows; r++) {
         totals[r][0] = totals[r][1] = _mm256_setzero_si256();
     }
-    for (int64_t q = 0; q < quads; q++, panel += QUAD_SIZE, a += sizeof(int64_t)) {
-        const __m256i first =
-            _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)panel));
-        const __m256i second =
-            _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(panel + 16)));
+    const int32_t *at = order + 1, *const whole = at + order[0], *const end = at + quads;
+    for (; at < whole; at++) {
+        const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
+        const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
+        const __m256i first = load_columns(right), second = load_columns(right + 32);
         LANES_UNROLL
         for (int64_t r = 0; r < rows; r++) {
-            int64_t quad;
-            memcpy(&quad, a + r * row_bytes, sizeof quad);
-            const __m256i left = _mm256_set1_epi64x(quad);
-            totals[r][0] = _mm256_add_epi32(totals[r][0], _mm256_madd_epi16(left, first));
-            totals[r][1] = _mm256_add_epi32(totals[r][1], _mm256_madd_epi16(left, second));
-            /* Says that both are needed here: else gcc takes all products first, and spills the sums. */
-            __asm__ volatile("" : "+x"(totals[r][0]), "+x"(totals[r][1]));
+            const __m256i left = load_steps(steps + r * row_bytes);
+            totals[r][0] = add_products(totals[r][0], left, first);
+            totals[r][1] = add_products(totals[r][1], left, second);
+        }
+    }
+    for (; at < end; at++) { /* b' as two numbers from -64 to 64 */
+        const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
+        const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
+        LANES_UNROLL
+        for (int j = 0; j < 2; j++) {
+            const __m256i both = load_columns(right + 32 * j);
+            const __m256i unsigned_half = _mm256_avg_epu8(
+                _mm256_xor_si256(both, _mm256_set1_epi8((char)128)), _mm256_setzero_si256());
+            const __m256i half = _mm256_sub_epi8(unsigned_half, _mm256_set1_epi8(64));
+            const __m256i other = _mm256_sub_epi8(both, half);
+            LANES_UNROLL
+            for (int64_t r = 0; r < rows; r++) {
+                const __m256i left = load_steps(steps + r * row_bytes);
+                totals[r][j] = add_products(totals[r][j], left, half);
+                totals[r][j] = add_products(totals[r][j], left, other);
+            }
         }
     }
     LANES_UNROLL
     for (int64_t r = 0; r < rows; r++) {
-        const __m256i both = _mm256_hadd_epi32(totals[r][0], totals[r][1]);
-        _mm256_storeu_si256((__m256i *)(void *)(sums + r * HD_INTEGER_COLUMNS),
-                            _mm256_permute4x64_epi64(both, 0xD8));
+        LANES_UNROLL
+        for (int j = 0; j < 2; j++) {
+            _mm256_storeu_si256((__m256i *)(void *)(sums + r * HD_INTEGER_COLUMNS + 8 * j),
+                                totals[r][j]);
+        }
     }
 }
 
 #define BLOCK(n)                                                                                   \
     case n:                                                                                        \
-        block_part(a, n, panel, quads, row_bytes, sums);                                           \
+        block_part(a, n, panel, order, quads, row_bytes, sums);                                    \
         break;
 
-static void block_avx2(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
-                       int64_t row_bytes, int32_t *sums)
+static void block_avx2(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
+                       int64_t quads, int64_t row_bytes, int32_t *sums)
 {
-    for (int c = 0; c < HD_INTEGER_COLUMNS;
-         c += COLUMNS, panel += COLUMNS * HD_INTEGER_STEPS, sums += COLUMNS) {
+    for (int half = 0; half < 2;
+         half++, panel += COLUMNS * HD_INTEGER_STEPS, order += 1 + quads, sums += COLUMNS) {
         switch (rows) {
             BLOCK(1)
             BLOCK(2)
@@ -64,22 +103,42 @@ static void block_avx2(const void *a, int64_t rows, const uint8_t *panel, int64_
             BLOCK(4)
             BLOCK(5)
         default:
-            block_part(a, ROWS, panel, quads, row_bytes, sums);
+            block_part(a, ROWS, panel, order, quads, row_bytes, sums);
         }
     }
+}
+
+int32_t hd_cpu_integer_pack_row_narrow_avx2(void *row, const uint8_t *a, bool is_signed,
+                                            int64_t depth)
+{
+    const __m256i flip = _mm256_set1_epi8(is_signed ? (char)HD_INTEGER_SHIFT : 0);
+    __m256i sums = _mm256_setzero_si256();
+    uint8_t *to = row;
+    int64_t k = 0;
+    for (; k + 32 <= depth; k += 32) {
+        const __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(a + k));
+        const __m256i left = _mm256_xor_si256(bytes, flip);
+        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(left, _mm256_setzero_si256()));
+        _mm256_storeu_si256((__m256i *)(void *)(to + k), left);
+    }
+    const __m128i two =
+        _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    const uint32_t sum = (uint32_t)_mm_cvtsi128_si32(two) + (uint32_t)_mm_extract_epi32(two, 2);
+    return (int32_t)(sum +
+                     (uint32_t)hd_cpu_integer_pack_row_narrow(to + k, a + k, is_signed, depth - k));
 }
 
 int32_t hd_cpu_integer_pack_row_wide_avx2(void *row, const uint8_t *a, bool is_signed,
                                           int64_t depth)
 {
-    const __m128i flip = _mm_set1_epi8(is_signed ? 0 : (char)HD_INTEGER_SHIFT);
+    const __m128i flip = _mm_set1_epi8(is_signed ? (char)HD_INTEGER_SHIFT : 0);
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i sums = _mm256_setzero_si256();
     int16_t *to = row;
     int64_t k = 0;
     for (; k + 16 <= depth; k += 16) {
         const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(a + k));
-        const __m256i left = _mm256_cvtepi8_epi16(_mm_xor_si128(bytes, flip));
+        const __m256i left = _mm256_cvtepu8_epi16(_mm_xor_si128(bytes, flip));
         sums = _mm256_add_epi32(sums, _mm256_madd_epi16(left, ones));
         _mm256_storeu_si256((__m256i *)(void *)(to + k), left);
     }
@@ -114,5 +173,6 @@ void hd_cpu_integer_correct_avx2(int32_t *sums, int64_t rows, int64_t depth, con
 }
 
 const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx2 = {
-    "avx2", block_avx2, hd_cpu_integer_pack_row_wide_avx2, hd_cpu_integer_correct_avx2, ROWS, true};
+    "avx2", block_avx2, hd_cpu_integer_pack_row_narrow_avx2, hd_cpu_integer_correct_avx2, ROWS,
+    false,  true};
 #endif

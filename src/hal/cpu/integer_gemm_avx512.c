@@ -1,4 +1,4 @@
-/* Integer GEMM for AVX-512 without VNNI: as for AVX2, twice as wide. */
+/* Integer GEMM for AVX-512 without VNNI: pairs of 16-bit products by vpmaddwd, which do not saturate. */
 #include "hal/cpu/integer_gemm.h"
 
 #if defined(__x86_64__)
@@ -12,7 +12,7 @@
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
 
 static inline __attribute__((always_inline)) void block_rows(const char *a, const int64_t rows,
-                                                             const uint8_t *panel, int64_t quads,
+                                                             const int8_t *panel, int64_t quads,
                                                              int64_t row_bytes, int32_t *sums)
 {
     __m512i totals[ROWS][VECTORS];
@@ -27,7 +27,7 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
         __m512i b[VECTORS];
         LANES_UNROLL
         for (int j = 0; j < VECTORS; j++) {
-            b[j] = _mm512_cvtepu8_epi16(_mm256_loadu_si256(
+            b[j] = _mm512_cvtepi8_epi16(_mm256_loadu_si256(
                 (const __m256i *)(const void *)(panel + q * QUAD_SIZE + j * 32)));
         }
         LANES_UNROLL
@@ -53,9 +53,10 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
     }
 }
 
-static void block_avx512(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
-                         int64_t row_bytes, int32_t *sums)
+static void block_avx512(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
+                         int64_t quads, int64_t row_bytes, int32_t *sums)
 {
+    (void)order;
     switch (rows) {
     case 1:
         block_rows(a, 1, panel, quads, row_bytes, sums);
@@ -75,6 +76,6 @@ static void block_avx512(const void *a, int64_t rows, const uint8_t *panel, int6
 }
 
 const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx512 = {
-    "avx512", block_avx512, hd_cpu_integer_pack_row_wide_avx2, hd_cpu_integer_correct_avx2,
-    ROWS,     true};
+    "avx512", block_avx512, hd_cpu_integer_pack_row_wide_avx2, hd_cpu_integer_correct_avx2, ROWS,
+    true,     false};
 #endif

@@ -13,7 +13,7 @@
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
 
 static inline __attribute__((always_inline)) void block_rows(const char *a, const int64_t rows,
-                                                             const uint8_t *panel, int64_t quads,
+                                                             const int8_t *panel, int64_t quads,
                                                              int64_t row_bytes, int32_t *sums)
 {
     __m512i totals[ROWS][VECTORS];
@@ -37,7 +37,7 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
             const __m512i left = _mm512_set1_epi32(quad);
             LANES_UNROLL
             for (int j = 0; j < VECTORS; j++) {
-                totals[r][j] = _mm512_dpbusd_epi32(totals[r][j], b[j], left);
+                totals[r][j] = _mm512_dpbusd_epi32(totals[r][j], left, b[j]);
             }
         }
     }
@@ -55,9 +55,10 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
         block_rows(a, n, panel, quads, row_bytes, sums);                                           \
         break;
 
-static void block_avx512vnni(const void *a, int64_t rows, const uint8_t *panel, int64_t quads,
-                             int64_t row_bytes, int32_t *sums)
+static void block_avx512vnni(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
+                             int64_t quads, int64_t row_bytes, int32_t *sums)
 {
+    (void)order;
     switch (rows) {
         BLOCK(1)
         BLOCK(2)
@@ -77,14 +78,14 @@ static void block_avx512vnni(const void *a, int64_t rows, const uint8_t *panel, 
 
 static int32_t pack_row(void *row, const uint8_t *a, bool is_signed, int64_t depth)
 {
-    const __m512i flip = _mm512_set1_epi8(is_signed ? 0 : (char)HD_INTEGER_SHIFT);
+    const __m512i flip = _mm512_set1_epi8(is_signed ? (char)HD_INTEGER_SHIFT : 0);
     const __m512i ones = _mm512_set1_epi8(1);
     __m512i sums = _mm512_setzero_si512();
-    int8_t *to = row;
+    uint8_t *to = row;
     int64_t k = 0;
     for (; k + 64 <= depth; k += 64) {
         const __m512i left = _mm512_xor_si512(_mm512_loadu_si512(a + k), flip);
-        sums = _mm512_dpbusd_epi32(sums, ones, left);
+        sums = _mm512_dpbusd_epi32(sums, left, ones);
         _mm512_storeu_si512(to + k, left);
     }
     return (int32_t)((uint32_t)_mm512_reduce_add_epi32(sums) +
@@ -92,5 +93,5 @@ static int32_t pack_row(void *row, const uint8_t *a, bool is_signed, int64_t dep
 }
 
 const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx512vnni = {
-    "avx512vnni", block_avx512vnni, pack_row, hd_cpu_integer_correct_avx2, ROWS, false};
+    "avx512vnni", block_avx512vnni, pack_row, hd_cpu_integer_correct_avx2, ROWS, false, false};
 #endif

@@ -136,20 +136,11 @@ static void run_tile(const hd_cpu_quantized_convolution *q, void *const *buffers
         const int64_t column = p * HD_INTEGER_COLUMNS, rest = product->columns - column;
         const int64_t columns = rest < HD_INTEGER_COLUMNS ? rest : HD_INTEGER_COLUMNS;
         const int64_t channel = group * product->columns + column;
-        const uint8_t *panel = scratch->panel;
-        const int32_t *sums = scratch->column_sums;
-        if (product->packed != NULL) {
-            const uint8_t *packed = product->packed + group * product->packed_step;
-            panel = packed + hd_cpu_integer_panels_begin(product->columns) +
-                    p * hd_cpu_integer_panel_bytes(product->depth);
-            sums = (const int32_t *)(const void *)packed + column;
-        } else {
-            const hd_cpu_integer_steps steps = hd_cpu_integer_steps_of_image(q->channels, q->taps);
-            hd_cpu_integer_pack_panel(scratch->panel, scratch->column_sums,
-                                      (const uint8_t *)buffers[q->right] + channel * product->depth,
-                                      product->b == HD_INT8, &steps, product->depth, columns);
-        }
-        hd_cpu_quantized_tile(product, buffers, rows, column, group * product->columns, panel, sums,
+        const hd_cpu_integer_steps steps = hd_cpu_integer_steps_of_image(q->channels, q->taps);
+        const hd_cpu_integer_panel panel = hd_cpu_quantized_panel(
+            product, group, column, (const uint8_t *)buffers[q->right] + channel * product->depth,
+            &steps, scratch);
+        hd_cpu_quantized_tile(product, buffers, rows, column, group * product->columns, &panel,
                               scratch);
         const int64_t outputs = q->sizes.output_channels;
         hd_cpu_quantized_store(product, buffers, 0, rows, channel, columns, scratch->sums,

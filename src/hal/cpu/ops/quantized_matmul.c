@@ -37,20 +37,11 @@ static void run_tile(const quantized_matmul *m, void *const *buffers, int64_t in
          p < last && !hd_stop_ends_every(p, 4); p++) {
         const int64_t column = p * HD_INTEGER_COLUMNS, rest = sizes->columns - column;
         const int64_t columns = rest < HD_INTEGER_COLUMNS ? rest : HD_INTEGER_COLUMNS;
-        const uint8_t *panel = scratch->panel;
-        const int32_t *sums = scratch->column_sums;
-        if (product->packed != NULL) {
-            panel = product->packed + hd_cpu_integer_panels_begin(sizes->columns) +
-                    p * hd_cpu_integer_panel_bytes(sizes->depth);
-            sums = (const int32_t *)(const void *)product->packed + column;
-        } else {
-            const hd_cpu_integer_steps steps =
-                hd_cpu_integer_steps_of_matrix(sizes->depth, sizes->columns);
-            hd_cpu_integer_pack_panel(scratch->panel, scratch->column_sums,
-                                      (const uint8_t *)buffers[m->right] + b + column,
-                                      product->b == HD_INT8, &steps, sizes->depth, columns);
-        }
-        hd_cpu_quantized_tile(product, buffers, rows, column, 0, panel, sums, scratch);
+        const hd_cpu_integer_steps steps =
+            hd_cpu_integer_steps_of_matrix(sizes->depth, sizes->columns);
+        const hd_cpu_integer_panel panel = hd_cpu_quantized_panel(
+            product, 0, column, (const uint8_t *)buffers[m->right] + b + column, &steps, scratch);
+        hd_cpu_quantized_tile(product, buffers, rows, column, 0, &panel, scratch);
         hd_cpu_quantized_store(
             product, buffers, first, rows, column, columns, scratch->sums, buffers[m->output],
             (index * sizes->rows + first) * sizes->columns + column, sizes->columns, 1);

@@ -69,11 +69,14 @@ bool hd_cpu_quantized_product_finish(hd_cpu_quantized_product *product, int64_t 
     if (row > INT64_MAX / 4 / BLOCK_ROWS || panel > INT64_MAX / 4) {
         return false;
     }
+    const size_t order = product->kernel->ordered
+                             ? (size_t)hd_cpu_integer_order_count(product->depth) * sizeof(int32_t)
+                             : 0;
     product->block = block;
     /* rows that grow run by run may write zeros of a quad beyond their end */
     product->row_bytes = aligned((size_t)row + HD_INTEGER_STEPS * sizeof(int16_t));
     *out_scratch_size = fixed_scratch(product) + (size_t)block * product->row_bytes +
-                        (product->packed == NULL ? aligned((size_t)panel) : 0);
+                        (product->packed == NULL ? aligned((size_t)panel) + order : 0);
     return true;
 }
 
@@ -104,7 +107,10 @@ hd_cpu_quantized_scratch hd_cpu_quantized_scratch_of(const hd_cpu_quantized_prod
     result.column_sums = (int32_t *)(void *)at;
     at += aligned(HD_INTEGER_COLUMNS * 4);
     result.rows = at;
-    result.panel = at + block * product->row_bytes;
+    at += block * product->row_bytes;
+    result.panel = (int8_t *)at;
+    at += aligned((size_t)hd_cpu_integer_panel_bytes(product->depth));
+    result.order = product->kernel->ordered ? (int32_t *)(void *)at : NULL;
     return result;
 }
 
@@ -116,9 +122,9 @@ static int32_t zero_of(hd_cpu_quantized_factor factor, hd_dtype dtype, void *con
                                            : hd_cpu_quantized_get(dtype, buffers[factor.buffer],
                                                                   factor.is_each ? index : 0);
     const bool is_signed = dtype == HD_INT8;
-    return (int32_t)zero + (is_left     ? (is_signed ? 0 : -HD_INTEGER_SHIFT)
-                            : is_signed ? HD_INTEGER_SHIFT
-                                        : 0);
+    return (int32_t)zero + (is_left     ? (is_signed ? HD_INTEGER_SHIFT : 0)
+                            : is_signed ? 0
+                                        : -HD_INTEGER_SHIFT);
 }
 
 void hd_cpu_quantized_take_a_zeros(const hd_cpu_quantized_product *product, void *const *buffers,
@@ -130,8 +136,8 @@ void hd_cpu_quantized_take_a_zeros(const hd_cpu_quantized_product *product, void
 }
 
 void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const *buffers,
-                           int64_t rows, int64_t column, int64_t first_column, const uint8_t *panel,
-                           const int32_t *column_sums, hd_cpu_quantized_scratch *scratch)
+                           int64_t rows, int64_t column, int64_t first_column,
+                           const hd_cpu_integer_panel *panel, hd_cpu_quantized_scratch *scratch)
 {
     const hd_cpu_integer_kernel *kernel = product->kernel;
     const int64_t quads = hd_cpu_integer_quads(product->depth);
@@ -148,14 +154,31 @@ void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const 
     for (int64_t row = 0; row < rows; row += kernel->rows) {
         const int64_t left = rows - row;
         kernel->block(hd_cpu_quantized_row(product, scratch, row),
-                      left < kernel->rows ? left : kernel->rows, panel, quads,
+                      left < kernel->rows ? left : kernel->rows, panel->quads, panel->order, quads,
                       (int64_t)product->row_bytes, scratch->sums + row * HD_INTEGER_COLUMNS);
         if (hd_stop_asked() != HD_OK) {
             return;
         }
     }
     kernel->correct(scratch->sums, rows, product->depth, scratch->a_zeros, scratch->row_sums,
-                    scratch->b_zeros, column_sums);
+                    scratch->b_zeros, panel->sums);
+}
+
+hd_cpu_integer_panel hd_cpu_quantized_panel(const hd_cpu_quantized_product *product, int64_t group,
+                                            int64_t column, const uint8_t *b,
+                                            const hd_cpu_integer_steps *steps,
+                                            const hd_cpu_quantized_scratch *scratch)
+{
+    if (product->packed != NULL) {
+        return hd_cpu_integer_panel_of(product->packed + group * product->packed_step,
+                                       product->depth, product->columns,
+                                       column / HD_INTEGER_COLUMNS);
+    }
+    const int64_t left = product->columns - column;
+    hd_cpu_integer_pack_panel(scratch->panel, scratch->column_sums, scratch->order, b,
+                              product->b == HD_INT8, steps, product->depth,
+                              left < HD_INTEGER_COLUMNS ? left : HD_INTEGER_COLUMNS);
+    return (hd_cpu_integer_panel){scratch->panel, scratch->column_sums, scratch->order};
 }
 
 static float scale_of(hd_cpu_quantized_factor factor, void *const *buffers, int64_t index)

@@ -36,7 +36,8 @@ typedef struct hd_cpu_quantized_scratch {
     int32_t *b_zeros;     /* [32], shifted */
     int32_t *column_sums; /* [32], of a panel that is packed in the tile */
     uint8_t *rows;        /* the left factor's, packed */
-    uint8_t *panel;       /* of a right factor that is no constant */
+    int8_t *panel;        /* of a right factor that is no constant */
+    int32_t *order;       /* the panel's; NULL: the kernel wants none */
 } hd_cpu_quantized_scratch;
 
 /* Fills all but `block`, `columns`, `depth`, `packed` and `packed_step`. */
@@ -63,11 +64,17 @@ void hd_cpu_quantized_take_a_zeros(const hd_cpu_quantized_product *product, void
                                    int64_t first, int64_t rows, hd_cpu_quantized_scratch *scratch);
 
 /* The corrected sums of the tile's packed rows with the columns of one panel, in scratch->sums.
- * column: the panel's first among `columns`; first_column: where these begin among all scales (groups);
- * panel, sums: the right factor's, packed. */
+ * column: the panel's first among `columns`; first_column: where these begin among all scales (groups). */
 void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const *buffers,
-                           int64_t rows, int64_t column, int64_t first_column, const uint8_t *panel,
-                           const int32_t *column_sums, hd_cpu_quantized_scratch *scratch);
+                           int64_t rows, int64_t column, int64_t first_column,
+                           const hd_cpu_integer_panel *panel, hd_cpu_quantized_scratch *scratch);
+
+/* The panel whose first column is `column` of a product's: the constant's, `group` products behind its first, or packed from b
+ * into the scratch. */
+hd_cpu_integer_panel hd_cpu_quantized_panel(const hd_cpu_quantized_product *product, int64_t group,
+                                            int64_t column, const uint8_t *b,
+                                            const hd_cpu_integer_steps *steps,
+                                            const hd_cpu_quantized_scratch *scratch);
 
 /* Writes rows x columns of the sums as the output has them: int32, or scaled, rounded half to even and held within
  * its type. Element (r, c) goes to index at + r * row_step + c * column_step of the output; where bytes are written, one of the steps
