@@ -60,6 +60,8 @@
  *   lanes_less, lanes_equal            masks; false where one is no number
  *   lanes_all(mask), lanes_select(mask, yes, no)
  *   lanes_to_int(x)                    of a whole number; anything for one beyond int32 and for NaN
+ *   lanes_from_bytes(from, is_signed)  whole numbers of as many bytes as there are lanes
+ *   lanes_to_bytes(to, n)              the low byte of each
  *   lanes_flip_odd(x, n)               the sign changed where the lowest bit of n is set
  *   lanes_scale(x, n)                  x * 2^n for whole n from -252 to 254, rounded once where n is at least -160
  *   lanes_lookup(table, index)         table[index mod LANES_TABLE_SIZE]

@@ -87,6 +87,19 @@ static inline lanes_int lanes_to_int(lanes x)
     return _mm256_cvttps_epi32(x);
 }
 
+static inline lanes_int lanes_from_bytes(const uint8_t *from, bool is_signed)
+{
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)from);
+    return is_signed ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
+}
+
+static inline void lanes_to_bytes(uint8_t *to, lanes_int n)
+{
+    const __m256i low = _mm256_shuffle_epi8(n, _mm256_set1_epi32(0x0C080400));
+    _mm_storel_epi64((__m128i *)(void *)to, _mm_unpacklo_epi32(_mm256_castsi256_si128(low),
+                                                               _mm256_extracti128_si256(low, 1)));
+}
+
 static inline lanes lanes_flip_odd(lanes x, lanes_int n)
 {
     return _mm256_xor_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(n, 31)));

@@ -87,6 +87,17 @@ static inline lanes_int lanes_to_int(lanes x)
     return _mm512_cvttps_epi32(x);
 }
 
+static inline lanes_int lanes_from_bytes(const uint8_t *from, bool is_signed)
+{
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
+    return is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+}
+
+static inline void lanes_to_bytes(uint8_t *to, lanes_int n)
+{
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(n));
+}
+
 static inline lanes lanes_flip_odd(lanes x, lanes_int n)
 {
     return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(x), _mm512_slli_epi32(n, 31)));

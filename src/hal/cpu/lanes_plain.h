@@ -160,6 +160,19 @@ static inline lanes_int lanes_to_int(lanes x)
                        lanes_to_int_of(x[3])};
 }
 
+static inline lanes_int lanes_from_bytes(const uint8_t *from, bool is_signed)
+{
+    const int32_t flip = is_signed ? 128 : 0; /* (x ^ 128) - 128 is the signed number */
+    return ((lanes_int){from[0], from[1], from[2], from[3]} ^ flip) - flip;
+}
+
+static inline void lanes_to_bytes(uint8_t *to, lanes_int n)
+{
+    for (int i = 0; i < LANE_COUNT; i++) {
+        to[i] = (uint8_t)n[i];
+    }
+}
+
 static inline lanes lanes_flip_odd(lanes x, lanes_int n)
 {
     return (lanes)((lanes_int)x ^ (n << 31));

@@ -4,8 +4,29 @@
 #include "hal/cpu/lanes.h"
 
 typedef int32_t ints __attribute__((vector_size(4 * LANE_COUNT)));
-typedef uint8_t unsigned_bytes __attribute__((vector_size(LANE_COUNT)));
-typedef int8_t signed_bytes __attribute__((vector_size(LANE_COUNT)));
+/* Bytes of a vector; of those that are not `here` nothing is read, and they are 0. */
+static inline __attribute__((always_inline)) ints load_bytes(const uint8_t *x, bool is_signed,
+                                                             int64_t here)
+{
+    if (here == LANE_COUNT) {
+        return (ints)lanes_from_bytes(x, is_signed);
+    }
+    uint8_t some[LANE_COUNT] = {0};
+    memcpy(some, x, (size_t)here);
+    return (ints)lanes_from_bytes(some, is_signed);
+}
+
+static inline __attribute__((always_inline)) void store_bytes(uint8_t *y, ints numbers,
+                                                              int64_t here)
+{
+    if (here == LANE_COUNT) {
+        lanes_to_bytes(y, (lanes_int)numbers);
+        return;
+    }
+    uint8_t some[LANE_COUNT];
+    lanes_to_bytes(some, (lanes_int)numbers);
+    memcpy(y, some, (size_t)here);
+}
 
 static void quantize_rows(const float *x, int64_t count, float scale, float low, float high,
                           int32_t zero, uint8_t *y)
@@ -21,8 +42,7 @@ static void quantize_rows(const float *x, int64_t count, float scale, float low,
         /* Adding and taking away 1.5 * 2^23 rounds half to even. */
         const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
         const ints sum = (ints)lanes_to_int(whole) + zero;
-        const unsigned_bytes bytes = __builtin_convertvector(sum, unsigned_bytes);
-        memcpy(y + i, &bytes, (size_t)here);
+        store_bytes(y + i, sum, here);
     }
 }
 
@@ -43,8 +63,7 @@ requantize_some(const int32_t *sums, const int32_t *bias, const float *scales, c
     bounded = lanes_smaller(bounded, most);
     const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
     const ints result = (ints)lanes_to_int(whole) + zero;
-    const unsigned_bytes bytes = __builtin_convertvector(result, unsigned_bytes);
-    memcpy(y, &bytes, here);
+    store_bytes(y, result, (int64_t)here);
 }
 
 static void requantize_rows(const int32_t *sums, const int32_t *bias, const float *scales,
@@ -59,20 +78,6 @@ static void requantize_rows(const int32_t *sums, const int32_t *bias, const floa
         requantize_some(sums + i, bias + i, scales + i, (size_t)(count - i), least, most, zero,
                         y + i);
     }
-}
-
-/* The next vector's bytes as numbers; those that are not `here` are 0. */
-static inline __attribute__((always_inline)) ints load_bytes(const uint8_t *x, const int is_signed,
-                                                             int64_t here)
-{
-    unsigned_bytes bytes = {0};
-    if (here == LANE_COUNT) {
-        memcpy(&bytes, x, LANE_COUNT);
-    } else {
-        memcpy(&bytes, x, (size_t)here);
-    }
-    return is_signed ? __builtin_convertvector((signed_bytes)bytes, ints)
-                     : __builtin_convertvector(bytes, ints);
 }
 
 static inline __attribute__((always_inline)) void
@@ -110,7 +115,11 @@ static inline void dequantize_typed(const uint8_t *x, int64_t count, const int i
         const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
         const ints value = load_bytes(x + i, is_signed, here);
         const floats result = __builtin_convertvector(value - zero, floats) * scale;
-        memcpy(y + i, &result, (size_t)here * sizeof *y);
+        if (here == LANE_COUNT) {
+            lanes_store(y + i, (lanes)result);
+        } else {
+            memcpy(y + i, &result, (size_t)here * sizeof *y);
+        }
     }
 }
 

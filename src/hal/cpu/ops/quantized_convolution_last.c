@@ -15,24 +15,40 @@ static int64_t between(int64_t x, int64_t least, int64_t most)
     return x < least ? least : x > most ? most : x;
 }
 
-/* The input position, below 0 beyond the image, of a line of kernel positions: the first of its width at *across. */
-static int64_t line_of(const hd_convolution *sizes, int64_t pixel, int64_t line, int64_t *across)
+/* Output positions in their order. */
+typedef struct cursor {
+    int64_t at[HD_CONVOLUTION_MAX_SPATIAL];
+} cursor;
+
+static cursor cursor_at(const hd_convolution *sizes, int64_t pixel)
 {
-    *across = pixel % sizes->output[WIDTH] * sizes->stride[WIDTH] - sizes->pad_begin[WIDTH];
-    pixel /= sizes->output[WIDTH];
-    int64_t position = 0, step = sizes->input[WIDTH];
-    for (int d = WIDTH - 1; d >= 0; d--) {
-        const int64_t at = pixel % sizes->output[d] * sizes->stride[d] - sizes->pad_begin[d] +
-                           line % sizes->kernel[d] * sizes->dilation[d];
-        if (at < 0 || at >= sizes->input[d]) {
-            return -1;
-        }
-        position += at * step;
-        step *= sizes->input[d];
+    cursor result;
+    for (int d = WIDTH; d >= 0; d--) {
+        result.at[d] = pixel % sizes->output[d];
         pixel /= sizes->output[d];
-        line /= sizes->kernel[d];
     }
-    return position;
+    return result;
+}
+
+static void move_on(const hd_convolution *sizes, cursor *position)
+{
+    for (int d = WIDTH; d >= 0 && ++position->at[d] == sizes->output[d]; d--) {
+        position->at[d] = 0;
+    }
+}
+
+static int64_t input_at(const hd_convolution *sizes, const cursor *position, int d, int64_t tap)
+{
+    return position->at[d] * sizes->stride[d] - sizes->pad_begin[d] + tap * sizes->dilation[d];
+}
+
+/* The input position, below 0 beyond the image, of the line of kernel positions (z, y), counted from the line's beginning. */
+static int64_t line_of(const hd_convolution *sizes, const cursor *position, int64_t z, int64_t y)
+{
+    const int64_t plane = input_at(sizes, position, 0, z), row = input_at(sizes, position, 1, y);
+    return plane < 0 || plane >= sizes->input[0] || row < 0 || row >= sizes->input[1]
+               ? -1
+               : (plane * sizes->input[1] + row) * sizes->input[WIDTH];
 }
 
 /* A packed row as it grows. */
@@ -46,12 +62,15 @@ typedef struct row_writer {
 
 static void write_zeros(row_writer *row, int64_t count, int32_t zero)
 {
+    if (count == 0) {
+        return;
+    }
     if (row->kernel->wide) {
         int16_t *to = (int16_t *)(void *)row->to;
         for (int64_t i = 0; i < count; i++) {
             to[i] = (int16_t)zero;
         }
-    } else if (count > 0) {
+    } else {
         memset(row->to, zero, (size_t)count);
     }
     row->to += count * (row->kernel->wide ? 2 : 1);
@@ -67,35 +86,40 @@ static void write_inputs(row_writer *row, const uint8_t *from, int64_t count)
     }
 }
 
-static void gather_row(const hd_cpu_quantized_convolution *q, const uint8_t *image, int64_t pixel,
-                       row_writer *row)
+/* The inputs that a line of kernel positions meets. line: where it begins in the image; NULL: beyond it. */
+static void gather_line(const hd_cpu_quantized_convolution *q, const uint8_t *line, int64_t across,
+                        row_writer *row)
 {
     const hd_convolution *sizes = &q->sizes;
     const int64_t width = sizes->kernel[WIDTH], step = sizes->dilation[WIDTH];
-    /* a kernel's width is one run then */
-    const bool is_run = sizes->group == 1 && step == 1;
-    for (int64_t line = 0; line < q->taps / width; line++) {
-        int64_t across;
-        const int64_t position = line_of(sizes, pixel, line, &across);
-        if (position < 0) {
-            write_zeros(row, width * q->channels, row->zero);
-            continue;
-        }
-        const uint8_t *from = image + position * sizes->channels;
-        if (is_run) {
-            const int64_t begin = between(-across, 0, width);
-            const int64_t end = between(sizes->input[WIDTH] - across, begin, width);
-            write_zeros(row, begin * q->channels, row->zero);
-            write_inputs(row, from + (across + begin) * q->channels, (end - begin) * q->channels);
-            write_zeros(row, (width - end) * q->channels, row->zero);
-            continue;
-        }
+    if (line == NULL) {
+        write_zeros(row, width * q->channels, row->zero);
+    } else if (sizes->group == 1 && step == 1) { /* a run */
+        const int64_t begin = between(-across, 0, width);
+        const int64_t end = between(sizes->input[WIDTH] - across, begin, width);
+        write_zeros(row, begin * q->channels, row->zero);
+        write_inputs(row, line + (across + begin) * q->channels, (end - begin) * q->channels);
+        write_zeros(row, (width - end) * q->channels, row->zero);
+    } else {
         for (int64_t x = 0; x < width; x++, across += step) {
             if (across < 0 || across >= sizes->input[WIDTH]) {
                 write_zeros(row, q->channels, row->zero);
             } else {
-                write_inputs(row, from + across * sizes->channels, q->channels);
+                write_inputs(row, line + across * sizes->channels, q->channels);
             }
+        }
+    }
+}
+
+static void gather_row(const hd_cpu_quantized_convolution *q, const uint8_t *image,
+                       const cursor *position, row_writer *row)
+{
+    const hd_convolution *sizes = &q->sizes;
+    const int64_t across = input_at(sizes, position, WIDTH, 0);
+    for (int64_t z = 0; z < sizes->kernel[0]; z++) {
+        for (int64_t y = 0; y < sizes->kernel[1]; y++) {
+            const int64_t line = line_of(sizes, position, z, y);
+            gather_line(q, line < 0 ? NULL : image + line * sizes->channels, across, row);
         }
     }
 }
@@ -106,12 +130,14 @@ void hd_cpu_quantized_gather_last(const hd_cpu_quantized_convolution *q, const u
     const hd_cpu_quantized_product *product = &q->product;
     const int64_t padding =
         hd_cpu_integer_quads(product->depth) * HD_INTEGER_STEPS - product->depth;
-    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, 16); r++) {
+    cursor position = cursor_at(&q->sizes, first);
+    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, 16);
+         r++, move_on(&q->sizes, &position)) {
         row_writer row = {.kernel = product->kernel,
                           .to = (char *)hd_cpu_quantized_row(product, scratch, r),
                           .zero = scratch->a_zeros[r],
                           .is_signed = product->a == HD_INT8};
-        gather_row(q, image, first + r, &row);
+        gather_row(q, image, &position, &row);
         write_zeros(&row, padding, 0);
         scratch->row_sums[r] = (int32_t)row.sum;
     }
@@ -140,14 +166,15 @@ static void find_places(const hd_cpu_quantized_convolution *q, int64_t first, in
                         int64_t *places)
 {
     const hd_convolution *sizes = &q->sizes;
-    const int64_t width = sizes->kernel[WIDTH];
-    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, 16); r++) {
-        for (int64_t line = 0; line < q->taps / width; line++) {
-            int64_t across;
-            const int64_t position = line_of(sizes, first + r, line, &across);
-            for (int64_t x = 0; x < width; x++, across += sizes->dilation[WIDTH]) {
-                const bool inside = position >= 0 && across >= 0 && across < sizes->input[WIDTH];
-                *places++ = inside ? (position + across) * sizes->channels : -1;
+    cursor position = cursor_at(sizes, first);
+    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, 16); r++, move_on(sizes, &position)) {
+        for (int64_t line = 0; line < sizes->kernel[0] * sizes->kernel[1]; line++) {
+            const int64_t begin =
+                line_of(sizes, &position, line / sizes->kernel[1], line % sizes->kernel[1]);
+            for (int64_t x = 0; x < sizes->kernel[WIDTH]; x++) {
+                const int64_t across = input_at(sizes, &position, WIDTH, x);
+                const bool inside = begin >= 0 && across >= 0 && across < sizes->input[WIDTH];
+                *places++ = inside ? (begin + across) * sizes->channels : -1;
             }
         }
     }
