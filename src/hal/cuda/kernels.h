@@ -16,6 +16,7 @@
     X(product_float32, 0, false)                                                                   \
     X(product_half, 90, true)                                                                      \
     X(quantization, 0, false)                                                                      \
+    X(recurrent, 0, false)                                                                         \
     X(reduction, 0, false)                                                                         \
     X(rows_float32, 0, false)                                                                      \
     X(rows_half, 0, true)                                                                          \
@@ -163,6 +164,7 @@
     X(quantization, dequantize, false, 80)                                                         \
     X(quantization, dynamic_range, false, 80)                                                      \
     X(quantization, dynamic_quantize, false, 80)                                                   \
+    X(recurrent, recurrent, false, 80)                                                             \
     X(reduction, reduce_float32, false, 80)                                                        \
     X(reduction, reduce_int32, false, 80)                                                          \
     X(reduction, reduce_int64, false, 80)                                                          \

@@ -73,6 +73,7 @@ typedef struct hd_cuda_operator {
     X(ordering, hd_cuda_no_half_use)                                                               \
     X(product, hd_cuda_product_half_use)                                                           \
     X(quantization, hd_cuda_no_half_use)                                                           \
+    X(recurrent, hd_cuda_no_half_use)                                                              \
     X(reduction, hd_cuda_no_half_use)                                                              \
     X(rows, hd_cuda_rows_half_use)                                                                 \
     X(sampling, hd_cuda_no_half_use)                                                               \

@@ -178,24 +178,6 @@ static void run_recurrent(const void *parameters, void *const *buffers, int64_t 
     }
 }
 
-/* The functions of one direction, in the operators' order, and how many each has. */
-static const hd_cpu_cell_function default_functions[3][3] = {
-    {HD_CELL_SIGMOID, HD_CELL_TANH, HD_CELL_TANH}, {HD_CELL_SIGMOID, HD_CELL_TANH}, {HD_CELL_TANH}};
-static const size_t function_counts[3] = {3, 2, 1};
-
-static hd_status read_activations(hd_cpu_compilation *compilation, hd_cpu_recurrent *p, int kind)
-{
-    hd_cpu_cell_activation read[6];
-    size_t count = function_counts[kind];
-    hd_status status =
-        hd_cpu_cell_read_activations(compilation->operation, p->directions, default_functions[kind],
-                                     count, read, compilation->error);
-    for (size_t i = 0; status == HD_OK && i < count * (size_t)p->directions; i++) {
-        p->activations[i / count * 3 + i % count] = read[i];
-    }
-    return status;
-}
-
 static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind,
                                    hd_cpu_recurrent_step *step)
 {
@@ -226,7 +208,8 @@ static hd_status compile_recurrent(hd_cpu_compilation *compilation, int kind,
     p->step = step;
     p->input_count = operation->input_count;
     p->output_count = operation->output_count;
-    hd_status status = read_activations(compilation, p, kind);
+    hd_status status =
+        hd_cell_read_activations(operation, p->directions, p->activations, compilation->error);
     if (status != HD_OK) {
         return status;
     }

@@ -4,38 +4,10 @@
 
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/ops/rows.h"
-
-typedef enum hd_cpu_cell_function {
-    HD_CELL_SIGMOID,
-    HD_CELL_TANH,
-    HD_CELL_RELU,
-    HD_CELL_AFFINE,
-    HD_CELL_LEAKY_RELU,
-    HD_CELL_THRESHOLDED_RELU,
-    HD_CELL_SCALED_TANH,
-    HD_CELL_HARD_SIGMOID,
-    HD_CELL_ELU,
-    HD_CELL_SOFTSIGN,
-    HD_CELL_SOFTPLUS
-} hd_cpu_cell_function;
-
-typedef struct hd_cpu_cell_activation {
-    hd_cpu_cell_function function;
-    float alpha;
-    float beta;
-} hd_cpu_cell_activation;
+#include "operation/cell.h"
 
 /* x = activation(x) */
-void hd_cpu_cell_activate(const hd_cpu_cell_activation *activation, float *x, int64_t count);
-
-/* Reads the attributes activations, activation_alpha and activation_beta; `defaults` are the functions
- * of one direction, `count` of them. The names are one text, separated by anything but letters.
- * HD_BAD_MODEL. */
-HD_MUST_CHECK hd_status hd_cpu_cell_read_activations(const hd_operation *operation,
-                                                     int64_t directions,
-                                                     const hd_cpu_cell_function *defaults,
-                                                     size_t count, hd_cpu_cell_activation *out,
-                                                     hd_error *error);
+void hd_cpu_cell_activate(const hd_cell_activation *activation, float *x, int64_t count);
 
 /* Entries of the batch that are computed side by side, by one tile. */
 #define HD_RECURRENT_GROUP 8
@@ -49,7 +21,7 @@ typedef struct hd_cpu_recurrent_state {
     const float *r;
     const float *bias;      /* or NULL */
     const float *peepholes; /* or NULL */
-    const hd_cpu_cell_activation *activations;
+    const hd_cell_activation *activations;
     int64_t entries;
     const bool *alive; /* entries that have a step left */
     float *h;
@@ -73,7 +45,7 @@ struct hd_cpu_recurrent {
     bool linear_before_reset, input_forget;
     float clip; /* 0: none */
     hd_cpu_recurrent_step *step;
-    hd_cpu_cell_activation activations[6];
+    hd_cell_activation activations[6];
     size_t input_count, output_count;
     int64_t tiles;
 };
