@@ -242,9 +242,10 @@ static void integer_products_of_every_instruction_set(void **state)
         const int64_t depth = depths[d], quads = hd_cpu_integer_quads(depth);
         uint8_t *a = bytes(12 * depth, 1), *b = bytes(depth * HD_INTEGER_COLUMNS, 2);
         for (int64_t i = 0; i < depth * HD_INTEGER_COLUMNS;
-             i++) { /* every other quad cannot saturate */
+             i++) { /* quads of every kind: two, one, and none that cannot saturate */
+            static const int parts[] = {8, 8, 1, 2, 1, 8, 2, 2};
             const int64_t quad = i / HD_INTEGER_COLUMNS / HD_INTEGER_STEPS;
-            b[i] = (uint8_t)(quad % 2 == 0 ? (int8_t)b[i] / 4 : (int8_t)b[i]);
+            b[i] = (uint8_t)((int8_t)b[i] / parts[quad % 8]);
         }
         int8_t *panel = take((size_t)hd_cpu_integer_panel_bytes(depth));
         int32_t *order = take((size_t)hd_cpu_integer_order_count(depth) * sizeof *order);
@@ -303,7 +304,7 @@ static void pairs_at_the_ends_of_16_bits(void **state)
     for (size_t p = 0; p < sizeof pairs / sizeof pairs[0]; p++) {
         uint8_t b[HD_INTEGER_STEPS * HD_INTEGER_COLUMNS] = {0}, a[HD_INTEGER_STEPS];
         int8_t panel[HD_INTEGER_STEPS * HD_INTEGER_COLUMNS];
-        int32_t sums[HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS], order[4];
+        int32_t sums[HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS], order[6];
         memset(a, 255, sizeof a);
         const size_t column = p * 5 % HD_INTEGER_COLUMNS, step = p % 2 * 2;
         b[step * HD_INTEGER_COLUMNS + column] = (uint8_t)pairs[p][0];

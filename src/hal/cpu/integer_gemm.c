@@ -79,29 +79,46 @@ hd_cpu_integer_panel hd_cpu_integer_panel_of(const void *packed, int64_t depth, 
         order_bytes(depth) == 0 ? NULL : orders + panel * hd_cpu_integer_order_count(depth)};
 }
 
-/* No pair of products of half a quad's columns leaves 16 bits. */
-static bool cannot_saturate(const int8_t *quads)
+/* No sum of products of half a quad's columns leaves 16 bits: of two, or, with another quad's, of four. */
+static bool cannot_saturate(const int8_t *quad, const int8_t *other)
 {
     bool fits = true;
     for (int64_t i = 0; i < HD_INTEGER_COLUMNS / 2 * HD_INTEGER_STEPS; i += 2) {
-        const int32_t a = quads[i], b = quads[i + 1];
-        fits = fits && (a > 0 ? a : 0) + (b > 0 ? b : 0) <= 128 &&
-               (a < 0 ? a : 0) + (b < 0 ? b : 0) >= -128;
+        int32_t low = 0, high = 0;
+        for (int64_t k = 0; k < 2; k++) {
+            const int32_t a = quad[i + k], b = other == NULL ? 0 : other[i + k];
+            high += (a > 0 ? a : 0) + (b > 0 ? b : 0);
+            low += (a < 0 ? a : 0) + (b < 0 ? b : 0);
+        }
+        fits = fits && high <= 128 && low >= -128;
     }
     return fits;
 }
 
+/* The order of half a panel's columns, which begins at `panel`. A quad goes with the one before it, or alone. */
 static void find_order(const int8_t *panel, int64_t quads, int32_t *order)
 {
-    for (int64_t half = 0; half < 2; half++, order += 1 + quads) {
-        int32_t first = 1, last = (int32_t)quads;
-        for (int64_t q = 0; q < quads; q++) {
-            const int8_t *from =
-                panel + (2 * q + half) * (HD_INTEGER_COLUMNS / 2) * HD_INTEGER_STEPS;
-            order[cannot_saturate(from) ? first++ : last--] = (int32_t)q;
+    const int64_t step = HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+    int32_t *const places = order + 2;
+    int64_t coupled = 0, end = quads; /* the others go from the end on */
+    for (int64_t q = 0; q < quads; q++) {
+        if (q + 1 < quads && cannot_saturate(panel + q * step, panel + (q + 1) * step)) {
+            places[coupled++] = (int32_t)q++;
+            places[coupled++] = (int32_t)q;
+        } else {
+            places[--end] = (int32_t)q;
         }
-        order[0] = first - 1;
     }
+    int64_t safe = coupled;
+    for (int64_t i = coupled; i < quads; i++) {
+        const int32_t q = places[i];
+        if (cannot_saturate(panel + q * step, NULL)) {
+            places[i] = places[safe];
+            places[safe++] = q;
+        }
+    }
+    order[0] = (int32_t)coupled;
+    order[1] = (int32_t)safe;
 }
 
 void hd_cpu_integer_pack_panel(int8_t *panel, int32_t *sums, int32_t *order, const uint8_t *b,
@@ -133,6 +150,7 @@ void hd_cpu_integer_pack_panel(int8_t *panel, int32_t *sums, int32_t *order, con
     memcpy(sums, totals, sizeof totals);
     if (order != NULL) {
         find_order(panel, quads, order);
+        find_order(panel + HD_INTEGER_COLUMNS / 2 * HD_INTEGER_STEPS, quads, order + 2 + quads);
     }
 }
 

@@ -8,8 +8,8 @@
  *
  * AVX2's only instruction for products of bytes, vpmaddubsw, adds two of them in 16 bits and saturates. It cannot where the
  * positive b' of the two are at most 128 together, and the negative ones at least -128: then whatever a' is, the sum is within
- * 128 * 255. So a panel has an order: of each half of its columns the quads of steps all of whose pairs are so, and then the others, whose b' the
- * kernel takes as two halves.
+ * 128 * 255. So a panel has an order of its quads of steps, for each half of its columns: first couples of quads all of whose sums of four
+ * products, two of each, are so, next those whose pairs are so, and then the others, whose b' the kernel takes as two halves.
  *
  * Thread-safety: works on its arguments only. */
 #ifndef HD_HAL_CPU_INTEGER_GEMM_H
@@ -26,8 +26,8 @@
 
 /* sums[r][c] = the sum over the depth of a'[r][k] b'[k][c], for `rows` rows, at most the kernel's.
  * a: [rows][quads * 4], of uint8, or of int16 where the kernel is `wide`, `row_bytes` from one row to the next;
- * panel: [quads][32][4]; order: of each half of its columns how many quads cannot saturate, and all quads, those first;
- * for a kernel that is `ordered`. */
+ * panel: [quads][32][4]; order: for a kernel that is `ordered`, of each half of the columns how many quads are coupled, how many
+ * cannot saturate, and all quads in that order. */
 typedef void hd_cpu_integer_block(const void *a, int64_t rows, const int8_t *panel,
                                   const int32_t *order, int64_t quads, int64_t row_bytes,
                                   int32_t *sums);
@@ -71,14 +71,14 @@ static inline int64_t hd_cpu_integer_panel_bytes(int64_t depth)
     return hd_cpu_integer_quads(depth) * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
 }
 
-/* Numbers of a panel's order: int32 [2][1 + quads]. */
+/* Numbers of a panel's order: int32 [2][2 + quads]. */
 static inline int64_t hd_cpu_integer_order_count(int64_t depth)
 {
-    return 2 * (1 + hd_cpu_integer_quads(depth));
+    return 2 * (2 + hd_cpu_integer_quads(depth));
 }
 
 /* A right factor as this process's kernel reads it: int32 sums[panels][32] of its columns, int8
- * panels[panels][quads][32][4], and where the kernel is ordered int32 orders[panels][2][1 + quads]. Its size in bytes; false
+ * panels[panels][quads][32][4], and where the kernel is ordered int32 orders[panels][2][2 + quads]. Its size in bytes; false
  * where that leaves int64. */
 bool hd_cpu_integer_packed_size(int64_t depth, int64_t columns, int64_t *out_size);
 

@@ -7,19 +7,19 @@
 
 #include "hal/cpu/lanes.h"
 
-#define ROWS 6
+#define ROWS 4
 #define COLUMNS                                                                                    \
     16 /* of two vectors: with so many of both, sums and factors fill the registers and none spills */
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
 
-/* Adds the products of four steps of one row with eight columns. */
-static inline __attribute__((always_inline)) __m256i add_products(__m256i total, __m256i left,
-                                                                  __m256i right)
+/* Says that a value is needed here: else gcc takes all products first, and spills the sums. */
+#define NEEDED(value) __asm__ volatile("" : "+x"(value))
+
+/* Adds pairs of 16-bit sums to a total. */
+static inline __attribute__((always_inline)) __m256i add_pairs(__m256i total, __m256i pairs)
 {
-    const __m256i pairs = _mm256_maddubs_epi16(left, right);
     total = _mm256_add_epi32(total, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    /* Says that it is needed here: else gcc takes all products first, and spills the sums. */
-    __asm__ volatile("" : "+x"(total));
+    NEEDED(total);
     return total;
 }
 
@@ -46,16 +46,36 @@ static inline __attribute__((always_inline)) void block_part(const char *a, cons
     for (int64_t r = 0; r < rows; r++) {
         totals[r][0] = totals[r][1] = _mm256_setzero_si256();
     }
-    const int32_t *at = order + 1, *const whole = at + order[0], *const end = at + quads;
-    for (; at < whole; at++) {
+    const int32_t *at = order + 2;
+    const int32_t *const coupled = at + order[0], *const safe = at + order[1],
+                         *const end = at + quads;
+    for (; at < coupled; at += 2) {
+        const int8_t *right = panel + (int64_t)at[0] * QUAD_SIZE; /* the next quad is behind it */
+        const char *steps = a + (int64_t)at[0] * HD_INTEGER_STEPS;
+        const __m256i first[] = {load_columns(right), load_columns(right + 32)};
+        const __m256i second[] = {load_columns(right + QUAD_SIZE),
+                                  load_columns(right + QUAD_SIZE + 32)};
+        LANES_UNROLL
+        for (int64_t r = 0; r < rows; r++) {
+            const __m256i left = load_steps(steps + r * row_bytes),
+                          next = load_steps(steps + r * row_bytes + HD_INTEGER_STEPS);
+            LANES_UNROLL
+            for (int j = 0; j < 2; j++) {
+                totals[r][j] = add_pairs(totals[r][j],
+                                         _mm256_add_epi16(_mm256_maddubs_epi16(left, first[j]),
+                                                          _mm256_maddubs_epi16(next, second[j])));
+            }
+        }
+    }
+    for (; at < safe; at++) {
         const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
         const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
-        const __m256i first = load_columns(right), second = load_columns(right + 32);
+        const __m256i both[] = {load_columns(right), load_columns(right + 32)};
         LANES_UNROLL
         for (int64_t r = 0; r < rows; r++) {
             const __m256i left = load_steps(steps + r * row_bytes);
-            totals[r][0] = add_products(totals[r][0], left, first);
-            totals[r][1] = add_products(totals[r][1], left, second);
+            totals[r][0] = add_pairs(totals[r][0], _mm256_maddubs_epi16(left, both[0]));
+            totals[r][1] = add_pairs(totals[r][1], _mm256_maddubs_epi16(left, both[1]));
         }
     }
     for (; at < end; at++) { /* b' as two numbers from -64 to 64 */
@@ -63,16 +83,16 @@ static inline __attribute__((always_inline)) void block_part(const char *a, cons
         const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
         LANES_UNROLL
         for (int j = 0; j < 2; j++) {
-            const __m256i both = load_columns(right + 32 * j);
+            const __m256i whole = load_columns(right + 32 * j);
             const __m256i unsigned_half = _mm256_avg_epu8(
-                _mm256_xor_si256(both, _mm256_set1_epi8((char)128)), _mm256_setzero_si256());
+                _mm256_xor_si256(whole, _mm256_set1_epi8((char)128)), _mm256_setzero_si256());
             const __m256i half = _mm256_sub_epi8(unsigned_half, _mm256_set1_epi8(64));
-            const __m256i other = _mm256_sub_epi8(both, half);
+            const __m256i other = _mm256_sub_epi8(whole, half);
             LANES_UNROLL
             for (int64_t r = 0; r < rows; r++) {
                 const __m256i left = load_steps(steps + r * row_bytes);
-                totals[r][j] = add_products(totals[r][j], left, half);
-                totals[r][j] = add_products(totals[r][j], left, other);
+                totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, half));
+                totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, other));
             }
         }
     }
@@ -95,13 +115,11 @@ static void block_avx2(const void *a, int64_t rows, const int8_t *panel, const i
                        int64_t quads, int64_t row_bytes, int32_t *sums)
 {
     for (int half = 0; half < 2;
-         half++, panel += COLUMNS * HD_INTEGER_STEPS, order += 1 + quads, sums += COLUMNS) {
+         half++, panel += COLUMNS * HD_INTEGER_STEPS, order += 2 + quads, sums += COLUMNS) {
         switch (rows) {
             BLOCK(1)
             BLOCK(2)
             BLOCK(3)
-            BLOCK(4)
-            BLOCK(5)
         default:
             block_part(a, ROWS, panel, order, quads, row_bytes, sums);
         }
