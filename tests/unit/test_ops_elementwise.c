@@ -536,6 +536,38 @@ static void nan_payloads_do_not_depend_on_position(void **state)
     }
 }
 
+/* onnxruntime and onnx's reference evaluator subtract before they round; what a threshold is for an integer follows
+ * from its value, also where the type has none such. */
+static void integers_shrink_by_what_is_no_integer(void **state)
+{
+    (void)state;
+    enum { COUNT = 9 };
+    int8_t x[COUNT] = {-128, -3, -2, -1, 0, 1, 2, 3, 127};
+    static const struct {
+        hd_dtype dtype;
+        float bias, lambd;
+        int8_t want[COUNT];
+    } rows[] = {
+        {HD_INT8, 1.5f, 1.5f, {-126, -1, 0, 0, 0, 0, 0, 1, 125}},
+        {HD_INT8, 0.0f, -1.5f, {-128, -3, -2, -1, 0, 1, 2, 3, 127}},
+        {HD_INT8, 1.0f, 300.0f, {0}},
+        {HD_UINT8, 0.5f, 253.5f, {0, 0, (int8_t)253, (int8_t)254, 0, 0, 0, 0, 0}},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        hd_attribute attributes[] = {operation_float("bias", rows[r].bias),
+                                     operation_float("lambd", rows[r].lambd)};
+        operation_case test = {.type = "Shrink",
+                               .attributes = attributes,
+                               .attribute_count = 2,
+                               .input_count = 1,
+                               .inputs = {OPERATION_TENSOR(rows[r].dtype, x, COUNT)}};
+        operation_result result;
+        assert_int_equal(operation_run(&test, &result), HD_OK);
+        assert_memory_equal(result.outputs[0].data, rows[r].want, COUNT);
+        operation_result_clear(&result);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,6 +583,7 @@ int main(void)
         cmocka_unit_test(integer_corners_are_defined),
         cmocka_unit_test(types_that_do_not_fit_are_refused),
         cmocka_unit_test(nan_payloads_do_not_depend_on_position),
+        cmocka_unit_test(integers_shrink_by_what_is_no_integer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

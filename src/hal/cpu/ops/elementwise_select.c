@@ -299,18 +299,24 @@ static value select_softsign(const selection *s)
     return is_float(s) ? emit_two(s, s->functions->divide, s->dtype, x, divisor) : NO_VALUE;
 }
 
+/* Integers are computed with as doubles, since bias and lambd may be no integers, or beyond the type. */
 static value select_shrink(const selection *s)
 {
-    const hd_cpu_elementwise_functions *f = s->functions;
-    value x = operand(s, 0);
+    const hd_cpu_elementwise_functions *f =
+        is_float(s) ? s->functions : hd_cpu_elementwise_functions_of(HD_FLOAT64);
+    hd_dtype dtype = is_float(s) ? s->dtype : HD_FLOAT64;
+    value x = emit_cast(s, operand(s, 0), dtype);
     double lambda = (double)attribute(s, "lambd", 0.5f);
-    value bias = constant(s, (double)attribute(s, "bias", 0.0f));
-    value is_above = emit_two(s, f->less, HD_BOOL, constant(s, lambda), x);
-    value lowered = emit_two(s, f->subtract, s->dtype, x, bias);
-    value result = emit_where(s, is_above, lowered, constant(s, 0.0));
-    value is_below = emit_two(s, f->less, HD_BOOL, x, constant(s, -lambda));
-    value raised = emit_two(s, f->add, s->dtype, x, bias);
-    return emit_where(s, is_below, raised, result);
+    value above = hd_cpu_elementwise_constant(s->program, dtype, lambda);
+    value below = hd_cpu_elementwise_constant(s->program, dtype, -lambda);
+    value zero = hd_cpu_elementwise_constant(s->program, dtype, 0.0);
+    value bias = hd_cpu_elementwise_constant(s->program, dtype, (double)attribute(s, "bias", 0.0f));
+    value is_above = emit_two(s, f->less, HD_BOOL, above, x);
+    value lowered = emit_two(s, f->subtract, dtype, x, bias);
+    value result = emit_where(s, is_above, lowered, zero);
+    value is_below = emit_two(s, f->less, HD_BOOL, x, below);
+    value raised = emit_two(s, f->add, dtype, x, bias);
+    return emit_cast(s, emit_where(s, is_below, raised, result), s->dtype);
 }
 
 static value select_clip(const selection *s)
