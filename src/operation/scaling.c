@@ -210,6 +210,9 @@ hd_status hd_scaling_resolve(const hd_operation *operation, hd_scaling *s, hd_er
                            ? apply_sizes(operation, s, count, axes, error)
                            : apply_scales(operation, s, count, axes, error);
     for (uint32_t i = 0; status == HD_OK && i < s->input.rank; i++) {
+        if (old && s->scale[i] < 1) {
+            s->nearest = HD_SCALING_OLD_NEAREST;
+        }
         if (s->output.dims[i] > 0 && s->input.dims[i] == 0) {
             status = bad(operation, error, "an empty dimension cannot grow");
         }
@@ -281,8 +284,11 @@ static double weight_of(const hd_scaling *s, double distance)
                    : 0;
 }
 
-static double round_of(const hd_scaling *s, double x)
+static double round_of(const hd_scaling *s, uint32_t axis, double x)
 {
+    if (strcmp(s->nearest, HD_SCALING_OLD_NEAREST) == 0) {
+        return s->scale[axis] < 1 ? ceil((double)(float)x) : floor(x);
+    }
     if (strcmp(s->nearest, "floor") == 0) {
         return floor(x);
     }
@@ -315,7 +321,7 @@ bool hd_scaling_tap(const hd_scaling *s, uint32_t axis, int64_t position, int32_
         return false;
     }
     if (s->mode == HD_SCALING_NEAREST) {
-        places[0] = inside(s, axis, round_of(s, x));
+        places[0] = inside(s, axis, round_of(s, axis, x));
         return true;
     }
     int64_t taps = hd_scaling_taps(s, axis);

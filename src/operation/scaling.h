@@ -13,6 +13,11 @@ typedef enum hd_scaling_mode {
     HD_SCALING_CUBIC
 } hd_scaling_mode;
 
+/* What `nearest` is for a Resize of opset 10 that makes an axis smaller: that axis takes the next element, as ONNX's
+ * example of that opset does (scale 0.6: elements 0 and 2) and onnxruntime; others take the one before, as "floor". A
+ * position within float32's rounding of an element is that. */
+#define HD_SCALING_OLD_NEAREST "ceil where smaller"
+
 typedef struct hd_scaling {
     hd_scaling_mode mode;
     hd_shape input;
@@ -24,7 +29,7 @@ typedef struct hd_scaling {
     double roi_begin[HD_MAX_RANK];
     double roi_end[HD_MAX_RANK];
     const char *transformation; /* coordinate_transformation_mode, or what old operator sets mean */
-    const char *nearest;        /* nearest_mode */
+    const char *nearest;        /* nearest_mode, or HD_SCALING_OLD_NEAREST */
     double cubic_a;
     bool exclude_outside;
     bool antialias;

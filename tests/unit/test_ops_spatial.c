@@ -304,6 +304,44 @@ static void resize_meets_halfway_positions_exactly(void **state)
     }
 }
 
+/* The first is ONNX's example of opset 10; onnxruntime gives the others. */
+static void resize_of_opset_10_takes_the_next_element_where_it_shrinks(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t in[2], out[2];
+        float scales[2];
+        int64_t rows[3], columns[10];
+    } cases[] = {
+        {{2, 4}, {1, 2}, {0.6f, 0.6f}, {0}, {0, 2}},
+        {{1, 5}, {1, 3}, {1, 0.6f}, {0}, {0, 2, 4}},
+        {{2, 4}, {3, 2}, {1.5f, 0.5f}, {0, 0, 1}, {0, 2}},
+        {{1, 10}, {1, 7}, {1, 0.7f}, {0}, {0, 2, 3, 5, 6, 8, 9}},
+        {{1, 15}, {1, 10}, {1, 0.7f}, {0}, {0, 2, 3, 5, 6, 8, 9, 10, 12, 13}},
+    };
+    hd_attribute attribute = operation_string("mode", "nearest");
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        float y[16];
+        const int64_t *in = cases[c].in, *out = cases[c].out;
+        for (int64_t i = 0; i < out[0] * out[1]; i++) {
+            y[i] = source[cases[c].rows[i / out[1]] * in[1] + cases[c].columns[i % out[1]]];
+        }
+        operation_case test = {.type = "Resize",
+                               .opset = 10,
+                               .attributes = &attribute,
+                               .attribute_count = 1,
+                               .inputs = {OPERATION_TENSOR(HD_FLOAT32, source, in[0], in[1]),
+                                          OPERATION_TENSOR(HD_FLOAT32, cases[c].scales, 2)},
+                               .input_count = 2,
+                               .known_inputs = 2};
+        operation_result result;
+        assert_int_equal(operation_run(&test, &result), HD_OK);
+        hd_tensor wanted = OPERATION_TENSOR(HD_FLOAT32, y, out[0], out[1]);
+        operation_check_output(&result.outputs[0], &wanted);
+        operation_result_clear(&result);
+    }
+}
+
 static void resize_to_absurd_sizes_is_refused(void **state)
 {
     (void)state;
@@ -411,6 +449,7 @@ int main(void)
         cmocka_unit_test(global_average_agrees_in_both_layouts),
         cmocka_unit_test(resize_agrees_in_both_layouts),
         cmocka_unit_test(resize_meets_halfway_positions_exactly),
+        cmocka_unit_test(resize_of_opset_10_takes_the_next_element_where_it_shrinks),
         cmocka_unit_test(resize_to_absurd_sizes_is_refused),
         cmocka_unit_test(unpool_leaves_out_places_that_do_not_exist),
         cmocka_unit_test(regions_without_an_image_are_zero),

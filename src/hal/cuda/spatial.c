@@ -121,6 +121,9 @@ static bool supports_resize(const hd_cuda_unit *unit, const hd_operation *operat
     }
     bool is_number = operation->inputs[0].dtype == HD_FLOAT32;
     bool is_nearest = s.mode == HD_SCALING_NEAREST;
+    if (is_nearest && strcmp(s.nearest, HD_SCALING_OLD_NEAREST) == 0) {
+        return false;
+    }
     uint32_t changing = 0;
     for (uint32_t i = 0; i < s.input.rank; i++) {
         if (!is_same(&s, i)) {
