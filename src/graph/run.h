@@ -99,8 +99,8 @@ size_t hd_left_run_size(const hd_model *model);
 /* Prepares one in memory of that size. */
 void hd_left_run_init(hd_left_run *left, const hd_model *model, hd_flight *flight);
 
-/* Whether the run may end before the device has done with it: it is the plan's first and last segment, and nothing is to
- * be copied to the device behind it. */
+/* Whether the run may end before the device has done with it: it is the plan's first and last segment, nothing is to be
+ * copied to the device behind it, and not much to the caller. */
 bool hd_run_may_leave(const hd_run *run, const hd_plan *plan, const hd_plan *before);
 /* Whether the run of a plan that is one launch can follow those in flight on its lane, of which it disturbs none and
  * reads nothing on the host. */

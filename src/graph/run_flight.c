@@ -5,6 +5,10 @@
 #include "graph/plan_replay.h"
 #include "graph/run.h"
 
+/* Bytes that the device watcher's thread copies for one run at most, in about the time that it sleeps at most: other
+ * streams' runs land behind that. */
+#define LANDING_LIMIT ((size_t)4 << 20)
+
 size_t hd_left_run_size(const hd_model *model)
 {
     const hd_block *root = model->graph->root;
@@ -24,8 +28,11 @@ void hd_left_run_init(hd_left_run *left, const hd_model *model, hd_flight *fligh
 bool hd_run_may_leave(const hd_run *run, const hd_plan *plan, const hd_plan *before)
 {
     bool may = run->left != NULL && before == NULL && plan->is_last;
+    size_t copied = 0;
     for (size_t i = 0; may && i < plan->output_count; i++) {
-        may = !plan->outputs[i].on_device || plan->outputs[i].direct;
+        const hd_plan_output *output = &plan->outputs[i];
+        copied += output->direct || output->on_device ? 0 : output->size;
+        may = (!output->on_device || output->direct) && copied <= LANDING_LIMIT;
     }
     return may;
 }
