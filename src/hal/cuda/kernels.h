@@ -9,6 +9,7 @@
     X(convolution_float32, 0, false)                                                               \
     X(convolution_plain, 0, false)                                                                 \
     X(elementwise, 0, true)                                                                        \
+    X(fourier, 0, false)                                                                           \
     X(integer_product, 0, false)                                                                   \
     X(making, 0, false)                                                                            \
     X(movement, 0, false)                                                                          \
@@ -74,6 +75,8 @@
     X(convolution_plain, convolution_any, false, 80)                                               \
     X(elementwise, elementwise_narrow, false, 80)                                                  \
     X(elementwise, elementwise_wide, false, 80)                                                    \
+    X(fourier, fourier_roots, false, 80)                                                           \
+    X(fourier, fourier, false, 80)                                                                 \
     X(integer_product, integer_convolution, false, 80)                                             \
     X(integer_product, integer_matmul, false, 80)                                                  \
     X(making, fill_1, false, 80)                                                                   \

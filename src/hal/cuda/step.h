@@ -65,6 +65,7 @@ typedef struct hd_cuda_operator {
     X(convolution_plain, hd_cuda_no_half_use)                                                      \
     X(copy, hd_cuda_no_half_use)                                                                   \
     X(elementwise, hd_cuda_elementwise_half_use)                                                   \
+    X(fourier, hd_cuda_no_half_use)                                                                \
     X(indexing, hd_cuda_move_half_use)                                                             \
     X(integer_product, hd_cuda_no_half_use)                                                        \
     X(making, hd_cuda_no_half_use)                                                                 \
