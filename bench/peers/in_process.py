@@ -43,7 +43,7 @@ class Heddle:
                                                ctypes.byref(self.error)))
         self.check(self.library.hd_model_load_memory(device, model, ctypes.c_size_t(len(model)), None,
                                                      ctypes.byref(made), ctypes.byref(self.error)))
-        self.model = made
+        self.model, self.arrays = made, (inputs, outputs)
         self.inputs, self.outputs = (
             (Tensor * len(arrays))(*(tensor(*entry) for entry in arrays.items())) for arrays in (inputs, outputs))
 
@@ -62,7 +62,7 @@ class Peer:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(model, options)
-        self.binding = self.session.io_binding()
+        self.binding, self.arrays = self.session.io_binding(), (inputs, outputs)
         for bind, arrays in ((self.binding.bind_input, inputs), (self.binding.bind_output, outputs)):
             for name, array in arrays.items():
                 bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)

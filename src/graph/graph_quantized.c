@@ -1,7 +1,7 @@
 /* Fuses what quantization tools write around float32 operators: where DequantizeLinear stands before a convolution's or a
  * product's operands and QuantizeLinear behind it, it becomes QLinearConv or QLinearMatMul, whose sums are exact. Done once, when
- * a model is loaded, before constants are folded, and only where the unit keeps the weight in a form of its own for that operator, that is,
- * computes it (hd_compile_table.constant_form): a device without it keeps its float32 kernels. */
+ * a model is loaded, before constants are folded, and only where the unit says that bytes are faster, and keeps the weight in a form of its own for
+ * that operator, that is, computes it (hd_compile_table): a device without it keeps its float32 kernels. */
 #include "graph/graph_quantized.h"
 
 #include <float.h>
@@ -138,7 +138,7 @@ static hd_value read_bias(const fusion *f, hd_value value, const quantized *x, c
     return node->inputs[0];
 }
 
-/* The unit computes it: a host any convolution of one weight an output, too. */
+/* The unit computes it: it has a form for the weight. */
 static bool is_supported(const fusion *f, hd_operator_id id, const hd_node *node,
                          const hd_value *inputs, size_t count)
 {
@@ -157,11 +157,7 @@ static bool is_supported(const fusion *f, hd_operator_id id, const hd_node *node
                 (hd_operand){.dtype = value->dtype, .shape = value->shape, .data = value->data};
         }
     }
-    const hd_shape *weight = &operands[3].shape;
-    const bool is_depthwise = id == HD_OP_QLINEAR_CONV && weight->dims[1] == 1 &&
-                              attribute_of(node, "group", 1) == weight->dims[0];
-    return f->unit->backend->compile->constant_form(f->unit, &operation, 3).kind != 0 ||
-           (is_depthwise && f->unit->is_host);
+    return f->unit->backend->compile->constant_form(f->unit, &operation, 3).kind != 0;
 }
 
 /* QuantizeLinear `last` becomes the fused operator, where all before it fits. */
@@ -266,6 +262,10 @@ static void fuse_block(fusion *f, hd_block *block)
 
 hd_status hd_graph_fuse_quantized(hd_graph *graph, const hd_unit *unit)
 {
+    const hd_compile_table *table = unit->backend->compile;
+    if (table->quantized_is_faster == NULL || !table->quantized_is_faster(unit)) {
+        return HD_OK;
+    }
     fusion f = {.graph = graph,
                 .unit = unit,
                 .producers = hd_alloc_zero(graph->value_count, sizeof(hd_node *)),

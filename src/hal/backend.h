@@ -70,6 +70,9 @@ typedef struct hd_compile_table {
     bool (*supports_in_chain)(const hd_unit *unit, const hd_operation *operation);
     /* Of an operation that it supports; NULL where hd_unit.half is none. */
     hd_half_use (*half_use)(const hd_unit *unit, const hd_operation *operation);
+    /* Products of bytes are faster than those of float32, so that float32 operators between DequantizeLinear and QuantizeLinear
+     * become quantized ones where the unit has a form for their weights. NULL: they are not. */
+    bool (*quantized_is_faster)(const hd_unit *unit);
     /* In which form input `index` of an operation is kept when it is a constant: its dtype, shape and data are set, as those
      * of other constant operands; the others are empty (HD_DTYPE_NONE). A unit that gives one supports the operation, whatever these are. */
     hd_constant_form (*constant_form)(const hd_unit *unit, const hd_operation *operation,

@@ -147,6 +147,13 @@ static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation
     return hd_cpu_elementwise_fuses(operation);
 }
 
+/* AVX2 and AVX-512 without VNNI take as long for bytes as for float32, by 2x2 tiles longer (docs/performance.md). */
+static bool quantized_is_faster(const hd_unit *unit)
+{
+    (void)unit;
+    return hd_cpu_isa() == HD_ISA_AVX512 && hd_cpu_isa_has_vnni();
+}
+
 static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation,
                                       size_t index)
 {
@@ -225,6 +232,7 @@ static const hd_memory_table memory_table = {create_memory, destroy_memory, copy
                                              holds_memory};
 static const hd_compile_table compile_table = {.supports = supports,
                                                .supports_in_chain = supports_in_chain,
+                                               .quantized_is_faster = quantized_is_faster,
                                                .constant_form = constant_form,
                                                .constant_create = create_constant,
                                                .constant_destroy = destroy_constant,

@@ -28,21 +28,40 @@ static inline __attribute__((always_inline)) void store_bytes(uint8_t *y, ints n
     memcpy(y, some, (size_t)here);
 }
 
+/* How far a loop goes over elements from `at` on, whole vectors, before it looks whether it is to end: `at` where it is. */
+static inline int64_t reach(int64_t at, int64_t whole)
+{
+    return hd_stop_reach_by(at, whole, HD_STOP_TURNS * LANE_COUNT);
+}
+
+static inline __attribute__((always_inline)) ints quantized(lanes x, lanes divisor, lanes least,
+                                                            lanes most, int32_t zero)
+{
+    const lanes bounded = lanes_smaller(lanes_larger(x / divisor, least), most);
+    /* Adding and taking away 1.5 * 2^23 rounds half to even. */
+    const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
+    return (ints)lanes_to_int(whole) + zero;
+}
+
 static void quantize_rows(const float *x, int64_t count, float scale, float low, float high,
                           int32_t zero, uint8_t *y)
 {
     const lanes divisor = lanes_set(scale), least = lanes_set(low), most = lanes_set(high);
-    for (int64_t i = 0; i < count && !hd_stop_ends(i / LANE_COUNT); i += LANE_COUNT) {
-        const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
-        const lanes value = here == LANE_COUNT
-                                ? lanes_load(x + i)
-                                : lanes_load_part_or(x + i, lanes_first(here), lanes_set(0.0f));
-        lanes bounded = lanes_larger(value / divisor, least);
-        bounded = lanes_smaller(bounded, most);
-        /* Adding and taking away 1.5 * 2^23 rounds half to even. */
-        const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
-        const ints sum = (ints)lanes_to_int(whole) + zero;
-        store_bytes(y + i, sum, here);
+    const int64_t whole = count - count % LANE_COUNT;
+    for (int64_t i = 0; i < whole;) {
+        const int64_t end = reach(i, whole);
+        if (end == i) {
+            return;
+        }
+        for (; i < end; i += LANE_COUNT) {
+            store_bytes(y + i, quantized(lanes_load(x + i), divisor, least, most, zero),
+                        LANE_COUNT);
+        }
+    }
+    if (whole < count) {
+        const lanes rest =
+            lanes_load_part_or(x + whole, lanes_first(count - whole), lanes_set(0.0f));
+        store_bytes(y + whole, quantized(rest, divisor, least, most, zero), count - whole);
     }
 }
 
@@ -107,19 +126,27 @@ static void sum_taps(const uint8_t *const *lines, const int32_t *weights, int64_
     }
 }
 
-static inline void dequantize_typed(const uint8_t *x, int64_t count, const int is_signed,
-                                    int32_t zero, float scale, float *y)
+static inline __attribute__((always_inline)) void dequantize_typed(const uint8_t *x, int64_t count,
+                                                                   const bool is_signed,
+                                                                   int32_t zero, float scale,
+                                                                   float *y)
 {
     typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
-    for (int64_t i = 0; i < count && !hd_stop_ends(i / LANE_COUNT); i += LANE_COUNT) {
-        const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
-        const ints value = load_bytes(x + i, is_signed, here);
-        const floats result = __builtin_convertvector(value - zero, floats) * scale;
-        if (here == LANE_COUNT) {
-            lanes_store(y + i, (lanes)result);
-        } else {
-            memcpy(y + i, &result, (size_t)here * sizeof *y);
+    const int64_t whole = count - count % LANE_COUNT;
+    for (int64_t i = 0; i < whole;) {
+        const int64_t end = reach(i, whole);
+        if (end == i) {
+            return;
         }
+        for (; i < end; i += LANE_COUNT) {
+            const ints value = load_bytes(x + i, is_signed, LANE_COUNT) - zero;
+            lanes_store(y + i, (lanes)(__builtin_convertvector(value, floats) * scale));
+        }
+    }
+    if (whole < count) {
+        const ints value = load_bytes(x + whole, is_signed, count - whole) - zero;
+        const floats rest = __builtin_convertvector(value, floats) * scale;
+        memcpy(y + whole, &rest, (size_t)(count - whole) * sizeof *y);
     }
 }
 
