@@ -282,7 +282,9 @@ static bool turn_window(layout_pass *pass, const hd_plan_node *node)
     for (size_t i = 0; i < sizeof turned / sizeof turned[0]; i++) {
         id = hd_plan_node_is(node, turned[i][0]) ? turned[i][1] : id;
     }
-    if (id == HD_OP_NONE || tensor_of(pass, node->inputs[0])->dtype != HD_FLOAT32 ||
+    /* Of bytes, scaling has a kernel. */
+    if (id == HD_OP_NONE || !is_map(pass, node->inputs[0]) ||
+        (id != HD_OP_HEDDLE_RESIZE && tensor_of(pass, node->inputs[0])->dtype != HD_FLOAT32) ||
         !is_missing(pass, node->inputs[0]) || tensor_of(pass, node->inputs[0])->shape.rank != 4 ||
         node->operation.output_count > 2 ||
         (node->operation.output_count == 2 && node->outputs[1] != HD_TENSOR_NONE)) {

@@ -186,8 +186,77 @@ static void operators_between_scales_become_quantized(void **state)
     }
 }
 
+/* QLinearConv, Resize and a depthwise QLinearConv, whose images lie channels last where the first weight is a constant. */
+static hd_model *make_images(bool has_constants)
+{
+    static const float scale = 0.03f, scales[] = {1, 1, 2, 2};
+    static const uint8_t zero = 131;
+    static const int8_t weight_zero = 0;
+    const hd_tensor x = OPERATION_TENSOR(HD_UINT8, NULL, 2, CHANNELS, SIDE, SIDE),
+                    w = OPERATION_TENSOR(HD_INT8, weights, 8, CHANNELS, KERNEL, KERNEL),
+                    each = OPERATION_TENSOR(HD_INT8, weights, 8, 1, KERNEL, KERNEL),
+                    s = OPERATION_SCALAR(HD_FLOAT32, &scale), z = OPERATION_SCALAR(HD_UINT8, &zero),
+                    wz = OPERATION_SCALAR(HD_INT8, &weight_zero),
+                    sizes = OPERATION_TENSOR(HD_FLOAT32, scales, 4);
+    hd_graph *graph;
+    hd_model *model;
+    hd_value image, weight;
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_UINT8, 4, x.dims, &image, &error));
+    if (has_constants) {
+        weight = constant(graph, &w);
+    } else {
+        assert_ok(hd_graph_add_input(graph, "w", HD_INT8, 4, w.dims, &weight, &error));
+    }
+    const hd_value one = constant(graph, &s), middle = constant(graph, &z),
+                   none = constant(graph, &wz);
+    hd_value inputs[] = {image, one, middle, weight, one, none, one, middle};
+    const hd_attribute attributes[] = {OPERATION_INTS("pads", 1, 1, 1, 1),
+                                       operation_int("group", 8)};
+    const hd_attribute nearest = operation_string("mode", "nearest");
+    const hd_value turned = node(graph, "QLinearConv", inputs, 8, attributes, 1);
+    const hd_value scaled[] = {turned, HD_VALUE_NONE, constant(graph, &sizes)};
+    inputs[0] = node(graph, "Resize", scaled, 3, &nearest, 1);
+    inputs[3] = constant(graph, &each);
+    assert_ok(hd_graph_add_output(graph, "y", node(graph, "QLinearConv", inputs, 8, attributes, 2),
+                                  &error));
+    assert_ok(hd_graph_add_output(graph, "z", turned, &error));
+    assert_ok(hd_model_create(device, graph, NULL, &model, &error));
+    hd_graph_destroy(&graph);
+    return model;
+}
+
+static void images_of_bytes_are_alike_in_both_layouts(void **state)
+{
+    (void)state;
+    static uint8_t x[2 * CHANNELS * SIDE * SIDE];
+    for (size_t i = 0; i < sizeof x; i++) {
+        x[i] = (uint8_t)(i * 97 % 251);
+    }
+    for (int i = 0; i < MOST; i++) {
+        weights[i] = (int8_t)(i * 53 % 255 - 127);
+    }
+    const hd_tensor inputs[] = {OPERATION_TENSOR(HD_UINT8, x, 2, CHANNELS, SIDE, SIDE),
+                                OPERATION_TENSOR(HD_INT8, weights, 8, CHANNELS, KERNEL, KERNEL)};
+    hd_tensor got[2] = {{0}}, wanted[2] = {{0}};
+    hd_model *model = make_images(true);
+    assert_ok(hd_model_run(model, inputs, 1, got, 2, &error));
+    hd_model_destroy(&model);
+    model = make_images(false);
+    assert_ok(hd_model_run(model, inputs, 2, wanted, 2, &error));
+    hd_model_destroy(&model);
+    for (size_t i = 0; i < 2; i++) {
+        operation_check_output(&got[i], &wanted[i]);
+        hd_tensor_release(&got[i]);
+        hd_tensor_release(&wanted[i]);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(operators_between_scales_become_quantized)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operators_between_scales_become_quantized),
+        cmocka_unit_test(images_of_bytes_are_alike_in_both_layouts),
+    };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
