@@ -123,6 +123,7 @@ static void call(hd_batch_worker **link) HD_REQUIRES(hd_rank_batch)
 static void take_in(hd_batch_queue *queue, hd_batch_request *request)
     HD_REQUIRES(&queue->mutex, hd_rank_batch)
 {
+    HD_CHECK("ONCE.batch-open", !queue->is_closed);
     queue->submitted++;
     for (hd_batch_worker **link = &queue->collecting; *link != NULL; link = &(*link)->next) {
         hd_batch_worker *worker = *link;

@@ -68,6 +68,42 @@ static void an_arena_grows_keeps_its_beginning_and_changes_its_generation(void *
     assert_int_equal(hd_load_relaxed(&account.kinds[HD_MEMORY_ARENAS]), 0);
 }
 
+static hd_status refuse_copy(hd_unit *unit, void *to, const void *from, size_t size)
+{
+    (void)unit, (void)to, (void)from, (void)size;
+    return HD_LOST;
+}
+
+/* The larger one goes back; the smaller one stays as it was. */
+static void an_arena_that_cannot_be_copied_stays(void **state)
+{
+    (void)state;
+    hd_memory_account account = {.limit = 0};
+    hd_workspace workspace = {0};
+    hd_unit *unit = open_unit();
+    hd_memory_table memory = *unit->backend->memory;
+    hd_backend backend = *unit->backend;
+    hd_unit lost = *unit;
+    memory.copy = refuse_copy;
+    backend.memory = &memory;
+    lost.backend = &backend;
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, unit, &account, HD_PLACE_DEVICE, 1000, 0), HD_OK);
+    unsigned char *before = workspace.arenas[HD_PLACE_DEVICE].memory;
+    size_t size = workspace.arenas[HD_PLACE_DEVICE].size;
+    memset(before, 0x3C, 1000);
+    assert_int_equal(
+        hd_workspace_reserve_arena(&workspace, &lost, &account, HD_PLACE_DEVICE, size + 1, 1000),
+        HD_LOST);
+    assert_ptr_equal(workspace.arenas[HD_PLACE_DEVICE].memory, before);
+    assert_int_equal(workspace.arenas[HD_PLACE_DEVICE].size, size);
+    assert_int_equal(before[999], 0x3C);
+    assert_int_equal(hd_load_relaxed(&account.total), size);
+    hd_workspace_clear(&workspace, unit, &account);
+    hd_unit_close(&unit);
+    assert_int_equal(hd_load_relaxed(&account.total), 0);
+}
+
 static void a_limit_refuses_and_counts_nothing(void **state)
 {
     (void)state;
@@ -212,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_grows_keeps_its_beginning_and_changes_its_generation),
+        cmocka_unit_test(an_arena_that_cannot_be_copied_stays),
         cmocka_unit_test(a_limit_refuses_and_counts_nothing),
         cmocka_unit_test(threads_never_pass_the_limit_together),
         cmocka_unit_test(a_command_list_points_where_its_recipe_says),

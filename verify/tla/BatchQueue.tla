@@ -221,5 +221,5 @@ properties: the promise, and what asserts it in the code
   ClosedWakesLine: BOUND ONCE.closable explorer:deadlock
   Refused: ONCE ONCE.not-taken-in
   SomebodyLooks: BOUND BOUND.served explorer:deadlock
-  ClosedEnds: ONCE ONCE.batch-ended ONCE.batch-worker
+  ClosedEnds: ONCE ONCE.batch-ended ONCE.batch-worker ONCE.batch-open
   Settles: BOUND BOUND.ends

@@ -24,12 +24,26 @@ static void device_2(void *argument)
     do_work(state, 2, state->blocks[0]);
 }
 
-static void device_2_second(void *argument)
+static void do_work_and_signal(heap_state *state, uint32_t stream, uint64_t point)
 {
-    heap_state *state = argument;
     state->blocks[0][0] = 7;
     scenario_require("REUSE.in-flight", state->blocks[0][0] == 7 && state->blocks[0][1] == 5);
-    signal_on(state, 2, 2);
+    signal_on(state, stream, point);
+}
+
+static void device_2_second(void *argument)
+{
+    do_work_and_signal(argument, 2, 2);
+}
+
+static void device_3_second(void *argument)
+{
+    do_work_and_signal(argument, 3, 2);
+}
+
+static void device_0_first(void *argument)
+{
+    do_work_and_signal(argument, 0, 1);
 }
 
 static void device_1_in_rest(void *argument)
@@ -247,6 +261,57 @@ static void record_moves_to_later(void)
     user_1(state);
     hd_thread_join(&device);
     heap_end(state);
+}
+
+/* What others have of the block is settled one by one, each attempt by attempt; the device still has it for the last. */
+static void try_while(heap_state *state, void (*last)(void *))
+{
+    hd_thread device;
+    allocate_and_use(state, 2, SEGMENT, 0);
+    scenario_start(&device, "device", last, state);
+    allocate_and_use(state, 2, SEGMENT, 0);
+    hd_thread_join(&device);
+    heap_end(state);
+}
+
+/* Another stream's record is settled before the stream's own work, which is behind it. */
+static void record_settled_before_own_work(void)
+{
+    heap_state *state = heap_with_block_in_flight(1);
+    submit_to(state, 2);
+    must_record(state, state->blocks[0], 2);
+    must_free(state, state->blocks[0]);
+    signal_on(state, 2, 1);
+    try_while(state, device_1);
+}
+
+/* Of two records the first is settled: the other one keeps its stream and its point. */
+static void first_record_settled(void)
+{
+    heap_state *state = heap_with_block_in_flight(2);
+    submit_to(state, 3);
+    submit_to(state, 3);
+    must_record(state, state->blocks[0], 2);
+    must_record(state, state->blocks[0], 3);
+    must_free(state, state->blocks[0]);
+    signal_on(state, 2, 1);
+    signal_on(state, 3, 1);
+    try_while(state, device_3_second);
+}
+
+/* A third stream, of which the block has no place to keep the point. */
+static void record_without_a_place(void)
+{
+    heap_state *state = heap_with_block_in_flight(2);
+    submit_to(state, 3);
+    submit_to(state, 0);
+    must_record(state, state->blocks[0], 2);
+    must_record(state, state->blocks[0], 3);
+    must_record(state, state->blocks[0], 0);
+    must_free(state, state->blocks[0]);
+    signal_on(state, 2, 1);
+    signal_on(state, 3, 1);
+    try_while(state, device_0_first);
 }
 
 /* What is cut off a block in flight is in flight, too. */
@@ -497,6 +562,9 @@ const scenario scenarios_allocator[] = {
     {.name = "alloc.limited-wait-against-signal", .run = limited_wait_against_signal},
     {.name = "alloc.record-against-signal", .run = record_against_signal},
     {.name = "alloc.record-moves-to-later", .run = record_moves_to_later},
+    {.name = "alloc.record-settled-before-own-work", .run = record_settled_before_own_work},
+    {.name = "alloc.first-record-settled", .run = first_record_settled},
+    {.name = "alloc.record-without-a-place", .run = record_without_a_place},
     {.name = "alloc.rest-of-block-in-flight", .run = rest_of_block_in_flight},
     {.name = "alloc.record-and-wait", .run = record_and_wait},
     {.name = "alloc.two-waiters", .run = two_waiters},

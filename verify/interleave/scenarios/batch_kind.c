@@ -6,10 +6,16 @@
 #include "../scenario.h"
 #include "graph/rows.h"
 
+static uint32_t refusals; /* proofs that find no memory */
+
 hd_status hd_model_prove_rows(const hd_model *model, const hd_shape *row_shapes, const bool *wanted,
                               int64_t count, hd_error *error)
 {
     (void)model, (void)row_shapes, (void)wanted, (void)error;
+    if (refusals > 0) {
+        refusals--;
+        return HD_OUT_OF_MEMORY;
+    }
     return count == 2 ? HD_OK : HD_UNSUPPORTED;
 }
 
@@ -105,7 +111,30 @@ static void three_kinds(void)
     kinds_end(state);
 }
 
+/* What says nothing of the rows is asked again; what is known of them stays. */
+static void proof_without_memory(void)
+{
+    kind_state *state = kinds_open();
+    run_callers(state, 1, (const int64_t[]){5});
+    hd_batch_kind *kind = state->found[0];
+    hd_store_relaxed(&kind->proofs[2], 0);
+    refusals = 1;
+    scenario_require("STATUS.proof",
+                     hd_batch_kind_prove(kind, &state->model, 2, NULL) == HD_OUT_OF_MEMORY);
+    for (int i = 0; i < 2; i++) {
+        scenario_require("STATUS.proof",
+                         hd_batch_kind_prove(kind, &state->model, 2, NULL) == HD_OK);
+        scenario_require("STATUS.proof",
+                         hd_batch_kind_prove(kind, &state->model, 3, NULL) == HD_UNSUPPORTED);
+        refusals = 1; /* of which nobody is told: both are known */
+    }
+    scenario_require("STATUS.proof", refusals == 1);
+    refusals = 0;
+    kinds_end(state);
+}
+
 const scenario scenarios_batch_kind[] = {
+    {.name = "kind.proof-without-memory", .run = proof_without_memory},
     {.name = "kind.two-of-a-kind", .run = two_of_a_kind},
     {.name = "kind.two-kinds", .run = two_kinds},
     {.name = "kind.three-kinds", .run = three_kinds, .preemptions = 2, .old_loads = 1},

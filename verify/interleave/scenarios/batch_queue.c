@@ -103,10 +103,11 @@ static bool collect(batch_state *state, uint32_t number, hd_batch_list *out_batc
     return more;
 }
 
-static hd_status put(batch_state *state, uint32_t number, uint32_t kind, uint64_t deadline)
+static hd_status put_rows(batch_state *state, uint32_t number, uint32_t kind, uint32_t rows,
+                          uint64_t deadline)
 {
     batch_request *request = &state->requests[number];
-    request->request = (hd_batch_request){.kind = &state->kinds[kind], .rows = 1};
+    request->request = (hd_batch_request){.kind = &state->kinds[kind], .rows = rows};
     scenario_event("calls submit %u %u", (unsigned)number, (unsigned)kind);
     hd_status status = SCENARIO_LIMITED(
         deadline, HD_EXHAUSTED, hd_batch_queue_submit(&state->queue, &request->request, deadline));
@@ -117,6 +118,11 @@ static hd_status put(batch_state *state, uint32_t number, uint32_t kind, uint64_
         scenario_require("ONCE.not-taken-in", request->used == 0);
     }
     return status;
+}
+
+static hd_status put(batch_state *state, uint32_t number, uint32_t kind, uint64_t deadline)
+{
+    return put_rows(state, number, kind, 1, deadline);
 }
 
 static void work(batch_state *state, uint32_t number)
@@ -319,6 +325,34 @@ static void line_in_order(void)
     batch_end(state);
 }
 
+/* Requests of `rows` rows each; batches of at most three, as many requests as `counts` says. */
+static void collect_rows(const uint32_t rows[REQUESTS], const uint32_t *counts)
+{
+    batch_state *state = batch_open(3, REQUESTS, 0);
+    hd_batch_list batch;
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        scenario_require("SAFE.room", put_rows(state, i, 0, rows[i], 0) == HD_OK);
+    }
+    for (uint32_t begin = 0; begin < REQUESTS; begin += *counts++) {
+        scenario_require("BOUND.served", collect(state, 0, &batch));
+        scenario_require("BOUND.first-come-first-served",
+                         batch.first == &state->requests[begin].request);
+        scenario_require("BOUND.rows", batch.count == *counts && batch.rows <= 3);
+        use_all(state, &batch);
+    }
+    close_queue(state, NULL);
+    scenario_require("ONCE.over", !collect(state, 0, &batch));
+    batch_end(state);
+}
+
+/* A batch has as many rows as it may have, and no request overtakes one of its kind that has no place in it. */
+static void rows_fill_a_batch(void)
+{
+    collect_rows((const uint32_t[]){1, 2, 1}, (const uint32_t[]){2, 1});
+    collect_rows((const uint32_t[]){1, 3, 1}, (const uint32_t[]){1, 1, 1});
+    collect_rows((const uint32_t[]){2, 2, 1}, (const uint32_t[]){1, 2});
+}
+
 static void cancel_against_collect(void)
 {
     close_against(batch_open(2, 2, 1000), true, false);
@@ -422,6 +456,7 @@ const scenario scenarios_batch_queue[] = {
     {.name = "batch.cancel-against-line", .run = cancel_against_line},
     {.name = "batch.close-against-two-in-line", .run = close_against_two_in_line},
     {.name = "batch.line-in-order", .run = line_in_order},
+    {.name = "batch.rows-fill-a-batch", .run = rows_fill_a_batch},
     {.name = "batch.cancel-against-collect", .run = cancel_against_collect},
     {.name = "batch.drain-against-cancel", .run = drain_against_cancel},
     {.name = "batch.destroy-against-line", .run = destroy_against_line},

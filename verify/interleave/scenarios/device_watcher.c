@@ -344,6 +344,9 @@ static void read_what_is_written(void)
                                                    output + 1, sizeof *output));
     end(state, 1, false);
     drain(state);
+    scenario_require("BOUND.landed-is-forgotten",
+                     !hd_device_watcher_is_written(state->watcher, &state->flights[1].flight,
+                                                   output, sizeof *output));
     hd_thread_join(&device);
     watch_end(state);
 }
@@ -363,6 +366,42 @@ static void host_memory(void)
         flight->host.memory[HD_CACHE_LINE] = 0;
         end(state, i, i == 0);
     }
+    drain(state);
+    hd_thread_join(&device);
+    watch_end(state);
+}
+
+/* The second wants as much as all may have: it has it when the first has landed. */
+static void host_memory_is_bounded(void)
+{
+    watch_state *state = watch_open();
+    hd_thread device;
+    scenario_start(&device, "device", compute_one, state);
+    for (uint32_t i = 0; i < 2; i++) {
+        begin(state, i);
+        hd_flight *flight = &state->flights[i].flight;
+        scenario_require("explorer",
+                         hd_device_watcher_reserve(state->watcher, flight,
+                                                   i == 0 ? 2 * HD_CACHE_LINE : 8192) == HD_OK);
+        scenario_require("FLAT.host-memory", state->landed == i);
+        end(state, i, i == 0);
+    }
+    drain(state);
+    hd_thread_join(&device);
+    watch_end(state);
+}
+
+/* A drain that ends by time says so, unless all have landed. */
+static void drain_with_limit(void)
+{
+    watch_state *state = watch_open();
+    hd_thread device;
+    scenario_start(&device, "device", compute_one, state);
+    run_both(state, false);
+    hd_status status = SCENARIO_LIMITED(SCENARIO_LATER, HD_NOT_YET,
+                                        hd_device_watcher_drain(state->watcher, SCENARIO_LATER));
+    scenario_require("ONCE.final",
+                     status != HD_OK || hd_load_relaxed(&state->finished) == FLIGHT_COUNT);
     drain(state);
     hd_thread_join(&device);
     watch_end(state);
@@ -507,6 +546,11 @@ const scenario scenarios_device_watcher[] = {
      .outcomes = 3},
     {.name = "watcher.shared-output", .run = share_an_output, .preemptions = 2, .old_loads = 1},
     {.name = "watcher.host-memory", .run = host_memory, .preemptions = 2, .old_loads = 1},
+    {.name = "watcher.host-memory-is-bounded",
+     .run = host_memory_is_bounded,
+     .preemptions = 1,
+     .old_loads = 1},
+    {.name = "watcher.drain-with-limit", .run = drain_with_limit, .preemptions = 2, .old_loads = 1},
     {.name = "watcher.last-flight-ends-it",
      .run = the_last_flight_ends_it,
      .preemptions = 2,

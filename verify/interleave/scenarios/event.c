@@ -256,6 +256,20 @@ static void device_ends_with_the_work(void)
     hd_free(state);
 }
 
+/* A stream that is full refuses: what was made for it goes back. */
+static void refused(void)
+{
+    event_state *state = event_open();
+    state->device->streams[2].depth = 1;
+    record_on(state, 2);
+    scenario_require("BOUND.refused",
+                     hd_event_record(state->event, state->streams[1], 0, NULL) == HD_EXHAUSTED);
+    scenario_require("BOUND.refused", hd_event_wait_on_stream(state->event, state->streams[1], 0,
+                                                              NULL) == HD_EXHAUSTED);
+    run_second(state);
+    event_end(state);
+}
+
 /* ---- for traces: two callers, each with one event between them, and two streams that are served meanwhile */
 
 static void serve(event_state *state, uint32_t stream, uint32_t count)
@@ -393,6 +407,7 @@ const scenario scenarios_event[] = {
     {.name = "event.elapsed-against-record", .run = elapsed_against_record},
     {.name = "event.barrier-against-completion", .run = barrier_against_completion},
     {.name = "event.device-ends-with-the-work", .run = device_ends_with_the_work},
+    {.name = "event.refused", .run = refused},
     {.name = "event.records-against-waits", .run = records_against_waits, .preemptions = 1},
     {.name = "event.records-against-barrier", .run = records_against_barrier, .preemptions = 1},
     {.name = "event.streams-wait-for-each-other",

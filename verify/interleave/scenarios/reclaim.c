@@ -72,7 +72,8 @@ static void leave_list(void *argument)
     state->is_gone = true;
 }
 
-static void run_reclaim(void (*first)(void *), void (*second)(void *))
+/* reclaims: by how many of the two */
+static void run_reclaim(void (*first)(void *), void (*second)(void *), uint32_t reclaims)
 {
     reclaim_state *state = hd_alloc_zero(1, sizeof *state);
     trace_name(state, sizeof *state, "state");
@@ -88,33 +89,36 @@ static void run_reclaim(void (*first)(void *), void (*second)(void *))
         hd_reclaim_remove(&state->device->reclaim, &state->source);
     }
     scenario_require("SAFE.idle", hd_load_relaxed(&state->device->reclaim.runners) == 0);
+    scenario_require("ONCE.slots-back", hd_slot_pool_count(&state->device->slots).leased == 0);
+    scenario_require("FLAT.plans-dropped",
+                     state->plans == reclaims || (state->is_gone && state->plans < reclaims));
     hd_device_destroy(&state->device);
     hd_free(state);
 }
 
 static void runner_against_reclaim(void)
 {
-    run_reclaim(use_runner, reclaim);
+    run_reclaim(use_runner, reclaim, 1);
 }
 
 static void runners_lane_is_its_own(void)
 {
-    run_reclaim(use_runner_and_reclaim, reclaim);
+    run_reclaim(use_runner_and_reclaim, reclaim, 2);
 }
 
 static void stream_against_reclaim(void)
 {
-    run_reclaim(use_stream, reclaim);
+    run_reclaim(use_stream, reclaim, 1);
 }
 
 static void two_reclaims(void)
 {
-    run_reclaim(reclaim, reclaim);
+    run_reclaim(reclaim, reclaim, 2);
 }
 
 static void source_that_goes(void)
 {
-    run_reclaim(leave_list, reclaim);
+    run_reclaim(leave_list, reclaim, 1);
 }
 
 const scenario scenarios_reclaim[] = {
