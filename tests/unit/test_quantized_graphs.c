@@ -252,11 +252,54 @@ static void images_of_bytes_are_alike_in_both_layouts(void **state)
     }
 }
 
+/* A chain from bytes to bytes: of many elements by a table, of few one by one. */
+static void many_bytes_are_mapped_as_few(void **state)
+{
+    (void)state;
+    enum { FEW = 511, MANY = 9 * FEW };
+    static const float scale = 0.03f, slope = 0.004f;
+    static const uint8_t zero = 100;
+    static const int8_t least = -128;
+    static uint8_t x[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        x[i] = (uint8_t)(i * 97 + i / 256);
+    }
+    const hd_tensor s = OPERATION_SCALAR(HD_FLOAT32, &scale), z = OPERATION_SCALAR(HD_UINT8, &zero),
+                    ys = OPERATION_SCALAR(HD_FLOAT32, &slope),
+                    yz = OPERATION_SCALAR(HD_INT8, &least);
+    static const int64_t any[] = {-1};
+    hd_graph *graph;
+    hd_model *model;
+    hd_value inputs[3];
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "x", HD_UINT8, 1, any, &inputs[0], &error));
+    inputs[1] = constant(graph, &s);
+    inputs[2] = constant(graph, &z);
+    hd_value y = node(graph, "DequantizeLinear", inputs, 3, NULL, 0);
+    y = node(graph, "Sigmoid", &y, 1, NULL, 0);
+    const hd_value last[] = {y, constant(graph, &ys), constant(graph, &yz)};
+    assert_ok(
+        hd_graph_add_output(graph, "y", node(graph, "QuantizeLinear", last, 3, NULL, 0), &error));
+    assert_ok(hd_model_create(device, graph, NULL, &model, &error));
+    hd_graph_destroy(&graph);
+    hd_tensor all = OPERATION_TENSOR(HD_UINT8, x, MANY), mapped = {0};
+    assert_ok(hd_model_run(model, &all, 1, &mapped, 1, &error));
+    for (size_t i = 0; i < MANY; i += FEW) {
+        hd_tensor some = OPERATION_TENSOR(HD_UINT8, x + i, FEW), part = {0};
+        assert_ok(hd_model_run(model, &some, 1, &part, 1, &error));
+        assert_memory_equal((const uint8_t *)mapped.data + i, part.data, FEW);
+        hd_tensor_release(&part);
+    }
+    hd_tensor_release(&mapped);
+    hd_model_destroy(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operators_between_scales_become_quantized),
         cmocka_unit_test(images_of_bytes_are_alike_in_both_layouts),
+        cmocka_unit_test(many_bytes_are_mapped_as_few),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 
 #define UNIT         64   /* elements: tiles begin at cache lines of the output */
 #define BLOCK        1024 /* elements: some blocks of float32 fit into the first cache */
+#define TABLE_SIZE   256  /* of all bytes; at most BLOCK */
+#define TABLE_COUNT  4096 /* elements from which on a table of them pays */
 #define SHORT_ROW    32   /* elements: below, blocks cross rows and inputs are gathered */
 #define PERIODIC_ROW 256  /* elements: up to here, too, where that is done once for all blocks */
 
@@ -373,6 +376,47 @@ static void run_block(const hd_cpu_elementwise_program *program, char *scratch, 
     }
 }
 
+/* 1 + the one input that is no scalar, where it and the output are bytes; else 0. */
+static size_t find_table_input(const hd_cpu_elementwise_program *program)
+{
+    const size_t last = program->instructions[program->instruction_count - 1].result;
+    size_t found = 0;
+    if (program->variables[last].element_size != 1 || program->instruction_count < 2 ||
+        program->count < TABLE_COUNT) {
+        return 0;
+    }
+    for (size_t k = 0; k < program->input_count; k++) {
+        const hd_cpu_elementwise_variable *input = &program->variables[k];
+        if (input->access == HD_ELEMENTWISE_SCALAR || input->access == HD_ELEMENTWISE_ABSENT) {
+            continue;
+        }
+        if (found != 0 || input->access != HD_ELEMENTWISE_FLAT || input->element_size != 1) {
+            return 0;
+        }
+        found = k + 1;
+    }
+    return found;
+}
+
+/* Elements [position, stop) by the results of all 256 bytes. */
+static void run_table(const hd_cpu_elementwise_program *program, void *const *buffers,
+                      char *scratch, const char **at, int64_t position, int64_t stop)
+{
+    uint8_t every[TABLE_SIZE], table[TABLE_SIZE];
+    for (int i = 0; i < TABLE_SIZE; i++) {
+        every[i] = (uint8_t)i;
+    }
+    at[program->table_input - 1] = (const char *)every;
+    run_block(program, scratch, at, (char *)table, TABLE_SIZE);
+    const uint8_t *from = buffers[program->table_input - 1];
+    uint8_t *to = buffers[program->input_count];
+    for (int64_t next; (next = hd_stop_reach(position, stop)) > position;) {
+        for (; position < next; position++) {
+            to[position] = table[from[position]];
+        }
+    }
+}
+
 static void run_program(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
                         void *scratch_memory)
 {
@@ -386,6 +430,7 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
         return;
     }
     int64_t longest = stop - position < program->block ? stop - position : program->block;
+    longest = program->table_input != 0 ? TABLE_SIZE : longest;
     for (size_t v = 0; v < program->variable_count; v++) {
         const hd_cpu_elementwise_variable *variable = &program->variables[v];
         if (variable->access == HD_ELEMENTWISE_SCALAR) {
@@ -399,6 +444,10 @@ static void run_program(const void *parameters, void *const *buffers, int64_t be
                    longest);
             at[v] = scratch + variable->scratch_offset;
         }
+    }
+    if (program->table_input != 0) {
+        run_table(program, buffers, scratch, at, position, stop);
+        return;
     }
     size_t last = program->instructions[program->instruction_count - 1].result;
     size_t out_size = program->variables[last].element_size;
@@ -426,6 +475,7 @@ void hd_cpu_elementwise_finish(hd_cpu_elementwise_program *program, const hd_sha
     set_dimensions(program, shapes, output);
     set_accesses(program);
     set_scalars(program);
+    program->table_input = find_table_input(program);
     int64_t cost = 0;
     for (size_t i = 0; i < program->instruction_count; i++) {
         cost += program->instructions[i].cost;

@@ -62,7 +62,10 @@ typedef struct hd_cpu_elementwise_program {
     int64_t units; /* 64 elements each, of which tiles are made */
     int64_t tile_count;
     int64_t block; /* elements; whole rows where an input is periodic */
-    bool by_rows;  /* blocks end where the last dimension ends, else repeated inputs are gathered */
+    /* 1 + the input of bytes that alone decides what the output's bytes are, so that a tile makes a table of the 256 results;
+     * 0: there is none, or too few elements */
+    size_t table_input;
+    bool by_rows; /* blocks end where the last dimension ends, else repeated inputs are gathered */
 } hd_cpu_elementwise_program;
 
 /* What is emitted beyond the capacity, or with HD_ELEMENTWISE_NO_VALUE or NULL for a function, is
