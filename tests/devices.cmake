@@ -41,13 +41,22 @@ function(heddle_add_device_tests name folder target timeout source)
         list(APPEND devices cuda)
     endif()
     foreach(device IN LISTS devices)
-        heddle_add_test(${name}.${device} ${folder} ${target} ${timeout} ${ARGN})
-        set_tests_properties(${full}.${device} PROPERTIES
-            ENVIRONMENT "${test_environment};HEDDLE_TEST_DEVICE=${device}")
+        set(parts ${name})
+        set(environment "${test_environment};HEDDLE_TEST_DEVICE=${device}")
         if(device STREQUAL "sim" AND folder STREQUAL "bits") # each launch is late, so a repeat takes minutes
-            set_tests_properties(${full}.${device} PROPERTIES
-                ENVIRONMENT "${test_environment};HEDDLE_TEST_DEVICE=${device};HEDDLE_BITS_REPEATS=1")
+            list(APPEND environment HEDDLE_BITS_REPEATS=1)
+            if(HEDDLE_SANITIZE) # a test for each behaviour, since all take longer than a test may
+                set(parts many_threads rows_of stacked workers another_process callers_float)
+            endif()
         endif()
+        foreach(part IN LISTS parts)
+            if(part STREQUAL name)
+                heddle_add_test(${name}.${device} ${folder} ${target} ${timeout} ${ARGN})
+            else()
+                heddle_add_test(${part}.${device} ${folder} ${target} ${timeout} "${part}*")
+            endif()
+            set_tests_properties(${folder}.${part}.${device} PROPERTIES ENVIRONMENT "${environment}")
+        endforeach()
         if(device STREQUAL "cuda") # `make test-cuda`: they need a GPU
             set_tests_properties(${full}.${device} PROPERTIES LABELS cuda)
         endif()
