@@ -95,14 +95,17 @@ static bool cannot_saturate(const int8_t *quad, const int8_t *other)
     return fits;
 }
 
-/* The order of half a panel's columns, which begins at `panel`. A quad goes with the one before it, or alone. */
+/* The order of half a panel's columns, which begins at `panel`. A quad goes with the one before it, or alone. What is to end
+ * looks no further, and takes the rest for quads that may saturate: all are there in any case. */
 static void find_order(const int8_t *panel, int64_t quads, int32_t *order)
 {
     const int64_t step = HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
     int32_t *const places = order + 2;
     int64_t coupled = 0, end = quads; /* the others go from the end on */
+    bool looks = true;
     for (int64_t q = 0; q < quads; q++) {
-        if (q + 1 < quads && cannot_saturate(panel + q * step, panel + (q + 1) * step)) {
+        looks = looks && !hd_stop_ends_every(q, 128);
+        if (looks && q + 1 < quads && cannot_saturate(panel + q * step, panel + (q + 1) * step)) {
             places[coupled++] = (int32_t)q++;
             places[coupled++] = (int32_t)q;
         } else {
@@ -110,7 +113,8 @@ static void find_order(const int8_t *panel, int64_t quads, int32_t *order)
         }
     }
     int64_t safe = coupled;
-    for (int64_t i = coupled; i < quads; i++) {
+    for (int64_t i = coupled; i < quads && looks; i++) {
+        looks = !hd_stop_ends_every(i, 128);
         const int32_t q = places[i];
         if (cannot_saturate(panel + q * step, NULL)) {
             places[i] = places[safe];

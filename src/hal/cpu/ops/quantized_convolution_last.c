@@ -8,6 +8,7 @@
 #include "hal/cpu/ops/quantized_convolution.h"
 
 #define WIDTH         2     /* the innermost dimension */
+#define LONG_ROW      16384 /* elements from which on each is asked whether to end */
 #define TABLE_OF_TAPS 65536 /* of a tile's positions, at most, where one position has fewer */
 
 static int64_t between(int64_t x, int64_t least, int64_t most)
@@ -131,7 +132,8 @@ void hd_cpu_quantized_gather_last(const hd_cpu_quantized_convolution *q, const u
     const int64_t padding =
         hd_cpu_integer_quads(product->depth) * HD_INTEGER_STEPS - product->depth;
     cursor position = cursor_at(&q->sizes, first);
-    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, 16);
+    const int64_t every = product->depth > LONG_ROW ? 1 : 16;
+    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, every);
          r++, move_on(&q->sizes, &position)) {
         row_writer row = {.kernel = product->kernel,
                           .to = (char *)hd_cpu_quantized_row(product, scratch, r),
@@ -167,7 +169,8 @@ static void find_places(const hd_cpu_quantized_convolution *q, int64_t first, in
 {
     const hd_convolution *sizes = &q->sizes;
     cursor position = cursor_at(sizes, first);
-    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, 16); r++, move_on(sizes, &position)) {
+    const int64_t every = q->taps > LONG_ROW / HD_INTEGER_COLUMNS ? 1 : 16;
+    for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, every); r++, move_on(sizes, &position)) {
         for (int64_t line = 0; line < sizes->kernel[0] * sizes->kernel[1]; line++) {
             const int64_t begin =
                 line_of(sizes, &position, line / sizes->kernel[1], line % sizes->kernel[1]);
@@ -189,7 +192,7 @@ static void take_weights(const hd_cpu_quantized_convolution *q, void *const *buf
                                  ? 0
                                  : hd_cpu_quantized_get(product->b, buffers[product->b_zero.buffer],
                                                         product->b_zero.is_each ? channel + c : 0);
-        for (int64_t tap = 0; tap < q->taps; tap++) {
+        for (int64_t tap = 0; tap < q->taps && !hd_stop_ends(tap); tap++) {
             weights[tap * HD_INTEGER_COLUMNS + c] =
                 (int32_t)(hd_cpu_quantized_get(product->b, buffers[q->right],
                                                (channel + c) * q->taps + tap) -
@@ -207,6 +210,7 @@ static void run_depthwise(const void *parameters, void *const *buffers, int64_t 
     const hd_cpu_quantization_rows *kernels = hd_cpu_quantization_rows_get();
     const depthwise_scratch scratch = scratch_of(q, memory);
     const int64_t channels = q->sizes.channels;
+    const int64_t every = q->taps > LONG_ROW / HD_INTEGER_COLUMNS ? 1 : 16;
     const int32_t zero =
         product->a_zero.buffer < 0
             ? 0
@@ -223,7 +227,7 @@ static void run_depthwise(const void *parameters, void *const *buffers, int64_t 
             const int64_t rest = channels - channel;
             const int64_t here = rest < HD_INTEGER_COLUMNS ? rest : HD_INTEGER_COLUMNS;
             take_weights(q, buffers, channel, here, scratch.weights);
-            for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, 16); r++) {
+            for (int64_t r = 0; r < rows && !hd_stop_ends_every(r, every); r++) {
                 for (int64_t tap = 0; tap < q->taps; tap++) {
                     const int64_t place = scratch.places[r * q->taps + tap];
                     scratch.taps[tap] = place < 0 ? beyond : image + place + channel;
