@@ -380,6 +380,40 @@ static void operands_that_do_not_fit_are_refused(void **state)
     }
 }
 
+/* What does not vary is its bias, however large it is: x · scale + shift would keep no digit of that. */
+static void constant_planes_become_their_bias(void **state)
+{
+    (void)state;
+    static const float scales[] = {2, 3}, biases[] = {0.5f, -0.25f}, variances[] = {0, 0};
+    static const float means[] = {1100, 1100};
+    static const char *const types[] = {"InstanceNormalization", "GroupNormalization",
+                                        "BatchNormalization", "BatchNormalization"};
+    hd_attribute attributes[] = {operation_int("num_groups", 2), operation_int("training_mode", 1)};
+    float x[2 * 2 * 32], y[2 * 2 * 32];
+    for (int64_t positions = 1; positions <= 32; positions *= 32) {
+        for (int64_t i = 0; i < 4 * positions; i++) {
+            x[i] = 1100;
+            y[i] = biases[i / positions % 2];
+        }
+        for (int t = 0; t < 4; t++) {
+            operation_case test = {.type = types[t],
+                                   .attributes = &attributes[t / 2],
+                                   .attribute_count = t % 2,
+                                   .inputs = {OPERATION_TENSOR(HD_FLOAT32, x, 2, 2, positions),
+                                              OPERATION_TENSOR(HD_FLOAT32, scales, 2),
+                                              OPERATION_TENSOR(HD_FLOAT32, biases, 2),
+                                              OPERATION_TENSOR(HD_FLOAT32, means, 2),
+                                              OPERATION_TENSOR(HD_FLOAT32, variances, 2)},
+                                   .input_count = t < 2 ? 3 : 5};
+            hd_tensor wanted = OPERATION_TENSOR(HD_FLOAT32, y, 2, 2, positions);
+            operation_result result;
+            assert_int_equal(operation_run(&test, &result), HD_OK);
+            operation_check_output(&result.outputs[0], &wanted);
+            operation_result_clear(&result);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +424,7 @@ int main(void)
         cmocka_unit_test(batch_norm_uses_the_given_statistics),
         cmocka_unit_test(groups_are_normalized_by_themselves),
         cmocka_unit_test(lrn_divides_by_the_energy_of_the_neighbours),
+        cmocka_unit_test(constant_planes_become_their_bias),
         cmocka_unit_test(operands_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

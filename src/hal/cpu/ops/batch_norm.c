@@ -16,22 +16,17 @@ typedef struct batch_norm_parameters {
     hd_dtype dtypes[5]; /* of the inputs */
 } batch_norm_parameters;
 
-/* scale and shift of y = x · scale + shift */
-static void affine_of(const batch_norm_parameters *p, void *const *buffers, int64_t channel,
-                      float *out_scale, float *out_shift)
+static float factor_of(const batch_norm_parameters *p, void *const *buffers, int64_t channel)
 {
-    float scale = ((const float *)buffers[1])[channel], bias = ((const float *)buffers[2])[channel];
-    float mean = ((const float *)buffers[3])[channel];
     float variance = ((const float *)buffers[4])[channel];
-    *out_scale = scale / sqrtf(variance + p->epsilon);
-    *out_shift = bias - mean * *out_scale;
+    return ((const float *)buffers[1])[channel] / sqrtf(variance + p->epsilon);
 }
 
-/* y = x · scale + shift, however long. */
-static void affine(float *y, const float *x, float scale, float shift, int64_t count)
+/* y = (x - mean) · scale + shift, however long. */
+static void affine(float *y, const float *x, float mean, float scale, float shift, int64_t count)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
-        hd_cpu_rows_get()->affine(y + i, x + i, scale, shift, next - i);
+        hd_cpu_rows_get()->affine(y + i, x + i, mean, scale, shift, next - i);
     }
 }
 
@@ -40,7 +35,7 @@ static void run_inference(const void *parameters, void *const *buffers, int64_t 
 {
     const batch_norm_parameters *p = parameters;
     const hd_cpu_rows *rows = hd_cpu_rows_get();
-    const float *x = buffers[0];
+    const float *x = buffers[0], *biases = buffers[2], *means = buffers[3];
     float *y = buffers[p->input_count];
     bool flat = p->positions == 1;
     int64_t items = flat ? p->batch : p->batch * p->channels;
@@ -48,20 +43,20 @@ static void run_inference(const void *parameters, void *const *buffers, int64_t 
     int64_t stop = hd_cpu_tile_begin(items, p->tiles, end);
     if (!flat) {
         for (int64_t i = first; i < stop; i++) {
-            float scale, shift;
-            affine_of(p, buffers, i % p->channels, &scale, &shift);
-            affine(y + i * p->positions, x + i * p->positions, scale, shift, p->positions);
+            int64_t c = i % p->channels;
+            affine(y + i * p->positions, x + i * p->positions, means[c], factor_of(p, buffers, c),
+                   biases[c], p->positions);
         }
         return;
     }
-    float *scales = scratch, *shifts = scales + p->channels;
+    float *scales = scratch;
     for (int64_t c = 0; c < p->channels && !hd_stop_ends(c); c++) {
-        affine_of(p, buffers, c, &scales[c], &shifts[c]);
+        scales[c] = factor_of(p, buffers, c);
     }
     for (int64_t i = first; i < stop; i++) {
         for (int64_t c = 0, next; (next = hd_stop_reach(c, p->channels)) > c; c = next) {
             int64_t at = i * p->channels + c;
-            rows->affine_each(y + at, x + at, scales + c, shifts + c, next - c);
+            rows->affine_each(y + at, x + at, means + c, scales + c, biases + c, next - c);
         }
     }
 }
@@ -83,10 +78,10 @@ static void train_channel(const batch_norm_parameters *p, const hd_cpu_rows *row
     }
     float variance = squares / count;
     float scale = ((const float *)buffers[1])[c] / sqrtf(variance + p->epsilon);
-    float shift = ((const float *)buffers[2])[c] - mean * scale;
+    float shift = ((const float *)buffers[2])[c];
     for (int64_t n = 0; n < p->batch && !hd_stop_ends_every(n, 64); n++) {
         int64_t offset = (n * p->channels + c) * p->positions;
-        affine(y + offset, x + offset, scale, shift, p->positions);
+        affine(y + offset, x + offset, mean, scale, shift, p->positions);
     }
     if (p->output_count > 1 && outputs[1] != NULL) {
         float old = ((const float *)buffers[3])[c];
@@ -226,7 +221,7 @@ hd_status hd_cpu_batch_norm_compile(hd_cpu_compilation *compilation)
     p->tiles = hd_cpu_tile_count(items, work);
     compilation->kernel.run = p->training ? run_training : run_inference;
     compilation->kernel.tile_count = p->tiles;
-    compilation->kernel.scratch_size = flat ? (size_t)p->channels * 2 * sizeof(float) : 0;
+    compilation->kernel.scratch_size = flat ? (size_t)p->channels * sizeof(float) : 0;
     compilation->kernel.inplace_inputs = 1;
     return HD_OK;
 }

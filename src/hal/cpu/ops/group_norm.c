@@ -33,10 +33,9 @@ static void run_group_norm(const void *parameters, void *const *buffers, int64_t
         for (int64_t c = 0; c < p->channels && !hd_stop_ends(c); c++) {
             int64_t at = p->per_group ? group : group * p->channels + c;
             float factor = scale[at] * inverse;
-            float shift = bias[at] - mean * factor;
             for (int64_t k = 0, next; (next = hd_stop_reach(k, p->positions)) > k; k = next) {
                 int64_t from = c * p->positions + k;
-                rows->affine(y + from, x + from, factor, shift, next - k);
+                rows->affine(y + from, x + from, mean, factor, bias[at], next - k);
             }
         }
     }

@@ -44,7 +44,7 @@ static void fill(float *to, int64_t count, float value)
 static void scale(const hd_cpu_rows *rows, float *y, const float *x, float factor, int64_t count)
 {
     for (int64_t i = 0, next; (next = hd_stop_reach(i, count)) > i; i = next) {
-        rows->affine(y + i, x + i, factor, 0.0f, next - i);
+        rows->affine(y + i, x + i, 0.0f, factor, 0.0f, next - i);
     }
 }
 

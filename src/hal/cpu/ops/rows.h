@@ -67,10 +67,11 @@ typedef struct hd_cpu_rows {
     void (*exp_shifted)(float *y, const float *x, const float *shift, int64_t count);
     void (*multiply)(float *y, const float *a, const float *b, int64_t count);
     void (*subtract)(float *y, const float *a, const float *b, int64_t count);
-    /* y = x · scale + shift, one rounding where FMA is there */
-    void (*affine)(float *y, const float *x, float scale, float shift, int64_t count);
-    void (*affine_each)(float *restrict y, const float *restrict x, const float *restrict scale,
-                        const float *restrict shift, int64_t count);
+    /* y = (x - mean) · scale + shift: with a large mean and a large scale, x · scale + (shift - mean · scale) has no digit
+     * that is right */
+    void (*affine)(float *y, const float *x, float mean, float scale, float shift, int64_t count);
+    void (*affine_each)(float *restrict y, const float *restrict x, const float *restrict mean,
+                        const float *restrict scale, const float *restrict shift, int64_t count);
     /* into += x · factor */
     void (*add_scaled)(float *restrict into, const float *restrict x, float factor, int64_t count);
     /* mean and 1/deviation of the row go to *mean and *inverse. */

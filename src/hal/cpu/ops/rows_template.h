@@ -243,20 +243,21 @@ static void subtract(float *y, const float *a, const float *b, int64_t count)
     }
 }
 
-static void affine(float *y, const float *x, float scale, float shift, int64_t count)
+static void affine(float *y, const float *x, float mean, float scale, float shift, int64_t count)
 {
-    lanes a = lanes_set(scale), b = lanes_set(shift);
+    lanes m = lanes_set(mean), a = lanes_set(scale), b = lanes_set(shift);
     for (int64_t i = 0; i < count; i += LANE_COUNT) {
-        store_at(y, i, count, lanes_fma(load_at(x, i, count, 0.0f), a, b));
+        store_at(y, i, count, lanes_fma(load_at(x, i, count, 0.0f) - m, a, b));
     }
 }
 
-static void affine_each(float *restrict y, const float *restrict x, const float *restrict scale,
-                        const float *restrict shift, int64_t count)
+static void affine_each(float *restrict y, const float *restrict x, const float *restrict mean,
+                        const float *restrict scale, const float *restrict shift, int64_t count)
 {
     for (int64_t i = 0; i < count; i += LANE_COUNT) {
         lanes a = load_at(scale, i, count, 0.0f), b = load_at(shift, i, count, 0.0f);
-        store_at(y, i, count, lanes_fma(load_at(x, i, count, 0.0f), a, b));
+        lanes centered = load_at(x, i, count, 0.0f) - load_at(mean, i, count, 0.0f);
+        store_at(y, i, count, lanes_fma(centered, a, b));
     }
 }
 
