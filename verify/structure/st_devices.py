@@ -1,6 +1,6 @@
 """What only the devices' own sources are held to (src/hal/cuda, src/hal/sim), and the program (src/cli)."""
 from checks import after, at, check
-from program import has_call, is_call, nodes, object_of, short
+from program import has_call, has_member, is_call, nodes, object_of, short
 
 CUDA, QUEUE, SIMULATED = "src/hal/cuda/", "src/hal/cuda/queue.c", "src/hal/sim/queue.c"
 # What needs no device: it is asked before there is one, or to have one.
@@ -94,14 +94,19 @@ def overlaps_counted(program):
     return bad
 
 
-@check("ST.011.i", "the simulated device tells a point only of a launch that it has computed, and computes none of a lost device",
+@check("ST.011.i", "the simulated device tells a point only of a launch that it has computed, computes none of a lost device, and tells "
+       "of a loss when nothing is computed any more",
+       (SIMULATED, " && !queue->busy) {", ") {"),
        (SIMULATED, "        if (done && !hd_sim_is_lost(&queue->unit->unit)) {", "        if (!hd_sim_is_lost(&queue->unit->unit)) {"),
        (SIMULATED, "        bool done = await_turn(queue, next);\n        if (done) {", "        bool done = await_turn(queue, next);\n        if (next != NULL) {"))
 def computed_first(program):
     name = program.named("serve", SIMULATED)
     tests = [node for node in nodes(program.functions[name]["body"]) if node[0] == "if" and (
         has_call(node, "compute") or any(part[0] == "atomic" and part[2][0] == "store" for part in nodes(node)))]
-    return ([] if len(tests) == 2 else ["serve: %d tests" % len(tests)]) + at(
+    asks = [node for node in nodes(program.functions[program.named("wait_for", SIMULATED)]["body"])
+            if node[0] == "and" and has_call(node, "hd_sim_is_lost") and has_member(node, SIMULATED + ":hd_queue.busy")]
+    return ([] if asks else ["wait_for: memory that is still written is given back"]) + (
+        [] if len(tests) == 2 else ["serve: %d tests" % len(tests)]) + at(
         program, name, [test[1] for test in tests if not any(part[0] == "ref" and part[2].endswith("#done") for part in nodes(test[3][0]))],
         "goes on though it was not this launch's turn")
 
