@@ -145,6 +145,11 @@ const operator_row long_rows[] = {
     {"ConvTranspose", "f1x16x256x256 f16x16x4x4", "strides=[2,2]", 0, 0},
     {"ConvTranspose", "f1x2x1000000 f2x2x16", "strides=[3]", 0, 0},
     /* matrix */
+    {"MatMulInteger", "u1x6000000 c6000000x2 u=3 c2", NULL, 0, 0},
+    {"MatMulInteger", "u600x800 c800x600 u=3 c600", NULL, 0, 0},
+    {"QLinearConv", "u1x64x400x400 f=0.5 u=3 c64x1x3x3 f64 c64 f=0.25 u=7", "group=64", 0, 0},
+    {"QLinearConv", "u1x64x200x200 f=0.5 u=3 c64x64x3x3 f64 c64 f=0.25 u=7", NULL, 0, 0},
+    {"QLinearConv", "u1x4x700x700 f=0.5 u=3 c4x4x700x700 f4 c4 f=0.25 u=7", NULL, 0, 0},
     {"MatMul", "f2000x2000 f2000x2000", NULL, 0, 0},
     {"MatMul", "f1x20000000 f20000000x1", NULL, 0, 0},
     {"MatMul", "f64x400000 f400000x64", NULL, 0, 0},
@@ -201,6 +206,10 @@ static void *take_data(const row_operand *operand, int64_t count)
             break;
         case HD_BOOL:
             ((uint8_t *)data)[i] = i % 3 != 0;
+            break;
+        case HD_INT8:
+        case HD_UINT8:
+            ((uint8_t *)data)[i] = (uint8_t)(random >> 24);
             break;
         default:
             ((uint32_t *)data)[i] = (uint32_t)(i % 2 + 1);

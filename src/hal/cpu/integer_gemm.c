@@ -14,7 +14,7 @@ static void block_baseline(const void *a, int64_t rows, const int8_t *panel, con
     for (int64_t row = 0; row < rows; row++) {
         const int16_t *left = (const void *)((const char *)a + row * row_bytes);
         memset(totals, 0, sizeof totals);
-        for (int64_t q = 0; q < quads; q++) {
+        for (int64_t q = 0; q < quads && !hd_stop_ends(q); q++) {
             const int8_t *b = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
             for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
                 int32_t sum = 0;
@@ -103,8 +103,8 @@ static void find_order(const int8_t *panel, int64_t quads, int32_t *order)
     int32_t *const places = order + 2;
     int64_t coupled = 0, end = quads; /* the others go from the end on */
     bool looks = true;
-    for (int64_t q = 0; q < quads; q++) {
-        looks = looks && !hd_stop_ends_every(q, 128);
+    for (int64_t q = 0, turn = 0; q < quads; q++, turn++) {
+        looks = looks && !hd_stop_ends_every(turn, 128);
         if (looks && q + 1 < quads && cannot_saturate(panel + q * step, panel + (q + 1) * step)) {
             places[coupled++] = (int32_t)q++;
             places[coupled++] = (int32_t)q;

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "hal/cpu/lanes.h"
 
 #define ROWS 4
@@ -35,6 +36,12 @@ static inline __attribute__((always_inline)) __m256i load_steps(const char *at)
     return _mm256_set1_epi32(quad);
 }
 
+/* Where a loop over quads that has come to `at` looks next whether it is to end, an even number of them further; `at` where it is. */
+static inline const int32_t *look(const int32_t *at, const int32_t *end)
+{
+    return at + hd_stop_reach(0, end - at);
+}
+
 /* 16 columns. */
 static inline __attribute__((always_inline)) void block_part(const char *a, const int64_t rows,
                                                              const int8_t *panel,
@@ -49,50 +56,57 @@ static inline __attribute__((always_inline)) void block_part(const char *a, cons
     const int32_t *at = order + 2;
     const int32_t *const coupled = at + order[0], *const safe = at + order[1],
                          *const end = at + quads;
-    for (; at < coupled; at += 2) {
-        const int8_t *right = panel + (int64_t)at[0] * QUAD_SIZE; /* the next quad is behind it */
-        const char *steps = a + (int64_t)at[0] * HD_INTEGER_STEPS;
-        const __m256i first[] = {load_columns(right), load_columns(right + 32)};
-        const __m256i second[] = {load_columns(right + QUAD_SIZE),
-                                  load_columns(right + QUAD_SIZE + 32)};
-        LANES_UNROLL
-        for (int64_t r = 0; r < rows; r++) {
-            const __m256i left = load_steps(steps + r * row_bytes),
-                          next = load_steps(steps + r * row_bytes + HD_INTEGER_STEPS);
+    for (const int32_t *until; at < coupled && (until = look(at, coupled)) > at;) {
+        for (; at < until; at += 2) {
+            const int8_t *right =
+                panel + (int64_t)at[0] * QUAD_SIZE; /* the next quad is behind it */
+            const char *steps = a + (int64_t)at[0] * HD_INTEGER_STEPS;
+            const __m256i first[] = {load_columns(right), load_columns(right + 32)};
+            const __m256i second[] = {load_columns(right + QUAD_SIZE),
+                                      load_columns(right + QUAD_SIZE + 32)};
             LANES_UNROLL
-            for (int j = 0; j < 2; j++) {
-                totals[r][j] = add_pairs(totals[r][j],
-                                         _mm256_add_epi16(_mm256_maddubs_epi16(left, first[j]),
-                                                          _mm256_maddubs_epi16(next, second[j])));
+            for (int64_t r = 0; r < rows; r++) {
+                const __m256i left = load_steps(steps + r * row_bytes),
+                              next = load_steps(steps + r * row_bytes + HD_INTEGER_STEPS);
+                LANES_UNROLL
+                for (int j = 0; j < 2; j++) {
+                    totals[r][j] = add_pairs(
+                        totals[r][j], _mm256_add_epi16(_mm256_maddubs_epi16(left, first[j]),
+                                                       _mm256_maddubs_epi16(next, second[j])));
+                }
             }
         }
     }
-    for (; at < safe; at++) {
-        const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
-        const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
-        const __m256i both[] = {load_columns(right), load_columns(right + 32)};
-        LANES_UNROLL
-        for (int64_t r = 0; r < rows; r++) {
-            const __m256i left = load_steps(steps + r * row_bytes);
-            totals[r][0] = add_pairs(totals[r][0], _mm256_maddubs_epi16(left, both[0]));
-            totals[r][1] = add_pairs(totals[r][1], _mm256_maddubs_epi16(left, both[1]));
-        }
-    }
-    for (; at < end; at++) { /* b' as two numbers from -64 to 64 */
-        const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
-        const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
-        LANES_UNROLL
-        for (int j = 0; j < 2; j++) {
-            const __m256i whole = load_columns(right + 32 * j);
-            const __m256i unsigned_half = _mm256_avg_epu8(
-                _mm256_xor_si256(whole, _mm256_set1_epi8((char)128)), _mm256_setzero_si256());
-            const __m256i half = _mm256_sub_epi8(unsigned_half, _mm256_set1_epi8(64));
-            const __m256i other = _mm256_sub_epi8(whole, half);
+    for (const int32_t *until; at < safe && (until = look(at, safe)) > at;) {
+        for (; at < until; at++) {
+            const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
+            const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
+            const __m256i both[] = {load_columns(right), load_columns(right + 32)};
             LANES_UNROLL
             for (int64_t r = 0; r < rows; r++) {
                 const __m256i left = load_steps(steps + r * row_bytes);
-                totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, half));
-                totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, other));
+                totals[r][0] = add_pairs(totals[r][0], _mm256_maddubs_epi16(left, both[0]));
+                totals[r][1] = add_pairs(totals[r][1], _mm256_maddubs_epi16(left, both[1]));
+            }
+        }
+    }
+    for (const int32_t *until; at < end && (until = look(at, end)) > at;) {
+        for (; at < until; at++) { /* b' as two numbers from -64 to 64 */
+            const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
+            const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
+            LANES_UNROLL
+            for (int j = 0; j < 2; j++) {
+                const __m256i whole = load_columns(right + 32 * j);
+                const __m256i unsigned_half = _mm256_avg_epu8(
+                    _mm256_xor_si256(whole, _mm256_set1_epi8((char)128)), _mm256_setzero_si256());
+                const __m256i half = _mm256_sub_epi8(unsigned_half, _mm256_set1_epi8(64));
+                const __m256i other = _mm256_sub_epi8(whole, half);
+                LANES_UNROLL
+                for (int64_t r = 0; r < rows; r++) {
+                    const __m256i left = load_steps(steps + r * row_bytes);
+                    totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, half));
+                    totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, other));
+                }
             }
         }
     }

@@ -151,6 +151,9 @@ void hd_cpu_quantized_tile(const hd_cpu_quantized_product *product, void *const 
                 ? zero_of(product->b_zero, product->b, buffers, first_column + column + c, false)
                 : first_zero;
     }
+    if (hd_stop_asked() != HD_OK) {
+        return;
+    }
     for (int64_t row = 0; row < rows; row += kernel->rows) {
         const int64_t left = rows - row;
         kernel->block(hd_cpu_quantized_row(product, scratch, row),
