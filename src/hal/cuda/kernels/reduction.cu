@@ -403,7 +403,7 @@ extern "C" __global__ void __launch_bounds__(HD_CUDA_NORM_BLOCK) hd_group_norm(c
     for (int i = threadIdx.x; i < size; i += HD_CUDA_NORM_BLOCK) {
         int place = p.is_per_group ? group : group * p.channels + i / p.positions;
         float factor = __fmul_rn(p.scale[place], inverse);
-        y[i] = __fmaf_rn(x[i], factor, __fsub_rn(p.bias[place], __fmul_rn(mean, factor)));
+        y[i] = __fmaf_rn(__fsub_rn(x[i], mean), factor, p.bias[place]);
     }
 }
 
@@ -413,8 +413,7 @@ extern "C" __global__ void __launch_bounds__(256) hd_batch_norm(const __grid_con
     if (at < p.count) {
         unsigned line = hd_divide(at, p.positions), channel = line - hd_divide(line, p.channels) * p.channels.by;
         float scale = __fdiv_rn(p.scale[channel], __fsqrt_rn(__fadd_rn(p.variance[channel], p.epsilon)));
-        float shift = __fsub_rn(p.bias[channel], __fmul_rn(p.mean[channel], scale));
-        p.y[at] = __fmaf_rn(p.x[at], scale, shift);
+        p.y[at] = __fmaf_rn(__fsub_rn(p.x[at], p.mean[channel]), scale, p.bias[channel]);
     }
 }
 
