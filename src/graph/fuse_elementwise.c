@@ -1,5 +1,5 @@
-/* Chains of elementwise operators become one pass over memory each. A node is taken into its reader when
- * nobody else reads it and both have the same shape. */
+/* Chains of elementwise operators become one pass over memory each. A node is taken into a chain when all who read it are
+ * of that chain, and it has the shape of the chain's end. */
 #include "base/memory.h"
 #include "graph/model.h"
 #include "graph/passes.h"
@@ -7,13 +7,16 @@
 
 #define STEP_REFERENCE 0x8000
 
+#define NO_CHAIN UINT32_MAX
+#define USERS    8 /* of a value inside of a chain, at most */
+
 /* What is known of each node while chains are found. */
-typedef struct chain_state {
-    bool *fuses;     /* may be a step */
-    bool *merged;    /* is a step of its reader's chain */
-    uint8_t *steps;  /* of the chain that ends here */
-    uint8_t *inputs; /* of that chain, at most */
-} chain_state;
+typedef struct chain_node {
+    uint32_t end;   /* the node with which its chain ends; NO_CHAIN: it cannot be a step */
+    uint8_t steps;  /* of the chain that ends here */
+    uint8_t inputs; /* of that chain, at most */
+    uint8_t step;   /* its number in the chain, from 1; 0: none yet */
+} chain_node;
 
 typedef struct chain {
     hd_elementwise_step steps[HD_ELEMENTWISE_MAX_STEPS];
@@ -40,34 +43,39 @@ static bool may_fuse(const hd_planner *planner, const hd_plan_node *node)
     return unit->backend->compile->supports_in_chain(unit, operation);
 }
 
-/* Takes the producers of a node's inputs into its chain where they fit. */
-static void merge_inputs(const hd_planner *planner, chain_state *state, size_t n)
+/* The end of the chain that all readers of a node's output belong to; NO_CHAIN: there is none such. */
+static uint32_t common_end(const hd_planner *planner, const chain_node *nodes, size_t n)
+{
+    hd_plan_node *users[USERS];
+    size_t count = hd_planner_users(planner, planner->nodes[n].outputs[0], users, USERS);
+    uint32_t end = NO_CHAIN;
+    for (size_t i = 0; count <= USERS && i < count; i++) {
+        uint32_t other = nodes[users[i] - planner->nodes].end;
+        if (other == NO_CHAIN || (i > 0 && other != end)) {
+            return NO_CHAIN;
+        }
+        end = other;
+    }
+    return end;
+}
+
+/* Takes a node into the chain of its readers, which stand behind it, where it fits, or has one end with it. */
+static void find_chain(const hd_planner *planner, chain_node *nodes, size_t n)
 {
     const hd_plan_node *node = &planner->nodes[n];
-    size_t steps = 1, inputs = 0;
-    for (size_t i = 0; i < node->operation.input_count; i++) {
-        inputs += node->inputs[i] != HD_TENSOR_NONE;
+    const hd_plan_tensor *tensors = planner->tensors;
+    size_t inputs = node->operation.input_count;
+    uint32_t end = common_end(planner, nodes, n);
+    if (end != NO_CHAIN && nodes[end].steps < HD_ELEMENTWISE_MAX_STEPS &&
+        nodes[end].inputs + inputs - 1 <= HD_ELEMENTWISE_MAX_INPUTS &&
+        hd_shape_equal(&tensors[node->outputs[0]].shape,
+                       &tensors[planner->nodes[end].outputs[0]].shape)) {
+        nodes[n].end = end;
+        nodes[end].steps++;
+        nodes[end].inputs += (uint8_t)(inputs - 1); /* its output is none any more */
+        return;
     }
-    for (size_t i = 0; i < node->operation.input_count; i++) {
-        if (node->inputs[i] == HD_TENSOR_NONE) {
-            continue;
-        }
-        const hd_plan_tensor *input = &planner->tensors[node->inputs[i]];
-        hd_plan_node *user;
-        uint32_t p = input->producer;
-        if (p == UINT32_MAX || !state->fuses[p] || state->merged[p] ||
-            !hd_shape_equal(&input->shape, &planner->tensors[node->outputs[0]].shape) ||
-            hd_planner_users(planner, node->inputs[i], &user, 1) != 1 ||
-            steps + state->steps[p] > HD_ELEMENTWISE_MAX_STEPS ||
-            inputs + state->inputs[p] - 1 > HD_ELEMENTWISE_MAX_INPUTS) {
-            continue;
-        }
-        state->merged[p] = true;
-        steps += state->steps[p];
-        inputs += state->inputs[p] - 1u; /* the tensor between them is none any more */
-    }
-    state->steps[n] = (uint8_t)steps;
-    state->inputs[n] = (uint8_t)inputs;
+    nodes[n] = (chain_node){.end = (uint32_t)n, .steps = 1, .inputs = (uint8_t)inputs};
 }
 
 static uint16_t chain_input(chain *made, hd_tensor_id id)
@@ -81,47 +89,33 @@ static uint16_t chain_input(chain *made, hd_tensor_id id)
     return (uint16_t)made->input_count++;
 }
 
-/* Appends the steps of the chain that ends at node n, which is at most HD_ELEMENTWISE_MAX_STEPS deep. */
-static bool add_steps(hd_planner *planner, const chain_state *state, size_t n, chain *made)
+/* Appends node n's step behind those that it reads; the chain is at most HD_ELEMENTWISE_MAX_STEPS deep. */
+static bool add_steps(hd_planner *planner, chain_node *nodes, size_t n, chain *made)
 {
     const hd_plan_node *node = &planner->nodes[n];
-    hd_elementwise_step step = {.operand_count = 0};
-    for (size_t i = 0; i < node->operation.input_count; i++) {
-        hd_tensor_id id = node->inputs[i];
-        if (id == HD_TENSOR_NONE) {
+    hd_elementwise_step step = {.operand_count = (uint16_t)node->operation.input_count};
+    for (size_t i = 0; i < step.operand_count; i++) {
+        uint32_t p = planner->tensors[node->inputs[i]].producer;
+        if (p == UINT32_MAX || nodes[p].end != nodes[n].end) {
+            step.operands[i] = chain_input(made, node->inputs[i]);
             continue;
         }
-        uint32_t p = planner->tensors[id].producer;
-        uint16_t operand;
-        if (p != UINT32_MAX && state->merged[p]) {
-            /* An operand that is read twice, as in x·x, was computed already. */
-            size_t known = 0;
-            while (known < i && node->inputs[known] != id) {
-                known++;
-            }
-            if (known < i) {
-                operand = step.operands[known];
-            } else {
-                if (!add_steps(planner, state, p, made)) {
-                    return false;
-                }
-                operand = (uint16_t)(STEP_REFERENCE | (made->step_count - 1));
-            }
-        } else {
-            operand = chain_input(made, id);
+        if (nodes[p].step == 0 && !add_steps(planner, nodes, p, made)) {
+            return false;
         }
-        step.operands[step.operand_count++] = operand;
+        step.operands[i] = (uint16_t)(STEP_REFERENCE | (nodes[p].step - 1));
     }
     step.operation = hd_region_copy(planner->region, &node->operation, sizeof node->operation);
     made->steps[made->step_count++] = step;
+    nodes[n].step = (uint8_t)made->step_count;
     return step.operation != NULL;
 }
 
-static bool replace_chain(hd_planner *planner, const chain_state *state, size_t n)
+static bool replace_chain(hd_planner *planner, chain_node *nodes, size_t n)
 {
     chain made = {.step_count = 0};
     hd_fused *fused = hd_planner_new_fused(planner, HD_OP_HEDDLE_ELEMENTWISE);
-    if (fused == NULL || !add_steps(planner, state, n, &made)) {
+    if (fused == NULL || !add_steps(planner, nodes, n, &made)) {
         return false;
     }
     for (size_t s = 0; s < made.step_count; s++) {
@@ -148,26 +142,22 @@ static bool replace_chain(hd_planner *planner, const chain_state *state, size_t 
 bool hd_fuse_elementwise(hd_planner *planner)
 {
     size_t count = planner->node_count;
-    unsigned char *memory = hd_alloc_zero(count, 4);
-    if (memory == NULL) {
+    chain_node *nodes = hd_alloc_zero(count, sizeof *nodes);
+    if (nodes == NULL) {
         return false;
     }
-    chain_state state = {.fuses = (bool *)memory,
-                         .merged = (bool *)memory + count,
-                         .steps = memory + 2 * count,
-                         .inputs = memory + 3 * count};
-    for (size_t n = 0; n < count; n++) {
-        state.fuses[n] = may_fuse(planner, &planner->nodes[n]);
-        if (state.fuses[n]) {
-            merge_inputs(planner, &state, n);
+    for (size_t n = count; n-- > 0;) {
+        nodes[n].end = NO_CHAIN;
+        if (may_fuse(planner, &planner->nodes[n])) {
+            find_chain(planner, nodes, n);
         }
     }
     bool fits = true;
     for (size_t n = 0; n < count && fits; n++) {
-        if (state.fuses[n] && !state.merged[n] && state.steps[n] > 1) {
-            fits = replace_chain(planner, &state, n);
+        if (nodes[n].end == n && nodes[n].steps > 1) {
+            fits = replace_chain(planner, nodes, n);
         }
     }
-    hd_free(memory);
+    hd_free(nodes);
     return fits;
 }

@@ -121,7 +121,7 @@ typedef struct hd_fused_convolution {
 } hd_fused_convolution;
 
 enum {
-    HD_ELEMENTWISE_MAX_STEPS = 32, /* of a chain; more are HD_UNSUPPORTED */
+    HD_ELEMENTWISE_MAX_STEPS = 48, /* of a chain; more are HD_UNSUPPORTED */
     HD_ELEMENTWISE_MAX_INPUTS = 16 /* of a chain */
 };
 

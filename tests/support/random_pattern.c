@@ -443,7 +443,7 @@ static void make_chain(maker *m)
     static const char *const types[] = {"Add", "Mul", "Sub", "Max", "Min", "Div", "PRelu", "Sum"};
     hd_shape shape = SHAPE(between(m, 1, 3), between(m, 1, 4), between(m, 1, 5), between(m, 1, 20));
     shape.rank = (uint32_t)between(m, 1, 4);
-    size_t x = operand_of(m, shape, 0, false);
+    size_t x = operand_of(m, shape, 0, false), earlier[16] = {x}, known = 1;
     for (size_t i = 2 + below(m, 12); i > 0; i--) {
         size_t y = below(m, 3) == 0 ? activated(m, x) : ORACLE_NONE;
         if (y == ORACLE_NONE && rarely(m)) {
@@ -452,9 +452,12 @@ static void make_chain(maker *m)
             y = below_it == ORACLE_NONE ? below_it : NODE(m, "Where", below_it, other, x);
         } else if (y == ORACLE_NONE) {
             size_t type = below(m, 8);
-            y = two(m, types[type], x, rarely(m) ? x : operand(m, shape, type == 5 ? 2 : 0.5f));
+            size_t other = below(m, 4) == 0 ? earlier[below(m, known)] /* read again */
+                                            : operand(m, shape, type == 5 ? 2 : 0.5f);
+            y = two(m, types[type], x, rarely(m) ? x : other);
         }
         x = y == ORACLE_NONE || hd_shape_count(shape_of(m, y)) > 5000 ? x : y;
+        earlier[known++] = x;
     }
 }
 

@@ -202,6 +202,23 @@ static void set_program(hd_cuda_elementwise *p, const hd_cuda_program *program)
     }
 }
 
+enum { THREADS = 2048 }; /* that a multiprocessor runs at once */
+
+/* How the elements are given to threads. */
+typedef struct way {
+    hd_cuda_function function;
+    int64_t per_block;
+} way;
+
+/* One element a thread, while all can run at once: what one waits for, the others use. */
+static const way *choose(const hd_cuda_unit *unit, bool is_wide, int64_t count)
+{
+    static const way single = {HD_CUDA_elementwise_single, HD_CUDA_ELEMENTWISE_BLOCK};
+    static const way narrow = {HD_CUDA_elementwise_narrow, HD_CUDA_ELEMENTWISE_NARROW};
+    static const way wide = {HD_CUDA_elementwise_wide, HD_CUDA_ELEMENTWISE_WIDE};
+    return is_wide ? &wide : count <= (int64_t)THREADS * unit->cores ? &single : &narrow;
+}
+
 static hd_status compile(hd_cuda_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
@@ -237,12 +254,10 @@ static hd_status compile(hd_cuda_compilation *compilation)
     }
     pointers[used++] =
         (hd_cuda_pointer){(uint16_t)operation->input_count, offsetof(hd_cuda_elementwise, y), 0};
-    bool is_wide = program.is_wide;
-    int64_t per_block = is_wide ? HD_CUDA_ELEMENTWISE_WIDE : HD_CUDA_ELEMENTWISE_NARROW;
-    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p.count, per_block), 1, 1};
-    return hd_cuda_add_launch(compilation,
-                              is_wide ? HD_CUDA_elementwise_wide : HD_CUDA_elementwise_narrow, grid,
-                              HD_CUDA_ELEMENTWISE_BLOCK, &p, sizeof p, pointers, used) == NULL
+    const way *chosen = choose(compilation->unit, program.is_wide, p.count);
+    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p.count, chosen->per_block), 1, 1};
+    return hd_cuda_add_launch(compilation, chosen->function, grid, HD_CUDA_ELEMENTWISE_BLOCK, &p,
+                              sizeof p, pointers, used) == NULL
                ? hd_cuda_out_of_memory(compilation)
                : HD_OK;
 }

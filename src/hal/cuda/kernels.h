@@ -74,6 +74,7 @@
     X(convolution_float32, convolution_plain, false, 80)                                           \
     X(convolution_plain, convolution_any, false, 80)                                               \
     X(elementwise, elementwise_narrow, false, 80)                                                  \
+    X(elementwise, elementwise_single, false, 80)                                                  \
     X(elementwise, elementwise_wide, false, 80)                                                    \
     X(fourier, fourier_roots, false, 80)                                                           \
     X(fourier, fourier, false, 80)                                                                 \

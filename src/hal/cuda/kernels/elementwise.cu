@@ -1,6 +1,6 @@
 /* Elementwise operators and chains of them: each thread runs a small program over groups of four neighbours, so that an
- * instruction is looked up once for all of them. The last result is in registers, what is read later in local memory. Two
- * kernels: words of 4 bytes, and of 8 where a value has 8 bytes or is a uint32 (so that integers can be taken as signed).
+ * instruction is looked up once for all of them, or over one element where there are no more than threads. The last result is in
+ * registers, what is read later in local memory. Words have 4 bytes, and 8 where a value has 8 bytes or is a uint32 (so that integers can be taken as signed).
  *
  * BITS: an element follows from its operands alone; sums, products, quotients and roots are rounded once, as IEEE 754 says.
  * Thread-safety: any number of launches at once. The output may lie on a flat input whose elements have its size: a thread reads
@@ -16,7 +16,8 @@
 
 namespace {
 
-constexpr int GROUP = 4;
+/* Neighbours that a thread of N elements has at once. */
+template <int N> constexpr int GROUP = N < 4 ? N : 4;
 
 __device__ __forceinline__ float number(unsigned bits)
 {
@@ -201,17 +202,25 @@ template <class Word, int N> __device__ __forceinline__ void load(const hd_cuda_
     const int bits = p.bits[input], access = p.access[input];
     const bool may = (access == HD_CUDA_FLAT || access == HD_CUDA_NEIGHBOURS) && is_aligned(data, bits);
 #pragma unroll
-    for (int g = 0; g < N / GROUP; g++) {
-        unsigned at = first + g * GROUP * HD_CUDA_ELEMENTWISE_BLOCK;
-        Word *to = v + g * GROUP;
-        if (may && at + GROUP <= p.count) {
-            load_four(data, bits, access == HD_CUDA_FLAT ? at : locate(p, input, at), to);
-        } else if (access == HD_CUDA_REPEATED) {
+    for (int g = 0; g < N / GROUP<N>; g++) {
+        unsigned at = first + g * GROUP<N> * HD_CUDA_ELEMENTWISE_BLOCK;
+        Word *to = v + g * GROUP<N>;
+        if constexpr (GROUP<N> == 4) {
+            if (may && at + 4 <= p.count) {
+                load_four(data, bits, access == HD_CUDA_FLAT ? at : locate(p, input, at), to);
+                continue;
+            }
+        }
+        if (access == HD_CUDA_REPEATED) {
             Word one = load_one<Word>(data, bits, locate(p, input, min(at, p.count - 1)));
-            to[0] = one, to[1] = one, to[2] = one, to[3] = one;
+            
+#pragma unroll
+            for (int j = 0; j < GROUP<N>; j++) {
+                to[j] = one;
+            }
         } else {
 #pragma unroll
-            for (int j = 0; j < GROUP; j++) {
+            for (int j = 0; j < GROUP<N>; j++) {
                 to[j] = load_one<Word>(data, bits, locate(p, input, min(at + j, p.count - 1)));
             }
         }
@@ -222,16 +231,18 @@ template <class Word, int N> __device__ __forceinline__ void store(const hd_cuda
 {
     const bool may = is_aligned(p.y, p.y_bits);
 #pragma unroll
-    for (int g = 0; g < N / GROUP; g++) {
-        unsigned at = first + g * GROUP * HD_CUDA_ELEMENTWISE_BLOCK;
-        if (may && at + GROUP <= p.count) {
-            store_four(p.y, p.y_bits, at, v + g * GROUP);
-        } else {
+    for (int g = 0; g < N / GROUP<N>; g++) {
+        unsigned at = first + g * GROUP<N> * HD_CUDA_ELEMENTWISE_BLOCK;
+        if constexpr (GROUP<N> == 4) {
+            if (may && at + 4 <= p.count) {
+                store_four(p.y, p.y_bits, at, v + g * GROUP<N>);
+                continue;
+            }
+        }
 #pragma unroll
-            for (int j = 0; j < GROUP; j++) {
-                if (at + j < p.count) {
-                    store_one(p.y, p.y_bits, at + j, v[g * GROUP + j]);
-                }
+        for (int j = 0; j < GROUP<N>; j++) {
+            if (at + j < p.count) {
+                store_one(p.y, p.y_bits, at + j, v[g * GROUP<N> + j]);
             }
         }
     }
@@ -477,7 +488,7 @@ template <class Word, int N> __device__ __forceinline__ void fetch(const hd_cuda
 
 template <class Word, int N> __device__ __forceinline__ void run(const hd_cuda_elementwise &p)
 {
-    const unsigned first = blockIdx.x * (N * HD_CUDA_ELEMENTWISE_BLOCK) + threadIdx.x * GROUP;
+    const unsigned first = blockIdx.x * (N * HD_CUDA_ELEMENTWISE_BLOCK) + threadIdx.x * GROUP<N>;
     Lanes<Word, N> slots[HD_CUDA_ELEMENTWISE_SLOTS], last = {};
     for (int k = 0; k < p.instruction_count; k++) {
         const hd_cuda_instruction in = p.instructions[k];
@@ -524,6 +535,12 @@ extern "C" __global__ void __launch_bounds__(HD_CUDA_ELEMENTWISE_BLOCK, 8) hd_el
 {
     hd_follow();
     run<unsigned, HD_CUDA_ELEMENTWISE_NARROW / HD_CUDA_ELEMENTWISE_BLOCK>(p);
+}
+
+extern "C" __global__ void __launch_bounds__(HD_CUDA_ELEMENTWISE_BLOCK, 16) hd_elementwise_single(const __grid_constant__ hd_cuda_elementwise p)
+{
+    hd_follow();
+    run<unsigned, 1>(p);
 }
 
 extern "C" __global__ void __launch_bounds__(HD_CUDA_ELEMENTWISE_BLOCK, 8) hd_elementwise_wide(const __grid_constant__ hd_cuda_elementwise p)
