@@ -41,6 +41,8 @@ struct hd_model {
     /* What a run takes when nothing disturbs it: the shortest of the last ones whose inputs' shapes
      * have the same hash. relaxed: it only decides who computes the next run. */
     _Atomic uint64_t run_nanoseconds[HD_DURATION_COUNT];
+    /* likewise: what a runner took to hand runs that are one launch over to a device */
+    _Atomic uint64_t launch_nanoseconds[HD_DURATION_COUNT];
     hd_memo memos[HD_LANE_COUNT];
 };
 
@@ -67,6 +69,10 @@ HD_MUST_CHECK hd_status hd_model_check_run(const hd_model *model, const hd_tenso
                                            size_t input_count, const hd_tensor *outputs,
                                            size_t output_count, hd_error *error);
 
+/* Where durations of runs with inputs of these shapes are kept, below HD_DURATION_COUNT. */
+size_t hd_model_duration_index(const hd_tensor *inputs, size_t input_count);
+/* Keeps a duration that was measured. */
+void hd_model_note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds);
 /* Whether runs with inputs of these shapes take some milliseconds, by what the last ones took. */
 bool hd_model_run_is_long(hd_model *model, const hd_tensor *inputs, size_t input_count);
 

@@ -3,10 +3,13 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "graph/plan_replay.h"
 #include "graph/run.h"
 
 /* How long a submission waits for a place in a full queue when the caller does not say. */
 #define SUBMIT_WAIT_MS 60000
+/* What takes no longer to hand over to a device than to wake a runner for it, which its submitter does then. */
+#define QUICK_NANOSECONDS UINT64_C(100000)
 
 typedef struct async_run {
     hd_flight flight;       /* first: the queue's pointer to it is the run's */
@@ -51,17 +54,35 @@ static void finish_run(hd_flight *flight)
     hd_model_destroy(&model);
 }
 
+/* Keeps how long it took to hand the run over, where that was one launch. */
+static void note_launch(const async_run *run, uint64_t start)
+{
+    if (run->left != NULL && run->left->plan != NULL && hd_plan_is_launch(run->left->plan)) {
+        size_t index = hd_model_duration_index(run->inputs, run->input_count);
+        hd_model_note_duration(&run->model->launch_nanoseconds[index], hd_clock_now() - start);
+    }
+}
+
+static bool is_quick(const hd_model *model, const hd_tensor *inputs, size_t input_count)
+{
+    size_t index = hd_model_duration_index(inputs, input_count);
+    uint64_t known = hd_load_relaxed(&model->launch_nanoseconds[index]);
+    return known > 0 && known < QUICK_NANOSECONDS;
+}
+
 static hd_work_result execute_run(hd_work *work, uint32_t runner)
 {
     async_run *run = (async_run *)work;
     hd_model *model = run->model;
     hd_device *device = model->device;
+    uint64_t start = run->left == NULL ? 0 : hd_clock_now();
     hd_device_watcher_begin(&device->watcher, &run->flight);
     if (hd_future_hold(run->future)) {
         run->stop = hd_future_make_stop(run->future);
         run->status = hd_model_begin_on(model, hd_device_runner_lane(device, &run->flight, runner),
                                         run->left, &run->stop.stop, run->inputs, run->input_count,
                                         run->outputs, run->output_count, &run->error);
+        note_launch(run, start);
     }
     bool was_long = hd_model_run_is_long(model, run->inputs, run->input_count);
     hd_work_result result = hd_device_watcher_end(&device->watcher, &run->flight);
@@ -139,7 +160,11 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
         .outputs = outputs,
         .output_count = output_count,
         .input_count = input_count};
+    bool drives = false;
     if (!is_host) {
+        if (is_quick(model, inputs, input_count)) {
+            run->flight.work.work.drives = &drives;
+        }
         run->left = (hd_left_run *)(run->inputs + input_count);
         hd_left_run_init(run->left, model, &run->flight);
     }
@@ -153,6 +178,9 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
     hd_device_retain(device);
     status = hd_device_submit(device, &stream, &run->flight.work, record_run,
                               hd_submit_options_limit(&given), error);
+    if (drives) {
+        hd_runners_drive(device->runners, stream.stream->queue_number);
+    }
     if (status != HD_OK) {
         if (out_future != NULL) {
             *out_future = NULL;

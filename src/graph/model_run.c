@@ -209,8 +209,7 @@ static hd_status run_rows(hd_run *run, hd_plan *whole, int64_t rows)
     return status;
 }
 
-/* Where the duration of runs with inputs of these shapes is kept. */
-static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs, size_t input_count)
+size_t hd_model_duration_index(const hd_tensor *inputs, size_t input_count)
 {
     uint64_t hash = 0;
     for (size_t i = 0; i < input_count; i++) {
@@ -219,7 +218,12 @@ static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs,
             hash = (hash ^ (uint64_t)inputs[i].dims[d]) * UINT64_C(0x9e3779b97f4a7c15);
         }
     }
-    return &model->run_nanoseconds[hash >> 58]; /* HD_DURATION_COUNT */
+    return (size_t)(hash >> 58); /* HD_DURATION_COUNT */
+}
+
+static _Atomic uint64_t *find_duration(hd_model *model, const hd_tensor *inputs, size_t input_count)
+{
+    return &model->run_nanoseconds[hd_model_duration_index(inputs, input_count)];
 }
 
 /* Runs segment after segment, the first on `plan`. */
@@ -282,7 +286,7 @@ static hd_status run_segments(hd_run *run)
 }
 
 /* A run among many others is stretched by them, so the shortest counts; it is forgotten slowly. */
-static void note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds)
+void hd_model_note_duration(_Atomic uint64_t *duration, uint64_t nanoseconds)
 {
     uint64_t known = hd_load_relaxed(duration);
     uint64_t forgetful = known + known / 1024;
@@ -348,7 +352,7 @@ static hd_status run_on_lane(hd_run *run)
     if (hd_handover_is_watched()) {
         hd_run_tell_tensors(run->inputs, run->input_count, run->outputs, run->output_count);
     }
-    note_duration(run->duration, hd_clock_now() - start);
+    hd_model_note_duration(run->duration, hd_clock_now() - start);
     return HD_OK;
 }
 

@@ -16,6 +16,10 @@
 #define WAITED_FOR   (UINT32_C(1) << 30)
 #define FINAL        (UINT32_C(1) << 31)
 
+/* How long a future of a device is looked at before its waiter sleeps, and for how much of that without giving the core to others. */
+#define SPIN_NANOSECONDS  UINT64_C(50000)
+#define PAUSE_NANOSECONDS UINT64_C(20000)
+
 static void future_lock(hd_future *future)
     HD_ACQUIRE(&future->mutex, hd_rank_future) HD_NO_THREAD_SAFETY_ANALYSIS
 {
@@ -107,6 +111,7 @@ hd_status hd_future_create_with_room(const hd_future_home *home, const hd_submit
         future->deadline =
             hd_clock_after_ms(hd_wait_of_option(options->deadline_ms, HD_WAIT_FOREVER));
     }
+    future->spins = home != NULL && home->spins;
     future->error.status = HD_OK;
     future->error.message[0] = '\0';
     future->home = NULL;
@@ -266,6 +271,24 @@ void hd_future_finish(hd_future *future, hd_status status, const hd_error *error
     release_future(future);
 }
 
+/* Looks for a while: waking a thread takes longer than most runs of a device. */
+static bool spin_for_final(const hd_future *future)
+{
+    uint64_t begin = hd_clock_now(), waited = 0;
+    while (waited < SPIN_NANOSECONDS) {
+        if ((hd_load_acquire(&future->state) & FINAL) != 0) {
+            return true;
+        }
+        if (waited < PAUSE_NANOSECONDS) {
+            hd_spin_pause();
+        } else {
+            hd_thread_yield();
+        }
+        waited = hd_clock_now() - begin;
+    }
+    return false;
+}
+
 /* Waits until FINAL is set; false: not before `deadline`. */
 static bool await_final(hd_future *future, uint64_t deadline)
 {
@@ -290,6 +313,9 @@ static bool await_end(hd_future *future, uint32_t timeout_ms)
     note_deadline(future, true);
     if (timeout_ms == 0) {
         return (hd_load_acquire(&future->state) & FINAL) != 0;
+    }
+    if (future->spins && spin_for_final(future)) {
+        return true;
     }
     uint64_t limit = hd_clock_after_ms(timeout_ms);
     if (future->deadline < limit) {

@@ -29,12 +29,15 @@ typedef struct hd_future_home {
     void *owner;
     void (*retain)(void *owner);
     void (*release)(void *owner);
+    bool
+        spins; /* whoever waits looks for a moment before he sleeps: a device computes, on no core of the host's */
 } hd_future_home;
 
 struct hd_future {
     _Atomic uint32_t reference_count;
     _Atomic uint32_t state; /* outcome + 1 (0: pending), and bits */
     uint64_t deadline;      /* constant; hd_clock_now's scale; HD_FOREVER: none */
+    bool spins;             /* constant; as its home */
     hd_mutex mutex;         /* for waiting only: all that is shared is in the two words above */
     hd_condition changed;
     /* by the word `state`: of an outcome that the request has fixed; written before FINAL is set */

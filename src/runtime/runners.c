@@ -233,12 +233,39 @@ void hd_runners_submit(hd_runners *queues, uint32_t number, hd_work *work)
         queue->last->next = work;
     }
     queue->last = work;
-    bool becomes_ready = queue->state == QUEUE_IDLE;
-    if (becomes_ready) {
+    bool is_driven = work->drives != NULL && queue->state == QUEUE_IDLE;
+    bool becomes_ready = !is_driven && queue->state == QUEUE_IDLE;
+    if (is_driven) {
+        *work->drives = true; /* before the unlock: the work may be gone after it */
+        queue->state = QUEUE_RUNNING;
+    } else if (becomes_ready) {
         queue->state = QUEUE_READY;
     }
     queue_unlock(queue);
     if (becomes_ready) {
+        add_ready(queues, queue);
+    }
+}
+
+void hd_runners_drive(hd_runners *queues, uint32_t number)
+{
+    cpu_queue *queue = &queues->queues[number];
+    hd_check_no_lock_held();
+    queue_lock(queue);
+    HD_CHECK("SAFE.one-runner-a-queue", queue->state == QUEUE_RUNNING);
+    hd_work *work = take_work(queue);
+    queue_unlock(queue);
+    hd_work_result result = work->run(work, 0);
+    queue_lock(queue);
+    bool parks = result == HD_WORK_PARKED && park(queue, work);
+    bool again = !parks && queue->first != NULL;
+    if (again) {
+        queue->state = QUEUE_READY;
+    } else if (!parks) {
+        (void)take_work(queue); /* there is none: idle */
+    }
+    queue_unlock(queue);
+    if (again) {
         add_ready(queues, queue);
     }
 }

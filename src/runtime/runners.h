@@ -4,8 +4,8 @@
  * of runners.
  *
  * State of a queue: idle (empty, nobody has it), ready (in the list of ready queues), running (one
- * runner has it), parked (its first work waits to be resumed).
- * Law: a queue is in the list exactly while it is ready, so no two runners have it (SAFE); a queue that
+ * runner has it, or the thread that drives it), parked (its first work waits to be resumed).
+ * Law: a queue is in the list exactly while it is ready, so no two threads have it (SAFE); a queue that
  * has work is never idle (ONCE). A queue whose only work was taken back is ready until a runner finds it empty.
  *
  * Thread-safety: any thread. Ranks: queue (a queue's work and state), runners (the list of ready
@@ -31,8 +31,11 @@ typedef enum hd_work_result {
 
 typedef struct hd_work {
     struct hd_work *next;
-    /* runner: the number of the one that calls it, below HD_RUNNER_LIMIT. */
+    /* runner: the number of the one that calls it, below HD_RUNNER_LIMIT; of work that its submitter drives 0. */
     hd_work_result (*run)(struct hd_work *work, uint32_t runner);
+    /* Set to true, when the work is handed over, where its queue had nothing else to do: then no runner has been told, and
+     * whoever hands it over calls hd_runners_drive. NULL: a runner does it in any case. */
+    bool *drives;
 } hd_work;
 
 typedef struct hd_runners hd_runners;
@@ -54,6 +57,10 @@ bool hd_runners_start_all(hd_runners *queues) HD_WAITS;
 
 /* Appends work to queue `number`. Never waits, cannot fail. */
 void hd_runners_submit(hd_runners *queues, uint32_t number, hd_work *work);
+
+/* Does the work that the caller has handed over to an idle queue (hd_work.drives), on the caller's thread, and leaves what came
+ * behind it to the runners. The caller keeps the queues alive. */
+void hd_runners_drive(hd_runners *queues, uint32_t number) HD_WAITS;
 
 /* Appends work to queue `number`, to which nobody else submits meanwhile, and waits until it is done: what it did
  * is visible then. The work may be on the caller's stack. False: `stop` (NULL: nothing) said to end before a runner

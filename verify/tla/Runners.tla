@@ -7,18 +7,24 @@
 (* Grain: one action is what is done under one lock, or one call of work outside.                    *)
 (* Abstracted: any work may park once; what it waits for is armed when it runs and comes at any      *)
 (* later time, also before the queue rests. One thread drains, beginning at any time, without a      *)
-(* limit. A long work ends its queue's turn, as the last of TurnLength works does. hd_runners_run is  *)
+(* limit. Where Offering, any work may be driven by its submitter: a runner of its own then, for one   *)
+(* work. A long work ends its queue's turn, as the last of TurnLength works does. hd_runners_run is  *)
 (* a submission and that thread's wait for one queue. The end of the runners is not modelled: the    *)
 (* explorer runs it.                                                                                 *)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Runners, QueueCount, WorkCount, TurnLength,
     Draining, \* whether a thread drains
+    Offering, \* whether submitters may drive
     Mutant
 
 Queues == 1..QueueCount
 Submitter(q) == <<"submitter", q>>
 Resumer(q) == <<"resumer", q>>
+Driver(q) == <<"driver", q>> \* the submitter while it drives
+Drivers == IF Offering THEN {Driver(q) : q \in Queues} ELSE {}
+Workers == Runners \cup Drivers
+Home(r) == IF r \in Drivers THEN "out" ELSE "take"
 Helpers == {Submitter(q) : q \in Queues} \cup {Resumer(q) : q \in Queues}
 None == 0
 
@@ -41,9 +47,9 @@ Init ==
     /\ pending = [q \in Queues |-> <<>>] /\ list = <<>> /\ asleep = {}
     /\ sent = [q \in Queues |-> 0] /\ done = [q \in Queues |-> 0]
     /\ parked = [q \in Queues |-> FALSE] /\ armed = [q \in Queues |-> FALSE]
-    /\ pc = [t \in Runners \cup Helpers |-> IF t \in Runners THEN "take" ELSE "out"]
-    /\ at = [r \in Runners |-> None] /\ cur = [r \in Runners |-> None]
-    /\ turn = [r \in Runners |-> 0]
+    /\ pc = [t \in Workers \cup Helpers |-> IF t \in Runners THEN "take" ELSE "out"]
+    /\ at = [r \in Workers |-> None] /\ cur = [r \in Workers |-> None]
+    /\ turn = [r \in Workers |-> 0]
     /\ drain = [where |-> 0, asleep |-> FALSE, sent |-> [q \in Queues |-> 0]]
 
 \* ---- add_ready, by whoever made the queue ready
@@ -60,6 +66,15 @@ Submit(q) ==
         /\ sent' = [sent EXCEPT ![q] = @ + 1] /\ pending' = [pending EXCEPT ![q] = Append(@, sent[q] + 1)]
         /\ IF ready THEN Set(q, "ready") /\ Go(t, "add") ELSE UNCHANGED <<state, pc>>
         /\ UNCHANGED <<resumed, list, asleep, done, parked, armed, at, cur, turn>>
+
+\* The same for work that its submitter drives: the queue is its. It submits no more until it is out again.
+Offer(q) ==
+    LET t == Driver(q)
+    IN  /\ Offering /\ pc[Submitter(q)] = "out" /\ pc[t] = "out" /\ sent[q] < WorkCount /\ state[q] = "idle"
+        /\ sent' = [sent EXCEPT ![q] = @ + 1] /\ pending' = [pending EXCEPT ![q] = Append(@, sent[q] + 1)]
+        /\ IF Mutant = "driven_is_idle" THEN UNCHANGED state ELSE Set(q, "running")
+        /\ Go(t, "drive") /\ at' = [at EXCEPT ![t] = q] /\ turn' = [turn EXCEPT ![t] = TurnLength]
+        /\ UNCHANGED <<resumed, list, asleep, done, parked, armed, cur>>
 
 \* ---- hd_runners_resume
 Resume(q) ==
@@ -92,17 +107,17 @@ TakeWork(r, rest) ==
         THEN /\ pending' = [pending EXCEPT ![q] = rest] /\ UNCHANGED resumed
              /\ cur' = [cur EXCEPT ![r] = None]
              /\ IF Mutant = "idle_late" THEN Go(r, "idle") /\ Set(q, "running") /\ UNCHANGED at
-                ELSE Set(q, "idle") /\ Go(r, "take") /\ at' = [at EXCEPT ![r] = None]
+                ELSE Set(q, "idle") /\ Go(r, Home(r)) /\ at' = [at EXCEPT ![r] = None]
         ELSE /\ pending' = [pending EXCEPT ![q] = Tail(rest)] /\ Set(q, "running")
              /\ resumed' = [resumed EXCEPT ![q] = FALSE]
              /\ cur' = [cur EXCEPT ![r] = Head(rest)] /\ Go(r, "run") /\ UNCHANGED at
 
 IdleLate(r) == \* mutant: idle under the lock taken once more
-    /\ pc[r] = "idle" /\ Set(at[r], "idle") /\ Go(r, "take") /\ at' = [at EXCEPT ![r] = None]
+    /\ pc[r] = "idle" /\ Set(at[r], "idle") /\ Go(r, Home(r)) /\ at' = [at EXCEPT ![r] = None]
     /\ UNCHANGED <<resumed, pending, list, asleep, sent, done, parked, armed, cur, turn>>
 
 Begin(r) ==
-    /\ pc[r] = "begin" /\ TakeWork(r, pending[at[r]])
+    /\ pc[r] \in {"begin", "drive"} /\ TakeWork(r, pending[at[r]])
     /\ UNCHANGED <<list, asleep, sent, done, parked, armed, turn>>
 
 Run(r) ==
@@ -120,8 +135,11 @@ After(r) ==
                 ELSE pending[q]
     IN  /\ pc[r] \in {"done", "parks"} /\ turn' = [turn EXCEPT ![r] = @ + 1]
         /\ IF pc[r] = "parks" /\ ~resumed[q]
-           THEN /\ Set(q, "parked") /\ pending' = [pending EXCEPT ![q] = rest] /\ Go(r, "take")
+           THEN /\ Set(q, "parked") /\ pending' = [pending EXCEPT ![q] = rest] /\ Go(r, Home(r))
                 /\ at' = [at EXCEPT ![r] = None] /\ cur' = [cur EXCEPT ![r] = None] /\ UNCHANGED resumed
+           ELSE IF Mutant = "driver_keeps_the_rest" /\ r \in Drivers /\ rest # <<>>
+           THEN /\ pending' = [pending EXCEPT ![q] = rest] /\ Go(r, "out") /\ UNCHANGED <<state, resumed>>
+                /\ at' = [at EXCEPT ![r] = None] /\ cur' = [cur EXCEPT ![r] = None]
            ELSE IF turn[r] + 1 >= TurnLength /\ rest # <<>>
            THEN /\ Set(q, "ready") /\ pending' = [pending EXCEPT ![q] = rest] /\ Go(r, "add")
                 /\ cur' = [cur EXCEPT ![r] = None] /\ UNCHANGED <<resumed, at>>
@@ -129,7 +147,7 @@ After(r) ==
         /\ UNCHANGED <<list, asleep, sent, done, parked, armed>>
 
 AddAgain(r) ==
-    /\ pc[r] = "add" /\ Append1(at[r]) /\ Go(r, "take") /\ at' = [at EXCEPT ![r] = None]
+    /\ pc[r] = "add" /\ Append1(at[r]) /\ Go(r, Home(r)) /\ at' = [at EXCEPT ![r] = None]
     /\ UNCHANGED <<state, resumed, pending, sent, done, parked, armed, cur, turn>>
 
 \* ---- hd_runners_drain. Whoever lets a queue go idle wakes who waits for that.
@@ -148,23 +166,24 @@ Woken == \* with each step of a runner or helper
                 /\ Mutant # "drain_not_told"
              THEN [drain EXCEPT !.asleep = FALSE] ELSE drain
 
+DriverSteps(r) == (Begin(r) \/ Run(r) \/ After(r) \/ AddAgain(r) \/ IdleLate(r)) /\ Woken
 RunnerSteps(r) == (TakeReady(r) \/ Wake(r) \/ Begin(r) \/ Run(r) \/ After(r) \/ AddAgain(r) \/ IdleLate(r)) /\ Woken
-HelperSteps(q) == (Submit(q) \/ Resume(q) \/ Add(Submitter(q), q) \/ Add(Resumer(q), q)) /\ Woken
+HelperSteps(q) == (Submit(q) \/ Offer(q) \/ Resume(q) \/ Add(Submitter(q), q) \/ Add(Resumer(q), q)) /\ Woken
 AllDone ==
     /\ (\A q \in Queues : done[q] = WorkCount) /\ (\A r \in Runners : r \in asleep)
     /\ drain.where \in {0, QueueCount + 1} /\ UNCHANGED vars
-Next == (\E r \in Runners : RunnerSteps(r)) \/ (\E q \in Queues : HelperSteps(q)) \/ BeginDrain \/ Drain \/ AllDone
+Next == (\E r \in Runners : RunnerSteps(r)) \/ (\E r \in Drivers : DriverSteps(r)) \/ (\E q \in Queues : HelperSteps(q)) \/ BeginDrain \/ Drain \/ AllDone
 \* All that is asked of the scheduler: while anything can go on, something does.
 Spec == Init /\ [][Next]_vars
-        /\ WF_vars((\E r \in Runners : RunnerSteps(r)) \/ Drain \/ (\E q \in Queues : HelperSteps(q)))
+        /\ WF_vars((\E r \in Runners : RunnerSteps(r)) \/ (\E r \in Drivers : DriverSteps(r)) \/ Drain \/ (\E q \in Queues : HelperSteps(q)))
 
 \* ---- what must hold
-Working == {"begin", "run", "done", "parks", "add", "idle"}
-OneRunner == \A r, s \in Runners : r # s /\ pc[r] \in Working /\ pc[s] \in Working => at[r] # at[s]
-InOrder == \A r \in Runners : pc[r] = "run" => cur[r] = done[at[r]] + 1
+Working == {"begin", "drive", "run", "done", "parks", "add", "idle"}
+OneRunner == \A r, s \in Workers : r # s /\ pc[r] \in Working /\ pc[s] \in Working => at[r] # at[s]
+InOrder == \A r \in Workers : pc[r] = "run" => cur[r] = done[at[r]] + 1
 Listed(q) == Cardinality({i \in 1..Len(list) : list[i] = q})
              + Cardinality({t \in {Submitter(q), Resumer(q)} : pc[t] = "add"})
-             + Cardinality({r \in Runners : at[r] = q /\ pc[r] \in {"add", "begin"}})
+             + Cardinality({r \in Workers : at[r] = q /\ pc[r] \in {"add", "begin"}})
 ListedWhileReady == \A q \in Queues : Listed(q) = IF state[q] = "ready" THEN 1 ELSE 0
 WorkIsNotIdle == \A q \in Queues : pending[q] # <<>> => state[q] # "idle"
 DrainedIsDone == \* what was submitted before the drain began has ended when it is past the queue
@@ -175,7 +194,8 @@ AllWorkEnds == <>(\A q \in Queues : done[q] = WorkCount)
 
 actions, by the C functions that they model (`verify/tla/check` reads this)
   a part: Go Set Append1
-  hd_runners_submit: Submit
+  hd_runners_submit: Submit Offer
+  hd_runners_drive: DriverSteps
   hd_runners_resume: Resume
   add_ready: Add AddAgain
   take_ready: TakeReady Wake

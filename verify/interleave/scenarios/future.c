@@ -109,7 +109,7 @@ static future_state *future_open(bool calls_back, bool has_deadline)
     scenario_require("explorer", hd_callbacks_init(&state->callbacks) == HD_OK);
     scenario_require("explorer", hd_mutex_init(&state->mutex, HD_RANK_leaf) == HD_OK &&
                                      hd_condition_init(&state->never) == HD_OK);
-    state->home = (hd_future_home){&state->callbacks, state, retain_owner, release_owner};
+    state->home = (hd_future_home){&state->callbacks, state, retain_owner, release_owner, false};
     state->cancelled = HD_OK;
     hd_submit_options options = {.deadline_ms = has_deadline ? 1 : 0,
                                  .callback = calls_back ? note_outcome : NULL,

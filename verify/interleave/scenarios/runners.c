@@ -212,6 +212,93 @@ static void two_runners_one_queue(void)
     queues_end(state, 2);
 }
 
+/* Hands work over, and does it where the queue had nothing to do. */
+static void offer(queues_state *state, uint32_t index, uint32_t queue, uint32_t number)
+{
+    test_work *work = &state->works[index];
+    bool drives = false;
+    *work = (test_work){.work = {.run = run_work, .drives = &drives},
+                        .state = state,
+                        .queue = queue,
+                        .number = number,
+                        .parks = work->parks};
+    hd_runners_submit(state->queues, queue, &work->work);
+    if (drives) {
+        hd_runners_drive(state->queues, queue);
+    }
+}
+
+/* The second is offered while the runner that does the first is on its way out, or not. */
+static void offer_against_runner(void)
+{
+    queues_state *state = queues_open(1, 1);
+    submit(state, 0, 0, 1);
+    offer(state, 1, 0, 2);
+    queues_end(state, 2);
+}
+
+static void submit_when_driven(void *argument)
+{
+    queues_state *state = argument;
+    while (!hd_load_acquire(&state->go)) {
+        hd_thread_yield();
+    }
+    submit(state, 1, 0, 2);
+}
+
+static hd_work_result run_and_let_go(hd_work *work, uint32_t runner)
+{
+    test_work *self = (test_work *)work;
+    hd_store_release(&self->state->go, 1);
+    return run_work(work, runner);
+}
+
+/* More work comes while the submitter of the first drives: a runner does it, behind that. */
+static void submit_against_driver(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_thread thread;
+    bool drives = false;
+    test_work *first = &state->works[0];
+    *first = (test_work){
+        .work = {.run = run_and_let_go, .drives = &drives}, .state = state, .number = 1};
+    scenario_start(&thread, "submitter", submit_when_driven, state);
+    hd_runners_submit(state->queues, 0, &first->work);
+    scenario_require("ONCE.driven", drives);
+    hd_runners_drive(state->queues, 0);
+    hd_thread_join(&thread);
+    queues_end(state, 2);
+}
+
+/* Work that its submitter drives parks, and is resumed: a runner goes on with it. */
+static void driven_work_parks(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_thread thread;
+    state->works[0].parks = 1;
+    scenario_start(&thread, "resumer", resume, state);
+    offer(state, 0, 0, 1);
+    hd_thread_join(&thread);
+    queues_end(state, 1);
+}
+
+static void drain_idle(void *argument)
+{
+    queues_state *state = argument;
+    scenario_require("BOUND.drained", hd_runners_drain(state->queues, HD_FOREVER) == HD_OK);
+}
+
+/* Whoever waits for an idle queue is told by the one who drives it. */
+static void drain_against_driver(void)
+{
+    queues_state *state = queues_open(1, 1);
+    hd_thread thread;
+    scenario_start(&thread, "drainer", drain_idle, state);
+    offer(state, 0, 0, 1);
+    hd_thread_join(&thread);
+    queues_end(state, 1);
+}
+
 static void two_runners_park(void)
 {
     queues_state *state = queues_open(2, 1);
@@ -425,6 +512,10 @@ const scenario scenarios_runners[] = {
     {.name = "runners.turn-ends-behind-long-work", .run = turn_ends_behind_long_work},
     {.name = "runners.two-runners-one-queue", .run = two_runners_one_queue},
     {.name = "runners.two-runners-park", .run = two_runners_park},
+    {.name = "runners.offer-against-runner", .run = offer_against_runner},
+    {.name = "runners.submit-against-driver", .run = submit_against_driver},
+    {.name = "runners.driven-work-parks", .run = driven_work_parks},
+    {.name = "runners.drain-against-driver", .run = drain_against_driver},
     {.name = "runners.two-runners-two-queues", .run = two_runners_two_queues},
     {.name = "runners.destroy-by-only-runner", .run = destroy_by_only_runner},
     {.name = "runners.destroy-by-one-of-two", .run = destroy_by_one_of_two},
