@@ -25,7 +25,7 @@ extern "C" {
  * finish with.
  * On success *out_memory is the caller's until hd_memory_free; on failure NULL.
  * HD_OUT_OF_MEMORY: the message tells the state of the heap. HD_INVALID_ARGUMENT: device or
- * out_memory is NULL, or the stream is none of the device. HD_CLOSED, HD_FORKED. */
+ * out_memory is NULL, or the stream is none of the device. HD_LOST, HD_CLOSED, HD_FORKED. */
 HD_API HD_MUST_CHECK hd_status hd_memory_allocate(hd_device *device, hd_stream stream, size_t size,
                                                   uint32_t wait_ms, void **out_memory,
                                                   hd_error *error);

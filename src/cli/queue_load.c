@@ -17,7 +17,7 @@ typedef struct hd_load_thread {
     hd_stream stream;
     hd_future **futures; /* a ring of `places` */
     size_t places;
-    hd_tensor input;
+    hd_tensor input; /* both in the device's memory */
     hd_tensor output;
     uint64_t done;
     double began;
@@ -133,8 +133,23 @@ static void close_thread(hd_load_thread *thread)
         thread->stream.value = 0;
     }
     free(thread->futures);
-    free(thread->input.data);
-    free(thread->output.data);
+    hd_error error = {0};
+    void *memory[] = {thread->input.data, thread->output.data};
+    for (size_t i = 0; i < 2; i++) {
+        if (memory[i] != NULL) {
+            (void)!hd_memory_free(thread->load->device, memory[i], &error);
+        }
+    }
+}
+
+/* A tensor's memory on the device, with what stands in `data`. */
+static hd_status place(hd_device *device, const float *data, hd_tensor *tensor, hd_error *error)
+{
+    hd_status status =
+        hd_memory_allocate(device, (hd_stream){0}, tensor->size, HD_NO_WAIT, &tensor->data, error);
+    tensor->place = HD_TENSOR_DEVICE;
+    return status != HD_OK ? status
+                           : hd_memory_copy(device, tensor->data, data, tensor->size, error);
 }
 
 static hd_exit_code open_thread(const hd_queue_load *load, hd_load_thread *thread)
@@ -144,17 +159,22 @@ static hd_exit_code open_thread(const hd_queue_load *load, hd_load_thread *threa
     hd_tensor shape = {.dtype = HD_FLOAT32, .rank = 1, .dims = {(int64_t)count}, .size = size};
     thread->input = shape;
     thread->output = shape;
-    thread->input.data = malloc(size);
-    thread->output.data = calloc(1, size);
     thread->futures = calloc(thread->places, sizeof(hd_future *));
-    if (thread->input.data == NULL || thread->output.data == NULL || thread->futures == NULL) {
+    float *data = calloc(1, size);
+    if (data == NULL || thread->futures == NULL) {
+        free(data);
         return hd_failure_print_memory();
     }
-    hd_random_fill_normal(thread->input.data, count, 0, 1, SEED);
-    if (hd_stream_acquire(load->device, 0, &thread->stream, &thread->error) != HD_OK) {
-        return hd_failure_print_error(&thread->error);
+    hd_status status = place(load->device, data, &thread->output, &thread->error);
+    hd_random_fill_normal(data, count, 0, 1, SEED);
+    if (status == HD_OK) {
+        status = place(load->device, data, &thread->input, &thread->error);
     }
-    return EXIT_CODE_OK;
+    free(data);
+    if (status == HD_OK) {
+        status = hd_stream_acquire(load->device, 0, &thread->stream, &thread->error);
+    }
+    return status == HD_OK ? EXIT_CODE_OK : hd_failure_print_error(&thread->error);
 }
 
 hd_exit_code hd_queue_load_check_threads(const hd_thread_list *threads)
@@ -175,18 +195,26 @@ static hd_exit_code check_results(const hd_queue_load *load, hd_load_thread *thr
     hd_error error = {0};
     hd_tensor expected = threads[0].output;
     expected.data = NULL;
+    expected.place = HD_TENSOR_HOST;
     if (hd_model_run(load->model, &threads[0].input, 1, &expected, 1, &error) != HD_OK) {
         return hd_failure_print_error(&error);
     }
-    hd_exit_code code = EXIT_CODE_OK;
+    void *own = malloc(expected.size);
+    hd_exit_code code = own == NULL ? hd_failure_print_memory() : EXIT_CODE_OK;
     for (uint32_t i = 0; i < load->threads && code == EXIT_CODE_OK; i++) {
-        if (threads[i].error.status == HD_OK &&
-            memcmp(threads[i].output.data, expected.data, expected.size) != 0) {
+        if (threads[i].error.status != HD_OK) {
+            continue;
+        }
+        if (hd_memory_copy(load->device, own, threads[i].output.data, expected.size, &error) !=
+            HD_OK) {
+            code = hd_failure_print_error(&error);
+        } else if (memcmp(own, expected.data, expected.size) != 0) {
             code = hd_failure_print(EXIT_CODE_CHECK,
                                     "thread %u of %u got other bits than a blocking run", i,
                                     load->threads);
         }
     }
+    free(own);
     hd_tensor_release(&expected);
     return code;
 }

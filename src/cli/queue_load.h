@@ -1,5 +1,5 @@
 /* Queue load: threads that keep operations in flight, each on a stream of its own, and how many
- * operations a second come back. Every last result is compared with a blocking run's, bit by bit.
+ * operations a second come back. Operands lie in the device's memory. Every last result is compared with a blocking run's, bit by bit.
  *
  * Thread-safety: one load at a time. */
 #ifndef HEDDLE_CLI_QUEUE_LOAD_H

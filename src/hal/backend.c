@@ -52,6 +52,21 @@ static bool is_named(const char *name, const char *kind, uint32_t *out_ordinal)
     return true;
 }
 
+static const hd_backend *preferred(void)
+{
+    for (size_t i = 0; hd_backend_at(i) != NULL; i++) {
+        if (hd_backend_at(i)->is_preferred && hd_backend_at(i)->count() > 0) {
+            return hd_backend_at(i);
+        }
+    }
+    return hd_backend_host();
+}
+
+bool hd_backend_is_auto(const char *name)
+{
+    return name == NULL || strcmp(name, "auto") == 0;
+}
+
 hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal,
                           hd_error *error)
 {
@@ -62,8 +77,8 @@ hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint
     if (status != HD_OK) {
         return status;
     }
-    if (name == NULL || strcmp(name, "auto") == 0) {
-        *out_backend = hd_backend_host();
+    if (hd_backend_is_auto(name)) {
+        *out_backend = preferred();
         return HD_OK;
     }
     for (size_t i = 0; hd_backend_at(i) != NULL; i++) {
@@ -72,9 +87,13 @@ hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint
             (backend == hd_backend_host() && strchr(name, ':') != NULL)) {
             continue;
         }
-        if (*out_ordinal >= backend->count()) {
+        uint32_t count = backend->count();
+        if (count == 0) {
+            return hd_fail(error, HD_UNAVAILABLE, "device '%s': %s", name, backend->absence());
+        }
+        if (*out_ordinal >= count) {
             return hd_fail(error, HD_UNAVAILABLE, "device '%s': this machine has %u of them", name,
-                           backend->count());
+                           count);
         }
         *out_backend = backend;
         return HD_OK;

@@ -142,8 +142,11 @@ typedef struct hd_queue_table {
 struct hd_backend {
     const char *name; /* of its devices: NAME or NAME:ORDINAL */
     hd_device_kind kind;
+    bool is_preferred; /* "auto" takes it before the host, where it is there */
     /* Devices that this process could open. */
     uint32_t (*count)(void);
+    /* Why there are none, in a few words; NULL: there always are some. */
+    const char *(*absence)(void);
     /* Fills *info with what device `ordinal` below count is. */
     void (*describe)(uint32_t ordinal, hd_device_info *info);
     /* Opens it; the caller owns *out_unit. HD_OUT_OF_MEMORY, HD_UNAVAILABLE, HD_LOST; HD_UNSUPPORTED: it has no halves. */
@@ -229,7 +232,9 @@ const hd_backend *hd_backend_host(void);
 /* Backend `index` of this build, the host's first; NULL: there are no more. */
 const hd_backend *hd_backend_at(size_t index);
 
-/* The device that a name means ("cpu", "auto", "cuda", "cuda:1"). HD_NOT_FOUND: no such name. HD_UNAVAILABLE: not in
+bool hd_backend_is_auto(const char *name);
+/* The device that a name means ("cpu", "auto", "cuda", "cuda:1"); "auto", or NULL, is the one to be tried first, before the
+ * host. HD_NOT_FOUND: no such name. HD_UNAVAILABLE: not in
  * this build or not on this machine, or HEDDLE_ISA asks for what there is not. */
 HD_MUST_CHECK hd_status hd_backend_find(const char *name, const hd_backend **out_backend,
                                         uint32_t *out_ordinal, hd_error *error);

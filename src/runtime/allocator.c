@@ -415,6 +415,9 @@ static void count(hd_allocator *allocator, hd_memory_statistics *out_counts)
 
 static hd_status fail_exhausted(hd_allocator *allocator, size_t size, bool waited, hd_error *error)
 {
+    if (hd_unit_memory_refusal(allocator->segments.unit) == HD_LOST) {
+        return hd_fail(error, HD_LOST, "the device was lost");
+    }
     uint64_t limit = allocator->account->limit;
     uint64_t largest = 0;
     hd_memory_statistics counts;

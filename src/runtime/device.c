@@ -203,6 +203,7 @@ static hd_status init_parts(hd_device *device, const hd_device_options *given, h
     if (status != HD_OK) {
         return status;
     }
+    device->future_home.spins = !device->unit->is_host;
     /* Where the device computes, a runner waits for runs that the host has a part in. */
     uint32_t runners = device->unit->is_host ? device->info.core_count : HD_RUNNER_LIMIT / 2;
     if (hd_slot_pool_init(&device->slots) != HD_OK) {
@@ -260,6 +261,31 @@ fail_unit:
     return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
 }
 
+static hd_status open_device(const hd_backend *backend, uint32_t ordinal,
+                             const hd_device_options *given, hd_device **out_device,
+                             hd_error *error)
+{
+    hd_device *device = hd_alloc_aligned(sizeof *device);
+    if (device == NULL) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
+    }
+    memset(device, 0, sizeof *device);
+    device->backend = backend;
+    device->ordinal = ordinal;
+    apply_options(device, given);
+    hd_process_begin_use(hd_registry_restart);
+    hd_status status = init_parts(device, given, error);
+    if (status != HD_OK) {
+        hd_free(device);
+        hd_process_begin_end();
+        hd_process_end_use();
+        return status;
+    }
+    hd_registry_add(&device->registry_entry);
+    *out_device = device;
+    return HD_OK;
+}
+
 hd_status hd_device_open(const char *name, const hd_device_options *options, hd_device **out_device,
                          hd_error *error)
 {
@@ -293,25 +319,15 @@ hd_status hd_device_open(const char *name, const hd_device_options *options, hd_
     if (hd_thread_is_forked()) {
         return hd_fail(error, HD_FORKED, "the process was forked while a device was open");
     }
-    hd_device *device = hd_alloc_aligned(sizeof *device);
-    if (device == NULL) {
-        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
+    hd_error first = {0};
+    status = open_device(backend, ordinal, &given, out_device, &first);
+    if (status == HD_UNAVAILABLE && hd_backend_is_auto(name) && backend != hd_backend_host()) {
+        return open_device(hd_backend_host(), 0, &given, out_device, error);
     }
-    memset(device, 0, sizeof *device);
-    device->backend = backend;
-    device->ordinal = ordinal;
-    apply_options(device, &given);
-    hd_process_begin_use(hd_registry_restart);
-    status = init_parts(device, &given, error);
-    if (status != HD_OK) {
-        hd_free(device);
-        hd_process_begin_end();
-        hd_process_end_use();
-        return status;
+    if (status != HD_OK && error != NULL) {
+        *error = first;
     }
-    hd_registry_add(&device->registry_entry);
-    *out_device = device;
-    return HD_OK;
+    return status;
 }
 
 void hd_device_destroy(hd_device **device)

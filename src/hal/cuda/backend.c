@@ -140,6 +140,18 @@ static CUresult load_kernels(hd_cuda_unit *self)
     return result;
 }
 
+/* `what` cannot be done with the device. */
+static hd_status fail_open(hd_unit **unit, CUresult result, uint32_t ordinal, const char *what,
+                           hd_error *error)
+{
+    close_unit(unit);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY) {
+        return hd_fail(error, HD_OUT_OF_MEMORY, "CUDA device %u has no memory left", ordinal);
+    }
+    return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot %s (CUDA error %d)", ordinal, what,
+                   (int)result);
+}
+
 static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_unit **out_unit,
                            hd_error *error)
 {
@@ -154,18 +166,18 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
                            .scratch_count = 1,
                            .half = options->half};
     self->driver = hd_cuda_driver_get();
-    if (self->driver == NULL ||
-        self->driver->cuDeviceGet(&self->device, (int)ordinal) != CUDA_SUCCESS ||
-        self->driver->cuDevicePrimaryCtxRetain(&self->context, self->device) != CUDA_SUCCESS) {
-        close_unit(&unit);
-        return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot be used", ordinal);
+    CUresult result = self->driver == NULL ? CUDA_ERROR_NOT_INITIALIZED
+                                           : self->driver->cuDeviceGet(&self->device, (int)ordinal);
+    if (result == CUDA_SUCCESS) {
+        result = self->driver->cuDevicePrimaryCtxRetain(&self->context, self->device);
     }
-    CUresult result = hd_cuda_enter(self) == HD_OK ? read_traits(self) : CUDA_ERROR_UNKNOWN;
+    if (result != CUDA_SUCCESS) {
+        return fail_open(&unit, result, ordinal, "be used", error);
+    }
+    result = hd_cuda_enter(self) == HD_OK ? read_traits(self) : CUDA_ERROR_UNKNOWN;
     result = result == CUDA_SUCCESS ? load_kernels(self) : result;
     if (result != CUDA_SUCCESS) {
-        close_unit(&unit);
-        return hd_fail(error, HD_UNAVAILABLE, "CUDA device %u cannot run this build's kernels (%d)",
-                       ordinal, (int)result);
+        return fail_open(&unit, result, ordinal, "run this build's kernels", error);
     }
     if (self->unit.half != HD_DTYPE_NONE && self->modules[HD_CUDA_FILE_product_half] == NULL) {
         int capability = self->capability;
@@ -186,7 +198,9 @@ static bool is_lost(const hd_unit *unit)
 
 const hd_backend hd_backend_cuda = {.name = "cuda",
                                     .kind = HD_DEVICE_CUDA,
+                                    .is_preferred = true,
                                     .count = count,
+                                    .absence = hd_cuda_driver_absence,
                                     .describe = describe,
                                     .open = open_unit,
                                     .close = close_unit,

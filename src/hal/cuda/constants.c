@@ -232,7 +232,7 @@ hd_status hd_cuda_constant_create(hd_unit *unit, hd_constant_form form, const hd
     if (status == HD_OK) {
         packed->form = form;
         packed->shape = constant->shape;
-        status = take(unit, size, packed) ? HD_OK : HD_OUT_OF_MEMORY;
+        status = take(unit, size, packed) ? HD_OK : hd_unit_memory_refusal(unit);
     }
     if (status == HD_OK) {
         status = fill(unit, form, constant, staged);
@@ -243,7 +243,10 @@ hd_status hd_cuda_constant_create(hd_unit *unit, hd_constant_form form, const hd
     hd_free(staged);
     if (status != HD_OK) {
         hd_cuda_constant_destroy(unit, &packed);
-        return hd_fail(error, status, "no memory on the device for a weight of %zu bytes", size);
+        return hd_fail(error, status,
+                       status == HD_LOST ? "the device was lost with a weight of %zu bytes"
+                                         : "no memory on the device for a weight of %zu bytes",
+                       size);
     }
     *out_packed = packed;
     return HD_OK;

@@ -60,5 +60,7 @@ typedef struct hd_cuda_driver {
 
 /* NULL: there is none on this machine, or it is too old. */
 const hd_cuda_driver *hd_cuda_driver_get(void);
+/* Why it is NULL, or has no devices. */
+const char *hd_cuda_driver_absence(void);
 
 #endif

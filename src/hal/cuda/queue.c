@@ -31,7 +31,7 @@ static hd_status create(hd_unit *unit, uint32_t number, hd_queue **out_queue)
     hd_status status = hd_cuda_enter(self);
     queue->reached = hd_cuda_memory.create(unit, HD_PLACE_HOST, HD_CACHE_LINE);
     if (status == HD_OK && queue->reached == NULL) {
-        status = HD_OUT_OF_MEMORY;
+        status = hd_unit_memory_refusal(unit);
     }
     if (status == HD_OK) {
         atomic_init(queue->reached, 0);

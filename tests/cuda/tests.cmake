@@ -1,0 +1,4 @@
+# They use the driver's header, and a real device.
+if(HEDDLE_HAVE_CUDA)
+    target_include_directories(cuda_test_fault PRIVATE ${HEDDLE_CUDA_HOME}/include)
+endif()
