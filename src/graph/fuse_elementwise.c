@@ -12,10 +12,11 @@
 
 /* What is known of each node while chains are found. */
 typedef struct chain_node {
-    uint32_t end;   /* the node with which its chain ends; NO_CHAIN: it cannot be a step */
-    uint8_t steps;  /* of the chain that ends here */
-    uint8_t inputs; /* of that chain, at most */
-    uint8_t step;   /* its number in the chain, from 1; 0: none yet */
+    uint32_t end;  /* the node with which its chain ends; NO_CHAIN: it cannot be a step */
+    uint8_t steps; /* of the chain that ends here */
+    uint8_t step;  /* its number in the chain, from 1; 0: none yet */
+    uint8_t input_count;
+    hd_tensor_id inputs[HD_ELEMENTWISE_MAX_INPUTS]; /* of the chain that ends here */
 } chain_node;
 
 typedef struct chain {
@@ -59,23 +60,58 @@ static uint32_t common_end(const hd_planner *planner, const chain_node *nodes, s
     return end;
 }
 
+/* Adds a tensor to those that a chain reads; false: it has as many as it may. */
+static bool add_input(chain_node *chain, hd_tensor_id id)
+{
+    for (size_t i = 0; i < chain->input_count; i++) {
+        if (chain->inputs[i] == id) {
+            return true;
+        }
+    }
+    if (chain->input_count == HD_ELEMENTWISE_MAX_INPUTS) {
+        return false;
+    }
+    chain->inputs[chain->input_count++] = id;
+    return true;
+}
+
+/* The chain with one node more, whose output it reads; false: it has no room for it. */
+static bool grow(const hd_plan_node *node, const chain_node *chain, chain_node *grown)
+{
+    *grown = *chain;
+    grown->input_count = 0;
+    for (size_t i = 0; i < chain->input_count; i++) {
+        if (chain->inputs[i] != node->outputs[0]) {
+            grown->inputs[grown->input_count++] = chain->inputs[i];
+        }
+    }
+    bool fits = chain->steps < HD_ELEMENTWISE_MAX_STEPS;
+    for (size_t i = 0; i < node->operation.input_count && fits; i++) {
+        fits = add_input(grown, node->inputs[i]);
+    }
+    grown->steps++;
+    return fits;
+}
+
 /* Takes a node into the chain of its readers, which stand behind it, where it fits, or has one end with it. */
 static void find_chain(const hd_planner *planner, chain_node *nodes, size_t n)
 {
     const hd_plan_node *node = &planner->nodes[n];
     const hd_plan_tensor *tensors = planner->tensors;
-    size_t inputs = node->operation.input_count;
     uint32_t end = common_end(planner, nodes, n);
-    if (end != NO_CHAIN && nodes[end].steps < HD_ELEMENTWISE_MAX_STEPS &&
-        nodes[end].inputs + inputs - 1 <= HD_ELEMENTWISE_MAX_INPUTS &&
+    chain_node grown;
+    if (end != NO_CHAIN &&
         hd_shape_equal(&tensors[node->outputs[0]].shape,
-                       &tensors[planner->nodes[end].outputs[0]].shape)) {
+                       &tensors[planner->nodes[end].outputs[0]].shape) &&
+        grow(node, &nodes[end], &grown)) {
+        nodes[end] = grown;
         nodes[n].end = end;
-        nodes[end].steps++;
-        nodes[end].inputs += (uint8_t)(inputs - 1); /* its output is none any more */
         return;
     }
-    nodes[n] = (chain_node){.end = (uint32_t)n, .steps = 1, .inputs = (uint8_t)inputs};
+    nodes[n] = (chain_node){.end = (uint32_t)n, .steps = 1};
+    for (size_t i = 0; i < node->operation.input_count; i++) {
+        (void)add_input(&nodes[n], node->inputs[i]); /* three at most */
+    }
 }
 
 static uint16_t chain_input(chain *made, hd_tensor_id id)

@@ -15,8 +15,13 @@ static hd_tensor_id before_turn(const hd_planner *planner, hd_tensor_id tensor)
                                                                         : HD_TENSOR_NONE;
 }
 
+/* A convolution whose turn behind it has gone comes again, in the turn's place: a further turn is not its own. */
 static bool fuse_one(hd_planner *planner, hd_plan_node *node)
 {
+    const hd_fused_convolution *known = &node->operation.fused->convolution;
+    if (known->planar_input || known->planar_output) {
+        return true;
+    }
     hd_tensor_id before = before_turn(planner, node->inputs[0]);
     hd_plan_node *after = hd_planner_only_user(planner, node->outputs[0]);
     bool turns_back = hd_plan_node_is(after, HD_OP_HEDDLE_FROM_CHANNELS_LAST) &&

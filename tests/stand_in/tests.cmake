@@ -12,8 +12,9 @@ if(HEDDLE_HAVE_CUDA)
     file(WRITE ${stand_in_folder}/broken/libcuda.so.1 "this is no library\n")
     set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/libcuda.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
     add_dependencies(stand_in_test_calls stand_in_whole)
+    add_dependencies(stand_in_test_plans stand_in_whole)
     add_dependencies(stand_in_test_absence stand_in_old)
-    set_tests_properties(stand_in.calls PROPERTIES
+    set_tests_properties(stand_in.calls stand_in.plans PROPERTIES
         ENVIRONMENT "${test_environment};LD_LIBRARY_PATH=${stand_in_folder}/whole")
     set_tests_properties(stand_in.absence PROPERTIES
         ENVIRONMENT "${test_environment};LD_LIBRARY_PATH=${stand_in_folder}/old;HEDDLE_TEST_REASON=too old: it has no cuTensorMapReplaceAddress")

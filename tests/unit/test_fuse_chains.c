@@ -4,7 +4,7 @@
 #include "rows_fixture.h"
 #include "support/block_graph.h"
 
-enum { SIZE = 8, ITERATIONS = 3 };
+enum { SIZE = 8, ITERATIONS = 10 };
 
 static size_t count_steps(const hd_model *model, const char *type)
 {

@@ -42,7 +42,7 @@ static void open_home(home *home)
 {
     memset(home, 0, sizeof *home);
     assert_int_equal(hd_callbacks_init(&home->callbacks), HD_OK);
-    home->home = (hd_future_home){&home->callbacks, home, retain_home, release_home};
+    home->home = (hd_future_home){&home->callbacks, home, retain_home, release_home, false};
 }
 
 /* Every callback has returned then. */
