@@ -302,6 +302,9 @@ static value select_softsign(const selection *s)
 /* Integers are computed with as doubles, since bias and lambd may be no integers, or beyond the type. */
 static value select_shrink(const selection *s)
 {
+    if (s->functions->subtract == NULL) {
+        return NO_VALUE; /* no numbers */
+    }
     const hd_cpu_elementwise_functions *f =
         is_float(s) ? s->functions : hd_cpu_elementwise_functions_of(HD_FLOAT64);
     hd_dtype dtype = is_float(s) ? s->dtype : HD_FLOAT64;
