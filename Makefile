@@ -69,7 +69,7 @@ verify: test-deps
 	@build/release/heddle verify --source . $(VERIFY)
 
 test-cuda: test-deps
-	@cmake --preset release -DHEDDLE_CUDA=ON && cmake --build --preset release -j $(JOBS)
+	@cmake --preset release -DHEDDLE_CUDA=ON -DHEDDLE_NVCC="$$(tools/fetch-nvcc)" && cmake --build --preset release -j $(JOBS)
 	@ctest --preset release -L cuda --no-tests=error
 
 install: release
