@@ -77,8 +77,8 @@ typedef struct hd_device_info {
     uint64_t memory_bytes;
 } hd_device_info;
 
-/* Opens a device. name: "cpu", "cuda", "cuda:1" or "auto" (the fastest that is present); NULL:
- * "auto".
+/* Opens a device. name: "cpu", "cuda", "cuda:1" or "auto" (a GPU where this build and machine have one that can be used, else
+ * the CPU); NULL: "auto".
  * On success *out_device holds a reference that hd_device_destroy gives back; on failure NULL. Each
  * call opens a device of its own, with its own threads, streams and memory.
  * HD_NOT_FOUND: no such name. HD_UNAVAILABLE: no such hardware or driver, or the environment variable

@@ -47,7 +47,8 @@ typedef struct hd_submit_options {
 } hd_submit_options;
 
 /* Runs a model in the stream's order and returns at once, except where the stream's queue is full:
- * then it waits for a place, as the options say. inputs and outputs are as for hd_model_run; the
+ * then it waits for a place, as the options say. On a device with memory of its own the calling thread may hand the run
+ * over to the device itself, where that has taken less than 0.1 ms before. inputs and outputs are as for hd_model_run; the
  * array of inputs is copied, the array of outputs and all data must stay until the future is final.
  * On success *out_future is the caller's, to be given to hd_future_destroy; out_future NULL: nobody
  * asks, the callback tells. On failure it is NULL, nothing was submitted, and no callback comes.

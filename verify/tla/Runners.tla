@@ -195,13 +195,12 @@ AllWorkEnds == <>(\A q \in Queues : done[q] = WorkCount)
 actions, by the C functions that they model (`verify/tla/check` reads this)
   a part: Go Set Append1
   hd_runners_submit: Submit Offer
-  hd_runners_drive: DriverSteps
   hd_runners_resume: Resume
   add_ready: Add AddAgain
   take_ready: TakeReady Wake
   take_work: TakeWork
   a mutant: IdleLate
-  run_queue: Begin Run
+  run_queue hd_runners_drive: Begin Run
   park: After
   hd_runners_drain await_idle: BeginDrain Drain Woken
   the end: AllDone
