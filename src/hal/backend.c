@@ -62,11 +62,6 @@ static const hd_backend *preferred(void)
     return hd_backend_host();
 }
 
-bool hd_backend_is_auto(const char *name)
-{
-    return name == NULL || strcmp(name, "auto") == 0;
-}
-
 hd_status hd_backend_find(const char *name, const hd_backend **out_backend, uint32_t *out_ordinal,
                           hd_error *error)
 {

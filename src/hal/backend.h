@@ -9,6 +9,8 @@
 #ifndef HD_HAL_BACKEND_H
 #define HD_HAL_BACKEND_H
 
+#include <string.h>
+
 #include "base/rank.h"
 #include "base/region.h"
 #include "base/stop.h"
@@ -232,7 +234,12 @@ const hd_backend *hd_backend_host(void);
 /* Backend `index` of this build, the host's first; NULL: there are no more. */
 const hd_backend *hd_backend_at(size_t index);
 
-bool hd_backend_is_auto(const char *name);
+/* Whether a name leaves it to the library which device it is. */
+static inline bool hd_backend_is_auto(const char *name)
+{
+    return name == NULL || strcmp(name, "auto") == 0;
+}
+
 /* The device that a name means ("cpu", "auto", "cuda", "cuda:1"); "auto", or NULL, is the one to be tried first, before the
  * host. HD_NOT_FOUND: no such name. HD_UNAVAILABLE: not in
  * this build or not on this machine, or HEDDLE_ISA asks for what there is not. */
