@@ -23,7 +23,9 @@ hd_cuda_launch *hd_cuda_add_launch(hd_cuda_compilation *compilation, hd_cuda_fun
         if (more == NULL) {
             return NULL;
         }
-        memcpy(more, step->launches, step->launch_count * sizeof *more);
+        if (step->launch_count > 0) {
+            memcpy(more, step->launches, step->launch_count * sizeof *more);
+        }
         step->launches = more;
         compilation->capacity = capacity;
     }
