@@ -34,7 +34,13 @@ static inline void heap_destroy(hd_unit *unit, hd_memory_place place, void *memo
 }
 
 static const hd_memory_table heap_memory = {.create = heap_create, .destroy = heap_destroy};
-static const hd_backend heap_backend = {.memory = &heap_memory};
+static inline bool heap_is_lost(const hd_unit *unit)
+{
+    (void)unit;
+    return false;
+}
+
+static const hd_backend heap_backend = {.lost = heap_is_lost, .memory = &heap_memory};
 
 /* At most `segments` segments; 0: no limit. There are no descriptions yet. */
 static inline heap_state *heap_make_empty(uint64_t segments)
