@@ -230,7 +230,7 @@ static void each_call_loses_the_device(void **state)
     driver->set_fault(STAND_IN_NONE, 0);
     assert_int_equal(use_all(), HD_OK);
     uint64_t calls = driver->calls();
-    for (uint64_t at = 0; at < calls; at += 3) {
+    for (uint64_t at = 0; at < calls; at++) {
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
