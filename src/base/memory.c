@@ -33,7 +33,7 @@ typedef enum block_kind { BLOCK_PLAIN, BLOCK_ALIGNED, BLOCK_MAPPED } block_kind;
 
 /* Charged blocks from this size on are mappings of their own, so that freed ones are the system's at once: the
  * heap would keep them, and the process be larger than what is counted (FLAT). */
-#define MAPPED_SIZE ((size_t)1 << 20)
+#define MAPPED_SIZE ((size_t)128 << 10)
 /* What the heap takes for a small block beyond its size. */
 #define HEAP_OVERHEAD ((size_t)16)
 
@@ -101,10 +101,44 @@ static void advise(char *base, size_t size)
     }
 }
 
+/* From 2 MB on a mapping lies at a border of 2 MB, on pages of that size where the system has them; a smaller one has its
+ * pages at once. A plan of many steps touches its memory once, and a page that is asked for by a fault costs more than what is
+ * written there. */
+static void advise_mapped(char *base, size_t size)
+{
+    if (size >= HUGE_PAGE) {
+        madvise(base, size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE); /* advice: works without */
+    }
+}
+
+static void *map_at_border(size_t size, int more_flags)
+{
+    size_t spare = size >= HUGE_PAGE ? HUGE_PAGE - 4096 : 0;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | more_flags;
+    char *base = mmap(NULL, size + spare, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (base == MAP_FAILED) {
+        return NULL;
+    }
+    if (spare > 0) {
+        size_t before = hd_align_up((size_t)base, HUGE_PAGE) - (size_t)base;
+        if (before > 0) {
+            munmap(base, before);
+        }
+        base += before;
+        if (spare > before) {
+            munmap(base + size, spare - before);
+        }
+    }
+    return base;
+}
+
 static void *map(size_t size)
 {
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    char *base = map_at_border(size, size < HUGE_PAGE ? MAP_POPULATE : 0);
+    if (base != NULL) {
+        advise_mapped(base, size);
+    }
+    return base;
 }
 
 static block_header *header_of(void *memory)
@@ -193,7 +227,46 @@ void hd_free(void *memory)
     hd_memory_discharge(charged, header.owner);
 }
 
-/* Both are there for a moment, and both are charged. */
+size_t hd_shrink(void *memory, size_t size)
+{
+    block_header *header = header_of(memory);
+    size_t charged = header->word >> 2, kept = mapped_size(size);
+    if ((block_kind)(header->word & 3) != BLOCK_MAPPED || kept >= charged) {
+        return 0;
+    }
+    munmap((char *)memory - HD_CACHE_LINE + kept, charged - kept);
+    header->word = kept << 2 | BLOCK_MAPPED;
+    hd_memory_discharge(charged - kept, header->owner);
+    return charged - kept;
+}
+
+/* Makes a mapping larger, whose pages move and are not copied; NULL: it cannot be, and is as it was. Small pages are left to
+ * be copied: where they stand, there will be no large one. */
+static void *extend(block_header *before, size_t size)
+{
+    char *base = (char *)(before + 1) - HD_CACHE_LINE;
+    size_t charged = before->word >> 2, wanted = mapped_size(size);
+    hd_memory_owner *owner = NULL;
+    if (charged < HUGE_PAGE || wanted <= charged || !hd_memory_charge(wanted - charged, &owner)) {
+        return NULL;
+    }
+    char *target = map_at_border(wanted, 0);
+    void *moved = target == NULL
+                      ? MAP_FAILED
+                      : mremap(base, charged, wanted, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+    if (moved == MAP_FAILED) {
+        if (target != NULL) {
+            munmap(target, wanted);
+        }
+        hd_memory_discharge(wanted - charged, owner);
+        return NULL;
+    }
+    advise_mapped(target, wanted);
+    header_of(target + HD_CACHE_LINE)->word = wanted << 2 | BLOCK_MAPPED;
+    return target + HD_CACHE_LINE;
+}
+
+/* Where it is neither the heap that grows it nor the system, both are there for a moment, and both are charged. */
 void *hd_realloc(void *memory, size_t size)
 {
     if (hd_fault_hits("alloc")) {
@@ -214,7 +287,12 @@ void *hd_realloc(void *memory, size_t size)
         grown->word = (sizeof *grown + size + HEAP_OVERHEAD) << 2 | BLOCK_PLAIN;
         return grown + 1;
     }
-    void *grown = allocate(size, false, false);
+    bool is_same_owner = current != NULL && current->owner == before->owner;
+    void *grown = kind == BLOCK_MAPPED && is_same_owner ? extend(before, size) : NULL;
+    if (grown != NULL) {
+        return grown;
+    }
+    grown = allocate(size, false, false);
     if (grown != NULL) {
         size_t held = kind == BLOCK_MAPPED ? charged - HD_CACHE_LINE
                                            : charged - sizeof(block_header) - HEAP_OVERHEAD;
@@ -250,9 +328,14 @@ bool hd_array_reserve(void **memory, size_t *capacity, size_t needed, size_t ele
             return false;
         }
     }
-    size_t bytes;
+    size_t bytes, pages;
     if (!hd_multiply_size(wanted, element_size, &bytes)) {
         return false;
+    }
+    if (bytes >= HUGE_PAGE / 4 &&
+        hd_add_size(bytes, HUGE_PAGE - 1 + HD_CACHE_LINE, &pages)) { /* the whole page */
+        wanted = ((pages & ~(HUGE_PAGE - 1)) - HD_CACHE_LINE) / element_size;
+        bytes = wanted * element_size;
     }
     void *grown = hd_realloc(*memory, bytes);
     if (grown == NULL) {

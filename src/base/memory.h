@@ -66,6 +66,8 @@ void *hd_alloc(size_t size);
 void *hd_alloc_zero(size_t count, size_t size);
 void *hd_realloc(void *memory, size_t size);
 void hd_free(void *memory);
+/* Gives the system back what lies behind the first `size` bytes, where that is pages of the block's own; how many bytes. */
+size_t hd_shrink(void *memory, size_t size);
 
 /* At HD_CACHE_LINE; freed with hd_free. */
 void *hd_alloc_aligned(size_t size);

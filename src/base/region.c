@@ -1,20 +1,46 @@
 #include "base/region.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/memory.h"
 
-/* A block is as large as an eighth of what the region has, so that large regions are few mappings. */
+/* The first blocks are small, as many regions are: they double what there is. Then a block is as large as an eighth of
+ * what the region has, or, where that is a good part of it, as one of the system's large pages, so that large regions are few
+ * mappings. */
+#define BLOCK_SIZE_LEAST ((size_t)1 << 10)
 #define BLOCK_SIZE       ((size_t)16 << 10)
-#define BLOCK_SIZE_LIMIT ((size_t)2 << 20)
-#define ALIGNMENT        ((size_t)16)
+#define BLOCK_SIZE_LIMIT                                                                           \
+    (((size_t)2 << 20) - 2 * HD_CACHE_LINE) /* with what stands before it in its mapping */
+#define LARGE_TOTAL ((size_t)512 << 10)     /* of a region whose blocks are that large */
+#define ALIGNMENT   ((size_t)16)
 
 struct hd_region_block {
     struct hd_region_block *next;
     size_t size;
+    bool is_lent; /* whose memory is not the region's to free */
     _Alignas(16) unsigned char bytes[];
 };
+
+static size_t next_capacity(size_t total)
+{
+    if (total >= LARGE_TOTAL) {
+        return BLOCK_SIZE_LIMIT;
+    }
+    size_t capacity = total < BLOCK_SIZE ? total : total / 8;
+    size_t least = total < BLOCK_SIZE ? BLOCK_SIZE_LEAST : BLOCK_SIZE;
+    return capacity < least ? least : hd_align_up(capacity, ALIGNMENT);
+}
+
+void hd_region_start(hd_region *region, void *memory, size_t size)
+{
+    struct hd_region_block *block = memory;
+    memset(memory, 0, size);
+    *block = (struct hd_region_block){.size = size - sizeof *block, .is_lent = true};
+    hd_memory_forbid(block->bytes, block->size);
+    *region = (hd_region){.blocks = block};
+}
 
 void *hd_region_alloc(hd_region *region, size_t size)
 {
@@ -24,9 +50,7 @@ void *hd_region_alloc(hd_region *region, size_t size)
     }
     struct hd_region_block *block = region->blocks;
     if (block == NULL || block->size - region->used < rounded) {
-        size_t capacity =
-            region->total / 8 < BLOCK_SIZE_LIMIT ? region->total / 8 : BLOCK_SIZE_LIMIT;
-        capacity = capacity < BLOCK_SIZE ? BLOCK_SIZE : hd_align_up(capacity, ALIGNMENT);
+        size_t capacity = next_capacity(region->total);
         capacity = capacity < rounded ? rounded : capacity;
         size_t bytes;
         if (!hd_add_size(capacity, sizeof *block, &bytes)) {
@@ -69,12 +93,25 @@ char *hd_region_copy_text(hd_region *region, const char *text)
     return hd_region_copy(region, text, strlen(text) + 1);
 }
 
+void hd_region_trim(hd_region *region)
+{
+    struct hd_region_block *block = region->blocks;
+    if (block != NULL && !block->is_lent) {
+        size_t less = hd_shrink(block, sizeof *block + region->used);
+        block->size = less > 0 ? region->used : block->size;
+        region->total -= less;
+    }
+}
+
 void hd_region_clear(hd_region *region)
 {
     struct hd_region_block *block = region->blocks;
     while (block != NULL) {
         struct hd_region_block *next = block->next;
-        hd_free(block);
+        hd_memory_allow(block->bytes, block->size);
+        if (!block->is_lent) {
+            hd_free(block);
+        }
         block = next;
     }
     *region = (hd_region){0};

@@ -11,6 +11,10 @@ typedef struct hd_region {
     size_t total; /* bytes taken from the heap */
 } hd_region;
 
+/* Lets a region that is to be short-lived and small begin in memory of the caller's (at 16 bytes; 256 of them and more), which
+ * counts for nothing in `total` and stays until the region is cleared. */
+void hd_region_start(hd_region *region, void *memory, size_t size);
+
 /* Zeroed memory at 16 bytes, for values and arrays; NULL when out of memory. A region that is all
  * zero is an empty one. */
 void *hd_region_alloc(hd_region *region, size_t size);
@@ -20,6 +24,9 @@ void *hd_region_array(hd_region *region, size_t count, size_t element_size);
 
 void *hd_region_copy(hd_region *region, const void *memory, size_t size);
 char *hd_region_copy_text(hd_region *region, const char *text);
+
+/* Gives pages back that nothing lies in yet, for a region that is not to grow any more. */
+void hd_region_trim(hd_region *region);
 
 /* Frees everything; the region is empty again. */
 void hd_region_clear(hd_region *region);

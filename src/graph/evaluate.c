@@ -31,7 +31,9 @@ static hd_status compute(hd_operation *operation, void **made, hd_region *region
 
 hd_status hd_evaluate(hd_operation *operation, hd_error *error)
 {
-    hd_region region = {0};
+    hd_region region;
+    _Alignas(16) unsigned char memory[512];
+    hd_region_start(&region, memory, sizeof memory);
     void **made = hd_region_array(&region, operation->output_count, sizeof *made);
     if (made == NULL) {
         return hd_operation_fail(operation, error, HD_OUT_OF_MEMORY, "no memory to fold it");

@@ -1,15 +1,17 @@
 #include "graph/memory_plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "graph/arena_places.h"
 #include "graph/model.h"
 
 #define STEP_END UINT32_MAX /* lives past the segment */
-/* More tensors than this are placed in the order of the steps; up to it, the largest first and each compared
- * with all, which takes a smaller arena. */
+/* More tensors than this are placed in the order of the steps; up to it, the largest first, each compared with those that
+ * may be alive with it, which takes a smaller arena. */
 #define COMPARED_LIMIT 2048
+#define STRETCH_STEPS  32 /* see placed_lives */
 
 /* When a tensor with memory of its own is alive: from the step that writes it to its last reader. */
 typedef struct lifetime {
@@ -141,39 +143,95 @@ static void share_in_place(hd_planner *planner, const hd_plan *plan, lifetime *l
     }
 }
 
-/* Puts `life` at the lowest gap among those that are placed and alive at the same time. */
-static void place_one(hd_planner *planner, const lifetime *lives, const uint32_t *placed,
-                      size_t placed_count, const lifetime *life)
+/* Lives that have their place, in the order of their offsets. */
+typedef struct placed_list {
+    uint32_t *indices;
+    size_t count;
+} placed_list;
+
+/* All that have their place; beside it, those that begin and end within one stretch of the steps, a list for each stretch, and
+ * those that do not. So one of the former, as most are where there are many, is compared with few. */
+typedef struct placed_lives {
+    const hd_planner *planner;
+    const lifetime *lives;
+    placed_list all;
+    placed_list crossing;
+    placed_list *within;
+    uint32_t stretch_steps;
+} placed_lives;
+
+static size_t offset_of(const placed_lives *placed, uint32_t index)
 {
-    size_t offset = 0;
-    /* `placed` is ordered by offset, so one walk finds the first gap that is large enough. */
-    for (size_t i = 0; i < placed_count; i++) {
-        const lifetime *other = &lives[placed[i]];
-        if (other->last < life->first || life->last < other->first) {
-            continue;
-        }
-        size_t other_offset = planner->tensors[other->tensor].offset;
-        if (other_offset >= offset + life->size) {
-            break;
-        }
-        if (other_offset + other->size > offset) {
-            offset = other_offset + other->size;
-        }
-    }
-    planner->tensors[life->tensor].offset = offset;
+    return placed->planner->tensors[placed->lives[index].tensor].offset;
 }
 
-static void insert_placed(const hd_planner *planner, const lifetime *lives, uint32_t *placed,
-                          size_t *placed_count, uint32_t index)
+static uint32_t stretch_of(const placed_lives *placed, const lifetime *life)
 {
-    size_t offset = planner->tensors[lives[index].tensor].offset;
-    size_t at = *placed_count;
-    while (at > 0 && planner->tensors[lives[placed[at - 1]].tensor].offset > offset) {
-        placed[at] = placed[at - 1];
-        at--;
+    uint32_t first = life->first / placed->stretch_steps;
+    return first == life->last / placed->stretch_steps ? first : UINT32_MAX;
+}
+
+static void insert_placed(const placed_lives *placed, placed_list *list, uint32_t index)
+{
+    size_t offset = offset_of(placed, index), low = 0, high = list->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (offset_of(placed, list->indices[middle]) > offset) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
     }
-    placed[at] = index;
-    (*placed_count)++;
+    memmove(&list->indices[low + 1], &list->indices[low],
+            (list->count - low) * sizeof *list->indices);
+    list->indices[low] = index;
+    list->count++;
+}
+
+static void note_placed(placed_lives *placed, uint32_t index)
+{
+    uint32_t stretch = stretch_of(placed, &placed->lives[index]);
+    insert_placed(placed, &placed->all, index);
+    insert_placed(placed, stretch == UINT32_MAX ? &placed->crossing : &placed->within[stretch],
+                  index);
+}
+
+/* Moves *offset behind a life that stands in the way of `life` there; true: the gap before it is large enough. */
+static bool pass_one(const placed_lives *placed, uint32_t index, const lifetime *life,
+                     size_t *offset)
+{
+    const lifetime *other = &placed->lives[index];
+    size_t other_offset = offset_of(placed, index);
+    if (other->last < life->first || life->last < other->first) {
+        return false;
+    }
+    if (other_offset >= *offset + life->size) {
+        return true;
+    }
+    if (other_offset + other->size > *offset) {
+        *offset = other_offset + other->size;
+    }
+    return false;
+}
+
+/* The lowest gap among those that are placed and alive at the same time: as the lists are in the order of offsets, one walk
+ * finds the first that is large enough. */
+static size_t find_gap(const placed_lives *placed, const lifetime *life)
+{
+    static const placed_list none = {NULL, 0};
+    uint32_t stretch = stretch_of(placed, life);
+    const placed_list *one = stretch == UINT32_MAX ? &placed->all : &placed->within[stretch];
+    const placed_list *two = stretch == UINT32_MAX ? &none : &placed->crossing;
+    size_t offset = 0, i = 0, k = 0;
+    while (i < one->count || k < two->count) {
+        bool from_one = k == two->count ||
+                        (i < one->count &&
+                         offset_of(placed, one->indices[i]) <= offset_of(placed, two->indices[k]));
+        if (pass_one(placed, from_one ? one->indices[i++] : two->indices[k++], life, &offset)) {
+            break;
+        }
+    }
+    return offset;
 }
 
 static void sort_by_size(const lifetime *lives, uint32_t *order, size_t count)
@@ -194,23 +252,54 @@ static void sort_by_size(const lifetime *lives, uint32_t *order, size_t count)
     }
 }
 
-/* Puts the largest first, each at the lowest gap. */
-static void place_by_size(hd_planner *planner, const lifetime *lives, size_t count, uint32_t *order,
-                          uint32_t *placed)
+/* Room for the lists of placed_lives, in one block; false when out of memory. */
+static bool start_placed(placed_lives *placed, size_t count, uint32_t step_count)
 {
-    size_t order_count = 0, placed_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    const size_t stretches = step_count / placed->stretch_steps + 1;
+    placed->within = hd_alloc_zero(stretches, sizeof *placed->within);
+    placed->all.indices = hd_alloc_zero(3 * count, sizeof *placed->all.indices);
+    if (placed->within == NULL || placed->all.indices == NULL) {
+        return false;
+    }
+    placed->crossing.indices = placed->all.indices + count;
+    for (size_t i = 0; i < count; i++) { /* how many each may have */
+        uint32_t stretch = stretch_of(placed, &placed->lives[i]);
+        if (stretch != UINT32_MAX) {
+            placed->within[stretch].count++;
+        }
+    }
+    uint32_t *next = placed->crossing.indices + count;
+    for (size_t s = 0; s < stretches; s++) {
+        placed->within[s].indices = next;
+        next += placed->within[s].count;
+        placed->within[s].count = 0;
+    }
+    return true;
+}
+
+/* Puts the largest first, each at the lowest gap. */
+static bool place_by_size(hd_planner *planner, const lifetime *lives, size_t count, uint32_t *order)
+{
+    placed_lives placed = {.planner = planner, .lives = lives, .stretch_steps = STRETCH_STEPS};
+    size_t order_count = 0;
+    bool fits = start_placed(&placed, count, (uint32_t)planner->node_count + 1);
+    for (uint32_t i = 0; i < count && fits; i++) {
         if (planner->tensors[lives[i].tensor].placed) {
-            insert_placed(planner, lives, placed, &placed_count, i);
+            note_placed(&placed, i);
         } else if (lives[i].shares == HD_TENSOR_NONE) {
             order[order_count++] = i;
         }
     }
-    sort_by_size(lives, order, order_count);
-    for (size_t i = 0; i < order_count; i++) {
-        place_one(planner, lives, placed, placed_count, &lives[order[i]]);
-        insert_placed(planner, lives, placed, &placed_count, order[i]);
+    if (fits) {
+        sort_by_size(lives, order, order_count);
     }
+    for (size_t i = 0; i < order_count && fits; i++) {
+        planner->tensors[lives[order[i]].tensor].offset = find_gap(&placed, &lives[order[i]]);
+        note_placed(&placed, order[i]);
+    }
+    hd_free(placed.within);
+    hd_free(placed.all.indices);
+    return fits;
 }
 
 /* Places in the order of the steps, in which `lives` are. */
@@ -278,7 +367,7 @@ hd_status hd_planner_plan_memory(hd_planner *planner, hd_plan *plan, hd_memory_p
 {
     size_t total = planner->tensor_count, count = 0;
     lifetime *lives = hd_alloc_zero(total, sizeof *lives);
-    uint32_t *index_of = hd_alloc_zero(3 * total, sizeof *index_of);
+    uint32_t *index_of = hd_alloc_zero(2 * total, sizeof *index_of);
     hd_status status = HD_OK;
     if (lives == NULL || index_of == NULL) {
         status = HD_OUT_OF_MEMORY;
@@ -286,9 +375,8 @@ hd_status hd_planner_plan_memory(hd_planner *planner, hd_plan *plan, hd_memory_p
     }
     find_lifetimes(planner, place, lives, &count, index_of);
     share_in_place(planner, plan, lives, index_of);
-    if (count <= COMPARED_LIMIT) {
-        place_by_size(planner, lives, count, index_of + total, index_of + 2 * total);
-    } else if (!place_by_step(planner, lives, count)) {
+    if (!(count <= COMPARED_LIMIT ? place_by_size(planner, lives, count, index_of + total)
+                                  : place_by_step(planner, lives, count))) {
         status = HD_OUT_OF_MEMORY;
         goto done;
     }

@@ -59,38 +59,47 @@ hd_operand hd_planner_operand(const hd_planner *planner, hd_tensor_id id)
                         .packed = tensor->packed};
 }
 
+/* Appends a node; what it names is of the plan's region. */
+static hd_plan_node *append_node(hd_planner *planner, const hd_operation *operation,
+                                 hd_tensor_id *inputs, hd_tensor_id *outputs)
+{
+    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity,
+                          planner->node_count + 1, sizeof *planner->nodes) ||
+        !hd_planner_reserve_uses(planner, operation->input_count)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < operation->input_count; i++) {
+        operation->inputs[i] = hd_planner_operand(planner, inputs[i]);
+    }
+    for (size_t i = 0; i < operation->output_count; i++) {
+        operation->outputs[i] = hd_planner_operand(planner, outputs[i]);
+    }
+    planner->use_total += operation->input_count;
+    planner->nodes[planner->node_count] =
+        (hd_plan_node){.operation = *operation, .inputs = inputs, .outputs = outputs};
+    return &planner->nodes[planner->node_count++];
+}
+
 hd_plan_node *hd_planner_new_node(hd_planner *planner, hd_operator_id id, const char *name,
                                   const hd_tensor_id *inputs, size_t input_count,
                                   const hd_tensor_id *outputs, size_t output_count)
 {
-    if (!hd_array_reserve((void **)&planner->nodes, &planner->node_capacity,
-                          planner->node_count + 1, sizeof *planner->nodes) ||
-        !hd_planner_reserve_uses(planner, input_count)) {
-        return NULL;
-    }
-    hd_plan_node node = {
-        .operation = {.id = id,
-                      .name = name,
-                      .opset = planner->graph->opset,
-                      .inputs = hd_region_array(planner->region, input_count, sizeof(hd_operand)),
-                      .input_count = input_count,
-                      .outputs = hd_region_array(planner->region, output_count, sizeof(hd_operand)),
-                      .output_count = output_count},
-        .inputs = hd_region_copy(planner->region, inputs, input_count * sizeof *inputs),
-        .outputs = hd_region_copy(planner->region, outputs, output_count * sizeof *outputs)};
-    if (node.operation.inputs == NULL || node.operation.outputs == NULL || node.inputs == NULL ||
-        node.outputs == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < input_count; i++) {
-        node.operation.inputs[i] = hd_planner_operand(planner, inputs[i]);
-    }
-    for (size_t i = 0; i < output_count; i++) {
-        node.operation.outputs[i] = hd_planner_operand(planner, outputs[i]);
-    }
-    planner->use_total += input_count;
-    planner->nodes[planner->node_count] = node;
-    return &planner->nodes[planner->node_count++];
+    hd_operation operation = {
+        .id = id,
+        .name = name,
+        .opset = planner->graph->opset,
+        .inputs = hd_region_array(planner->region, input_count, sizeof(hd_operand)),
+        .input_count = input_count,
+        .outputs = hd_region_array(planner->region, output_count, sizeof(hd_operand)),
+        .output_count = output_count};
+    hd_tensor_id *own_inputs =
+        hd_region_copy(planner->region, inputs, input_count * sizeof *inputs);
+    hd_tensor_id *own_outputs =
+        hd_region_copy(planner->region, outputs, output_count * sizeof *outputs);
+    return operation.inputs == NULL || operation.outputs == NULL || own_inputs == NULL ||
+                   own_outputs == NULL
+               ? NULL
+               : append_node(planner, &operation, own_inputs, own_outputs);
 }
 
 hd_tensor_id hd_planner_root(const hd_planner *planner, hd_tensor_id tensor)
@@ -423,14 +432,10 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
         hd_folding_take(&planner->folding, &operation, FOLD_GROWTH_LIMIT)) {
         return fold_node(planner, &operation, outputs);
     }
-    hd_plan_node *made = hd_planner_new_node(planner, operation.id, operation.name, inputs,
-                                             operation.input_count, outputs, node->output_count);
+    hd_plan_node *made = append_node(planner, &operation, inputs, outputs);
     if (made == NULL) {
         return out_of_memory(planner);
     }
-    made->operation.opset = node->opset;
-    made->operation.attributes = operation.attributes;
-    made->operation.attribute_count = operation.attribute_count;
     return (flags & HD_OPERATOR_DYNAMIC) != 0 ? cut_after_dynamic(planner, made) : HD_OK;
 }
 

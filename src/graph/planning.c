@@ -305,6 +305,7 @@ static hd_status make_plan(const hd_plan_request *request, const hd_budget *budg
         hd_plan_release(plan);
         return status;
     }
+    hd_region_trim(&plan->region);
     plan->memory_size = plan->region.total + sizeof *plan;
     plan->chain_work = planner.work;
     plan->work_left = planner.budget.work - planner.work;

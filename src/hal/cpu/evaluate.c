@@ -7,6 +7,8 @@
 #include "hal/cpu/compile.h"
 
 #define TILES_A_LOOK 16
+/* Bytes on the stack, in which most kernels fit: planning folds thousands of them. */
+#define KERNEL_SIZE 4096
 
 static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kernel, void **buffers,
                             void *const *outputs, int64_t (*extents)[HD_MAX_RANK], hd_error *error)
@@ -37,7 +39,9 @@ static hd_status run_kernel(const hd_operation *operation, const hd_kernel *kern
 hd_status hd_host_evaluate(const hd_operation *operation, void *const *outputs,
                            int64_t (*extents)[HD_MAX_RANK], size_t scratch_limit, hd_error *error)
 {
-    hd_region region = {0};
+    hd_region region;
+    _Alignas(16) unsigned char memory[KERNEL_SIZE];
+    hd_region_start(&region, memory, sizeof memory);
     hd_kernel kernel = {0};
     hd_status status = hd_cpu_compile_operation(operation, &region, &kernel, error);
     void **buffers = hd_region_array(&region, operation->input_count + 2 * operation->output_count,
