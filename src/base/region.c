@@ -25,11 +25,12 @@ struct hd_region_block {
 
 static size_t next_capacity(size_t total)
 {
-    if (total >= LARGE_TOTAL) {
+    if (total >= LARGE_TOTAL && HD_MEMORY_GAP == 0) { /* else the heap's, which cannot be trimmed */
         return BLOCK_SIZE_LIMIT;
     }
     size_t capacity = total < BLOCK_SIZE ? total : total / 8;
     size_t least = total < BLOCK_SIZE ? BLOCK_SIZE_LEAST : BLOCK_SIZE;
+    capacity = capacity < BLOCK_SIZE_LIMIT ? capacity : BLOCK_SIZE_LIMIT;
     return capacity < least ? least : hd_align_up(capacity, ALIGNMENT);
 }
 
