@@ -220,6 +220,12 @@ void *hd_realloc(void *memory, size_t size)
     return grown;
 }
 
+size_t hd_shrink(void *memory, size_t size)
+{
+    (void)memory, (void)size;
+    return 0; /* no block is made of pages */
+}
+
 char *hd_copy_text(const char *text)
 {
     size_t size = strlen(text) + 1;
