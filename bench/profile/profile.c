@@ -9,13 +9,14 @@
 
 #include "base/clock.h"
 #include "graph/model.h"
+#include "hal/cpu/command_list.h"
 #include "heddle/file.h"
 #include "heddle/heddle.h"
 
 static void show_plan(const hd_model *model, hd_plan *plan, uint32_t lane, int repeats)
 {
-    hd_command_list *list = plan->lists[lane];
-    unsigned char *scratch = model->device->workspaces[lane].scratch;
+    const hd_cpu_command_list *list = (const hd_cpu_command_list *)plan->lists[lane].list;
+    unsigned char *scratch = model->device->workspaces[lane].scratch[0].memory;
     size_t count = plan->recipe.step_count;
     uint64_t *best = calloc(count, sizeof *best), total = 0;
     for (int r = 0; r < repeats && best != NULL; r++) {
@@ -79,7 +80,7 @@ int main(int argc, char **argv)
     for (uint32_t lane = 0; lane < HD_LANE_COUNT; lane++) {
         for (size_t i = 0; i < HD_MEMO_COUNT; i++) {
             hd_plan *plan = model->memos[lane].plans[i];
-            if (plan != NULL && plan->lists[lane] != NULL) {
+            if (plan != NULL && plan->lists[lane].list != NULL) {
                 show_plan(model, plan, lane, repeats);
             }
         }
