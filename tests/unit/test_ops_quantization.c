@@ -241,22 +241,26 @@ static void integer_products_of_every_instruction_set(void **state)
     for (size_t d = 0; d < 6; d++) {
         const int64_t depth = depths[d], quads = hd_cpu_integer_quads(depth);
         uint8_t *a = bytes(12 * depth, 1), *b = bytes(depth * HD_INTEGER_COLUMNS, 2);
-        for (int64_t i = 0; i < depth * HD_INTEGER_COLUMNS;
-             i++) { /* quads of every kind: two, one, and none that cannot saturate */
+        for (
+            int64_t i = 0; i < depth * HD_INTEGER_COLUMNS;
+            i++) { /* quads of every kind: two, one, and none that cannot saturate, with and without -128 */
             static const int parts[] = {8, 8, 1, 2, 1, 8, 2, 2};
             const int64_t quad = i / HD_INTEGER_COLUMNS / HD_INTEGER_STEPS;
             b[i] = (uint8_t)((int8_t)b[i] / parts[quad % 8]);
+            b[i] = b[i] == 128 && quad % 8 == 4 ? 129 : b[i];
         }
         int8_t *panel = take((size_t)hd_cpu_integer_panel_bytes(depth));
         int32_t *order = take((size_t)hd_cpu_integer_order_count(depth) * sizeof *order);
         int32_t sums[12][HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS];
         const hd_cpu_integer_steps steps =
             hd_cpu_integer_steps_of_matrix(depth, HD_INTEGER_COLUMNS);
-        hd_cpu_integer_pack_panel(panel, columns, order, b, true, &steps, depth,
-                                  HD_INTEGER_COLUMNS);
         for (size_t k = 0; k < count; k++) {
-            const int64_t row_bytes = quads * HD_INTEGER_STEPS * (kernels[k]->wide ? 2 : 1);
-            char *packed = take((size_t)(12 * row_bytes));
+            hd_cpu_integer_pack_panel(panel, columns, kernels[k]->ordered ? order : NULL, b, true,
+                                      &steps, depth, HD_INTEGER_COLUMNS);
+            const int64_t size = HD_INTEGER_STEPS * (kernels[k]->wide ? 2 : 1);
+            const int64_t row_bytes = quads * size;
+            char *packed = take((size_t)(12 * row_bytes)), *turned = take((size_t)(12 * row_bytes));
+            int32_t *offsets = take((size_t)quads * sizeof *offsets);
             for (int64_t r = 0; r < 12; r++) {
                 const int32_t sum =
                     kernels[k]->pack_row(packed + r * row_bytes, a + r * depth, false, depth);
@@ -265,10 +269,18 @@ static void integer_products_of_every_instruction_set(void **state)
                     wanted += a[r * depth + i];
                 }
                 assert_int_equal(sum, wanted);
+                for (int64_t q = 0; q < quads; q++) {
+                    offsets[q] = (int32_t)((quads - 1 - q) * size);
+                    memcpy(turned + r * row_bytes + offsets[q], packed + r * row_bytes + q * size,
+                           (size_t)size);
+                }
             }
-            for (int64_t rows = 1; rows <= kernels[k]->rows; rows++) {
+            for (int64_t turn = 2; turn <= 2 * kernels[k]->rows + 1; turn++) {
+                const int64_t rows = turn / 2;
+                const hd_cpu_integer_left left = {turn % 2 ? turned : packed, row_bytes,
+                                                  turn % 2 ? offsets : NULL};
                 memset(sums, 0x5A, sizeof sums);
-                kernels[k]->block(packed, rows, panel, order, quads, row_bytes, &sums[0][0]);
+                kernels[k]->block(&left, rows, panel, order, quads, &sums[0][0]);
                 for (int64_t r = 0; r < 12; r++) {
                     for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
                         int32_t sum = 0;
@@ -284,6 +296,8 @@ static void integer_products_of_every_instruction_set(void **state)
                 }
             }
             hd_free(packed);
+            hd_free(turned);
+            hd_free(offsets);
         }
         hd_free(a);
         hd_free(b);
@@ -302,23 +316,28 @@ static void pairs_at_the_ends_of_16_bits(void **state)
     const hd_cpu_integer_kernel *kernels[4];
     const size_t count = find_kernels(kernels);
     for (size_t p = 0; p < sizeof pairs / sizeof pairs[0]; p++) {
+        static const uint8_t values[] = {255, 128, 127, 0};
         uint8_t b[HD_INTEGER_STEPS * HD_INTEGER_COLUMNS] = {0}, a[HD_INTEGER_STEPS];
         int8_t panel[HD_INTEGER_STEPS * HD_INTEGER_COLUMNS];
-        int32_t sums[HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS], order[6];
-        memset(a, 255, sizeof a);
+        int32_t sums[HD_INTEGER_COLUMNS], columns[HD_INTEGER_COLUMNS];
+        int32_t order[2 * (HD_INTEGER_ORDER_HEAD + 1)];
         const size_t column = p * 5 % HD_INTEGER_COLUMNS, step = p % 2 * 2;
         b[step * HD_INTEGER_COLUMNS + column] = (uint8_t)pairs[p][0];
         b[(step + 1) * HD_INTEGER_COLUMNS + column] = (uint8_t)pairs[p][1];
         const hd_cpu_integer_steps steps =
             hd_cpu_integer_steps_of_matrix(HD_INTEGER_STEPS, HD_INTEGER_COLUMNS);
-        hd_cpu_integer_pack_panel(panel, columns, order, b, true, &steps, HD_INTEGER_STEPS,
-                                  HD_INTEGER_COLUMNS);
-        for (size_t k = 0; k < count; k++) {
+        for (size_t i = 0; i < 4 * count; i++) {
+            const hd_cpu_integer_kernel *kernel = kernels[i / 4];
             int16_t row[HD_INTEGER_STEPS];
-            kernels[k]->pack_row(row, a, false, HD_INTEGER_STEPS);
-            kernels[k]->block(row, 1, panel, order, 1, sizeof row, sums);
+            hd_cpu_integer_pack_panel(panel, columns, kernel->ordered ? order : NULL, b, true,
+                                      &steps, HD_INTEGER_STEPS, HD_INTEGER_COLUMNS);
+            memset(a, values[i % 4], sizeof a);
+            kernel->pack_row(row, a, false, HD_INTEGER_STEPS);
+            const hd_cpu_integer_left left = {row, sizeof row, NULL};
+            kernel->block(&left, 1, panel, order, 1, sums);
             for (size_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
-                assert_int_equal(sums[c], c == column ? 255 * (pairs[p][0] + pairs[p][1]) : 0);
+                assert_int_equal(sums[c],
+                                 c == column ? values[i % 4] * (pairs[p][0] + pairs[p][1]) : 0);
             }
         }
     }

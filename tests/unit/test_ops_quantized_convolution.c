@@ -6,6 +6,7 @@ typedef struct image_case {
     int64_t batch, channels, height, width, outputs, group, kernel, stride, pad;
     hd_dtype a, b;
     bool packs;
+    int64_t dilation;
 } image_case;
 
 /* [batch, channels, plane] to [batch, plane, channels]. */
@@ -27,7 +28,7 @@ static void check_channels_last(const image_case *c, const operation_case *first
                             .convolution = {.group = c->group,
                                             .kernel = {c->kernel, c->kernel},
                                             .stride = {c->stride, c->stride},
-                                            .dilation = {1, 1},
+                                            .dilation = {c->dilation, c->dilation},
                                             .pad_begin = {c->pad, c->pad},
                                             .pad_end = {c->pad, c->pad}}};
     const int64_t oh = expected->dims[2], ow = expected->dims[3];
@@ -46,8 +47,9 @@ static void check_channels_last(const image_case *c, const operation_case *first
 
 static void check_convolution(const image_case *c)
 {
-    const int64_t oh = (c->height + 2 * c->pad - c->kernel) / c->stride + 1;
-    const int64_t ow = (c->width + 2 * c->pad - c->kernel) / c->stride + 1;
+    const int64_t dilation = c->dilation, reach = (c->kernel - 1) * dilation + 1;
+    const int64_t oh = (c->height + 2 * c->pad - reach) / c->stride + 1;
+    const int64_t ow = (c->width + 2 * c->pad - reach) / c->stride + 1;
     const int64_t inner = c->channels / c->group, outputs = c->batch * c->outputs * oh * ow;
     const int64_t depth = inner * c->kernel * c->kernel;
     uint8_t *x = bytes(c->batch * c->channels * c->height * c->width, 1),
@@ -68,8 +70,8 @@ static void check_convolution(const image_case *c)
         for (int64_t k = 0; k < depth; k++) {
             const int64_t channel =
                 m / (c->outputs / c->group) * inner + k / (c->kernel * c->kernel);
-            const int64_t iy = oy * c->stride - c->pad + k / c->kernel % c->kernel;
-            const int64_t ix = ox * c->stride - c->pad + k % c->kernel;
+            const int64_t iy = oy * c->stride - c->pad + k / c->kernel % c->kernel * dilation;
+            const int64_t ix = ox * c->stride - c->pad + k % c->kernel * dilation;
             if (iy >= 0 && iy < c->height && ix >= 0 && ix < c->width) {
                 const int64_t at = ((n * c->channels + channel) * c->height + iy) * c->width + ix;
                 y[i] += (value_of(c->a, x, at) - value_of(c->a, x_zero, 0)) *
@@ -82,11 +84,12 @@ static void check_convolution(const image_case *c)
     }
     hd_attribute attributes[] = {OPERATION_INTS("pads", c->pad, c->pad, c->pad, c->pad),
                                  OPERATION_INTS("strides", c->stride, c->stride),
+                                 OPERATION_INTS("dilations", dilation, dilation),
                                  operation_int("group", c->group)};
     operation_case test = {
         .type = "ConvInteger",
         .attributes = attributes,
-        .attribute_count = 3,
+        .attribute_count = 4,
         .input_count = 4,
         .inputs = {OPERATION_TENSOR(c->a, x, c->batch, c->channels, c->height, c->width),
                    OPERATION_TENSOR(c->b, w, c->outputs, inner, c->kernel, c->kernel),
@@ -134,16 +137,28 @@ static void convolutions_of_every_kind(void **state)
 {
     (void)state;
     static const image_case cases[] = {
-        {1, 3, 9, 11, 5, 1, 3, 1, 1, HD_UINT8, HD_INT8, false},
-        {2, 8, 10, 7, 36, 1, 1, 1, 0, HD_UINT8, HD_INT8, true},
-        {2, 6, 9, 9, 12, 3, 3, 2, 1, HD_UINT8, HD_UINT8, true},
-        {1, 6, 9, 9, 12, 3, 3, 2, 1, HD_INT8, HD_INT8, false},
-        {2, 7, 9, 8, 7, 7, 3, 1, 1, HD_UINT8, HD_INT8, false}, /* depthwise */
-        {1, 4, 6, 6, 8, 4, 3, 1, 2, HD_INT8, HD_UINT8, false},
-        {1, 33, 14, 14, 70, 1, 3, 1, 1, HD_INT8, HD_INT8, true},
-        {1, 5, 7, 6, 9, 1, 5, 2, 3, HD_UINT8, HD_INT8,
-         true}, /* a kernel's row wholly beyond the image */
-        {2, 40, 5, 9, 40, 40, 3, 2, 1, HD_INT8, HD_INT8, false},
+        {1, 3, 9, 11, 5, 1, 3, 1, 1, HD_UINT8, HD_INT8, false, 1},
+        {2, 8, 10, 7, 36, 1, 1, 1, 0, HD_UINT8, HD_INT8, true, 1},
+        {2, 6, 9, 9, 12, 3, 3, 2, 1, HD_UINT8, HD_UINT8, true, 1},
+        {1, 6, 9, 9, 12, 3, 3, 2, 1, HD_INT8, HD_INT8, false, 1},
+        {2, 7, 9, 8, 7, 7, 3, 1, 1, HD_UINT8, HD_INT8, false, 1}, /* depthwise */
+        {1, 4, 6, 6, 8, 4, 3, 1, 2, HD_INT8, HD_UINT8, false, 1},
+        {1, 33, 14, 14, 70, 1, 3, 1, 1, HD_INT8, HD_INT8, true, 1},
+        {1, 5, 7, 6, 9, 1, 5, 2, 3, HD_UINT8, HD_INT8, true,
+         1}, /* a kernel's row wholly beyond the image */
+        {2, 40, 5, 9, 40, 40, 3, 2, 1, HD_INT8, HD_INT8, false, 1},
+        {1, 3, 8, 9, 3, 3, 4, 1, 2, HD_INT8, HD_UINT8, false, 2}, /* an even number of taps */
+        /* lines read where the image has them: all pixels in one, with a stride, of a size that is no pack's */
+        {2, 8, 9, 70, 40, 1, 1, 1, 0, HD_UINT8, HD_INT8, true, 1},
+        {2, 12, 9, 8, 35, 1, 1, 2, 0, HD_UINT8, HD_UINT8, true, 1},
+        {1, 12, 5, 3, 32, 1, 1, 1, 0, HD_INT8, HD_INT8, true, 1},
+        /* copied lines: in pieces, apart, with runs that fill no quad, and such as would be too long */
+        {1, 4, 12, 150, 33, 1, 3, 1, 1, HD_INT8, HD_INT8, true, 1},
+        {2, 3, 30, 31, 32, 1, 3, 2, 1, HD_UINT8, HD_UINT8, true, 1},
+        {1, 8, 13, 12, 9, 1, 3, 1, 2, HD_UINT8, HD_INT8, true, 2},
+        {1, 8, 13, 12, 8, 2, 3, 2, 3, HD_INT8, HD_INT8, true, 3},
+        {1, 3, 13, 12, 9, 1, 3, 1, 2, HD_UINT8, HD_INT8, true, 2},
+        {1, 4, 4, 4, 8, 1, 3, 1, 3000, HD_UINT8, HD_INT8, true, 3000},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         check_convolution(&cases[i]);

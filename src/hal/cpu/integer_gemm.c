@@ -5,21 +5,28 @@
 #include "base/stop.h"
 #include "hal/cpu/isa.h"
 
+#define HALF        (HD_INTEGER_COLUMNS / 2)
+#define PLACE       4 /* an order's entry is so many times a quad's number, and its pairing */
+#define FEW_COUPLES 8 /* of so many quads one couple is too few for a loop of their own */
+
 /* Plain C: what the other kernels are tested against, too. */
-static void block_baseline(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
-                           int64_t quads, int64_t row_bytes, int32_t *sums)
+static void block_baseline(const hd_cpu_integer_left *a, int64_t rows, const int8_t *panel,
+                           const int32_t *order, int64_t quads, int32_t *sums)
 {
     (void)order;
     uint32_t totals[HD_INTEGER_COLUMNS];
     for (int64_t row = 0; row < rows; row++) {
-        const int16_t *left = (const void *)((const char *)a + row * row_bytes);
+        const char *from = (const char *)a->first + row * a->row_bytes;
         memset(totals, 0, sizeof totals);
         for (int64_t q = 0; q < quads && !hd_stop_ends(q); q++) {
             const int8_t *b = panel + q * HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+            int16_t left[HD_INTEGER_STEPS];
+            memcpy(left, from + (a->offsets != NULL ? a->offsets[q] : q * (int64_t)sizeof left),
+                   sizeof left);
             for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
                 int32_t sum = 0;
                 for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
-                    sum += left[q * HD_INTEGER_STEPS + k] * b[c * HD_INTEGER_STEPS + k];
+                    sum += left[k] * b[c * HD_INTEGER_STEPS + k];
                 }
                 totals[c] += (uint32_t)sum;
             }
@@ -79,14 +86,21 @@ hd_cpu_integer_panel hd_cpu_integer_panel_of(const void *packed, int64_t depth, 
         order_bytes(depth) == 0 ? NULL : orders + panel * hd_cpu_integer_order_count(depth)};
 }
 
+/* Orders of a quad's steps, of which the first two and the last two make pairs. */
+#define PAIRINGS 3
+static const uint8_t pairings[PAIRINGS][HD_INTEGER_STEPS] = {
+    {0, 1, 2, 3}, {0, 2, 1, 3}, {0, 3, 1, 2}};
+
 /* No sum of products of half a quad's columns leaves 16 bits: of two, or, with another quad's, of four. */
-static bool cannot_saturate(const int8_t *quad, const int8_t *other)
+static bool cannot_saturate(const int8_t *quad, const int8_t *other, const uint8_t *steps)
 {
     bool fits = true;
-    for (int64_t i = 0; i < HD_INTEGER_COLUMNS / 2 * HD_INTEGER_STEPS; i += 2) {
+    for (int64_t i = 0; i < HALF * HD_INTEGER_STEPS; i += 2) {
         int32_t low = 0, high = 0;
         for (int64_t k = 0; k < 2; k++) {
-            const int32_t a = quad[i + k], b = other == NULL ? 0 : other[i + k];
+            const int64_t at =
+                i / HD_INTEGER_STEPS * HD_INTEGER_STEPS + steps[i % HD_INTEGER_STEPS + k];
+            const int32_t a = quad[at], b = other == NULL ? 0 : other[at];
             high += (a > 0 ? a : 0) + (b > 0 ? b : 0);
             low += (a < 0 ? a : 0) + (b < 0 ? b : 0);
         }
@@ -95,34 +109,96 @@ static bool cannot_saturate(const int8_t *quad, const int8_t *other)
     return fits;
 }
 
-/* The order of half a panel's columns, which begins at `panel`. A quad goes with the one before it, or alone. What is to end
- * looks no further, and takes the rest for quads that may saturate: all are there in any case. */
-static void find_order(const int8_t *panel, int64_t quads, int32_t *order)
+/* Which two make pairs that cannot saturate; PAIRINGS: none do. */
+static int32_t find_pairing(const int8_t *quad)
+{
+    int32_t pairing = 0;
+    while (pairing < PAIRINGS && !cannot_saturate(quad, NULL, pairings[pairing])) {
+        pairing++;
+    }
+    return pairing;
+}
+
+/* Half a quad's steps in another order. */
+static void reorder(int8_t *quad, const uint8_t *steps)
+{
+    for (int64_t c = 0; c < HALF; c++, quad += HD_INTEGER_STEPS) {
+        int8_t old[HD_INTEGER_STEPS];
+        memcpy(old, quad, sizeof old);
+        for (int k = 0; k < HD_INTEGER_STEPS; k++) {
+            quad[k] = old[steps[k]];
+        }
+    }
+}
+
+/* Half a quad's columns have no -128, whose magnitude is no int8: adds 128 of each to what the columns' sums begin with. */
+static bool can_change_sign(const int8_t *quad, int32_t *begins)
+{
+    int32_t sums[HALF] = {0};
+    for (int64_t i = 0; i < HALF * HD_INTEGER_STEPS; i++) {
+        if (quad[i] == INT8_MIN) {
+            return false;
+        }
+        sums[i / HD_INTEGER_STEPS] += quad[i];
+    }
+    for (int64_t c = 0; c < HALF; c++) {
+        begins[c] = (int32_t)((uint32_t)begins[c] + (uint32_t)(HD_INTEGER_SHIFT * sums[c]));
+    }
+    return true;
+}
+
+/* Takes couples to the front and the others to the back; returns how many are coupled. What is to end looks no further. */
+static int64_t find_couples(const int8_t *panel, int64_t quads, int32_t *places)
 {
     const int64_t step = HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
-    int32_t *const places = order + 2;
-    int64_t coupled = 0, end = quads; /* the others go from the end on */
+    int64_t coupled = 0, end = quads;
     bool looks = true;
     for (int64_t q = 0, turn = 0; q < quads; q++, turn++) {
         looks = looks && !hd_stop_ends_every(turn, 128);
-        if (looks && q + 1 < quads && cannot_saturate(panel + q * step, panel + (q + 1) * step)) {
-            places[coupled++] = (int32_t)q++;
-            places[coupled++] = (int32_t)q;
+        if (looks && q + 1 < quads &&
+            cannot_saturate(panel + q * step, panel + (q + 1) * step, pairings[0])) {
+            places[coupled++] = (int32_t)(PLACE * q++);
+            places[coupled++] = (int32_t)(PLACE * q);
         } else {
-            places[--end] = (int32_t)q;
+            places[--end] = (int32_t)(PLACE * q);
         }
     }
-    int64_t safe = coupled;
-    for (int64_t i = coupled; i < quads && looks; i++) {
+    return coupled;
+}
+
+/* The order of half a panel's columns, which begins at `panel`. What is to end looks no further, and takes the rest for quads that
+ * may saturate: all are there in any case. */
+static void find_order(int8_t *panel, int64_t quads, int32_t *order)
+{
+    const int64_t step = HD_INTEGER_COLUMNS * HD_INTEGER_STEPS;
+    int32_t *const places = order + HD_INTEGER_ORDER_HEAD;
+    int32_t *const begins = order + HD_INTEGER_ORDER_BEGINS;
+    memset(begins, 0, HALF * sizeof *begins);
+    int64_t done = find_couples(panel, quads, places);
+    done = done < quads / FEW_COUPLES ? 0 : done;
+    order[HD_INTEGER_COUPLED] = (int32_t)done;
+    bool looks = true;
+    for (int64_t i = done; i < quads && looks; i++) {
         looks = !hd_stop_ends_every(i, 128);
-        const int32_t q = places[i];
-        if (cannot_saturate(panel + q * step, NULL)) {
-            places[i] = places[safe];
-            places[safe++] = q;
+        int8_t *quad = panel + places[i] / PLACE * step;
+        const int32_t pairing = find_pairing(quad);
+        if (pairing < PAIRINGS) {
+            reorder(quad, pairings[pairing]);
+            const int32_t place = places[i] + pairing;
+            places[i] = places[done];
+            places[done++] = place;
         }
     }
-    order[0] = (int32_t)coupled;
-    order[1] = (int32_t)safe;
+    order[HD_INTEGER_PAIRED] = (int32_t)done;
+    for (int64_t i = done; i < quads && looks; i++) {
+        looks = !hd_stop_ends_every(i, 128);
+        const int32_t place = places[i];
+        if (can_change_sign(panel + place / PLACE * step, begins)) {
+            places[i] = places[done];
+            places[done++] = place;
+        }
+    }
+    order[HD_INTEGER_SIGNED] = (int32_t)done;
 }
 
 void hd_cpu_integer_pack_panel(int8_t *panel, int32_t *sums, int32_t *order, const uint8_t *b,
@@ -130,16 +206,17 @@ void hd_cpu_integer_pack_panel(int8_t *panel, int32_t *sums, int32_t *order, con
                                int64_t columns)
 {
     const uint8_t flip = is_signed ? 0 : HD_INTEGER_SHIFT;
-    const int64_t quads = hd_cpu_integer_quads(depth);
+    const int64_t quads = hd_cpu_integer_quads(depth), filled = hd_cpu_integer_filled(steps->run);
     int32_t totals[HD_INTEGER_COLUMNS] = {0};
     int8_t *to = panel;
     for (int64_t q = 0; q < quads && !hd_stop_ends_every(q, 128); q++) {
         int64_t places[HD_INTEGER_STEPS];
         for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
-            const int64_t at = q * HD_INTEGER_STEPS + k;
-            places[k] = at < depth ? at / steps->inner * steps->outer_step +
-                                         at % steps->inner * steps->inner_step
-                                   : -1;
+            const int64_t at = q * HD_INTEGER_STEPS + k, in_run = at % filled;
+            const int64_t term = at / filled * steps->run + in_run;
+            places[k] = in_run < steps->run ? term / steps->inner * steps->outer_step +
+                                                  term % steps->inner * steps->inner_step
+                                            : -1;
         }
         for (int64_t c = 0; c < HD_INTEGER_COLUMNS; c++) {
             for (int64_t k = 0; k < HD_INTEGER_STEPS; k++) {
@@ -154,7 +231,8 @@ void hd_cpu_integer_pack_panel(int8_t *panel, int32_t *sums, int32_t *order, con
     memcpy(sums, totals, sizeof totals);
     if (order != NULL) {
         find_order(panel, quads, order);
-        find_order(panel + HD_INTEGER_COLUMNS / 2 * HD_INTEGER_STEPS, quads, order + 2 + quads);
+        find_order(panel + HD_INTEGER_COLUMNS / 2 * HD_INTEGER_STEPS, quads,
+                   order + HD_INTEGER_ORDER_HEAD + quads);
     }
 }
 

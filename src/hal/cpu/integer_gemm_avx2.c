@@ -42,72 +42,147 @@ static inline const int32_t *look(const int32_t *at, const int32_t *end)
     return at + hd_stop_reach(0, end - at);
 }
 
-/* 16 columns. */
-static inline __attribute__((always_inline)) void block_part(const char *a, const int64_t rows,
-                                                             const int8_t *panel,
-                                                             const int32_t *order, int64_t quads,
-                                                             int64_t row_bytes, int32_t *sums)
+/* Rows of the left factor. */
+typedef struct rows_of {
+    const char *rows[ROWS];
+    const int32_t *offsets;
+} rows_of;
+
+/* An entry of the order is four times a quad's number, and its pairing. */
+static inline __attribute__((always_inline)) int64_t offset_of(const rows_of *a, int32_t place)
 {
+    return a->offsets != NULL ? a->offsets[place >> 2] : (place & ~3) / 4 * HD_INTEGER_STEPS;
+}
+
+static inline __attribute__((always_inline)) const int8_t *quad_of(const int8_t *panel,
+                                                                   int32_t place)
+{
+    return panel + (int64_t)(place >> 2) * QUAD_SIZE;
+}
+
+/* 16 columns whose pairs cannot saturate. */
+static inline __attribute__((always_inline)) void add_paired(__m256i totals[][2], const rows_of *a,
+                                                             int32_t place, const int64_t rows,
+                                                             const int8_t *panel)
+{
+    static const uint8_t steps[][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+                                        {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15},
+                                        {0, 3, 1, 2, 4, 7, 5, 6, 8, 11, 9, 10, 12, 15, 13, 14}};
+    const __m256i pairing = _mm256_broadcastsi128_si256(
+        _mm_loadu_si128((const __m128i *)(const void *)steps[place & 3]));
+    const int64_t at = offset_of(a, place);
+    const __m256i both[] = {load_columns(panel), load_columns(panel + 32)};
+    LANES_UNROLL
+    for (int64_t r = 0; r < rows; r++) {
+        const __m256i left = _mm256_shuffle_epi8(load_steps(a->rows[r] + at), pairing);
+        totals[r][0] = add_pairs(totals[r][0], _mm256_maddubs_epi16(left, both[0]));
+        totals[r][1] = add_pairs(totals[r][1], _mm256_maddubs_epi16(left, both[1]));
+    }
+}
+
+/* 16 columns that have no -128: |a' - 128| times b' with the sign of a' - 128. */
+static inline __attribute__((always_inline)) void add_signed(__m256i totals[][2], const rows_of *a,
+                                                             int32_t place, const int64_t rows,
+                                                             const int8_t *panel)
+{
+    const int64_t at = offset_of(a, place);
+    const __m256i both[] = {load_columns(panel), load_columns(panel + 32)};
+    LANES_UNROLL
+    for (int64_t r = 0; r < rows; r++) {
+        const __m256i left =
+            _mm256_xor_si256(load_steps(a->rows[r] + at), _mm256_set1_epi8((char)HD_INTEGER_SHIFT));
+        const __m256i size = _mm256_abs_epi8(left);
+        LANES_UNROLL
+        for (int j = 0; j < 2; j++) {
+            totals[r][j] = add_pairs(totals[r][j],
+                                     _mm256_maddubs_epi16(size, _mm256_sign_epi8(both[j], left)));
+        }
+    }
+}
+
+/* 16 columns of any quads: b' as two numbers from -64 to 64. */
+static inline __attribute__((always_inline)) void add_halves(__m256i totals[][2], const rows_of *a,
+                                                             int32_t place, const int64_t rows,
+                                                             const int8_t *right)
+{
+    const int64_t at = offset_of(a, place);
+    LANES_UNROLL
+    for (int j = 0; j < 2; j++) {
+        const __m256i whole = load_columns(right + 32 * j);
+        const __m256i unsigned_half =
+            _mm256_avg_epu8(_mm256_xor_si256(whole, _mm256_set1_epi8((char)HD_INTEGER_SHIFT)),
+                            _mm256_setzero_si256());
+        const __m256i half = _mm256_sub_epi8(unsigned_half, _mm256_set1_epi8(64));
+        const __m256i other = _mm256_sub_epi8(whole, half);
+        LANES_UNROLL
+        for (int64_t r = 0; r < rows; r++) {
+            const __m256i left = load_steps(a->rows[r] + at);
+            totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, half));
+            totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, other));
+        }
+    }
+}
+
+/* 16 columns of two quads. */
+static inline __attribute__((always_inline)) void add_couple(__m256i totals[][2], const rows_of *a,
+                                                             const int32_t *places,
+                                                             const int64_t rows,
+                                                             const int8_t *right)
+{
+    const int64_t at = offset_of(a, places[0]), other = offset_of(a, places[1]);
+    const __m256i first[] = {load_columns(right), load_columns(right + 32)};
+    const __m256i second[] = {load_columns(right + QUAD_SIZE),
+                              load_columns(right + QUAD_SIZE + 32)};
+    LANES_UNROLL
+    for (int64_t r = 0; r < rows; r++) {
+        const __m256i left = load_steps(a->rows[r] + at), next = load_steps(a->rows[r] + other);
+        LANES_UNROLL
+        for (int j = 0; j < 2; j++) {
+            totals[r][j] =
+                add_pairs(totals[r][j], _mm256_add_epi16(_mm256_maddubs_epi16(left, first[j]),
+                                                         _mm256_maddubs_epi16(next, second[j])));
+        }
+    }
+}
+
+/* 16 columns. */
+static inline __attribute__((always_inline)) void
+block_part(const hd_cpu_integer_left *factor, const int64_t rows, const int8_t *panel,
+           const int32_t *order, int64_t quads, int32_t *sums)
+{
+    rows_of a = {.offsets = factor->offsets};
     __m256i totals[ROWS][2];
     LANES_UNROLL
     for (int64_t r = 0; r < rows; r++) {
-        totals[r][0] = totals[r][1] = _mm256_setzero_si256();
-    }
-    const int32_t *at = order + 2;
-    const int32_t *const coupled = at + order[0], *const safe = at + order[1],
-                         *const end = at + quads;
-    for (const int32_t *until; at < coupled && (until = look(at, coupled)) > at;) {
-        for (; at < until; at += 2) {
-            const int8_t *right =
-                panel + (int64_t)at[0] * QUAD_SIZE; /* the next quad is behind it */
-            const char *steps = a + (int64_t)at[0] * HD_INTEGER_STEPS;
-            const __m256i first[] = {load_columns(right), load_columns(right + 32)};
-            const __m256i second[] = {load_columns(right + QUAD_SIZE),
-                                      load_columns(right + QUAD_SIZE + 32)};
-            LANES_UNROLL
-            for (int64_t r = 0; r < rows; r++) {
-                const __m256i left = load_steps(steps + r * row_bytes),
-                              next = load_steps(steps + r * row_bytes + HD_INTEGER_STEPS);
-                LANES_UNROLL
-                for (int j = 0; j < 2; j++) {
-                    totals[r][j] = add_pairs(
-                        totals[r][j], _mm256_add_epi16(_mm256_maddubs_epi16(left, first[j]),
-                                                       _mm256_maddubs_epi16(next, second[j])));
-                }
-            }
+        a.rows[r] = (const char *)factor->first + r * factor->row_bytes;
+        LANES_UNROLL
+        for (int j = 0; j < 2; j++) {
+            totals[r][j] = _mm256_loadu_si256(
+                (const __m256i *)(const void *)(order + HD_INTEGER_ORDER_BEGINS + 8 * j));
         }
     }
-    for (const int32_t *until; at < safe && (until = look(at, safe)) > at;) {
+    const int32_t *at = order + HD_INTEGER_ORDER_HEAD;
+    const int32_t *const coupled = at + order[HD_INTEGER_COUPLED],
+                         *const paired = at + order[HD_INTEGER_PAIRED],
+                         *const is_signed = at + order[HD_INTEGER_SIGNED], *const end = at + quads;
+    for (const int32_t *until; at < coupled && (until = look(at, coupled)) > at;) {
+        for (; at < until; at += 2) { /* the second quad is behind the first */
+            add_couple(totals, &a, at, rows, quad_of(panel, at[0]));
+        }
+    }
+    for (const int32_t *until; at < paired && (until = look(at, paired)) > at;) {
         for (; at < until; at++) {
-            const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
-            const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
-            const __m256i both[] = {load_columns(right), load_columns(right + 32)};
-            LANES_UNROLL
-            for (int64_t r = 0; r < rows; r++) {
-                const __m256i left = load_steps(steps + r * row_bytes);
-                totals[r][0] = add_pairs(totals[r][0], _mm256_maddubs_epi16(left, both[0]));
-                totals[r][1] = add_pairs(totals[r][1], _mm256_maddubs_epi16(left, both[1]));
-            }
+            add_paired(totals, &a, *at, rows, quad_of(panel, *at));
+        }
+    }
+    for (const int32_t *until; at < is_signed && (until = look(at, is_signed)) > at;) {
+        for (; at < until; at++) {
+            add_signed(totals, &a, *at, rows, quad_of(panel, *at));
         }
     }
     for (const int32_t *until; at < end && (until = look(at, end)) > at;) {
-        for (; at < until; at++) { /* b' as two numbers from -64 to 64 */
-            const int8_t *right = panel + (int64_t)*at * QUAD_SIZE;
-            const char *steps = a + (int64_t)*at * HD_INTEGER_STEPS;
-            LANES_UNROLL
-            for (int j = 0; j < 2; j++) {
-                const __m256i whole = load_columns(right + 32 * j);
-                const __m256i unsigned_half = _mm256_avg_epu8(
-                    _mm256_xor_si256(whole, _mm256_set1_epi8((char)128)), _mm256_setzero_si256());
-                const __m256i half = _mm256_sub_epi8(unsigned_half, _mm256_set1_epi8(64));
-                const __m256i other = _mm256_sub_epi8(whole, half);
-                LANES_UNROLL
-                for (int64_t r = 0; r < rows; r++) {
-                    const __m256i left = load_steps(steps + r * row_bytes);
-                    totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, half));
-                    totals[r][j] = add_pairs(totals[r][j], _mm256_maddubs_epi16(left, other));
-                }
-            }
+        for (; at < until; at++) {
+            add_halves(totals, &a, *at, rows, quad_of(panel, *at));
         }
     }
     LANES_UNROLL
@@ -122,20 +197,20 @@ static inline __attribute__((always_inline)) void block_part(const char *a, cons
 
 #define BLOCK(n)                                                                                   \
     case n:                                                                                        \
-        block_part(a, n, panel, order, quads, row_bytes, sums);                                    \
+        block_part(a, n, panel, order, quads, sums);                                               \
         break;
 
-static void block_avx2(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
-                       int64_t quads, int64_t row_bytes, int32_t *sums)
+static void block_avx2(const hd_cpu_integer_left *a, int64_t rows, const int8_t *panel,
+                       const int32_t *order, int64_t quads, int32_t *sums)
 {
-    for (int half = 0; half < 2;
-         half++, panel += COLUMNS * HD_INTEGER_STEPS, order += 2 + quads, sums += COLUMNS) {
+    for (int half = 0; half < 2; half++, panel += COLUMNS * HD_INTEGER_STEPS,
+             order += HD_INTEGER_ORDER_HEAD + quads, sums += COLUMNS) {
         switch (rows) {
             BLOCK(1)
             BLOCK(2)
             BLOCK(3)
         default:
-            block_part(a, ROWS, panel, order, quads, row_bytes, sums);
+            block_part(a, ROWS, panel, order, quads, sums);
         }
     }
 }

@@ -11,10 +11,14 @@
 #define VECTORS   4 /* of eight columns, each of which holds two halves of its sum */
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
 
-static inline __attribute__((always_inline)) void block_rows(const char *a, const int64_t rows,
+static inline __attribute__((always_inline)) void block_rows(const hd_cpu_integer_left *left,
+                                                             const int64_t rows,
                                                              const int8_t *panel, int64_t quads,
-                                                             int64_t row_bytes, int32_t *sums)
+                                                             int32_t *sums)
 {
+    const char *const first = left->first;
+    const int32_t *const offsets = left->offsets;
+    const int64_t row_bytes = left->row_bytes;
     __m512i totals[ROWS][VECTORS];
     LANES_UNROLL
     for (int64_t r = 0; r < rows; r++) {
@@ -24,6 +28,7 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
         }
     }
     for (int64_t q = 0; q < quads; q++) {
+        const char *a = first + (offsets != NULL ? offsets[q] : q * (int64_t)sizeof(int64_t));
         __m512i b[VECTORS];
         LANES_UNROLL
         for (int j = 0; j < VECTORS; j++) {
@@ -33,11 +38,11 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
         LANES_UNROLL
         for (int64_t r = 0; r < rows; r++) {
             int64_t quad;
-            memcpy(&quad, a + r * row_bytes + q * (int64_t)sizeof quad, sizeof quad);
-            const __m512i left = _mm512_set1_epi64(quad);
+            memcpy(&quad, a + r * row_bytes, sizeof quad);
+            const __m512i steps = _mm512_set1_epi64(quad);
             LANES_UNROLL
             for (int j = 0; j < VECTORS; j++) {
-                totals[r][j] = _mm512_add_epi32(totals[r][j], _mm512_madd_epi16(left, b[j]));
+                totals[r][j] = _mm512_add_epi32(totals[r][j], _mm512_madd_epi16(steps, b[j]));
             }
         }
     }
@@ -53,25 +58,25 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
     }
 }
 
-static void block_avx512(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
-                         int64_t quads, int64_t row_bytes, int32_t *sums)
+static void block_avx512(const hd_cpu_integer_left *a, int64_t rows, const int8_t *panel,
+                         const int32_t *order, int64_t quads, int32_t *sums)
 {
     (void)order;
     switch (rows) {
     case 1:
-        block_rows(a, 1, panel, quads, row_bytes, sums);
+        block_rows(a, 1, panel, quads, sums);
         break;
     case 2:
-        block_rows(a, 2, panel, quads, row_bytes, sums);
+        block_rows(a, 2, panel, quads, sums);
         break;
     case 3:
-        block_rows(a, 3, panel, quads, row_bytes, sums);
+        block_rows(a, 3, panel, quads, sums);
         break;
     case 4:
-        block_rows(a, 4, panel, quads, row_bytes, sums);
+        block_rows(a, 4, panel, quads, sums);
         break;
     default:
-        block_rows(a, 5, panel, quads, row_bytes, sums);
+        block_rows(a, 5, panel, quads, sums);
     }
 }
 

@@ -12,10 +12,14 @@
 #define VECTORS   2 /* of 16 columns */
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
 
-static inline __attribute__((always_inline)) void block_rows(const char *a, const int64_t rows,
+static inline __attribute__((always_inline)) void block_rows(const hd_cpu_integer_left *left,
+                                                             const int64_t rows,
                                                              const int8_t *panel, int64_t quads,
-                                                             int64_t row_bytes, int32_t *sums)
+                                                             int32_t *sums)
 {
+    const char *const first = left->first;
+    const int32_t *const offsets = left->offsets;
+    const int64_t row_bytes = left->row_bytes;
     __m512i totals[ROWS][VECTORS];
     LANES_UNROLL
     for (int64_t r = 0; r < rows; r++) {
@@ -25,6 +29,7 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
         }
     }
     for (int64_t q = 0; q < quads; q++) {
+        const char *a = first + (offsets != NULL ? offsets[q] : q * HD_INTEGER_STEPS);
         __m512i b[VECTORS];
         LANES_UNROLL
         for (int j = 0; j < VECTORS; j++) {
@@ -33,11 +38,11 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
         LANES_UNROLL
         for (int64_t r = 0; r < rows; r++) {
             int32_t quad;
-            memcpy(&quad, a + r * row_bytes + q * (int64_t)sizeof quad, sizeof quad);
-            const __m512i left = _mm512_set1_epi32(quad);
+            memcpy(&quad, a + r * row_bytes, sizeof quad);
+            const __m512i steps = _mm512_set1_epi32(quad);
             LANES_UNROLL
             for (int j = 0; j < VECTORS; j++) {
-                totals[r][j] = _mm512_dpbusd_epi32(totals[r][j], left, b[j]);
+                totals[r][j] = _mm512_dpbusd_epi32(totals[r][j], steps, b[j]);
             }
         }
     }
@@ -52,11 +57,11 @@ static inline __attribute__((always_inline)) void block_rows(const char *a, cons
 
 #define BLOCK(n)                                                                                   \
     case n:                                                                                        \
-        block_rows(a, n, panel, quads, row_bytes, sums);                                           \
+        block_rows(a, n, panel, quads, sums);                                                      \
         break;
 
-static void block_avx512vnni(const void *a, int64_t rows, const int8_t *panel, const int32_t *order,
-                             int64_t quads, int64_t row_bytes, int32_t *sums)
+static void block_avx512vnni(const hd_cpu_integer_left *a, int64_t rows, const int8_t *panel,
+                             const int32_t *order, int64_t quads, int32_t *sums)
 {
     (void)order;
     switch (rows) {
@@ -72,7 +77,7 @@ static void block_avx512vnni(const void *a, int64_t rows, const int8_t *panel, c
         BLOCK(10)
         BLOCK(11)
     default:
-        block_rows(a, ROWS, panel, quads, row_bytes, sums);
+        block_rows(a, ROWS, panel, quads, sums);
     }
 }
 

@@ -60,8 +60,13 @@
  *   lanes_less, lanes_equal            masks; false where one is no number
  *   lanes_all(mask), lanes_select(mask, yes, no)
  *   lanes_to_int(x)                    of a whole number; anything for one beyond int32 and for NaN
+ *   lanes_nearest(x)                   the nearest whole number, half to even, of one below 2^22
  *   lanes_from_bytes(from, is_signed)  whole numbers of as many bytes as there are lanes
  *   lanes_to_bytes(to, n)              the low byte of each
+ *   lanes_from_four(from, flip, zero, to)   four vectors of (byte ^ flip) - zero as float32, and
+ *   lanes_to_four(to, n, zero, is_signed)   four of whole numbers and `zero`, held within bytes; not in plain C, and only with
+ *                                      each other, since they may change the lanes' order (LANES_COME_IN_FOURS)
+ *   lanes_pair_products(a, b)          products of the low halves, as int16, and of the high ones, added
  *   lanes_flip_odd(x, n)               the sign changed where the lowest bit of n is set
  *   lanes_scale(x, n)                  x * 2^n for whole n from -252 to 254, rounded once where n is at least -160
  *   lanes_lookup(table, index)         table[index mod LANES_TABLE_SIZE]

@@ -100,6 +100,40 @@ static inline void lanes_to_bytes(uint8_t *to, lanes_int n)
                                                                _mm256_extracti128_si256(low, 1)));
 }
 
+static inline lanes_int lanes_nearest(lanes x)
+{
+    return _mm256_cvtps_epi32(x);
+}
+
+#define LANES_COME_IN_FOURS 1
+static inline void lanes_from_four(const uint8_t *from, uint8_t flip, float zero, lanes to[4])
+{
+    /* 0x4B000000 + n is 2^23 + n */
+    const __m256i high = _mm256_set1_epi16(0x4B00), none = _mm256_setzero_si256();
+    const __m256i bytes = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)from),
+                                           _mm256_set1_epi8((char)flip));
+    const __m256i low = _mm256_unpacklo_epi8(bytes, none), rest = _mm256_unpackhi_epi8(bytes, none);
+    const lanes shift = lanes_set(8388608.0f + zero);
+    to[0] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(low, high)) - shift;
+    to[1] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(low, high)) - shift;
+    to[2] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(rest, high)) - shift;
+    to[3] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(rest, high)) - shift;
+}
+
+static inline void lanes_to_four(uint8_t *to, const lanes_int n[4], int32_t zero, bool is_signed)
+{
+    const __m256i more = _mm256_set1_epi16((short)zero);
+    const __m256i low = _mm256_adds_epi16(_mm256_packs_epi32(n[0], n[1]), more),
+                  rest = _mm256_adds_epi16(_mm256_packs_epi32(n[2], n[3]), more);
+    const __m256i y = is_signed ? _mm256_packs_epi16(low, rest) : _mm256_packus_epi16(low, rest);
+    _mm256_storeu_si256((__m256i *)(void *)to, y);
+}
+
+static inline lanes_int lanes_pair_products(lanes_int a, lanes_int b)
+{
+    return _mm256_madd_epi16(a, b);
+}
+
 static inline lanes lanes_flip_odd(lanes x, lanes_int n)
 {
     return _mm256_xor_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(n, 31)));

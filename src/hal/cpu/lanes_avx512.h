@@ -98,6 +98,39 @@ static inline void lanes_to_bytes(uint8_t *to, lanes_int n)
     _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(n));
 }
 
+static inline lanes_int lanes_nearest(lanes x)
+{
+    return _mm512_cvtps_epi32(x);
+}
+
+#define LANES_COME_IN_FOURS 1
+static inline void lanes_from_four(const uint8_t *from, uint8_t flip, float zero, lanes to[4])
+{
+    /* 0x4B000000 + n is 2^23 + n */
+    const __m512i high = _mm512_set1_epi16(0x4B00), none = _mm512_setzero_si512();
+    const __m512i bytes = _mm512_xor_si512(_mm512_loadu_si512(from), _mm512_set1_epi8((char)flip));
+    const __m512i low = _mm512_unpacklo_epi8(bytes, none), rest = _mm512_unpackhi_epi8(bytes, none);
+    const lanes shift = lanes_set(8388608.0f + zero);
+    to[0] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(low, high)) - shift;
+    to[1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(low, high)) - shift;
+    to[2] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(rest, high)) - shift;
+    to[3] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(rest, high)) - shift;
+}
+
+static inline void lanes_to_four(uint8_t *to, const lanes_int n[4], int32_t zero, bool is_signed)
+{
+    const __m512i more = _mm512_set1_epi16((short)zero);
+    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(n[0], n[1]), more),
+                  rest = _mm512_adds_epi16(_mm512_packs_epi32(n[2], n[3]), more);
+    const __m512i y = is_signed ? _mm512_packs_epi16(low, rest) : _mm512_packus_epi16(low, rest);
+    _mm512_storeu_si512(to, y);
+}
+
+static inline lanes_int lanes_pair_products(lanes_int a, lanes_int b)
+{
+    return _mm512_madd_epi16(a, b);
+}
+
 static inline lanes lanes_flip_odd(lanes x, lanes_int n)
 {
     return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(x), _mm512_slli_epi32(n, 31)));

@@ -173,6 +173,17 @@ static inline void lanes_to_bytes(uint8_t *to, lanes_int n)
     }
 }
 
+#define LANES_COME_IN_FOURS 0
+static inline lanes_int lanes_nearest(lanes x)
+{
+    return lanes_to_int((x + lanes_set(12582912.0f)) - lanes_set(12582912.0f));
+}
+
+static inline lanes_int lanes_pair_products(lanes_int a, lanes_int b)
+{
+    return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+}
+
 static inline lanes lanes_flip_odd(lanes x, lanes_int n)
 {
     return (lanes)((lanes_int)x ^ (n << 31));

@@ -75,11 +75,12 @@ static hd_status pack_bytes(const hd_operand *constant, int64_t group, hd_packed
     const bool is_image = hd_cpu_packed_packing(packed) == HD_PACKING_INTEGER_CONVOLUTION;
     const int64_t groups = is_image ? group : 1;
     const int64_t columns = is_image ? shape->dims[0] / groups : shape->dims[1];
-    const int64_t depth = is_image ? hd_shape_count_range(shape, 1, shape->rank) : shape->dims[0];
+    const int64_t terms = is_image ? hd_shape_count_range(shape, 1, shape->rank) : shape->dims[0];
     const hd_cpu_integer_steps steps =
-        is_image ? hd_cpu_integer_steps_of_image(shape->dims[1],
+        is_image ? hd_cpu_integer_steps_of_image(shape->dims[1], shape->dims[shape->rank - 1],
                                                  hd_shape_count_range(shape, 2, shape->rank))
-                 : hd_cpu_integer_steps_of_matrix(depth, columns);
+                 : hd_cpu_integer_steps_of_matrix(terms, columns);
+    const int64_t depth = hd_multiply_bounded(terms / steps.run, hd_cpu_integer_filled(steps.run));
     int64_t each, size;
     if (!hd_cpu_integer_packed_size(depth, columns, &each) ||
         __builtin_mul_overflow(each, groups, &size)) {
@@ -93,7 +94,7 @@ static hd_status pack_bytes(const hd_operand *constant, int64_t group, hd_packed
     packed->size = (size_t)size;
     for (int64_t g = 0; g < groups; g++) {
         hd_cpu_integer_pack((uint8_t *)packed->memory + g * each,
-                            (const uint8_t *)constant->data + g * columns * depth,
+                            (const uint8_t *)constant->data + g * columns * terms,
                             constant->dtype == HD_INT8, &steps, depth, columns);
     }
     return HD_OK;

@@ -34,19 +34,50 @@ static inline int64_t reach(int64_t at, int64_t whole)
     return hd_stop_reach_by(at, whole, HD_STOP_TURNS * LANE_COUNT);
 }
 
-static inline __attribute__((always_inline)) ints quantized(lanes x, lanes divisor, lanes least,
-                                                            lanes most, int32_t zero)
+/* What quotients are rounded by: a division, or a product with the reciprocal. That product is off by less than 2^-22 of itself,
+ * 2^-13 between the bounds, so only where it is as near to a half as that need the quotient be known better. */
+typedef struct divisor {
+    lanes scale, reciprocal, least, most;
+    int32_t zero;
+    bool multiplies; /* the reciprocal is a normal number */
+} divisor;
+
+static inline divisor divisor_of(float scale, float low, float high, int32_t zero)
 {
-    const lanes bounded = lanes_smaller(lanes_larger(x / divisor, least), most);
-    /* Adding and taking away 1.5 * 2^23 rounds half to even. */
-    const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
-    return (ints)lanes_to_int(whole) + zero;
+    const bool multiplies = fabsf(scale) > 0x1p-100f && fabsf(scale) < 0x1p100f &&
+                            fabsf(low) < 512.0f && fabsf(high) < 512.0f;
+    return (divisor){
+        lanes_set(scale), lanes_set(1.0f / scale), lanes_set(low), lanes_set(high), zero,
+        multiplies};
+}
+
+/* Adding and taking away 1.5 * 2^23 rounds half to even. */
+static inline __attribute__((always_inline)) lanes rounded(lanes x)
+{
+    return (x + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
+}
+
+static inline __attribute__((always_inline)) lanes bounded(lanes x, const divisor *by)
+{
+    return lanes_smaller(lanes_larger(x, by->least), by->most);
+}
+
+static inline __attribute__((always_inline)) ints quantized(lanes x, const divisor *by)
+{
+    if (by->multiplies) {
+        const lanes near = bounded(x * by->reciprocal, by), whole = rounded(near);
+        if (__builtin_expect(
+                lanes_all(lanes_less(lanes_abs(near - whole), lanes_set(0.5f - 0x1p-12f))), 1)) {
+            return (ints)lanes_to_int(whole) + by->zero;
+        }
+    }
+    return (ints)lanes_nearest(bounded(x / by->scale, by)) + by->zero;
 }
 
 static void quantize_rows(const float *x, int64_t count, float scale, float low, float high,
                           int32_t zero, uint8_t *y)
 {
-    const lanes divisor = lanes_set(scale), least = lanes_set(low), most = lanes_set(high);
+    const divisor by = divisor_of(scale, low, high, zero);
     const int64_t whole = count - count % LANE_COUNT;
     for (int64_t i = 0; i < whole;) {
         const int64_t end = reach(i, whole);
@@ -54,75 +85,258 @@ static void quantize_rows(const float *x, int64_t count, float scale, float low,
             return;
         }
         for (; i < end; i += LANE_COUNT) {
-            store_bytes(y + i, quantized(lanes_load(x + i), divisor, least, most, zero),
-                        LANE_COUNT);
+            store_bytes(y + i, quantized(lanes_load(x + i), &by), LANE_COUNT);
         }
     }
     if (whole < count) {
         const lanes rest =
             lanes_load_part_or(x + whole, lanes_first(count - whole), lanes_set(0.0f));
-        store_bytes(y + whole, quantized(rest, divisor, least, most, zero), count - whole);
+        store_bytes(y + whole, quantized(rest, &by), count - whole);
     }
 }
 
+typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
+
 /* Of `here` elements, all of a vector's or fewer. */
 static inline __attribute__((always_inline)) void
-requantize_some(const int32_t *sums, const int32_t *bias, const float *scales, const size_t here,
-                lanes least, lanes most, int32_t zero, uint8_t *y)
+combine_some(const uint8_t *a, const uint8_t *b, const int64_t here,
+             const hd_cpu_quantized_pair *pair, const bool a_signed, const bool b_signed,
+             const divisor *by, uint8_t *y)
 {
-    typedef uint32_t words __attribute__((vector_size(4 * LANE_COUNT)));
-    typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
-    words sum = {0}, more = {0};
-    floats scale = {0};
-    memcpy(&sum, sums, here * sizeof *sums);
-    memcpy(&more, bias, here * sizeof *bias);
-    memcpy(&scale, scales, here * sizeof *scales);
-    const floats value = __builtin_convertvector((ints)(sum + more), floats) * scale;
-    lanes bounded = lanes_larger((lanes)value, least);
-    bounded = lanes_smaller(bounded, most);
-    const lanes whole = (bounded + lanes_set(12582912.0f)) - lanes_set(12582912.0f);
-    const ints result = (ints)lanes_to_int(whole) + zero;
-    store_bytes(y, result, (int64_t)here);
+    const ints whole_a = load_bytes(a, a_signed, here) - pair->a_zero;
+    const ints whole_b = load_bytes(b, b_signed, here) - pair->b_zero;
+    const lanes left = (lanes)(__builtin_convertvector(whole_a, floats) * pair->a_scale);
+    const lanes right = (lanes)(__builtin_convertvector(whole_b, floats) * pair->b_scale);
+    lanes value = pair->multiplies ? left * right : left + right;
+    value = pair->cuts ? lanes_larger(lanes_set(0.0f), value) : value;
+    store_bytes(y, quantized(value, by), here);
 }
 
-static void requantize_rows(const int32_t *sums, const int32_t *bias, const float *scales,
-                            int64_t count, float low, float high, int32_t zero, uint8_t *y)
+#if LANES_COME_IN_FOURS
+/* No value, divided, leaves int32 or is no number, and its reciprocal is one. */
+static bool can_combine_four(const hd_cpu_quantized_pair *pair, const divisor *by)
+{
+    const float a = 384.0f * fabsf(pair->a_scale), b = 384.0f * fabsf(pair->b_scale);
+    return by->multiplies && (pair->multiplies ? a * b : a + b) < 0x1p30f * fabsf(pair->y_scale);
+}
+
+/* Four vectors at once; false, and nothing is stored, where the quotient of one must be known better. */
+static inline __attribute__((always_inline)) bool
+combine_four(const uint8_t *a, const uint8_t *b, const hd_cpu_quantized_pair *pair,
+             const bool a_signed, const bool b_signed, const bool multiplies, const bool cuts,
+             lanes reciprocal, uint8_t *y)
+{
+    lanes left[4], right[4], far = lanes_set(0.0f);
+    lanes_int whole[4];
+    lanes_from_four(a, a_signed ? 128 : 0, (float)(pair->a_zero + (a_signed ? 128 : 0)), left);
+    lanes_from_four(b, b_signed ? 128 : 0, (float)(pair->b_zero + (b_signed ? 128 : 0)), right);
+    LANES_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const lanes x = left[i] * lanes_set(pair->a_scale);
+        const lanes z = right[i] * lanes_set(pair->b_scale);
+        lanes value = multiplies ? x * z : x + z;
+        value = (cuts ? lanes_larger(lanes_set(0.0f), value) : value) * reciprocal;
+        whole[i] = lanes_nearest(value);
+        const lanes back = (lanes) __builtin_convertvector((ints)whole[i], floats);
+        far = lanes_larger(lanes_abs(value - back), far);
+    }
+    if (__builtin_expect(!lanes_all(lanes_less(far, lanes_set(0.5f - 0x1p-13f))), 0)) {
+        return false;
+    }
+    lanes_to_four(y, whole, pair->zero, pair->low + (float)pair->zero < 0.0f);
+    return true;
+}
+
+/* How many of the elements it has done, in whole fours of vectors. */
+static inline __attribute__((always_inline)) int64_t
+combine_fours(const uint8_t *a, const uint8_t *b, int64_t count, const hd_cpu_quantized_pair *pair,
+              const bool a_signed, const bool b_signed, const bool multiplies, const bool cuts,
+              const divisor *by, uint8_t *y)
+{
+    const int64_t whole = count - count % (4 * LANE_COUNT);
+    for (int64_t i = 0; i < whole;) {
+        const int64_t end = reach(i, whole);
+        if (end == i) {
+            return count;
+        }
+        for (; i < end; i += 4 * LANE_COUNT) {
+            if (combine_four(a + i, b + i, pair, a_signed, b_signed, multiplies, cuts,
+                             by->reciprocal, y + i)) {
+                continue;
+            }
+            for (int64_t k = i; k < i + 4 * LANE_COUNT; k += LANE_COUNT) {
+                combine_some(a + k, b + k, LANE_COUNT, pair, a_signed, b_signed, by, y + k);
+            }
+        }
+    }
+    return whole;
+}
+#endif
+
+static inline __attribute__((always_inline)) void
+combine_typed(const uint8_t *a, const uint8_t *b, int64_t count, const hd_cpu_quantized_pair *pair,
+              const bool a_signed, const bool b_signed, uint8_t *y)
+{
+    const hd_cpu_quantized_pair fixed = *pair;
+    const divisor by = divisor_of(pair->y_scale, pair->low, pair->high, pair->zero);
+    const int64_t whole = count - count % LANE_COUNT;
+    int64_t i = 0;
+#if LANES_COME_IN_FOURS
+    if (can_combine_four(&fixed, &by)) {
+        i = fixed.multiplies
+                ? combine_fours(a, b, count, &fixed, a_signed, b_signed, true, false, &by, y)
+            : fixed.cuts
+                ? combine_fours(a, b, count, &fixed, a_signed, b_signed, false, true, &by, y)
+                : combine_fours(a, b, count, &fixed, a_signed, b_signed, false, false, &by, y);
+    }
+#endif
+    while (i < whole) {
+        const int64_t end = reach(i, whole);
+        if (end == i) {
+            return;
+        }
+        for (; i < end; i += LANE_COUNT) {
+            combine_some(a + i, b + i, LANE_COUNT, &fixed, a_signed, b_signed, &by, y + i);
+        }
+    }
+    if (whole < count) {
+        combine_some(a + whole, b + whole, count - whole, &fixed, a_signed, b_signed, &by,
+                     y + whole);
+    }
+}
+
+static void combine_rows(const uint8_t *a, const uint8_t *b, int64_t count,
+                         const hd_cpu_quantized_pair *pair, uint8_t *y)
+{
+    if (pair->a_signed && pair->b_signed) {
+        combine_typed(a, b, count, pair, true, true, y);
+    } else if (pair->a_signed) {
+        combine_typed(a, b, count, pair, true, false, y);
+    } else if (pair->b_signed) {
+        combine_typed(a, b, count, pair, false, true, y);
+    } else {
+        combine_typed(a, b, count, pair, false, false, y);
+    }
+}
+
+typedef uint32_t words __attribute__((vector_size(4 * LANE_COUNT)));
+
+/* `here` columns of rows, all of a vector's or fewer. */
+static inline __attribute__((always_inline)) void
+requantize_some(const int32_t *sums, int64_t rows, const int32_t *added, const float *scales,
+                const size_t here, lanes least, lanes most, int32_t zero, uint8_t *y,
+                int64_t y_step)
+{
+    words more = {0};
+    floats scale = {0};
+    memcpy(&more, added, here * sizeof *added);
+    memcpy(&scale, scales, here * sizeof *scales);
+    for (int64_t r = 0; r < rows; r++) {
+        words sum = {0};
+        memcpy(&sum, sums + r * 32, here * sizeof *sums);
+        const floats value = __builtin_convertvector((ints)(sum + more), floats) * scale;
+        const lanes held = lanes_smaller(lanes_larger((lanes)value, least), most);
+        store_bytes(y + r * y_step, (ints)lanes_nearest(held) + zero, (int64_t)here);
+    }
+}
+
+static void requantize_rows(const int32_t *sums, int64_t rows, const int32_t *added,
+                            const float *scales, int64_t count, float low, float high, int32_t zero,
+                            uint8_t *y, int64_t y_step)
 {
     const lanes least = lanes_set(low), most = lanes_set(high);
     int64_t i = 0;
     for (; i + LANE_COUNT <= count; i += LANE_COUNT) {
-        requantize_some(sums + i, bias + i, scales + i, LANE_COUNT, least, most, zero, y + i);
+        requantize_some(sums + i, rows, added + i, scales + i, LANE_COUNT, least, most, zero, y + i,
+                        y_step);
     }
     if (i < count) {
-        requantize_some(sums + i, bias + i, scales + i, (size_t)(count - i), least, most, zero,
-                        y + i);
+        requantize_some(sums + i, rows, added + i, scales + i, (size_t)(count - i), least, most,
+                        zero, y + i, y_step);
     }
 }
 
-static inline __attribute__((always_inline)) void
-sum_taps_typed(const uint8_t *const *lines, const int32_t *weights, int64_t taps, int64_t channels,
-               const int is_signed, int32_t zero, int32_t *sums)
+static void add_rows(const int32_t *sums, int64_t rows, const int32_t *added, int64_t count,
+                     int32_t *y, int64_t y_step)
 {
-    typedef uint32_t words __attribute__((vector_size(4 * LANE_COUNT)));
+    for (int64_t r = 0; r < rows; r++, sums += 32, y += y_step) {
+        int64_t i = 0;
+        for (; i + LANE_COUNT <= count; i += LANE_COUNT) {
+            words sum, more;
+            memcpy(&sum, sums + i, sizeof sum);
+            memcpy(&more, added + i, sizeof more);
+            sum += more;
+            memcpy(y + i, &sum, sizeof sum);
+        }
+        for (; i < count; i++) {
+            y[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)added[i]);
+        }
+    }
+}
+
+#define TAPS_OF_3X3 10 /* made even */
+
+/* How the sums of a vector of channels become bytes. */
+typedef struct requantization {
+    words added;
+    floats scale;
+    lanes least, most;
+    int32_t zero;
+} requantization;
+
+static inline __attribute__((always_inline)) words tap_pair(const uint8_t *x,
+                                                            const int32_t *offsets,
+                                                            const int16_t *weights,
+                                                            const int64_t here)
+{
+    ints weight;
+    memcpy(&weight, weights, sizeof weight);
+    const ints pair =
+        load_bytes(x + offsets[0], false, here) | load_bytes(x + offsets[1], false, here) << 16;
+    return (words)lanes_pair_products((lanes_int)pair, (lanes_int)weight);
+}
+
+/* Of `here` channels, all of a vector's or fewer. */
+static inline __attribute__((always_inline)) void
+sum_some_taps(const uint8_t *x, int64_t step, const int32_t *offsets, int64_t taps, int64_t count,
+              const int16_t *weights, const int64_t here, const requantization *to, uint8_t *y,
+              int64_t y_step)
+{
+    for (int64_t i = 0; i < count; i++, x += step, y += y_step) {
+        words sum = to->added;
+        if (taps == TAPS_OF_3X3) {
+            LANES_UNROLL
+            for (int64_t tap = 0; tap < TAPS_OF_3X3; tap += 2) {
+                sum += tap_pair(x, offsets + tap, weights + tap * 32, here);
+            }
+        } else {
+            for (int64_t tap = 0; tap < taps; tap += 2) {
+                sum += tap_pair(x, offsets + tap, weights + tap * 32, here);
+            }
+        }
+        const floats value = __builtin_convertvector((ints)sum, floats) * to->scale;
+        const lanes held = lanes_smaller(lanes_larger((lanes)value, to->least), to->most);
+        store_bytes(y, (ints)lanes_nearest(held) + to->zero, here);
+    }
+}
+
+static void sum_taps(const uint8_t *x, int64_t step, const int32_t *offsets, int64_t taps,
+                     int64_t count, const int16_t *weights, const int32_t *added,
+                     const float *scales, int64_t channels, float low, float high, int32_t zero,
+                     uint8_t *y, int64_t y_step)
+{
     for (int64_t c = 0; c < channels; c += LANE_COUNT) {
         const int64_t here = channels - c < LANE_COUNT ? channels - c : LANE_COUNT;
-        words sum = {0};
-        for (int64_t tap = 0; tap < taps; tap++) {
-            words weight;
-            memcpy(&weight, weights + tap * 32 + c, sizeof weight);
-            sum += (words)(load_bytes(lines[tap] + c, is_signed, here) - zero) * weight;
+        requantization to = {.least = lanes_set(low), .most = lanes_set(high), .zero = zero};
+        memcpy(&to.added, added + c, (size_t)here * sizeof *added);
+        memcpy(&to.scale, scales + c, (size_t)here * sizeof *scales);
+        if (here == LANE_COUNT) {
+            sum_some_taps(x + c, step, offsets, taps, count, weights + 2 * c, LANE_COUNT, &to,
+                          y + c, y_step);
+        } else {
+            sum_some_taps(x + c, step, offsets, taps, count, weights + 2 * c, here, &to, y + c,
+                          y_step);
         }
-        memcpy(sums + c, &sum, sizeof sum);
-    }
-}
-
-static void sum_taps(const uint8_t *const *lines, const int32_t *weights, int64_t taps,
-                     int64_t channels, int is_signed, int32_t zero, int32_t *sums)
-{
-    if (is_signed) {
-        sum_taps_typed(lines, weights, taps, channels, 1, zero, sums);
-    } else {
-        sum_taps_typed(lines, weights, taps, channels, 0, zero, sums);
     }
 }
 
@@ -131,7 +345,6 @@ static inline __attribute__((always_inline)) void dequantize_typed(const uint8_t
                                                                    int32_t zero, float scale,
                                                                    float *y)
 {
-    typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
     const int64_t whole = count - count % LANE_COUNT;
     for (int64_t i = 0; i < whole;) {
         const int64_t end = reach(i, whole);
@@ -178,5 +391,5 @@ static void find_range(const float *x, int64_t count, float *low, float *high)
     }
 }
 
-const hd_cpu_quantization_rows HD_QUANTIZATION_ROWS = {quantize_rows, requantize_rows,
-                                                       dequantize_rows, sum_taps, find_range};
+const hd_cpu_quantization_rows HD_QUANTIZATION_ROWS = {
+    quantize_rows, requantize_rows, add_rows, combine_rows, dequantize_rows, sum_taps, find_range};

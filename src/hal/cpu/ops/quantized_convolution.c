@@ -64,18 +64,26 @@ static input_run meet(const hd_convolution *sizes, const pixel_run *run, int64_t
     return met;
 }
 
-/* Lines of a tile's positions, one for each channel and kernel position; turned around they are its rows. */
+/* Lines of a tile's positions, one for each channel and kernel position; turned around they are its rows. What fills a line of
+ * the kernel up is 0 when it is packed. */
 static void gather_lines(const hd_cpu_quantized_convolution *q, const uint8_t *image, uint8_t zero,
                          int64_t first, int64_t rows, uint8_t *lines)
 {
     pixel_run runs[HD_QUANTIZED_ROWS];
     const size_t count = find_runs(&q->sizes, first, rows, runs);
+    const int64_t width = q->sizes.kernel[MAX_SPATIAL - 1], run = hd_cpu_quantized_run(q);
+    const int64_t filled = hd_cpu_integer_filled(run);
+    if (filled > run) {
+        memset(lines, q->product.a == HD_INT8 ? HD_INTEGER_SHIFT : 0,
+               (size_t)(q->product.depth * q->product.block));
+    }
     for (int64_t tap = 0; tap < q->taps && !hd_stop_ends_every(tap, 16); tap++) {
         for (size_t i = 0; i < count; i++) {
-            const pixel_run *run = &runs[i];
-            const input_run met = meet(&q->sizes, run, tap);
+            const pixel_run *pixels = &runs[i];
+            const input_run met = meet(&q->sizes, pixels, tap);
             for (int64_t c = 0; c < q->channels; c++) {
-                uint8_t *to = lines + (tap * q->channels + c) * q->product.block + run->first;
+                const int64_t at = tap / width * filled + tap % width * q->channels + c;
+                uint8_t *to = lines + at * q->product.block + pixels->first;
                 const uint8_t *from = image + c * q->plane + met.from;
                 for (int64_t k = 0; k < met.begin; k++) { /* few, as a rule */
                     to[k] = zero;
@@ -87,7 +95,7 @@ static void gather_lines(const hd_cpu_quantized_convolution *q, const uint8_t *i
                         to[k] = *from;
                     }
                 }
-                for (int64_t k = met.end; k < run->count; k++) {
+                for (int64_t k = met.end; k < pixels->count; k++) {
                     to[k] = zero;
                 }
             }
@@ -111,6 +119,40 @@ static void gather_first(const hd_cpu_quantized_convolution *q, void *const *buf
     }
 }
 
+void hd_cpu_quantized_run_panels(const hd_cpu_quantized_convolution *q, void *const *buffers,
+                                 int64_t plane, int64_t panel_group,
+                                 const hd_cpu_quantized_stretch *stretches, int64_t count,
+                                 hd_cpu_quantized_scratch *scratch)
+{
+    const hd_cpu_quantized_product *product = &q->product;
+    const int64_t group = plane % q->sizes.group, batch = plane / q->sizes.group;
+    const int64_t outputs = q->sizes.output_channels;
+    const bool is_last = q->sizes.channels_last;
+    const int64_t last = hd_cpu_tile_begin(q->panels, q->panel_groups, panel_group + 1);
+    for (int64_t p = hd_cpu_tile_begin(q->panels, q->panel_groups, panel_group);
+         p < last && !hd_stop_ends_every(p, 4); p++) {
+        const int64_t column = p * HD_INTEGER_COLUMNS;
+        const int64_t channel = group * product->columns + column;
+        const hd_cpu_integer_steps steps = hd_cpu_quantized_weight_steps(q);
+        const hd_cpu_integer_panel panel = hd_cpu_quantized_panel(
+            product, group, column, (const uint8_t *)buffers[q->right] + channel * product->terms,
+            &steps, scratch);
+        hd_cpu_quantized_columns columns;
+        hd_cpu_quantized_take_columns(product, buffers, column, group * product->columns, &panel,
+                                      &columns);
+        for (int64_t i = 0, row = 0; i < count; row += stretches[i++].rows) {
+            const int64_t first = stretches[i].first, rows = stretches[i].rows;
+            hd_cpu_quantized_tile(product, &stretches[i].left, row, rows, &panel, &columns,
+                                  scratch);
+            hd_cpu_quantized_store(product, buffers, 0, rows, &columns, scratch->sums,
+                                   buffers[q->output],
+                                   is_last ? (batch * q->pixels + first) * outputs + channel
+                                           : (batch * outputs + channel) * q->pixels + first,
+                                   is_last ? outputs : 1, is_last ? 1 : q->pixels);
+        }
+    }
+}
+
 static void run_tile(const hd_cpu_quantized_convolution *q, void *const *buffers, int64_t plane,
                      int64_t block, int64_t panel_group, void *memory,
                      hd_cpu_quantized_scratch *scratch)
@@ -119,36 +161,19 @@ static void run_tile(const hd_cpu_quantized_convolution *q, void *const *buffers
     const int64_t group = plane % q->sizes.group, batch = plane / q->sizes.group;
     const int64_t first = block * product->block, left = q->pixels - first;
     const int64_t rows = left < product->block ? left : product->block;
-    const bool is_last = q->sizes.channels_last;
     const uint8_t *images = buffers[0];
     hd_cpu_quantized_take_a_zeros(product, buffers, 0, rows, scratch);
-    if (is_last) {
+    if (q->sizes.channels_last) {
         hd_cpu_quantized_gather_last(
-            q, images + batch * q->sizes.channels * q->plane + group * q->channels, first, rows,
-            scratch);
+            q, buffers, images + batch * q->sizes.channels * q->plane + group * q->channels, first,
+            rows, scratch);
     } else {
         gather_first(q, buffers, images + plane * q->channels * q->plane, first, rows, memory,
                      scratch);
     }
-    const int64_t last = hd_cpu_tile_begin(q->panels, q->panel_groups, panel_group + 1);
-    for (int64_t p = hd_cpu_tile_begin(q->panels, q->panel_groups, panel_group);
-         p < last && !hd_stop_ends_every(p, 4); p++) {
-        const int64_t column = p * HD_INTEGER_COLUMNS, rest = product->columns - column;
-        const int64_t columns = rest < HD_INTEGER_COLUMNS ? rest : HD_INTEGER_COLUMNS;
-        const int64_t channel = group * product->columns + column;
-        const hd_cpu_integer_steps steps = hd_cpu_integer_steps_of_image(q->channels, q->taps);
-        const hd_cpu_integer_panel panel = hd_cpu_quantized_panel(
-            product, group, column, (const uint8_t *)buffers[q->right] + channel * product->depth,
-            &steps, scratch);
-        hd_cpu_quantized_tile(product, buffers, rows, column, group * product->columns, &panel,
-                              scratch);
-        const int64_t outputs = q->sizes.output_channels;
-        hd_cpu_quantized_store(product, buffers, 0, rows, channel, columns, scratch->sums,
-                               buffers[q->output],
-                               is_last ? (batch * q->pixels + first) * outputs + channel
-                                       : (batch * outputs + channel) * q->pixels + first,
-                               is_last ? outputs : 1, is_last ? 1 : q->pixels);
-    }
+    const hd_cpu_quantized_stretch all = {first, rows,
+                                          hd_cpu_quantized_packed_rows(product, scratch)};
+    hd_cpu_quantized_run_panels(q, buffers, plane, panel_group, &all, 1, scratch);
 }
 
 static void run_products(const void *parameters, void *const *buffers, int64_t begin, int64_t end,
@@ -194,7 +219,7 @@ static void run_narrow(const void *parameters, void *const *buffers, int64_t beg
         const int64_t rows = left < product->block ? left : product->block;
         const uint8_t *image = (const uint8_t *)buffers[0] +
                                (batch * q->sizes.channels + group * q->channels) * q->plane;
-        const char *weight = (const char *)buffers[q->right] + channel * product->depth;
+        const char *weight = (const char *)buffers[q->right] + channel * product->terms;
         const int32_t b_zero =
             product->b_zero.buffer < 0
                 ? 0
@@ -220,7 +245,9 @@ static void run_narrow(const void *parameters, void *const *buffers, int64_t beg
                 }
             }
         }
-        hd_cpu_quantized_store(product, buffers, 0, rows, channel, 1, sums, buffers[q->output],
+        hd_cpu_quantized_columns column;
+        hd_cpu_quantized_take_plain_columns(product, buffers, channel, 1, &column);
+        hd_cpu_quantized_store(product, buffers, 0, rows, &column, sums, buffers[q->output],
                                (batch * outputs + channel) * q->pixels + first, 1, q->pixels);
     }
 }
@@ -261,26 +288,34 @@ hd_status hd_cpu_compile_quantized_convolution(hd_cpu_compilation *compilation)
     q->taps = q->sizes.kernel[0] * q->sizes.kernel[1] * q->sizes.kernel[2];
     q->channels = q->sizes.channels / q->sizes.group;
     product->columns = q->sizes.output_channels / q->sizes.group;
-    product->depth = q->channels * q->taps;
+    product->terms = q->channels * q->taps;
+    const int64_t run = hd_cpu_quantized_run(q);
+    product->depth =
+        run == 0 ? 0 : hd_multiply_bounded(product->terms / run, hd_cpu_integer_filled(run));
     const hd_packed *packed = operation->inputs[q->right].packed;
     const bool is_last = q->sizes.channels_last;
-    if (is_last && packed == NULL && product->columns == 1 && q->channels == 1) {
-        return hd_cpu_quantized_finish_depthwise(compilation, q);
+    if (is_last && packed == NULL && hd_cpu_quantized_finish_depthwise(compilation, q, &status)) {
+        return status;
     }
     if (!is_last && packed == NULL && hd_cpu_quantized_is_narrow(product->columns)) {
         return finish_narrow(compilation, q);
     }
     product->packed = packed != NULL ? packed->memory : NULL;
+    q->panels = hd_cpu_integer_panels(product->columns);
     size_t scratch;
-    if (!hd_cpu_integer_packed_size(product->depth, product->columns, &product->packed_step) ||
-        !hd_cpu_quantized_product_finish(product, q->pixels, &scratch)) {
+    if (!hd_cpu_integer_packed_size(product->depth, product->columns, &product->packed_step)) {
+        return hd_cpu_out_of_memory(compilation);
+    }
+    if (is_last && packed != NULL && hd_cpu_quantized_finish_lines(compilation, q, &status)) {
+        return status;
+    }
+    if (!hd_cpu_quantized_product_finish(product, q->pixels, &scratch)) {
         return hd_cpu_out_of_memory(compilation);
     }
     q->gathered = scratch;
     compilation->kernel.scratch_size =
         scratch + (is_last ? 0 : 2 * (size_t)(product->block * product->depth));
     q->row_blocks = q->pixels / product->block + (q->pixels % product->block != 0);
-    q->panels = hd_cpu_integer_panels(product->columns);
     const int64_t planes = q->sizes.batch * q->sizes.group;
     q->panel_groups = hd_cpu_quantized_panel_groups(product, q->panels,
                                                     hd_multiply_bounded(planes, q->row_blocks));

@@ -15,6 +15,28 @@ typedef struct quantized_matmul {
     size_t right, output; /* which buffers */
 } quantized_matmul;
 
+/* Rows as they lie in the tensor where the kernel reads such, else packed ones. */
+static hd_cpu_integer_left take_left(const quantized_matmul *m, void *const *buffers,
+                                     const uint8_t *from, int64_t rows,
+                                     hd_cpu_quantized_scratch *scratch)
+{
+    const hd_cpu_quantized_product *product = &m->product;
+    const int64_t depth = m->sizes.depth;
+    if (product->a == HD_UINT8 && !product->kernel->wide && depth % HD_INTEGER_STEPS == 0 &&
+        !hd_cpu_quantized_needs_row_sums(product, buffers)) {
+        for (int64_t row = 0; row < rows; row++) {
+            scratch->row_sums[row] = 0;
+        }
+        return (hd_cpu_integer_left){from, depth, NULL};
+    }
+    for (int64_t row = 0; row < rows; row++) {
+        scratch->row_sums[row] =
+            product->kernel->pack_row(hd_cpu_quantized_row(product, scratch, row),
+                                      from + row * depth, product->a == HD_INT8, depth);
+    }
+    return hd_cpu_quantized_packed_rows(product, scratch);
+}
+
 static void run_tile(const quantized_matmul *m, void *const *buffers, int64_t index, int64_t block,
                      int64_t group, hd_cpu_quantized_scratch *scratch)
 {
@@ -25,25 +47,22 @@ static void run_tile(const quantized_matmul *m, void *const *buffers, int64_t in
     int64_t a, b;
     hd_cpu_matmul_offsets(sizes, index, &a, &b);
     const uint8_t *from = (const uint8_t *)buffers[0] + a + first * sizes->depth;
-    for (int64_t row = 0; row < rows; row++) {
-        scratch->row_sums[row] = product->kernel->pack_row(
-            hd_cpu_quantized_row(product, scratch, row), from + row * sizes->depth,
-            product->a == HD_INT8, sizes->depth);
-    }
+    const hd_cpu_integer_left left_factor = take_left(m, buffers, from, rows, scratch);
     /* Where a batch of the left factor alone is more rows, each product's rows have the same zero points. */
     hd_cpu_quantized_take_a_zeros(product, buffers, first, rows, scratch);
     const int64_t last = hd_cpu_tile_begin(m->panels, m->panel_groups, group + 1);
     for (int64_t p = hd_cpu_tile_begin(m->panels, m->panel_groups, group);
          p < last && !hd_stop_ends_every(p, 4); p++) {
-        const int64_t column = p * HD_INTEGER_COLUMNS, rest = sizes->columns - column;
-        const int64_t columns = rest < HD_INTEGER_COLUMNS ? rest : HD_INTEGER_COLUMNS;
+        const int64_t column = p * HD_INTEGER_COLUMNS;
         const hd_cpu_integer_steps steps =
             hd_cpu_integer_steps_of_matrix(sizes->depth, sizes->columns);
         const hd_cpu_integer_panel panel = hd_cpu_quantized_panel(
             product, 0, column, (const uint8_t *)buffers[m->right] + b + column, &steps, scratch);
-        hd_cpu_quantized_tile(product, buffers, rows, column, 0, &panel, scratch);
+        hd_cpu_quantized_columns columns;
+        hd_cpu_quantized_take_columns(product, buffers, column, 0, &panel, &columns);
+        hd_cpu_quantized_tile(product, &left_factor, 0, rows, &panel, &columns, scratch);
         hd_cpu_quantized_store(
-            product, buffers, first, rows, column, columns, scratch->sums, buffers[m->output],
+            product, buffers, first, rows, &columns, scratch->sums, buffers[m->output],
             (index * sizes->rows + first) * sizes->columns + column, sizes->columns, 1);
     }
 }
@@ -78,6 +97,7 @@ hd_status hd_cpu_compile_quantized_matmul(hd_cpu_compilation *compilation)
     const hd_packed *packed = operation->inputs[m->right].packed;
     product->packed = packed != NULL ? packed->memory : NULL;
     product->columns = m->sizes.columns;
+    product->terms = m->sizes.depth;
     product->depth = m->sizes.depth;
     if (!hd_cpu_quantized_product_finish(product, m->sizes.rows,
                                          &compilation->kernel.scratch_size)) {
