@@ -294,12 +294,97 @@ static void many_bytes_are_mapped_as_few(void **state)
     hd_model_destroy(&model);
 }
 
+enum { PAIR = 3001 };
+
+/* Two tensors of bytes, dequantized, added or multiplied, perhaps cut at 0, and quantized. */
+static hd_model *make_pair(hd_dtype type, const float scales[3], const uint8_t zeros[3],
+                           bool multiplies, bool cuts)
+{
+    static const int64_t sizes[] = {PAIR};
+    const hd_tensor one = OPERATION_SCALAR(HD_FLOAT32, NULL), byte = OPERATION_SCALAR(type, NULL);
+    hd_graph *graph;
+    hd_model *model;
+    hd_value x[2];
+    hd_value factors[3][3];
+    assert_ok(hd_graph_create(0, &graph, &error));
+    assert_ok(hd_graph_add_input(graph, "a", type, 1, sizes, &x[0], &error));
+    assert_ok(hd_graph_add_input(graph, "b", type, 1, sizes, &x[1], &error));
+    for (int i = 0; i < 3; i++) {
+        hd_tensor scale = one, zero = byte;
+        scale.data = (void *)&scales[i];
+        zero.data = (void *)&zeros[i];
+        factors[i][1] = constant(graph, &scale);
+        factors[i][2] = constant(graph, &zero);
+    }
+    for (int i = 0; i < 2; i++) {
+        factors[i][0] = x[i];
+        x[i] = node(graph, "DequantizeLinear", factors[i], 3, NULL, 0);
+    }
+    hd_value y = node(graph, multiplies ? "Mul" : "Add", x, 2, NULL, 0);
+    y = cuts ? node(graph, "Relu", &y, 1, NULL, 0) : y;
+    factors[2][0] = y;
+    y = node(graph, "QuantizeLinear", factors[2], 3, NULL, 0);
+    assert_ok(hd_graph_add_output(graph, "y", y, &error));
+    assert_ok(hd_model_create(device, graph, NULL, &model, &error));
+    hd_graph_destroy(&graph);
+    return model;
+}
+
+static float number_of(hd_dtype type, uint8_t byte)
+{
+    return type == HD_INT8 ? (float)(int8_t)byte : (float)byte;
+}
+
+/* Scales with many halves, scales beyond all bounds, and ordinary ones. */
+static void pairs_of_bytes_are_combined_as_floats_are(void **state)
+{
+    (void)state;
+    static const float scales[][3] = {{0.021f, 0.031f, 0.04f},     {0.25f, 0.5f, 0.5f},
+                                      {0.0213f, 0.0307f, 0.0411f}, {1e30f, 1e20f, 1e-20f},
+                                      {1e-44f, 1e-40f, 1e-42f},    {3.0f, 1e-3f, 0.7f}};
+    static const uint8_t zeros[][3] = {{128, 120, 0}, {0, 255, 250}, {3, 0, 128}};
+    static uint8_t a[PAIR], b[PAIR];
+    for (int i = 0; i < PAIR; i++) {
+        a[i] = (uint8_t)(i * 97 + i / 256);
+        b[i] = (uint8_t)(i * 31 + i / 200);
+    }
+    for (int turn = 0; turn < 6 * 3 * 8; turn++) {
+        const hd_dtype type = turn & 1 ? HD_INT8 : HD_UINT8;
+        const bool multiplies = turn & 2, cuts = turn & 4;
+        const float *s = scales[turn / 8 % 6];
+        const uint8_t *z = zeros[turn / 48];
+        hd_model *model = make_pair(type, s, z, multiplies, cuts);
+        const hd_tensor inputs[] = {OPERATION_TENSOR(type, a, PAIR),
+                                    OPERATION_TENSOR(type, b, PAIR)};
+        hd_tensor y = {0};
+        assert_ok(hd_model_run(model, inputs, 2, &y, 1, &error));
+        const float zero = number_of(type, z[2]), low = type == HD_INT8 ? -128.0f : 0.0f;
+        for (int i = 0; i < PAIR; i++) {
+            const float left = (number_of(type, a[i]) - number_of(type, z[0])) * s[0];
+            const float right = (number_of(type, b[i]) - number_of(type, z[1])) * s[1];
+            float value = multiplies ? left * right : left + right;
+            value = cuts && value < 0 ? 0 : value;
+            const float least = low - zero, most = low + 255.0f - zero;
+            value = value / s[2];
+            value = value > least ? value : least;
+            value = rintf(value < most ? value : most) + zero;
+            if ((uint8_t)(int32_t)value != ((const uint8_t *)y.data)[i]) {
+                fail_msg("turn %d, element %d: %d, not %g", turn, i, ((uint8_t *)y.data)[i],
+                         (double)value);
+            }
+        }
+        hd_tensor_release(&y);
+        hd_model_destroy(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operators_between_scales_become_quantized),
         cmocka_unit_test(images_of_bytes_are_alike_in_both_layouts),
         cmocka_unit_test(many_bytes_are_mapped_as_few),
+        cmocka_unit_test(pairs_of_bytes_are_combined_as_floats_are),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -21,8 +21,11 @@ typedef struct hd_cpu_elementwise_parameters {
     /* conversions of narrow numbers (operation/narrow.h) */
     hd_dtype from, to;
     bool saturates;
-    uint8_t rounding; /* hd_narrow_rounding */
-    bool has_zero;    /* quantized numbers: there is a zero point */
+    uint8_t rounding;         /* hd_narrow_rounding */
+    bool has_zero;            /* quantized numbers: there is a zero point */
+    hd_dtype other;           /* of a pair: the second one's type */
+    uint8_t pair_zeros;       /* bits 0, 1, 2: the first, the second, the result has a zero point */
+    bool multiplies, is_relu; /* of a pair */
 } hd_cpu_elementwise_parameters;
 
 /* out[i] = f(in[0][i], in[1][i], in[2][i]), i < n. Bit k of `scalars`: in[k] is one element, for all i.
@@ -83,6 +86,10 @@ hd_cpu_elementwise_function hd_cpu_elementwise_cast_narrow;
 /* Of bytes, by one scale, in[1], and one zero point, in[2] or none; which kind of bytes the parameters name. Accept these two as
  * scalars. */
 hd_cpu_elementwise_function hd_cpu_elementwise_quantize, hd_cpu_elementwise_dequantize;
+
+/* Two dequantized, added or multiplied, and quantized: in[0] to in[7] are the first one's bytes, scale and zero point (any
+ * pointer, where it has none), the second one's, and the result's scale and zero point. All but the bytes are scalars. */
+hd_cpu_elementwise_function hd_cpu_elementwise_quantized_pair;
 
 /* in[0] as it is. Accepts no scalars. */
 hd_cpu_elementwise_function *hd_cpu_elementwise_copy(size_t element_size);

@@ -359,7 +359,7 @@ static void run_block(const hd_cpu_elementwise_program *program, char *scratch, 
 {
     for (size_t i = 0; i < program->instruction_count; i++) {
         const hd_cpu_elementwise_instruction *instruction = &program->instructions[i];
-        const void *operands[3];
+        const void *operands[HD_ELEMENTWISE_OPERANDS];
         for (unsigned k = 0; k < instruction->operand_count; k++) {
             const hd_cpu_elementwise_variable *variable =
                 &program->variables[instruction->operands[k]];
@@ -474,6 +474,7 @@ void hd_cpu_elementwise_finish(hd_cpu_elementwise_program *program, const hd_sha
 {
     set_dimensions(program, shapes, output);
     set_accesses(program);
+    hd_cpu_elementwise_join_pair(program);
     set_scalars(program);
     program->table_input = find_table_input(program);
     int64_t cost = 0;

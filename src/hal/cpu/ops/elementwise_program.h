@@ -36,10 +36,12 @@ typedef struct hd_cpu_elementwise_variable {
     int64_t strides[HD_MAX_RANK]; /* elements, over the program's dimensions */
 } hd_cpu_elementwise_variable;
 
+enum { HD_ELEMENTWISE_OPERANDS = 8 }; /* of an instruction, at most */
+
 typedef struct hd_cpu_elementwise_instruction {
     hd_cpu_elementwise_function *function;
     hd_cpu_elementwise_parameters parameters;
-    hd_cpu_elementwise_value operands[3];
+    hd_cpu_elementwise_value operands[HD_ELEMENTWISE_OPERANDS];
     uint8_t operand_count;
     uint8_t accepted; /* bit k: operand k may be a scalar */
     uint8_t scalars;  /* bit k: operand k is given as a scalar */
@@ -81,6 +83,10 @@ hd_cpu_elementwise_value hd_cpu_elementwise_constant(hd_cpu_elementwise_program 
                                                      hd_dtype dtype, double value);
 hd_dtype hd_cpu_elementwise_dtype(const hd_cpu_elementwise_program *program,
                                   hd_cpu_elementwise_value value);
+
+/* A program that dequantizes two, adds or multiplies them, and quantizes becomes one instruction (elementwise_quantize.c). Inputs
+ * have their `access`. */
+void hd_cpu_elementwise_join_pair(hd_cpu_elementwise_program *program);
 
 /* Makes the kernel: `shapes` are the inputs' (rank and dimensions that broadcast to `output`). The
  * last instruction's result is the output. */
