@@ -147,11 +147,11 @@ static bool supports_in_chain(const hd_unit *unit, const hd_operation *operation
     return hd_cpu_elementwise_fuses(operation);
 }
 
-/* AVX2 and AVX-512 without VNNI take as long for bytes as for float32, by 2x2 tiles longer (docs/performance.md). */
+/* AVX-512 without VNNI takes as long for bytes as for float32, by 2x2 tiles longer (docs/performance.md). */
 static bool quantized_is_faster(const hd_unit *unit)
 {
     (void)unit;
-    return hd_cpu_isa() == HD_ISA_AVX512 && hd_cpu_isa_has_vnni();
+    return hd_cpu_isa() == HD_ISA_AVX2 || (hd_cpu_isa() == HD_ISA_AVX512 && hd_cpu_isa_has_vnni());
 }
 
 static hd_constant_form constant_form(const hd_unit *unit, const hd_operation *operation,
