@@ -7,6 +7,18 @@ list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/cli/")
 # The simulated device is linked into what tests run (tests/CMakeLists.txt). Each backend but the cpu's joins when its tools are there; without it, opening it says UNAVAILABLE.
 list(FILTER HEDDLE_SOURCES EXCLUDE REGEX "/src/hal/(cuda|sim|vulkan)/")
 
+# A C source that holds the file's bytes, and a zero behind them, as `symbol`.
+function(heddle_embed symbol file)
+    file(WRITE ${cuda_folder}/${symbol}.c.new
+"#include \"hal/cuda/kernels.h\"
+__asm__(\".section .rodata\\n.balign 64\\n.globl ${symbol}\\n.hidden ${symbol}\\n\"
+        \"${symbol}:\\n.incbin \\\"${file}\\\"\\n.byte 0\\n.previous\\n\");
+")
+    configure_file(${cuda_folder}/${symbol}.c.new ${cuda_folder}/${symbol}.c COPYONLY)
+    set_source_files_properties(${cuda_folder}/${symbol}.c PROPERTIES OBJECT_DEPENDS ${file})
+    set(HEDDLE_CUDA_SOURCES ${HEDDLE_CUDA_SOURCES} ${cuda_folder}/${symbol}.c PARENT_SCOPE)
+endfunction()
+
 # nvcc compiles kernels; the driver is opened when it is asked for, so nothing is linked.
 set(HEDDLE_HAVE_CUDA OFF)
 if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders have it
@@ -32,6 +44,14 @@ if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders hav
     file(GLOB cuda_kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cu)
     file(GLOB cuda_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.h
         ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cuh)
+    # Functions are PTX, of which kernels are put together at run time (src/hal/cuda/elementwise_text.h).
+    set(cuda_functions ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/elementwise_functions.cu)
+    list(REMOVE_ITEM cuda_kernels ${cuda_functions})
+    add_custom_command(
+        OUTPUT ${cuda_folder}/elementwise_functions.ptx
+        COMMAND ${HEDDLE_NVCC} -std=c++17 -O3 -fmad=false -rdc=true -arch=compute_80 -ptx -o ${cuda_folder}/elementwise_functions.ptx ${cuda_functions}
+        DEPENDS ${cuda_functions} ${cuda_headers} VERBATIM)
+    heddle_embed(hd_cuda_elementwise_functions ${cuda_folder}/elementwise_functions.ptx)
     foreach(kernel ${cuda_kernels})
         get_filename_component(name ${kernel} NAME_WE)
         set(own_targets ${cuda_targets})
@@ -42,14 +62,7 @@ if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders hav
             OUTPUT ${cuda_folder}/${name}.fatbin
             COMMAND ${HEDDLE_NVCC} -std=c++17 -O3 -fmad=false -fatbin ${own_targets} -o ${cuda_folder}/${name}.fatbin ${kernel}
             DEPENDS ${kernel} ${cuda_headers} VERBATIM)
-        file(WRITE ${cuda_folder}/${name}.c.new
-"#include \"hal/cuda/kernels.h\"
-__asm__(\".section .rodata\\n.balign 64\\n.globl hd_cuda_kernels_${name}\\n.hidden hd_cuda_kernels_${name}\\n\"
-        \"hd_cuda_kernels_${name}:\\n.incbin \\\"${cuda_folder}/${name}.fatbin\\\"\\n.byte 0\\n.previous\\n\");
-")
-        configure_file(${cuda_folder}/${name}.c.new ${cuda_folder}/${name}.c COPYONLY)
-        set_source_files_properties(${cuda_folder}/${name}.c PROPERTIES OBJECT_DEPENDS ${cuda_folder}/${name}.fatbin)
-        list(APPEND HEDDLE_CUDA_SOURCES ${cuda_folder}/${name}.c)
+        heddle_embed(hd_cuda_kernels_${name} ${cuda_folder}/${name}.fatbin)
     endforeach()
     set_source_files_properties(${HEDDLE_CUDA_SOURCES} PROPERTIES INCLUDE_DIRECTORIES ${HEDDLE_CUDA_HOME}/include)
     list(APPEND HEDDLE_SOURCES ${HEDDLE_CUDA_SOURCES})

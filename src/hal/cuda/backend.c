@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "hal/cuda/elementwise_kernels.h"
 #include "hal/cuda/kernels.h"
 #include "hal/cuda/unit.h"
 
@@ -65,6 +66,10 @@ static void close_unit(hd_unit **unit)
     if (self == NULL) {
         return;
     }
+    if (self->context != NULL) {
+        (void)hd_cuda_enter(self);
+    }
+    hd_cuda_elementwise_kernels_destroy(self, &self->elementwise);
     if (self->context != NULL) {
         for (size_t i = 0; i < HD_CUDA_FILE_COUNT && hd_cuda_enter(self) == HD_OK; i++) {
             if (self->modules[i] != NULL) {
@@ -165,6 +170,10 @@ static hd_status open_unit(uint32_t ordinal, const hd_unit_options *options, hd_
                            .queue_count = HD_STREAM_COUNT,
                            .scratch_count = 1,
                            .half = options->half};
+    if (hd_cuda_elementwise_kernels_create(&self->elementwise) != HD_OK) {
+        close_unit(&unit);
+        return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for a device");
+    }
     self->driver = hd_cuda_driver_get();
     CUresult result = self->driver == NULL ? CUDA_ERROR_NOT_INITIALIZED
                                            : self->driver->cuDeviceGet(&self->device, (int)ordinal);

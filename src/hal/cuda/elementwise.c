@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hal/cuda/elementwise.h"
+#include "hal/cuda/elementwise_kernels.h"
 #include "hal/cuda/elementwise_select.h"
 #include "hal/cuda/step.h"
 #include "operation/elementwise.h"
@@ -210,13 +211,127 @@ typedef struct way {
     int64_t per_block;
 } way;
 
-/* One element a thread, while all can run at once: what one waits for, the others use. */
+/* All elements at once, one a thread: what one waits for, the others use. */
+static bool fits_at_once(const hd_cuda_unit *unit, int64_t count)
+{
+    return count <= (int64_t)THREADS * unit->cores;
+}
+
 static const way *choose(const hd_cuda_unit *unit, bool is_wide, int64_t count)
 {
     static const way single = {HD_CUDA_elementwise_single, HD_CUDA_ELEMENTWISE_BLOCK};
     static const way narrow = {HD_CUDA_elementwise_narrow, HD_CUDA_ELEMENTWISE_NARROW};
     static const way wide = {HD_CUDA_elementwise_wide, HD_CUDA_ELEMENTWISE_WIDE};
-    return is_wide ? &wide : count <= (int64_t)THREADS * unit->cores ? &single : &narrow;
+    return is_wide ? &wide : fits_at_once(unit, count) ? &single : &narrow;
+}
+
+static hd_status add_launch(hd_cuda_compilation *compilation, const way *chosen,
+                            CUfunction compiled, const void *parameters, size_t size,
+                            const hd_cuda_pointer *pointers, size_t count)
+{
+    int64_t elements = hd_shape_count(&compilation->operation->outputs[0].shape);
+    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(elements, chosen->per_block), 1, 1};
+    hd_cuda_launch *made =
+        hd_cuda_add_launch(compilation, chosen->function, grid, HD_CUDA_ELEMENTWISE_BLOCK,
+                           parameters, size, pointers, count);
+    if (made == NULL) {
+        return hd_cuda_out_of_memory(compilation);
+    }
+    made->compiled = compiled;
+    return HD_OK;
+}
+
+static hd_status interpret(hd_cuda_compilation *compilation, const hd_cuda_elementwise *p,
+                           const inputs *read, bool is_wide)
+{
+    hd_cuda_pointer pointers[HD_CUDA_ELEMENTWISE_INPUTS + 1];
+    size_t used = 0, count = compilation->operation->input_count;
+    for (size_t i = 0; i < count; i++) {
+        if (read->is_given[i]) {
+            pointers[used++] = (hd_cuda_pointer){
+                (uint16_t)i, (uint16_t)(offsetof(hd_cuda_elementwise, inputs) + i * sizeof(void *)),
+                0};
+        }
+    }
+    pointers[used++] = (hd_cuda_pointer){(uint16_t)count, offsetof(hd_cuda_elementwise, y), 0};
+    return add_launch(compilation, choose(compilation->unit, is_wide, p->count), NULL, p, sizeof *p,
+                      pointers, used);
+}
+
+/* --- kernels of their own */
+
+static bool is_scalar(const hd_cuda_elementwise *p, size_t input)
+{
+    bool is = true;
+    for (int d = 0; d < p->rank; d++) {
+        is = is && p->strides[input][d] == 0;
+    }
+    return is;
+}
+
+enum { FOURS_WEIGHT = 12000 }; /* a program of more text is one for threads of one element */
+
+static void set_pattern(const hd_cuda_compilation *compilation, const hd_cuda_elementwise *p,
+                        const inputs *read, hd_cuda_pattern *pattern, size_t constant_count)
+{
+    *pattern = (hd_cuda_pattern){.y_bits = p->y_bits,
+                                 .input_count = (unsigned char)compilation->operation->input_count,
+                                 .instruction_count = p->instruction_count,
+                                 .constant_count = (unsigned char)constant_count};
+    for (size_t i = 0; i < pattern->input_count; i++) {
+        pattern->bits[i] = read->is_given[i] ? p->bits[i] : HD_CUDA_BITS_U32;
+        pattern->access[i] = !read->is_given[i]             ? HD_CUDA_ABSENT
+                             : p->access[i] == HD_CUDA_FLAT ? HD_CUDA_FLAT
+                             : is_scalar(p, i)              ? HD_CUDA_SCALAR
+                                                            : p->access[i];
+        if (read->is_given[i] && pattern->access[i] != HD_CUDA_FLAT &&
+            pattern->access[i] != HD_CUDA_SCALAR) {
+            pattern->rank = (unsigned char)p->rank;
+        }
+    }
+    memcpy(pattern->instructions, p->instructions,
+           p->instruction_count * sizeof p->instructions[0]);
+    for (size_t i = 0; i < constant_count; i++) {
+        pattern->constants[i] = (unsigned)p->constants[i];
+    }
+    pattern->elements =
+        fits_at_once(compilation->unit, p->count) || hd_cuda_pattern_weight(pattern) > FOURS_WEIGHT
+            ? 1
+            : HD_CUDA_FOURS;
+}
+
+static void put_word(unsigned char *parameters, size_t at, unsigned word)
+{
+    memcpy(parameters + at, &word, sizeof word);
+}
+
+static hd_status launch_compiled(hd_cuda_compilation *compilation, const hd_cuda_elementwise *p,
+                                 const hd_cuda_pattern *pattern, CUfunction function)
+{
+    unsigned char parameters[HD_CUDA_PARAMETERS_MAX] = {0};
+    hd_cuda_pointer pointers[HD_CUDA_ELEMENTWISE_INPUTS + 1];
+    size_t used = 0;
+    pointers[used++] = (hd_cuda_pointer){pattern->input_count, 0, 0};
+    put_word(parameters, hd_cuda_pattern_count_at(pattern), p->count);
+    for (size_t d = 0; d < pattern->rank; d++) {
+        size_t at = hd_cuda_pattern_dimension_at(pattern, d);
+        put_word(parameters, at, p->dims[d].by);
+        put_word(parameters, at + 4, p->dims[d].factor);
+        put_word(parameters, at + 8, p->dims[d].shift);
+    }
+    for (size_t i = 0; i < pattern->input_count; i++) {
+        if (pattern->access[i] != HD_CUDA_ABSENT) {
+            pointers[used++] = (hd_cuda_pointer){(uint16_t)i, (uint16_t)(8 * (i + 1)), 0};
+        }
+        for (size_t d = 0; d < pattern->rank; d++) {
+            put_word(parameters, hd_cuda_pattern_stride_at(pattern, i, d),
+                     (unsigned)p->strides[i][d]);
+        }
+    }
+    const way chosen = {HD_CUDA_elementwise_single,
+                        (int64_t)pattern->elements * HD_CUDA_ELEMENTWISE_BLOCK};
+    return add_launch(compilation, &chosen, function, parameters, hd_cuda_pattern_size(pattern),
+                      pointers, used);
 }
 
 static hd_status compile(hd_cuda_compilation *compilation)
@@ -236,8 +351,6 @@ static hd_status compile(hd_cuda_compilation *compilation)
                              .y_bits = (unsigned char)hd_cuda_bits_of(output->dtype)};
     set_program(&p, &program);
     set_dimensions(&p, &read, operation->input_count, &output->shape);
-    hd_cuda_pointer pointers[HD_CUDA_ELEMENTWISE_INPUTS + 1];
-    size_t used = 0;
     for (size_t i = 0; i < operation->input_count; i++) {
         if (!read.is_given[i]) {
             continue;
@@ -246,20 +359,24 @@ static hd_status compile(hd_cuda_compilation *compilation)
         hd_cuda_access access = access_of(&p, i, &read.shapes[i]);
         p.access[i] = (unsigned char)access;
         p.bits[i] = (unsigned char)hd_cuda_bits_of(input->dtype);
-        pointers[used++] = (hd_cuda_pointer){
-            (uint16_t)i, (uint16_t)(offsetof(hd_cuda_elementwise, inputs) + i * sizeof(void *)), 0};
         if (access == HD_CUDA_FLAT && hd_dtype_size(input->dtype) == hd_dtype_size(output->dtype)) {
             compilation->kernel->inplace_inputs |= UINT64_C(1) << i;
         }
     }
-    pointers[used++] =
-        (hd_cuda_pointer){(uint16_t)operation->input_count, offsetof(hd_cuda_elementwise, y), 0};
-    const way *chosen = choose(compilation->unit, program.is_wide, p.count);
-    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p.count, chosen->per_block), 1, 1};
-    return hd_cuda_add_launch(compilation, chosen->function, grid, HD_CUDA_ELEMENTWISE_BLOCK, &p,
-                              sizeof p, pointers, used) == NULL
-               ? hd_cuda_out_of_memory(compilation)
-               : HD_OK;
+    hd_cuda_pattern pattern;
+    CUfunction function = NULL;
+    if (!program.is_wide) {
+        set_pattern(compilation, &p, &read, &pattern, program.constant_count);
+        hd_status status = hd_cuda_elementwise_kernel(compilation->unit, &pattern, &function);
+        if (status != HD_OK) {
+            return status == HD_OUT_OF_MEMORY
+                       ? hd_cuda_out_of_memory(compilation)
+                       : hd_operation_fail(operation, compilation->error, status,
+                                           "its kernel cannot be compiled");
+        }
+    }
+    return function == NULL ? interpret(compilation, &p, &read, program.is_wide)
+                            : launch_compiled(compilation, &p, &pattern, function);
 }
 
 /* Any float32 operand may be halves, but not those of a conversion that has halves already. */

@@ -136,7 +136,8 @@ static void add_command(const hd_cuda_unit *unit, cuda_list *list, const hd_cuda
         memset(parameters, 0, parameter_size(launch));
         return;
     }
-    made->function = unit->functions[launch->function];
+    made->function =
+        launch->compiled != NULL ? launch->compiled : unit->functions[launch->function];
     made->is_early = unit->is_early[launch->function];
     made->config = (CUlaunchConfig){.gridDimX = launch->grid[0],
                                     .gridDimY = launch->grid[1],

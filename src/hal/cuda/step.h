@@ -19,6 +19,8 @@ typedef struct hd_cuda_pointer {
 
 typedef struct hd_cuda_launch {
     hd_cuda_function function; /* HD_CUDA_COPY: from pointers[0] to pointers[1] */
+    CUfunction
+        compiled; /* the kernel, where it is not `function`, but made for the step; NULL: it is */
     uint32_t grid[3];
     uint32_t block;   /* threads */
     uint32_t cluster; /* blocks of a cluster, along grid[1]; 0: there are none */

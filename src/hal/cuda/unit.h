@@ -7,6 +7,8 @@
 #include "hal/cuda/driver.h"
 #include "hal/cuda/kernels.h"
 
+typedef struct hd_cuda_elementwise_kernels hd_cuda_elementwise_kernels;
+
 typedef struct hd_cuda_unit {
     hd_unit unit;                 /* first */
     const hd_cuda_driver *driver; /* constant */
@@ -18,6 +20,7 @@ typedef struct hd_cuda_unit {
     CUmodule modules[HD_CUDA_FILE_COUNT];         /* constant */
     CUfunction functions[HD_CUDA_FUNCTION_COUNT]; /* constant; NULL: not on this device */
     bool is_early[HD_CUDA_FUNCTION_COUNT];        /* constant; started while the one before works */
+    hd_cuda_elementwise_kernels *elementwise; /* constant; what it points to is its own to guard */
 } hd_cuda_unit;
 
 /* A fault ends CUDA for the whole process (docs/gpu-spike.md), so this is the process's. */

@@ -30,101 +30,109 @@ typedef enum hd_cuda_bits {
     HD_CUDA_BITS_S32
 } hd_cuda_bits;
 
-/* x, y and z are the operands. NUMBER: of float32; INTEGER: of integers, which wrap around. */
+/* X(name): the functions. x, y and z are the operands. NUMBER: of float32; INTEGER: of integers, which wrap around. From
+ * GELU_BY_TANH on: of float32, and called; from LEAKY on y is alpha, z beta, as in vector_math.h. */
+#define HD_CUDA_CODE_LIST(X)                                                                       \
+    X(COPY_VALUE)                                                                                  \
+    X(CHOOSE) /* x is not 0 ? y : z */                                                             \
+    X(NUMBER_ADD)                                                                                  \
+    X(NUMBER_SUBTRACT)                                                                             \
+    X(NUMBER_MULTIPLY)                                                                             \
+    X(NUMBER_DIVIDE)                                                                               \
+    X(NUMBER_MAXIMUM) /* NaN if either is */                                                       \
+    X(NUMBER_MINIMUM)                                                                              \
+    X(NUMBER_AT_LEAST) /* NaN where x is */                                                        \
+    X(NUMBER_AT_MOST)                                                                              \
+    X(NUMBER_MODULO)    /* the divisor's sign */                                                   \
+    X(NUMBER_REMAINDER) /* the dividend's sign */                                                  \
+    X(NUMBER_EQUAL)                                                                                \
+    X(NUMBER_LESS)                                                                                 \
+    X(NUMBER_LESS_OR_EQUAL)                                                                        \
+    X(NUMBER_PRELU)                                                                                \
+    X(NUMBER_POWER)                                                                                \
+    X(NUMBER_ABSOLUTE)                                                                             \
+    X(NUMBER_NEGATE)                                                                               \
+    X(NUMBER_SIGN)                                                                                 \
+    X(NUMBER_IS_NAN)                                                                               \
+    X(NUMBER_IS_POSITIVE_INFINITY)                                                                 \
+    X(NUMBER_IS_NEGATIVE_INFINITY)                                                                 \
+    X(NUMBER_IS_INFINITE)                                                                          \
+    X(NUMBER_RELU)                                                                                 \
+    X(NUMBER_SQRT)                                                                                 \
+    X(NUMBER_RECIPROCAL)                                                                           \
+    X(NUMBER_FLOOR)                                                                                \
+    X(NUMBER_CEIL)                                                                                 \
+    X(NUMBER_ROUND)                                                                                \
+    X(NUMBER_EXP)                                                                                  \
+    X(NUMBER_LOG)                                                                                  \
+    X(NUMBER_ERF)                                                                                  \
+    X(NUMBER_TANH)                                                                                 \
+    X(NUMBER_SIGMOID)                                                                              \
+    X(NUMBER_GELU)                                                                                 \
+    X(INTEGER_ADD)                                                                                 \
+    X(INTEGER_SUBTRACT)                                                                            \
+    X(INTEGER_MULTIPLY)                                                                            \
+    X(INTEGER_DIVIDE) /* 0 where y is */                                                           \
+    X(INTEGER_MAXIMUM)                                                                             \
+    X(INTEGER_MINIMUM)                                                                             \
+    X(INTEGER_MODULO)                                                                              \
+    X(INTEGER_REMAINDER)                                                                           \
+    X(INTEGER_EQUAL)                                                                               \
+    X(INTEGER_LESS)                                                                                \
+    X(INTEGER_LESS_OR_EQUAL)                                                                       \
+    X(INTEGER_PRELU)                                                                               \
+    X(INTEGER_POWER)                                                                               \
+    X(INTEGER_ABSOLUTE)                                                                            \
+    X(INTEGER_NEGATE)                                                                              \
+    X(INTEGER_SIGN)                                                                                \
+    X(INTEGER_AND)                                                                                 \
+    X(INTEGER_OR)                                                                                  \
+    X(INTEGER_XOR)                                                                                 \
+    X(INTEGER_NOT)                                                                                 \
+    X(INTEGER_IS_ZERO)                                                                             \
+    X(INTEGER_SHIFT_LEFT) /* 0 from the type's width on */                                         \
+    X(INTEGER_SHIFT_RIGHT)                                                                         \
+    X(INTEGER_OF_NUMBER) /* NaN: 0; beyond int64: its nearest end */                               \
+    X(UNSIGNED_OF_NUMBER)                                                                          \
+    X(NUMBER_OF_INTEGER)                                                                           \
+    X(NUMBER_OF_UNSIGNED) /* uint64 */                                                             \
+    X(ODD_OF_INTEGER)     /* cut to float32, the last bit set if anything was lost */              \
+    X(ODD_OF_UNSIGNED)                                                                             \
+    X(NUMBER_IS_NOT_ZERO)                                                                          \
+    X(INTEGER_IS_NOT_ZERO)                                                                         \
+    X(HALF_OF_NUMBER)                                                                              \
+    X(NUMBER_OF_HALF)                                                                              \
+    X(BFLOAT_OF_NUMBER)                                                                            \
+    X(NUMBER_OF_BFLOAT)                                                                            \
+    X(GELU_BY_TANH)                                                                                \
+    X(SOFTPLUS)                                                                                    \
+    X(MISH)                                                                                        \
+    X(SIN)                                                                                         \
+    X(COS)                                                                                         \
+    X(TAN)                                                                                         \
+    X(ASIN)                                                                                        \
+    X(ACOS)                                                                                        \
+    X(ATAN)                                                                                        \
+    X(SINH)                                                                                        \
+    X(COSH)                                                                                        \
+    X(ASINH)                                                                                       \
+    X(ACOSH)                                                                                       \
+    X(ATANH)                                                                                       \
+    X(LEAKY)                                                                                       \
+    X(ELU)                                                                                         \
+    X(CELU)                                                                                        \
+    X(SELU)                                                                                        \
+    X(HARD_SIGMOID_OF)                                                                             \
+    X(HARD_SWISH_OF)                                                                               \
+    X(SWISH)
+
 typedef enum hd_cuda_function_code {
-    HD_CUDA_COPY_VALUE,
-    HD_CUDA_CHOOSE, /* x is not 0 ? y : z */
-    HD_CUDA_NUMBER_ADD,
-    HD_CUDA_NUMBER_SUBTRACT,
-    HD_CUDA_NUMBER_MULTIPLY,
-    HD_CUDA_NUMBER_DIVIDE,
-    HD_CUDA_NUMBER_MAXIMUM, /* NaN if either is */
-    HD_CUDA_NUMBER_MINIMUM,
-    HD_CUDA_NUMBER_AT_LEAST, /* NaN where x is */
-    HD_CUDA_NUMBER_AT_MOST,
-    HD_CUDA_NUMBER_MODULO,    /* the divisor's sign */
-    HD_CUDA_NUMBER_REMAINDER, /* the dividend's sign */
-    HD_CUDA_NUMBER_EQUAL,
-    HD_CUDA_NUMBER_LESS,
-    HD_CUDA_NUMBER_LESS_OR_EQUAL,
-    HD_CUDA_NUMBER_PRELU,
-    HD_CUDA_NUMBER_POWER,
-    HD_CUDA_NUMBER_ABSOLUTE,
-    HD_CUDA_NUMBER_NEGATE,
-    HD_CUDA_NUMBER_SIGN,
-    HD_CUDA_NUMBER_IS_NAN,
-    HD_CUDA_NUMBER_IS_POSITIVE_INFINITY,
-    HD_CUDA_NUMBER_IS_NEGATIVE_INFINITY,
-    HD_CUDA_NUMBER_IS_INFINITE,
-    HD_CUDA_NUMBER_RELU,
-    HD_CUDA_NUMBER_SQRT,
-    HD_CUDA_NUMBER_RECIPROCAL,
-    HD_CUDA_NUMBER_FLOOR,
-    HD_CUDA_NUMBER_CEIL,
-    HD_CUDA_NUMBER_ROUND,
-    HD_CUDA_NUMBER_EXP,
-    HD_CUDA_NUMBER_LOG,
-    HD_CUDA_NUMBER_ERF,
-    HD_CUDA_NUMBER_TANH,
-    HD_CUDA_NUMBER_SIGMOID,
-    HD_CUDA_NUMBER_GELU,
-    HD_CUDA_INTEGER_ADD,
-    HD_CUDA_INTEGER_SUBTRACT,
-    HD_CUDA_INTEGER_MULTIPLY,
-    HD_CUDA_INTEGER_DIVIDE, /* 0 where y is */
-    HD_CUDA_INTEGER_MAXIMUM,
-    HD_CUDA_INTEGER_MINIMUM,
-    HD_CUDA_INTEGER_MODULO,
-    HD_CUDA_INTEGER_REMAINDER,
-    HD_CUDA_INTEGER_EQUAL,
-    HD_CUDA_INTEGER_LESS,
-    HD_CUDA_INTEGER_LESS_OR_EQUAL,
-    HD_CUDA_INTEGER_PRELU,
-    HD_CUDA_INTEGER_POWER,
-    HD_CUDA_INTEGER_ABSOLUTE,
-    HD_CUDA_INTEGER_NEGATE,
-    HD_CUDA_INTEGER_SIGN,
-    HD_CUDA_INTEGER_AND,
-    HD_CUDA_INTEGER_OR,
-    HD_CUDA_INTEGER_XOR,
-    HD_CUDA_INTEGER_NOT,
-    HD_CUDA_INTEGER_IS_ZERO,
-    HD_CUDA_INTEGER_SHIFT_LEFT, /* 0 from the type's width on */
-    HD_CUDA_INTEGER_SHIFT_RIGHT,
-    HD_CUDA_INTEGER_OF_NUMBER, /* NaN: 0; beyond int64: its nearest end */
-    HD_CUDA_UNSIGNED_OF_NUMBER,
-    HD_CUDA_NUMBER_OF_INTEGER,
-    HD_CUDA_NUMBER_OF_UNSIGNED, /* uint64 */
-    HD_CUDA_ODD_OF_INTEGER,     /* cut to float32, the last bit set if anything was lost */
-    HD_CUDA_ODD_OF_UNSIGNED,
-    HD_CUDA_NUMBER_IS_NOT_ZERO,
-    HD_CUDA_INTEGER_IS_NOT_ZERO,
-    HD_CUDA_HALF_OF_NUMBER,
-    HD_CUDA_NUMBER_OF_HALF,
-    HD_CUDA_BFLOAT_OF_NUMBER,
-    HD_CUDA_NUMBER_OF_BFLOAT,
-    HD_CUDA_RARE, /* from here on: functions of float32 that are called */
-    HD_CUDA_GELU_BY_TANH = HD_CUDA_RARE,
-    HD_CUDA_SOFTPLUS,
-    HD_CUDA_MISH,
-    HD_CUDA_SIN,
-    HD_CUDA_COS,
-    HD_CUDA_TAN,
-    HD_CUDA_ASIN,
-    HD_CUDA_ACOS,
-    HD_CUDA_ATAN,
-    HD_CUDA_SINH,
-    HD_CUDA_COSH,
-    HD_CUDA_ASINH,
-    HD_CUDA_ACOSH,
-    HD_CUDA_ATANH,
-    HD_CUDA_LEAKY, /* y is alpha, z beta, as in vector_math.h */
-    HD_CUDA_ELU,
-    HD_CUDA_CELU,
-    HD_CUDA_SELU,
-    HD_CUDA_HARD_SIGMOID_OF,
-    HD_CUDA_HARD_SWISH_OF,
-    HD_CUDA_SWISH
+#define HD_CUDA_CODE_(name) HD_CUDA_##name,
+    HD_CUDA_CODE_LIST(HD_CUDA_CODE_)
+#undef HD_CUDA_CODE_
+        HD_CUDA_CODE_COUNT,
+    HD_CUDA_CALLED =
+        HD_CUDA_GELU_BY_TANH /* from here on: functions of float32 that the interpreter calls */
 } hd_cuda_function_code;
 
 typedef struct hd_cuda_instruction {
