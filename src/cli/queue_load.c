@@ -11,11 +11,17 @@
 #define KERNEL_ITERATIONS 10
 #define SEED              7
 
+/* An operation in flight: its run describes the output when it ends. */
+typedef struct hd_load_place {
+    hd_future *future;
+    hd_tensor output; /* all of a thread's have one memory, the device's */
+} hd_load_place;
+
 /* One thread, its stream, and a ring of operations in flight. */
 typedef struct hd_load_thread {
     const hd_queue_load *load;
     hd_stream stream;
-    hd_future **futures; /* a ring of `places` */
+    hd_load_place *ring;
     size_t places;
     hd_tensor input; /* both in the device's memory */
     hd_tensor output;
@@ -79,18 +85,17 @@ hd_exit_code hd_queue_load_model(hd_device *device, hd_load_operation operation,
     return status == HD_OK ? EXIT_CODE_OK : hd_failure_print_error(&error);
 }
 
-static hd_status submit(hd_load_thread *thread, hd_future **out_future)
+static hd_status submit(hd_load_thread *thread, hd_load_place *place)
 {
     hd_submit_options options = {.struct_size = sizeof options, .stream = thread->stream};
-    return hd_model_run_async(thread->load->model, &thread->input, 1, &thread->output, 1, &options,
-                              out_future, &thread->error);
+    return hd_model_run_async(thread->load->model, &thread->input, 1, &place->output, 1, &options,
+                              &place->future, &thread->error);
 }
 
-/* Waits for the operation in a place of the ring. */
-static hd_status finish(hd_load_thread *thread, size_t place)
+static hd_status finish(hd_load_thread *thread, hd_load_place *place)
 {
-    hd_status status = hd_future_wait(thread->futures[place], HD_WAIT_FOREVER, &thread->error);
-    hd_future_destroy(&thread->futures[place]);
+    hd_status status = hd_future_wait(place->future, HD_WAIT_FOREVER, &thread->error);
+    hd_future_destroy(&place->future);
     thread->done += status == HD_OK;
     return status;
 }
@@ -104,12 +109,12 @@ static void run_thread(void *context)
     hd_status status = HD_OK;
     uint64_t submitted = 0;
     while (status == HD_OK && (submitted < load->operations || hd_process_clock() < until)) {
-        size_t place = (size_t)(submitted % thread->places);
-        if (thread->futures[place] != NULL) {
+        hd_load_place *place = &thread->ring[submitted % thread->places];
+        if (place->future != NULL) {
             status = finish(thread, place);
         }
         if (status == HD_OK) {
-            status = submit(thread, &thread->futures[place]);
+            status = submit(thread, place);
             submitted++;
         }
         if (status == HD_OK && load->in_flight == 0) {
@@ -117,8 +122,8 @@ static void run_thread(void *context)
         }
     }
     for (size_t i = 0; i < thread->places; i++) {
-        size_t place = (size_t)((submitted + i) % thread->places);
-        if (thread->futures[place] != NULL) {
+        hd_load_place *place = &thread->ring[(submitted + i) % thread->places];
+        if (place->future != NULL) {
             hd_status last = finish(thread, place);
             status = status == HD_OK ? last : status;
         }
@@ -132,7 +137,7 @@ static void close_thread(hd_load_thread *thread)
         hd_stream_release(thread->load->device, thread->stream, &thread->error) == HD_OK) {
         thread->stream.value = 0;
     }
-    free(thread->futures);
+    free(thread->ring);
     hd_error error = {0};
     void *memory[] = {thread->input.data, thread->output.data};
     for (size_t i = 0; i < 2; i++) {
@@ -159,9 +164,9 @@ static hd_exit_code open_thread(const hd_queue_load *load, hd_load_thread *threa
     hd_tensor shape = {.dtype = HD_FLOAT32, .rank = 1, .dims = {(int64_t)count}, .size = size};
     thread->input = shape;
     thread->output = shape;
-    thread->futures = calloc(thread->places, sizeof(hd_future *));
+    thread->ring = calloc(thread->places, sizeof *thread->ring);
     float *data = calloc(1, size);
-    if (data == NULL || thread->futures == NULL) {
+    if (data == NULL || thread->ring == NULL) {
         free(data);
         return hd_failure_print_memory();
     }
@@ -171,6 +176,9 @@ static hd_exit_code open_thread(const hd_queue_load *load, hd_load_thread *threa
         status = place(load->device, data, &thread->input, &thread->error);
     }
     free(data);
+    for (size_t i = 0; i < thread->places; i++) {
+        thread->ring[i].output = thread->output;
+    }
     if (status == HD_OK) {
         status = hd_stream_acquire(load->device, 0, &thread->stream, &thread->error);
     }

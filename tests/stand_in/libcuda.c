@@ -9,7 +9,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static _Atomic uint64_t call_count, fault_at, kernel_count;
+static _Atomic uint64_t call_count, fault_at, kernel_count, text_count;
 static _Atomic int fault;
 static _Atomic bool is_lost;
 static _Atomic int64_t living_count;
@@ -38,9 +38,14 @@ static uint64_t kernels(void)
     return atomic_load(&kernel_count);
 }
 
+static uint64_t texts(void)
+{
+    return atomic_load(&text_count);
+}
+
 EXPORT const stand_in_table *stand_in(void)
 {
-    static const stand_in_table table = {set_fault, calls, living, kernels};
+    static const stand_in_table table = {set_fault, calls, living, kernels, texts};
     return &table;
 }
 
@@ -171,8 +176,16 @@ EXPORT CUresult cuModuleLoadData(CUmodule *module, const void *image)
     if (result == CUDA_SUCCESS && atomic_load(&fault) == STAND_IN_NO_BINARY) {
         return CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
+    bool is_text =
+        *(const char *)image == '.'; /* of PTX; a binary begins with bytes that are no text */
+    if (result == CUDA_SUCCESS && is_text) {
+        if (atomic_load(&fault) == STAND_IN_NO_COMPILER) {
+            return CUDA_ERROR_JIT_COMPILER_NOT_FOUND;
+        }
+        atomic_fetch_add(&text_count, 1);
+    }
     if (result == CUDA_SUCCESS) {
-        *module = make(*(const unsigned char *)image == 0 ? 2 : 1);
+        *module = make(1);
     }
     return result;
 }
@@ -235,11 +248,12 @@ EXPORT CUresult cuMemFreeHost(void *address)
     return unmake(address);
 }
 
-EXPORT CUresult cuPointerGetAttribute(void *value, CUpointer_attribute attribute,
-                                      CUdeviceptr address)
+/* It knows no address, of which the driver says nothing, and succeeds. */
+EXPORT CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute *attributes,
+                                       void **answers, CUdeviceptr address)
 {
-    (void)value, (void)attribute, (void)address;
-    return CUDA_ERROR_INVALID_VALUE; /* it knows none */
+    (void)count, (void)attributes, (void)answers, (void)address;
+    return CUDA_SUCCESS;
 }
 
 static CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t size)

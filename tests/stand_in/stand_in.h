@@ -13,6 +13,7 @@ typedef enum stand_in_fault {
     STAND_IN_NONE,
     STAND_IN_OUT_OF_MEMORY, /* this call alone */
     STAND_IN_NO_BINARY,     /* loading a module, always: the driver cannot run its code */
+    STAND_IN_NO_COMPILER,   /* loading a module that is PTX alone, always */
     STAND_IN_LOST           /* from this call on all, as behind a fault of a kernel */
 } stand_in_fault;
 
@@ -21,6 +22,7 @@ typedef struct stand_in_table {
     uint64_t (*calls)(void); /* since set_fault */
     int64_t (*living)(void); /* allocations, streams, graphs, modules and held contexts */
     uint64_t (*kernels)(void);
+    uint64_t (*texts)(void); /* modules of PTX that were loaded */
 } stand_in_table;
 
 /* What the library exports beside the driver's functions: stand_in, of this type. */

@@ -13,8 +13,11 @@ if(HEDDLE_HAVE_CUDA)
     set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/libcuda.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
     add_dependencies(stand_in_test_calls stand_in_whole)
     add_dependencies(stand_in_test_plans stand_in_whole)
+    add_dependencies(stand_in_test_texts stand_in_whole)
+    get_filename_component(cuda_tools ${HEDDLE_NVCC} DIRECTORY)
+    target_compile_definitions(stand_in_test_texts PRIVATE HD_TEST_PTXAS="${cuda_tools}/ptxas")
     add_dependencies(stand_in_test_absence stand_in_old)
-    set_tests_properties(stand_in.calls stand_in.plans PROPERTIES
+    set_tests_properties(stand_in.calls stand_in.plans stand_in.texts PROPERTIES
         ENVIRONMENT "${test_environment};LD_LIBRARY_PATH=${stand_in_folder}/whole")
     set_tests_properties(stand_in.absence PROPERTIES
         ENVIRONMENT "${test_environment};LD_LIBRARY_PATH=${stand_in_folder}/old;HEDDLE_TEST_REASON=too old: it has no cuTensorMapReplaceAddress")

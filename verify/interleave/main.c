@@ -23,12 +23,31 @@
 #include "trace.h"
 
 static const scenario *const tables[] = {
-    scenarios_allocator,      scenarios_batch,       scenarios_batch_kind, scenarios_batch_queue,
-    scenarios_callbacks,      scenarios_cancel,      scenarios_device,     scenarios_device_queue,
-    scenarios_device_watcher, scenarios_event,       scenarios_future,     scenarios_litmus,
-    scenarios_memory_account, scenarios_model_async, scenarios_model_run,  scenarios_plan_cache,
-    scenarios_runners,        scenarios_reclaim,     scenarios_registry,   scenarios_slot_pool,
-    scenarios_strategies,     scenarios_stream,      scenarios_team,       scenarios_timeline,
+    scenarios_allocator,
+    scenarios_batch,
+    scenarios_batch_kind,
+    scenarios_batch_queue,
+    scenarios_callbacks,
+    scenarios_cancel,
+    scenarios_device,
+    scenarios_device_queue,
+    scenarios_device_watcher,
+    scenarios_event,
+    scenarios_future,
+    scenarios_litmus,
+    scenarios_elementwise_kernels,
+    scenarios_memory_account,
+    scenarios_model_async,
+    scenarios_model_run,
+    scenarios_plan_cache,
+    scenarios_runners,
+    scenarios_reclaim,
+    scenarios_registry,
+    scenarios_slot_pool,
+    scenarios_strategies,
+    scenarios_stream,
+    scenarios_team,
+    scenarios_timeline,
 };
 
 static uint64_t outcomes_seen;

@@ -43,6 +43,7 @@ extern const scenario scenarios_device_watcher[];
 extern const scenario scenarios_event[];
 extern const scenario scenarios_future[];
 extern const scenario scenarios_litmus[];
+extern const scenario scenarios_elementwise_kernels[];
 extern const scenario scenarios_memory_account[];
 extern const scenario scenarios_model_async[];
 extern const scenario scenarios_model_run[];

@@ -414,7 +414,8 @@ def reservation_cancelled(program):
 # ---- ST.014: what belongs to a thread
 
 THREAD_LOCAL = {"src/runtime/device.c:remembered", "src/base/thread.c:is_detached", "src/base/mutex.c:held_ranks",
-                "src/base/memory.c:current", "src/base/stop.c:current", "src/base/process.c:is_working"}
+                "src/base/memory.c:current", "src/base/stop.c:current", "src/base/process.c:is_working",
+                "src/hal/cuda/memory.c:held", "src/hal/cuda/memory.c:next_held"}
 
 
 @check("ST.014.a", "a thread's own state is what is listed, and nothing else",

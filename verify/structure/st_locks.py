@@ -227,6 +227,7 @@ STATE = {
     "src/runtime/block_table.c:removed",                                    # an address; nothing is kept in it
     "src/runtime/registry.c:open_devices", "src/runtime/registry.c:registry_mutex",
     "src/hal/cuda/backend.c:lost",                                          # a fault ends CUDA for the whole process
+    "src/hal/cuda/memory.c:freed",                                          # how often memory of devices was freed
     "src/hal/cuda/driver.c:driver", "src/hal/cuda/driver.c:opened", "src/hal/cuda/driver.c:absence", # opened once
     # the simulated device, in tests: what they have set, and what is counted
     "hd_sim", "hd_sim_random#calls", "src/hal/sim/memory.c:mutex", "src/hal/sim/memory.c:pieces",

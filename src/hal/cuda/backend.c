@@ -66,9 +66,6 @@ static void close_unit(hd_unit **unit)
     if (self == NULL) {
         return;
     }
-    if (self->context != NULL) {
-        (void)hd_cuda_enter(self);
-    }
     hd_cuda_elementwise_kernels_destroy(self, &self->elementwise);
     if (self->context != NULL) {
         for (size_t i = 0; i < HD_CUDA_FILE_COUNT && hd_cuda_enter(self) == HD_OK; i++) {

@@ -30,7 +30,7 @@
     X(cuMemFree)                                                                                   \
     X(cuMemHostAlloc)                                                                              \
     X(cuMemFreeHost)                                                                               \
-    X(cuPointerGetAttribute)                                                                       \
+    X(cuPointerGetAttributes)                                                                      \
     X(cuMemcpy)                                                                                    \
     X(cuMemcpyAsync)                                                                               \
     X(cuStreamCreate)                                                                              \

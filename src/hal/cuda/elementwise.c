@@ -225,12 +225,22 @@ static const way *choose(const hd_cuda_unit *unit, bool is_wide, int64_t count)
     return is_wide ? &wide : fits_at_once(unit, count) ? &single : &narrow;
 }
 
+/* That run at once. */
+static int64_t most_blocks(const hd_cuda_unit *unit)
+{
+    return (int64_t)THREADS / HD_CUDA_ELEMENTWISE_BLOCK * unit->cores;
+}
+
 static hd_status add_launch(hd_cuda_compilation *compilation, const way *chosen,
                             CUfunction compiled, const void *parameters, size_t size,
                             const hd_cuda_pointer *pointers, size_t count)
 {
     int64_t elements = hd_shape_count(&compilation->operation->outputs[0].shape);
-    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(elements, chosen->per_block), 1, 1};
+    int64_t blocks = hd_cuda_blocks(elements, chosen->per_block);
+    if (compiled != NULL && blocks > most_blocks(compilation->unit)) {
+        blocks = most_blocks(compilation->unit); /* which do it in several turns */
+    }
+    const uint32_t grid[3] = {(uint32_t)blocks, 1, 1};
     hd_cuda_launch *made =
         hd_cuda_add_launch(compilation, chosen->function, grid, HD_CUDA_ELEMENTWISE_BLOCK,
                            parameters, size, pointers, count);

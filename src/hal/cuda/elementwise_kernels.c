@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/mutex.h"
 
-enum { BUCKETS = 256 };
+#define BUCKETS 256
 
 typedef struct entry {
     struct entry *next;
@@ -16,18 +16,18 @@ typedef struct entry {
 
 struct hd_cuda_elementwise_kernels {
     hd_mutex mutex; /* leaf */
-    size_t count HD_GUARDED_BY(mutex);
-    entry *buckets[BUCKETS] HD_GUARDED_BY(mutex);
+    size_t count HD_GUARDED_BY(&mutex);
+    entry *buckets[BUCKETS] HD_GUARDED_BY(&mutex);
 };
 
-static void lock(hd_cuda_elementwise_kernels *self)
-    HD_ACQUIRE(self->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
+static void kernels_lock(hd_cuda_elementwise_kernels *self)
+    HD_ACQUIRE(&self->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_lock(&self->mutex);
 }
 
-static void unlock(hd_cuda_elementwise_kernels *self)
-    HD_RELEASE(self->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
+static void kernels_unlock(hd_cuda_elementwise_kernels *self)
+    HD_RELEASE(&self->mutex, hd_rank_leaf) HD_NO_THREAD_SAFETY_ANALYSIS
 {
     hd_mutex_unlock(&self->mutex);
 }
@@ -45,8 +45,8 @@ hd_status hd_cuda_elementwise_kernels_create(hd_cuda_elementwise_kernels **out)
 
 static void free_entry(const hd_cuda_unit *unit, entry *dead)
 {
-    if (dead->module != NULL && !hd_cuda_is_lost()) {
-        (void)unit->driver->cuModuleUnload(dead->module);
+    if (dead->module != NULL && hd_cuda_enter(unit) == HD_OK) {
+        (void)hd_cuda_status(unit->driver->cuModuleUnload(dead->module));
     }
     hd_free(dead);
 }
@@ -83,7 +83,7 @@ static size_t bucket_of(const hd_cuda_pattern *pattern)
 }
 
 static const entry *find(const hd_cuda_elementwise_kernels *self, size_t bucket,
-                         const hd_cuda_pattern *pattern) HD_REQUIRES(self->mutex)
+                         const hd_cuda_pattern *pattern) HD_REQUIRES(&self->mutex)
 {
     const entry *at = self->buckets[bucket];
     while (at != NULL && memcmp(&at->pattern, pattern, sizeof *pattern) != 0) {
@@ -134,10 +134,10 @@ hd_status hd_cuda_elementwise_kernel(const hd_cuda_unit *unit, const hd_cuda_pat
 {
     hd_cuda_elementwise_kernels *self = unit->elementwise;
     size_t bucket = bucket_of(pattern);
-    lock(self);
+    kernels_lock(self);
     const entry *found = find(self, bucket, pattern);
     bool is_full = self->count >= HD_CUDA_ELEMENTWISE_KERNELS_MAX;
-    unlock(self);
+    kernels_unlock(self);
     *out_function = found == NULL ? NULL : found->function;
     if (found != NULL || is_full) {
         return HD_OK;
@@ -148,14 +148,14 @@ hd_status hd_cuda_elementwise_kernel(const hd_cuda_unit *unit, const hd_cuda_pat
         return status;
     }
     *out_function = made->function;
-    lock(self);
+    kernels_lock(self);
     found = find(self, bucket, pattern);
     if (found == NULL) {
         made->next = self->buckets[bucket];
         self->buckets[bucket] = made;
         self->count++;
     }
-    unlock(self);
+    kernels_unlock(self);
     if (found != NULL) { /* another thread was faster */
         *out_function = found->function;
         free_entry(unit, made);

@@ -11,7 +11,7 @@ enum { HD_CUDA_ELEMENTWISE_KERNELS_MAX = 4096 }; /* a unit; further programs are
 
 /* The caller owns it. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_cuda_elementwise_kernels_create(hd_cuda_elementwise_kernels **out);
-/* Nobody uses its kernels, and the calling thread has entered the unit, unless that is lost. *kernels may be NULL, and is afterwards. */
+/* Nobody uses its kernels. *kernels may be NULL, and is afterwards. */
 void hd_cuda_elementwise_kernels_destroy(const hd_cuda_unit *unit,
                                          hd_cuda_elementwise_kernels **kernels);
 

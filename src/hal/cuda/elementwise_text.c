@@ -265,7 +265,7 @@ static void add_begin(text *t, const hd_cuda_pattern *pattern, int capability)
         hd_cuda_pattern_size(pattern));
     add(t, ".maxntid %d, 1, 1\n{\n", HD_CUDA_ELEMENTWISE_BLOCK);
     add(t, ".reg .b64 %%y, %%address, %%mask, %%input<%d>;\n", HD_CUDA_ELEMENTWISE_INPUTS);
-    add(t, ".reg .b32 %%first, %%block, %%count, %%last, %%index;\n.reg .pred %%q, %%full;\n");
+    add(t, ".reg .b32 %%first, %%step, %%count, %%last, %%index;\n.reg .pred %%q, %%full;\n");
     add(t, ".reg .b32 %%nothing, %%constant<%d>, %%x<%d>, %%value<%d>;\n",
         HD_CUDA_ELEMENTWISE_CONSTANTS, HD_CUDA_ELEMENTWISE_INPUTS * HD_CUDA_FOURS,
         HD_CUDA_ELEMENTWISE_INSTRUCTIONS * HD_CUDA_FOURS);
@@ -273,9 +273,10 @@ static void add_begin(text *t, const hd_cuda_pattern *pattern, int capability)
         add(t, "griddepcontrol.launch_dependents;\ngriddepcontrol.wait;\n");
     }
     add(t, "ld.param.u32 %%count, [p+%zu];\n", hd_cuda_pattern_count_at(pattern));
-    add(t, "mov.u32 %%first, %%tid.x;\nmov.u32 %%block, %%ctaid.x;\n");
-    add(t, "mad.lo.u32 %%first, %%block, %d, %%first;\n", HD_CUDA_ELEMENTWISE_BLOCK);
-    add(t, "mul.lo.u32 %%first, %%first, %d;\n", pattern->elements);
+    add(t, "mov.u32 %%first, %%tid.x;\nmov.u32 %%step, %%ctaid.x;\n");
+    add(t, "mad.lo.u32 %%first, %%step, %d, %%first;\n", HD_CUDA_ELEMENTWISE_BLOCK);
+    add(t, "mul.lo.u32 %%first, %%first, %d;\nmov.u32 %%step, %%nctaid.x;\n", pattern->elements);
+    add(t, "mul.lo.u32 %%step, %%step, %d;\n", pattern->elements * HD_CUDA_ELEMENTWISE_BLOCK);
     add(t, "setp.ge.u32 %%q, %%first, %%count;\n@%%q ret;\n");
     add(t, "ld.param.u64 %%y, [p];\ncvta.to.global.u64 %%y, %%y;\n");
     add(t, "mov.b32 %%nothing, 0;\n");
@@ -378,25 +379,26 @@ static void add_stores(text *t, const hd_cuda_pattern *pattern)
     const char *type = forms[pattern->y_bits].type;
     add(t, "mad.wide.u32 %%address, %%first, %d, %%y;\n", forms[pattern->y_bits].size);
     if (pattern->elements == 1) {
-        add(t, "st.global.%s [%%address], %%value%zu;\nret;\n}\n", type, last);
+        add(t, "st.global.%s [%%address], %%value%zu;\n", type, last);
         return;
     }
     add(t, "@!%%full bra $L_ones_out;\n");
-    add(t, "st.global.v4.%s [%%address], {%%value%zu, %%value%zu, %%value%zu, %%value%zu};\nret;\n",
-        type, last, last + 1, last + 2, last + 3);
-    add(t, "$L_ones_out:\n");
+    add(t, "st.global.v4.%s [%%address], {%%value%zu, %%value%zu, %%value%zu, %%value%zu};\n", type,
+        last, last + 1, last + 2, last + 3);
+    add(t, "bra.uni $L_stored;\n$L_ones_out:\n");
     for (size_t j = 0; j < HD_CUDA_FOURS; j++) {
         add(t, "add.u32 %%index, %%first, %zu;\nsetp.lt.u32 %%q, %%index, %%count;\n", j);
         add(t, "@%%q st.global.%s [%%address+%zu], %%value%zu;\n", type,
             j * (size_t)forms[pattern->y_bits].size, last + j);
     }
-    add(t, "ret;\n}\n");
+    add(t, "$L_stored:\n");
 }
 
 char *hd_cuda_elementwise_text(const hd_cuda_pattern *pattern, int capability)
 {
     text t = {hd_alloc(1 << 14), 0, 1 << 14};
     add_begin(&t, pattern, capability);
+    add(&t, "$L_again:\n");
     if (pattern->elements == 1) {
         add_loads(&t, pattern, 0, "%first", HD_CUDA_ABSENT);
     } else {
@@ -412,5 +414,8 @@ char *hd_cuda_elementwise_text(const hd_cuda_pattern *pattern, int capability)
     }
     add_program(&t, pattern);
     add_stores(&t, pattern);
+    /* the grid may have fewer threads than there is to do; %first is below 2^31, and so is %step */
+    add(&t, "add.u32 %%first, %%first, %%step;\nsetp.lt.u32 %%q, %%first, %%count;\n");
+    add(&t, "@%%q bra $L_again;\nret;\n}\n");
     return t.bytes;
 }

@@ -11,6 +11,12 @@ typedef enum {
     CUDA_ERROR_OUT_OF_MEMORY,
     CUDA_ERROR_NOT_INITIALIZED,
     CUDA_ERROR_NOT_READY,
+    CUDA_ERROR_INVALID_IMAGE,
+    CUDA_ERROR_NO_BINARY_FOR_GPU,
+    CUDA_ERROR_INVALID_PTX,
+    CUDA_ERROR_JIT_COMPILER_NOT_FOUND,
+    CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
+    CUDA_ERROR_JIT_COMPILATION_DISABLED,
     CUDA_ERROR_UNKNOWN
 } CUresult;
 typedef uint32_t cuuint32_t;
@@ -102,7 +108,8 @@ CUresult cuMemAlloc(CUdeviceptr *memory, size_t bytes);
 CUresult cuMemFree(CUdeviceptr memory);
 CUresult cuMemHostAlloc(void **memory, size_t bytes, unsigned flags);
 CUresult cuMemFreeHost(void *memory);
-CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr pointer);
+CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute *attributes, void **data,
+                                CUdeviceptr pointer);
 CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t bytes);
 CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream);
 CUresult cuStreamCreate(CUstream *stream, unsigned flags);
