@@ -72,8 +72,8 @@ typedef enum hd_tensor_place {
  *   points to may have.
  * `place` HD_TENSOR_DEVICE: the device reads or writes `data` where it is, in the order of the run's stream; a run that
  *   waits for its caller has no stream, and what the memory is used for before must be done then. An output has `data`
- *   then. Data that is known to be none of the device's is refused (HD_INVALID_ARGUMENT). Runs of a model take such
- *   tensors; batch queues (HD_UNSUPPORTED), graphs and files do not.
+ *   then. Data that is known to be none of the device's is refused (HD_INVALID_ARGUMENT); that memory of others was freed
+ *   since an earlier run with it is not noticed. Runs of a model take such tensors; batch queues (HD_UNSUPPORTED), graphs and files do not.
  * HD_STRING: `data` is an array of hd_string. What an input's texts point to is read during the call; `size` counts the array
  *   alone. An output is one block, the array and then the bytes that it points to, and `size` counts both; memory of the
  *   caller's that is too small for them is refused when they are computed (HD_INVALID_ARGUMENT). Texts are in the host's memory only.

@@ -39,8 +39,8 @@ static const stand_in_table *driver(void)
 static hd_cuda_pattern make_pattern(int elements, int code, int variant)
 {
     enum { INPUTS = 6, INSTRUCTIONS = 10 };
-    static const unsigned char types[] = {HD_CUDA_BITS_U8,  HD_CUDA_BITS_U16, HD_CUDA_BITS_U32,
-                                          HD_CUDA_BITS_S8,  HD_CUDA_BITS_S16, HD_CUDA_BITS_S32};
+    static const unsigned char types[] = {HD_CUDA_BITS_U8, HD_CUDA_BITS_U16, HD_CUDA_BITS_U32,
+                                          HD_CUDA_BITS_S8, HD_CUDA_BITS_S16, HD_CUDA_BITS_S32};
     hd_cuda_pattern p = {.elements = (unsigned char)elements,
                          .rank = (unsigned char)(variant % 4 + 1),
                          .y_bits = types[variant % 6],
@@ -77,7 +77,8 @@ static bool assembles(const char *text, int capability)
     assert_int_equal(fclose(stream), 0);
     snprintf(command, sizeof command, "%s -arch=sm_%d -o /dev/null %s", HD_TEST_PTXAS, capability,
              name);
-    int result = system(command); /* NOLINT(cert-env33-c): of the toolkit that compiled the kernels */
+    int result =
+        system(command); /* NOLINT(cert-env33-c): of the toolkit that compiled the kernels */
     remove(name);
     return result == 0;
 }

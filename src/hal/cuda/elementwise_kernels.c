@@ -17,6 +17,7 @@ typedef struct entry {
 struct hd_cuda_elementwise_kernels {
     hd_mutex mutex; /* leaf */
     size_t count HD_GUARDED_BY(&mutex);
+    size_t limit HD_GUARDED_BY(&mutex); /* of what is counted */
     entry *buckets[BUCKETS] HD_GUARDED_BY(&mutex);
 };
 
@@ -39,8 +40,18 @@ hd_status hd_cuda_elementwise_kernels_create(hd_cuda_elementwise_kernels **out)
         hd_free(self);
         self = NULL;
     }
+    if (self != NULL) {
+        hd_cuda_elementwise_kernels_limit(self, HD_CUDA_ELEMENTWISE_KERNELS_MAX);
+    }
     *out = self;
     return self == NULL ? HD_OUT_OF_MEMORY : HD_OK;
+}
+
+void hd_cuda_elementwise_kernels_limit(hd_cuda_elementwise_kernels *kernels, size_t limit)
+{
+    kernels_lock(kernels);
+    kernels->limit = limit;
+    kernels_unlock(kernels);
 }
 
 static void free_entry(const hd_cuda_unit *unit, entry *dead)
@@ -136,7 +147,7 @@ hd_status hd_cuda_elementwise_kernel(const hd_cuda_unit *unit, const hd_cuda_pat
     size_t bucket = bucket_of(pattern);
     kernels_lock(self);
     const entry *found = find(self, bucket, pattern);
-    bool is_full = self->count >= HD_CUDA_ELEMENTWISE_KERNELS_MAX;
+    bool is_full = self->count >= self->limit;
     kernels_unlock(self);
     *out_function = found == NULL ? NULL : found->function;
     if (found != NULL || is_full) {

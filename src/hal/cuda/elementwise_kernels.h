@@ -7,10 +7,14 @@
 #include "hal/cuda/elementwise_text.h"
 #include "hal/cuda/unit.h"
 
-enum { HD_CUDA_ELEMENTWISE_KERNELS_MAX = 4096 }; /* a unit; further programs are interpreted */
+enum {
+    HD_CUDA_ELEMENTWISE_KERNELS_MAX = 4096
+}; /* a unit's at first; further programs are interpreted */
 
 /* The caller owns it. HD_OUT_OF_MEMORY. */
 HD_MUST_CHECK hd_status hd_cuda_elementwise_kernels_create(hd_cuda_elementwise_kernels **out);
+/* How many there may be; for tests, which have all programs interpreted by none. */
+void hd_cuda_elementwise_kernels_limit(hd_cuda_elementwise_kernels *kernels, size_t limit);
 /* Nobody uses its kernels. *kernels may be NULL, and is afterwards. */
 void hd_cuda_elementwise_kernels_destroy(const hd_cuda_unit *unit,
                                          hd_cuda_elementwise_kernels **kernels);

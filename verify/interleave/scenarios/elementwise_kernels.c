@@ -94,8 +94,8 @@ static void run_kernels(uint32_t count, const unsigned char *programs, uint32_t 
     }
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t j = 0; j < i; j++) {
-            scenario_require("ONCE.kernel", (askers[i].found == askers[j].found) ==
-                                                (programs[i] == programs[j]));
+            scenario_require("ONCE.kernel",
+                             (askers[i].found == askers[j].found) == (programs[i] == programs[j]));
         }
         asker again = {state, programs[i], NULL};
         ask(&again);
