@@ -41,6 +41,7 @@ if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders hav
     list(APPEND cuda_targets -gencode arch=compute_${cuda_newest},code=compute_${cuda_newest})
     # What uses instructions of one architecture alone has `only` that of it, in HD_CUDA_FILE_LIST, too.
     set(cuda_targets_product_half -gencode arch=compute_90a,code=sm_90a)
+    set(cuda_targets_attention_wgmma ${cuda_targets_product_half})
     file(GLOB cuda_kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cu)
     file(GLOB cuda_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.h
         ${PROJECT_SOURCE_DIR}/src/hal/cuda/kernels/*.cuh)

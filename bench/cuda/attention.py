@@ -10,6 +10,9 @@ library = ctypes.CDLL(sys.argv[1])
 P, I, L, F = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong, ctypes.c_float
 
 
+WAYS = {32: (1, 2, 4), 64: (104,), 128: (104,)}  # warps of a block; 104: four, of attention_wgmma.cu
+
+
 class Attention(ctypes.Structure):
     _fields_ = [(n, P) for n in ("q", "k", "v", "mask", "y")] + [(n, I) for n in ("batch", "heads", "queries", "keys")] + [("scale", F)] + [
         (n, I) for n in ("q_stride", "k_stride", "v_stride", "y_stride")] + [
@@ -43,7 +46,7 @@ def check(dtype, d, batch, heads, queries, keys, masked):
                          (0 if mask is None else mask.double()), 3) @ split(v, d).double()
     wrong = 0
     first = None
-    for warps in (1, 2, 4):
+    for warps in WAYS[d]:
         y = torch.full_like(q, float("nan"))
         code = launch(q, k, v, y, d, warps, mask)
         torch.cuda.synchronize()
@@ -57,7 +60,7 @@ def check(dtype, d, batch, heads, queries, keys, masked):
     one = torch.full((1, 1, heads * d), float("nan"), device="cuda", dtype=dtype)
     b, t = batch - 1, queries // 2
     m = None if mask is None else mask.expand(batch, heads, queries, keys)[b:b + 1, :, t:t + 1]
-    launch(q[b:b + 1, t:t + 1], k[b:b + 1], v[b:b + 1], one, d, 1, m)
+    launch(q[b:b + 1, t:t + 1], k[b:b + 1], v[b:b + 1], one, d, WAYS[d][0], m)
     torch.cuda.synchronize()
     if not torch.equal(one[0, 0].view(torch.int16), first[b, t].view(torch.int16)):
         print(f"{dtype} D {d} {batch}x{heads}x{queries}x{keys} mask {masked}: a query alone has other bits")
@@ -77,16 +80,18 @@ def main():
         y = torch.empty(batch, tokens, heads * d, device="cuda", dtype=torch.float16)
         mask = torch.zeros(batch, 1, 1, tokens, device="cuda")
         half_mask = mask.half()
+        ways = WAYS[d]
         parts = lambda i: packed[i % 3].chunk(3, 2)
         works = [lambda i: torch.nn.functional.scaled_dot_product_attention(*(split(x, d) for x in parts(i))),
                  lambda i: torch.nn.functional.scaled_dot_product_attention(*(split(x, d) for x in parts(i)), attn_mask=half_mask)]
-        works += [lambda i, w=w: launch(*parts(i), y, d, w) for w in (1, 2, 4)]
-        works += [lambda i, w=w: launch(*parts(i), y, d, w, mask) for w in (1, 2, 4)]
+        works += [lambda i, w=w: launch(*parts(i), y, d, w) for w in ways]
+        works += [lambda i, w=w: launch(*parts(i), y, d, w, mask) for w in ways]
         times = measure(works, 10)
+        n = len(ways)
         flops = 4.0 * batch * heads * tokens * tokens * d
-        best, best_masked = min(times[2:5]), min(times[5:])
-        print(f"D {d} {batch}x{heads}x{tokens}: PyTorch {times[0]:.2f}, masked {times[1]:.2f}; ours (1, 2, 4 warps)",
-              [round(t, 2) for t in times[2:5]], "masked", [round(t, 2) for t in times[5:]],
+        best, best_masked = min(times[2:2 + n]), min(times[2 + n:])
+        print(f"D {d} {batch}x{heads}x{tokens}: PyTorch {times[0]:.2f}, masked {times[1]:.2f}; ours {ways}",
+              [round(t, 2) for t in times[2:2 + n]], "masked", [round(t, 2) for t in times[2 + n:]],
               f"ratio {times[0] / best:.2f}, masked {times[1] / best_masked:.2f}, {flops / best * 1e-6:.1f} TFLOP/s")
     print(f"{wrong} wrong")
     return 1 if wrong else 0

@@ -195,12 +195,46 @@ EXPORT CUresult cuModuleUnload(CUmodule module)
     return unmake(module);
 }
 
-static int functions; /* likewise: all kernels */
+/* A kernel, by its name; never given back. */
+typedef struct kernel {
+    char name[64];
+    unsigned shared_limit; /* bytes of dynamic shared memory that a block of it may have */
+} kernel;
+
+enum { KERNELS_MAX = 1024, SHARED_AT_FIRST = 48 << 10 };
+static kernel known_kernels
+    [KERNELS_MAX]; /* guarded by known_mutex, but for names, which are there before their handles */
+static pthread_mutex_t known_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static kernel *kernel_of(CUfunction function)
+{
+    uintptr_t at = (uintptr_t)function - (uintptr_t)known_kernels;
+    return at < sizeof known_kernels ? (kernel *)(void *)function : NULL;
+}
+
+static unsigned shared_limit_of(CUfunction function)
+{
+    pthread_mutex_lock(&known_mutex);
+    kernel *found = kernel_of(function);
+    unsigned limit = found == NULL ? 0 : found->shared_limit;
+    pthread_mutex_unlock(&known_mutex);
+    return limit;
+}
 
 EXPORT CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name)
 {
     (void)module;
-    *function = (CUfunction)(void *)&functions;
+    pthread_mutex_lock(&known_mutex);
+    size_t i = 0;
+    while (known_kernels[i].name[0] != '\0' && strcmp(known_kernels[i].name, name) != 0) {
+        i++;
+    }
+    if (known_kernels[i].name[0] == '\0') {
+        strncpy(known_kernels[i].name, name, sizeof known_kernels[i].name - 1);
+        known_kernels[i].shared_limit = SHARED_AT_FIRST;
+    }
+    pthread_mutex_unlock(&known_mutex);
+    *function = (CUfunction)(void *)&known_kernels[i];
     return strncmp(name, "hd_", 3) == 0 ? enter(false) : CUDA_ERROR_NOT_FOUND;
 }
 
@@ -213,8 +247,15 @@ EXPORT CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, C
 
 EXPORT CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value)
 {
-    (void)function, (void)attribute;
-    return value > 0 && value <= 232448 ? enter(false) : CUDA_ERROR_INVALID_VALUE;
+    kernel *found = kernel_of(function);
+    if (found == NULL || attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES ||
+        value <= 0 || value > 232448) {
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    pthread_mutex_lock(&known_mutex);
+    found->shared_limit = (unsigned)value;
+    pthread_mutex_unlock(&known_mutex);
+    return enter(false);
 }
 
 /* --- memory */
@@ -332,11 +373,12 @@ EXPORT CUresult cuStreamWriteValue64(CUstream stream, CUdeviceptr address, cuuin
 
 /* --- kernels and graphs */
 
-static bool is_launchable(const unsigned grid[3], const unsigned block[3], unsigned shared)
+static bool is_launchable(CUfunction function, const unsigned grid[3], const unsigned block[3],
+                          unsigned shared)
 {
     return grid[0] > 0 && grid[1] > 0 && grid[2] > 0 && grid[0] < 1u << 31 && grid[1] < 1u << 16 &&
            grid[2] < 1u << 16 && block[0] > 0 && block[0] * block[1] * block[2] <= 1024 &&
-           block[1] > 0 && block[2] > 0 && shared <= 232448;
+           block[1] > 0 && block[2] > 0 && shared <= shared_limit_of(function);
 }
 
 EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function,
@@ -344,8 +386,8 @@ EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction functi
 {
     const unsigned grid[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
     const unsigned block[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
-    if (function != (CUfunction)(void *)&functions || parameters == NULL || extra != NULL ||
-        config->hStream == NULL || !is_launchable(grid, block, config->sharedMemBytes)) {
+    if (kernel_of(function) == NULL || parameters == NULL || extra != NULL ||
+        config->hStream == NULL || !is_launchable(function, grid, block, config->sharedMemBytes)) {
         return CUDA_ERROR_INVALID_VALUE;
     }
     atomic_fetch_add(&kernel_count, 1);
@@ -375,8 +417,8 @@ static bool is_node(const CUDA_KERNEL_NODE_PARAMS *node)
 {
     const unsigned grid[3] = {node->gridDimX, node->gridDimY, node->gridDimZ};
     const unsigned block[3] = {node->blockDimX, node->blockDimY, node->blockDimZ};
-    return node->func == (CUfunction)(void *)&functions && node->kernelParams != NULL &&
-           is_launchable(grid, block, node->sharedMemBytes);
+    return kernel_of(node->func) != NULL && node->kernelParams != NULL &&
+           is_launchable(node->func, grid, block, node->sharedMemBytes);
 }
 
 EXPORT CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph into,

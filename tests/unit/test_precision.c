@@ -89,20 +89,20 @@ static hd_graph *make_layer(void)
     return graph;
 }
 
-/* x [rows, WIDTH] as one sequence: attention, written out as exporters do. */
-static hd_graph *make_attention(void)
+/* x [rows, WIDTH] as one sequence: attention, written out as exporters do, with heads of `size` elements. */
+static hd_graph *make_attention_of(int64_t size)
 {
     hd_graph *graph = make_graph();
     hd_block *root = graph->root;
     hd_value x = block_input(graph, root, "x", HD_FLOAT32);
-    hd_value split = block_ints(graph, 4, (int64_t[]){1, -1, HEADS, WIDTH / HEADS});
-    hd_value join = block_ints(graph, 2, (int64_t[]){-1, WIDTH});
+    hd_value split = block_ints(graph, 4, (int64_t[]){1, -1, HEADS, size});
+    hd_value join = block_ints(graph, 2, (int64_t[]){-1, HEADS * size});
     const int64_t forward[] = {0, 2, 1, 3}, turned[] = {0, 2, 3, 1};
     hd_attribute to_heads = operation_ints("perm", forward, 4);
     hd_attribute to_keys = operation_ints("perm", turned, 4);
     hd_value parts[3];
     for (uint32_t i = 0; i < 3; i++) {
-        hd_value linear = add_linear(graph, x, WIDTH, WIDTH, 21 + 2 * i);
+        hd_value linear = add_linear(graph, x, WIDTH, HEADS * size, 21 + 2 * i);
         parts[i] = block_node(graph, root, "Transpose", i == 1 ? &to_keys : &to_heads, 1,
                               NODE(graph, root, "Reshape", linear, split), BLOCK_END);
     }
@@ -115,8 +115,24 @@ static hd_graph *make_attention(void)
         NODE(graph, root, "Reshape",
              block_node(graph, root, "Transpose", &to_heads, 1, heads, BLOCK_END), join);
     block_output(graph, root, "y",
-                 NODE(graph, root, "Add", add_linear(graph, merged, WIDTH, WIDTH, 31), x));
+                 NODE(graph, root, "Add", add_linear(graph, merged, HEADS * size, WIDTH, 31), x));
     return graph;
+}
+
+/* Those that CUDA has kernels for in halves. */
+static hd_graph *make_attention(void)
+{
+    return make_attention_of(32);
+}
+
+static hd_graph *make_attention_64(void)
+{
+    return make_attention_of(64);
+}
+
+static hd_graph *make_attention_128(void)
+{
+    return make_attention_of(128);
 }
 
 /* What moves elements, and readers that want float32 beside those that want halves. */
@@ -207,7 +223,8 @@ static hd_device *open_reference(void)
 static const struct {
     hd_graph *(*make)(void);
     size_t outputs;
-} graphs[] = {{make_layer, 2}, {make_attention, 1}, {make_moves, 2}, {make_branch, 1}};
+} graphs[] = {{make_layer, 2},         {make_attention, 1}, {make_attention_64, 1},
+              {make_attention_128, 1}, {make_moves, 2},     {make_branch, 1}};
 
 enum { GRAPHS = sizeof graphs / sizeof graphs[0] };
 

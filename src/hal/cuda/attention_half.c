@@ -1,17 +1,18 @@
 #include "hal/cuda/attention_half.h"
 
-#include "hal/cuda/kernels/attention_half.h"
+#include "hal/cuda/kernels/attention_wgmma.h"
 #include "operation/fused.h"
 
-/* Kernels by the size of a head, and by warps: fewer of them make more blocks. */
+/* Heads of 32 elements have kernels by warps: fewer of them make more blocks. */
 enum { SIZES = 3, WARPS = 3, MOST_WARPS = 4 };
 static const int64_t sizes[SIZES] = {32, 64, 128};
-#define KERNELS(type, size)                                                                        \
-    {HD_CUDA_attention_##type##_##size##x4, HD_CUDA_attention_##type##_##size##x2,                 \
-     HD_CUDA_attention_##type##_##size##x1}
-static const hd_cuda_function functions[2][SIZES][WARPS] = {
-    {KERNELS(float16, 32), KERNELS(float16, 64), KERNELS(float16, 128)},
-    {KERNELS(bfloat16, 32), KERNELS(bfloat16, 64), KERNELS(bfloat16, 128)}};
+#define BY_WARPS(type)                                                                             \
+    {HD_CUDA_attention_##type##_32x4, HD_CUDA_attention_##type##_32x2,                             \
+     HD_CUDA_attention_##type##_32x1}
+static const hd_cuda_function by_warps[2][WARPS] = {BY_WARPS(float16), BY_WARPS(bfloat16)};
+static const hd_cuda_function others[2][SIZES] = {
+    {0, HD_CUDA_attention_wgmma_float16_64, HD_CUDA_attention_wgmma_float16_128},
+    {0, HD_CUDA_attention_wgmma_bfloat16_64, HD_CUDA_attention_wgmma_bfloat16_128}};
 
 /* The row of kernels for a head; SIZES: there is none. */
 static size_t size_index(const hd_operation *operation)
@@ -30,6 +31,29 @@ hd_half_use hd_cuda_attention_half_use(const hd_operation *operation)
     uint64_t all = 7 | UINT64_C(1) << operation->input_count;
     return size_index(operation) == SIZES ? (hd_half_use){0, 0, false}
                                           : (hd_half_use){all, all, false};
+}
+
+typedef struct way {
+    hd_cuda_function function;
+    uint32_t threads, queries; /* of a block */
+    uint32_t shared;           /* bytes */
+} way;
+
+static way choose(const hd_cuda_unit *unit, const hd_cuda_attention_half *p, size_t size)
+{
+    bool is_bfloat = unit->unit.half == HD_BFLOAT16;
+    if (sizes[size] > 32) {
+        return (way){others[is_bfloat][size], 128, HD_ATTENTION_WGMMA_QUERIES,
+                     (uint32_t)HD_ATTENTION_WGMMA_SHARED(sizes[size])};
+    }
+    uint32_t warps = MOST_WARPS, choice = 0;
+    while (warps > 1 && hd_cuda_blocks(p->queries, 16 * warps) * p->batch * p->heads <
+                            2 * (int64_t)unit->cores) {
+        warps /= 2;
+        choice++;
+    }
+    return (way){by_warps[is_bfloat][choice], 32 * warps, 16 * warps,
+                 (uint32_t)HD_ATTENTION_HALF_SHARED(sizes[size], warps)};
 }
 
 hd_status hd_cuda_compile_attention_half(hd_cuda_compilation *compilation)
@@ -71,22 +95,14 @@ hd_status hd_cuda_compile_attention_half(hd_cuda_compilation *compilation)
         pointers[used++] =
             (hd_cuda_pointer){.operand = 3, .at = offsetof(hd_cuda_attention_half, mask)};
     }
-    size_t size = size_index(operation), choice = 0;
-    int64_t others = q->dims[0] * fused->heads, warps = MOST_WARPS;
-    while (warps > 1 &&
-           hd_cuda_blocks(p.queries, 16 * warps) * others < 2 * (int64_t)compilation->unit->cores) {
-        warps /= 2;
-        choice++;
-    }
-    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p.queries, 16 * warps), (uint32_t)p.heads,
-                              (uint32_t)p.batch};
-    bool is_bfloat = compilation->unit->unit.half == HD_BFLOAT16;
-    hd_cuda_launch *launch =
-        hd_cuda_add_launch(compilation, functions[is_bfloat][size][choice], grid,
-                           (uint32_t)(32 * warps), &p, sizeof p, pointers, used);
+    const way chosen = choose(compilation->unit, &p, size_index(operation));
+    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(p.queries, chosen.queries),
+                              (uint32_t)p.heads, (uint32_t)p.batch};
+    hd_cuda_launch *launch = hd_cuda_add_launch(compilation, chosen.function, grid, chosen.threads,
+                                                &p, sizeof p, pointers, used);
     if (launch == NULL) {
         return hd_cuda_out_of_memory(compilation);
     }
-    launch->shared = (uint32_t)HD_ATTENTION_HALF_SHARED(sizes[size], warps);
+    launch->shared = chosen.shared;
     return HD_OK;
 }

@@ -6,6 +6,7 @@
 #define HD_CUDA_FILE_LIST(X)                                                                       \
     X(attention_float32, 0, false)                                                                 \
     X(attention_half, 0, true)                                                                     \
+    X(attention_wgmma, 90, true)                                                                   \
     X(convolution_float32, 0, false)                                                               \
     X(convolution_plain, 0, false)                                                                 \
     X(elementwise, 0, true)                                                                        \
@@ -44,21 +45,13 @@
     X(attention_half, attention_float16_32x1, true, 80)                                            \
     X(attention_half, attention_float16_32x2, true, 80)                                            \
     X(attention_half, attention_float16_32x4, true, 80)                                            \
-    X(attention_half, attention_float16_64x1, true, 80)                                            \
-    X(attention_half, attention_float16_64x2, true, 80)                                            \
-    X(attention_half, attention_float16_64x4, true, 80)                                            \
-    X(attention_half, attention_float16_128x1, true, 80)                                           \
-    X(attention_half, attention_float16_128x2, true, 80)                                           \
-    X(attention_half, attention_float16_128x4, true, 80)                                           \
     X(attention_half, attention_bfloat16_32x1, true, 80)                                           \
     X(attention_half, attention_bfloat16_32x2, true, 80)                                           \
     X(attention_half, attention_bfloat16_32x4, true, 80)                                           \
-    X(attention_half, attention_bfloat16_64x1, true, 80)                                           \
-    X(attention_half, attention_bfloat16_64x2, true, 80)                                           \
-    X(attention_half, attention_bfloat16_64x4, true, 80)                                           \
-    X(attention_half, attention_bfloat16_128x1, true, 80)                                          \
-    X(attention_half, attention_bfloat16_128x2, true, 80)                                          \
-    X(attention_half, attention_bfloat16_128x4, true, 80)                                          \
+    X(attention_wgmma, attention_wgmma_float16_64, true, 90)                                       \
+    X(attention_wgmma, attention_wgmma_float16_128, true, 90)                                      \
+    X(attention_wgmma, attention_wgmma_bfloat16_64, true, 90)                                      \
+    X(attention_wgmma, attention_wgmma_bfloat16_128, true, 90)                                     \
     X(convolution_float32, convolution_wide32x64, true, 80)                                        \
     X(convolution_float32, convolution_wide64x64, true, 80)                                        \
     X(convolution_float32, convolution_wide64x128, true, 80)                                       \

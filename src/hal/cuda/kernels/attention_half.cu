@@ -10,34 +10,9 @@
  * "FlashAttention" (2022).
  *
  * Thread-safety: any number of launches at once; nothing is kept between them. */
-#include "attention_half.h"
-
-#include "order.h"
-
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+#include "attention_half.cuh"
 
 namespace {
-
-enum { KEYS = HD_ATTENTION_HALF_KEYS };
-constexpr float LOG2_E = 1.4426950408889634f;
-
-__device__ __forceinline__ unsigned shared_address(const void *shared)
-{
-    return static_cast<unsigned>(__cvta_generic_to_shared(shared));
-}
-__device__ __forceinline__ void copy_async(void *shared, const void *global, bool valid)
-{
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0) : "memory");
-}
-__device__ __forceinline__ void commit_async()
-{
-    asm volatile("cp.async.commit_group;" ::: "memory");
-}
-template <int LEFT> __device__ __forceinline__ void wait_async()
-{
-    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
-}
 
 /* Four 8x8 matrices; lane l gives the address of row l % 8 of matrix l / 8. */
 __device__ __forceinline__ void load_matrices(unsigned (&r)[4], const void *shared)
@@ -51,33 +26,6 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&r)[4], const
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(shared)));
 }
 
-template <class H> struct Half;
-template <> struct Half<__half> {
-    static __device__ __forceinline__ unsigned pack(float a, float b)
-    {
-        __half2 both = __floats2half2_rn(a, b);
-        return *reinterpret_cast<unsigned *>(&both);
-    }
-    /* c += a (16 x 16) · b (16 x 8) */
-    static __device__ __forceinline__ void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
-    {
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    }
-};
-template <> struct Half<__nv_bfloat16> {
-    static __device__ __forceinline__ unsigned pack(float a, float b)
-    {
-        __nv_bfloat162 both = __floats2bfloat162_rn(a, b);
-        return *reinterpret_cast<unsigned *>(&both);
-    }
-    static __device__ __forceinline__ void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
-    {
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    }
-};
-
 /* Rows of D elements in shared memory, 8 elements apart, so that 8 rows' groups of 16 bytes lie in different banks. */
 template <int D> struct Matrix {
     static constexpr int STRIDE = D + 8;
@@ -85,7 +33,8 @@ template <int D> struct Matrix {
     static __device__ __forceinline__ void copy(H *shared, const H *global, int stride, int first, int rows, int count)
     {
 #pragma unroll
-        for (int i = threadIdx.x; i < rows * (D / 8); i += THREADS) {
+        for (int n = 0; n < rows * (D / 8) / THREADS; n++) {
+            int i = threadIdx.x + n * THREADS;
             int row = i / (D / 8), column = i % (D / 8) * 8;
             bool valid = first + row < count;
             copy_async(shared + row * STRIDE + column, global + (valid ? (long long)(first + row) * stride + column : 0), valid);
@@ -93,35 +42,8 @@ template <int D> struct Matrix {
     }
 };
 
-/* One query of a lane (it has two, 8 apart): the largest score so far, and the sum of its powers. */
-struct Progress {
-    float largest, sum;
-};
-
-__device__ __forceinline__ float largest_of_four(float v) /* of the four lanes that share a query */
-{
-    v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, 1));
-    return fmaxf(v, __shfl_xor_sync(0xffffffffu, v, 2));
-}
-
-/* 2^x within 2 units in the last place; results below the normal numbers are zeros. */
-__device__ __forceinline__ float power_of_two(float x)
-{
-    float r;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
-    return r;
-}
-
-/* What is added to the scores of a tile's keys, times log2(e): a mask that all queries share, and -inf beyond the last key. */
-__device__ __forceinline__ float of_key(const hd_cuda_attention_half &p, const float *mask, int key)
-{
-    if (key >= p.keys) {
-        return -__builtin_huge_valf();
-    }
-    return mask != nullptr && p.mask_query_stride == 0 ? __fmul_rn(mask[key * p.mask_key_stride], LOG2_E) : 0.0f;
-}
-
-template <class H, int D, int WARPS> __device__ __forceinline__ void attention(const hd_cuda_attention_half &p)
+/* BY_QUERY: the mask has a row for each query. */
+template <class H, int D, int WARPS, bool BY_QUERY> __device__ __forceinline__ void attention(const hd_cuda_attention_half &p)
 {
     using M = Matrix<D>;
     constexpr int THREADS = 32 * WARPS, QUERIES = 16 * WARPS, STEPS = D / 16, TILES = KEYS / 8;
@@ -155,7 +77,12 @@ template <class H, int D, int WARPS> __device__ __forceinline__ void attention(c
     int group = lane >> 2, pair = (lane & 3) * 2; /* of a tile of scores a lane has rows group and group + 8, columns pair and pair + 1 */
     int query[2] = {first_query + warp * 16 + group, first_query + warp * 16 + group + 8};
     const float *mask = p.mask == nullptr ? nullptr : p.mask + entry * p.mask_batch_stride + head * p.mask_head_stride;
-    bool by_query = mask != nullptr && p.mask_query_stride != 0;
+    const float *query_mask[2];
+    if constexpr (BY_QUERY) {
+        for (int r = 0; r < 2; r++) {
+            query_mask[r] = mask + min(query[r], p.queries - 1) * p.mask_query_stride;
+        }
+    }
     float scale = __fmul_rn(p.scale, LOG2_E);
     Progress progress[2] = {{-__builtin_huge_valf(), 0.0f}, {-__builtin_huge_valf(), 0.0f}};
     float out[D / 8][4] = {};
@@ -195,9 +122,9 @@ template <class H, int D, int WARPS> __device__ __forceinline__ void attention(c
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 float s = __fmaf_rn(score[n][i], scale, i & 1 ? more.y : more.x);
-                int key = tile * KEYS + n * 8 + pair + (i & 1);
-                if (by_query && key < p.keys) {
-                    s = __fmaf_rn(mask[min(query[i >> 1], p.queries - 1) * p.mask_query_stride + key * p.mask_key_stride], LOG2_E, s);
+                if constexpr (BY_QUERY) {
+                    int key = tile * KEYS + n * 8 + pair + (i & 1);
+                    s = key < p.keys ? __fmaf_rn(query_mask[i >> 1][key * p.mask_key_stride], LOG2_E, s) : s;
                 }
                 score[n][i] = s;
                 largest[i >> 1] = fmaxf(largest[i >> 1], s);
@@ -269,9 +196,11 @@ template <class H, int D, int WARPS> __device__ __forceinline__ void attention(c
         hd_attention_##NAME##_##D##x##WARPS(const __grid_constant__ hd_cuda_attention_half p)                                            \
     {                                                                                                                                      \
         hd_follow();                                                                                                                       \
-        attention<H, D, WARPS>(p);                                                                                                         \
+        if (p.mask != nullptr && p.mask_query_stride != 0) {                                                                               \
+            attention<H, D, WARPS, true>(p);                                                                                               \
+        } else {                                                                                                                           \
+            attention<H, D, WARPS, false>(p);                                                                                              \
+        }                                                                                                                                  \
     }
 #define ATTENTIONS(D, WARPS) ATTENTION(float16, __half, D, WARPS) ATTENTION(bfloat16, __nv_bfloat16, D, WARPS)
 ATTENTIONS(32, 1) ATTENTIONS(32, 2) ATTENTIONS(32, 4)
-ATTENTIONS(64, 1) ATTENTIONS(64, 2) ATTENTIONS(64, 4)
-ATTENTIONS(128, 1) ATTENTIONS(128, 2) ATTENTIONS(128, 4)
