@@ -130,7 +130,11 @@ static void transpose_interleaves_few_planes(void **state)
         for (int64_t pixels = 1; pixels <= 9; pixels++) {
             check_transpose(HD_FLOAT32, 3, (int64_t[]){2, planes, pixels}, (int64_t[]){0, 2, 1});
         }
+        for (int64_t pixels = 13; pixels <= 37; pixels++) { /* bytes by sixteen */
+            check_transpose(HD_UINT8, 3, (int64_t[]){2, planes, pixels}, (int64_t[]){0, 2, 1});
+        }
         check_transpose(HD_FLOAT32, 4, (int64_t[]){2, planes, 113, 101}, (int64_t[]){0, 2, 3, 1});
+        check_transpose(HD_UINT8, 4, (int64_t[]){2, planes, 113, 101}, (int64_t[]){0, 2, 3, 1});
         check_transpose(HD_FLOAT32, 4, (int64_t[]){2, 113, 101, planes}, (int64_t[]){0, 3, 1, 2});
     }
 }

@@ -73,6 +73,40 @@ static void plane_interleave(const unsigned char *source, unsigned char *target,
                    source_strides, target_strides);
 }
 
+/* The same of single bytes. */
+static void plane_interleave_bytes(const unsigned char *source, unsigned char *target, int64_t rows,
+                                   int64_t columns, const int64_t source_strides[2],
+                                   const int64_t target_strides[2])
+{
+    int64_t row = 0;
+#if defined(__SSE2__)
+    for (; (row + 15) * columns + 4 <= rows * columns; row += 16) { /* see above */
+        __m128i lines[4], pixels[4];
+        for (int64_t i = 0; i < 4; i++) {
+            lines[i] = i < columns
+                           ? _mm_loadu_si128((const void *)(source + row + i * source_strides[1]))
+                           : _mm_setzero_si128();
+        }
+        const __m128i low = _mm_unpacklo_epi8(lines[0], lines[1]),
+                      high = _mm_unpackhi_epi8(lines[0], lines[1]);
+        const __m128i low_rest = _mm_unpacklo_epi8(lines[2], lines[3]),
+                      high_rest = _mm_unpackhi_epi8(lines[2], lines[3]);
+        pixels[0] = _mm_unpacklo_epi16(low, low_rest);
+        pixels[1] = _mm_unpackhi_epi16(low, low_rest);
+        pixels[2] = _mm_unpacklo_epi16(high, high_rest);
+        pixels[3] = _mm_unpackhi_epi16(high, high_rest);
+        unsigned char *to = target + row * target_strides[0];
+        for (int i = 0; i < 16; i++, to += target_strides[0]) {
+            const int pixel = _mm_cvtsi128_si32(pixels[i / 4]);
+            memcpy(to, &pixel, sizeof pixel);
+            pixels[i / 4] = _mm_srli_si128(pixels[i / 4], 4);
+        }
+    }
+#endif
+    plane_gather_1(source + row, target + row * target_strides[0], rows - row, columns,
+                   source_strides, target_strides);
+}
+
 /* Rows of bytes: here `columns` counts bytes. */
 static void plane_bytes(const unsigned char *source, unsigned char *target, int64_t rows,
                         int64_t columns, const int64_t source_strides[2],
@@ -178,15 +212,15 @@ static int64_t find_transposed(const box *b)
     return -1;
 }
 
-/* The last two dimensions are what plane_interleave copies. */
+/* The last two dimensions are what plane_interleave or plane_interleave_bytes copies. */
 static bool is_interleaved(const box *b)
 {
-    if (b->rank < 2 || b->element != 4) {
+    if (b->rank < 2 || (b->element != 4 && b->element != 1)) {
         return false;
     }
     const uint32_t row = b->rank - 2, column = b->rank - 1;
-    return b->dims[column] >= 2 && b->dims[column] <= 4 && b->target[column] == 4 &&
-           b->target[row] == 4 * b->dims[column] && b->source[row] == 4;
+    return b->dims[column] >= 2 && b->dims[column] <= 4 && b->target[column] == b->element &&
+           b->target[row] == b->element * b->dims[column] && b->source[row] == b->element;
 }
 
 static void choose_plane(hd_cpu_strided_copy *copy, box *b)
@@ -194,7 +228,7 @@ static void choose_plane(hd_cpu_strided_copy *copy, box *b)
     uint32_t index = element_index(b->element);
     copy->rows = copy->columns = 1;
     if (is_interleaved(b)) {
-        copy->plane = plane_interleave;
+        copy->plane = b->element == 4 ? plane_interleave : plane_interleave_bytes;
         take_dimension(copy, b, b->rank - 1, 1);
         take_dimension(copy, b, b->rank - 1, 0);
         copy->column_block = copy->columns;
