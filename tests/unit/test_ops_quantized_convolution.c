@@ -58,7 +58,8 @@ static void check_convolution(const image_case *c)
     int32_t *y = take((size_t)outputs * 4), *bias = take((size_t)c->outputs * 4);
     uint8_t *scaled = take((size_t)outputs);
     float *w_scale = take((size_t)c->outputs * 4), x_scale = 0.02f, y_scale = 0.9f;
-    const int8_t y_zero = -9;
+    const hd_dtype y_type = c->a; /* both with the same bounds */
+    const uint8_t y_zero = y_type == HD_INT8 ? (uint8_t)-9 : 119;
     operation_fill_floats(w_scale, c->outputs, 6);
     for (int64_t m = 0; m < c->outputs; m++) {
         bias[m] = (int32_t)(m * 1000 - 3000);
@@ -79,8 +80,8 @@ static void check_convolution(const image_case *c)
             }
         }
         const float scale = x_scale * w_scale[m] / y_scale;
-        scaled[i] =
-            (uint8_t)(int8_t)(rounded((float)(y[i] + bias[m]) * scale, -119.0f, 136.0f) - 9.0f);
+        scaled[i] = (uint8_t)(int32_t)(rounded((float)(y[i] + bias[m]) * scale, -119.0f, 136.0f) +
+                                       (y_type == HD_INT8 ? -9.0f : 119.0f));
     }
     hd_attribute attributes[] = {OPERATION_INTS("pads", c->pad, c->pad, c->pad, c->pad),
                                  OPERATION_INTS("strides", c->stride, c->stride),
@@ -116,12 +117,12 @@ static void check_convolution(const image_case *c)
                                 OPERATION_TENSOR(HD_FLOAT32, w_scale, c->outputs),
                                 wz,
                                 OPERATION_SCALAR(HD_FLOAT32, &y_scale),
-                                OPERATION_SCALAR(HD_INT8, &y_zero),
+                                OPERATION_SCALAR(y_type, &y_zero),
                                 OPERATION_TENSOR(HD_INT32, bias, c->outputs)};
     memcpy(test.inputs, inputs, sizeof inputs);
     test.packed[1] = NULL;
     test.packed[3] = packed;
-    expected = OPERATION_TENSOR(HD_INT8, scaled, c->batch, c->outputs, oh, ow);
+    expected = OPERATION_TENSOR(y_type, scaled, c->batch, c->outputs, oh, ow);
     expect(&test, &expected);
     check_channels_last(c, &test, &expected);
     if (packed != NULL) {
@@ -147,6 +148,7 @@ static void convolutions_of_every_kind(void **state)
         {1, 5, 7, 6, 9, 1, 5, 2, 3, HD_UINT8, HD_INT8, true,
          1}, /* a kernel's row wholly beyond the image */
         {2, 40, 5, 9, 40, 40, 3, 2, 1, HD_INT8, HD_INT8, false, 1},
+        {1, 70, 6, 5, 70, 70, 3, 1, 1, HD_UINT8, HD_UINT8, false, 1},
         {1, 3, 8, 9, 3, 3, 4, 1, 2, HD_INT8, HD_UINT8, false, 2}, /* an even number of taps */
         /* lines read where the image has them: all pixels in one, with a stride, of a size that is no pack's */
         {2, 8, 9, 70, 40, 1, 1, 1, 0, HD_UINT8, HD_INT8, true, 1},

@@ -8,7 +8,8 @@
 #include "base/stop.h"
 #include "hal/cpu/lanes.h"
 
-#define ROWS 4
+#define ROWS   4
+#define BLOCKS 3 /* that a call computes, at most */
 #define COLUMNS                                                                                    \
     16 /* of two vectors: with so many of both, sums and factors fill the registers and none spills */
 #define QUAD_SIZE (HD_INTEGER_COLUMNS * HD_INTEGER_STEPS)
@@ -197,20 +198,28 @@ block_part(const hd_cpu_integer_left *factor, const int64_t rows, const int8_t *
 
 #define BLOCK(n)                                                                                   \
     case n:                                                                                        \
-        block_part(a, n, panel, order, quads, sums);                                               \
+        block_part(&rest, n, panel, order, quads, to);                                             \
         break;
 
+/* Some blocks of rows by one half of the columns, and then by the other: the loops over kinds of quads are as long each time. */
 static void block_avx2(const hd_cpu_integer_left *a, int64_t rows, const int8_t *panel,
                        const int32_t *order, int64_t quads, int32_t *sums)
 {
     for (int half = 0; half < 2; half++, panel += COLUMNS * HD_INTEGER_STEPS,
              order += HD_INTEGER_ORDER_HEAD + quads, sums += COLUMNS) {
-        switch (rows) {
+        hd_cpu_integer_left rest = *a;
+        int32_t *to = sums;
+        int64_t left = rows;
+        for (; left >= ROWS; left -= ROWS, to += ROWS * HD_INTEGER_COLUMNS,
+                             rest.first = (const char *)rest.first + ROWS * rest.row_bytes) {
+            block_part(&rest, ROWS, panel, order, quads, to);
+        }
+        switch (left) {
             BLOCK(1)
             BLOCK(2)
             BLOCK(3)
         default:
-            block_part(a, ROWS, panel, order, quads, sums);
+            break;
         }
     }
 }
@@ -279,7 +288,11 @@ void hd_cpu_integer_correct_avx2(int32_t *sums, int64_t rows, int64_t depth, con
     }
 }
 
-const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx2 = {
-    "avx2", block_avx2, hd_cpu_integer_pack_row_narrow_avx2, hd_cpu_integer_correct_avx2, ROWS,
-    false,  true};
+const hd_cpu_integer_kernel hd_cpu_integer_kernel_avx2 = {"avx2",
+                                                          block_avx2,
+                                                          hd_cpu_integer_pack_row_narrow_avx2,
+                                                          hd_cpu_integer_correct_avx2,
+                                                          BLOCKS *ROWS,
+                                                          false,
+                                                          true};
 #endif

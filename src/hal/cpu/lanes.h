@@ -66,6 +66,10 @@
  *   lanes_from_four(from, flip, zero, to)   four vectors of (byte ^ flip) - zero as float32, and
  *   lanes_to_four(to, n, zero, is_signed)   four of whole numbers and `zero`, held within bytes; not in plain C, and only with
  *                                      each other, since they may change the lanes' order (LANES_COME_IN_FOURS)
+ *   lanes_words(from)                  as many bytes as two vectors have lanes, as 16-bit numbers; lanes_interleave(a, b, to) two
+ *                                      vectors of pairs of them, in an order of their own; lanes_take_two(from, to) two vectors of
+ *                                      32-bit numbers in that order, and lanes_to_two(to, n, is_signed) back, to bytes that hold
+ *                                      them; not in plain C
  *   lanes_pair_products(a, b)          products of the low halves, as int16, and of the high ones, added
  *   lanes_flip_odd(x, n)               the sign changed where the lowest bit of n is set
  *   lanes_scale(x, n)                  x * 2^n for whole n from -252 to 254, rounded once where n is at least -160

@@ -129,6 +129,34 @@ static inline void lanes_to_four(uint8_t *to, const lanes_int n[4], int32_t zero
     _mm256_storeu_si256((__m256i *)(void *)to, y);
 }
 
+static inline lanes_int lanes_words(const uint8_t *from)
+{
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+static inline void lanes_interleave(lanes_int a, lanes_int b, lanes_int to[2])
+{
+    to[0] = _mm256_unpacklo_epi16(a, b);
+    to[1] = _mm256_unpackhi_epi16(a, b);
+}
+
+static inline void lanes_take_two(const void *from, lanes_int to[2])
+{
+    const __m256i *at = from;
+    const __m256i first = _mm256_loadu_si256(at), second = _mm256_loadu_si256(at + 1);
+    to[0] = _mm256_permute2x128_si256(first, second, 0x20);
+    to[1] = _mm256_permute2x128_si256(first, second, 0x31);
+}
+
+static inline void lanes_to_two(uint8_t *to, const lanes_int n[2], bool is_signed)
+{
+    const __m256i words = _mm256_packs_epi32(n[0], n[1]);
+    const __m256i bytes =
+        is_signed ? _mm256_packs_epi16(words, words) : _mm256_packus_epi16(words, words);
+    _mm_storeu_si128((__m128i *)(void *)to,
+                     _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xD8)));
+}
+
 static inline lanes_int lanes_pair_products(lanes_int a, lanes_int b)
 {
     return _mm256_madd_epi16(a, b);

@@ -126,6 +126,32 @@ static inline void lanes_to_four(uint8_t *to, const lanes_int n[4], int32_t zero
     _mm512_storeu_si512(to, y);
 }
 
+static inline lanes_int lanes_words(const uint8_t *from)
+{
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+static inline void lanes_interleave(lanes_int a, lanes_int b, lanes_int to[2])
+{
+    to[0] = _mm512_unpacklo_epi16(a, b);
+    to[1] = _mm512_unpackhi_epi16(a, b);
+}
+
+static inline void lanes_take_two(const void *from, lanes_int to[2])
+{
+    const char *at = from;
+    const __m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + 64);
+    to[0] = _mm512_shuffle_i32x4(first, second, 0x88);
+    to[1] = _mm512_shuffle_i32x4(first, second, 0xDD);
+}
+
+static inline void lanes_to_two(uint8_t *to, const lanes_int n[2], bool is_signed)
+{
+    (void)is_signed; /* they are within the type's ends */
+    _mm256_storeu_si256((__m256i *)(void *)to,
+                        _mm512_cvtepi16_epi8(_mm512_packs_epi32(n[0], n[1])));
+}
+
 static inline lanes_int lanes_pair_products(lanes_int a, lanes_int b)
 {
     return _mm512_madd_epi16(a, b);

@@ -74,18 +74,51 @@ static inline __attribute__((always_inline)) ints quantized(lanes x, const divis
     return (ints)lanes_nearest(bounded(x / by->scale, by)) + by->zero;
 }
 
+typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
+
+/* Four vectors, which is one look at how near to a half they are; false, and nothing is stored, where one is too near. */
+static inline __attribute__((always_inline)) bool quantize_four(const float *x, const divisor *by,
+                                                                uint8_t *y)
+{
+    lanes far = lanes_set(0.0f);
+    ints whole[4];
+    LANES_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const lanes near = bounded(lanes_load(x + i * LANE_COUNT) * by->reciprocal, by);
+        whole[i] = (ints)lanes_nearest(near);
+        far =
+            lanes_larger(lanes_abs(near - (lanes) __builtin_convertvector(whole[i], floats)), far);
+    }
+    if (__builtin_expect(!lanes_all(lanes_less(far, lanes_set(0.5f - 0x1p-13f))), 0)) {
+        return false;
+    }
+    LANES_UNROLL
+    for (int i = 0; i < 4; i++) {
+        store_bytes(y + i * LANE_COUNT, whole[i] + by->zero, LANE_COUNT);
+    }
+    return true;
+}
+
 static void quantize_rows(const float *x, int64_t count, float scale, float low, float high,
                           int32_t zero, uint8_t *y)
 {
     const divisor by = divisor_of(scale, low, high, zero);
     const int64_t whole = count - count % LANE_COUNT;
+    const int64_t fours = by.multiplies ? count - count % (4 * LANE_COUNT) : 0;
     for (int64_t i = 0; i < whole;) {
-        const int64_t end = reach(i, whole);
+        const int64_t end = reach(i, i < fours ? fours : whole);
         if (end == i) {
             return;
         }
-        for (; i < end; i += LANE_COUNT) {
-            store_bytes(y + i, quantized(lanes_load(x + i), &by), LANE_COUNT);
+        while (i < end) {
+            if (i < fours && quantize_four(x + i, &by, y + i)) {
+                i += 4 * LANE_COUNT;
+                continue;
+            }
+            for (const int64_t next = i + (i < fours ? 4 : 1) * LANE_COUNT; i < next;
+                 i += LANE_COUNT) {
+                store_bytes(y + i, quantized(lanes_load(x + i), &by), LANE_COUNT);
+            }
         }
     }
     if (whole < count) {
@@ -94,8 +127,6 @@ static void quantize_rows(const float *x, int64_t count, float scale, float low,
         store_bytes(y + whole, quantized(rest, &by), count - whole);
     }
 }
-
-typedef float floats __attribute__((vector_size(4 * LANE_COUNT)));
 
 /* Of `here` elements, all of a vector's or fewer. */
 static inline __attribute__((always_inline)) void
@@ -320,12 +351,55 @@ sum_some_taps(const uint8_t *x, int64_t step, const int32_t *offsets, int64_t ta
     }
 }
 
+#if LANES_COME_IN_FOURS
+/* Two vectors of channels and the taps of 3x3, whose weights stay in registers. */
+static void sum_3x3(const uint8_t *x, int64_t step, const int32_t *offsets, int64_t count,
+                    const int16_t *weights, const int32_t *added, const float *scales,
+                    const requantization *to, bool is_signed, uint8_t *y, int64_t y_step)
+{
+    lanes_int weight[TAPS_OF_3X3 / 2][2], more[2], scale[2];
+    LANES_UNROLL
+    for (int pair = 0; pair < TAPS_OF_3X3 / 2; pair++) {
+        lanes_take_two(weights + pair * 64, weight[pair]);
+    }
+    lanes_take_two(added, more);
+    lanes_take_two(scales, scale);
+    for (int64_t i = 0; i < count; i++, x += step, y += y_step) {
+        words sum[2] = {(words)more[0], (words)more[1]};
+        LANES_UNROLL
+        for (int pair = 0; pair < TAPS_OF_3X3 / 2; pair++) {
+            lanes_int both[2];
+            lanes_interleave(lanes_words(x + offsets[2 * pair]),
+                             lanes_words(x + offsets[2 * pair + 1]), both);
+            sum[0] += (words)lanes_pair_products(both[0], weight[pair][0]);
+            sum[1] += (words)lanes_pair_products(both[1], weight[pair][1]);
+        }
+        lanes_int whole[2];
+        LANES_UNROLL
+        for (int k = 0; k < 2; k++) {
+            const floats value = __builtin_convertvector((ints)sum[k], floats) * (floats)scale[k];
+            const lanes held = lanes_smaller(lanes_larger((lanes)value, to->least), to->most);
+            whole[k] = (lanes_int)((ints)lanes_nearest(held) + to->zero);
+        }
+        lanes_to_two(y, whole, is_signed);
+    }
+}
+#endif
+
 static void sum_taps(const uint8_t *x, int64_t step, const int32_t *offsets, int64_t taps,
                      int64_t count, const int16_t *weights, const int32_t *added,
                      const float *scales, int64_t channels, float low, float high, int32_t zero,
                      uint8_t *y, int64_t y_step)
 {
-    for (int64_t c = 0; c < channels; c += LANE_COUNT) {
+    int64_t c = 0;
+#if LANES_COME_IN_FOURS
+    const requantization both = {.least = lanes_set(low), .most = lanes_set(high), .zero = zero};
+    for (; taps == TAPS_OF_3X3 && c + 2 * LANE_COUNT <= channels; c += 2 * LANE_COUNT) {
+        sum_3x3(x + c, step, offsets, count, weights + 2 * c, added + c, scales + c, &both,
+                low + (float)zero < 0.0f, y + c, y_step);
+    }
+#endif
+    for (; c < channels; c += LANE_COUNT) {
         const int64_t here = channels - c < LANE_COUNT ? channels - c : LANE_COUNT;
         requantization to = {.least = lanes_set(low), .most = lanes_set(high), .zero = zero};
         memcpy(&to.added, added + c, (size_t)here * sizeof *added);
@@ -375,19 +449,40 @@ static void dequantize_rows(const uint8_t *x, int64_t count, int is_signed, int3
 
 static void find_range(const float *x, int64_t count, float *low, float *high)
 {
-    lanes least = lanes_set(*low), most = lanes_set(*high);
-    for (int64_t i = 0; i < count && !hd_stop_ends(i / LANE_COUNT); i += LANE_COUNT) {
+    /* the second where one is no number */
+    lanes least[4], most[4];
+    for (int k = 0; k < 4; k++) {
+        least[k] = lanes_set(*low);
+        most[k] = lanes_set(*high);
+    }
+    const int64_t fours = count - count % (4 * LANE_COUNT);
+    for (int64_t i = 0; i < fours;) {
+        const int64_t end = reach(i, fours);
+        if (end == i) {
+            return;
+        }
+        for (; i < end; i += 4 * LANE_COUNT) {
+            LANES_UNROLL
+            for (int k = 0; k < 4; k++) {
+                const lanes value = lanes_load(x + i + k * LANE_COUNT);
+                least[k] = lanes_smaller(value, least[k]);
+                most[k] = lanes_larger(value, most[k]);
+            }
+        }
+    }
+    for (int64_t i = fours; i < count; i += LANE_COUNT) {
         const int64_t here = count - i < LANE_COUNT ? count - i : LANE_COUNT;
         const lanes value = here == LANE_COUNT
                                 ? lanes_load(x + i)
                                 : lanes_load_part_or(x + i, lanes_first(here), lanes_set(x[i]));
-        /* the second where one is no number */
-        least = lanes_smaller(value, least);
-        most = lanes_larger(value, most);
+        least[0] = lanes_smaller(value, least[0]);
+        most[0] = lanes_larger(value, most[0]);
     }
-    for (int i = 0; i < LANE_COUNT; i++) {
-        *low = least[i] < *low ? least[i] : *low;
-        *high = most[i] > *high ? most[i] : *high;
+    for (int k = 0; k < 4; k++) {
+        for (int i = 0; i < LANE_COUNT; i++) {
+            *low = least[k][i] < *low ? least[k][i] : *low;
+            *high = most[k][i] > *high ? most[k][i] : *high;
+        }
     }
 }
 

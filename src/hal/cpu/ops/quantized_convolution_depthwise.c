@@ -51,12 +51,10 @@ static void take_weights(const hd_cpu_quantized_convolution *q, void *const *buf
     const bool is_signed = product->b == HD_INT8;
     const uint32_t a_zero = (uint32_t)hd_cpu_quantized_a_zero(product, buffers);
     const int64_t channel = columns->first, channels = columns->count;
-    int32_t zeros[BLOCK], sums[BLOCK] = {0};
-    for (int64_t c = 0; c < channels; c++) {
-        zeros[c] = product->b_zero.buffer < 0
-                       ? 0
-                       : (int32_t)hd_cpu_quantized_get(product->b, buffers[product->b_zero.buffer],
-                                                       product->b_zero.is_each ? channel + c : 0);
+    int32_t zeros[BLOCK] = {0}, sums[BLOCK] = {0};
+    for (int64_t c = 0; c < channels && product->b_zero.buffer >= 0; c++) {
+        zeros[c] = (int32_t)hd_cpu_quantized_get(product->b, buffers[product->b_zero.buffer],
+                                                 product->b_zero.is_each ? channel + c : 0);
     }
     hd_cpu_transpose_bytes(scratch->bytes, BLOCK,
                            (const uint8_t *)buffers[q->right] + channel * q->taps, q->taps,
@@ -64,9 +62,11 @@ static void take_weights(const hd_cpu_quantized_convolution *q, void *const *buf
     for (int64_t tap = 0; tap < even_taps(q) && !hd_stop_ends_every(tap, 256); tap++) {
         const uint8_t *bytes = scratch->bytes + tap * BLOCK;
         int16_t *weights = scratch->weights + tap / 2 * 2 * BLOCK + tap % 2;
-        for (int64_t c = 0; c < channels; c++) {
+        const uint8_t flip =
+            is_signed ? HD_INTEGER_SHIFT : 0; /* (x ^ 128) - 128 is the signed one */
+        for (int c = 0; c < BLOCK; c++) {     /* all, so that it is vectors' */
             const int32_t weight =
-                tap == q->taps ? 0 : (is_signed ? (int8_t)bytes[c] : bytes[c]) - zeros[c];
+                tap == q->taps ? 0 : (int32_t)(bytes[c] ^ flip) - flip - zeros[c];
             weights[2 * c] = (int16_t)weight;
             sums[c] = (int32_t)((uint32_t)sums[c] + (uint32_t)weight);
         }
