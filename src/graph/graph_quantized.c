@@ -1,7 +1,8 @@
 /* Fuses what quantization tools write around float32 operators: where DequantizeLinear stands before a convolution's or a
  * product's operands and QuantizeLinear behind it, it becomes QLinearConv or QLinearMatMul, whose sums are exact. Done once, when
  * a model is loaded, before constants are folded, and only where the unit says that bytes are faster, and keeps the weight in a form of its own for
- * that operator, that is, computes it (hd_compile_table): a device without it keeps its float32 kernels. */
+ * that operator, that is, computes it (hd_compile_table), or is the host and the convolution depthwise: a device without it keeps its float32
+ * kernels. */
 #include "graph/graph_quantized.h"
 
 #include <float.h>
@@ -138,7 +139,15 @@ static hd_value read_bias(const fusion *f, hd_value value, const quantized *x, c
     return node->inputs[0];
 }
 
-/* The unit computes it: it has a form for the weight. */
+/* One of one input and output channel a group, which the host computes by lines of channels, and needs no form for. */
+static bool is_depthwise(const fusion *f, hd_operator_id id, const hd_node *node, hd_value weight)
+{
+    const hd_shape *shape = &value_of(f, weight)->shape;
+    return f->unit->is_host && id == HD_OP_QLINEAR_CONV && (shape->rank == 3 || shape->rank == 4) &&
+           shape->dims[1] == 1 && attribute_of(node, "group", 1) == shape->dims[0];
+}
+
+/* The unit computes it: it has a form for the weight, or needs none. */
 static bool is_supported(const fusion *f, hd_operator_id id, const hd_node *node,
                          const hd_value *inputs, size_t count)
 {
@@ -157,7 +166,8 @@ static bool is_supported(const fusion *f, hd_operator_id id, const hd_node *node
                 (hd_operand){.dtype = value->dtype, .shape = value->shape, .data = value->data};
         }
     }
-    return f->unit->backend->compile->constant_form(f->unit, &operation, 3).kind != 0;
+    return f->unit->backend->compile->constant_form(f->unit, &operation, 3).kind != 0 ||
+           is_depthwise(f, id, node, inputs[3]);
 }
 
 /* QuantizeLinear `last` becomes the fused operator, where all before it fits. */
