@@ -29,8 +29,9 @@ typedef enum hd_dtype {
     HD_UINT32 = 12,
     HD_UINT64 = 13,
     HD_BFLOAT16 = 16,
-    /* For storage and conversion alone: what has less than 8 bits takes a byte here, too, a signed integer as int8, a
-     * float as its code in the low bits. */
+    /* For storage and conversion alone: a float is its code. What has less than 8 bits is packed, as ONNX packs it: one element
+     * behind the other from the low bits of the first byte up, so that two of 4 bits are a byte, the first in its low half, and four of
+     * 6 bits are three. Bits of the last byte that no element has are 0 in outputs and are not read in inputs. */
     HD_FLOAT8E4M3FN = 17,
     HD_FLOAT8E4M3FNUZ = 18,
     HD_FLOAT8E5M2 = 19,
@@ -51,8 +52,11 @@ typedef struct hd_string {
     size_t size;
 } hd_string;
 
-/* Bytes of one element; 0 for a value that is no dtype. */
+/* Bytes of one element, 1 where it has less than 8 bits; 0 for a value that is no dtype. */
 HD_API size_t hd_dtype_size(hd_dtype dtype);
+
+/* Bits of one element; 0 for a value that is no dtype. `count` elements take (count * bits + 7) / 8 bytes. */
+HD_API size_t hd_dtype_bits(hd_dtype dtype);
 
 /* For example "float32"; "none" for a value that is no dtype. Static storage. */
 HD_API const char *hd_dtype_name(hd_dtype dtype);
@@ -64,7 +68,7 @@ typedef enum hd_tensor_place {
 } hd_tensor_place;
 
 /* One input or output of a run.
- * As an input: `data` holds `size` bytes, at least the product of `dims` times the element's size;
+ * As an input: `data` holds `size` bytes, at least the product of `dims` times the element's bits, in whole bytes;
  *   the library reads it during the call and keeps no reference afterwards.
  * As an output, before the run: either `data` with its capacity in `size`, or `data` NULL, and the
  *   library allocates. After a successful run `dtype`, `rank`, `dims` and `size` (bytes written) are
@@ -73,7 +77,8 @@ typedef enum hd_tensor_place {
  * `place` HD_TENSOR_DEVICE: the device reads or writes `data` where it is, in the order of the run's stream; a run that
  *   waits for its caller has no stream, and what the memory is used for before must be done then. An output has `data`
  *   then. Data that is known to be none of the device's is refused (HD_INVALID_ARGUMENT); that memory of others was freed
- *   since an earlier run with it is not noticed. Runs of a model take such tensors; batch queues (HD_UNSUPPORTED), graphs and files do not.
+ *   since an earlier run with it is not noticed. Runs of a model take such tensors; batch queues (HD_UNSUPPORTED), graphs and files
+ *   do not, nor do types of less than 8 bits (HD_UNSUPPORTED).
  * HD_STRING: `data` is an array of hd_string. What an input's texts point to is read during the call; `size` counts the array
  *   alone. An output is one block, the array and then the bytes that it points to, and `size` counts both; memory of the
  *   caller's that is too small for them is refused when they are computed (HD_INVALID_ARGUMENT). Texts are in the host's memory only.

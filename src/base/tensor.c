@@ -42,6 +42,24 @@ size_t hd_dtype_size(hd_dtype dtype)
     return 0;
 }
 
+size_t hd_dtype_bits(hd_dtype dtype)
+{
+    switch (dtype) {
+    case HD_UINT4:
+    case HD_INT4:
+    case HD_FLOAT4E2M1:
+        return 4;
+    case HD_UINT2:
+    case HD_INT2:
+        return 2;
+    case HD_FLOAT6E2M3:
+    case HD_FLOAT6E3M2:
+        return 6;
+    default:
+        return 8 * hd_dtype_size(dtype);
+    }
+}
+
 const char *hd_dtype_name(hd_dtype dtype)
 {
     switch (dtype) {

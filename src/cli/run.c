@@ -63,7 +63,8 @@ static void run_repeats(void *context)
 static void describe_bits(const hd_tensor *tensor, size_t element, char *text, size_t size)
 {
     size_t width = hd_dtype_size(tensor->dtype);
-    const unsigned char *bytes = (const unsigned char *)tensor->data + element * width;
+    const unsigned char *bytes =
+        (const unsigned char *)tensor->data + element * hd_dtype_bits(tensor->dtype) / 8;
     snprintf(text, size, "0x");
     for (size_t i = 0; i < width; i++) {
         snprintf(text + 2 + 2 * i, size - 2 - 2 * i, "%02x", bytes[width - 1 - i]);

@@ -53,7 +53,7 @@ bool hd_tensor_equals(const hd_tensor *a, const hd_tensor *b, size_t *out_elemen
     while (byte + 1 < a->size && left[byte] == right[byte]) {
         byte++;
     }
-    *out_element = byte / hd_dtype_size(a->dtype);
+    *out_element = byte * 8 / hd_dtype_bits(a->dtype);
     return false;
 }
 
@@ -102,9 +102,15 @@ static void convert_floats(hd_dtype dtype, void *data, const float *values, size
 
 static void fill_ones(hd_tensor *tensor, size_t count)
 {
-    size_t width = hd_dtype_size(tensor->dtype);
+    size_t width = hd_dtype_size(tensor->dtype), bits = hd_dtype_bits(tensor->dtype);
     unsigned char *bytes = tensor->data;
-    memset(bytes, 0, count * width);
+    memset(bytes, 0, tensor->size);
+    if (bits < 8) {
+        for (size_t i = 0; i < count; i++) {
+            bytes[i * bits / 8] |= (unsigned char)(1u << i * bits % 8);
+        }
+        return;
+    }
     for (size_t i = 0; i < count && tensor->dtype != HD_STRING; i++) { /* texts are empty ones */
         bytes[i * width] = 1; /* little-endian, see heddle/api.h */
     }
@@ -112,8 +118,8 @@ static void fill_ones(hd_tensor *tensor, size_t count)
 
 bool hd_tensor_fill(hd_tensor *tensor, uint64_t seed)
 {
-    size_t count = hd_tensor_element_count(tensor), width = hd_dtype_size(tensor->dtype);
-    tensor->size = count * width;
+    size_t count = hd_tensor_element_count(tensor);
+    tensor->size = (count * hd_dtype_bits(tensor->dtype) + 7) / 8;
     tensor->data = aligned_alloc(ALIGNMENT, (tensor->size + ALIGNMENT) / ALIGNMENT * ALIGNMENT);
     if (tensor->data == NULL) {
         return false;

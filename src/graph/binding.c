@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "operation/narrow.h"
+
 /* Devices with memory of their own read rows in such pieces. */
 #define DEVICE_ALIGNMENT 16
 
@@ -58,6 +60,7 @@ static hd_status check_shape(const hd_tensor *tensor, const hd_graph_value *valu
     char given[96], wanted[96];
     size_t size;
     bool fits = hd_shape_size(&shape, tensor->dtype, &size);
+    size = fits ? hd_tensor_bytes(tensor->dtype, (size_t)hd_shape_count(&shape)) : size;
     if (fits && value->has_rank) {
         fits = value->shape.rank == shape.rank;
         for (uint32_t d = 0; fits && d < shape.rank; d++) {
@@ -80,10 +83,14 @@ static hd_status check_shape(const hd_tensor *tensor, const hd_graph_value *valu
 }
 
 /* Whether the memory of a tensor that is not the host's is where it says. */
-static hd_status check_place(const hd_model *model, const hd_tensor *tensor, const char *kind,
-                             const char *name, hd_error *error)
+static hd_status check_place(const hd_model *model, const hd_tensor *tensor, hd_dtype dtype,
+                             const char *kind, const char *name, hd_error *error)
 {
     hd_unit *unit = model->device->unit;
+    if (!unit->is_host && hd_narrow_is_packed(dtype)) {
+        return hd_fail(error, HD_UNSUPPORTED, "%s '%s': %s is in the host's memory only", kind,
+                       name, hd_dtype_name(dtype));
+    }
     if (tensor->place != HD_TENSOR_DEVICE) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "%s '%s': hd_tensor.place: there is no %d", kind,
                        name, (int)tensor->place);
@@ -155,7 +162,7 @@ hd_status hd_bind_inputs(const hd_model *model, const hd_tensor *inputs, size_t 
         }
         hd_status status = check_input(tensor, value, error);
         if (status == HD_OK && tensor->place != HD_TENSOR_HOST) {
-            status = check_place(model, tensor, "input", value->name, error);
+            status = check_place(model, tensor, value->dtype, "input", value->name, error);
         }
         if (status != HD_OK) {
             return status;
@@ -198,7 +205,8 @@ hd_status hd_bind_outputs(const hd_model *model, hd_tensor *outputs, size_t coun
                            root->output_names[index]);
         }
         hd_status status =
-            check_place(model, &outputs[i], "output", root->output_names[index], error);
+            check_place(model, &outputs[i], model->graph->values[root->outputs[index]].dtype,
+                        "output", root->output_names[index], error);
         if (status != HD_OK) {
             return status;
         }

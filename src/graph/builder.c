@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "graph/expansion.h"
+#include "operation/narrow.h"
 
 /* What the public builder asks of every name and shape. */
 static hd_status check_declaration(const char *name, hd_dtype dtype, uint32_t rank,
@@ -69,13 +70,22 @@ hd_status hd_graph_add_constant(hd_graph *graph, const hd_tensor *tensor, hd_val
     if (!hd_shape_is_valid(&shape, tensor->dtype)) {
         return hd_fail(error, HD_INVALID_ARGUMENT, "constant '%s': its size overflows", name);
     }
-    size_t size = (size_t)hd_shape_count(&shape) * hd_dtype_size(tensor->dtype);
+    const size_t count = (size_t)hd_shape_count(&shape);
+    const size_t size = hd_tensor_bytes(tensor->dtype, count);
     if (tensor->size < size || (size > 0 && tensor->data == NULL)) {
         return hd_fail(error, HD_INVALID_ARGUMENT,
                        "constant '%s': %zu bytes are given, %zu are needed", name, tensor->size,
                        size);
     }
-    void *data = hd_graph_copy_elements(tensor->dtype, &shape, tensor->data);
+    void *data;
+    if (hd_narrow_is_packed(tensor->dtype)) {
+        data = hd_alloc_aligned(count);
+        if (data != NULL) {
+            hd_narrow_unpack(tensor->dtype, tensor->data, count, data);
+        }
+    } else {
+        data = hd_graph_copy_elements(tensor->dtype, &shape, tensor->data);
+    }
     if (data == NULL) {
         return hd_fail(error, HD_OUT_OF_MEMORY, "no memory for constant '%s' of %zu bytes", name,
                        size);

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/strings.h"
+#include "operation/narrow.h"
 
 hd_block *hd_graph_new_block(hd_graph *graph)
 {
@@ -308,7 +309,14 @@ static bool clone_initial(const hd_tensor *initial, hd_graph *to, hd_value value
     hd_tensor copy = *initial;
     hd_shape shape = {.rank = copy.rank};
     memcpy(shape.dims, copy.dims, sizeof shape.dims);
-    copy.data = hd_graph_copy_elements(copy.dtype, &shape, initial->data);
+    if (hd_narrow_is_packed(copy.dtype)) {
+        copy.data = hd_alloc_aligned(initial->size);
+        if (copy.data != NULL && initial->size > 0) {
+            memcpy(copy.data, initial->data, initial->size);
+        }
+    } else {
+        copy.data = hd_graph_copy_elements(copy.dtype, &shape, initial->data);
+    }
     if (copy.data == NULL) {
         return false;
     }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "graph/evaluate.h"
 #include "graph/folding.h"
+#include "graph/graph_narrow.h"
 #include "graph/graph_quantized.h"
 #include "graph/index_checks.h"
 #include "graph/model.h"
@@ -297,7 +298,8 @@ static hd_status pack_weights(hd_model *model, size_t *size, hd_error *error)
 hd_status hd_model_prepare(hd_model *model, hd_error *error)
 {
     model->brought = hd_graph_count_constants(model->graph);
-    hd_status status = hd_graph_promote_halves(model->graph, error);
+    hd_status status = hd_graph_unpack_inputs(model->graph, error);
+    status = status == HD_OK ? hd_graph_promote_halves(model->graph, error) : status;
     if (status != HD_OK) {
         return status;
     }

@@ -23,11 +23,13 @@ typedef struct hd_plan_output {
     uint32_t index; /* of the model's outputs */
     hd_dtype dtype;
     hd_shape shape;
-    size_t size;    /* bytes */
-    bool known;     /* dtype and shape are known in this segment */
-    bool direct;    /* a step of this segment writes it in place */
-    bool is_texts;  /* of the model: the run makes its block (run_outputs.c); not of a block's */
-    bool on_device; /* it is wanted in the memory of a device that is not the host */
+    size_t size;   /* bytes */
+    bool known;    /* dtype and shape are known in this segment */
+    bool direct;   /* a step of this segment writes it in place */
+    bool is_texts; /* of the model: the run makes its block (run_outputs.c); not of a block's */
+    bool
+        is_packed; /* of the model, of less than 8 bits an element: the run packs it; not of a block's */
+    bool on_device;      /* it is wanted in the memory of a device that is not the host */
     hd_reference source; /* last segment, not direct: copied from there when the steps are done */
 } hd_plan_output;
 

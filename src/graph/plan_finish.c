@@ -13,6 +13,7 @@
 #include "graph/plan_parts.h"
 #include "graph/precision.h"
 #include "graph/work.h"
+#include "operation/narrow.h"
 
 #define PLAN_WORK       900.0 /* of planning a step */
 #define START_WORK      100.0 /* of starting it in a run */
@@ -284,9 +285,12 @@ static hd_status list_outputs(hd_planner *planner, hd_plan *plan)
         output->known = true;
         output->dtype = tensor->dtype;
         output->shape = tensor->shape;
-        output->size = hd_plan_tensor_size(tensor);
+        output->is_packed = planner->outer == NULL && hd_narrow_is_packed(tensor->dtype);
+        output->size = output->is_packed
+                           ? hd_tensor_bytes(tensor->dtype, (size_t)hd_shape_count(&tensor->shape))
+                           : hd_plan_tensor_size(tensor);
         output->is_texts = is_texts(planner, tensor->dtype);
-        output->direct = make_direct(planner, id, (uint32_t)i);
+        output->direct = !output->is_packed && make_direct(planner, id, (uint32_t)i);
     }
     return HD_OK;
 }

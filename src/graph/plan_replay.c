@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "graph/index_checks.h"
 #include "hal/backend.h"
+#include "operation/narrow.h"
 
 /* What encloses a part: where its operands lie. */
 typedef struct surroundings {
@@ -304,7 +305,9 @@ hd_status hd_plan_deliver(const hd_plan *plan, const hd_list_memory *memory, voi
         if (!output->direct && !output->is_texts) {
             void *data = outputs[output->index];
             const void *source = hd_reference_resolve(&output->source, memory, inputs, outputs);
-            if (output->on_device) {
+            if (output->is_packed) {
+                hd_narrow_pack(output->dtype, source, (size_t)hd_shape_count(&output->shape), data);
+            } else if (output->on_device) {
                 status = hd_unit_copy(plan->device->unit, data, source, output->size);
             } else if (source != data && output->size > 0) {
                 hd_stop_copy(data, source, output->size);

@@ -7,6 +7,7 @@
 #include "graph/passes.h"
 #include "graph/plan_finish.h"
 #include "graph/planner.h"
+#include "operation/narrow.h"
 
 /* Source of hd_plan.serial; relaxed: only uniqueness matters. */
 static _Atomic uint64_t plan_serial = 1;
@@ -136,7 +137,8 @@ bool hd_planner_start(hd_planner *planner, const hd_plan_request *request)
                             : hd_planner_part_place(planner);
         tensor->origin = UINT64_C(1) << (i < 63 ? i : 63);
         if (request->input_values[i] != NULL) {
-            size_t size = (size_t)hd_shape_count(&tensor->shape) * hd_dtype_size(tensor->dtype);
+            const size_t size =
+                hd_tensor_bytes(tensor->dtype, (size_t)hd_shape_count(&tensor->shape));
             tensor->data = hd_region_copy(planner->region, request->input_values[i], size);
             tensor->origin = 0;
             if (tensor->data == NULL) {

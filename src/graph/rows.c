@@ -8,6 +8,7 @@
 #include "graph/planner.h"
 #include "graph/planning.h"
 #include "graph/row_rules.h"
+#include "operation/narrow.h"
 
 #define SAME_SHAPE  HD_MAX_RANK
 #define OTHER_SHAPE (HD_MAX_RANK + 1)
@@ -259,6 +260,12 @@ static hd_status check_nodes(row_proof *proof)
     return status;
 }
 
+static bool is_packed(const hd_planner *planner, hd_value value)
+{
+    const hd_tensor_id id = planner->map[value];
+    return id != HD_TENSOR_NONE && hd_narrow_is_packed(planner->tensors[id].dtype);
+}
+
 static hd_status check_results(row_proof *proof)
 {
     const hd_planner *one = &proof->one.planner, *many = &proof->many.planner;
@@ -270,6 +277,10 @@ static hd_status check_results(row_proof *proof)
         hd_value value = root->outputs[i];
         hd_row_state state;
         bool paired = pair_operand(proof, one->map[value], many->map[value], &state);
+        if (is_packed(many, value)) { /* a row may begin within a byte */
+            return hd_fail(proof->error, HD_UNSUPPORTED, "rows of output '%s' are packed",
+                           root->output_names[i]);
+        }
         if (!paired || state.kind != HD_ROWS_STACKED || state.axis != 0) {
             return hd_fail(
                 proof->error, HD_UNSUPPORTED,

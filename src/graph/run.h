@@ -6,6 +6,7 @@
 
 #include "base/rank.h"
 #include "graph/model.h"
+#include "operation/narrow.h"
 #include "runtime/device_watcher.h"
 
 struct hd_left_run;
@@ -69,7 +70,7 @@ static inline size_t hd_run_input_size(const hd_tensor *tensor)
     for (uint32_t d = 0; d < tensor->rank; d++) {
         count *= (size_t)tensor->dims[d];
     }
-    return count * hd_dtype_size(tensor->dtype);
+    return hd_tensor_bytes(tensor->dtype, count);
 }
 
 /* The shape that the plan is made for. */

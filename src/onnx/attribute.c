@@ -92,6 +92,7 @@ static hd_status convert_tensor(const hd_onnx_origin *origin, hd_region *region,
     }
     hd_status status = hd_onnx_elements_read(origin, from, tensor, error);
     if (status == HD_OK) {
+        hd_onnx_elements_pack(tensor); /* as in attributes of hd_graph_add_node */
         to->tensor = tensor;
         to->kind = HD_ATTRIBUTE_TENSOR;
     }

@@ -424,3 +424,12 @@ hd_status hd_onnx_elements_read(const hd_onnx_origin *origin, const Onnx__Tensor
     normalize_bools(out);
     return HD_OK;
 }
+
+void hd_onnx_elements_pack(hd_tensor *tensor)
+{
+    if (hd_narrow_is_packed(tensor->dtype)) {
+        const size_t count = tensor->size;
+        hd_narrow_pack(tensor->dtype, tensor->data, count, tensor->data);
+        tensor->size = hd_narrow_packed_size(tensor->dtype, count);
+    }
+}

@@ -24,6 +24,9 @@ HD_MUST_CHECK hd_status hd_onnx_elements_read(const hd_onnx_origin *origin,
                                               const Onnx__TensorProto *tensor, hd_tensor *out,
                                               hd_error *error);
 
+/* What has less than 8 bits an element, one a byte as hd_onnx_elements_read has it, becomes what an hd_tensor has, in its place. */
+void hd_onnx_elements_pack(hd_tensor *tensor);
+
 /* HD_DTYPE_NONE for a type of ONNX that is none of ours. */
 hd_dtype hd_onnx_dtype(int32_t data_type);
 /* "string", "complex64" and so on; "number N" for one that onnx.proto does not know. Static or

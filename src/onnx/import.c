@@ -157,6 +157,7 @@ static hd_status import_initial(importer *import, hd_value value, hd_onnx_defini
     if (status != HD_OK) {
         return status;
     }
+    hd_onnx_elements_pack(&tensor); /* as the caller's, in whose place it is */
     const hd_graph_value *entry = &import->graph->values[value];
     bool fits =
         tensor.dtype == entry->dtype && (!entry->has_rank || entry->shape.rank == tensor.rank);

@@ -27,6 +27,9 @@ static hd_status read_message(const hd_onnx_source *source, hd_tensor *out, hd_e
     hd_status status = hd_onnx_unpack(source, HD_ONNX_TENSOR, &message, error);
     if (status == HD_OK) {
         status = hd_onnx_elements_read(&origin, (const Onnx__TensorProto *)message, &tensor, error);
+        if (status == HD_OK) {
+            hd_onnx_elements_pack(&tensor);
+        }
     }
     hd_onnx_unpack_free(message);
     if (status == HD_OK) {

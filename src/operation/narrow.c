@@ -200,3 +200,24 @@ void hd_narrow_unpack(hd_dtype dtype, const uint8_t *packed, size_t count, uint8
         out[i] = (uint8_t)((code ^ sign) - sign); /* the sign of two's complement, extended */
     }
 }
+
+void hd_narrow_pack(hd_dtype dtype, const uint8_t *in, size_t count, uint8_t *out)
+{
+    const narrow_type *type = type_of(dtype);
+    const size_t bits = type == NULL ? 8 : type->bits;
+    const uint32_t mask = (1u << bits) - 1;
+    uint32_t pending = 0;
+    size_t held = 0; /* bits of it */
+    for (size_t i = 0; i < count; i++) {
+        pending |= (in[i] & mask) << held;
+        held += bits;
+        if (held >= 8) {
+            *out++ = (uint8_t)pending;
+            pending >>= 8;
+            held -= 8;
+        }
+    }
+    if (held > 0) {
+        *out = (uint8_t)pending;
+    }
+}

@@ -1,14 +1,15 @@
 /* Narrow numbers: element types of at most 8 bits that are for storage and conversion alone, ONNX's float8 kinds and
  * what is narrower (onnx.ai, "Float stored in 8 bits", "4 bit integer types").
  *
- * In memory each takes a byte: an integer is what int8 or uint8 would be, a float its code in the low bits. Files pack
- * those of less than 8 bits one behind the other, from the low bits up.
+ * Values of a graph take a byte each: an integer is what int8 or uint8 would be, a float its code in the low bits. Files and
+ * an hd_tensor pack those of less than 8 bits one behind the other, from the low bits up (graph/graph_narrow.h).
  *
  * Thread-safety: works on its arguments only. */
 #ifndef HD_OPERATION_NARROW_H
 #define HD_OPERATION_NARROW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "heddle/tensor.h"
@@ -32,9 +33,24 @@ float hd_narrow_decode(hd_dtype dtype, uint8_t code);
  * number, also an infinity; else infinity or, without one, NaN. */
 uint8_t hd_narrow_encode(hd_dtype dtype, float value, bool saturates, hd_narrow_rounding rounding);
 
-/* Bytes of `count` elements in a file; of types that are not narrow, as if they had a byte. */
+/* A type of less than 8 bits, which is packed. */
+static inline bool hd_narrow_is_packed(hd_dtype dtype)
+{
+    return dtype >= HD_UINT4 && dtype <= HD_FLOAT6E3M2 && dtype != HD_FLOAT8E8M0;
+}
+
+/* Bytes of `count` elements, packed; of types that are not narrow, as if they had a byte. */
 size_t hd_narrow_packed_size(hd_dtype dtype, size_t count);
-/* From a file's bytes to one a byte, which do not overlap. Types of 8 bits are copied. */
+/* From packed bytes to one a byte, which do not overlap. Types of 8 bits are copied. */
 void hd_narrow_unpack(hd_dtype dtype, const uint8_t *packed, size_t count, uint8_t *out);
+/* The same back: out has hd_narrow_packed_size bytes, the last one's bits that no element has are 0. It may be where `in` is. */
+void hd_narrow_pack(hd_dtype dtype, const uint8_t *in, size_t count, uint8_t *out);
+
+/* Bytes of `count` elements of any type in an hd_tensor. */
+static inline size_t hd_tensor_bytes(hd_dtype dtype, size_t count)
+{
+    return hd_narrow_is_packed(dtype) ? hd_narrow_packed_size(dtype, count)
+                                      : count * hd_dtype_size(dtype);
+}
 
 #endif

@@ -114,6 +114,12 @@ static bool make_input(const hd_value_info *info, fuzz_random *random, bool has_
         fuzz_store(out->dtype, out->data, i,
                    i < given ? elements[i] : made_up(out->dtype, i, random, has_extremes));
     }
+    if (hd_dtype_bits(out->dtype) < 8 &&
+        out->data != NULL) { /* any bytes will do, and no more than there must be */
+        out->size = (count * hd_dtype_bits(out->dtype) + 7) / 8;
+        void *exact = realloc(out->data, out->size == 0 ? 1 : out->size);
+        out->data = exact != NULL ? exact : out->data;
+    }
     return out->data != NULL;
 }
 

@@ -27,10 +27,12 @@ static inline void check_tensor_file(const uint8_t *data, size_t size)
         }
         return;
     }
-    size_t bytes = hd_dtype_size(tensor.dtype);
+    size_t count = 1;
     for (uint32_t i = 0; i < tensor.rank; i++) {
-        bytes *= (size_t)tensor.dims[i];
+        count *= (size_t)tensor.dims[i];
     }
+    size_t bytes = hd_dtype_bits(tensor.dtype) < 8 ? (count * hd_dtype_bits(tensor.dtype) + 7) / 8
+                                                   : count * hd_dtype_size(tensor.dtype);
     unsigned char sum = 0;
     for (size_t i = 0; i < tensor.size; i++) { /* every byte is there to be read */
         sum = (unsigned char)(sum + ((const unsigned char *)tensor.data)[i]);
@@ -38,7 +40,7 @@ static inline void check_tensor_file(const uint8_t *data, size_t size)
     if (tensor.dtype == HD_STRING &&
         bytes <= tensor.size) { /* the texts stand in the same block, behind the array */
         const hd_string *texts = tensor.data;
-        size_t count = bytes / sizeof *texts, before = bytes;
+        size_t before = bytes;
         for (size_t i = 0; i < count; i++) {
             const char *begin = (const char *)tensor.data + before;
             if (texts[i].size > tensor.size - before ||

@@ -339,9 +339,10 @@ static hd_status use_tensors(void)
 
 static hd_status use_names(void)
 {
-    bool good =
-        hd_dtype_size(HD_FLOAT32) == 4 && strcmp(hd_dtype_name(HD_FLOAT32), "float32") == 0 &&
-        hd_status_name(HD_OK) != NULL && hd_status_text(HD_OK) != NULL && hd_version() != NULL;
+    bool good = hd_dtype_size(HD_FLOAT32) == 4 && hd_dtype_bits(HD_INT4) == 4 &&
+                strcmp(hd_dtype_name(HD_FLOAT32), "float32") == 0 &&
+                hd_status_name(HD_OK) != NULL && hd_status_text(HD_OK) != NULL &&
+                hd_version() != NULL;
     return good ? HD_OK : HD_INTERNAL;
 }
 
@@ -391,7 +392,8 @@ const fork_call fork_calls[] = {
     {" hd_stream_release ", release_stream, HD_FORKED},
     {" hd_tensor_save_npy hd_tensor_load hd_tensor_load_memory hd_tensor_release ", use_tensors,
      HD_OK},
-    {" hd_dtype_size hd_dtype_name hd_status_name hd_status_text hd_version ", use_names, HD_OK},
+    {" hd_dtype_size hd_dtype_bits hd_dtype_name hd_status_name hd_status_text hd_version ",
+     use_names, HD_OK},
     {" hd_future_destroy ", destroy_futures, HD_OK},
     {" hd_event_destroy ", destroy_events, HD_OK},
     {" hd_graph_destroy ", destroy_graph, HD_OK},

@@ -40,6 +40,7 @@ typedef struct hd_cpu_operator {
     X(attention)                                                                                   \
     X(random)                                                                                      \
     X(quantization)                                                                                \
+    X(narrow)                                                                                      \
     X(trees)
 
 #define HD_CPU_FAMILY_DECLARE_(family) extern const hd_cpu_operator hd_cpu_operators_##family[];

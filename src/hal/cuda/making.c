@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hal/cuda/movement.h"
+#include "operation/narrow.h"
 
 static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
 {
@@ -110,7 +111,11 @@ static hd_status compile_constant(hd_cuda_compilation *compilation)
     const hd_attribute *value = hd_operation_attribute(compilation->operation, "value");
     hd_cuda_fill p = {.count = (unsigned)hd_shape_count(&output->shape)};
     if (value != NULL) {
-        memcpy(&p.value, value->tensor->data, hd_dtype_size(output->dtype));
+        if (hd_narrow_is_packed(output->dtype)) {
+            hd_narrow_unpack(output->dtype, value->tensor->data, 1, (uint8_t *)&p.value);
+        } else {
+            memcpy(&p.value, value->tensor->data, hd_dtype_size(output->dtype));
+        }
     }
     return fill(compilation, 0, &p);
 }

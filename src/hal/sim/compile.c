@@ -8,7 +8,9 @@
 static bool supports(const hd_unit *unit, const hd_operation *operation)
 {
     bool is_copy = operation->id == HD_OP_HEDDLE_TO_DEVICE || operation->id == HD_OP_HEDDLE_TO_HOST;
-    return is_copy || (!hd_sim_refuses(unit, operation->id) &&
+    /* what a caller packed, the host unpacks: the device has the values alone */
+    bool is_packed = operation->id == HD_OP_HEDDLE_UNPACK_NARROW;
+    return is_copy || (!is_packed && !hd_sim_refuses(unit, operation->id) &&
                        hd_backend_cpu.compile->supports(NULL, operation));
 }
 

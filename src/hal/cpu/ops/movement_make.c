@@ -2,6 +2,7 @@
 
 #include "base/stop.h"
 #include "hal/cpu/ops/movement.h"
+#include "operation/narrow.h"
 
 /* --- Dropout of inference: the input, and a mask that is all true */
 
@@ -182,7 +183,11 @@ hd_status hd_cpu_compile_constant_of_shape(hd_cpu_compilation *compilation)
     p->count = hd_shape_count(&operation->outputs[0].shape);
     p->tile_count = hd_cpu_tile_count(p->count, 1);
     if (value != NULL) {
-        memcpy(p->value, value->tensor->data, p->element);
+        if (hd_narrow_is_packed(value->tensor->dtype)) {
+            hd_narrow_unpack(value->tensor->dtype, value->tensor->data, 1, (uint8_t *)p->value);
+        } else {
+            memcpy(p->value, value->tensor->data, p->element);
+        }
     }
     compilation->kernel.tile_count = p->tile_count;
     compilation->kernel.run = run_constant;
