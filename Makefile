@@ -10,7 +10,7 @@ SHUTDOWN_ROUNDS ?= 10000
 VERIFY ?=
 PRESETS := release debug tsan asan fuzz fault fault-asan
 
-.PHONY: help demo test bench verify test-long test-cuda install clean bits-compare bits-long flat-long fault-long fuzz-long shutdown-long sim-long deps test-deps $(PRESETS)
+.PHONY: help demo test bench verify test-long test-cuda install clean bits-compare bits-long flat-long fault-long kernels-long fuzz-long shutdown-long sim-long deps test-deps $(PRESETS)
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
@@ -24,6 +24,7 @@ help:
 	@echo "make bits-long   equal bits over BITS_REPEATS=$(BITS_REPEATS) repeats"
 	@echo "make flat-long   resident memory over FLAT_RUNS=$(FLAT_RUNS) runs, and what they allocate"
 	@echo "make fault-long  each fallible call fails, and the library's own tests, under AddressSanitizer"
+	@echo "make kernels-long  CUDA's kernels, compiled for GPUs; make test only has its compiler read them"
 	@echo "make sim-long    all tests on the simulated device under ThreadSanitizer and AddressSanitizer"
 	@echo "make shutdown-long  shutdown under load, SHUTDOWN_ROUNDS=$(SHUTDOWN_ROUNDS) times"
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS), fuzz_graph three times as long"
@@ -37,7 +38,7 @@ demo: deps
 test:
 	@tools/test
 
-test-long: debug bits-long flat-long fault-long shutdown-long sim-long
+test-long: debug bits-long flat-long fault-long kernels-long shutdown-long sim-long
 	@ctest --preset debug -L '^unit$$' --no-tests=error -j $(JOBS)
 
 deps:
@@ -95,6 +96,10 @@ sim-long: tsan asan
 
 fault-long: fault-asan
 	@ctest --preset fault-asan -L '^(unit|fault)$$' --no-tests=error -j $(JOBS)
+
+kernels-long: deps
+	@nvcc=$$(tools/fetch-nvcc) && cmake --preset release -B build/kernels -DHEDDLE_TESTS=OFF -DHEDDLE_CUDA=ON -DHEDDLE_NVCC="$$nvcc" >/dev/null
+	@cmake --build build/kernels -j $(JOBS) --target heddle_cuda_kernels
 
 flat-long: release
 	@build/release/tests/bits_test_flat $(FLAT_RUNS)
