@@ -256,6 +256,17 @@ static void join_collectors(collector *collectors, size_t count)
     }
 }
 
+/* Until a worker holds some requests and waits for more. */
+static void await_collecting(hd_batch_queue *queue) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    for (bool waits = false; !waits;) {
+        usleep(100);
+        hd_mutex_lock(&queue->mutex);
+        waits = queue->collecting != NULL;
+        hd_mutex_unlock(&queue->mutex);
+    }
+}
+
 static void a_worker_waits_for_more_until_full_or_late(void **state)
 {
     (void)state;
@@ -273,10 +284,12 @@ static void a_worker_waits_for_more_until_full_or_late(void **state)
     }
     assert_int_equal(collector.largest, 4);
     assert_int_equal(submit(&queue, &r[4], 0, 1, 0, 0), HD_OK);
-    usleep(3000);
+    await_collecting(&queue);
     assert_int_equal(collector.batches, 1);
-    hd_batch_queue_close(&queue, NULL); /* sends it off */
+    uint64_t closed = hd_clock_now();
+    hd_batch_queue_close(&queue, NULL); /* sends it off, long before its time */
     join_collectors(&collector, 1);
+    assert_true(hd_clock_now() - closed < 15000 * MILLISECOND);
     assert_int_equal(collector.batches, 2);
     hd_batch_queue_destroy(&queue);
 
@@ -323,13 +336,48 @@ static void cancelling_takes_what_a_waiting_worker_holds(void **state)
     open_queue(&queue, 4, 8, 20000 * MILLISECOND);
     start_collectors(&queue, &collector, 1);
     assert_int_equal(submit(&queue, &request, 0, 1, 0, 0), HD_OK);
-    usleep(3000);
+    await_collecting(&queue);
     hd_batch_queue_close(&queue, &cancelled);
     join_collectors(&collector, 1);
-    assert_int_equal(collector.batches + cancelled.count, 1);
+    assert_int_equal(cancelled.count, 1);
+    assert_int_equal(collector.batches, 0);
     hd_batch_queue_end(&queue, end_all(&cancelled));
     assert_int_equal(request.ended, 1);
     hd_batch_queue_destroy(&queue);
+}
+
+static void await_end(void *argument)
+{
+    assert_int_equal(hd_batch_queue_await(argument, HD_FOREVER), HD_OK);
+}
+
+static void await_watching(hd_batch_queue *queue) HD_NO_THREAD_SAFETY_ANALYSIS
+{
+    for (bool watches = false; !watches;) {
+        usleep(100);
+        hd_mutex_lock(&queue->mutex);
+        watches = queue->watching > 0;
+        hd_mutex_unlock(&queue->mutex);
+    }
+}
+
+static void a_queue_is_destroyed_under_one_who_has_just_seen_its_end(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 50; round++) {
+        hd_batch_queue queue;
+        hd_thread thread;
+        hd_batch_list cancelled;
+        test_request request = {0};
+        open_queue(&queue, 4, 8, 0);
+        assert_int_equal(submit(&queue, &request, 0, 1, 0, 0), HD_OK);
+        assert_int_equal(hd_thread_start(&thread, "waiter", await_end, &queue), HD_OK);
+        hd_batch_queue_close(&queue, &cancelled);
+        await_watching(&queue);
+        hd_batch_queue_end(&queue, end_all(&cancelled));
+        hd_batch_queue_destroy(&queue); /* waits until the other is out */
+        hd_thread_join(&thread);
+    }
 }
 
 #define LOAD_THREADS  6
@@ -441,6 +489,7 @@ int main(void)
         cmocka_unit_test(a_worker_waits_for_more_until_full_or_late),
         cmocka_unit_test(what_does_not_fit_sends_a_waiting_worker_off),
         cmocka_unit_test(cancelling_takes_what_a_waiting_worker_holds),
+        cmocka_unit_test(a_queue_is_destroyed_under_one_who_has_just_seen_its_end),
         cmocka_unit_test(each_request_ends_once_under_load),
         cmocka_unit_test(each_request_ends_once_when_closed_under_load),
     };

@@ -17,6 +17,7 @@
 typedef struct fake_plan {
     _Atomic uint32_t references;
     uint64_t key;
+    struct fake_plan *before; /* with a reference; NULL */
 } fake_plan;
 
 static _Atomic int32_t plans_alive;
@@ -28,6 +29,7 @@ static fake_plan *new_plan(uint64_t key)
     assert_non_null(plan);
     atomic_init(&plan->references, 1);
     plan->key = key;
+    plan->before = NULL;
     hd_add_seq_cst(&plans_alive, 1);
     return plan;
 }
@@ -39,9 +41,11 @@ static void retain(void *plan)
 
 static void release(void *plan)
 {
-    if (hd_sub_acq_rel(&((fake_plan *)plan)->references, 1) == 1) {
+    while (plan != NULL && hd_sub_acq_rel(&((fake_plan *)plan)->references, 1) == 1) {
+        fake_plan *before = ((fake_plan *)plan)->before;
         hd_sub_seq_cst(&plans_alive, 1);
         free(plan);
+        plan = before;
     }
 }
 
@@ -308,6 +312,28 @@ static void only_plans_that_nobody_has_are_evicted(void **state)
     drop_cache();
 }
 
+/* Segments of one run: each plan has a reference to the one before. */
+static void plans_that_only_evicted_ones_had_are_evicted_with_them(void **state)
+{
+    (void)state;
+    make_cache(8);
+    fake_plan *before = NULL;
+    for (uint64_t key = 0; key < 5; key++) {
+        fake_plan *plan;
+        assert_true(find(key, 0, &plan));
+        assert_null(plan);
+        plan = new_plan(key);
+        plan->before = before; /* whose reference it takes over */
+        hd_plan_cache_finish(cache, &key, sizeof key, plan);
+        before = plan;
+    }
+    release(before);
+    hd_plan_cache_evict(cache);
+    assert_int_equal(hd_plan_cache_count(cache), 0);
+    assert_int_equal(hd_load_seq_cst(&plans_alive), 0);
+    drop_cache();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +344,7 @@ int main(void)
         cmocka_unit_test(after_a_failure_the_next_one_tries_alone),
         cmocka_unit_test(while_one_key_is_made_others_go_on_and_waits_for_it_end),
         cmocka_unit_test(only_plans_that_nobody_has_are_evicted),
+        cmocka_unit_test(plans_that_only_evicted_ones_had_are_evicted_with_them),
         cmocka_unit_test(many_keys_on_many_threads_stay_within_the_capacity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,33 @@ static void a_devices_limit_is_a_status_and_no_end(void **state)
     assert_true(model_refusals > 0 && run_refusals > 0 && successes > 0);
 }
 
+static void the_first_host_block_that_is_large_enough_is_taken(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {3 * KILOBYTE, KILOBYTE,
+                                   2 * KILOBYTE}; /* the last is the first */
+    unsigned char *memory[3];
+    hd_workspace workspace = {0};
+    for (size_t i = 0; i < 3; i++) {
+        memory[i] = malloc(sizes[i]);
+        assert_non_null(memory[i]);
+        hd_workspace_block block = {memory[i], sizes[i]};
+        hd_workspace_push_host(&workspace, &block);
+        assert_null(block.memory);
+    }
+    hd_workspace_block block = hd_workspace_pop_host(&workspace, 2 * KILOBYTE + 1);
+    assert_ptr_equal(block.memory, memory[0]);
+    assert_int_equal(block.size, sizes[0]);
+    block = hd_workspace_pop_host(&workspace, 2 * KILOBYTE + 1); /* else any */
+    assert_ptr_equal(block.memory, memory[2]);
+    block = hd_workspace_pop_host(&workspace, 0);
+    assert_ptr_equal(block.memory, memory[1]);
+    assert_null(hd_workspace_pop_host(&workspace, 0).memory);
+    for (size_t i = 0; i < 3; i++) {
+        free(memory[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +278,7 @@ int main(void)
         cmocka_unit_test(an_arena_that_cannot_be_copied_stays),
         cmocka_unit_test(a_limit_refuses_and_counts_nothing),
         cmocka_unit_test(threads_never_pass_the_limit_together),
+        cmocka_unit_test(the_first_host_block_that_is_large_enough_is_taken),
         cmocka_unit_test(a_command_list_points_where_its_recipe_says),
         cmocka_unit_test(a_devices_limit_is_a_status_and_no_end),
     };
