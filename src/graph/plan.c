@@ -34,6 +34,13 @@ void hd_plan_drop_lane(hd_plan *plan, uint32_t lane)
     }
 }
 
+static void drop_folds(const hd_plan *plan)
+{
+    for (const hd_plan_fold *fold = plan->folds; fold != NULL; fold = fold->next) {
+        hd_free(fold->memory);
+    }
+}
+
 static void drop_constants(const hd_plan *plan)
 {
     if (plan->constants != NULL) {
@@ -52,6 +59,7 @@ void hd_plan_release(hd_plan *plan)
             hd_plan_drop_lane(plan, i);
         }
         drop_constants(plan);
+        drop_folds(plan);
         hd_region_clear(&plan->region);
         hd_free(plan);
         plan = before;

@@ -47,6 +47,14 @@ typedef struct hd_plan_check {
     hd_reference source; /* in the arena */
 } hd_plan_check;
 
+/* A large constant that planning folded for a device with memory of its own, apart from the plan's region: once the device has
+ * its copy, the host's is dropped where nothing on the host reads it. */
+typedef struct hd_plan_fold {
+    void *memory; /* NULL: dropped */
+    size_t size;
+    struct hd_plan_fold *next;
+} hd_plan_fold;
+
 struct hd_plan;
 
 /* A part of a plan that runs other plans, its blocks: a Loop's body turn after turn, or one branch of an If. It
@@ -109,6 +117,7 @@ typedef struct hd_plan {
     /* what the plan folded and the device reads, in the device's memory; NULL: nothing */
     void *constants;
     size_t constants_size;
+    hd_plan_fold *folds;                  /* entries in the region */
     hd_region region;                     /* everything below lies here */
     hd_recipe recipe;                     /* all steps; with parts, the steps are theirs */
     size_t arena_sizes[HD_PLACE_COUNT];   /* bytes */
@@ -130,7 +139,7 @@ typedef struct hd_plan {
     /* the segment before, with a reference: values that were known there are read here, and lie
      * in its region (REUSE) */
     struct hd_plan *before;
-    size_t memory_size; /* bytes of the region */
+    size_t memory_size; /* bytes of the region, and of `folds` */
     size_t chain_size;  /* the same of this plan and those before it */
     double chain_work;  /* steps of planning and running them (work.h) */
     hd_recorded lists[HD_LANE_COUNT];

@@ -130,3 +130,43 @@ hd_status hd_plan_copy_constants(const hd_planner *planner, hd_plan *plan)
                            : hd_fail(planner->error, status,
                                      "a plan's constants could not be brought to the device");
 }
+
+static bool means(const hd_reference *reference, const hd_plan_fold *fold)
+{
+    const unsigned char *at = reference->constant, *begin = fold->memory;
+    return reference->space == HD_SPACE_CONSTANT && at >= begin && at < begin + fold->size;
+}
+
+/* Whether the host may still read it. */
+static bool is_read(const hd_plan *plan, const hd_plan_fold *fold)
+{
+    bool read = false;
+    for (size_t i = 0; i < plan->recipe.reference_total && !read; i++) {
+        read = means(&plan->recipe.references[i], fold);
+    }
+    for (size_t i = 0; i < plan->output_count && !read; i++) {
+        read = means(&plan->outputs[i].source, fold);
+    }
+    for (size_t i = 0; i < plan->check_count && !read; i++) {
+        read = means(&plan->checks[i].source, fold);
+    }
+    return read;
+}
+
+void hd_plan_drop_folds(hd_planner *planner, hd_plan *plan)
+{
+    bool has_blocks = false;
+    for (size_t p = 0; plan->parts != NULL && p < plan->part_count; p++) {
+        has_blocks = has_blocks || plan->parts[p].control != NULL;
+    }
+    if (!plan->is_last || has_blocks) {
+        return;
+    }
+    for (hd_plan_fold *fold = plan->folds; fold != NULL; fold = fold->next) {
+        if (!is_read(plan, fold)) {
+            planner->fold_bytes -= fold->size;
+            hd_free(fold->memory);
+            fold->memory = NULL;
+        }
+    }
+}

@@ -401,5 +401,9 @@ hd_status hd_planner_finish(hd_planner *planner, hd_plan *plan)
         count_block(planner, plan);
     }
     bool has_parts = plan->part_count > 0 || !planner->model->device->unit->is_host;
-    return status == HD_OK && has_parts ? hd_planner_list_parts(planner, plan) : status;
+    status = status == HD_OK && has_parts ? hd_planner_list_parts(planner, plan) : status;
+    if (status == HD_OK) {
+        hd_plan_drop_folds(planner, plan);
+    }
+    return status;
 }

@@ -13,6 +13,8 @@
 #define TENSOR_SIZE_LIMIT ((int64_t)1 << 47)
 /* What is folded may have this many bytes more than its inputs. */
 #define FOLD_GROWTH_LIMIT ((int64_t)1 << 20)
+/* From so many bytes on what is folded for a device is no part of the plan's region (hd_plan_fold). */
+#define FOLD_APART_SIZE ((size_t)16 << 10)
 
 static hd_status out_of_memory(hd_planner *planner)
 {
@@ -280,6 +282,22 @@ static hd_status make_outputs(hd_planner *planner, const hd_node *node,
     return HD_OK;
 }
 
+/* Lets a fold's memory be the plan's as it is; false: it is to be copied to the region. */
+static bool keep_apart(hd_planner *planner, void *memory, size_t size)
+{
+    if (planner->folds == NULL || size < FOLD_APART_SIZE) {
+        return false;
+    }
+    hd_plan_fold *fold = hd_region_alloc(planner->region, sizeof *fold);
+    if (fold == NULL) {
+        return false;
+    }
+    *fold = (hd_plan_fold){.memory = memory, .size = size, .next = *planner->folds};
+    *planner->folds = fold;
+    planner->fold_bytes += size;
+    return true;
+}
+
 static hd_status fold_node(hd_planner *planner, hd_operation *operation,
                            const hd_tensor_id *outputs)
 {
@@ -296,10 +314,14 @@ static hd_status fold_node(hd_planner *planner, hd_operation *operation,
         hd_plan_tensor *tensor = &planner->tensors[outputs[i]];
         tensor->shape = output->shape;
         tensor->origin = 0;
-        tensor->data = hd_region_copy(planner->region, output->data, size);
         void *made = (void *)(uintptr_t)output->data;
-        hd_free(made);
         output->data = NULL;
+        if (keep_apart(planner, made, size)) {
+            tensor->data = made;
+            continue;
+        }
+        tensor->data = hd_region_copy(planner->region, made, size);
+        hd_free(made);
         if (tensor->data == NULL) {
             status = out_of_memory(planner);
         }
@@ -442,7 +464,7 @@ static hd_status walk_operator(hd_planner *planner, const hd_node *node)
 hd_status hd_planner_check_size(const hd_planner *planner, const hd_node *node)
 {
     uint64_t device_limit = planner->model->device->memory.limit;
-    size_t size = planner->size_before + planner->region->total +
+    size_t size = planner->size_before + planner->region->total + planner->fold_bytes +
                   planner->tensor_capacity * sizeof *planner->tensors +
                   planner->node_capacity * sizeof *planner->nodes;
     uint64_t own_limit = planner->budget.plans;

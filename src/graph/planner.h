@@ -104,6 +104,9 @@ typedef struct hd_planner {
     size_t frame_count;
     size_t frame_capacity;
     hd_folding folding; /* of this segment */
+    hd_plan_fold *
+        *folds;         /* the plan's, where large ones are apart from the region; NULL: none are */
+    size_t fold_bytes;  /* of those */
     hd_budget budget;   /* of the run */
     double work;        /* steps that planning and the run take, this segment and those before */
     double run_work;    /* of these, what running this segment takes */

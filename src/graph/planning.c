@@ -217,6 +217,8 @@ static bool save_continuation(hd_planner *planner, hd_plan *plan)
     saved->outputs_on_device = NULL;
     saved->captured = NULL;
     saved->refusals = NULL;
+    saved->folds = NULL;
+    saved->fold_bytes = 0;
     saved->tensors = hd_region_copy(planner->region, planner->tensors,
                                     planner->tensor_count * sizeof *planner->tensors);
     saved->cut =
@@ -292,7 +294,8 @@ static hd_status make_plan(const hd_plan_request *request, const hd_budget *budg
                           .error = error,
                           .wanted = request->wanted,
                           .outputs_on_device = request->outputs_on_device,
-                          .budget = *budget};
+                          .budget = *budget,
+                          .folds = request->model->device->unit->is_host ? NULL : &plan->folds};
     atomic_init(&plan->reference_count, 1);
     if (request->before != NULL) {
         hd_plan_retain(request->before);
@@ -308,7 +311,7 @@ static hd_status make_plan(const hd_plan_request *request, const hd_budget *budg
         return status;
     }
     hd_region_trim(&plan->region);
-    plan->memory_size = plan->region.total + sizeof *plan;
+    plan->memory_size = plan->region.total + sizeof *plan + planner.fold_bytes;
     plan->chain_work = planner.work;
     plan->work_left = planner.budget.work - planner.work;
     plan->chain_size = plan->memory_size + (plan->before == NULL ? 0 : plan->before->chain_size);
