@@ -75,7 +75,7 @@ if(HEDDLE_CUDA AND NOT HEDDLE_CUDA STREQUAL "AUTO") # as older build folders hav
         heddle_embed(hd_cuda_kernels_${name} ${cuda_folder}/${name}.fatbin)
         list(APPEND cuda_images ${cuda_folder}/${name}.fatbin)
     endforeach()
-    add_custom_target(heddle_cuda_kernels DEPENDS ${cuda_images})
+    add_custom_target(heddle_cuda_kernels DEPENDS ${cuda_images} ${cuda_folder}/elementwise_functions.ptx)
     set_source_files_properties(${HEDDLE_CUDA_SOURCES} PROPERTIES INCLUDE_DIRECTORIES ${HEDDLE_CUDA_HOME}/include)
     list(APPEND HEDDLE_SOURCES ${HEDDLE_CUDA_SOURCES})
 endif()

@@ -22,7 +22,8 @@ set(HEDDLE_TESTS_NOT_OF_CUDA
     unit.operands)    # bounds the address space, of which the driver takes hundreds of GB; compares with what the host folds
 # Under sanitizers, in ordinary test runs: those that touch every synchronized object. All with HEDDLE_TEST_ALL.
 set(HEDDLE_TESTS_OF_SIM_SANITIZED
-    unit.async unit.batch unit.event unit.flights unit.lifecycle unit.memory unit.outcome unit.precision unit.segments unit.wait
+    unit.async unit.batch unit.event unit.flights unit.lifecycle unit.memory unit.outcome unit.plan_folds unit.precision unit.segments
+    unit.wait
     stress.few_threads)
 
 # Adds a test for each device.

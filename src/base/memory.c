@@ -332,7 +332,9 @@ bool hd_array_reserve(void **memory, size_t *capacity, size_t needed, size_t ele
     if (!hd_multiply_size(wanted, element_size, &bytes)) {
         return false;
     }
-    if (bytes >= HUGE_PAGE / 4 &&
+    /* What is charged here becomes pages of its own: then whole ones. Others count on no more than twice the size. */
+    bool is_charged = current != NULL && current->owner != NULL;
+    if (is_charged && bytes >= HUGE_PAGE / 4 &&
         hd_add_size(bytes, HUGE_PAGE - 1 + HD_CACHE_LINE, &pages)) { /* the whole page */
         wanted = ((pages & ~(HUGE_PAGE - 1)) - HD_CACHE_LINE) / element_size;
         bytes = wanted * element_size;

@@ -49,7 +49,7 @@ void hd_memory_account_give(hd_memory_account *account, hd_memory_kind kind, siz
 bool hd_memory_account_grow(hd_memory_account *account, hd_memory_kind kind, void **memory,
                             size_t *capacity, size_t needed, size_t element_size)
 {
-    /* An array at most doubles, or becomes as large as is needed, rounded up (base/memory.c). */
+    /* Outside of scopes an array at most doubles, or becomes as large as is needed, rounded up (base/memory.c). */
     size_t before = *capacity, most;
     if (!hd_multiply_size(needed < 8 ? 8 : needed, 2 * element_size, &most) ||
         !hd_memory_account_take(account, kind, most)) {

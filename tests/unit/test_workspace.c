@@ -244,6 +244,24 @@ static void a_devices_limit_is_a_status_and_no_end(void **state)
     assert_true(model_refusals > 0 && run_refusals > 0 && successes > 0);
 }
 
+static void an_array_of_any_size_is_counted_as_it_is(void **state)
+{
+    (void)state;
+    hd_memory_account account;
+    hd_memory_account_init(&account, 0);
+    for (size_t needed = 1; needed < 20 << 20; needed = needed * 2 + 13) {
+        void *memory = NULL;
+        size_t capacity = 0;
+        assert_true(
+            hd_memory_account_reserve(&account, HD_MEMORY_ARENAS, &memory, &capacity, needed, 1));
+        assert_true(capacity >= needed);
+        assert_int_equal(account.kinds[HD_MEMORY_ARENAS], capacity);
+        assert_int_equal(account.total, capacity);
+        hd_free(memory);
+        hd_memory_account_give(&account, HD_MEMORY_ARENAS, capacity);
+    }
+}
+
 static void the_first_host_block_that_is_large_enough_is_taken(void **state)
 {
     (void)state;
@@ -278,6 +296,7 @@ int main(void)
         cmocka_unit_test(an_arena_that_cannot_be_copied_stays),
         cmocka_unit_test(a_limit_refuses_and_counts_nothing),
         cmocka_unit_test(threads_never_pass_the_limit_together),
+        cmocka_unit_test(an_array_of_any_size_is_counted_as_it_is),
         cmocka_unit_test(the_first_host_block_that_is_large_enough_is_taken),
         cmocka_unit_test(a_command_list_points_where_its_recipe_says),
         cmocka_unit_test(a_devices_limit_is_a_status_and_no_end),
