@@ -99,6 +99,27 @@ static void sum_rows(const hd_cpu_quantized_convolution *q, const hd_cpu_quantiz
     }
 }
 
+/* The outputs of line `line` of a tile from `begin` on. image: the group's first channel. */
+static hd_cpu_quantized_stretch stretch_of(const hd_cpu_quantized_convolution *q,
+                                           const hd_cpu_quantized_lines_tile *tile,
+                                           const uint8_t *image, const uint8_t *copied,
+                                           int64_t line, int64_t begin, int64_t rows)
+{
+    const hd_convolution *sizes = &q->sizes;
+    const hd_cpu_quantized_lines *lines = &q->lines;
+    const int64_t z = tile->output[0], y = tile->output[1] + line, x = tile->output[WIDTH] + begin;
+    const int64_t step = sizes->stride[WIDTH] * q->channels * lines->size;
+    const int64_t input =
+        ((z * sizes->stride[0] * sizes->input[1] + y * sizes->stride[1]) * sizes->input[WIDTH] +
+         x * sizes->stride[WIDTH]) *
+        sizes->channels;
+    copied += line * sizes->stride[1] * lines->pitch * lines->size + begin * step;
+    return (hd_cpu_quantized_stretch){
+        .first = (z * sizes->output[1] + y) * sizes->output[WIDTH] + x,
+        .rows = rows,
+        .left = {lines->is_direct ? image + input : copied, step, lines->offsets}};
+}
+
 static void run_tile(const hd_cpu_quantized_convolution *q, void *const *buffers,
                      const hd_cpu_quantized_lines_tile *tile, hd_cpu_quantized_scratch *scratch)
 {
@@ -107,33 +128,29 @@ static void run_tile(const hd_cpu_quantized_convolution *q, void *const *buffers
     const int64_t group = tile->plane % sizes->group, batch = tile->plane / sizes->group;
     const uint8_t *image =
         (const uint8_t *)buffers[0] + batch * sizes->channels * q->plane + group * q->channels;
-    const int64_t *output = tile->output;
-    hd_cpu_quantized_stretch stretches[TILE_ROWS];
+    const bool needs_sums =
+        lines->ones != NULL && hd_cpu_quantized_needs_row_sums(&q->product, buffers);
     if (!lines->is_direct) {
-        hd_cpu_quantized_lines_copy(q, image, hd_cpu_quantized_a_zero(&q->product, buffers), output,
-                                    scratch->rows);
+        hd_cpu_quantized_lines_copy(q, image, hd_cpu_quantized_a_zero(&q->product, buffers),
+                                    tile->output, scratch->rows);
     }
-    for (int64_t i = 0; i < tile->count; i++) {
-        const int64_t y = output[1] + i;
-        const int64_t input =
-            ((output[0] * sizes->stride[0] * sizes->input[1] + y * sizes->stride[1]) *
-                 sizes->input[WIDTH] +
-             output[WIDTH] * sizes->stride[WIDTH]) *
-            sizes->channels;
-        const uint8_t *copied = scratch->rows + i * sizes->stride[1] * lines->pitch * lines->size;
-        stretches[i] = (hd_cpu_quantized_stretch){
-            .first = (output[0] * sizes->output[1] + y) * sizes->output[WIDTH] + output[WIDTH],
-            .rows = tile->rows,
-            .left = {lines->is_direct ? image + input : copied,
-                     sizes->stride[WIDTH] * q->channels * lines->size, lines->offsets}};
-    }
-    hd_cpu_quantized_take_a_zeros(&q->product, buffers, 0, tile->rows * tile->count, scratch);
-    if (lines->ones != NULL && hd_cpu_quantized_needs_row_sums(&q->product, buffers)) {
-        for (int64_t i = 0; i < tile->count; i++) {
-            sum_rows(q, &stretches[i], scratch, scratch->row_sums + i * tile->rows);
+    hd_cpu_quantized_stretch stretches[TILE_ROWS];
+    int64_t count = 0, row = 0;
+    const int64_t parts = (tile->rows + HD_QUANTIZED_ROWS - 1) / HD_QUANTIZED_ROWS;
+    for (int64_t i = 0; i < tile->count * parts; i++) {
+        const int64_t begin = hd_cpu_tile_begin(tile->rows, parts, i % parts);
+        const int64_t rows = hd_cpu_tile_begin(tile->rows, parts, i % parts + 1) - begin;
+        stretches[count] = stretch_of(q, tile, image, scratch->rows, i / parts, begin, rows);
+        if (needs_sums) {
+            sum_rows(q, &stretches[count], scratch, scratch->row_sums + row);
         }
+        row += rows;
+        count++;
     }
-    hd_cpu_quantized_run_panels(q, buffers, tile->plane, tile->panel_group, stretches, tile->count,
+    if (needs_sums) {
+        hd_cpu_quantized_take_a_zeros(&q->product, buffers, 0, row, scratch);
+    }
+    hd_cpu_quantized_run_panels(q, buffers, tile->plane, tile->panel_group, stretches, count,
                                 scratch);
 }
 
@@ -216,7 +233,8 @@ bool hd_cpu_quantized_lines_cut(hd_cpu_quantized_convolution *q, bool is_direct)
             return false;
         }
     }
-    const int64_t rows = q->product.kernel->rows, most = HD_QUANTIZED_ROWS / rows * rows;
+    const int64_t rows = q->product.kernel->rows;
+    int64_t most = HD_QUANTIZED_ROWS / rows * rows;
     lines->is_direct = is_direct;
     lines->planes = sizes->output[0];
     lines->outputs = sizes->output[WIDTH];
@@ -225,6 +243,7 @@ bool hd_cpu_quantized_lines_cut(hd_cpu_quantized_convolution *q, bool is_direct)
         sizes->input[1] == sizes->output[1] && sizes->input[WIDTH] == sizes->output[WIDTH]) {
         lines->planes = high = 1;
         lines->outputs = q->pixels;
+        most = TILE_ROWS / rows * rows; /* which run_tile cuts */
     }
     const int64_t wanted = TILE_ROWS / (lines->outputs < most ? lines->outputs : most);
     cut(q, most, between(wanted, 1, high));
