@@ -3,28 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "graph/model.h"
-#include "graph/plan.h"
 #include "heddle/heddle.h"
 #include "support/block_graph.h"
 
 enum { CHANNELS = 12, SIZE = 6, KERNEL = 3 };
-
-static size_t count_steps(const hd_model *model, const char *type)
-{
-    size_t count = 0;
-    for (uint32_t lane = 0; lane < HD_LANE_COUNT; lane++) {
-        const hd_plan *plan = model->memos[lane].plans[0];
-        for (size_t i = 0; plan != NULL && i < plan->recipe.step_count; i++) {
-            count += strcmp(plan->recipe.steps[i].type, type) == 0;
-        }
-    }
-    return count;
-}
 
 /* A convolution, and `turns` times a Transpose such as brings channels that stand last before the others. */
 static hd_model *make_model(hd_device *device, int turns)
@@ -66,8 +51,8 @@ static void turns_behind_a_convolution_are_its_own_once(void **state)
                            .size = sizeof x};
         hd_tensor output = {0};
         assert_int_equal(hd_model_run(model, &input, 1, &output, 1, NULL), HD_OK);
-        size_t left =
-            count_steps(model, "heddle.FromChannelsLast") + count_steps(model, "Transpose");
+        size_t left = block_count_steps(model, "heddle.FromChannelsLast") +
+                      block_count_steps(model, "Transpose");
         assert_int_equal(left > 0, turns > 0);
         hd_tensor_release(&output);
         hd_model_destroy(&model);

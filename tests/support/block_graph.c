@@ -10,6 +10,8 @@
 
 #include "base/memory.h"
 #include "graph/expansion.h"
+#include "graph/model.h"
+#include "graph/plan.h"
 
 hd_value block_node(hd_graph *graph, hd_block *block, const char *type,
                     const hd_attribute *attributes, size_t attribute_count, ...)
@@ -112,6 +114,18 @@ hd_tensor block_scalar(hd_dtype dtype, const void *data)
 {
     return (hd_tensor){
         .dtype = dtype, .data = (void *)(uintptr_t)data, .size = hd_dtype_size(dtype)};
+}
+
+size_t block_count_steps(const hd_model *model, const char *type)
+{
+    size_t count = 0;
+    for (uint32_t lane = 0; lane < HD_LANE_COUNT; lane++) {
+        const hd_plan *plan = model->memos[lane].plans[0];
+        for (size_t i = 0; plan != NULL && i < plan->recipe.step_count; i++) {
+            count += strcmp(plan->recipe.steps[i].type, type) == 0;
+        }
+    }
+    return count;
 }
 
 void block_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,

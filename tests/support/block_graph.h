@@ -33,6 +33,9 @@ hd_model *block_model(hd_device *device, hd_graph *graph, uint32_t capacity);
 hd_tensor block_tensor(hd_dtype dtype, size_t count, const void *data);
 hd_tensor block_scalar(hd_dtype dtype, const void *data);
 
+/* Steps of this type in the plans that lanes found last. */
+size_t block_count_steps(const hd_model *model, const char *type);
+
 /* Runs the model; outputs are allocated by the library. Fails the test unless that succeeds. */
 void block_run(hd_model *model, const hd_tensor *inputs, size_t input_count, hd_tensor *outputs,
                size_t output_count);

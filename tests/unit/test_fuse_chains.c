@@ -1,22 +1,9 @@
 /* Chains of elementwise operators: which of them are one step. What they compute is unit.fusions_random's. */
-#include <string.h>
 
 #include "rows_fixture.h"
 #include "support/block_graph.h"
 
 enum { SIZE = 8, ITERATIONS = 10 };
-
-static size_t count_steps(const hd_model *model, const char *type)
-{
-    size_t count = 0;
-    for (uint32_t lane = 0; lane < HD_LANE_COUNT; lane++) {
-        const hd_plan *plan = model->memos[lane].plans[0];
-        for (size_t i = 0; plan != NULL && i < plan->recipe.step_count; i++) {
-            count += strcmp(plan->recipe.steps[i].type, type) == 0;
-        }
-    }
-    return count;
-}
 
 /* v = sin(v) · cos(v) + v, again and again: each v is read three times. `kept`: the first is an output, too. `beside`: something
  * that is no elementwise operator reads the first. */
@@ -50,7 +37,7 @@ static size_t count_chains(bool kept, bool beside)
     assert_ok(hd_model_run(model, &input, 1, outputs, wanted, &error));
     hd_tensor_release(&outputs[0]);
     hd_tensor_release(&outputs[1]);
-    size_t count = count_steps(model, "heddle.Elementwise");
+    size_t count = block_count_steps(model, "heddle.Elementwise");
     hd_model_destroy(&model);
     return count;
 }

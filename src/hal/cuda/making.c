@@ -7,23 +7,6 @@
 #include "hal/cuda/movement.h"
 #include "operation/narrow.h"
 
-static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
-{
-    (void)unit;
-    return hd_cuda_moves(operation);
-}
-
-static hd_status launch(hd_cuda_compilation *compilation, hd_cuda_function function, int64_t count,
-                        const void *parameters, size_t size, const hd_cuda_pointer *pointers,
-                        size_t pointer_count)
-{
-    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(count, HD_CUDA_MAKE_BLOCK), 1, 1};
-    return count == 0 || hd_cuda_add_launch(compilation, function, grid, HD_CUDA_MAKE_BLOCK,
-                                            parameters, size, pointers, pointer_count) != NULL
-               ? HD_OK
-               : hd_cuda_out_of_memory(compilation);
-}
-
 /* --- OneHot */
 
 /* As HD_CUDA_HOT_… numbers them. */
@@ -43,7 +26,8 @@ static int hot_type_of(hd_dtype dtype)
 
 static bool supports_one_hot(const hd_cuda_unit *unit, const hd_operation *operation)
 {
-    return supports(unit, operation) && hot_type_of(operation->inputs[0].dtype) < HOT_TYPE_COUNT &&
+    return hd_cuda_can_move(unit, operation) &&
+           hot_type_of(operation->inputs[0].dtype) < HOT_TYPE_COUNT &&
            hd_dtype_size(operation->inputs[2].dtype) != 0;
 }
 
@@ -65,8 +49,9 @@ static hd_status compile_one_hot(hd_cuda_compilation *compilation)
                                         {2, offsetof(hd_cuda_one_hot, values), 0},
                                         {3, offsetof(hd_cuda_one_hot, y), 0}};
     size_t element = hd_dtype_size(operation->inputs[2].dtype);
-    return launch(compilation, hd_cuda_by_size(HD_CUDA_one_hot_1, element), count, &p, sizeof p,
-                  pointers, 3);
+    return hd_cuda_add_threads(compilation, HD_CUDA_MAKE_BLOCK,
+                               hd_cuda_by_size(HD_CUDA_one_hot_1, element), count, &p, sizeof p,
+                               pointers, 3);
 }
 
 /* --- one value everywhere, or on a diagonal */
@@ -94,8 +79,9 @@ static hd_status fill(hd_cuda_compilation *compilation, size_t output, const hd_
     const hd_cuda_pointer pointer = {(uint16_t)(operation->input_count + output),
                                      offsetof(hd_cuda_fill, y), 0};
     size_t element = hd_dtype_size(operation->outputs[output].dtype);
-    return launch(compilation, hd_cuda_by_size(HD_CUDA_fill_1, element), p->count, p, sizeof *p,
-                  &pointer, 1);
+    return hd_cuda_add_threads(compilation, HD_CUDA_MAKE_BLOCK,
+                               hd_cuda_by_size(HD_CUDA_fill_1, element), p->count, p, sizeof *p,
+                               &pointer, 1);
 }
 
 static bool supports_fill(const hd_cuda_unit *unit, const hd_operation *operation)
@@ -171,14 +157,15 @@ static hd_status compile_range(hd_cuda_compilation *compilation)
     const hd_cuda_pointer pointers[] = {{0, offsetof(hd_cuda_range, start), 0},
                                         {2, offsetof(hd_cuda_range, delta), 0},
                                         {3, offsetof(hd_cuda_range, y), 0}};
-    return launch(compilation, function, p.count, &p, sizeof p, pointers, 3);
+    return hd_cuda_add_threads(compilation, HD_CUDA_MAKE_BLOCK, function, p.count, &p, sizeof p,
+                               pointers, 3);
 }
 
 /* --- the same bits */
 
 static bool supports_same(const hd_cuda_unit *unit, const hd_operation *operation)
 {
-    return supports(unit, operation) && operation->outputs[0].dtype != HD_DTYPE_NONE;
+    return hd_cuda_can_move(unit, operation) && operation->outputs[0].dtype != HD_DTYPE_NONE;
 }
 
 static hd_status compile_same(hd_cuda_compilation *compilation)

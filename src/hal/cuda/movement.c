@@ -5,7 +5,7 @@
 
 #include "operation/slicing.h"
 
-static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
+bool hd_cuda_can_move(const hd_cuda_unit *unit, const hd_operation *operation)
 {
     (void)unit;
     return hd_cuda_moves(operation);
@@ -110,7 +110,7 @@ static bool supports_split(const hd_cuda_unit *unit, const hd_operation *operati
     for (size_t i = 0; i < operation->output_count; i++) {
         all = all && operation->outputs[i].dtype != HD_DTYPE_NONE;
     }
-    return all && supports(unit, operation);
+    return all && hd_cuda_can_move(unit, operation);
 }
 
 static hd_status compile_split(hd_cuda_compilation *compilation)
@@ -161,7 +161,7 @@ static hd_status compile_concat_repeated(hd_cuda_compilation *compilation)
 static bool supports_slice(const hd_cuda_unit *unit, const hd_operation *operation)
 {
     hd_slicing slicing;
-    return supports(unit, operation) && hd_slicing_needs(operation) == 0 &&
+    return hd_cuda_can_move(unit, operation) && hd_slicing_needs(operation) == 0 &&
            hd_slicing_read(operation, &slicing, NULL) == HD_OK;
 }
 
@@ -240,15 +240,15 @@ static hd_status compile_depth(hd_cuda_compilation *compilation)
 }
 
 const hd_cuda_operator hd_cuda_operators_movement[] = {
-    {HD_OP_TRANSPOSE, supports, compile_transpose},
-    {HD_OP_HEDDLE_TO_CHANNELS_LAST, supports, compile_channels},
-    {HD_OP_HEDDLE_FROM_CHANNELS_LAST, supports, compile_channels},
-    {HD_OP_CONCAT, supports, compile_concat},
-    {HD_OP_HEDDLE_CONCAT_REPEATED, supports, compile_concat_repeated},
+    {HD_OP_TRANSPOSE, hd_cuda_can_move, compile_transpose},
+    {HD_OP_HEDDLE_TO_CHANNELS_LAST, hd_cuda_can_move, compile_channels},
+    {HD_OP_HEDDLE_FROM_CHANNELS_LAST, hd_cuda_can_move, compile_channels},
+    {HD_OP_CONCAT, hd_cuda_can_move, compile_concat},
+    {HD_OP_HEDDLE_CONCAT_REPEATED, hd_cuda_can_move, compile_concat_repeated},
     {HD_OP_SPLIT, supports_split, compile_split},
     {HD_OP_SLICE, supports_slice, compile_slice},
-    {HD_OP_TILE, supports, compile_tile},
-    {HD_OP_EXPAND, supports, compile_expand},
-    {HD_OP_DEPTH_TO_SPACE, supports, compile_depth},
-    {HD_OP_SPACE_TO_DEPTH, supports, compile_depth},
+    {HD_OP_TILE, hd_cuda_can_move, compile_tile},
+    {HD_OP_EXPAND, hd_cuda_can_move, compile_expand},
+    {HD_OP_DEPTH_TO_SPACE, hd_cuda_can_move, compile_depth},
+    {HD_OP_SPACE_TO_DEPTH, hd_cuda_can_move, compile_depth},
     {HD_OP_NONE, NULL, NULL}};

@@ -9,6 +9,8 @@
 
 /* Whether elements and offsets fit what the kernels count with. */
 bool hd_cuda_moves(const hd_operation *operation);
+/* The same, as a row of operators asks it. */
+bool hd_cuda_can_move(const hd_cuda_unit *unit, const hd_operation *operation);
 
 /* The kernel of a row of them, for elements of 1, 2, 4, 8 (and 16) bytes. */
 static inline hd_cuda_function hd_cuda_by_size(hd_cuda_function first, size_t element)

@@ -93,17 +93,6 @@ static hd_cuda_scales scales_of(const hd_quantized_scales *scales)
                             .inner_step = (int)scales->inner_step};
 }
 
-static hd_status launch(hd_cuda_compilation *compilation, hd_cuda_function function, int64_t blocks,
-                        const void *parameters, size_t size, const hd_cuda_pointer *pointers,
-                        size_t pointer_count)
-{
-    const uint32_t grid[3] = {(uint32_t)blocks, 1, 1};
-    return hd_cuda_add_launch(compilation, function, grid, HD_CUDA_QUANTIZE_BLOCK, parameters, size,
-                              pointers, pointer_count) != NULL
-               ? HD_OK
-               : hd_cuda_out_of_memory(compilation);
-}
-
 static hd_status compile_quantize(hd_cuda_compilation *compilation)
 {
     const hd_operation *operation = compilation->operation;
@@ -126,8 +115,8 @@ static hd_status compile_quantize(hd_cuda_compilation *compilation)
     if (hd_operation_has(operation, 2)) {
         pointers[used++] = (hd_cuda_pointer){2, offsetof(hd_cuda_quantize, zero), 0};
     }
-    return launch(compilation, HD_CUDA_quantize, hd_cuda_blocks(count, HD_CUDA_QUANTIZE_BLOCK), &p,
-                  sizeof p, pointers, used);
+    return hd_cuda_add_threads(compilation, HD_CUDA_QUANTIZE_BLOCK, HD_CUDA_quantize, count, &p,
+                               sizeof p, pointers, used);
 }
 
 static hd_status compile_dequantize(hd_cuda_compilation *compilation)
@@ -149,8 +138,8 @@ static hd_status compile_dequantize(hd_cuda_compilation *compilation)
     if (hd_operation_has(operation, 2)) {
         pointers[used++] = (hd_cuda_pointer){2, offsetof(hd_cuda_dequantize, zero), 0};
     }
-    return launch(compilation, HD_CUDA_dequantize, hd_cuda_blocks(count, HD_CUDA_QUANTIZE_BLOCK),
-                  &p, sizeof p, pointers, used);
+    return hd_cuda_add_threads(compilation, HD_CUDA_QUANTIZE_BLOCK, HD_CUDA_dequantize, count, &p,
+                               sizeof p, pointers, used);
 }
 
 /* --- DynamicQuantizeLinear */
@@ -180,12 +169,13 @@ static hd_status compile_dynamic(hd_cuda_compilation *compilation)
         }
     }
     compilation->kernel->scratch_size = 2 * HD_CUDA_QUANTIZE_RANGES * sizeof(float);
-    hd_status status = looking == 0 ? HD_OK
-                                    : launch(compilation, HD_CUDA_dynamic_range, looking, &p,
-                                             sizeof p, pointers, 2);
-    return status != HD_OK ? status
-                           : launch(compilation, HD_CUDA_dynamic_quantize, blocks == 0 ? 1 : blocks,
-                                    &p, sizeof p, pointers, used);
+    hd_status status =
+        hd_cuda_add_threads(compilation, HD_CUDA_QUANTIZE_BLOCK, HD_CUDA_dynamic_range,
+                            looking * HD_CUDA_QUANTIZE_BLOCK, &p, sizeof p, pointers, 2);
+    return status != HD_OK
+               ? status
+               : hd_cuda_add_threads(compilation, HD_CUDA_QUANTIZE_BLOCK, HD_CUDA_dynamic_quantize,
+                                     count == 0 ? 1 : count, &p, sizeof p, pointers, used);
 }
 
 const hd_cuda_operator hd_cuda_operators_quantization[] = {

@@ -9,23 +9,6 @@
 /* Updates that are folded look at all behind them, so that there must not be too many. */
 #define MOST_FOLDED 32768
 
-static bool supports(const hd_cuda_unit *unit, const hd_operation *operation)
-{
-    (void)unit;
-    return hd_cuda_moves(operation);
-}
-
-static hd_status launch(hd_cuda_compilation *compilation, hd_cuda_function function, int64_t count,
-                        const void *parameters, size_t size, const hd_cuda_pointer *pointers,
-                        size_t pointer_count)
-{
-    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(count, HD_CUDA_SCATTER_BLOCK), 1, 1};
-    return count == 0 || hd_cuda_add_launch(compilation, function, grid, HD_CUDA_SCATTER_BLOCK,
-                                            parameters, size, pointers, pointer_count) != NULL
-               ? HD_OK
-               : hd_cuda_out_of_memory(compilation);
-}
-
 /* Takes neighbours of a block as one wider element, up to 16 bytes; returns how many. */
 static int64_t widen(int64_t *block, size_t *element)
 {
@@ -67,8 +50,9 @@ static hd_status compile_gather_nd(hd_cuda_compilation *compilation)
     const hd_cuda_pointer pointers[] = {{0, offsetof(hd_cuda_gather_points, x), 0},
                                         {1, offsetof(hd_cuda_gather_points, indices), 0},
                                         {2, offsetof(hd_cuda_gather_points, y), 0}};
-    return launch(compilation, hd_cuda_by_size(HD_CUDA_gather_points_1, element), p.count, &p,
-                  sizeof p, pointers, 3);
+    return hd_cuda_add_threads(compilation, HD_CUDA_SCATTER_BLOCK,
+                               hd_cuda_by_size(HD_CUDA_gather_points_1, element), p.count, &p,
+                               sizeof p, pointers, 3);
 }
 
 /* --- Scatter, ScatterElements, ScatterND */
@@ -98,7 +82,7 @@ static int64_t update_count_of(const hd_operation *operation)
 static bool supports_scatter(const hd_cuda_unit *unit, const hd_operation *operation)
 {
     hd_dtype dtype = operation->inputs[0].dtype;
-    return supports(unit, operation) &&
+    return hd_cuda_can_move(unit, operation) &&
            (reduction_of(operation) == REDUCTION_COUNT ||
             ((dtype == HD_FLOAT32 || dtype == HD_INT32 || dtype == HD_INT64) &&
              update_count_of(operation) <= MOST_FOLDED));
@@ -168,15 +152,15 @@ static hd_status compile_scatter(hd_cuda_compilation *compilation)
     compilation->kernel->scratch_size = behind + find.count * sizeof(int);
     const hd_cuda_scatter_clear clear = {.count = (unsigned)slices,
                                          .value = find.elects_first ? INT32_MAX : -1};
-    status = launch(compilation, HD_CUDA_scatter_clear, (int64_t)slices, &clear, sizeof clear,
-                    clear_pointers, 1);
+    status = hd_cuda_add_threads(compilation, HD_CUDA_SCATTER_BLOCK, HD_CUDA_scatter_clear,
+                                 (int64_t)slices, &clear, sizeof clear, clear_pointers, 1);
     const hd_cuda_pointer find_pointers[] = {
         {1, offsetof(hd_cuda_scatter_places, indices), 0},
         {HD_CUDA_SCRATCH, offsetof(hd_cuda_scatter_places, places), behind},
         {HD_CUDA_SCRATCH, offsetof(hd_cuda_scatter_places, elected), 0}};
     if (status == HD_OK) {
-        status = launch(compilation, HD_CUDA_scatter_places, find.count, &find, sizeof find,
-                        find_pointers, 3);
+        status = hd_cuda_add_threads(compilation, HD_CUDA_SCATTER_BLOCK, HD_CUDA_scatter_places,
+                                     find.count, &find, sizeof find, find_pointers, 3);
     }
     size_t element = hd_dtype_size(dtype);
     if (kind == REDUCTION_COUNT) {
@@ -196,7 +180,8 @@ static hd_status compile_scatter(hd_cuda_compilation *compilation)
                                       : dtype == HD_FLOAT32 ? HD_CUDA_scatter_float32
                                       : dtype == HD_INT32   ? HD_CUDA_scatter_int32
                                                             : HD_CUDA_scatter_int64;
-    return status == HD_OK ? launch(compilation, function, p.count, &p, sizeof p, pointers, 4)
+    return status == HD_OK ? hd_cuda_add_threads(compilation, HD_CUDA_SCATTER_BLOCK, function,
+                                                 p.count, &p, sizeof p, pointers, 4)
                            : status;
 }
 
@@ -229,8 +214,9 @@ static hd_status compile_cache(hd_cuda_compilation *compilation)
     if (hd_operation_has(operation, 2)) {
         pointers[used++] = (hd_cuda_pointer){2, offsetof(hd_cuda_cache, starts), 0};
     }
-    return launch(compilation, hd_cuda_by_size(HD_CUDA_cache_update_1, element), count, &p,
-                  sizeof p, pointers, used);
+    return hd_cuda_add_threads(compilation, HD_CUDA_SCATTER_BLOCK,
+                               hd_cuda_by_size(HD_CUDA_cache_update_1, element), count, &p,
+                               sizeof p, pointers, used);
 }
 
 /* --- ReverseSequence */
@@ -253,8 +239,9 @@ static hd_status compile_reverse(hd_cuda_compilation *compilation)
     const hd_cuda_pointer pointers[] = {{0, offsetof(hd_cuda_reverse, x), 0},
                                         {1, offsetof(hd_cuda_reverse, lengths), 0},
                                         {2, offsetof(hd_cuda_reverse, y), 0}};
-    return launch(compilation, hd_cuda_by_size(HD_CUDA_reverse_1, element), count, &p, sizeof p,
-                  pointers, 3);
+    return hd_cuda_add_threads(compilation, HD_CUDA_SCATTER_BLOCK,
+                               hd_cuda_by_size(HD_CUDA_reverse_1, element), count, &p, sizeof p,
+                               pointers, 3);
 }
 
 hd_half_use hd_cuda_scatter_half_use(const hd_operation *operation)
@@ -264,10 +251,10 @@ hd_half_use hd_cuda_scatter_half_use(const hd_operation *operation)
 }
 
 const hd_cuda_operator hd_cuda_operators_scatter[] = {
-    {HD_OP_GATHER_ND, supports, compile_gather_nd},
+    {HD_OP_GATHER_ND, hd_cuda_can_move, compile_gather_nd},
     {HD_OP_SCATTER, supports_scatter, compile_scatter},
     {HD_OP_SCATTER_ELEMENTS, supports_scatter, compile_scatter},
     {HD_OP_SCATTER_ND, supports_scatter, compile_scatter},
-    {HD_OP_TENSOR_SCATTER, supports, compile_cache},
-    {HD_OP_REVERSE_SEQUENCE, supports, compile_reverse},
+    {HD_OP_TENSOR_SCATTER, hd_cuda_can_move, compile_cache},
+    {HD_OP_REVERSE_SEQUENCE, hd_cuda_can_move, compile_reverse},
     {HD_OP_NONE, NULL, NULL}};

@@ -44,3 +44,14 @@ hd_cuda_launch *hd_cuda_add_launch(hd_cuda_compilation *compilation, hd_cuda_fun
     step->launches[step->launch_count] = launch;
     return &step->launches[step->launch_count++];
 }
+
+hd_status hd_cuda_add_threads(hd_cuda_compilation *compilation, uint32_t block,
+                              hd_cuda_function function, int64_t count, const void *parameters,
+                              size_t size, const hd_cuda_pointer *pointers, size_t pointer_count)
+{
+    const uint32_t grid[3] = {(uint32_t)hd_cuda_blocks(count, block), 1, 1};
+    return count == 0 || hd_cuda_add_launch(compilation, function, grid, block, parameters, size,
+                                            pointers, pointer_count) != NULL
+               ? HD_OK
+               : hd_cuda_out_of_memory(compilation);
+}

@@ -108,6 +108,10 @@ hd_cuda_launch *hd_cuda_add_launch(hd_cuda_compilation *compilation, hd_cuda_fun
                                    const uint32_t grid[3], uint32_t block, const void *parameters,
                                    size_t size, const hd_cuda_pointer *pointers,
                                    size_t pointer_count);
+/* The same of `count` threads, `block` to a block; nothing where there are none. HD_OUT_OF_MEMORY. */
+hd_status hd_cuda_add_threads(hd_cuda_compilation *compilation, uint32_t block,
+                              hd_cuda_function function, int64_t count, const void *parameters,
+                              size_t size, const hd_cuda_pointer *pointers, size_t pointer_count);
 /* HD_OUT_OF_MEMORY, told of the operation. */
 hd_status hd_cuda_out_of_memory(const hd_cuda_compilation *compilation);
 
