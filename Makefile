@@ -10,11 +10,11 @@ SHUTDOWN_ROUNDS ?= 10000
 VERIFY ?=
 PRESETS := release debug tsan asan fuzz fault fault-asan
 
-.PHONY: help demo test bench verify test-long test-cuda install clean bits-compare bits-long flat-long fault-long kernels-long fuzz-long shutdown-long sim-long deps test-deps $(PRESETS)
+.PHONY: help demo test bench verify test-long test-cuda install clean bits-compare bits-long flat-long fault-long kernels-long fuzz-long shutdown-long sim-long stop-long deps test-deps $(PRESETS)
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
-	@echo "make test        all tests, about 35 minutes on 2 cores (installs what is missing)"
+	@echo "make test        all tests, about 17 minutes on 2 idle cores (installs what is missing)"
 	@echo "make test-long   what make test leaves out: all that ends in -long but fuzzing, and the debug preset"
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
@@ -25,6 +25,7 @@ help:
 	@echo "make flat-long   resident memory over FLAT_RUNS=$(FLAT_RUNS) runs, and what they allocate"
 	@echo "make fault-long  each fallible call fails, and the library's own tests, under AddressSanitizer"
 	@echo "make kernels-long  CUDA's kernels, compiled for GPUs; make test only has its compiler read them"
+	@echo "make stop-long   how long each operator goes on without a look, over longer runs"
 	@echo "make sim-long    all tests on the simulated device under ThreadSanitizer and AddressSanitizer"
 	@echo "make shutdown-long  shutdown under load, SHUTDOWN_ROUNDS=$(SHUTDOWN_ROUNDS) times"
 	@echo "make fuzz-long   each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS), fuzz_graph three times as long"
@@ -38,7 +39,7 @@ demo: deps
 test:
 	@tools/test
 
-test-long: debug bits-long flat-long fault-long kernels-long shutdown-long sim-long
+test-long: debug bits-long flat-long fault-long kernels-long shutdown-long sim-long stop-long
 	@ctest --preset debug -L '^unit$$' --no-tests=error -j $(JOBS)
 
 deps:
@@ -103,6 +104,9 @@ kernels-long: deps
 
 flat-long: release
 	@build/release/tests/bits_test_flat $(FLAT_RUNS)
+
+stop-long: release
+	@HEDDLE_STOP_TIME=300 build/release/tests/unit_test_stop_gaps
 
 shutdown-long: release
 	@build/release/tests/shutdown $(SHUTDOWN_ROUNDS) 1

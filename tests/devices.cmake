@@ -49,6 +49,9 @@ function(heddle_add_device_tests name folder target timeout source)
             if(HEDDLE_SANITIZE) # a test for each behaviour, since all take longer than a test may
                 set(parts many_threads rows_of stacked workers another_process callers_float)
             endif()
+        elseif(folder STREQUAL "bits" AND HEDDLE_SANITIZE MATCHES "address" AND NOT HEDDLE_TEST_ALL)
+            # without many_threads, half of their time: ThreadSanitizer's, and no kernel there that others do not run
+            set(parts rows_of stacked workers another_process callers_float)
         endif()
         foreach(part IN LISTS parts)
             if(part STREQUAL name)
