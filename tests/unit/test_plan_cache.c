@@ -110,6 +110,31 @@ static void the_least_recently_used_plan_goes_first(void **state)
     drop_cache();
 }
 
+/* Two keys of one length with the same hash, which is FNV-1a of 64 bits. */
+static void keys_of_one_hash_have_plans_of_their_own(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"};
+    make_cache(3);
+    for (uint64_t turn = 0; turn < 2; turn++) {
+        for (uint64_t i = 0; i < 2; i++) {
+            void *found;
+            assert_int_equal(
+                hd_plan_cache_find(cache, keys[i], strlen(keys[i]), HD_FOREVER, &found), HD_OK);
+            fake_plan *plan = found;
+            assert_int_equal(plan != NULL, turn == 1);
+            if (plan == NULL) {
+                plan = new_plan(i);
+                hd_plan_cache_finish(cache, keys[i], strlen(keys[i]), plan);
+            }
+            assert_int_equal(plan->key, i);
+            release(plan);
+        }
+    }
+    assert_int_equal(hd_plan_cache_count(cache), 2);
+    drop_cache();
+}
+
 static void a_plan_that_was_dropped_lives_as_long_as_its_user(void **state)
 {
     (void)state;
@@ -338,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_recently_used_plan_goes_first),
+        cmocka_unit_test(keys_of_one_hash_have_plans_of_their_own),
         cmocka_unit_test(a_plan_that_was_dropped_lives_as_long_as_its_user),
         cmocka_unit_test(keys_that_are_each_others_beginnings_differ),
         cmocka_unit_test(eight_threads_that_want_one_key_make_it_once),
