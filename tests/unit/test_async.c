@@ -299,11 +299,12 @@ static void a_decided_future_skips_its_work(void **state)
     close_fixture(&fixture);
 }
 
-/* Behind two runs over 64 MB each, no run starts within a millisecond. */
+/* Behind two runs over 64 MB each, no run starts within a millisecond, unless the system has kept this thread from handing it over
+ * until they were done: then once more. */
 static void a_deadline_that_has_passed_is_the_outcome(void **state)
 {
     (void)state;
-    enum { LARGE = 16 << 20 };
+    enum { LARGE = 16 << 20, ATTEMPTS = 20 };
     fixture fixture;
     open_with(&fixture, NULL);
     float *large = calloc(LARGE, sizeof *large);
@@ -314,19 +315,30 @@ static void a_deadline_that_has_passed_is_the_outcome(void **state)
                       .size = LARGE * sizeof *large};
     hd_tensor slow_output = slow;
     hd_tensor input = tensor_of(fixture.a), output = tensor_of(fixture.b);
-    hd_submit_options options = {.struct_size = sizeof options};
-    hd_future *future;
-    assert_ok(hd_model_run_async(fixture.model, &slow, 1, &slow_output, 1, &options, NULL, &error));
-    assert_ok(hd_model_run_async(fixture.model, &slow, 1, &slow_output, 1, &options, NULL, &error));
-    options.deadline_ms = 1;
-    assert_ok(hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, &future, &error));
-    assert_int_equal(hd_future_wait(future, FOREVER, &error), HD_DEADLINE);
+    hd_status outcome = HD_OK;
+    int attempts = 0;
+    while (outcome == HD_OK && attempts < ATTEMPTS) {
+        hd_submit_options options = {.struct_size = sizeof options};
+        hd_future *future;
+        attempts++;
+        fixture.b[0] = 0;
+        for (int i = 0; i < 2; i++) {
+            assert_ok(hd_model_run_async(fixture.model, &slow, 1, &slow_output, 1, &options, NULL,
+                                         &error));
+        }
+        options.deadline_ms = 1;
+        assert_ok(
+            hd_model_run_async(fixture.model, &input, 1, &output, 1, &options, &future, &error));
+        outcome = hd_future_wait(future, FOREVER, &error);
+        /* those before it go on */
+        hd_error other;
+        assert_ok(hd_stream_synchronize(fixture.device, (hd_stream){0}, FOREVER, &other));
+        hd_future_destroy(&future);
+    }
+    assert_int_equal(outcome, HD_DEADLINE);
     assert_non_null(strstr(error.message, "deadline"));
-    /* those before it go on */
-    assert_ok(hd_stream_synchronize(fixture.device, (hd_stream){0}, FOREVER, &error));
     assert_true(fixture.b[0] == 0); /* it was skipped */
-    assert_true(large[0] == 2);
-    hd_future_destroy(&future);
+    assert_true(large[0] == (float)(2 * attempts));
     close_fixture(&fixture);
     free(large);
 }
