@@ -26,11 +26,23 @@ bool hd_onnx_is_default_domain(const char *domain)
     return domain == NULL || domain[0] == '\0' || strcmp(domain, "ai.onnx") == 0;
 }
 
+/* Appends as much of a text as there is room for, and a zero behind it; returns how long the name is then. */
+static size_t append(char name[HD_ONNX_OPERATOR_SIZE], size_t size, const char *text)
+{
+    size_t more = strlen(text), room = HD_ONNX_OPERATOR_SIZE - 1 - size;
+    more = more < room ? more : room;
+    memcpy(name + size, text, more);
+    name[size + more] = '\0';
+    return size + more;
+}
+
 const char *hd_onnx_node_operator(const Onnx__NodeProto *node, char name[HD_ONNX_OPERATOR_SIZE])
 {
-    bool is_default = hd_onnx_is_default_domain(node->domain);
-    snprintf(name, HD_ONNX_OPERATOR_SIZE, "%s%s%s", is_default ? "" : node->domain,
-             is_default ? "" : ".", hd_onnx_node_type(node));
+    size_t size = 0;
+    if (!hd_onnx_is_default_domain(node->domain)) {
+        size = append(name, append(name, 0, node->domain), ".");
+    }
+    (void)append(name, size, hd_onnx_node_type(node));
     return name;
 }
 
