@@ -14,7 +14,7 @@ PRESETS := release debug tsan asan fuzz fault fault-asan
 
 help:
 	@echo "make demo        run MiniLM from 1, 2, 4 and 8 threads (installs what is missing)"
-	@echo "make test        all tests, about 17 minutes on 2 idle cores (installs what is missing)"
+	@echo "make test        all tests, about 18 minutes on 2 idle cores (installs what is missing)"
 	@echo "make test-long   what make test leaves out: all that ends in -long but fuzzing, and the debug preset"
 	@echo "make release     the library and the program, in build/release/ (also: $(filter-out release,$(PRESETS)))"
 	@echo "make install     into PREFIX (default /usr/local)"
