@@ -60,7 +60,9 @@ static hd_status check_shape(const hd_tensor *tensor, const hd_graph_value *valu
     char given[96], wanted[96];
     size_t size;
     bool fits = hd_shape_size(&shape, tensor->dtype, &size);
-    size = fits ? hd_tensor_bytes(tensor->dtype, (size_t)hd_shape_count(&shape)) : size;
+    if (fits && hd_narrow_is_packed(tensor->dtype)) {
+        size = hd_narrow_packed_size(tensor->dtype, (size_t)hd_shape_count(&shape));
+    }
     if (fits && value->has_rank) {
         fits = value->shape.rank == shape.rank;
         for (uint32_t d = 0; fits && d < shape.rank; d++) {
