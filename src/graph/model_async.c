@@ -162,7 +162,11 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
         .input_count = input_count};
     bool drives = false;
     if (!is_host) {
-        if (is_quick(model, inputs, input_count)) {
+        run->flight.work.stream = stream.stream;
+        /* Where runs before it describe the same outputs it waits for them, which is a runner's to do, not the caller's. */
+        if (is_quick(model, inputs, input_count) &&
+            !hd_device_watcher_is_written(&model->device->watcher, &run->flight, outputs,
+                                          output_count * sizeof *outputs)) {
             run->flight.work.work.drives = &drives;
         }
         run->left = (hd_left_run *)(run->inputs + input_count);
