@@ -70,6 +70,23 @@ static bool is_quick(const hd_model *model, const hd_tensor *inputs, size_t inpu
     return known > 0 && known < QUICK_NANOSECONDS;
 }
 
+/* Whether nothing is known that the run would have to wait for until those before it have landed: that is a runner's to do, and
+ * not the caller's. */
+static bool follows_at_once(const async_run *run)
+{
+    hd_device_watcher *watcher = &run->model->device->watcher;
+    /* relaxed: see hd_model.steering. */
+    bool follows = hd_load_relaxed(&run->model->steering) == 0 &&
+                   !hd_device_watcher_is_written(watcher, &run->flight, run->outputs,
+                                                 run->output_count * sizeof *run->outputs);
+    for (size_t i = 0; i < run->input_count && follows; i++) {
+        const hd_tensor *input = &run->given[i]; /* the device writes its own memory in order */
+        follows = input->place == HD_TENSOR_DEVICE ||
+                  !hd_device_watcher_is_written(watcher, &run->flight, input->data, input->size);
+    }
+    return follows;
+}
+
 static hd_work_result execute_run(hd_work *work, uint32_t runner)
 {
     async_run *run = (async_run *)work;
@@ -163,10 +180,7 @@ hd_status hd_model_run_async(hd_model *model, const hd_tensor *inputs, size_t in
     bool drives = false;
     if (!is_host) {
         run->flight.work.stream = stream.stream;
-        /* Where runs before it describe the same outputs it waits for them, which is a runner's to do, not the caller's. */
-        if (is_quick(model, inputs, input_count) &&
-            !hd_device_watcher_is_written(&model->device->watcher, &run->flight, outputs,
-                                          output_count * sizeof *outputs)) {
+        if (is_quick(model, inputs, input_count) && follows_at_once(run)) {
             run->flight.work.work.drives = &drives;
         }
         run->left = (hd_left_run *)(run->inputs + input_count);
